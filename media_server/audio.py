@@ -1,0 +1,71 @@
+"""Sample formats: resampling, levels, WAV files."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CALL_RATE_HZ", "MODEL_RATE_HZ", "Resampler", "Samples", "read_wav", "resample", "write_wav"]
+
+Samples = NDArray[np.int16]
+"""Mono samples, shape [n]."""
+
+MODEL_RATE_HZ = 16_000
+"""What the recogniser and voice activity work at."""
+CALL_RATE_HZ = 48_000
+"""What Opus on the wire works at."""
+
+
+class Resampler:
+    """Converts a stream of `av.AudioFrame` of any format to mono int16 at `rate_hz`."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
+
+    def push(self, frame: av.AudioFrame | None) -> Samples:
+        """The samples that are ready after `frame`, shape [n]; `None` flushes the rest."""
+        out = [f.to_ndarray()[0] for f in self._resampler.resample(frame)]
+        return np.concatenate(out) if out else np.zeros(0, np.int16)
+
+
+def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
+    """A whole recording at another rate, shape [n * to_hz / from_hz]."""
+    if from_hz == to_hz or len(samples) == 0:
+        return samples
+    frame: Any = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="s16", layout="mono")
+    frame.sample_rate = from_hz
+    resampler = Resampler(to_hz)
+    return np.concatenate([resampler.push(frame), resampler.push(None)])
+
+
+def read_wav(path: Path, rate_hz: int) -> Samples:
+    """A WAV file (or anything else that FFmpeg decodes) as mono samples at `rate_hz`.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: there is no audio in it.
+    """
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.audio:
+                raise ValueError(f"{path} has no audio in it")
+            resampler = Resampler(rate_hz)
+            parts = [resampler.push(frame) for frame in container.decode(audio=0)]
+            parts.append(resampler.push(None))
+    except av.error.InvalidDataError as e:
+        raise ValueError(f"{path} is not an audio file") from e
+    return np.concatenate(parts)
+
+
+def write_wav(path: Path, samples: Samples, rate_hz: int) -> None:
+    """Mono 16-bit WAV."""
+    with wave.open(str(path), "wb") as w:
+        w.setnchannels(1)
+        w.setsampwidth(2)
+        w.setframerate(rate_hz)
+        w.writeframes(samples.tobytes())

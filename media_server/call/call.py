@@ -1,0 +1,366 @@
+"""One call: the state machine that owns its listening, its turns and its replies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from media_server import events as e
+from media_server.agents import Agent
+from media_server.audio import Samples
+from media_server.call.history import History
+from media_server.call.listen import Heard, Listener
+from media_server.call.metrics import Stopwatch
+from media_server.call.speak import Utterance
+from media_server.call.think import reply_clauses
+from media_server.call.turns import (
+    PartialDue,
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    TurnEnded,
+    TurnMachine,
+    TurnSettings,
+)
+from media_server.engines.client import Engines
+from media_server.engines.messages import Transcript
+from media_server.engines.silero import VoiceActivity, VoiceActivityModel
+from media_server.errors import EngineError, EngineLost
+from media_server.rtc import Microphone, Speaker
+
+__all__ = ["Call"]
+
+log = logging.getLogger(__name__)
+
+RESTART_S = 60.0
+"""How long a turn waits for an engine that is being restarted."""
+
+T = TypeVar("T")
+
+
+class Call:
+    """Owns everything that happens between the first and the last word.
+
+    `run` is its life: it ends when the caller hangs up by message, and is cancelled when the connection is gone.
+    `receive` takes the client's messages. Both, and all callbacks, belong to one event loop.
+    """
+
+    def __init__(
+        self,
+        call_id: str,
+        agent: Agent,
+        engines: Engines,
+        activity: VoiceActivityModel,
+        microphone: Microphone,
+        speaker: Speaker,
+        emit: Callable[[e.Event], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.id = call_id
+        self.agent = agent
+        self.state: e.State = "connecting"
+        self.history = History()
+        self._engines = engines
+        self._microphone = microphone
+        self._speaker = speaker
+        self._emit = emit
+        self._clock = clock
+        self._turns = TurnMachine(TurnSettings(pause_ms=agent.pause_ms))
+        self._listener = Listener(microphone, VoiceActivity(activity), self._turns)
+        self._messages: asyncio.Queue[e.ClientMessage] = asyncio.Queue(100)
+        self._turn = 0
+        self._speech_turn = ""
+        self._transcribing: asyncio.Task[Transcript | EngineError] | None = None
+        self._partial: asyncio.Task[None] | None = None
+        self._partial_shown = False
+        self._reply: asyncio.Task[None] | None = None
+        self._to_say: list[str] = []
+        self._group = asyncio.TaskGroup()
+
+    def receive(self, message: e.ClientMessage) -> None:
+        """Take a message of the client; a client that floods is told so and loses the message."""
+        try:
+            self._messages.put_nowait(message)
+        except asyncio.QueueFull:
+            self._emit(e.Error("too_many_messages", "Messages come faster than they can be handled; one was dropped."))
+
+    async def run(self) -> None:
+        """Conduct the call until the client ends it."""
+        self._emit(e.CallStarted(self.agent.name))
+        self._enter("listening")
+        async with self._group:
+            listening = self._start(self._listen(), "listen")
+            if self.agent.greeting:
+                self._say(self.agent.greeting)
+            while not isinstance(message := await self._messages.get(), e.CallEnd):
+                self._handle(message)
+            for task in (listening, self._transcribing, self._partial, self._reply):
+                if task:
+                    task.cancel()
+        self._speaker.interrupt()
+
+    def _handle(self, message: e.ClientMessage) -> None:
+        match message:
+            case e.TextSend(text=text):
+                self._interrupt()
+                turn_id = self._next_turn()
+                self._begin_reply(lambda: self._answer_text(turn_id, text))
+            case e.AgentSay(text=text):
+                self._say(text)
+            case e.AgentInterrupt():
+                if self._interrupt() and self._turns.state == "idle":
+                    self._enter("listening")
+            case e.SessionUpdate(pause_ms=pause_ms):
+                if pause_ms is not None:
+                    self._turns.settings = TurnSettings(pause_ms=pause_ms)
+            case e.ToolResult(id=tool_id):
+                self._emit(e.Error("unknown_tool_call", f"No tool call {tool_id!r} is waiting for a result."))
+            case e.UserMute(muted=muted):
+                self._microphone.muted = muted
+                if muted:
+                    self._abandon_utterance()
+            case _:
+                pass
+
+    # -- listening
+
+    async def _listen(self) -> None:
+        async for heard in self._listener:
+            self._on_heard(heard)
+
+    def _on_heard(self, heard: Heard) -> None:
+        match heard.decision:
+            case SpeechStarted():
+                self._interrupt()
+                self._speech_turn = self._next_turn()
+                self._partial_shown = False
+                self._emit(e.UserSpeechStarted())
+                self._enter("user_speaking")
+            case SpeechResumed():
+                self._cancel(self._transcribing)
+                self._emit(e.UserSpeechStarted())
+                self._enter("user_speaking")
+            case PartialDue():
+                if self._partial is None or self._partial.done():
+                    self._partial = self._start(self._show_partial(self._speech_turn, heard.utterance), "partial")
+            case SpeechPaused():
+                # what was said until now is all there is if the caller stays silent: begin at once
+                self._cancel(self._partial)
+                self._transcribing = self._start(self._transcribe(heard.utterance), "transcribe")
+                self._emit(e.UserSpeechStopped())
+            case TurnEnded(speech_ended_at_s=ended_s):
+                assert self._transcribing is not None
+                watch = Stopwatch()
+                watch.mark("speech_ended", ended_s)
+                watch.mark("turn_ended", self._clock())
+                self._enter("thinking")
+                transcribing, turn_id = self._transcribing, self._speech_turn
+                self._begin_reply(lambda: self._answer(turn_id, transcribing, watch))
+
+    async def _show_partial(self, turn_id: str, utterance: Samples) -> None:
+        # a partial that fails is not worth a word: the final one will tell
+        with contextlib.suppress(EngineError):
+            transcript = await self._engines.transcribe(utterance, final=False)
+            if transcript.text and turn_id == self._speech_turn:
+                self._partial_shown = True
+                self._emit(
+                    e.UserTranscript(turn_id, transcript.text, False, transcript.confidence, transcript.language)
+                )
+
+    async def _transcribe(self, utterance: Samples) -> Transcript | EngineError:
+        """A failure is a result: whether anybody wants to know is not known before the turn is over."""
+        try:
+            return await self._with_retry(lambda: self._engines.transcribe(utterance, final=True))
+        except EngineError as failed:
+            return failed
+
+    def _abandon_utterance(self) -> None:
+        if self._turns.state != "idle":
+            self._turns.reset()
+            self._cancel(self._transcribing)
+            self._cancel(self._partial)
+            self._emit(e.UserSpeechStopped())
+            self._enter("listening")
+
+    # -- replying
+
+    async def _answer(
+        self, turn_id: str, transcribing: asyncio.Task[Transcript | EngineError], watch: Stopwatch
+    ) -> None:
+        transcript = await transcribing
+        if isinstance(transcript, EngineError):
+            raise transcript
+        watch.mark("transcript", self._clock())
+        self._cancel(self._partial)
+        if not transcript.text:
+            # a cough, a door: nobody said anything
+            if self._partial_shown:
+                self._emit(e.UserTranscript(turn_id, "", True, transcript.confidence, transcript.language))
+            self._enter("listening")
+            return
+        final = e.UserTranscript(turn_id, transcript.text, True, transcript.confidence, transcript.language)
+        self._emit(final)
+        self._emit(e.TurnEnded(turn_id, 1.0))
+        self.history.add_user(transcript.text)
+        await self._think_and_speak(turn_id, watch)
+
+    async def _answer_text(self, turn_id: str, text: str) -> None:
+        watch = Stopwatch()
+        watch.mark("speech_ended", self._clock())
+        self._enter("thinking")
+        self._emit(e.UserTranscript(turn_id, text, True))
+        self._emit(e.TurnEnded(turn_id, 1.0))
+        self.history.add_user(text)
+        await self._think_and_speak(turn_id, watch)
+
+    async def _think_and_speak(self, turn_id: str, watch: Stopwatch) -> None:
+        messages = self.history.messages(self.agent.prompt, self.agent.history_turns)
+
+        def clauses() -> AsyncGenerator[str, None]:
+            return reply_clauses(
+                turn_id,
+                self._engines,
+                self.id,
+                messages,
+                self.agent.max_reply_tokens,
+                self._emit,
+                lambda: watch.mark("first_token", self._clock()),
+            )
+
+        await self._speak(turn_id, clauses, watch)
+
+    def _say(self, text: str) -> None:
+        """Say `text` after what is being said now."""
+        self._to_say.append(text)
+        if self._reply is None or self._reply.done():
+            self._begin_reply(self._say_queued)
+
+    async def _say_queued(self) -> None:
+        while self._to_say:
+            text, turn_id = self._to_say.pop(0), self._next_turn()
+
+            async def clauses(text: str = text, turn_id: str = turn_id) -> AsyncGenerator[str, None]:
+                self._emit(e.AgentText(turn_id, text))
+                yield text
+
+            await self._speak(turn_id, clauses, None)
+
+    async def _speak(
+        self, turn_id: str, clauses: Callable[[], AsyncGenerator[str, None]], watch: Stopwatch | None
+    ) -> None:
+        """Speak what `clauses` gives; called again for a second try if an engine dies before anything was heard."""
+
+        def started() -> None:
+            self._turns.agent_speaking = True
+            self._enter("agent_speaking")
+            if watch:
+                watch.mark("on_wire", self._clock())
+                self._emit(watch.metrics(turn_id))
+
+        async def timed() -> AsyncGenerator[str, None]:
+            async for clause in clauses():
+                if watch:
+                    watch.mark("first_clause", self._clock())
+                yield clause
+
+        utterance = self._utterance = Utterance(
+            turn_id,
+            self._engines,
+            self._speaker,
+            self._emit,
+            on_synthesised=lambda: watch.mark("first_audio", self._clock()) if watch else None,
+            on_started=started,
+        )
+
+        async def once() -> None:
+            async with contextlib.aclosing(timed()) as stream:
+                await utterance.speak(stream)
+
+        completed = False
+        try:
+            await self._with_retry(once, lambda: not utterance.started)
+            completed = True
+        finally:
+            # also when cancelled: history and the caller's screen hold what was heard, and nothing else
+            self._speaker.interrupt()
+            self._turns.agent_speaking = False
+            heard = utterance.heard
+            self.history.add_agent(heard)
+            if utterance.started:
+                self._emit(e.AgentSpeechStopped(turn_id, "completed" if completed else "interrupted", heard))
+        if self.state in ("thinking", "agent_speaking"):
+            self._enter("listening")
+
+    async def _with_retry(self, work: Callable[[], Awaitable[T]], again: Callable[[], bool] = lambda: True) -> T:
+        """Do `work`, once more if an engine dies under it; the caller is told."""
+        try:
+            return await _unwrapped(work())
+        except EngineLost as lost:
+            self._emit(e.Warning_(lost.code, lost.message))
+            if not again():
+                raise
+        log.info("call %s waits for an engine", self.id)
+        try:
+            async with asyncio.timeout(RESTART_S):
+                for engine in self._engines.all:
+                    await engine.ready.wait()
+        except TimeoutError as late:
+            raise EngineError("engine_unavailable", "An engine stopped and did not come back in time.") from late
+        return await _unwrapped(work())
+
+    def _begin_reply(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._cancel(self._reply)
+        self._reply = self._start(self._replying(work, self._reply), "reply")
+
+    async def _replying(self, work: Callable[[], Awaitable[None]], before: asyncio.Task[None] | None) -> None:
+        if before:
+            # it may still be cleaning up after its cancellation
+            await asyncio.wait([before])
+        try:
+            await work()
+            await self._say_queued()
+        except EngineError as failed:
+            self._emit(e.Error(failed.code, failed.message))
+            self._enter("listening")
+
+    def _interrupt(self) -> bool:
+        """Stop what the agent is thinking or saying, or was going to; whether there was anything."""
+        self._to_say.clear()
+        self._speaker.interrupt()
+        return self._cancel(self._reply)
+
+    # -- small things
+
+    @property
+    def _turn_id(self) -> str:
+        return f"turn-{self._turn}"
+
+    def _next_turn(self) -> str:
+        self._turn += 1
+        return self._turn_id
+
+    def _enter(self, state: e.State) -> None:
+        if state != self.state:
+            self.state = state
+            self._emit(e.StateChanged(state))
+
+    def _start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        return self._group.create_task(work, name=f"{self.id}-{name}")
+
+    @staticmethod
+    def _cancel(task: asyncio.Task[Any] | None) -> bool:
+        return task is not None and task.cancel()
+
+
+async def _unwrapped(work: Awaitable[T]) -> T:
+    """A task group raises groups; a turn has one cause."""
+    try:
+        return await work
+    except BaseExceptionGroup as group:
+        lost, _ = group.split(EngineError)
+        if lost:
+            raise lost.exceptions[0] from group
+        raise

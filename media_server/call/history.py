@@ -1,0 +1,35 @@
+"""What was said and heard in a call, and what of it the model is shown. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from media_server.engines.messages import ChatMessage
+
+__all__ = ["History"]
+
+
+@dataclass(slots=True)
+class History:
+    """Turns alternate: what the caller says before the agent was heard joins what the caller said last."""
+
+    entries: list[ChatMessage] = field(default_factory=list)
+
+    def add_user(self, text: str) -> None:
+        self._add("user", text)
+
+    def add_agent(self, heard: str) -> None:
+        """What was heard of a reply; of one that was cut off at once there is nothing to keep."""
+        if heard:
+            self._add("assistant", heard)
+
+    def _add(self, role: str, text: str) -> None:
+        if self.entries and self.entries[-1].role == role:
+            text = f"{self.entries.pop().content} {text}"
+        self.entries.append(ChatMessage(role, text))
+
+    def messages(self, prompt: str, turns: int) -> tuple[ChatMessage, ...]:
+        """The prompt and the last `turns` exchanges, beginning with the caller's words."""
+        users = [i for i, e in enumerate(self.entries) if e.role == "user"]
+        start = users[-turns] if len(users) > turns else (users[0] if users else len(self.entries))
+        return ChatMessage("system", prompt), *self.entries[start:]

@@ -1,0 +1,72 @@
+"""The caller's side: microphone frames to voice activity to decisions, with the utterance's samples."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from media_server.audio import MODEL_RATE_HZ, Samples
+from media_server.call.turns import Decision, SpeechStarted, TurnEnded, TurnMachine
+from media_server.engines.silero import CHUNK, VoiceActivity
+from media_server.rtc import Microphone
+
+__all__ = ["Heard", "Listener"]
+
+PREROLL_S = 0.3
+"""Kept from before the onset, so that the first phoneme is not lost."""
+LONGEST_S = 30.0
+"""Of an utterance; what was said before is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A decision, and the utterance up to it: samples at 16 kHz, shape [n]."""
+
+    decision: Decision
+    utterance: Samples
+
+
+class Listener:
+    """Iterate it once, for the length of the call."""
+
+    def __init__(self, microphone: Microphone, activity: VoiceActivity, turns: TurnMachine) -> None:
+        self._microphone = microphone
+        self._activity = activity
+        self._turns = turns
+        self._kept: list[Samples] = []
+        self._kept_samples = 0
+
+    async def __aiter__(self) -> AsyncIterator[Heard]:
+        waiting = np.zeros(0, np.int16)
+        async for frame in self._microphone:
+            start_s = frame.captured_at_s - len(waiting) / MODEL_RATE_HZ
+            waiting = np.concatenate([waiting, frame.samples])
+            while len(waiting) >= CHUNK:
+                chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
+                self._keep(chunk)
+                # the network cannot hear anything in digital silence, and a muted caller sends a lot of it
+                probability = self._activity.probability(chunk) if chunk.any() else 0.0
+                decision = self._turns.hear(probability, start_s)
+                start_s += CHUNK / MODEL_RATE_HZ
+                if decision is None:
+                    continue
+                if isinstance(decision, SpeechStarted):
+                    onset_s = start_s - decision.at_s
+                    self._forget_before(int((onset_s + PREROLL_S) * MODEL_RATE_HZ))
+                yield Heard(decision, np.concatenate(self._kept))
+                if isinstance(decision, TurnEnded):
+                    self._forget_before(0)
+
+    def _keep(self, chunk: Samples) -> None:
+        self._kept.append(chunk)
+        self._kept_samples += len(chunk)
+        # between turns two seconds are enough for the longest onset and the pre-roll
+        limit_s = 2.0 if self._turns.state == "idle" else LONGEST_S
+        self._forget_before(int(limit_s * MODEL_RATE_HZ))
+
+    def _forget_before(self, samples: int) -> None:
+        """Keep about the last `samples`."""
+        while self._kept and self._kept_samples - len(self._kept[0]) >= samples:
+            self._kept_samples -= len(self._kept.pop(0))

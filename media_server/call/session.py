@@ -1,0 +1,129 @@
+"""One session: a peer and the call on it, from the offer until the last socket is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+
+from aiortc import RTCIceServer
+
+from media_server import events as e
+from media_server import logs
+from media_server.agents import Agent
+from media_server.call.call import Call
+from media_server.engines.client import Engines
+from media_server.engines.silero import VoiceActivityModel
+from media_server.errors import ClientError
+from media_server.rtc import Peer
+
+__all__ = ["Session"]
+
+log = logging.getLogger("media_server.call")
+
+
+class Session:
+    """`accept` the offer, then `run` to the end. `hang_up` ends it from outside."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        engines: Engines,
+        activity: VoiceActivityModel,
+        *,
+        ice_servers: Sequence[RTCIceServer],
+        connect_timeout_s: float,
+        idle_timeout_s: float,
+    ) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.call_id = f"call-{secrets.token_hex(8)}"
+        self.agent = agent
+        loop = asyncio.get_running_loop()
+        self._loop_time = loop.time
+        self._started_s = loop.time()
+        self._connect_timeout_s = connect_timeout_s
+        self._idle_timeout_s = idle_timeout_s
+        self._seq = 0
+        self._over: asyncio.Future[str] = loop.create_future()
+        self.peer = Peer(ice_servers, self._clock, self._on_message)
+        self.call = Call(
+            self.call_id, agent, engines, activity, self.peer.microphone, self.peer.speaker, self._emit, self._clock
+        )
+
+    def _clock(self) -> float:
+        """Seconds since the call began."""
+        return self._loop_time() - self._started_s
+
+    async def accept(self, offer: str) -> str:
+        """The answer.
+
+        Raises:
+            ClientError: the offer cannot be accepted; the session is closed then.
+        """
+        try:
+            return await self.peer.accept(offer)
+        except BaseException:
+            await self.peer.close()
+            raise
+
+    def hang_up(self, reason: str) -> None:
+        """End the call; `run` returns soon after."""
+        if not self._over.done():
+            self._over.set_result(reason)
+
+    async def run(self) -> None:
+        """Conduct the call and give everything back at its end, whatever ends it."""
+        reason = "internal_error"
+        try:
+            async with asyncio.TaskGroup() as group:
+                parts = {"call": self._conduct, "peer": self._watch_peer, "idle": self._watch_idle}
+                tasks = [group.create_task(work(), name=f"{self.call_id}-{name}") for name, work in parts.items()]
+                reason = await self._over
+                for task in tasks:
+                    task.cancel()
+        except asyncio.CancelledError:
+            reason = "server_shutdown"
+            raise
+        except Exception:  # one call's defect must not end the others
+            log.exception("call %s failed", self.call_id)
+        finally:
+            self._emit(e.StateChanged("ended"))
+            self._emit(e.CallEnded(reason, self._clock()))
+            await self.peer.channel.flush()
+            await self.peer.close()
+
+    async def _conduct(self) -> None:
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                await self.peer.connected.wait()
+        except TimeoutError:
+            self.hang_up("connect_timeout")
+            return
+        self.peer.microphone.last_data_s = self._clock()
+        await self.call.run()
+        self.hang_up("client_hangup")
+
+    async def _watch_peer(self) -> None:
+        await self.peer.gone.wait()
+        self.hang_up("connection_lost")
+
+    async def _watch_idle(self) -> None:
+        await self.peer.connected.wait()
+        while (left_s := self._idle_timeout_s - (self._clock() - self.peer.microphone.last_data_s)) > 0:
+            await asyncio.sleep(left_s)
+        self.hang_up("idle_timeout")
+
+    def _on_message(self, text: str | bytes) -> None:
+        self.peer.microphone.last_data_s = self._clock()
+        try:
+            self.call.receive(e.parse_client_message(text))
+        except ClientError as refused:
+            self._emit(e.Error(refused.code, refused.message))
+
+    def _emit(self, event: e.Event) -> None:
+        message = e.wire(event, self.call_id, self._seq, self._clock())
+        self._seq += 1
+        self.peer.channel.send(message)
+        fields = {k: v for k, v in message.items() if k not in ("type", "call_id")}
+        logs.event(log, event.type, call=self.call_id, **fields)

@@ -1,0 +1,124 @@
+"""Turn-taking as a pure machine: voice activity with its times in, decisions out. No clock, no I/O.
+
+    state      what is heard                              decision              next state
+    idle       speech for onset_ms                        SpeechStarted         speaking
+    speaking   every partial_ms                           PartialDue            speaking
+    speaking   silence for offset_ms                      SpeechPaused          pausing
+    pausing    speech for resume_ms                       SpeechResumed         speaking
+    pausing    silence for pause_ms since speech ended    TurnEnded             idle
+
+While the agent speaks, `barge_in_ms` takes the place of `onset_ms`: a click is no interruption.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "CHUNK_S",
+    "Decision",
+    "PartialDue",
+    "SpeechPaused",
+    "SpeechResumed",
+    "SpeechStarted",
+    "TurnEnded",
+    "TurnMachine",
+    "TurnSettings",
+]
+
+CHUNK_S = 0.032
+"""What one probability of speech covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    pause_ms: int = 500
+    onset_ms: int = 96
+    barge_in_ms: int = 192
+    resume_ms: int = 64
+    offset_ms: int = 96
+    partial_ms: int = 300
+    speech_at: float = 0.5
+    """Probability from which a chunk is speech …"""
+    silence_at: float = 0.35
+    """… and below which it is silence; between the two it is what the chunk before was."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartialDue:
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    ended_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    speech_ended_at_s: float
+    at_s: float
+
+
+Decision = SpeechStarted | PartialDue | SpeechPaused | SpeechResumed | TurnEnded
+
+
+class TurnMachine:
+    """Feed it every chunk in order; at most one decision comes of each."""
+
+    def __init__(self, settings: TurnSettings) -> None:
+        self.settings = settings
+        self.agent_speaking = False
+        self.state: Literal["idle", "speaking", "pausing"] = "idle"
+        self._is_speech = False
+        self._since_s = 0.0
+        """When the present run of speech or of silence began."""
+        self._silent_since_s = 0.0
+        self._partial_at_s = 0.0
+
+    def hear(self, probability: float, at_s: float) -> Decision | None:
+        """One chunk: the probability that it is speech, and the time of its first sample."""
+        s = self.settings
+        speech = probability >= (s.silence_at if self._is_speech else s.speech_at)
+        if speech != self._is_speech:
+            self._is_speech, self._since_s = speech, at_s
+        now_s = at_s + CHUNK_S
+        run_ms = (now_s - self._since_s) * 1000 + 1e-6
+        match self.state:
+            case "idle":
+                if speech and run_ms >= (s.barge_in_ms if self.agent_speaking else s.onset_ms):
+                    self.state = "speaking"
+                    self._partial_at_s = self._since_s + s.partial_ms / 1000
+                    return SpeechStarted(self._since_s)
+            case "speaking":
+                if not speech and run_ms >= s.offset_ms:
+                    self.state = "pausing"
+                    self._silent_since_s = self._since_s
+                    return SpeechPaused(self._since_s)
+                if now_s >= self._partial_at_s:
+                    self._partial_at_s = now_s + s.partial_ms / 1000
+                    return PartialDue(now_s)
+            case "pausing":
+                if speech and run_ms >= s.resume_ms:
+                    self.state = "speaking"
+                    return SpeechResumed(self._since_s)
+                if not speech and (now_s - self._silent_since_s) * 1000 + 1e-6 >= s.pause_ms:
+                    self.state = "idle"
+                    return TurnEnded(self._silent_since_s, now_s)
+        return None
+
+    def reset(self) -> None:
+        """Forget the turn under way (the caller was muted)."""
+        self.state = "idle"
+        self._is_speech = False

@@ -1,0 +1,167 @@
+"""A caller without a browser: places a call, speaks recordings into it, collects events and the agent's voice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+import aiohttp
+import numpy as np
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame
+
+from media_server.audio import CALL_RATE_HZ, Resampler, Samples
+from media_server.errors import ClientError
+from media_server.rtc import Playback, Speaker, Speech
+
+__all__ = ["Caller", "WireEvent"]
+
+WireEvent = dict[str, Any]
+
+
+class Caller:
+    """An async context manager: inside it the call is up.
+
+    Args:
+        url: of the server, like http://127.0.0.1:8080.
+        on_event: gets every event as it arrives.
+
+    Raises (on entering):
+        ClientError: the server refused; with its code and message.
+        aiohttp.ClientConnectionError: nobody answers at `url`.
+        TimeoutError: no connection within `timeout_s`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        agent: str = "assistant",
+        *,
+        on_event: Callable[[WireEvent], None] | None = None,
+        timeout_s: float = 15.0,
+    ) -> None:
+        self.events: list[WireEvent] = []
+        self.session_id = ""
+        self.call_id = ""
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._url = url.rstrip("/")
+        self._agent = agent
+        self._on_event = on_event
+        self._timeout_s = timeout_s
+        self._speaker = Speaker(time.monotonic)
+        self._channel: RTCDataChannel | None = None
+        self._changed = asyncio.Event()
+        self._received: list[Samples] = []
+        self._recording: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._connect()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _connect(self) -> None:
+        self.pc.addTrack(self._speaker)
+        self.pc.on("track", self._on_track)
+        channel = self.pc.createDataChannel("events")
+        opened = asyncio.Event()
+        channel.on("open", opened.set)
+        channel.on("message", self._on_message)
+        self._channel = channel
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        body = {"agent": self._agent, "sdp": self.pc.localDescription.sdp, "type": "offer"}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(f"{self._url}/v1/sessions", json=body) as response,
+        ):
+            answer = await response.json()
+        if response.status != 201:
+            raise ClientError(answer["error"]["code"], answer["error"]["message"], status=response.status)
+        self.session_id, self.call_id = answer["session_id"], answer["call_id"]
+        await self.pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+        await opened.wait()
+
+    def speak(self, samples: Samples) -> Playback:
+        """Say a recording (48 kHz mono int16) after what is being said."""
+        return self._speaker.play(Speech(samples))
+
+    def send(self, **message: Any) -> None:
+        """A message on the events channel, like `send(type="text.send", text="hello")`."""
+        assert self._channel is not None
+        self._channel.send(json.dumps(message))
+
+    def send_raw(self, text: str | bytes) -> None:
+        assert self._channel is not None
+        self._channel.send(text)
+
+    def recording(self) -> Samples:
+        """What came from the agent so far: 48 kHz mono."""
+        return np.concatenate(self._received) if self._received else np.zeros(0, np.int16)
+
+    def of(self, kind: str) -> list[WireEvent]:
+        """The events of one type so far."""
+        return [e for e in self.events if e["type"] == kind]
+
+    async def wait_for(
+        self,
+        kind: str,
+        where: Callable[[WireEvent], bool] = lambda _: True,
+        *,
+        since: int = 0,
+        timeout_s: float = 20.0,
+    ) -> WireEvent:
+        """The first event of a type that fits, from the `since`-th on; one that has come already counts.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        async with asyncio.timeout(timeout_s):
+            while True:
+                for event in self.events[since:]:
+                    if event["type"] == kind and where(event):
+                        return event
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def close(self) -> None:
+        """Hang up by closing the connection."""
+        self._speaker.stop()
+        await self.pc.close()
+        if self._recording:
+            await self._recording
+
+    def _on_message(self, text: str | bytes) -> None:
+        event = json.loads(text)
+        self.events.append(event)
+        self._changed.set()
+        if self._on_event:
+            self._on_event(event)
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        self._recording = asyncio.create_task(self._record(track), name="caller-recording")
+
+    async def _record(self, track: MediaStreamTrack) -> None:
+        resampler = Resampler(CALL_RATE_HZ)
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            assert isinstance(frame, AudioFrame)
+            self._received.append(resampler.push(frame))

@@ -1,0 +1,242 @@
+"""The command line: argument parsing, and calls of what does the work."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from media_server import __version__, logs
+from media_server.config import Settings, load_settings
+from media_server.errors import MediaServerError
+
+__all__ = ["main"]
+
+DESCRIPTION = """\
+A voice server that needs no cloud: callers speak to it from a browser, local models answer by voice.
+
+  media-server serve                                start it, then open http://127.0.0.1:8080
+  media-server doctor                               what will run where, and what is missing
+  media-server call --wav in.wav --out out.wav      call it without a browser
+"""
+SERVE = """\
+Start the server with the models of a pack (default: the starter pack that comes with it).
+
+Settings come from media_server.toml in this folder, if there is one, then from the environment
+(MEDIA_SERVER_PORT=9000 …), then from these options. Stop it with Ctrl-C: calls are hung up properly.
+"""
+CALL = """\
+Place a call, speak a recording, print what happens and write the agent's answer to a file.
+
+The recording may be of any format and rate. The call ends when the agent has been silent for a while after it.
+"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point of `media-server`. Exit status: 0 well, 1 not, 2 wrong usage."""
+    args = _parser().parse_args(argv)
+    try:
+        sys.exit(args.run(args))
+    except MediaServerError as e:
+        sys.exit(f"media-server: {e.message}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="media-server", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"media-server {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    serve = _command(commands, "serve", "start the server", SERVE)
+    _settings_options(serve)
+    serve.add_argument("--host", help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (8080); 0 takes a free one")
+    serve.add_argument(
+        "--open",
+        action="store_true",
+        default=None,
+        help="allow other addresses than loopback although nobody has to show a key",
+    )
+    serve.add_argument("--max-calls", type=int, help="calls at once (32)")
+    serve.add_argument("--log-format", choices=["auto", "human", "json"], help="auto: human on a terminal, else json")
+    serve.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="(info)")
+    serve.set_defaults(run=_serve)
+
+    doctor = _command(
+        commands,
+        "doctor",
+        "check this machine, the libraries and the models",
+        "Check what the server needs, and say how to mend what is missing.",
+    )
+    _settings_options(doctor)
+    doctor.set_defaults(run=_doctor)
+
+    call = _command(commands, "call", "place a call without a browser", CALL)
+    call.add_argument("--wav", type=Path, required=True, help="what the caller says")
+    call.add_argument("--out", type=Path, help="where the agent's voice is written, as WAV")
+    call.add_argument("--url", default="http://127.0.0.1:8080", help="of the server (%(default)s)")
+    call.add_argument("--agent", default="assistant", help="whom to call (%(default)s)")
+    call.add_argument("--json", action="store_true", help="print events as JSON, one a line")
+    call.add_argument(
+        "--silence",
+        type=float,
+        default=2.5,
+        metavar="S",
+        help="hang up after this many seconds of nothing (%(default)s)",
+    )
+    call.add_argument(
+        "--timeout",
+        type=float,
+        default=120,
+        metavar="S",
+        help="hang up after this many seconds in any case (%(default)s)",
+    )
+    call.set_defaults(run=_call)
+    return parser
+
+
+def _command(commands: Any, name: str, short: str, long: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=short, description=long, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    return parser
+
+
+def _settings_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (media_server.toml)")
+    parser.add_argument("--pack", help="model pack (starter)")
+    parser.add_argument("--models-dir", type=Path, metavar="DIR", help="where packs are (models)")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="auto: CUDA where a library can use it")
+    parser.add_argument("--threads", type=int, help="per engine; 0 takes the number of cores")
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    options = {k: v for k, v in vars(args).items() if k in Settings.model_fields}
+    return load_settings(args.config, **options)
+
+
+def _serve(args: argparse.Namespace) -> int:
+    settings = _settings(args)
+    logs.configure(settings.log_format, settings.log_level)
+    asyncio.run(_serve_until_stopped(settings))
+    return 0
+
+
+async def _serve_until_stopped(settings: Settings) -> None:
+    from media_server.server import running_server
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    started = time.monotonic()
+    try:
+        async with running_server(settings) as server:
+            print(f"Loading the models of the pack {settings.pack!r} …", flush=True)
+            ready = asyncio.create_task(server.ready(settings.engine_start_timeout_s))
+            stopped = asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait([ready, stopped], return_when=asyncio.FIRST_COMPLETED)
+                if ready.done():
+                    ready.result()
+                    print(
+                        f"Ready after {time.monotonic() - started:.1f} s: open {server.url} and speak. Ctrl-C stops.",
+                        flush=True,
+                    )
+                await stopped
+            finally:
+                for task in (ready, stopped):
+                    task.cancel()
+            print("Stopping …", flush=True)
+    except TimeoutError:
+        raise MediaServerError(
+            "not_ready", f"The models were not loaded within {settings.engine_start_timeout_s:.0f} s."
+        ) from None
+    except OSError as e:
+        raise MediaServerError(
+            "no_address", f"Cannot listen on {settings.host}:{settings.port}: {e.strerror or e}."
+        ) from e
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from media_server.doctor import examine
+
+    findings = examine(_settings(args))
+    marks = {"ok": "ok  ", "note": "note", "bad": "BAD "}
+    for f in findings:
+        print(f"{marks[f.level]}  {f.text}")
+        if f.remedy:
+            print(f"      → {f.remedy}")
+    bad = sum(f.level == "bad" for f in findings)
+    print("All is well." if not bad else f"{bad} thing(s) to mend.")
+    return 1 if bad else 0
+
+
+def _call(args: argparse.Namespace) -> int:
+    return asyncio.run(_place_call(args))
+
+
+async def _place_call(args: argparse.Namespace) -> int:
+    import aiohttp
+
+    from media_server.audio import CALL_RATE_HZ, read_wav, write_wav
+    from media_server.caller import Caller
+
+    try:
+        samples = read_wav(args.wav, CALL_RATE_HZ)
+    except (OSError, ValueError) as e:
+        raise MediaServerError("bad_recording", f"Cannot read {args.wav}: {e}.") from e
+    try:
+        async with Caller(args.url, args.agent, on_event=_print_json if args.json else _print_event) as caller:
+            await caller.wait_for("call.started")
+            playback = caller.speak(samples)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(args.timeout):
+                    await playback.finished.wait()
+                    await _silence(caller, args.silence)
+            caller.send(type="call.end")
+            with contextlib.suppress(TimeoutError):
+                await caller.wait_for("call.ended", timeout_s=3)
+            recording = caller.recording()
+    except aiohttp.ClientConnectionError as e:
+        raise MediaServerError(
+            "no_server", f"Nobody answers at {args.url}. Is the server running (media-server serve)?"
+        ) from e
+    except TimeoutError as e:
+        raise MediaServerError("no_connection", f"No media connection to {args.url} came about; is UDP blocked?") from e
+    if args.out:
+        write_wav(args.out, recording, CALL_RATE_HZ)
+    return 0 if any(e["type"] == "agent.speech_stopped" for e in caller.events) else 1
+
+
+async def _silence(caller: Any, silence_s: float) -> None:
+    """Return when nothing has happened for `silence_s` while the agent only listens."""
+    while True:
+        count = len(caller.events)
+        state = next((e["state"] for e in reversed(caller.events) if e["type"] == "state.changed"), "")
+        await asyncio.sleep(silence_s)
+        if state == "listening" and len(caller.events) == count:
+            return
+
+
+def _print_json(event: dict[str, Any]) -> None:
+    print(json.dumps(event, ensure_ascii=False), flush=True)
+
+
+def _print_event(event: dict[str, Any]) -> None:
+    hidden = ("type", "call_id", "seq", "time")
+    fields = "  ".join(f"{k}={json.dumps(v, ensure_ascii=False)}" for k, v in event.items() if k not in hidden)
+    print(f"{event['time']:8.3f}  {event['type']:<22} {fields}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Settings: from `media_server.toml`, overridden by the environment (`MEDIA_SERVER_…`), overridden by options."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from media_server.errors import ConfigurationError
+
+__all__ = ["AgentSettings", "IceServer", "Settings", "load_settings"]
+
+
+class IceServer(BaseModel):
+    """A STUN or TURN server, as in WebRTC's `RTCIceServer`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    urls: str | list[str]
+    username: str | None = None
+    credential: str | None = None
+
+
+class AgentSettings(BaseModel):
+    """An agent in the configuration file; the fields of `media_server.Agent`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    prompt: str = "You are a helpful voice assistant. Be concise and warm."
+    greeting: str = ""
+    pause_ms: int = Field(500, ge=100, le=5000)
+    max_reply_tokens: int = Field(200, ge=1, le=4096)
+    history_turns: int = Field(12, ge=1, le=1000)
+
+
+class Settings(BaseSettings):
+    """All that an operator can set. Unknown keys in the file are errors."""
+
+    model_config = SettingsConfigDict(env_prefix="MEDIA_SERVER_", env_nested_delimiter="__", extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    open: bool = False
+    """Serve addresses other than loopback although nobody has to show a key."""
+
+    pack: str = "starter"
+    models_dir: Path = Path("models")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(0, ge=0, le=256, description="per engine; 0 takes the number of cores")
+    engine_start_timeout_s: float = Field(600, gt=0)
+
+    ice_servers: list[IceServer] = []
+    max_calls: int = Field(32, ge=1)
+    connect_timeout_s: float = Field(20, gt=0)
+    idle_timeout_s: float = Field(15, gt=0)
+
+    agents: list[AgentSettings] = []
+    log_format: Literal["auto", "human", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def check_exposure(self) -> None:
+        """Raise `ConfigurationError` if strangers on the network could call without the operator having said so."""
+        if self.open or _is_loopback(self.host):
+            return
+        raise ConfigurationError(
+            f"Refusing to listen on {self.host}: anybody who reaches that address could call, as no API keys protect "
+            "this server. Listen on 127.0.0.1, or say that this is meant with --open (open = true in the file)."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(file: Path | None = None, **options: Any) -> Settings:
+    """Settings from `file` (default: `media_server.toml` here, if there is one) with `options` on top.
+
+    Raises:
+        ConfigurationError: names the key and says what is wrong with it.
+    """
+    if file is not None and not file.is_file():
+        raise ConfigurationError(f"There is no configuration file {file}.")
+    path = file or Path("media_server.toml")
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(
+            env_prefix="MEDIA_SERVER_", env_nested_delimiter="__", extra="forbid", toml_file=path
+        )
+
+    given = {k: v for k, v in options.items() if v is not None}
+    try:
+        return FromFile(**given)
+    except ValidationError as e:
+        problems = "; ".join(f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors())
+        raise ConfigurationError(f"The configuration ({path}, environment, options) is not valid: {problems}.") from e
+    except ValueError as e:
+        raise ConfigurationError(f"{path} cannot be read: {e}.") from e

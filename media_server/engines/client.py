@@ -1,0 +1,220 @@
+"""The server's side of the engines: starts the hosts, brings requests and results together, restarts what died."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import numpy as np
+
+from media_server.audio import Samples
+from media_server.config import Settings
+from media_server.engines import messages as m
+from media_server.engines.packs import Pack
+from media_server.errors import ConfigurationError, EngineLost, RequestFailed
+
+__all__ = ["EngineClient", "Engines"]
+
+log = logging.getLogger(__name__)
+
+NAMES = {"stt": "speech recognition", "llm": "language model", "tts": "voice"}
+STABLE_S = 30.0
+"""A host that lived this long is restarted at once; younger ones after a growing wait."""
+
+
+class EngineClient:
+    """One engine host, kept alive. `run()` is its owner: cancelling it ends the process."""
+
+    def __init__(self, kind: str, options: dict[str, Any]) -> None:
+        self.kind = kind
+        self.name = NAMES[kind]
+        self.ready = asyncio.Event()
+        self.info = ""
+        self.restarts = 0
+        self.pid: int | None = None
+        self._options = options
+        self._ids = itertools.count(1)
+        self._pending: dict[int, asyncio.Queue[m.Result | None]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def run(self) -> None:
+        """Run the host and restart it when it dies, for ever.
+
+        Raises:
+            ConfigurationError: the model cannot be loaded at all.
+        """
+        wait_s = 0.0
+        while True:
+            started = time.monotonic()
+            await self._run_once()
+            self.restarts += 1
+            wait_s = 0.0 if time.monotonic() - started > STABLE_S else min(5.0, wait_s * 2 + 0.1)
+            log.warning("the %s engine ended, restarting", self.name)
+            await asyncio.sleep(wait_s)
+
+    async def _run_once(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = ["-m", "media_server.engines.host", self.kind, str(theirs.fileno()), json.dumps(self._options)]
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *command,
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                env=_environment(),
+            )
+        self.pid = process.pid
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        self._writer = writer
+        try:
+            await self._receive(reader)
+        finally:
+            self.ready.clear()
+            self._writer = None
+            writer.close()
+            for inbox in self._pending.values():
+                inbox.put_nowait(None)
+            await _end(process)
+            self.pid = None
+
+    async def _receive(self, reader: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                (length,) = m.HEADER.unpack(await reader.readexactly(m.HEADER.size))
+                message = m.decode_from_host(await reader.readexactly(length))
+            except (asyncio.IncompleteReadError, ConnectionResetError):
+                return
+            if isinstance(message, m.Ready):
+                self.info = message.info
+                log.info("the %s engine is ready: %s", self.name, message.info)
+                self.ready.set()
+            elif isinstance(message, m.Fatal):
+                raise ConfigurationError(f"The {self.name} model cannot be loaded: {message.message}")
+            elif inbox := self._pending.get(message.id):
+                inbox.put_nowait(message)
+
+    @contextlib.asynccontextmanager
+    async def ask(self, make: Callable[[int], m.Request]) -> AsyncIterator[AsyncIterator[m.Result]]:
+        """Send the request that `make` builds with its id; inside, iterate its results.
+
+        Leaving the block withdraws what is not finished, so that it stops costing.
+
+        Raises:
+            EngineLost: the host is not running, or died before the request was finished.
+            RequestFailed: the engine could not do it.
+        """
+        writer = self._writer
+        if writer is None or not self.ready.is_set():
+            raise EngineLost(self.name)
+        request_id = next(self._ids)
+        inbox: asyncio.Queue[m.Result | None] = asyncio.Queue()
+        self._pending[request_id] = inbox
+        finished = False
+
+        async def results() -> AsyncIterator[m.Result]:
+            nonlocal finished
+            while True:
+                message = await inbox.get()
+                if message is None:
+                    finished = True
+                    raise EngineLost(self.name)
+                if isinstance(message, m.Failed):
+                    finished = True
+                    raise RequestFailed(message.code, message.message)
+                if isinstance(message, m.Finished):
+                    finished = True
+                    return
+                yield message
+
+        try:
+            _write(writer, make(request_id))
+            yield results()
+        finally:
+            del self._pending[request_id]
+            if not finished and self._writer is writer:
+                _write(writer, m.Cancel(request_id))
+
+
+def _write(writer: asyncio.StreamWriter, message: m.ToHost) -> None:
+    body = m.encode(message)
+    writer.write(m.HEADER.pack(len(body)) + body)
+
+
+def _environment() -> dict[str, str]:
+    # nothing in a host may ask a model hub or report usage
+    return {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Wait for a process whose socket is closed; kill it if it does not go."""
+    try:
+        async with asyncio.timeout(3):
+            await process.wait()
+    except (TimeoutError, asyncio.CancelledError) as e:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        if isinstance(e, asyncio.CancelledError):
+            raise
+
+
+class Engines:
+    """The three engines that calls use."""
+
+    def __init__(self, pack: Pack, settings: Settings) -> None:
+        common = {"device": settings.device, "threads": settings.threads or os.cpu_count() or 1}
+        stt, llm, tts = pack.manifest.stt, pack.manifest.llm, pack.manifest.tts
+        self.stt = EngineClient("stt", {"path": str(pack.recogniser), "language": stt.language, **common})
+        sampling = {"temperature": llm.temperature, "top_p": llm.top_p}
+        slots = {"context": llm.context, "slots": min(settings.max_calls, 32)}
+        self.llm = EngineClient("llm", {"path": str(pack.chat), **slots, **sampling, **common})
+        self.tts = EngineClient("tts", {"path": str(pack.voice), "length_scale": tts.length_scale, **common})
+
+    @property
+    def all(self) -> tuple[EngineClient, EngineClient, EngineClient]:
+        return self.stt, self.llm, self.tts
+
+    @property
+    def ready(self) -> bool:
+        return all(e.ready.is_set() for e in self.all)
+
+    async def run(self) -> None:
+        """Run all hosts, until cancelled or until a model turns out not to load."""
+        async with asyncio.TaskGroup() as group:
+            for engine in self.all:
+                group.create_task(engine.run(), name=f"engine-{engine.kind}")
+
+    async def transcribe(self, samples: Samples, *, final: bool) -> m.Transcript:
+        """What is said in `samples` (16 kHz mono int16); empty text for no speech."""
+        raw = np.ascontiguousarray(samples).tobytes()
+        async with self.stt.ask(lambda i: m.Transcribe(i, raw, final)) as results:
+            transcript = None
+            async for r in results:
+                if isinstance(r, m.Transcript):
+                    transcript = r
+        if transcript is None:
+            raise RequestFailed("no_result", "The recogniser gave no result.")
+        return transcript
+
+    @contextlib.asynccontextmanager
+    async def generate(
+        self, call_id: str, messages: tuple[m.ChatMessage, ...], max_tokens: int
+    ) -> AsyncIterator[AsyncIterator[str]]:
+        """The reply to `messages`, piece by piece."""
+        async with self.llm.ask(lambda i: m.Generate(i, call_id, messages, max_tokens)) as results:
+            yield (r.text async for r in results if isinstance(r, m.TextChunk))
+
+    @contextlib.asynccontextmanager
+    async def synthesize(self, text: str, place: int) -> AsyncIterator[AsyncIterator[m.AudioChunk]]:
+        """The sound of one clause, sentence by sentence, at 48 kHz."""
+        async with self.tts.ask(lambda i: m.Synthesize(i, text, place)) as results:
+            yield (r async for r in results if isinstance(r, m.AudioChunk))

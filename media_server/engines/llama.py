@@ -1,0 +1,308 @@
+"""The language model: llama.cpp with one context, many sequences, one batch per step (continuous batching).
+
+A call has a slot: a sequence whose KV cache keeps the turns so far, so that a turn prefills only what is new.
+"""
+
+from __future__ import annotations
+
+import codecs
+import ctypes
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import llama_cpp as lib
+from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+from media_server.engines import messages as m
+
+__all__ = ["LlamaEngine"]
+
+BATCH = 512
+PREFILL = 128
+"""Prompt tokens of one sequence per step, so that a long prompt does not hold up the others' replies."""
+_INT32_MAX = 2**31 - 1
+_GGML_LOG_LEVEL_ERROR = 4
+"""ggml.h; the bindings do not name it."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A sequence of the context."""
+
+    seq: int
+    call_id: str = ""
+    cached: list[int] = field(default_factory=list)
+    """The tokens whose keys and values are in the cache."""
+    used: int = 0
+    reply: _Reply | None = None
+
+
+@dataclass(slots=True)
+class _Reply:
+    """A reply being made."""
+
+    request: m.Generate
+    tokens: list[int]
+    """Prompt and reply; those beyond the slot's cache are still to be decoded."""
+    left: int
+    sampler: Any
+    decoder: codecs.IncrementalDecoder
+    row: int = -1
+    """Of the last batch, with this reply's logits; -1 for none."""
+
+
+class LlamaEngine:
+    """Decodes one token for every reply under way, and a piece of prefill for the new ones, per step."""
+
+    def __init__(
+        self, model: Any, context: Any, slots: int, limit: int, temperature: float, top_p: float, info: str
+    ) -> None:
+        self.info = info
+        self._model = model
+        self._context = context
+        self._vocab = lib.llama_model_get_vocab(model)
+        self._memory = lib.llama_get_memory(context)
+        self._batch = lib.llama_batch_init(BATCH, 0, 1)
+        self._slots = [_Slot(i) for i in range(slots)]
+        self._waiting: list[m.Generate] = []
+        self._failed: list[m.Result] = []
+        self._limit = limit
+        self._temperature = temperature
+        self._top_p = top_p
+        self._clock = 0
+        self._piece = ctypes.create_string_buffer(256)
+        special = (self._token_text(t) for t in (lib.llama_vocab_eos(self._vocab), lib.llama_vocab_bos(self._vocab)))
+        template = lib.llama_model_chat_template(model, None)
+        if not template:
+            raise ValueError("the GGUF file has no chat template")
+        eos, bos = special
+        self._format = Jinja2ChatFormatter(template=template.decode(), eos_token=eos, bos_token=bos)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        context: int = 4096,
+        slots: int = 8,
+        temperature: float = 0.7,
+        top_p: float = 0.95,
+        device: str = "cpu",
+        threads: int = 1,
+    ) -> LlamaEngine:
+        """Load a GGUF file.
+
+        Args:
+            context: tokens of one conversation.
+            slots: conversations whose KV cache is kept at a time.
+            device: cpu, cuda (everything on the GPU), or auto.
+        """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"there is no file {path}")
+        gpu = device != "cpu" and bool(lib.llama_supports_gpu_offload())
+        if device == "cuda" and not gpu:
+            raise RuntimeError("llama-cpp-python was built without CUDA; rebuild it with CMAKE_ARGS=-DGGML_CUDA=on")
+        lib.llama_log_set(_quiet, ctypes.c_void_p(0))
+        lib.llama_backend_init()
+        model_params = lib.llama_model_default_params()
+        model_params.n_gpu_layers = 999 if gpu else 0
+        model = lib.llama_model_load_from_file(os.fsencode(path), model_params)
+        if not model:
+            raise ValueError(f"llama.cpp cannot load {path}")
+        context = min(context, lib.llama_model_n_ctx_train(model))
+        params = lib.llama_context_default_params()
+        params.n_ctx = context * slots
+        params.n_seq_max = slots
+        params.n_batch = params.n_ubatch = BATCH
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = True
+        ctx = lib.llama_init_from_model(model, params)
+        if not ctx:
+            raise ValueError(f"llama.cpp cannot make a context of {context} tokens for {slots} conversations")
+        where = "cuda" if gpu else "cpu"
+        info = f"{Path(path).name}, {where}, {slots} conversations of {context} tokens"
+        engine = cls(model, ctx, slots, context, temperature, top_p, info)
+        engine.warm_up()
+        return engine
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._waiting or self._failed or any(s.reply for s in self._slots))
+
+    def submit(self, request: m.Generate) -> None:
+        self._waiting.append(request)
+
+    def cancel(self, request_id: int) -> None:
+        self._waiting = [r for r in self._waiting if r.id != request_id]
+        for slot in self._slots:
+            if slot.reply and slot.reply.request.id == request_id:
+                self._end(slot)
+
+    def step(self) -> Iterable[m.Result]:
+        self._assign()
+        results, self._failed = self._failed, []
+        for slot in self._slots:
+            if slot.reply and slot.reply.row >= 0:
+                results += self._sample(slot)
+        self._decode()
+        return results
+
+    def warm_up(self) -> None:
+        """Pay for what is lazy before the first caller does."""
+        self.submit(m.Generate(0, "", (m.ChatMessage("user", "hello"),), 2))
+        while self.busy:
+            list(self.step())
+        lib.llama_memory_clear(self._memory, True)
+        for slot in self._slots:
+            slot.cached.clear()
+
+    def _assign(self) -> None:
+        """Give the waiting requests slots: the call's own, else the one that was idle longest."""
+        for request in list(self._waiting):
+            free = [s for s in self._slots if s.reply is None]
+            if not free:
+                return
+            own = next((s for s in free if s.call_id == request.call_id), None)
+            slot = own or min(free, key=lambda s: s.used)
+            self._waiting.remove(request)
+            self._begin(slot, request)
+
+    def _begin(self, slot: _Slot, request: m.Generate) -> None:
+        self._clock += 1
+        slot.used = self._clock
+        tokens = self._prompt(request)
+        if tokens is None:
+            self._failed.append(m.Failed(request.id, "prompt_too_long", "The prompt does not fit the model's context."))
+            return
+        slot.call_id = request.call_id
+        common = 0
+        # the last token is always decoded again: its logits are wanted
+        for a, b in zip(slot.cached, tokens[:-1], strict=False):
+            if a != b:
+                break
+            common += 1
+        self._forget(slot, common)
+        left = min(request.max_tokens, self._limit - len(tokens))
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        slot.reply = _Reply(request, tokens, left, self._sampler(request.id), decoder)
+
+    def _prompt(self, request: m.Generate) -> list[int] | None:
+        """Tokens of the conversation; its oldest exchanges are dropped until it fits with room for a reply."""
+        messages = [{"role": c.role, "content": c.content} for c in request.messages]
+        room = min(request.max_tokens, self._limit // 4)
+        while True:
+            formatted = self._format(messages=messages)  # type: ignore[arg-type]
+            tokens = self._tokenize(formatted.prompt)
+            if len(tokens) + room <= self._limit:
+                return tokens
+            turns = [i for i, c in enumerate(messages) if c["role"] != "system"]
+            if len(turns) <= 1:
+                return None
+            # drop up to the next caller's turn, so that the rest starts with one
+            drop = turns[0]
+            del messages[drop]
+            while drop < len(messages) - 1 and messages[drop]["role"] == "assistant":
+                del messages[drop]
+
+    def _sample(self, slot: _Slot) -> list[m.Result]:
+        """Take the next token of a slot from the logits of the last batch."""
+        reply = slot.reply
+        assert reply is not None
+        token = lib.llama_sampler_sample(reply.sampler, self._context, reply.row)
+        request_id = reply.request.id
+        reply.row = -1
+        if lib.llama_vocab_is_eog(self._vocab, token):
+            rest = reply.decoder.decode(b"", True)
+            self._end(slot)
+            return [*([m.TextChunk(request_id, rest)] if rest else []), m.Finished(request_id)]
+        reply.tokens.append(token)
+        reply.left -= 1
+        text = reply.decoder.decode(self._token_bytes(token))
+        results: list[m.Result] = [m.TextChunk(request_id, text)] if text else []
+        if reply.left <= 0:
+            self._end(slot)
+            results.append(m.Finished(request_id, "length"))
+        return results
+
+    def _decode(self) -> None:
+        """Put what is to be decoded of every reply into one batch and run it."""
+        batch, n = self._batch, 0
+        added: list[tuple[_Slot, list[int]]] = []
+        for slot in self._slots:
+            if (reply := slot.reply) is None:
+                continue
+            todo = reply.tokens[len(slot.cached) :][: min(PREFILL, BATCH - n)]
+            for i, token in enumerate(todo):
+                batch.token[n] = token
+                batch.pos[n] = len(slot.cached) + i
+                batch.n_seq_id[n] = 1
+                batch.seq_id[n][0] = slot.seq
+                batch.logits[n] = 0
+                n += 1
+            if todo and len(slot.cached) + len(todo) == len(reply.tokens):
+                batch.logits[n - 1] = 1
+                reply.row = n - 1
+            added.append((slot, todo))
+        if n == 0:
+            return
+        batch.n_tokens = n
+        status = lib.llama_decode(self._context, batch)
+        if status != 0:
+            for slot, _ in added:
+                assert slot.reply is not None
+                self._failed.append(
+                    m.Failed(slot.reply.request.id, "decode_failed", f"llama.cpp gave status {status}.")
+                )
+                self._end(slot)
+                self._forget(slot, 0)
+            return
+        for slot, todo in added:
+            slot.cached += todo
+
+    def _end(self, slot: _Slot) -> None:
+        if slot.reply is not None:
+            lib.llama_sampler_free(slot.reply.sampler)
+            slot.reply = None
+
+    def _forget(self, slot: _Slot, keep: int) -> None:
+        """Cut a slot's cache to its first `keep` tokens."""
+        if keep < len(slot.cached):
+            lib.llama_memory_seq_rm(self._memory, slot.seq, keep, -1)
+            del slot.cached[keep:]
+
+    def _sampler(self, seed: int) -> Any:
+        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        if self._temperature == 0:
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
+        else:
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_p(self._top_p, 1))
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_temp(self._temperature))
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_dist(seed & _INT32_MAX))
+        return chain
+
+    def _tokenize(self, text: str) -> list[int]:
+        raw = text.encode()
+        size = len(raw) + 16
+        buffer = (lib.llama_token * size)()
+        # the template writes the markers of turns itself
+        n = lib.llama_tokenize(self._vocab, raw, len(raw), buffer, size, False, True)
+        return list(buffer[:n])
+
+    def _token_bytes(self, token: int) -> bytes:
+        n = lib.llama_token_to_piece(self._vocab, token, self._piece, len(self._piece), 0, False)
+        return self._piece.raw[: max(0, n)]
+
+    def _token_text(self, token: int) -> str:
+        if token < 0:
+            return ""
+        n = lib.llama_token_to_piece(self._vocab, token, self._piece, len(self._piece), 0, True)
+        return self._piece.raw[: max(0, n)].decode("utf-8", "replace")
+
+
+@lib.llama_log_callback  # type: ignore[untyped-decorator]
+def _quiet(level: int, text: bytes, _user: Any) -> None:
+    """llama.cpp is silent, except for errors."""
+    if level == _GGML_LOG_LEVEL_ERROR:
+        os.write(2, text)

@@ -1,0 +1,140 @@
+"""What is said between the server and an engine's host: plain data, as MessagePack.
+
+A request has an id; its results carry it; the last one is `Finished` or `Failed`. `Cancel` withdraws a request:
+nothing more comes for it.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import msgspec
+
+__all__ = [
+    "HEADER",
+    "AudioChunk",
+    "Cancel",
+    "ChatMessage",
+    "Failed",
+    "Fatal",
+    "Finished",
+    "FromHost",
+    "Generate",
+    "Ready",
+    "Request",
+    "Result",
+    "Synthesize",
+    "TextChunk",
+    "ToHost",
+    "Transcribe",
+    "Transcript",
+    "Word",
+    "decode_from_host",
+    "decode_to_host",
+    "encode",
+]
+
+
+HEADER = struct.Struct("<I")
+"""On the socket, the length of the message that follows."""
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A word and its place in the sound it belongs to, in seconds."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
+    """int16 mono samples at 16 kHz. Final ones go before partials."""
+
+    id: int
+    samples: bytes
+    final: bool = True
+
+
+class ChatMessage(msgspec.Struct, frozen=True):
+    role: str
+    content: str
+
+
+class Generate(msgspec.Struct, frozen=True, tag="generate"):
+    """Answer `messages`. `call_id` finds the slot that holds the earlier turns of the same call."""
+
+    id: int
+    call_id: str
+    messages: tuple[ChatMessage, ...]
+    max_tokens: int
+
+
+class Synthesize(msgspec.Struct, frozen=True, tag="synthesize"):
+    """Speak one clause. The lower `place`, its position in the reply, the sooner its turn."""
+
+    id: int
+    text: str
+    place: int = 0
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    id: int
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The model is loaded; `info` says what runs where."""
+
+    info: str
+    id: int = -1
+
+
+class Fatal(msgspec.Struct, frozen=True, tag="fatal"):
+    """The model cannot be loaded; trying again would not help."""
+
+    message: str
+    id: int = -1
+
+
+class Transcript(msgspec.Struct, frozen=True, tag="transcript"):
+    """`confidence` is the mean probability of the tokens, 0 to 1."""
+
+    id: int
+    text: str
+    confidence: float
+    language: str
+
+
+class TextChunk(msgspec.Struct, frozen=True, tag="text"):
+    id: int
+    text: str
+
+
+class AudioChunk(msgspec.Struct, frozen=True, tag="audio"):
+    """int16 mono samples at 48 kHz, and the words in them."""
+
+    id: int
+    samples: bytes
+    words: tuple[Word, ...]
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """`reason`: stop, or length where a limit cut it."""
+
+    id: int
+    reason: str = "stop"
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    id: int
+    code: str
+    message: str
+
+
+Request = Transcribe | Generate | Synthesize
+ToHost = Transcribe | Generate | Synthesize | Cancel
+Result = Transcript | TextChunk | AudioChunk | Finished | Failed
+FromHost = Ready | Fatal | Transcript | TextChunk | AudioChunk | Finished | Failed
+
+encode = msgspec.msgpack.Encoder().encode
+decode_to_host = msgspec.msgpack.Decoder(ToHost).decode
+decode_from_host = msgspec.msgpack.Decoder(FromHost).decode

@@ -1,0 +1,139 @@
+"""Model packs: a folder with a `pack.toml` that names three models, their files and checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from media_server.errors import ConfigurationError
+from media_server.paths import BUNDLED_MODELS
+
+__all__ = [
+    "ChatModel",
+    "Pack",
+    "PackFile",
+    "RecogniserModel",
+    "VoiceModel",
+    "load_pack",
+    "problems_of",
+    "read_manifest",
+]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RecogniserModel(_Table):
+    """A faster-whisper (CTranslate2) folder."""
+
+    path: str
+    language: str | None = None
+    """Spoken language; detected where it is not given and the model knows several."""
+
+
+class ChatModel(_Table):
+    """A GGUF file with a chat template in it."""
+
+    path: str
+    context: int = Field(4096, ge=256)
+    """Tokens that one conversation may fill."""
+    temperature: float = Field(0.7, ge=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+
+
+class VoiceModel(_Table):
+    """A Piper ONNX file with its JSON beside it."""
+
+    path: str
+    length_scale: float = Field(1.0, gt=0.2, lt=5)
+
+
+class PackFile(_Table):
+    path: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_. -]*(/[A-Za-z0-9_-][A-Za-z0-9_. -]*)*$")
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class _Manifest(_Table):
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    description: str
+    revision: str
+    licence: str
+    stt: RecogniserModel
+    llm: ChatModel
+    tts: VoiceModel
+    files: list[PackFile]
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A pack that is on this machine."""
+
+    folder: Path
+    manifest: _Manifest
+
+    @property
+    def recogniser(self) -> Path:
+        return self.folder / self.manifest.stt.path
+
+    @property
+    def chat(self) -> Path:
+        return self.folder / self.manifest.llm.path
+
+    @property
+    def voice(self) -> Path:
+        return self.folder / self.manifest.tts.path
+
+
+def read_manifest(text: str, source: str) -> _Manifest:
+    """The content of a `pack.toml`.
+
+    Raises:
+        ConfigurationError: it is not one; the message says what is wrong where.
+    """
+    try:
+        return _Manifest.model_validate(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, ValidationError) as e:
+        raise ConfigurationError(f"{source} is not a valid pack manifest: {e}") from e
+
+
+def load_pack(name: str, models_dir: Path) -> Pack:
+    """The pack `name` from `models_dir`, or from those that came with the package.
+
+    Raises:
+        ConfigurationError: there is none of that name, or files of it are missing.
+    """
+    for folder in (models_dir / name, BUNDLED_MODELS / name):
+        if (folder / "pack.toml").is_file():
+            break
+    else:
+        raise ConfigurationError(
+            f"There is no model pack {name!r} in {models_dir.resolve()}. "
+            f"`python download_models.py fetch {name} --source URL` brings it; `list` shows what there is."
+        )
+    pack = Pack(folder, read_manifest((folder / "pack.toml").read_text("utf-8"), str(folder / "pack.toml")))
+    missing = [f.path for f in pack.manifest.files if not (folder / f.path).is_file()]
+    if missing:
+        raise ConfigurationError(f"The model pack in {folder} lacks {', '.join(missing)}.")
+    return pack
+
+
+def problems_of(pack: Pack) -> list[str]:
+    """What is wrong with the files of a pack, by size and SHA-256; reads them all."""
+    out = []
+    for file in pack.manifest.files:
+        path = pack.folder / file.path
+        if not path.is_file():
+            out.append(f"{file.path} is missing")
+        elif path.stat().st_size != file.size:
+            out.append(f"{file.path} has {path.stat().st_size} bytes, not {file.size}")
+        else:
+            with path.open("rb") as f:
+                if hashlib.file_digest(f, "sha256").hexdigest() != file.sha256:
+                    out.append(f"{file.path} is not the file that the pack names (SHA-256 differs)")
+    return out

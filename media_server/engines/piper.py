@@ -1,0 +1,104 @@
+"""Speech synthesis: a Piper voice, one sentence per step, clauses that come first in a reply before later ones."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from piper import PiperConfig, PiperVoice, SynthesisConfig
+
+from media_server.audio import CALL_RATE_HZ, resample
+from media_server.engines import messages as m
+
+__all__ = ["PiperEngine"]
+
+
+class PiperEngine:
+    """Synthesises what is pending, sooner the earlier its place in its reply."""
+
+    def __init__(self, voice: PiperVoice, length_scale: float, info: str) -> None:
+        self.info = info
+        self._voice = voice
+        self._config = SynthesisConfig(length_scale=length_scale * voice.config.length_scale, normalize_audio=False)
+        self._pending: list[tuple[int, int, m.Synthesize]] = []
+
+    @classmethod
+    def load(cls, path: str | Path, length_scale: float = 1.0, device: str = "cpu", threads: int = 1) -> PiperEngine:
+        """Load a Piper ONNX file; its JSON is beside it."""
+        cuda = device != "cpu" and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+        if device == "cuda" and not cuda:
+            raise RuntimeError("onnxruntime was installed without CUDA; install onnxruntime-gpu or use device = 'cpu'")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # threads that spin between clauses would burn the cores that the other engines need
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers = ["CUDAExecutionProvider"] if cuda else ["CPUExecutionProvider"]
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        config = PiperConfig.from_dict(json.loads(Path(f"{path}.json").read_text("utf-8")))
+        voice = PiperVoice(session=session, config=config)
+        where = "cuda" if cuda else "cpu"
+        engine = cls(voice, length_scale, f"{Path(path).name}, {where}, {voice.config.sample_rate} Hz")
+        list(engine.synthesize("Hello."))
+        return engine
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._pending)
+
+    def submit(self, request: m.Synthesize) -> None:
+        heapq.heappush(self._pending, (request.place, request.id, request))
+
+    def cancel(self, request_id: int) -> None:
+        self._pending = [p for p in self._pending if p[1] != request_id]
+        heapq.heapify(self._pending)
+
+    def step(self) -> Iterable[m.Result]:
+        _, _, request = heapq.heappop(self._pending)
+        for samples, words in self.synthesize(request.text):
+            yield m.AudioChunk(request.id, samples.tobytes(), words)
+        yield m.Finished(request.id)
+
+    def synthesize(self, text: str) -> Iterable[tuple[np.ndarray[tuple[int], np.dtype[np.int16]], tuple[m.Word, ...]]]:
+        """Samples at 48 kHz, shape [n], and the words in them, for each sentence of `text`."""
+        chunks = list(self._voice.synthesize(text, self._config, include_alignments=True))
+        said = text.split()
+        rate = self._voice.config.sample_rate
+        for i, chunk in enumerate(chunks):
+            # Piper says where a sentence begins in sound, not in text: the last one takes the words that are left
+            spoken = "".join(chunk.phonemes).split(" ")
+            count = len(said) if i == len(chunks) - 1 else min(len(said), len([w for w in spoken if w]))
+            mine, said = said[:count], said[count:]
+            samples = resample(chunk.audio_int16_array, rate, CALL_RATE_HZ)
+            yield samples, _word_times(mine, _spans(chunk), len(chunk.audio_int16_array) / rate, rate)
+
+
+def _spans(chunk: object) -> list[tuple[int, int]]:
+    """First and last sample of each run of phonemes between spaces; empty where the voice does not tell."""
+    alignments = getattr(chunk, "phoneme_alignments", None)
+    spans: list[tuple[int, int]] = []
+    at = 0
+    start: int | None = None
+    for a in alignments or []:
+        if a.phoneme in ("^", "$", " ", ",", ".", "?", "!", ";", ":"):
+            if start is not None:
+                spans.append((start, at))
+                start = None
+        elif start is None:
+            start = at
+        at += int(a.num_samples)
+    if start is not None:
+        spans.append((start, at))
+    return spans
+
+
+def _word_times(words: list[str], spans: list[tuple[int, int]], length_s: float, rate: int) -> tuple[m.Word, ...]:
+    """By alignment where it has one span for each word, else in proportion to the letters."""
+    if len(spans) == len(words):
+        return tuple(m.Word(w, a / rate, b / rate) for w, (a, b) in zip(words, spans, strict=True))
+    ends = np.cumsum([0] + [len(w) + 1 for w in words]) / max(1, sum(len(w) + 1 for w in words)) * length_s
+    return tuple(m.Word(w, float(a), float(b)) for w, a, b in zip(words, ends[:-1], ends[1:], strict=True))

@@ -1,0 +1,268 @@
+"""The one event model: what happens in a call, and what a client may ask of it.
+
+Events are plain frozen dataclasses; `wire()` gives their native JSON form. Messages from a client are validated with
+pydantic, since they come from outside.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from media_server.errors import ClientError
+
+__all__ = [
+    "AgentInterrupt",
+    "AgentSay",
+    "AgentSpeechStarted",
+    "AgentSpeechStopped",
+    "AgentText",
+    "AgentTextDelta",
+    "AgentWord",
+    "CallEnd",
+    "CallEnded",
+    "CallStarted",
+    "ClientMessage",
+    "Error",
+    "Event",
+    "Ping",
+    "SessionUpdate",
+    "State",
+    "StateChanged",
+    "TextSend",
+    "ToolResult",
+    "TurnEnded",
+    "TurnMetrics",
+    "UserMute",
+    "UserSpeechStarted",
+    "UserSpeechStopped",
+    "UserTranscript",
+    "Warning_",
+    "parse_client_message",
+    "wire",
+]
+
+State = Literal["connecting", "listening", "user_speaking", "thinking", "agent_speaking", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    type: ClassVar = "call.started"
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    type: ClassVar = "call.ended"
+    reason: str
+    """client_hangup, connection_lost, connect_timeout, idle_timeout, server_shutdown, internal_error."""
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    type: ClassVar = "state.changed"
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class UserSpeechStarted:
+    type: ClassVar = "user.speech_started"
+
+
+@dataclass(frozen=True, slots=True)
+class UserSpeechStopped:
+    type: ClassVar = "user.speech_stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class UserTranscript:
+    type: ClassVar = "user.transcript"
+    turn_id: str
+    text: str
+    """The whole turn so far; each one replaces the one before."""
+    final: bool
+    confidence: float | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    type: ClassVar = "turn.ended"
+    turn_id: str
+    probability: float
+    """That the caller was done; 1 where a fixed pause decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTextDelta:
+    type: ClassVar = "agent.text_delta"
+    turn_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentText:
+    type: ClassVar = "agent.text"
+    turn_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpeechStarted:
+    type: ClassVar = "agent.speech_started"
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentWord:
+    type: ClassVar = "agent.word"
+    turn_id: str
+    text: str
+    start_s: float
+    """Since the turn's speech began."""
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpeechStopped:
+    type: ClassVar = "agent.speech_stopped"
+    turn_id: str
+    reason: Literal["completed", "interrupted"]
+    heard: str
+    """The words that were played to the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnMetrics:
+    """Where the time between the caller's last sound and the agent's first went, in ms; the parts add up."""
+
+    type: ClassVar = "turn.metrics"
+    turn_id: str
+    endpoint_ms: float
+    """End of the caller's speech to the decision that the turn is over: the configured pause."""
+    stt_ms: float
+    """From there until the final transcript."""
+    llm_first_token_ms: float
+    """From there until the first token."""
+    llm_first_clause_ms: float
+    """From there until there is a clause to speak."""
+    tts_first_audio_ms: float
+    """From there until its first audio."""
+    playout_ms: float
+    """From there until that audio is on the wire."""
+    response_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Warning_:  # noqa: N801 - `Warning` is a builtin
+    type: ClassVar = "warning"
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    type: ClassVar = "error"
+    code: str
+    message: str
+
+
+Event = (
+    CallStarted
+    | CallEnded
+    | StateChanged
+    | UserSpeechStarted
+    | UserSpeechStopped
+    | UserTranscript
+    | TurnEnded
+    | AgentTextDelta
+    | AgentText
+    | AgentSpeechStarted
+    | AgentWord
+    | AgentSpeechStopped
+    | TurnMetrics
+    | Warning_
+    | Error
+)
+
+
+def wire(event: Event, call_id: str, seq: int, time_s: float) -> dict[str, Any]:
+    """The native form. Optional fields that have no value are left out."""
+    fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
+    rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in fields.items() if v is not None}
+    return {"type": event.type, "call_id": call_id, "seq": seq, "time": round(time_s, 3), **rounded}
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TextSend(_Message):
+    """The caller types instead of speaking."""
+
+    type: Literal["text.send"]
+    text: str = Field(min_length=1, max_length=4000)
+
+
+class AgentSay(_Message):
+    """The agent says this, word for word, after what it is saying now."""
+
+    type: Literal["agent.say"]
+    text: str = Field(min_length=1, max_length=4000)
+
+
+class AgentInterrupt(_Message):
+    type: Literal["agent.interrupt"]
+
+
+class SessionUpdate(_Message):
+    """Settings of this call, from the next turn on."""
+
+    type: Literal["session.update"]
+    pause_ms: int | None = Field(None, ge=100, le=5000)
+
+
+class ToolResult(_Message):
+    """The answer of a tool that runs in the client."""
+
+    type: Literal["tool.result"]
+    id: str
+    result: Any = None
+    error: str | None = None
+
+
+class UserMute(_Message):
+    type: Literal["user.mute"]
+    muted: bool
+
+
+class CallEnd(_Message):
+    type: Literal["call.end"]
+
+
+class Ping(_Message):
+    """Says that the client is alive; not answered."""
+
+    type: Literal["ping"]
+
+
+ClientMessage = TextSend | AgentSay | AgentInterrupt | SessionUpdate | ToolResult | UserMute | CallEnd | Ping
+
+_CLIENT_MESSAGES: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
+
+
+def parse_client_message(text: str | bytes) -> ClientMessage:
+    """A message of the events channel.
+
+    Raises:
+        ClientError: `bad_message`, with a sentence for each field that does not fit.
+    """
+    try:
+        return _CLIENT_MESSAGES.validate_json(text)
+    except ValidationError as e:
+        problems = "; ".join(f"{'.'.join(map(str, x['loc'])) or 'message'}: {x['msg']}" for x in e.errors()[:5])
+        raise ClientError("bad_message", f"The message was not understood. {problems}.") from e

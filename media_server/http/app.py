@@ -1,0 +1,67 @@
+"""The application: its routes, and the small resources that need no module of their own."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+
+from media_server.agents import Agent
+from media_server.engines.client import Engines
+from media_server.http import sessions
+from media_server.http.errors import errors_as_json
+from media_server.paths import STATIC
+
+__all__ = ["make_app"]
+
+MAX_BODY = 64 * 1024
+AGENTS = web.AppKey("agents", dict[str, Agent])
+ENGINES = web.AppKey("engines", Engines)
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/v1/agents")
+async def agents(request: web.Request) -> web.Response:
+    return web.json_response({"agents": [{"name": name} for name in request.app[AGENTS]]})
+
+
+@routes.get("/healthz")
+async def healthz(_: web.Request) -> web.Response:
+    """The process serves requests."""
+    return web.json_response({"status": "ok"})
+
+
+@routes.get("/readyz")
+async def readyz(request: web.Request) -> web.Response:
+    """All three engines are loaded: 200, else 503."""
+    engines = request.app[ENGINES]
+    state = {engine.kind: engine.ready.is_set() for engine in engines.all}
+    return web.json_response({"ready": engines.ready, "engines": state}, status=200 if engines.ready else 503)
+
+
+@routes.get("/")
+async def page(_: web.Request) -> web.FileResponse:
+    return web.FileResponse(STATIC / "index.html")
+
+
+async def _offline_page(_: web.BaseRequest, response: web.StreamResponse) -> None:
+    """The page may talk to this server and nobody else; browsers are told so."""
+    policy = "default-src 'self'; connect-src 'self'; media-src 'self' blob: mediastream:; img-src 'self' data:"
+    response.headers.setdefault("Content-Security-Policy", policy)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if re.match("text/(html|css|javascript)", response.headers.get("Content-Type", "")):
+        response.headers.setdefault("Cache-Control", "no-cache")
+
+
+def make_app(agents: dict[str, Agent], engines: Engines, all_sessions: sessions.Sessions) -> web.Application:
+    """The whole API over these agents, engines and sessions."""
+    app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
+    app[AGENTS] = agents
+    app[ENGINES] = engines
+    app[sessions.SESSIONS] = all_sessions
+    app.add_routes(routes)
+    app.add_routes(sessions.routes)
+    app.router.add_static("/static", STATIC)
+    app.on_response_prepare.append(_offline_page)
+    return app

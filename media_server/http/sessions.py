@@ -1,0 +1,183 @@
+"""`/v1/sessions` and `/v1/whip`: offers in, answers out, trickle ICE, hanging up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+from aiohttp import web
+from aiortc import RTCIceServer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from media_server.agents import Agent
+from media_server.call import Session
+from media_server.config import IceServer, Settings
+from media_server.engines.client import Engines
+from media_server.engines.silero import VoiceActivityModel
+from media_server.errors import ClientError
+from media_server.rtc.sdp import parse_fragment
+
+__all__ = ["Sessions", "routes"]
+
+SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+
+
+class Sessions:
+    """All sessions of this process; `group` owns their tasks."""
+
+    def __init__(
+        self, settings: Settings, agents: dict[str, Agent], engines: Engines, group: asyncio.TaskGroup
+    ) -> None:
+        self._settings = settings
+        self._agents = agents
+        self._engines = engines
+        self._activity = VoiceActivityModel()
+        self._group = group
+        self._by_id: dict[str, Session] = {}
+        self._opening = 0
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    @property
+    def ice_servers(self) -> list[IceServer]:
+        return self._settings.ice_servers
+
+    async def open(self, agent_name: str, offer: str) -> tuple[Session, str]:
+        """A new session and the answer to its offer.
+
+        Raises:
+            ClientError: unknown agent, unusable offer, engines not ready, or too many calls.
+        """
+        agent = self._agents.get(agent_name)
+        if agent is None:
+            raise ClientError("unknown_agent", f"There is no agent called {agent_name!r}.", status=404)
+        if not self._engines.ready:
+            raise ClientError(
+                "not_ready", "The models are still being loaded.", status=503, headers={"Retry-After": "2"}
+            )
+        if len(self._by_id) + self._opening >= self._settings.max_calls:
+            raise ClientError(
+                "too_many_calls", "All lines are busy; try again later.", status=503, headers={"Retry-After": "10"}
+            )
+        servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
+        session = Session(
+            agent,
+            self._engines,
+            self._activity,
+            ice_servers=servers,
+            connect_timeout_s=self._settings.connect_timeout_s,
+            idle_timeout_s=self._settings.idle_timeout_s,
+        )
+        self._opening += 1
+        try:
+            answer = await session.accept(offer)
+        finally:
+            self._opening -= 1
+        self._by_id[session.id] = session
+        self._group.create_task(self._run(session), name=f"session-{session.call_id}")
+        return session, answer
+
+    async def _run(self, session: Session) -> None:
+        try:
+            await session.run()
+        finally:
+            del self._by_id[session.id]
+
+    def hang_up_all(self) -> None:
+        """The server is going down."""
+        for session in self._by_id.values():
+            session.hang_up("server_shutdown")
+
+    def get(self, session_id: str) -> Session:
+        """Raises `ClientError` where there is none."""
+        try:
+            return self._by_id[session_id]
+        except KeyError:
+            raise ClientError("unknown_session", "There is no such session; it may be over.", status=404) from None
+
+
+class _Offer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    agent: str
+    sdp: str = Field(min_length=1)
+    type: Literal["offer"]
+    metadata: dict[str, Any] = {}
+    variables: dict[str, Any] = {}
+
+
+routes = web.RouteTableDef()
+SESSIONS = web.AppKey("sessions", Sessions)
+
+
+def _require_type(request: web.Request, wanted: str) -> None:
+    if request.content_type != wanted:
+        raise ClientError("wrong_content_type", f"The body has to be {wanted}, not {request.content_type}.", status=415)
+
+
+async def _text(request: web.Request) -> str:
+    try:
+        return await request.text()
+    except (UnicodeDecodeError, LookupError) as e:
+        raise ClientError("bad_encoding", "The body is not valid text of the encoding that it claims.") from e
+
+
+def _created(session: Session) -> dict[str, str]:
+    return {"Location": f"/v1/sessions/{session.id}", "ETag": session.peer.etag}
+
+
+@routes.post("/v1/sessions")
+async def create(request: web.Request) -> web.Response:
+    _require_type(request, "application/json")
+    text = await _text(request)
+    try:
+        offer = _Offer.model_validate_json(text)
+    except ValidationError as e:
+        problems = [{"field": ".".join(map(str, x["loc"])), "problem": x["msg"]} for x in e.errors()]
+        if e.errors()[0]["type"] == "json_invalid":
+            raise ClientError("bad_json", "The body is not valid JSON.", details=problems) from e
+        summary = "; ".join(f"{p['field'] or 'body'}: {p['problem']}" for p in problems)
+        raise ClientError(
+            "bad_request", f"The request is not complete or not valid. {summary}.", details=problems
+        ) from e
+    session, answer = await request.app[SESSIONS].open(offer.agent, offer.sdp)
+    body = {"session_id": session.id, "call_id": session.call_id, "type": "answer", "sdp": answer}
+    return web.json_response(body, status=201, headers=_created(session))
+
+
+@routes.post("/v1/whip/{agent}")
+async def whip(request: web.Request) -> web.Response:
+    """RFC 9725."""
+    _require_type(request, SDP)
+    sessions = request.app[SESSIONS]
+    session, answer = await sessions.open(request.match_info["agent"], await _text(request))
+    response = web.Response(text=answer, status=201, content_type=SDP, headers=_created(session))
+    for server in sessions.ice_servers:
+        for url in [server.urls] if isinstance(server.urls, str) else server.urls:
+            link = f'<{url}>; rel="ice-server"'
+            if server.username:
+                link += f'; username="{server.username}"; credential="{server.credential}"; credential-type="password"'
+            response.headers.add("Link", link)
+    return response
+
+
+@routes.patch("/v1/sessions/{id}")
+async def patch(request: web.Request) -> web.Response:
+    """Trickle ICE: 204. ICE restart: 200 with our new credentials and candidates (RFC 9725 section 4.3)."""
+    session = request.app[SESSIONS].get(request.match_info["id"])
+    _require_type(request, FRAGMENT)
+    wanted = request.headers.get("If-Match", "*")
+    if wanted not in ("*", session.peer.etag):
+        raise ClientError("stale_ice_session", "If-Match names an ICE session that was replaced.", status=412)
+    ours = await session.peer.trickle(parse_fragment(await _text(request)))
+    if ours is None:
+        return web.Response(status=204)
+    return web.Response(text=ours, content_type=FRAGMENT, headers={"ETag": session.peer.etag})
+
+
+@routes.delete("/v1/sessions/{id}")
+async def delete(request: web.Request) -> web.Response:
+    request.app[SESSIONS].get(request.match_info["id"]).hang_up("client_hangup")
+    return web.Response(status=204)

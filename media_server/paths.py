@@ -1,0 +1,19 @@
+"""Where the files that travel with the package are: in a wheel inside it, in a checkout beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["BUNDLED_MODELS", "STATIC"]
+
+_PACKAGE = Path(__file__).parent
+_CHECKOUT = _PACKAGE.parent
+
+
+def _bundled(inside: str, beside: str) -> Path:
+    path = _PACKAGE / inside
+    return path if path.is_dir() else _CHECKOUT / beside
+
+
+STATIC = _bundled("_static", "static")
+BUNDLED_MODELS = _bundled("_models", "models")

@@ -1,0 +1,7 @@
+"""The media edge: one peer's microphone, speaker and events channel."""
+
+from media_server.rtc.microphone import Frame, Microphone
+from media_server.rtc.peer import Peer
+from media_server.rtc.speaker import Playback, Speaker, Speech, SpokenWord
+
+__all__ = ["Frame", "Microphone", "Peer", "Playback", "Speaker", "Speech", "SpokenWord"]

@@ -1,0 +1,165 @@
+"""ICE restart for aiortc, which has none: a connection that can be exchanged for a new one under a running session.
+
+It stands in for the `aioice.Connection` inside an `RTCIceTransport`. `tests/unit/rtc/test_ice.py` pins the private
+names of aiortc that this leans on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+from aioice import Candidate, Connection
+from aiortc import RTCIceCandidate
+from aiortc.rtcicetransport import RTCIceTransport, candidate_from_aioice, candidate_to_aioice
+from aiortc.sdp import candidate_to_sdp
+
+__all__ = ["RestartableConnection", "local_fragment"]
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+
+
+class RestartableConnection:
+    """The parts of `aioice.Connection` that aiortc uses, over a connection that `restart` replaces."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._current = connection
+        self._restart: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @classmethod
+    def install(cls, transport: RTCIceTransport) -> RestartableConnection:
+        """Put one into `transport`, which must not have started yet."""
+        connection = cls(transport._connection)
+        transport._connection = transport.iceGatherer._connection = connection  # type: ignore[assignment]
+        transport._recv, transport._send = connection.recv, connection.send
+        return connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._current, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:  # remote_username, remote_password, remote_is_lite, ice_controlling
+            setattr(self._current, name, value)
+
+    async def gather_candidates(self) -> None:
+        await self._current.gather_candidates()
+        await _loopback_if_alone(self._current)
+
+    async def restart(self, username: str, password: str) -> None:
+        """Begin anew with the peer's new credentials; the old path carries the media until the new one stands."""
+        if self._restart:
+            await self._cancel_restart()
+        new = Connection(
+            ice_controlling=self._current.ice_controlling,
+            stun_server=self._current.stun_server,
+            turn_server=self._current.turn_server,
+            turn_username=self._current.turn_username,
+            turn_password=self._current.turn_password,
+            turn_ssl=self._current.turn_ssl,
+            turn_transport=self._current.turn_transport,
+            transport_policy=self._current._transport_policy,
+        )
+        new.remote_username, new.remote_password = username, password
+        await new.gather_candidates()
+        await _loopback_if_alone(new)
+        self._next = new
+        self._restart = asyncio.create_task(self._switch(new), name="ice-restart")
+
+    async def add_restart_candidate(self, candidate: RTCIceCandidate | None) -> None:
+        """A candidate of the peer for the restart under way, or the end of them."""
+        with contextlib.suppress(ValueError):  # after the end of candidates: of no use
+            await self._next.add_remote_candidate(candidate_to_aioice(candidate) if candidate else None)
+
+    @property
+    def newest(self) -> Connection:
+        """The connection of the restart under way, else the one in use."""
+        return self._next if self._restart and not self._restart.done() else self._current
+
+    async def _switch(self, new: Connection) -> None:
+        try:
+            await new.connect()
+        except ConnectionError:
+            log.info("an ICE restart failed, the old path stays")
+            await new.close()
+            return
+        except asyncio.CancelledError:
+            await new.close()
+            raise
+        old, self._current = self._current, new
+        await old.close()
+
+    async def _cancel_restart(self) -> None:
+        if self._restart:
+            self._restart.cancel()
+            await asyncio.wait([self._restart])
+
+    async def recv(self) -> bytes:
+        while True:
+            connection = self._current
+            try:
+                return await connection.recv()
+            except ConnectionError:
+                if not await self._replaced(connection):
+                    raise
+
+    async def send(self, data: bytes) -> None:
+        connection = self._current
+        try:
+            await connection.send(data)
+        except ConnectionError:
+            if connection is self._current and not self._restarting:
+                raise
+
+    async def get_event(self) -> Any:
+        while True:
+            connection = self._current
+            event = await connection.get_event()
+            if not await self._replaced(connection):
+                return event
+
+    @property
+    def _restarting(self) -> bool:
+        return self._restart is not None and not self._restart.done()
+
+    async def _replaced(self, connection: Connection) -> bool:
+        """Whether there is another connection than this one, which has ended; waits for a restart under way."""
+        if self._closed:
+            return False
+        if self._restarting and connection is self._current:
+            assert self._restart is not None
+            await asyncio.wait([self._restart])
+        return connection is not self._current
+
+    async def close(self) -> None:
+        self._closed = True
+        await self._cancel_restart()
+        await self._current.close()
+
+
+async def _loopback_if_alone(connection: Connection) -> None:
+    """A machine with no network at all still talks to itself: aioice leaves 127.0.0.1 out."""
+    if connection._local_candidates:
+        return
+    for component in connection._components:
+        found: list[Candidate] = await connection.get_component_candidates(component=component, addresses=[LOOPBACK])
+        connection._local_candidates += found
+
+
+def local_fragment(connection: Connection, mid: str) -> str:
+    """Our side of an ICE restart, as a trickle ICE fragment (RFC 8840)."""
+    lines = [
+        f"a=ice-ufrag:{connection.local_username}",
+        f"a=ice-pwd:{connection.local_password}",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 0",
+        f"a=mid:{mid}",
+        *[f"a=candidate:{candidate_to_sdp(candidate_from_aioice(c))}" for c in connection.local_candidates],
+        "a=end-of-candidates",
+    ]
+    return "\r\n".join(lines) + "\r\n"

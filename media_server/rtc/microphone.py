@@ -1,0 +1,52 @@
+"""The caller's voice: an async iterator of 16 kHz mono frames with the time at which they were captured."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame
+
+from media_server.audio import MODEL_RATE_HZ, Resampler, Samples
+
+__all__ = ["Frame", "Microphone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Samples at 16 kHz, shape [n]; `captured_at_s`: when the first of them reached this server, on `clock`."""
+
+    samples: Samples
+    captured_at_s: float
+
+
+class Microphone:
+    """Iterate it once; it ends when the caller's track does."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.last_data_s = clock()
+        self.muted = False
+        self._clock = clock
+        self._track: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
+
+    def attach(self, track: MediaStreamTrack) -> None:
+        """The track that the offer brought; only the first one counts."""
+        if not self._track.done():
+            self._track.set_result(track)
+
+    async def __aiter__(self) -> AsyncIterator[Frame]:
+        track = await self._track
+        resampler = Resampler(MODEL_RATE_HZ)
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            assert isinstance(frame, AudioFrame)
+            self.last_data_s = now = self._clock()
+            samples = resampler.push(frame)
+            if len(samples) and not self.muted:
+                yield Frame(samples, now - len(samples) / MODEL_RATE_HZ)

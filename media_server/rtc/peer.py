@@ -1,0 +1,128 @@
+"""One WebRTC peer: negotiates, owns the peer connection, notices when the other side is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from aiortc import (
+    InvalidAccessError,
+    InvalidStateError,
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import OperationError
+
+from media_server.errors import ClientError
+from media_server.rtc.channel import EventsChannel
+from media_server.rtc.ice import RestartableConnection, local_fragment
+from media_server.rtc.microphone import Microphone
+from media_server.rtc.sdp import PARSE_ERRORS, Fragment, checked_offer
+from media_server.rtc.speaker import Speaker
+
+__all__ = ["Peer"]
+
+log = logging.getLogger(__name__)
+
+
+class Peer:
+    """`accept` an offer, use `microphone`, `speaker` and `channel`, and `close` in the end, whatever happened."""
+
+    def __init__(
+        self,
+        ice_servers: Sequence[RTCIceServer],
+        clock: Callable[[], float],
+        on_message: Callable[[str | bytes], None],
+    ) -> None:
+        # an empty list, not None: for None aiortc takes a public STUN server
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers)))
+        self._ice: RestartableConnection | None = None
+        self._mid = "0"
+        self.connected = asyncio.Event()
+        self.gone = asyncio.Event()
+        """The other side hung up, or cannot be reached any more."""
+        self.microphone = Microphone(clock)
+        self.speaker = Speaker(clock)
+        self.channel = EventsChannel(on_message, self.gone.set)
+        self._pc.on("track", self._on_track)
+        self._pc.on("datachannel", self._on_channel)
+        self._pc.on("connectionstatechange", self._on_state)
+
+    async def accept(self, offer: str) -> str:
+        """The answer to an offer, with all candidates in it.
+
+        Raises:
+            ClientError: the offer cannot be accepted; the peer has to be closed all the same.
+        """
+        checked = checked_offer(offer)
+        try:
+            await self._pc.setRemoteDescription(RTCSessionDescription(checked, "offer"))
+            first_audio = True
+            for transceiver in self._pc.getTransceivers():
+                if transceiver.kind == "audio" and first_audio:
+                    first_audio = False
+                    transceiver.sender.replaceTrack(self.speaker)
+                    transceiver.direction = "sendrecv"
+                    self._mid = transceiver.mid or "0"
+                    self._ice = RestartableConnection.install(transceiver.receiver.transport.transport)
+                else:
+                    transceiver.direction = "inactive"
+            answer = await self._pc.createAnswer()
+            await self._pc.setLocalDescription(answer)
+        except (OperationError, InvalidAccessError, InvalidStateError, *PARSE_ERRORS) as e:
+            log.info("an offer was refused: %s", e)
+            raise ClientError("bad_sdp", "The offer cannot be answered: it is inconsistent.") from e
+        return self._pc.localDescription.sdp
+
+    @property
+    def etag(self) -> str:
+        """Names the ICE session (RFC 9725 section 4.3.1): changes with a restart."""
+        return f'"{self._ice.newest.local_username}"' if self._ice else '""'
+
+    async def trickle(self, fragment: Fragment) -> str | None:
+        """Take the peer's candidates; for new credentials restart ICE and answer with our own fragment."""
+        assert self._ice is not None
+        restart = fragment.username and fragment.username != self._ice.newest.remote_username
+        if restart:
+            await self._ice.restart(fragment.username, fragment.password)
+        restarted = self._ice.newest is not self._ice._current
+        for candidate in fragment.candidates:
+            if restarted:
+                await self._ice.add_restart_candidate(candidate)
+            else:
+                await self._pc.addIceCandidate(candidate)
+        if fragment.end or restart:
+            # aioice gives up only after the end of candidates, and a restart's checks come from the peer anyway
+            if restarted:
+                await self._ice.add_restart_candidate(None)
+            else:
+                await self._pc.addIceCandidate(None)
+        return local_fragment(self._ice.newest, self._mid) if restart else None
+
+    async def close(self) -> None:
+        """Give everything back: sockets, threads, tasks."""
+        self.gone.set()
+        self.speaker.stop()
+        await self._pc.close()
+        self._pc.remove_all_listeners()
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        if track.kind == "audio":
+            self.microphone.attach(track)
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        self.channel.attach(channel)
+
+    def _on_state(self) -> None:
+        match self._pc.connectionState:
+            case "connected":
+                self.connected.set()
+            case "failed" | "closed":
+                self.gone.set()
+            case _:
+                pass

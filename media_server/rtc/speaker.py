@@ -1,0 +1,165 @@
+"""The agent's voice: a queue of speech, handed out in 20 ms frames on a clock that does not drift."""
+
+from __future__ import annotations
+
+import asyncio
+import fractions
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame
+
+from media_server.audio import CALL_RATE_HZ, Samples
+
+__all__ = ["Playback", "Speaker", "Speech", "SpokenWord"]
+
+FRAME = CALL_RATE_HZ // 50
+FRAME_S = 0.02
+FADE = CALL_RATE_HZ // 200
+STALL_S = 1.0
+_TIME_BASE = fractions.Fraction(1, CALL_RATE_HZ)
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word and its place in its speech, in seconds."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Samples at 48 kHz mono, shape [n], and the words in them."""
+
+    samples: Samples
+    words: tuple[SpokenWord, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Playback:
+    """What became of a piece of speech that was given to the speaker."""
+
+    speech: Speech
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+    """Played to the end, or cut."""
+    started_at_s: float = 0.0
+    """On the speaker's own clock: seconds of audio handed out before."""
+    played: int = 0
+    """Samples handed out."""
+    _due: asyncio.Queue[SpokenWord | None] = field(default_factory=asyncio.Queue)
+    _next_word: int = 0
+
+    @property
+    def heard_words(self) -> tuple[SpokenWord, ...]:
+        """Those of which more than half was played."""
+        position_s = self.played / CALL_RATE_HZ
+        return tuple(w for w in self.speech.words if (w.start_s + w.end_s) / 2 < position_s)
+
+    async def words(self) -> AsyncIterator[SpokenWord]:
+        """Each word when its sound goes out; ends with the playback."""
+        while (word := await self._due.get()) is not None:
+            yield word
+
+    def _take(self, n: int) -> Samples:
+        samples = self.speech.samples[self.played : self.played + n]
+        self.played += len(samples)
+        words = self.speech.words
+        while self._next_word < len(words) and words[self._next_word].start_s * CALL_RATE_HZ < self.played:
+            self._due.put_nowait(words[self._next_word])
+            self._next_word += 1
+        return samples
+
+    def _finish(self) -> None:
+        self._due.put_nowait(None)
+        self.finished.set()
+
+
+class Speaker(MediaStreamTrack):
+    """The outgoing track. Plays what it is given in order; silence otherwise."""
+
+    kind = "audio"
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self.drained = asyncio.Event()
+        self.drained.set()
+        self.late_frames = 0
+        """Frames handed out more than one frame after their time."""
+        self._clock = clock
+        self._queue: deque[Playback] = deque()
+        self._heard = 0
+        self._frames = 0
+        self._started_s: float | None = None
+        self._tail: Samples = np.zeros(0, np.int16)
+
+    def play(self, speech: Speech) -> Playback:
+        """Queue speech behind what is there."""
+        playback = Playback(speech)
+        if self.drained.is_set():
+            self._heard = 0
+            self.drained.clear()
+        self._queue.append(playback)
+        return playback
+
+    def interrupt(self) -> float:
+        """Drop all speech at once; seconds of it that went out since the speaker was last silent."""
+        if self._queue and self._queue[0].started.is_set():
+            rest = self._queue[0].speech.samples[self._queue[0].played :][:FADE]
+            self._tail = (rest * np.linspace(1, 0, len(rest))).astype(np.int16)
+        while self._queue:
+            self._queue.popleft()._finish()
+        self.drained.set()
+        return self._heard / CALL_RATE_HZ
+
+    async def recv(self) -> AudioFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        now = self._clock()
+        if self._started_s is None:
+            self._started_s = now
+        wait_s = self._started_s + self._frames * FRAME_S - now
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        elif wait_s < -STALL_S:
+            # after a suspended machine nobody wants to hear the past at once
+            self._started_s -= wait_s
+        elif wait_s < -FRAME_S:
+            self.late_frames += 1
+        frame = AudioFrame.from_ndarray(self._next()[None], format="s16", layout="mono")
+        frame.sample_rate = CALL_RATE_HZ
+        frame.pts = self._frames * FRAME
+        frame.time_base = _TIME_BASE
+        self._frames += 1
+        return frame
+
+    def _next(self) -> Samples:
+        """The next 960 samples."""
+        out = np.zeros(FRAME, np.int16)
+        at = len(self._tail)
+        out[:at] = self._tail
+        self._tail = self._tail[:0]
+        while at < FRAME and self._queue:
+            playback = self._queue[0]
+            if not playback.started.is_set():
+                playback.started_at_s = (self._frames * FRAME + at) / CALL_RATE_HZ
+                playback.started.set()
+            samples = playback._take(FRAME - at)
+            out[at : at + len(samples)] = samples
+            at += len(samples)
+            self._heard += len(samples)
+            if playback.played == len(playback.speech.samples):
+                self._queue.popleft()._finish()
+        if not self._queue:
+            self.drained.set()
+        return out
+
+    def stop(self) -> None:
+        self.interrupt()
+        super().stop()

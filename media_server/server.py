@@ -1,0 +1,98 @@
+"""Puts the parts together: engines, sessions, HTTP; starts them in order and stops them in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from media_server.agents import DEFAULT_AGENT, Agent
+from media_server.config import Settings
+from media_server.engines.client import Engines
+from media_server.engines.packs import load_pack
+from media_server.http import make_app
+from media_server.http.sessions import Sessions
+
+__all__ = ["Server", "running_server"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that is running."""
+
+    url: str
+    engines: Engines
+    sessions: Sessions
+
+    async def ready(self, timeout_s: float) -> None:
+        """Wait until all engines are loaded.
+
+        Raises:
+            TimeoutError: they were not in time.
+        """
+        async with asyncio.timeout(timeout_s):
+            for engine in self.engines.all:
+                await engine.ready.wait()
+
+
+@contextlib.asynccontextmanager
+async def running_server(settings: Settings) -> AsyncIterator[Server]:
+    """A server while the block runs; at its end calls are hung up and the engines' processes are gone.
+
+    Raises:
+        ConfigurationError: a setting cannot be, the model pack is incomplete, or a model does not load.
+        OSError: the address is taken.
+    """
+    settings.check_exposure()
+    pack = load_pack(settings.pack, settings.models_dir)
+    agents = {a.name: a for a in [DEFAULT_AGENT, *(Agent(**a.model_dump()) for a in settings.agents)]}
+    engines = Engines(pack, settings)
+    try:
+        async with asyncio.TaskGroup() as owner:
+            running = owner.create_task(engines.run(), name="engines")
+            try:
+                async with (
+                    _sessions(settings, agents, engines) as sessions,
+                    _http(settings, agents, engines, sessions) as url,
+                ):
+                    yield Server(url, engines, sessions)
+            finally:
+                running.cancel()
+    except BaseExceptionGroup as group:
+        # one cause is what the operator needs to read
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
+@contextlib.asynccontextmanager
+async def _sessions(settings: Settings, agents: dict[str, Agent], engines: Engines) -> AsyncIterator[Sessions]:
+    async with asyncio.TaskGroup() as group:
+        sessions = Sessions(settings, agents, engines, group)
+        try:
+            yield sessions
+        finally:
+            sessions.hang_up_all()
+
+
+@contextlib.asynccontextmanager
+async def _http(
+    settings: Settings, agents: dict[str, Agent], engines: Engines, sessions: Sessions
+) -> AsyncIterator[str]:
+    runner = web.AppRunner(make_app(agents, engines, sessions), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=2)
+        await site.start()
+        port = runner.addresses[0][1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
