@@ -110,7 +110,7 @@ class Session:
 
     async def _watch_idle(self) -> None:
         await self.peer.connected.wait()
-        while (left_s := self._idle_timeout_s - (self._clock() - self.peer.microphone.last_data_s)) > 0:
+        while (left_s := self._idle_timeout_s - (self._clock() - self.peer.microphone.last_data_s)) > 0:  # noqa: ASYNC110
             await asyncio.sleep(left_s)
         self.hang_up("idle_timeout")
 

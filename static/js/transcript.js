@@ -1,0 +1,110 @@
+/** The conversation as bubbles: the caller's words as they are recognised, the agent's as they are spoken. @module */
+
+import { latencyBar } from "./latency.js";
+
+export class Transcript {
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.root = root;
+    /** @type {Map<string, HTMLElement>} */
+    this.bubbles = new Map();
+    /** @type {Map<string, {text: string, spoken: number}>} */
+    this.replies = new Map();
+  }
+
+  clear() {
+    this.root.replaceChildren();
+    this.bubbles.clear();
+    this.replies.clear();
+  }
+
+  /** @param {{turn_id: string, text: string, final: boolean}} e */
+  user(e) {
+    if (e.final && !e.text) {
+      this.bubbles.get(`user ${e.turn_id}`)?.remove();
+      return;
+    }
+    const bubble = this.bubble("user", e.turn_id);
+    bubble.textContent = e.text;
+    bubble.classList.toggle("partial", !e.final);
+    this.scroll();
+  }
+
+  /** @param {{turn_id: string, text: string}} e */
+  agentDelta(e) {
+    this.reply(e.turn_id).text += e.text;
+    this.drawReply(e.turn_id);
+  }
+
+  /** @param {{turn_id: string, text: string}} e */
+  agentText(e) {
+    this.reply(e.turn_id).text = e.text;
+    this.drawReply(e.turn_id);
+  }
+
+  /** A word goes out now. @param {{turn_id: string, text: string}} e */
+  agentWord(e) {
+    const reply = this.reply(e.turn_id);
+    const at = reply.text.indexOf(e.text, reply.spoken);
+    if (at >= 0) reply.spoken = at + e.text.length;
+    this.drawReply(e.turn_id);
+  }
+
+  /** @param {{turn_id: string, reason: string, heard: string}} e */
+  agentStopped(e) {
+    const reply = this.reply(e.turn_id);
+    if (e.reason === "interrupted") reply.text = e.heard;
+    reply.spoken = reply.text.length;
+    this.drawReply(e.turn_id);
+    this.bubble("agent", e.turn_id).classList.toggle("cut", e.reason === "interrupted");
+  }
+
+  /** @param {Record<string, number>} metrics */
+  latency(metrics) {
+    this.root.append(latencyBar(metrics));
+    this.scroll();
+  }
+
+  /** @param {string} text */
+  note(text) {
+    const note = document.createElement("p");
+    note.className = "note";
+    note.textContent = text;
+    this.root.append(note);
+    this.scroll();
+  }
+
+  /** @param {string} turn */
+  reply(turn) {
+    let reply = this.replies.get(turn);
+    if (!reply) this.replies.set(turn, (reply = { text: "", spoken: 0 }));
+    return reply;
+  }
+
+  /** @param {string} turn */
+  drawReply(turn) {
+    const { text, spoken } = this.reply(turn);
+    const rest = document.createElement("span");
+    rest.className = "unspoken";
+    rest.textContent = text.slice(spoken);
+    this.bubble("agent", turn).replaceChildren(text.slice(0, spoken), rest);
+    this.scroll();
+  }
+
+  /** @param {"user" | "agent"} who @param {string} turn */
+  bubble(who, turn) {
+    const key = `${who} ${turn}`;
+    let bubble = this.bubbles.get(key);
+    if (!bubble) {
+      bubble = document.createElement("div");
+      bubble.className = `bubble ${who}`;
+      this.bubbles.set(key, bubble);
+      this.root.append(bubble);
+    }
+    return bubble;
+  }
+
+  scroll() {
+    this.root.scrollTop = this.root.scrollHeight;
+  }
+}
