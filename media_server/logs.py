@@ -47,6 +47,6 @@ def configure(form: Literal["auto", "human", "json"], level: str) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def event(logger: logging.Logger, message: str, **fields: Any) -> None:
+def event(logger: logging.Logger, message: str, /, **fields: Any) -> None:
     """One line with fields: appended as key=value for people, members of the object in JSON."""
     logger.info(message, extra={_FIELDS: fields})

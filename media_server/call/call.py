@@ -111,8 +111,7 @@ class Call:
             case e.AgentSay(text=text):
                 self._say(text)
             case e.AgentInterrupt():
-                if self._interrupt() and self._turns.state == "idle":
-                    self._enter("listening")
+                self._interrupt()
             case e.SessionUpdate(pause_ms=pause_ms):
                 if pause_ms is not None:
                     self._turns.settings = TurnSettings(pause_ms=pause_ms)
@@ -156,7 +155,6 @@ class Call:
                 watch = Stopwatch()
                 watch.mark("speech_ended", ended_s)
                 watch.mark("turn_ended", self._clock())
-                self._enter("thinking")
                 transcribing, turn_id = self._transcribing, self._speech_turn
                 self._begin_reply(lambda: self._answer(turn_id, transcribing, watch))
 
@@ -190,6 +188,7 @@ class Call:
     async def _answer(
         self, turn_id: str, transcribing: asyncio.Task[Transcript | EngineError], watch: Stopwatch
     ) -> None:
+        self._enter("thinking")
         transcript = await transcribing
         if isinstance(transcript, EngineError):
             raise transcript
@@ -199,7 +198,6 @@ class Call:
             # a cough, a door: nobody said anything
             if self._partial_shown:
                 self._emit(e.UserTranscript(turn_id, "", True, transcript.confidence, transcript.language))
-            self._enter("listening")
             return
         final = e.UserTranscript(turn_id, transcript.text, True, transcript.confidence, transcript.language)
         self._emit(final)
@@ -291,8 +289,6 @@ class Call:
             self.history.add_agent(heard)
             if utterance.started:
                 self._emit(e.AgentSpeechStopped(turn_id, "completed" if completed else "interrupted", heard))
-        if self.state in ("thinking", "agent_speaking"):
-            self._enter("listening")
 
     async def _with_retry(self, work: Callable[[], Awaitable[T]], again: Callable[[], bool] = lambda: True) -> T:
         """Do `work`, once more if an engine dies under it; the caller is told."""
@@ -324,13 +320,16 @@ class Call:
             await self._say_queued()
         except EngineError as failed:
             self._emit(e.Error(failed.code, failed.message))
-            self._enter("listening")
+        finally:
+            # unless the caller's voice is what ended it
+            if self.state in ("thinking", "agent_speaking"):
+                self._enter("listening")
 
-    def _interrupt(self) -> bool:
-        """Stop what the agent is thinking or saying, or was going to; whether there was anything."""
+    def _interrupt(self) -> None:
+        """Stop what the agent is thinking or saying, or was going to."""
         self._to_say.clear()
         self._speaker.interrupt()
-        return self._cancel(self._reply)
+        self._cancel(self._reply)
 
     # -- small things
 
@@ -351,8 +350,9 @@ class Call:
         return self._group.create_task(work, name=f"{self.id}-{name}")
 
     @staticmethod
-    def _cancel(task: asyncio.Task[Any] | None) -> bool:
-        return task is not None and task.cancel()
+    def _cancel(task: asyncio.Task[Any] | None) -> None:
+        if task is not None:
+            task.cancel()
 
 
 async def _unwrapped(work: Awaitable[T]) -> T:

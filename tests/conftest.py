@@ -1,0 +1,84 @@
+"""Fixtures: a real server with the starter models in this process, callers, and sentences to speak."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample
+from media_server.caller import Caller
+from media_server.config import Settings
+from media_server.engines.whisper import WhisperEngine
+from media_server.paths import BUNDLED_MODELS
+from media_server.server import Server, running_server
+
+DATA = Path(__file__).parent / "data"
+STARTER = BUNDLED_MODELS / "starter"
+
+
+def sentence_file(text: str) -> Path:
+    return DATA / f"{text.replace(' ', '-')}.wav"
+
+
+@pytest.fixture(scope="session")
+def sentence() -> Callable[[str], Samples]:
+    """What a caller says, at 48 kHz."""
+    return lambda text: read_wav(sentence_file(text), CALL_RATE_HZ)
+
+
+@pytest.fixture(scope="session")
+def hear() -> Callable[[Samples], str]:
+    """What somebody who listens to 48 kHz samples understands: the starter recogniser, away from the server."""
+    engine = WhisperEngine.load(STARTER / "stt")
+
+    def hear(samples: Samples) -> str:
+        # a listener waits for the voice, as the server's voice activity does
+        loud = np.nonzero(np.abs(samples.astype(np.int32)) > 300)[0]
+        if len(loud) == 0:
+            return ""
+        margin = CALL_RATE_HZ // 5
+        spoken = samples[max(0, loud[0] - margin) : loud[-1] + margin]
+        return engine.transcribe([resample(spoken, CALL_RATE_HZ, MODEL_RATE_HZ)])[0].text
+
+    return hear
+
+
+@pytest.fixture(scope="session")
+async def server() -> AsyncIterator[Server]:
+    """One server for all tests; its timeouts are short."""
+    settings = Settings(port=0, max_calls=4, connect_timeout_s=4, idle_timeout_s=4)
+    started: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+
+    async def run() -> None:
+        # in a task of its own: fixtures are entered and left in different ones
+        async with running_server(settings) as server:
+            await server.ready(60)
+            started.set_result(server)
+            await stop.wait()
+
+    task = asyncio.create_task(run())
+    task.add_done_callback(lambda t: started.done() or started.set_exception(t.exception() or RuntimeError("stopped")))
+    yield await started
+    stop.set()
+    await task
+
+
+@pytest.fixture
+async def caller(server: Server) -> AsyncIterator[Caller]:
+    """A call that is up and listening."""
+    async with Caller(server.url) as caller:
+        await caller.wait_for("state.changed", lambda e: e["state"] == "listening")
+        yield caller
+    await no_sessions(server)
+
+
+async def no_sessions(server: Server, timeout_s: float = 10) -> None:
+    """Wait until every session is over."""
+    async with asyncio.timeout(timeout_s):
+        while len(server.sessions):  # noqa: ASYNC110 - the server has no use for such an event
+            await asyncio.sleep(0.02)
