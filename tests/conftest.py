@@ -62,8 +62,12 @@ async def server() -> AsyncIterator[Server]:
             await stop.wait()
 
     task = asyncio.create_task(run())
-    task.add_done_callback(lambda t: started.done() or started.set_exception(t.exception() or RuntimeError("stopped")))
-    yield await started
+    first = asyncio.create_task(asyncio.wait_for(asyncio.shield(started), 60))
+    await asyncio.wait([task, first], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        first.cancel()
+        await task
+    yield started.result()
     stop.set()
     await task
 

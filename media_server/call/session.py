@@ -67,6 +67,11 @@ class Session:
             await self.peer.close()
             raise
 
+    @property
+    def over(self) -> bool:
+        """Hung up; what is left is to give things back."""
+        return self._over.done()
+
     def hang_up(self, reason: str) -> None:
         """End the call; `run` returns soon after."""
         if not self._over.done():

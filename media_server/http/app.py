@@ -40,9 +40,21 @@ async def readyz(request: web.Request) -> web.Response:
     return web.json_response({"ready": engines.ready, "engines": state}, status=200 if engines.ready else 503)
 
 
+# listed once: nothing but these can be asked for, and no request waits for the disk to be searched
+FILES = {str(path.relative_to(STATIC)): path for path in STATIC.rglob("*") if path.is_file()}
+
+
 @routes.get("/")
 async def page(_: web.Request) -> web.FileResponse:
     return web.FileResponse(STATIC / "index.html")
+
+
+@routes.get("/static/{path:.+}")
+async def static(request: web.Request) -> web.FileResponse:
+    path = FILES.get(request.match_info["path"])
+    if path is None:
+        raise web.HTTPNotFound
+    return web.FileResponse(path)
 
 
 async def _offline_page(_: web.BaseRequest, response: web.StreamResponse) -> None:
@@ -62,6 +74,5 @@ def make_app(agents: dict[str, Agent], engines: Engines, all_sessions: sessions.
     app[sessions.SESSIONS] = all_sessions
     app.add_routes(routes)
     app.add_routes(sessions.routes)
-    app.router.add_static("/static", STATIC)
     app.on_response_prepare.append(_offline_page)
     return app

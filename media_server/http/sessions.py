@@ -92,10 +92,10 @@ class Sessions:
 
     def get(self, session_id: str) -> Session:
         """Raises `ClientError` where there is none."""
-        try:
-            return self._by_id[session_id]
-        except KeyError:
-            raise ClientError("unknown_session", "There is no such session; it may be over.", status=404) from None
+        session = self._by_id.get(session_id)
+        if session is None or session.over:
+            raise ClientError("unknown_session", "There is no such session; it may be over.", status=404)
+        return session
 
 
 class _Offer(BaseModel):
