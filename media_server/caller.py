@@ -84,6 +84,12 @@ class Caller:
         channel.on("open", opened.set)
         channel.on("message", self._on_message)
         self._channel = channel
+        answer = await self._signal()
+        await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await opened.wait()
+
+    async def _signal(self) -> str:
+        """The answer to our offer."""
         await self.pc.setLocalDescription(await self.pc.createOffer())
         body = {"agent": self._agent, "sdp": self.pc.localDescription.sdp, "type": "offer"}
         async with (
@@ -94,8 +100,7 @@ class Caller:
         if response.status != 201:
             raise ClientError(answer["error"]["code"], answer["error"]["message"], status=response.status)
         self.session_id, self.call_id = answer["session_id"], answer["call_id"]
-        await self.pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
-        await opened.wait()
+        return str(answer["sdp"])
 
     def speak(self, samples: Samples) -> Playback:
         """Say a recording (48 kHz mono int16) after what is being said."""

@@ -1,0 +1,151 @@
+"""What goes wrong in practice: engines that die, peers that vanish, many calls one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from media_server.audio import Samples
+from media_server.caller import Caller
+from media_server.config import Settings
+from media_server.engines.client import EngineClient, Engines
+from media_server.engines.messages import ChatMessage, Generate, TextChunk
+from media_server.engines.packs import load_pack
+from media_server.errors import ConfigurationError, EngineLost
+from media_server.server import Server
+from tests.conftest import STARTER, no_sessions
+
+Say = Callable[[str], Samples]
+
+
+@pytest.mark.parametrize("kind", ["stt", "llm", "tts"])
+async def test_an_engine_killed_in_a_turn_is_restarted_and_the_call_goes_on(
+    server: Server, caller: Caller, sentence: Say, kind: str
+) -> None:
+    engine: EngineClient = getattr(server.engines, kind)
+    restarts = engine.restarts
+    caller.speak(sentence("what is seven plus five"))
+    await caller.wait_for("user.speech_started")
+    assert engine.pid is not None
+    os.kill(engine.pid, signal.SIGSTOP)  # it takes the request, and dies over it
+    await caller.wait_for("user.speech_stopped")
+    if kind != "stt":
+        await caller.wait_for("turn.ended")
+    if kind == "tts":
+        await caller.wait_for("agent.text")
+    os.kill(engine.pid, signal.SIGKILL)
+    warning = await caller.wait_for("warning")
+    assert warning["code"] == "engine_lost"
+    stopped = await caller.wait_for("agent.speech_stopped", timeout_s=60)
+    assert stopped["heard"].startswith("Seven plus five is")
+    assert engine.restarts == restarts + 1
+    assert server.engines.ready
+
+
+async def test_an_engine_killed_while_idle_is_back_for_the_next_turn(
+    server: Server, caller: Caller, sentence: Say
+) -> None:
+    pid = server.engines.llm.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    caller.send(type="text.send", text="hello")
+    await caller.wait_for("agent.speech_stopped", timeout_s=60)
+    assert server.engines.llm.pid != pid
+
+
+async def test_a_request_that_nobody_waits_for_stops_costing(server: Server) -> None:
+    """Cancelled, a generation ends within a token: the slots are free for others at once."""
+    question = (ChatMessage("user", "what can you do"),)
+    async with server.engines.llm.ask(lambda i: Generate(i, "cancelled", question, 500)) as results:
+        async for first in results:
+            assert isinstance(first, TextChunk)
+            break
+    got = 0
+    async with server.engines.generate("other", question, 5) as pieces:
+        async for _ in pieces:
+            got += 1
+    assert got > 0
+    assert server.engines.llm._pending == {}
+
+
+async def test_a_request_to_an_engine_that_is_not_there_fails_at_once() -> None:
+    engine = EngineClient("llm", {})
+    with pytest.raises(EngineLost):
+        async with engine.ask(lambda i: Generate(i, "x", (), 1)):
+            pass
+
+
+async def test_a_model_that_cannot_be_loaded_is_a_clear_error() -> None:
+    engines = Engines(load_pack("starter", STARTER.parent), Settings())
+    broken = EngineClient("llm", {"path": str(STARTER / "pack.toml")})
+    with pytest.raises(ConfigurationError, match="cannot be loaded"):
+        async with asyncio.timeout(30):
+            await broken.run()
+    assert not engines.ready
+
+
+async def test_a_caller_who_vanishes_is_noticed(server: Server) -> None:
+    caller = Caller(server.url)
+    await caller.__aenter__()
+    await caller.wait_for("call.started")
+    session = server.sessions.get(caller.session_id)
+    # no goodbye of any kind: the sockets are gone, as with a cable that was pulled
+    for sender in caller.pc.getSenders():
+        for protocol in sender.transport.transport._connection._protocols:
+            protocol.transport.abort()
+    await no_sessions(server, timeout_s=12)
+    assert session.over
+    assert session._over.result() in ("idle_timeout", "connection_lost")
+    await caller.close()
+
+
+async def test_a_caller_who_never_connects_is_forgotten(server: Server) -> None:
+    caller = Caller(server.url)
+    caller.pc.addTrack(caller._speaker)
+    await caller._signal()
+    assert len(server.sessions) == 1
+    session = server.sessions.get(caller.session_id)
+    await no_sessions(server, timeout_s=12)
+    assert session._over.result() == "connect_timeout"
+    await caller.close()
+
+
+def _resources() -> tuple[int, int, int]:
+    gc.collect()
+    tasks = [t for t in asyncio.all_tasks() if not t.done()]
+    process = psutil.Process()
+    sockets = [c for c in process.net_connections(kind="all") if c.family != 1]
+    # the loop's own pool keeps its threads; it has a limit
+    threads = [t for t in threading.enumerate() if not t.name.startswith("asyncio_")]
+    return len(tasks), len(threads), len(sockets)
+
+
+@pytest.mark.slow
+async def test_fifty_calls_leave_nothing_behind(server: Server) -> None:
+    async def one(i: int) -> None:
+        async with Caller(server.url) as caller:
+            await caller.wait_for("call.started")
+            if i % 5 == 0:
+                caller.send(type="text.send", text="what can you do")
+                await caller.wait_for("agent.word")
+            if i % 3 == 0:
+                caller.send(type="call.end")
+                await caller.wait_for("call.ended")
+
+    for i in range(3):
+        await one(i)
+    await no_sessions(server)
+    before = _resources()
+    for i in range(0, 50, 2):
+        await asyncio.gather(one(i), one(i + 1))
+    await no_sessions(server)
+    async with asyncio.timeout(10):
+        while any(a > b for a, b in zip(_resources(), before, strict=True)):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
