@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media_server.call.history import History
+
+
+def roles(history: History) -> list[str]:
+    return [e.role for e in history.entries]
+
+
+def test_turns_alternate() -> None:
+    h = History()
+    h.add_user("hello")
+    h.add_agent("Hi.")
+    h.add_user("how are you")
+    assert roles(h) == ["user", "assistant", "user"]
+
+
+def test_what_the_caller_adds_before_an_answer_was_heard_joins_the_turn() -> None:
+    h = History()
+    h.add_user("turn on")
+    h.add_agent("")
+    h.add_user("the light")
+    assert [e.content for e in h.entries] == ["turn on the light"]
+
+
+def test_the_model_is_shown_the_last_exchanges_from_the_callers_words_on() -> None:
+    h = History()
+    h.add_agent("Welcome.")
+    for i in range(5):
+        h.add_user(f"q{i}")
+        h.add_agent(f"a{i}")
+    h.add_user("q5")
+    assert [m.content for m in h.messages("P", 2)] == ["P", "q4", "a4", "q5"]
+    assert [m.content for m in h.messages("P", 100)][:3] == ["P", "q0", "a0"]
+
+
+def test_without_words_there_is_only_the_prompt() -> None:
+    h = History()
+    h.add_agent("Welcome.")
+    assert [m.role for m in h.messages("P", 3)] == ["system"]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.text(max_size=5)), max_size=50), st.integers(1, 5))
+def test_what_the_model_is_shown_always_alternates(turns: list[tuple[bool, str]], shown: int) -> None:
+    h = History()
+    for user, text in turns:
+        if user:
+            h.add_user(text)
+        else:
+            h.add_agent(text)
+    got = [m.role for m in h.messages("P", shown)]
+    assert got[0] == "system"
+    assert all(a != b for a, b in itertools.pairwise(got))
+    assert len(got) == 1 or got[1] == "user"
+    assert got.count("user") <= shown

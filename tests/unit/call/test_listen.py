@@ -1,0 +1,69 @@
+"""Listening: the utterance that is handed on holds all of the speech, from before its onset."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import numpy as np
+
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
+from media_server.call.listen import Heard, Listener
+from media_server.call.turns import SpeechPaused, SpeechStarted, TurnEnded, TurnMachine, TurnSettings
+from media_server.engines.silero import VoiceActivity, VoiceActivityModel
+from media_server.rtc import Frame
+
+FRAME = MODEL_RATE_HZ // 50
+
+
+class Recording:
+    """A microphone that plays samples, with the times at which they would arrive."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    async def __aiter__(self) -> AsyncIterator[Frame]:
+        for i in range(0, len(self._samples) - FRAME, FRAME):
+            yield Frame(self._samples[i : i + FRAME], i / MODEL_RATE_HZ)
+
+
+async def listen(samples: Samples) -> list[Heard]:
+    listener = Listener(
+        Recording(samples),  # type: ignore[arg-type]
+        VoiceActivity(VoiceActivityModel()),
+        TurnMachine(TurnSettings()),
+    )
+    return [heard async for heard in listener]
+
+
+def quiet(seconds: float) -> Samples:
+    return (np.random.default_rng(0).normal(size=int(seconds * MODEL_RATE_HZ)) * 5).astype(np.int16)
+
+
+async def test_an_utterance_is_whole(sentence: Callable[[str], Samples]) -> None:
+    speech = resample(sentence("what is seven plus five"), CALL_RATE_HZ, MODEL_RATE_HZ)
+    loud = np.nonzero(np.abs(speech.astype(int)) > 500)[0]
+    begins_s, ends_s = 3 + loud[0] / MODEL_RATE_HZ, 3 + loud[-1] / MODEL_RATE_HZ
+    heard = await listen(np.concatenate([quiet(3), speech, quiet(2)]))
+
+    started = next(h for h in heard if isinstance(h.decision, SpeechStarted))
+    paused = next(h for h in heard if isinstance(h.decision, SpeechPaused))
+    ended = next(h for h in heard if isinstance(h.decision, TurnEnded))
+    assert isinstance(started.decision, SpeechStarted)
+    assert abs(started.decision.at_s - begins_s) < 0.1
+    assert isinstance(paused.decision, SpeechPaused)
+    assert abs(paused.decision.ended_at_s - ends_s) < 0.25
+    # from before the onset to the pause, and not the three seconds of nothing before
+    at = int(begins_s * MODEL_RATE_HZ)
+    whole = np.concatenate([quiet(3), speech, quiet(2)])
+    n = len(paused.utterance)
+    assert n > len(loud)
+    assert n < len(speech) + MODEL_RATE_HZ
+    start = next(i for i in range(len(whole) - n) if np.array_equal(whole[i : i + 2000], paused.utterance[:2000]))
+    assert start < at
+    assert isinstance(ended.decision, TurnEnded)
+
+
+async def test_silence_and_noise_are_no_speech() -> None:
+    rng = np.random.default_rng(1)
+    noise = (rng.normal(size=3 * MODEL_RATE_HZ) * 800).astype(np.int16)
+    assert await listen(np.concatenate([np.zeros(MODEL_RATE_HZ, np.int16), noise])) == []

@@ -1,0 +1,121 @@
+"""The turn machine: scripts of what is heard, and what is decided when."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media_server.call.turns import (
+    CHUNK_S,
+    Decision,
+    PartialDue,
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    TurnEnded,
+    TurnMachine,
+    TurnSettings,
+)
+
+
+def play(script: str, settings: TurnSettings | None = None, *, agent_speaking: bool = False) -> list[Decision]:
+    """One character a chunk of 32 ms: `#` speech, `.` silence, `~` in between."""
+    machine = TurnMachine(settings or TurnSettings())
+    machine.agent_speaking = agent_speaking
+    heard = {"#": 0.9, ".": 0.05, "~": 0.42}
+    decisions = [machine.hear(heard[c], i * CHUNK_S) for i, c in enumerate(script)]
+    return [d for d in decisions if d is not None]
+
+
+def names(decisions: list[Decision]) -> list[str]:
+    return [type(d).__name__ for d in decisions if not isinstance(d, PartialDue)]
+
+
+STARTED, PAUSED, RESUMED, ENDED = "SpeechStarted", "SpeechPaused", "SpeechResumed", "TurnEnded"
+
+
+@pytest.mark.parametrize(
+    ("script", "decided"),
+    [
+        ("....", []),
+        ("..##....", []),
+        ("..###", [STARTED]),
+        ("..######..", [STARTED]),
+        ("..######...", [STARTED, PAUSED]),
+        ("..######.#.#.#", [STARTED]),
+        ("..######....#....", [STARTED, PAUSED]),
+        ("..######....##", [STARTED, PAUSED, RESUMED]),
+        ("..######" + "." * 15, [STARTED, PAUSED]),
+        ("..######" + "." * 16, [STARTED, PAUSED, ENDED]),
+        ("..######....####" + "." * 16, [STARTED, PAUSED, RESUMED, PAUSED, ENDED]),
+        ("..######" + "." * 16 + "...###", [STARTED, PAUSED, ENDED, STARTED]),
+        ("..###~~~~~~~~~", [STARTED]),
+        ("..~~~~~~~~~~~~", []),
+    ],
+    ids=[
+        "silence", "a click", "onset", "silence too short for a pause", "a pause", "stuttering", "a click in a pause",
+        "goes on", "pause not long enough", "turn over", "over after a second part", "a second turn",
+        "trailing off stays speech", "murmur is no speech",
+    ],
+)  # fmt: skip
+def test_what_is_decided(script: str, decided: list[str]) -> None:
+    assert names(play(script)) == decided
+
+
+def test_times_are_those_of_the_sound_not_of_the_decision() -> None:
+    started, paused, ended = [d for d in play("..######" + "." * 16) if not isinstance(d, PartialDue)]
+    assert started == SpeechStarted(2 * CHUNK_S)
+    assert paused == SpeechPaused(8 * CHUNK_S)
+    assert isinstance(ended, TurnEnded)
+    assert ended.speech_ended_at_s == pytest.approx(8 * CHUNK_S)
+    assert ended.at_s == pytest.approx(24 * CHUNK_S)
+
+
+def test_a_click_does_not_interrupt_the_agent() -> None:
+    assert names(play("..#####..", agent_speaking=True)) == []
+    assert names(play("..######", agent_speaking=True)) == [STARTED]
+
+
+def test_partials_are_due_at_intervals_while_the_caller_speaks() -> None:
+    partials = [d.at_s for d in play("#" * 60) if isinstance(d, PartialDue)]
+    assert len(partials) == 6
+    assert all(0.28 < b - a < 0.34 for a, b in itertools.pairwise(partials))
+
+
+def test_a_longer_pause_is_a_setting() -> None:
+    assert ENDED not in names(play("######" + "." * 20, TurnSettings(pause_ms=1000)))
+    assert ENDED in names(play("######" + "." * 32, TurnSettings(pause_ms=1000)))
+
+
+def test_reset_forgets_the_turn() -> None:
+    machine = TurnMachine(TurnSettings())
+    for i in range(10):
+        machine.hear(0.9, i * CHUNK_S)
+    machine.reset()
+    later = [machine.hear(0.0, (10 + i) * CHUNK_S) for i in range(40)]
+    assert set(later) == {None}
+
+
+@given(st.lists(st.floats(0, 1), max_size=400), st.booleans())
+def test_decisions_always_come_in_a_sensible_order(probabilities: list[float], agent_speaking: bool) -> None:
+    machine = TurnMachine(TurnSettings())
+    machine.agent_speaking = agent_speaking
+    after: dict[type[Decision], set[type[Decision] | None]] = {
+        SpeechStarted: {None, TurnEnded},
+        SpeechPaused: {SpeechStarted, SpeechResumed},
+        SpeechResumed: {SpeechPaused},
+        TurnEnded: {SpeechPaused},
+    }
+    last: type[Decision] | None = None
+    for i, p in enumerate(probabilities):
+        decision = machine.hear(p, i * CHUNK_S)
+        if decision is None:
+            continue
+        if isinstance(decision, PartialDue):
+            assert last in (SpeechStarted, SpeechResumed)
+            continue
+        assert last in after[type(decision)]
+        last = type(decision)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from media_server.engines import messages as m
+from media_server.engines.piper import PiperEngine
+from tests.conftest import STARTER
+
+VOICE = STARTER / "voice" / "starter-voice.onnx"
+
+
+@pytest.fixture(scope="module")
+def engine() -> PiperEngine:
+    return PiperEngine.load(VOICE)
+
+
+def test_the_words_of_a_clause_have_their_places(engine: PiperEngine) -> None:
+    ((samples, words),) = engine.synthesize("Seven plus five is twelve.")
+    length_s = len(samples) / 48_000
+    assert 0.8 < length_s < 4
+    assert [w.text for w in words] == ["Seven", "plus", "five", "is", "twelve."]
+    assert all(0 <= w.start_s < w.end_s <= length_s + 0.01 for w in words)
+    assert all(a.end_s <= b.start_s + 1e-6 for a, b in itertools.pairwise(words))
+
+
+def test_several_sentences_keep_all_their_words(engine: PiperEngine) -> None:
+    parts = list(engine.synthesize("Hello! How can I help you? Dr. Who asks."))
+    assert " ".join(w.text for _, words in parts for w in words) == "Hello! How can I help you? Dr. Who asks."
+
+
+def test_the_sound_is_clean(engine: PiperEngine) -> None:
+    x = np.concatenate([s for s, _ in engine.synthesize("Okay, the light in the kitchen is on.")]).astype(float)
+    assert np.abs(x).max() < 32767
+    assert np.abs(x).max() > 3000
+    assert abs(x.mean()) < 60
+    assert abs(x[0]) < 500
+    assert abs(x[-1]) < 500
+
+
+def test_length_scale_makes_it_slower() -> None:
+    normal = sum(len(s) for s, _ in PiperEngine.load(VOICE).synthesize("Seven plus five is twelve."))
+    slow = sum(len(s) for s, _ in PiperEngine.load(VOICE, 1.5).synthesize("Seven plus five is twelve."))
+    assert 1.3 < slow / normal < 1.7
+
+
+@pytest.mark.parametrize("text", ["", "   ", "…", "12", "👍", "<b>", "a" * 300])
+def test_any_text_can_be_tried(engine: PiperEngine, text: str) -> None:
+    for samples, _ in engine.synthesize(text):
+        assert samples.dtype == np.int16
+
+
+def test_first_clauses_go_first(engine: PiperEngine) -> None:
+    engine.submit(m.Synthesize(1, "Two.", place=1))
+    engine.submit(m.Synthesize(2, "Three.", place=2))
+    engine.submit(m.Synthesize(3, "One.", place=0))
+    engine.cancel(2)
+    order = []
+    while engine.busy:
+        order += [r.id for r in engine.step() if isinstance(r, m.Finished)]
+    assert order == [3, 1]

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
+from media_server.engines import messages as m
+from media_server.engines.whisper import WhisperEngine
+from tests.conftest import STARTER
+
+
+@pytest.fixture(scope="module")
+def engine() -> WhisperEngine:
+    return WhisperEngine.load(STARTER / "stt")
+
+
+def at_16k(samples: Samples) -> Samples:
+    return resample(samples, CALL_RATE_HZ, MODEL_RATE_HZ)
+
+
+@pytest.mark.parametrize("text", ["what is seven plus five", "turn on the light in the kitchen", "my name is olivia"])
+def test_what_is_said_is_heard(engine: WhisperEngine, sentence: Callable[[str], Samples], text: str) -> None:
+    (heard,) = engine.transcribe([at_16k(sentence(text))])
+    assert heard.text == text
+    assert heard.confidence > 0.7
+    assert heard.language == "en"
+
+
+def test_a_batch_of_several_lengths_is_what_each_is_alone(
+    engine: WhisperEngine, sentence: Callable[[str], Samples]
+) -> None:
+    texts = ["hello", "what is seven plus five", "i would like a small pizza with cheese"]
+    heard = engine.transcribe([at_16k(sentence(t)) for t in texts])
+    assert [h.text for h in heard] == texts
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 1.0, 31.0])
+def test_silence_of_any_length_is_empty_text(engine: WhisperEngine, seconds: float) -> None:
+    (heard,) = engine.transcribe([np.zeros(int(seconds * MODEL_RATE_HZ), np.int16)])
+    assert heard.text == ""
+
+
+def test_final_transcripts_go_before_partials(engine: WhisperEngine) -> None:
+    raw = np.zeros(1600, np.int16).tobytes()
+    for i in range(10):
+        engine.submit(m.Transcribe(i, raw, final=i >= 8))
+    engine.cancel(0)
+    order = []
+    while engine.busy:
+        order += [r.id for r in engine.step() if isinstance(r, m.Transcript)]
+    assert order == [8, 9, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_folder_without_a_model_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError, match="no CTranslate2"):
+        WhisperEngine.load(STARTER)

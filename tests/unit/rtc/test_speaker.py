@@ -1,0 +1,128 @@
+"""The speaker on a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from aiortc.mediastreams import MediaStreamError
+
+from media_server.rtc.speaker import FRAME, Speaker, Speech, SpokenWord
+
+
+class Clock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr("media_server.rtc.speaker.asyncio.sleep", self.sleep)
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def speech(frames: float, value: int = 1000, words: tuple[SpokenWord, ...] = ()) -> Speech:
+    return Speech(np.full(int(frames * FRAME), value, np.int16), words)
+
+
+async def frames(speaker: Speaker, n: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+    return np.concatenate([(await speaker.recv()).to_ndarray()[0] for _ in range(n)])
+
+
+async def test_silence_while_there_is_nothing_to_say(clock: Clock) -> None:
+    out = await frames(Speaker(clock), 5)
+    assert len(out) == 5 * FRAME
+    assert not out.any()
+
+
+async def test_frames_come_every_20_ms_and_the_clock_does_not_drift(clock: Clock) -> None:
+    speaker = Speaker(clock)
+    began = clock.now
+    for _ in range(500):
+        await speaker.recv()
+        clock.now += 0.003  # somebody else takes time between the frames
+    await speaker.recv()
+    assert clock.now - began == pytest.approx(500 * 0.02, abs=0.004)
+    assert speaker.late_frames == 0
+
+
+async def test_a_late_frame_is_counted_and_caught_up(clock: Clock) -> None:
+    speaker = Speaker(clock)
+    await frames(speaker, 2)
+    clock.now += 0.1
+    await frames(speaker, 10)
+    assert speaker.late_frames > 0
+    assert clock.now == pytest.approx(100 + 11 * 0.02)
+
+
+async def test_after_a_long_stall_nothing_is_rushed(clock: Clock) -> None:
+    speaker = Speaker(clock)
+    await frames(speaker, 2)
+    clock.now += 60
+    before = clock.now
+    await frames(speaker, 10)
+    assert clock.now - before == pytest.approx(9 * 0.02)
+
+
+async def test_speech_is_played_in_order_without_a_gap(clock: Clock) -> None:
+    speaker = Speaker(clock)
+    first, second = speaker.play(speech(1.5, 100)), speaker.play(speech(1.5, 200))
+    out = await frames(speaker, 4)
+    assert (out[: FRAME * 3 // 2] == 100).all()
+    assert (out[FRAME * 3 // 2 : FRAME * 3] == 200).all()
+    assert not out[FRAME * 3 :].any()
+    assert first.finished.is_set()
+    assert second.finished.is_set()
+    assert second.started_at_s - first.started_at_s == pytest.approx(0.03)
+    assert speaker.drained.is_set()
+
+
+async def test_an_interruption_fades_and_tells_what_was_heard(clock: Clock) -> None:
+    speaker = Speaker(clock)
+    words = tuple(SpokenWord(str(i), i * 0.02, (i + 1) * 0.02) for i in range(10))
+    playback, waiting = speaker.play(speech(10, 1000, words)), speaker.play(speech(1))
+    await frames(speaker, 3)
+    assert speaker.interrupt() == pytest.approx(0.06)
+    assert [w.text for w in playback.heard_words] == ["0", "1", "2"]
+    assert waiting.finished.is_set()
+    assert waiting.heard_words == ()
+    out = (await frames(speaker, 2)).astype(int)
+    assert out[0] == 1000
+    assert np.abs(np.diff(out)).max() < 20  # no click
+    assert not out[FRAME:].any()
+    assert speaker.drained.is_set()
+
+
+async def test_words_are_told_when_they_go_out(clock: Clock) -> None:
+    speaker = Speaker(clock)
+    words = (SpokenWord("a", 0.0, 0.02), SpokenWord("b", 0.05, 0.1))
+    playback = speaker.play(speech(5, words=words))
+    told: list[str] = []
+
+    async def follow() -> None:
+        async for word in playback.words():
+            told.append(word.text)
+
+    task = asyncio.create_task(follow())
+    await frames(speaker, 1)
+    await asyncio.wait([task], timeout=0.01)
+    assert told == ["a"]
+    await frames(speaker, 5)
+    await task
+    assert told == ["a", "b"]
+
+
+async def test_a_stopped_speaker_gives_no_frames(clock: Clock) -> None:
+    speaker = Speaker(clock)
+    speaker.stop()
+    with pytest.raises(MediaStreamError):
+        await speaker.recv()
