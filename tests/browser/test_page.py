@@ -1,0 +1,146 @@
+"""The page in a real Chromium, with a recording as its microphone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.async_api import Page, Request, async_playwright, expect
+
+from media_server.audio import CALL_RATE_HZ, Samples, write_wav
+from media_server.server import Server
+from tests.conftest import no_sessions
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium here: install Debian's `chromium` to run the page's tests"
+    ),
+]
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",
+]
+Open = Callable[..., Awaitable[Page]]
+
+
+@pytest.fixture
+async def open_page(server: Server, tmp_path: Path) -> AsyncIterator[Open]:
+    """Opens the page with `speech` (48 kHz) as microphone; `allow` answers the question for it."""
+    async with async_playwright() as playwright:
+
+        async def open_(speech: Samples | None = None, *, allow: bool = True, **context: object) -> Page:
+            flags = list(FLAGS)
+            if speech is not None:
+                wav = tmp_path / "microphone.wav"
+                write_wav(wav, speech, CALL_RATE_HZ)
+                flags.append(f"--use-file-for-fake-audio-capture={wav}%noloop")
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+            ctx = await browser.new_context(permissions=["microphone"] if allow else [], **context)  # type: ignore[arg-type]
+            page = await ctx.new_page()
+            page.on("pageerror", lambda e: pytest.fail(f"the page threw: {e}"))
+            await page.goto(server.url)
+            return page
+
+        yield open_
+    await no_sessions(server)
+
+
+@pytest.fixture
+def question(sentence: Callable[[str], Samples]) -> Samples:
+    """A question after a moment of silence: the recording runs from the moment the microphone opens."""
+    gap = np.zeros(CALL_RATE_HZ * 2, np.int16)
+    return np.concatenate([gap, sentence("what is seven plus five"), np.zeros(CALL_RATE_HZ * 20, np.int16)])
+
+
+async def test_a_question_is_answered_in_the_browser(open_page: Open, question: Samples, server: Server) -> None:
+    page = await open_page(question)
+    elsewhere: list[str] = []
+
+    def watch(request: Request) -> None:
+        if not request.url.startswith((server.url, "data:", "blob:")):
+            elsewhere.append(request.url)
+
+    page.on("request", watch)
+    # what the agent's voice amounts to in the page, by the page's own audio element
+    await page.get_by_role("button", name="Call").click()
+    await expect(page.get_by_role("status")).to_have_text("Listening", timeout=15_000)
+    await expect(page.locator(".bubble.user")).to_have_text("what is seven plus five", timeout=15_000)
+    await expect(page.locator(".bubble.user")).not_to_have_class(re.compile("partial"))
+    await expect(page.get_by_role("status")).to_have_text("Speaking", timeout=10_000)
+    loudest = await page.evaluate(LOUDEST)
+    await expect(page.locator(".bubble.agent")).to_have_text("Seven plus five is twelve.")
+    await expect(page.locator(".latency b")).to_have_text(re.compile(r"\d+ ms"))
+    assert loudest > 0.02
+    await page.get_by_role("button", name="Hang up").click()
+    await expect(page.get_by_role("button", name="Call")).to_be_visible()
+    await no_sessions(server)
+    assert elsewhere == []
+
+
+LOUDEST = """async () => {
+  const stream = document.getElementById("voice").srcObject;
+  const context = new AudioContext();
+  const analyser = context.createAnalyser();
+  context.createMediaStreamSource(stream).connect(analyser);
+  const samples = new Float32Array(analyser.fftSize);
+  let loudest = 0;
+  for (const end = performance.now() + 1500; performance.now() < end; ) {
+    analyser.getFloatTimeDomainData(samples);
+    loudest = Math.max(loudest, ...samples.map(Math.abs));
+    await new Promise(requestAnimationFrame);
+  }
+  await context.close();
+  return loudest;
+}"""
+
+
+async def test_typing_works_and_words_appear_as_they_are_spoken(open_page: Open) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16), viewport={"width": 390, "height": 800})
+    await page.get_by_role("button", name="Call").click()
+    box = page.get_by_label("Type to the agent")
+    await box.fill("what can you do")
+    await box.press("Enter")
+    await expect(page.locator(".bubble.user")).to_have_text("what can you do")
+    unspoken = page.locator(".bubble.agent .unspoken")
+    await expect(unspoken).to_contain_text("billing", timeout=10_000)  # the end is still to be said
+    await expect(unspoken).to_have_text("", timeout=20_000)
+    # nothing is wider than a phone
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_a_refused_microphone_is_explained(open_page: Open) -> None:
+    page = await open_page(allow=False)
+    await page.get_by_role("button", name="Call").click()
+    await expect(page.get_by_role("alert")).to_contain_text("The microphone was refused")
+    await expect(page.get_by_role("button", name="Call")).to_be_enabled()
+
+
+async def test_an_unknown_agent_is_explained(open_page: Open, server: Server) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16))
+    await page.goto(f"{server.url}/?agent=nobody")
+    await page.get_by_role("button", name="Call").click()
+    await expect(page.get_by_role("alert")).to_contain_text("no agent called 'nobody'")
+
+
+async def test_a_closed_tab_ends_the_call(open_page: Open, server: Server) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16))
+    await page.get_by_role("button", name="Call").click()
+    await expect(page.get_by_role("status")).to_have_text("Listening", timeout=15_000)
+    assert len(server.sessions) == 1
+    await page.close()
+    await no_sessions(server, timeout_s=8)
