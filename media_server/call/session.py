@@ -95,6 +95,7 @@ class Session:
         finally:
             self._emit(e.StateChanged("ended"))
             self._emit(e.CallEnded(reason, self._clock()))
+            logs.event(log, "call.media", call=self.call_id, late_frames=self.peer.speaker.late_frames)
             await self.peer.channel.flush()
             await self.peer.close()
 

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from media_server.engines import messages as m
@@ -22,6 +22,8 @@ from media_server.engines import messages as m
 __all__ = ["Engine", "serve"]
 
 log = logging.getLogger(__name__)
+
+LEAVE_S = 2.0
 
 
 class Engine(Protocol):
@@ -47,39 +49,45 @@ class Engine(Protocol):
         ...
 
 
-def serve(engine: Engine, sock: socket.socket) -> None:
-    """Serve until the other side closes the socket."""
+def serve(engine: Engine, sock: socket.socket, on_gone: Callable[[], None] = lambda: None) -> None:
+    """Serve until the other side closes the socket; `on_gone` is called at once then, in another thread."""
     inbox: queue.SimpleQueue[m.ToHost | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(sock, inbox), daemon=True).start()
-    _send(sock, m.Ready(engine.info))
-    while True:
-        while not (engine.busy and inbox.empty()):
-            message = inbox.get()
-            if message is None:
-                return
-            if isinstance(message, m.Cancel):
-                engine.cancel(message.id)
-            else:
-                engine.submit(message)
-        for result in engine.step():
-            _send(sock, result)
+    threading.Thread(target=_read, args=(sock, inbox, on_gone), daemon=True).start()
+    try:
+        _send(sock, m.Ready(engine.info))
+        while True:
+            while not (engine.busy and inbox.empty()):
+                message = inbox.get()
+                if message is None:
+                    return
+                if isinstance(message, m.Cancel):
+                    engine.cancel(message.id)
+                else:
+                    engine.submit(message)
+            for result in engine.step():
+                _send(sock, result)
+    except (BrokenPipeError, ConnectionResetError):
+        return
 
 
-def _read(sock: socket.socket, inbox: queue.SimpleQueue[m.ToHost | None]) -> None:
+def _read(sock: socket.socket, inbox: queue.SimpleQueue[m.ToHost | None], on_gone: Callable[[], None]) -> None:
     with sock.makefile("rb") as stream:
         while header := stream.read(m.HEADER.size):
             inbox.put(m.decode_to_host(stream.read(*m.HEADER.unpack(header))))
     inbox.put(None)
-    # the server is gone; a step that takes long must not keep this process
-    threading.Timer(5, os._exit, args=(0,)).start()
+    on_gone()
 
 
 def _send(sock: socket.socket, message: m.FromHost) -> None:
     body = m.encode(message)
-    try:
-        sock.sendall(m.HEADER.pack(len(body)) + body)
-    except (BrokenPipeError, ConnectionResetError):
-        os._exit(0)
+    sock.sendall(m.HEADER.pack(len(body)) + body)
+
+
+def _leave_soon() -> None:
+    """The server is gone; a step that takes long must not keep this process."""
+    timer = threading.Timer(LEAVE_S, os._exit, args=(0,))
+    timer.daemon = True
+    timer.start()
 
 
 def _load(kind: str, options: dict[str, Any]) -> Engine:
@@ -111,7 +119,7 @@ def main() -> None:
             log.exception("cannot load the model")
             _send(sock, m.Fatal(f"{type(e).__name__}: {e}"))
             return
-        serve(engine, sock)
+        serve(engine, sock, _leave_soon)
     # some libraries' threads would wait for each other at a normal exit
     os._exit(0)
 

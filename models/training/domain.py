@@ -1,6 +1,7 @@
 """What callers say to the starter agent: a small generative grammar over about 350 words."""
 
 from __future__ import annotations
+
 import random
 
 ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()

@@ -1,0 +1,63 @@
+# Everything runs in .venv, which the first command that needs it makes.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+CHECKED := media_server tests bench models/training download_models.py
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev serve test lint format bench wheel clean
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  ARGS are passed on:  make serve ARGS='--port 9000'   make test ARGS='-k speaker'"
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.11 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing into $(VENV). The first time llama.cpp is compiled, which takes 5 to 10 minutes."
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing into $(VENV). The first time llama.cpp is compiled, which takes 5 to 10 minutes."
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed ## set up .venv with what the server needs
+
+dev: $(VENV)/.dev ## set up .venv with what working on it needs as well
+
+serve: $(VENV)/.installed ## set up if need be, and start the server
+	$(BIN)/media-server serve $(ARGS)
+
+test: $(VENV)/.dev ## set up if need be, and run all tests
+	@command -v chromium chromium-browser google-chrome >/dev/null \
+		|| echo "NOTE: no Chromium here, so the tests of the page are skipped. Debian: apt-get install chromium"
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## ruff, mypy --strict, layers, and the page's types where Node.js is
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if command -v npx >/dev/null; then npx --yes -p typescript@5.9 tsc -p static/jsconfig.json; \
+		else echo "NOTE: no Node.js here, so the page's types are not checked."; fi
+
+format: $(VENV)/.dev ## put the code into shape
+	$(BIN)/ruff check --fix $(CHECKED)
+	$(BIN)/ruff format $(CHECKED)
+
+bench: $(VENV)/.dev ## response times and cost per call, with the starter models
+	$(BIN)/python -m bench.latency $(ARGS)
+	$(BIN)/python -m bench.load $(ARGS)
+
+wheel: $(VENV)/.dev ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean: ## remove .venv and what was built
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from media_server.engines.packs import load_pack, problems_of, read_manifest
+from media_server.errors import ConfigurationError
+from tests.conftest import STARTER
+
+
+def test_the_starter_pack_is_whole(tmp_path: Path) -> None:
+    pack = load_pack("starter", tmp_path)
+    assert problems_of(pack) == []
+    assert pack.recogniser.is_dir()
+    assert pack.chat.is_file()
+    assert pack.voice.is_file()
+    assert max(f.size for f in pack.manifest.files) < 8_000_000
+    assert sum(f.size for f in pack.manifest.files if f.path.startswith("stt/")) < 8_000_000
+
+
+def test_a_damaged_pack_is_told_file_by_file(tmp_path: Path) -> None:
+    shutil.copytree(STARTER, tmp_path / "starter")
+    voice = tmp_path / "starter/voice/starter-voice.onnx"
+    data = bytearray(voice.read_bytes())
+    data[1000] ^= 1
+    voice.write_bytes(data)
+    (tmp_path / "starter/stt/config.json").write_text("{}")
+    first, second = sorted(problems_of(load_pack("starter", tmp_path)))
+    assert first.startswith("stt/config.json has 2 bytes")
+    assert second.startswith("voice/starter-voice.onnx is not the file")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    shutil.copytree(STARTER, tmp_path / "starter")
+    (tmp_path / "starter/chat/starter-chat.gguf").unlink()
+    with pytest.raises(ConfigurationError, match=r"lacks chat/starter-chat\.gguf"):
+        load_pack("starter", tmp_path)
+
+
+def test_an_unknown_pack_is_a_sentence_with_the_next_step(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="fetch none"):
+        load_pack("none", tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../b", "a//b", ".hidden", ""])
+def test_paths_in_a_manifest_stay_inside_it(path: str) -> None:
+    text = (STARTER / "pack.toml").read_text().replace("stt/model.bin", path)
+    with pytest.raises(ConfigurationError, match="not a valid pack manifest"):
+        read_manifest(text, "here")

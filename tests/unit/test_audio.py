@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from media_server.audio import read_wav, resample, write_wav
+
+
+@pytest.mark.parametrize(("a", "b"), [(16_000, 48_000), (48_000, 16_000), (22_050, 48_000)])
+def test_resampling_keeps_the_tone_and_the_length(a: int, b: int) -> None:
+    tone = (np.sin(2 * np.pi * 440 * np.arange(a) / a) * 10_000).astype(np.int16)
+    out = resample(tone, a, b)
+    assert abs(len(out) - b) <= b // 500
+    spectrum = np.abs(np.fft.rfft(out.astype(float)))
+    assert np.argmax(spectrum) * b / len(out) == pytest.approx(440, abs=2)
+    assert np.abs(out).max() == pytest.approx(10_000, rel=0.05)
+
+
+def test_resampling_nothing_gives_nothing() -> None:
+    empty = np.zeros(0, np.int16)
+    assert len(resample(empty, 16_000, 48_000)) == 0
+
+
+def test_wav_files_come_back_as_they_were(tmp_path: Path) -> None:
+    x = np.arange(-2000, 2000, dtype=np.int16)
+    write_wav(tmp_path / "x.wav", x, 16_000)
+    assert (read_wav(tmp_path / "x.wav", 16_000) == x).all()
+
+
+def test_what_is_no_audio_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_text("hello, this is not audio at all")
+    with pytest.raises(ValueError, match="not an audio file"):
+        read_wav(tmp_path / "x.wav", 16_000)
+    with pytest.raises(OSError, match="No such file"):
+        read_wav(tmp_path / "none.wav", 16_000)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from media_server.config import Settings, load_settings
+from media_server.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_defaults_bind_loopback_only() -> None:
+    settings = load_settings()
+    assert (settings.host, settings.port, settings.pack) == ("127.0.0.1", 8080, "starter")
+    assert settings.ice_servers == []
+    settings.check_exposure()
+
+
+def test_options_win_over_the_environment_and_that_over_the_file(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "media_server.toml").write_text('port = 1111\npack = "one"\ndevice = "cpu"\n')
+    monkeypatch.setenv("MEDIA_SERVER_PORT", "2222")
+    monkeypatch.setenv("MEDIA_SERVER_PACK", "two")
+    settings = load_settings(port=3333, pack=None)
+    assert (settings.port, settings.pack, settings.device) == (3333, "two", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('colour = "blue"', "colour"),
+        ("port = 70000", "port"),
+        ('port = "many"', "port"),
+        ('device = "tpu"', "device"),
+        ('[[agents]]\nname = "no spaces please"', "agents.0.name"),
+        ('[[agents]]\nname = "a"\nmood = "good"', "agents.0.mood"),
+        ("port =", "media_server.toml"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named(elsewhere: Path, text: str, names: str) -> None:
+    (elsewhere / "media_server.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=names):
+        load_settings()
+
+
+def test_a_file_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"no configuration file .*other\.toml"):
+        load_settings(Path("other.toml"))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.test"])
+def test_strangers_are_let_in_only_on_purpose(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="--open"):
+        Settings(host=host).check_exposure()
+    Settings(host=host, open=True).check_exposure()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
+def test_loopback_needs_no_permission(host: str) -> None:
+    Settings(host=host).check_exposure()
