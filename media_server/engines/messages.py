@@ -7,6 +7,7 @@ nothing more comes for it.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import msgspec
 
@@ -136,5 +137,5 @@ Result = Transcript | TextChunk | AudioChunk | Finished | Failed
 FromHost = Ready | Fatal | Transcript | TextChunk | AudioChunk | Finished | Failed
 
 encode = msgspec.msgpack.Encoder().encode
-decode_to_host = msgspec.msgpack.Decoder(ToHost).decode
-decode_from_host = msgspec.msgpack.Decoder(FromHost).decode
+decode_to_host: Callable[[bytes], ToHost] = msgspec.msgpack.Decoder(ToHost).decode
+decode_from_host: Callable[[bytes], FromHost] = msgspec.msgpack.Decoder(FromHost).decode
