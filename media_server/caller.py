@@ -34,6 +34,7 @@ class Caller:
 
     Args:
         url: of the server, like http://127.0.0.1:8080.
+        metadata, variables: sent with the offer.
         on_event: gets every event as it arrives.
 
     Raises (on entering):
@@ -47,6 +48,8 @@ class Caller:
         url: str,
         agent: str = "assistant",
         *,
+        metadata: dict[str, Any] | None = None,
+        variables: dict[str, Any] | None = None,
         on_event: Callable[[WireEvent], None] | None = None,
         timeout_s: float = 15.0,
     ) -> None:
@@ -55,7 +58,7 @@ class Caller:
         self.call_id = ""
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._url = url.rstrip("/")
-        self._agent = agent
+        self._extra = {"agent": agent, "metadata": metadata or {}, "variables": variables or {}}
         self._on_event = on_event
         self._timeout_s = timeout_s
         self._speaker = Speaker(time.monotonic)
@@ -91,7 +94,7 @@ class Caller:
     async def _signal(self) -> str:
         """The answer to our offer."""
         await self.pc.setLocalDescription(await self.pc.createOffer())
-        body = {"agent": self._agent, "sdp": self.pc.localDescription.sdp, "type": "offer"}
+        body = {"sdp": self.pc.localDescription.sdp, "type": "offer", **self._extra}
         async with (
             aiohttp.ClientSession() as http,
             http.post(f"{self._url}/v1/sessions", json=body) as response,

@@ -7,6 +7,7 @@ pydantic, since they come from outside.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -52,6 +53,8 @@ State = Literal["connecting", "listening", "user_speaking", "thinking", "agent_s
 class CallStarted:
     type: ClassVar = "call.started"
     agent: str
+    metadata: Mapping[str, Any]
+    """What came with the offer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from media_server import events as e
@@ -58,8 +58,10 @@ class Call:
         speaker: Speaker,
         emit: Callable[[e.Event], None],
         clock: Callable[[], float],
+        metadata: Mapping[str, Any],
     ) -> None:
         self.id = call_id
+        self._metadata = metadata
         self.agent = agent
         self.state: e.State = "connecting"
         self.history = History()
@@ -89,7 +91,7 @@ class Call:
 
     async def run(self) -> None:
         """Conduct the call until the client ends it."""
-        self._emit(e.CallStarted(self.agent.name))
+        self._emit(e.CallStarted(self.agent.name, self._metadata))
         self._enter("listening")
         async with self._group:
             listening = self._start(self._listen(), "listen")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiortc import RTCIceServer
 
@@ -32,6 +33,7 @@ class Session:
         engines: Engines,
         activity: VoiceActivityModel,
         *,
+        metadata: Mapping[str, Any],
         ice_servers: Sequence[RTCIceServer],
         connect_timeout_s: float,
         idle_timeout_s: float,
@@ -48,7 +50,15 @@ class Session:
         self._over: asyncio.Future[str] = loop.create_future()
         self.peer = Peer(ice_servers, self._clock, self._on_message)
         self.call = Call(
-            self.call_id, agent, engines, activity, self.peer.microphone, self.peer.speaker, self._emit, self._clock
+            self.call_id,
+            agent,
+            engines,
+            activity,
+            self.peer.microphone,
+            self.peer.speaker,
+            self._emit,
+            self._clock,
+            metadata,
         )
 
     def _clock(self) -> float:

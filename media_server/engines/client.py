@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 NAMES = {"stt": "speech recognition", "llm": "language model", "tts": "voice"}
 STABLE_S = 30.0
 """A host that lived this long is restarted at once; younger ones after a growing wait."""
+LONGEST_WAIT_S = 5.0
 
 
 class EngineClient:
@@ -50,14 +51,19 @@ class EngineClient:
         """Run the host and restart it when it dies, for ever.
 
         Raises:
-            ConfigurationError: the model cannot be loaded at all.
+            ConfigurationError: the model cannot be loaded, and never could.
         """
         wait_s = 0.0
         while True:
             started = time.monotonic()
-            await self._run_once()
+            try:
+                await self._run_once()
+            except ConfigurationError as failed:
+                if not self.info:
+                    raise
+                log.error("%s", failed.message)  # it did load before: memory may be short for a moment
             self.restarts += 1
-            wait_s = 0.0 if time.monotonic() - started > STABLE_S else min(5.0, wait_s * 2 + 0.1)
+            wait_s = 0.0 if time.monotonic() - started > STABLE_S else min(LONGEST_WAIT_S, wait_s * 2 + 0.1)
             log.warning("the %s engine ended, restarting", self.name)
             await asyncio.sleep(wait_s)
 
@@ -73,14 +79,14 @@ class EngineClient:
                 env=_environment(),
             )
         self.pid = process.pid
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
-        self._writer = writer
         try:
+            reader, self._writer = await asyncio.open_unix_connection(sock=ours)
             await self._receive(reader)
         finally:
             self.ready.clear()
-            self._writer = None
-            writer.close()
+            if self._writer:
+                self._writer.close()
+                self._writer = None
             for inbox in self._pending.values():
                 inbox.put_nowait(None)
             await _end(process)

@@ -114,7 +114,7 @@ def load_pack(name: str, models_dir: Path) -> Pack:
     else:
         raise ConfigurationError(
             f"There is no model pack {name!r} in {models_dir.resolve()}. "
-            f"`python download_models.py fetch {name} --source URL` brings it; `list` shows what there is."
+            f"`python -m download_models fetch {name} --source URL` brings it; `list` shows what there is."
         )
     pack = Pack(folder, read_manifest((folder / "pack.toml").read_text("utf-8"), str(folder / "pack.toml")))
     missing = [f.path for f in pack.manifest.files if not (folder / f.path).is_file()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from aiohttp import web
@@ -44,8 +45,18 @@ class Sessions:
     def ice_servers(self) -> list[IceServer]:
         return self._settings.ice_servers
 
-    async def open(self, agent_name: str, offer: str) -> tuple[Session, str]:
+    async def open(
+        self,
+        agent_name: str,
+        offer: str,
+        metadata: Mapping[str, Any],
+        variables: Mapping[str, str | int | float | bool],
+    ) -> tuple[Session, str]:
         """A new session and the answer to its offer.
+
+        Args:
+            metadata: handed through to the call's events and log.
+            variables: fill the agent's prompt and greeting.
 
         Raises:
             ClientError: unknown agent, unusable offer, engines not ready, or too many calls.
@@ -63,9 +74,10 @@ class Sessions:
             )
         servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
         session = Session(
-            agent,
+            agent.filled_in(variables),
             self._engines,
             self._activity,
+            metadata=metadata,
             ice_servers=servers,
             connect_timeout_s=self._settings.connect_timeout_s,
             idle_timeout_s=self._settings.idle_timeout_s,
@@ -105,7 +117,7 @@ class _Offer(BaseModel):
     sdp: str = Field(min_length=1)
     type: Literal["offer"]
     metadata: dict[str, Any] = {}
-    variables: dict[str, Any] = {}
+    variables: dict[str, str | int | float | bool] = {}
 
 
 routes = web.RouteTableDef()
@@ -142,7 +154,7 @@ async def create(request: web.Request) -> web.Response:
         raise ClientError(
             "bad_request", f"The request is not complete or not valid. {summary}.", details=problems
         ) from e
-    session, answer = await request.app[SESSIONS].open(offer.agent, offer.sdp)
+    session, answer = await request.app[SESSIONS].open(offer.agent, offer.sdp, offer.metadata, offer.variables)
     body = {"session_id": session.id, "call_id": session.call_id, "type": "answer", "sdp": answer}
     return web.json_response(body, status=201, headers=_created(session))
 
@@ -152,7 +164,7 @@ async def whip(request: web.Request) -> web.Response:
     """RFC 9725."""
     _require_type(request, SDP)
     sessions = request.app[SESSIONS]
-    session, answer = await sessions.open(request.match_info["agent"], await _text(request))
+    session, answer = await sessions.open(request.match_info["agent"], await _text(request), {}, {})
     response = web.Response(text=answer, status=201, content_type=SDP, headers=_created(session))
     for server in sessions.ice_servers:
         for url in [server.urls] if isinstance(server.urls, str) else server.urls:
