@@ -260,36 +260,39 @@ class Call:
                 watch.mark("on_wire", self._clock())
                 self._emit(watch.metrics(turn_id))
 
-        async def timed() -> AsyncGenerator[str, None]:
-            async for clause in clauses():
+        async def timed(stream: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+            async for clause in stream:
                 if watch:
                     watch.mark("first_clause", self._clock())
                 yield clause
 
-        utterance = self._utterance = Utterance(
-            turn_id,
-            self._engines,
-            self._speaker,
-            self._emit,
-            on_synthesised=lambda: watch.mark("first_audio", self._clock()) if watch else None,
-            on_started=started,
-        )
+        utterance: Utterance | None = None
 
         async def once() -> None:
-            async with contextlib.aclosing(timed()) as stream:
-                await utterance.speak(stream)
+            nonlocal utterance
+            self._speaker.interrupt()  # of a first try there may be speech that has not begun
+            utterance = Utterance(
+                turn_id,
+                self._engines,
+                self._speaker,
+                self._emit,
+                on_synthesised=lambda: watch.mark("first_audio", self._clock()) if watch else None,
+                on_started=started,
+            )
+            async with contextlib.aclosing(clauses()) as stream, contextlib.aclosing(timed(stream)) as timed_stream:
+                await utterance.speak(timed_stream)
 
         completed = False
         try:
-            await self._with_retry(once, lambda: not utterance.started)
+            await self._with_retry(once, lambda: not (utterance and utterance.started))
             completed = True
         finally:
             # also when cancelled: history and the caller's screen hold what was heard, and nothing else
             self._speaker.interrupt()
             self._turns.agent_speaking = False
-            heard = utterance.heard
+            heard = utterance.heard if utterance else ""
             self.history.add_agent(heard)
-            if utterance.started:
+            if utterance and utterance.started:
                 self._emit(e.AgentSpeechStopped(turn_id, "completed" if completed else "interrupted", heard))
 
     async def _with_retry(self, work: Callable[[], Awaitable[T]], again: Callable[[], bool] = lambda: True) -> T:

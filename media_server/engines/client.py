@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,7 @@ class EngineClient:
                 inbox.put_nowait(message)
 
     @contextlib.asynccontextmanager
-    async def ask(self, make: Callable[[int], m.Request]) -> AsyncIterator[AsyncIterator[m.Result]]:
+    async def ask(self, make: Callable[[int], m.Request]) -> AsyncIterator[AsyncGenerator[m.Result, None]]:
         """Send the request that `make` builds with its id; inside, iterate its results.
 
         Leaving the block withdraws what is not finished, so that it stops costing.
@@ -126,7 +126,7 @@ class EngineClient:
         self._pending[request_id] = inbox
         finished = False
 
-        async def results() -> AsyncIterator[m.Result]:
+        async def results() -> AsyncGenerator[m.Result, None]:
             nonlocal finished
             while True:
                 message = await inbox.get()
@@ -143,7 +143,8 @@ class EngineClient:
 
         try:
             _write(writer, make(request_id))
-            yield results()
+            async with contextlib.aclosing(results()) as stream:
+                yield stream
         finally:
             del self._pending[request_id]
             if not finished and self._writer is writer:
@@ -216,11 +217,17 @@ class Engines:
         self, call_id: str, messages: tuple[m.ChatMessage, ...], max_tokens: int
     ) -> AsyncIterator[AsyncIterator[str]]:
         """The reply to `messages`, piece by piece."""
-        async with self.llm.ask(lambda i: m.Generate(i, call_id, messages, max_tokens)) as results:
-            yield (r.text async for r in results if isinstance(r, m.TextChunk))
+        async with (
+            self.llm.ask(lambda i: m.Generate(i, call_id, messages, max_tokens)) as results,
+            contextlib.aclosing(r.text async for r in results if isinstance(r, m.TextChunk)) as pieces,
+        ):
+            yield pieces
 
     @contextlib.asynccontextmanager
     async def synthesize(self, text: str, place: int) -> AsyncIterator[AsyncIterator[m.AudioChunk]]:
         """The sound of one clause, sentence by sentence, at 48 kHz."""
-        async with self.tts.ask(lambda i: m.Synthesize(i, text, place)) as results:
-            yield (r async for r in results if isinstance(r, m.AudioChunk))
+        async with (
+            self.tts.ask(lambda i: m.Synthesize(i, text, place)) as results,
+            contextlib.aclosing(r async for r in results if isinstance(r, m.AudioChunk)) as chunks,
+        ):
+            yield chunks

@@ -15,8 +15,9 @@ import pytest
 from media_server.audio import Samples
 from media_server.caller import Caller
 from media_server.config import Settings
+from media_server.engines import client
 from media_server.engines.client import EngineClient, Engines
-from media_server.engines.messages import ChatMessage, Generate, TextChunk
+from media_server.engines.messages import Cancel, ChatMessage, Generate, ToHost
 from media_server.engines.packs import load_pack
 from media_server.errors import ConfigurationError, EngineLost
 from media_server.server import Server
@@ -60,18 +61,27 @@ async def test_an_engine_killed_while_idle_is_back_for_the_next_turn(
     assert server.engines.llm.pid != pid
 
 
-async def test_a_request_that_nobody_waits_for_stops_costing(server: Server) -> None:
-    """Cancelled, a generation ends within a token: the slots are free for others at once."""
+async def test_a_request_that_nobody_waits_for_is_withdrawn(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left early, a generation is cancelled in the host (which stops within a token: test_llama.py)."""
+    sent: list[ToHost] = []
+    write = client._write
+
+    def spy(writer: asyncio.StreamWriter, message: ToHost) -> None:
+        sent.append(message)
+        write(writer, message)
+
+    monkeypatch.setattr(client, "_write", spy)
     question = (ChatMessage("user", "what can you do"),)
-    async with server.engines.llm.ask(lambda i: Generate(i, "cancelled", question, 500)) as results:
-        async for first in results:
-            assert isinstance(first, TextChunk)
-            break
-    got = 0
-    async with server.engines.generate("other", question, 5) as pieces:
+    async with server.engines.generate("left", question, 500) as pieces:
         async for _ in pieces:
-            got += 1
-    assert got > 0
+            break
+    request, cancel = sent
+    assert isinstance(request, Generate)
+    assert cancel == Cancel(request.id)
+    sent.clear()
+    async with server.engines.generate("other", question, 500) as pieces:
+        assert "".join([piece async for piece in pieces])
+    assert len(sent) == 1
     assert server.engines.llm._pending == {}
 
 
@@ -92,6 +102,7 @@ async def test_a_model_that_cannot_be_loaded_is_a_clear_error() -> None:
 
 
 async def test_a_caller_who_vanishes_is_noticed(server: Server) -> None:
+    before = _resources()
     caller = Caller(server.url)
     await caller.__aenter__()
     await caller.wait_for("call.started")
@@ -104,6 +115,7 @@ async def test_a_caller_who_vanishes_is_noticed(server: Server) -> None:
     assert session.over
     assert session._over.result() in ("idle_timeout", "connection_lost")
     await caller.close()
+    await _nothing_left(before)
 
 
 async def test_a_caller_who_never_connects_is_forgotten(server: Server) -> None:
@@ -127,6 +139,13 @@ def _resources() -> tuple[int, int, int]:
     return len(tasks), len(threads), len(sockets)
 
 
+async def _nothing_left(before: tuple[int, int, int]) -> None:
+    """Wait until there is no task, thread or socket that was not there before."""
+    async with asyncio.timeout(10):
+        while any(a > b for a, b in zip(_resources(), before, strict=True)):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
 @pytest.mark.slow
 async def test_fifty_calls_leave_nothing_behind(server: Server) -> None:
     async def one(i: int) -> None:
@@ -146,6 +165,4 @@ async def test_fifty_calls_leave_nothing_behind(server: Server) -> None:
     for i in range(0, 50, 2):
         await asyncio.gather(one(i), one(i + 1))
     await no_sessions(server)
-    async with asyncio.timeout(10):
-        while any(a > b for a, b in zip(_resources(), before, strict=True)):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+    await _nothing_left(before)
