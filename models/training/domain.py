@@ -30,16 +30,18 @@ DRINKS = "water coffee tea juice lemonade".split()
 
 
 class Grammar:
-    def __init__(self, seed: int):
+    """Says one of the things that callers say; each method is a topic."""
+
+    def __init__(self, seed: int) -> None:
         self.r = random.Random(seed)
 
-    def c(self, xs):
-        return self.r.choice(xs)
+    def c(self, options: list[str]) -> str:
+        return self.r.choice(options)
 
-    def n(self, a=0, b=100):
+    def n(self, a: int = 0, b: int = 100) -> str:
         return number(self.r.randint(a, b))
 
-    def time(self):
+    def time(self) -> str:
         h = self.c(ONES[1:13])
         return self.c(
             [
@@ -53,10 +55,10 @@ class Grammar:
             ]
         )
 
-    def order_id(self):
+    def order_id(self) -> str:
         return " ".join(self.c(ONES[:10]) for _ in range(self.c([3, 4, 5])))
 
-    def pre(self):
+    def pre(self) -> str:
         return self.c(
             [
                 "",
@@ -75,7 +77,7 @@ class Grammar:
             ]
         )
 
-    def post(self):
+    def post(self) -> str:
         return self.c(["", "", "", "", "", " please", " now", " thanks", " thank you"])
 
     def say(self) -> str:
@@ -107,7 +109,7 @@ class Grammar:
         )
         return " ".join(f().split())
 
-    def smalltalk(self):
+    def smalltalk(self) -> str:
         return self.c(
             [
                 "hello",
@@ -141,7 +143,7 @@ class Grammar:
             ]
         )
 
-    def name(self):
+    def name(self) -> str:
         n = self.c(NAMES)
         return self.c(
             [
@@ -160,7 +162,7 @@ class Grammar:
             ]
         )
 
-    def time_q(self):
+    def time_q(self) -> str:
         return self.c(
             [
                 "what time is it",
@@ -176,7 +178,7 @@ class Grammar:
             ]
         )
 
-    def weather(self):
+    def weather(self) -> str:
         w = self.c(
             [
                 "",
@@ -203,14 +205,14 @@ class Grammar:
             + w
         )
 
-    def arith(self):
+    def arith(self) -> str:
         a, b = self.n(0, 50), self.n(0, 50)
         op = self.c(["plus", "minus", "times"])
         if op == "times":
             a, b = self.n(0, 12), self.n(0, 12)
         return self.c(["what is ", "how much is ", "can you tell me what is ", "calculate ", ""]) + f"{a} {op} {b}"
 
-    def light(self):
+    def light(self) -> str:
         r = self.c(ROOMS)
         return (
             self.pre()
@@ -236,7 +238,7 @@ class Grammar:
             + self.post()
         )
 
-    def door(self):
+    def door(self) -> str:
         d = self.c(
             ["front door", "back door", "garage door", "window", "kitchen window", "bedroom window", "garden door"]
         )
@@ -255,7 +257,7 @@ class Grammar:
             + self.post()
         )
 
-    def volume(self):
+    def volume(self) -> str:
         return (
             self.pre()
             + self.c(
@@ -278,7 +280,7 @@ class Grammar:
             + self.post()
         )
 
-    def timer(self):
+    def timer(self) -> str:
         u = self.c(["minutes", "seconds", "hours"])
         k = self.n(2, 60)
         return (
@@ -300,7 +302,7 @@ class Grammar:
             + self.post()
         )
 
-    def thermostat(self):
+    def thermostat(self) -> str:
         k = self.n(10, 30)
         return (
             self.pre()
@@ -319,7 +321,7 @@ class Grammar:
             + self.post()
         )
 
-    def pizza(self):
+    def pizza(self) -> str:
         s, t, u = self.c(SIZES), self.c(TOPPINGS), self.c(TOPPINGS)
         k = self.c(["a", "one", "two", "three", "four"])
         p = "pizza" if k in ("a", "one") else "pizzas"
@@ -347,7 +349,7 @@ class Grammar:
             ]
         )
 
-    def drink(self):
+    def drink(self) -> str:
         d = self.c(DRINKS)
         return self.c(
             [
@@ -361,7 +363,7 @@ class Grammar:
             ]
         )
 
-    def order(self):
+    def order(self) -> str:
         i = self.order_id()
         return self.c(
             [
@@ -380,7 +382,7 @@ class Grammar:
             ]
         )
 
-    def transfer(self):
+    def transfer(self) -> str:
         d = self.c(DEPTS)
         return self.c(
             [
@@ -401,7 +403,7 @@ class Grammar:
             ]
         )
 
-    def appoint(self):
+    def appoint(self) -> str:
         d, t = self.c(DAYS), self.time()
         return self.c(
             [
@@ -424,10 +426,10 @@ class Grammar:
             ]
         )
 
-    def number_only(self):
+    def number_only(self) -> str:
         return self.c([self.n(0, 100), self.order_id(), f"number {self.n(0, 100)}", f"it is {self.n(0, 100)}"])
 
-    def colour(self):
+    def colour(self) -> str:
         k = self.c(COLORS)
         return self.c(
             [
@@ -440,7 +442,7 @@ class Grammar:
             ]
         )
 
-    def short(self):
+    def short(self) -> str:
         return self.c(
             [
                 "yes",
@@ -472,7 +474,7 @@ class Grammar:
             ]
         )
 
-    def meta(self):
+    def meta(self) -> str:
         return self.c(
             [
                 "what can you do",

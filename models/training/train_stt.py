@@ -230,7 +230,7 @@ def train(args: argparse.Namespace) -> None:
             ctc.zero_grad()
             (loss + weight * spelling).backward()
             torch.nn.utils.clip_grad_norm_([p for _, p in named], 1.0)
-            scale = min(1, (step + 1) / 200) * min(1.0, max(0.02, 1.3 * (1 - done)))
+            scale = args.rate * min(1, (step + 1) / 200) * min(1.0, max(0.02, 1.3 * (1 - done)))
             for optimizer, rate in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = rate * scale
@@ -296,7 +296,8 @@ def main() -> None:
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--minutes", type=float, default=120)
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--init", type=Path)
+    p.add_argument("--init", type=Path, help="go on from a CTranslate2 folder")
+    p.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates; below 1 to polish")
     p.add_argument("--out", type=Path, default=Path("../starter/stt"))
     p.set_defaults(run=train)
     p = sub.add_parser("evaluate")
