@@ -23,6 +23,7 @@ from av import AudioFrame
 from media_server.audio import CALL_RATE_HZ, Resampler, Samples
 from media_server.errors import ClientError
 from media_server.rtc import Playback, Speaker, Speech
+from media_server.rtc.ice import RestartableConnection
 
 __all__ = ["Caller", "WireEvent"]
 
@@ -87,6 +88,9 @@ class Caller:
         channel.on("open", opened.set)
         channel.on("message", self._on_message)
         self._channel = channel
+        assert self.pc.sctp is not None
+        for transport in (self.pc.getSenders()[0].transport, self.pc.sctp.transport):
+            RestartableConnection.install(transport.transport)  # for its loopback on a machine without a network
         answer = await self._signal()
         await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         await opened.wait()
@@ -152,7 +156,9 @@ class Caller:
         self._speaker.stop()
         await self.pc.close()
         if self._recording:
-            await self._recording
+            # where the connection never came about the track has no end of its own
+            self._recording.cancel()
+            await asyncio.wait([self._recording])
 
     def _on_message(self, text: str | bytes) -> None:
         event = json.loads(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -116,6 +117,22 @@ async def test_a_caller_who_vanishes_is_noticed(server: Server) -> None:
     assert session._over.result() in ("idle_timeout", "connection_lost")
     await caller.close()
     await _nothing_left(before)
+
+
+async def test_a_caller_gives_up_where_no_connection_comes_about(server: Server) -> None:
+    """No check will ever succeed: an error within the caller's own time, and no hanging."""
+    caller = Caller(server.url, timeout_s=2)
+    signal_ = caller._signal
+
+    async def astray() -> str:
+        return re.sub("a=ice-pwd:.*", "a=ice-pwd:0123456789012345678901", await signal_())
+
+    caller._signal = astray  # type: ignore[method-assign]
+    async with asyncio.timeout(8):
+        with pytest.raises(TimeoutError):
+            async with caller:
+                pass
+    await no_sessions(server, timeout_s=12)
 
 
 async def test_a_caller_who_never_connects_is_forgotten(server: Server) -> None:
