@@ -53,8 +53,8 @@ format: $(VENV)/.dev ## put the code into shape
 	$(BIN)/ruff format $(CHECKED)
 
 bench: $(VENV)/.dev ## response times and cost per call, with the starter models
-	$(BIN)/python -m bench.latency $(ARGS)
-	$(BIN)/python -m bench.load $(ARGS)
+	$(BIN)/python -m bench.latency
+	$(BIN)/python -m bench.load
 
 wheel: $(VENV)/.dev ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
