@@ -69,13 +69,16 @@ class RestartableConnection:
         new.remote_username, new.remote_password = username, password
         await new.gather_candidates()
         await _loopback_if_alone(new)
+        if self._closed:
+            await new.close()
+            return
         self._next = new
         self._restart = asyncio.create_task(self._switch(new), name="ice-restart")
 
-    async def add_restart_candidate(self, candidate: RTCIceCandidate | None) -> None:
-        """A candidate of the peer for the restart under way, or the end of them."""
+    async def trickle(self, candidate: RTCIceCandidate | None) -> None:
+        """A candidate of the peer, or the end of them, for the restart under way or else the connection in use."""
         with contextlib.suppress(ValueError):  # after the end of candidates: of no use
-            await self._next.add_remote_candidate(candidate_to_aioice(candidate) if candidate else None)
+            await self.newest.add_remote_candidate(candidate_to_aioice(candidate) if candidate else None)
 
     @property
     def newest(self) -> Connection:

@@ -90,18 +90,12 @@ class Peer:
         restart = fragment.username and fragment.username != self._ice.newest.remote_username
         if restart:
             await self._ice.restart(fragment.username, fragment.password)
-        restarted = self._ice.newest is not self._ice._current
+        # all media are bundled on one transport, whichever of them a candidate names
         for candidate in fragment.candidates:
-            if restarted:
-                await self._ice.add_restart_candidate(candidate)
-            else:
-                await self._pc.addIceCandidate(candidate)
+            await self._ice.trickle(candidate)
         if fragment.end or restart:
             # aioice gives up only after the end of candidates, and a restart's checks come from the peer anyway
-            if restarted:
-                await self._ice.add_restart_candidate(None)
-            else:
-                await self._pc.addIceCandidate(None)
+            await self._ice.trickle(None)
         return local_fragment(self._ice.newest, self._mid) if restart else None
 
     async def close(self) -> None:

@@ -75,8 +75,7 @@ def parse_fragment(text: str) -> Fragment:
     Raises:
         ClientError: `bad_sdp_fragment`.
     """
-    username = password = mid = ""
-    index: int | None = None
+    username = password = ""
     end = False
     candidates = []
     try:
@@ -87,16 +86,10 @@ def parse_fragment(text: str) -> Fragment:
                     username = value
                 case "a=ice-pwd":
                     password = value
-                case "a=mid":
-                    mid = value
                 case "a=end-of-candidates":
                     end = True
                 case "a=candidate" if _has_address(line):
-                    candidate = candidate_from_sdp(value)
-                    candidate.sdpMid, candidate.sdpMLineIndex = mid, index
-                    candidates.append(candidate)
-                case _ if line.startswith("m="):
-                    index = 0 if index is None else index + 1
+                    candidates.append(candidate_from_sdp(value))
                 case _:
                     pass
     except PARSE_ERRORS as e:
