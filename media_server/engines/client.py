@@ -8,6 +8,7 @@ import itertools
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -30,6 +31,8 @@ NAMES = {"stt": "speech recognition", "llm": "language model", "tts": "voice"}
 STABLE_S = 30.0
 """A host that lived this long is restarted at once; younger ones after a growing wait."""
 LONGEST_WAIT_S = 5.0
+STUCK_S = 120.0
+"""Without a word to anybody, although somebody waits: a GPU that hangs, a library in a loop."""
 
 
 class EngineClient:
@@ -46,6 +49,7 @@ class EngineClient:
         self._ids = itertools.count(1)
         self._pending: dict[int, asyncio.Queue[m.Result | None]] = {}
         self._writer: asyncio.StreamWriter | None = None
+        self._heard_at = 0.0
 
     async def run(self) -> None:
         """Run the host and restart it when it dies, for ever.
@@ -99,6 +103,7 @@ class EngineClient:
                 message = m.decode_from_host(await reader.readexactly(length))
             except (asyncio.IncompleteReadError, ConnectionResetError):
                 return
+            self._heard_at = time.monotonic()
             if isinstance(message, m.Ready):
                 self.info = message.info
                 log.info("the %s engine is ready: %s", self.name, message.info)
@@ -107,6 +112,11 @@ class EngineClient:
                 raise ConfigurationError(f"The {self.name} model cannot be loaded: {message.message}")
             elif inbox := self._pending.get(message.id):
                 inbox.put_nowait(message)
+
+    def _end_if_stuck(self) -> None:
+        if time.monotonic() - self._heard_at > STUCK_S and self.pid is not None:
+            log.error("the %s engine does not answer any more and is ended", self.name)
+            os.kill(self.pid, signal.SIGKILL)
 
     @contextlib.asynccontextmanager
     async def ask(self, make: Callable[[int], m.Request]) -> AsyncIterator[AsyncGenerator[m.Result, None]]:
@@ -129,7 +139,12 @@ class EngineClient:
         async def results() -> AsyncGenerator[m.Result, None]:
             nonlocal finished
             while True:
-                message = await inbox.get()
+                try:
+                    async with asyncio.timeout(STUCK_S):
+                        message = await inbox.get()
+                except TimeoutError:
+                    self._end_if_stuck()
+                    continue
                 if message is None:
                     finished = True
                     raise EngineLost(self.name)
@@ -182,7 +197,7 @@ class Engines:
         stt, llm, tts = pack.manifest.stt, pack.manifest.llm, pack.manifest.tts
         self.stt = EngineClient("stt", {"path": str(pack.recogniser), "language": stt.language, **common})
         sampling = {"temperature": llm.temperature, "top_p": llm.top_p}
-        slots = {"context": llm.context, "slots": min(settings.max_calls, 32)}
+        slots = {"context": llm.context, "slots": llm.slots}
         self.llm = EngineClient("llm", {"path": str(pack.chat), **slots, **sampling, **common})
         self.tts = EngineClient("tts", {"path": str(pack.voice), "length_scale": tts.length_scale, **common})
 

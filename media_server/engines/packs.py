@@ -42,6 +42,8 @@ class ChatModel(_Table):
     path: str
     context: int = Field(4096, ge=256)
     """Tokens that one conversation may fill."""
+    slots: int = Field(4, ge=1, le=256)
+    """Conversations whose KV cache is kept; memory grows with context times slots."""
     temperature: float = Field(0.7, ge=0)
     top_p: float = Field(0.95, gt=0, le=1)
 

@@ -22,6 +22,7 @@ language = "en"
 [llm]
 path = "chat/starter-chat.gguf"
 context = 1024
+slots = 16
 temperature = 0
 
 [tts]

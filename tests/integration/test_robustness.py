@@ -51,6 +51,20 @@ async def test_an_engine_killed_in_a_turn_is_restarted_and_the_call_goes_on(
     assert server.engines.ready
 
 
+async def test_an_engine_that_hangs_is_ended_and_restarted(
+    server: Server, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "STUCK_S", 0.5)
+    pid = server.engines.llm.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    caller.send(type="text.send", text="hello")
+    warning = await caller.wait_for("warning")
+    assert warning["code"] == "engine_lost"
+    await caller.wait_for("agent.speech_stopped", timeout_s=60)
+    assert server.engines.llm.pid != pid
+
+
 async def test_an_engine_killed_while_idle_is_back_for_the_next_turn(
     server: Server, caller: Caller, sentence: Say
 ) -> None:
