@@ -29,7 +29,12 @@ class History:
         self.entries.append(ChatMessage(role, text))
 
     def messages(self, prompt: str, turns: int) -> tuple[ChatMessage, ...]:
-        """The prompt and the last `turns` exchanges, beginning with the caller's words."""
+        """The prompt and at most the last `turns` exchanges, beginning with the caller's words.
+
+        The oldest leave several at a time: while none leaves, the model's cache of the conversation stays good.
+        """
         users = [i for i, e in enumerate(self.entries) if e.role == "user"]
-        start = users[-turns] if len(users) > turns else (users[0] if users else len(self.entries))
+        at_once = max(1, turns // 2)
+        left = -(-max(0, len(users) - turns) // at_once) * at_once
+        start = users[left] if users else len(self.entries)
         return ChatMessage("system", prompt), *self.entries[start:]

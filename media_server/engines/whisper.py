@@ -27,8 +27,8 @@ BATCH = 8
 NO_SPEECH = 0.6
 """Above this probability of no speech, with little confidence in the words, there is no text (Whisper's own rule)."""
 UNSURE = 0.37
-TOKENS_PER_S = 8
-"""More than people say: what exceeds it is a repetition loop."""
+TOKENS_PER_S = 25
+"""More than anybody says, also in the short tokens of a small vocabulary: what exceeds it is a repetition loop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,19 @@ def test_the_model_is_shown_the_last_exchanges_from_the_callers_words_on() -> No
         h.add_agent(f"a{i}")
     h.add_user("q5")
     assert [m.content for m in h.messages("P", 2)] == ["P", "q4", "a4", "q5"]
+    assert [m.content for m in h.messages("P", 4)] == ["P", "q2", "a2", "q3", "a3", "q4", "a4", "q5"]
     assert [m.content for m in h.messages("P", 100)][:3] == ["P", "q0", "a0"]
+
+
+def test_the_beginning_stays_the_same_for_several_turns() -> None:
+    h = History()
+    beginnings = []
+    for i in range(40):
+        h.add_user(f"q{i}")
+        beginnings.append(h.messages("P", 12)[1].content)
+        h.add_agent(f"a{i}")
+    assert len(set(beginnings)) == 6
+    assert beginnings[-1] == "q30"
 
 
 def test_without_words_there_is_only_the_prompt() -> None:

@@ -20,7 +20,10 @@ def at_16k(samples: Samples) -> Samples:
     return resample(samples, CALL_RATE_HZ, MODEL_RATE_HZ)
 
 
-@pytest.mark.parametrize("text", ["what is seven plus five", "turn on the light in the kitchen", "my name is olivia"])
+@pytest.mark.parametrize(
+    "text",
+    ["what is seven plus five", "turn on the light in the kitchen", "my name is olivia", "transfer me to billing"],
+)
 def test_what_is_said_is_heard(engine: WhisperEngine, sentence: Callable[[str], Samples], text: str) -> None:
     (heard,) = engine.transcribe([at_16k(sentence(text))])
     assert heard.text == text
