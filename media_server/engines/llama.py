@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import ctypes
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +75,9 @@ class LlamaEngine:
         self._top_p = top_p
         self._clock = 0
         self._piece = ctypes.create_string_buffer(256)
+        tokens = range(lib.llama_vocab_n_tokens(self._vocab))
+        controls = {self._token_text(t) for t in tokens if lib.llama_vocab_is_control(self._vocab, t)} - {""}
+        self._controls = re.compile("|".join(map(re.escape, sorted(controls, key=len, reverse=True))) or "$^")
         special = (self._token_text(t) for t in (lib.llama_vocab_eos(self._vocab), lib.llama_vocab_bos(self._vocab)))
         template = lib.llama_model_chat_template(model, None)
         if not template:
@@ -190,7 +194,8 @@ class LlamaEngine:
 
     def _prompt(self, request: m.Generate) -> list[int] | None:
         """Tokens of the conversation; its oldest exchanges are dropped until it fits with room for a reply."""
-        messages = [{"role": c.role, "content": c.content} for c in request.messages]
+        # what a caller types must not end a turn or begin another: the model's own markers are taken out
+        messages = [{"role": c.role, "content": self._controls.sub("", c.content)} for c in request.messages]
         room = min(request.max_tokens, self._limit // 4)
         while True:
             formatted = self._format(messages=messages)  # type: ignore[arg-type]
