@@ -7,7 +7,6 @@ names of aiortc that this leans on.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import Any
 
@@ -21,6 +20,8 @@ __all__ = ["RestartableConnection", "local_fragment"]
 log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+RESTART_S = 30.0
+"""How long a restart is tried; the old path is in use meanwhile."""
 
 
 class RestartableConnection:
@@ -75,10 +76,12 @@ class RestartableConnection:
         self._next = new
         self._restart = asyncio.create_task(self._switch(new), name="ice-restart")
 
-    async def trickle(self, candidate: RTCIceCandidate | None) -> None:
-        """A candidate of the peer, or the end of them, for the restart under way or else the connection in use."""
-        with contextlib.suppress(ValueError):  # after the end of candidates: of no use
-            await self.newest.add_remote_candidate(candidate_to_aioice(candidate) if candidate else None)
+    async def trickle(self, candidate: RTCIceCandidate) -> None:
+        """A candidate of the peer for the restart under way or else the connection in use.
+
+        There is no end of candidates: aioice would give up where none is left that has an address.
+        """
+        await self.newest.add_remote_candidate(candidate_to_aioice(candidate))
 
     @property
     def newest(self) -> Connection:
@@ -87,8 +90,9 @@ class RestartableConnection:
 
     async def _switch(self, new: Connection) -> None:
         try:
-            await new.connect()
-        except ConnectionError:
+            async with asyncio.timeout(RESTART_S):
+                await new.connect()
+        except (ConnectionError, TimeoutError):
             log.info("an ICE restart failed, the old path stays")
             await new.close()
             return

@@ -93,9 +93,6 @@ class Peer:
         # all media are bundled on one transport, whichever of them a candidate names
         for candidate in fragment.candidates:
             await self._ice.trickle(candidate)
-        if fragment.end or restart:
-            # aioice gives up only after the end of candidates, and a restart's checks come from the peer anyway
-            await self._ice.trickle(None)
         return local_fragment(self._ice.newest, self._mid) if restart else None
 
     async def close(self) -> None:

@@ -12,6 +12,7 @@ from media_server.errors import ClientError
 
 __all__ = ["Fragment", "checked_offer", "parse_fragment"]
 
+END = "a=end-of-candidates"
 CODECS = {"opus", "pcmu", "pcma", "g722"}
 # what the parser of aiortc throws at lines it does not expect
 PARSE_ERRORS = (ValueError, AssertionError, IndexError, KeyError, TypeError, AttributeError)
@@ -19,12 +20,11 @@ PARSE_ERRORS = (ValueError, AssertionError, IndexError, KeyError, TypeError, Att
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A trickle ICE fragment (RFC 8840 section 9). `end`: no more candidates will come."""
+    """A trickle ICE fragment (RFC 8840 section 9)."""
 
     username: str
     password: str
     candidates: tuple[RTCIceCandidate, ...]
-    end: bool
 
 
 def checked_offer(sdp: str) -> str:
@@ -32,12 +32,13 @@ def checked_offer(sdp: str) -> str:
 
     Browsers hide their addresses behind `.local` names; aioice resolves each by multicast, up to a second. They are
     dropped: the browser's own checks arrive all the same and its address is learnt from them (peer-reflexive
-    candidates, RFC 8445 section 7.3.1.3).
+    candidates, RFC 8445 section 7.3.1.3). For their sake the end of candidates is not passed on either: aioice would
+    give up at once where no candidate is left.
 
     Raises:
         ClientError: `bad_sdp`, `no_audio` or `no_common_codec`.
     """
-    lines = [line for line in sdp.splitlines() if not line.startswith("a=candidate:") or _has_address(line)]
+    lines = [line for line in sdp.splitlines() if line != END and (line[:12] != "a=candidate:" or _has_address(line))]
     text = "\r\n".join(lines) + "\r\n"
     try:
         description = SessionDescription.parse(text)
@@ -86,7 +87,7 @@ def parse_fragment(text: str) -> Fragment:
                     username = value
                 case "a=ice-pwd":
                     password = value
-                case "a=end-of-candidates":
+                case _ if name == END:
                     end = True
                 case "a=candidate" if _has_address(line):
                     candidates.append(candidate_from_sdp(value))
@@ -98,4 +99,4 @@ def parse_fragment(text: str) -> Fragment:
         raise ClientError("bad_sdp_fragment", "The fragment has neither candidates nor credentials in it.")
     if bool(username) != bool(password):
         raise ClientError("bad_sdp_fragment", "The fragment has a=ice-ufrag or a=ice-pwd without the other.")
-    return Fragment(username, password, tuple(candidates), end)
+    return Fragment(username, password, tuple(candidates))

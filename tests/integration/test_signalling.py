@@ -169,6 +169,23 @@ async def test_local_names_of_a_browser_cost_no_waiting(http: aiohttp.ClientSess
         assert r.status == 204
 
 
+async def test_a_browser_that_hides_its_addresses_connects(http: aiohttp.ClientSession) -> None:
+    """All that the server is told are `.local` names; the browser's own checks show it the way."""
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    pc.addTrack(AudioStreamTrack())
+    opened = asyncio.Event()
+    pc.createDataChannel("events").on("open", opened.set)
+    await pc.setLocalDescription(await pc.createOffer())
+    hidden = re.sub(r"(a=candidate:\S+ \d \w+ \d+) \S+ ", r"\1 1c3d5e0e-aaaa.local ", pc.localDescription.sdp)
+    assert hidden.count(".local") >= 1
+    async with http.post("/v1/sessions", json={"agent": "assistant", "sdp": hidden, "type": "offer"}) as r:
+        answer = await r.json()
+    await pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+    async with asyncio.timeout(8):
+        await opened.wait()
+    await pc.close()
+
+
 async def test_whip(http: aiohttp.ClientSession, offer: str) -> None:
     async with http.post("/v1/whip/assistant", data=offer, headers={"Content-Type": "application/sdp"}) as r:
         assert r.status == 201

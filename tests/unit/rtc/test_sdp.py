@@ -21,7 +21,7 @@ async def offer() -> str:
 
 
 def test_a_good_offer_passes(offer: str) -> None:
-    assert checked_offer(offer).splitlines() == offer.splitlines()
+    assert checked_offer(offer).splitlines() == [x for x in offer.splitlines() if x != "a=end-of-candidates"]
 
 
 def test_candidates_by_name_are_dropped(offer: str) -> None:
@@ -63,7 +63,7 @@ def test_a_fragment() -> None:
         "a=candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host\r\n"
         "a=candidate:2 1 udp 2130706431 name.local 50000 typ host\r\na=end-of-candidates\r\n"
     )
-    assert (f.username, f.end) == ("abcd", True)
+    assert (f.username, f.password) == ("abcd", "0123456789012345678901")
     (candidate,) = f.candidates
     assert (candidate.ip, candidate.port) == ("192.0.2.1", 50000)
 
