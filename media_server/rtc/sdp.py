@@ -77,7 +77,7 @@ def parse_fragment(text: str) -> Fragment:
         ClientError: `bad_sdp_fragment`.
     """
     username = password = ""
-    end = False
+    says_something = False
     candidates = []
     try:
         for line in text.splitlines():
@@ -88,14 +88,16 @@ def parse_fragment(text: str) -> Fragment:
                 case "a=ice-pwd":
                     password = value
                 case _ if name == END:
-                    end = True
-                case "a=candidate" if _has_address(line):
-                    candidates.append(candidate_from_sdp(value))
+                    says_something = True
+                case "a=candidate":
+                    says_something = True
+                    if _has_address(line):
+                        candidates.append(candidate_from_sdp(value))
                 case _:
                     pass
     except PARSE_ERRORS as e:
         raise ClientError("bad_sdp_fragment", "The body is not a trickle ICE fragment (RFC 8840).") from e
-    if not username and not candidates and not end:
+    if not username and not says_something:
         raise ClientError("bad_sdp_fragment", "The fragment has neither candidates nor credentials in it.")
     if bool(username) != bool(password):
         raise ClientError("bad_sdp_fragment", "The fragment has a=ice-ufrag or a=ice-pwd without the other.")

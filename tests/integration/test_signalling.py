@@ -195,6 +195,10 @@ async def test_whip(http: aiohttp.ClientSession, offer: str) -> None:
     candidate = "a=mid:0\r\na=candidate:1 1 udp 2130706431 127.0.0.1 9 typ host\r\n"
     async with http.patch(location, data=candidate, headers={**FRAGMENT, "If-Match": etag}) as r:
         assert r.status == 204
+    for odd in ("7 udp 1 127.0.0.1 9 typ host", "1 tcp 1 127.0.0.1 9 typ host", "1 udp 1 ::1 99999999 typ relay",
+                "1 udp 1 127.0.0.1 -1 typ what", "1 udp 1 name.local 9 typ host"):  # fmt: skip
+        async with http.patch(location, data=f"a=mid:0\r\na=candidate:1 {odd}\r\n", headers=FRAGMENT) as r:
+            assert r.status in (204, 400), odd
     async with http.patch(location, data=candidate, headers={**FRAGMENT, "If-Match": '"old"'}) as r:
         assert (r.status, (await r.json())["error"]["code"]) == (412, "stale_ice_session")
     async with http.patch(location, data="nonsense", headers=FRAGMENT) as r:

@@ -68,6 +68,11 @@ def test_a_fragment() -> None:
     assert (candidate.ip, candidate.port) == ("192.0.2.1", 50000)
 
 
+def test_a_fragment_with_nothing_but_a_hidden_address_is_a_good_one() -> None:
+    f = parse_fragment("a=mid:0\r\na=candidate:1 1 udp 2130706431 1c3d.local 50000 typ host\r\n")
+    assert f.candidates == ()
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "hello", "a=ice-ufrag:abcd", "a=candidate:1 1 udp", "a=candidate:1 1 udp x 192.0.2.1 y typ host"],
