@@ -17,13 +17,12 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
-from aiortc.mediastreams import MediaStreamError
-from av import AudioFrame
 
-from media_server.audio import CALL_RATE_HZ, Resampler, Samples
+from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.errors import ClientError
 from media_server.rtc import Playback, Speaker, Speech
 from media_server.rtc.ice import RestartableConnection
+from media_server.rtc.microphone import received
 
 __all__ = ["Caller", "WireEvent"]
 
@@ -171,11 +170,5 @@ class Caller:
         self._recording = asyncio.create_task(self._record(track), name="caller-recording")
 
     async def _record(self, track: MediaStreamTrack) -> None:
-        resampler = Resampler(CALL_RATE_HZ)
-        while True:
-            try:
-                frame = await track.recv()
-            except MediaStreamError:
-                return
-            assert isinstance(frame, AudioFrame)
-            self._received.append(resampler.push(frame))
+        async for samples in received(track, CALL_RATE_HZ):
+            self._received.append(samples)

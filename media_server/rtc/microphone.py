@@ -12,7 +12,7 @@ from av import AudioFrame
 
 from media_server.audio import MODEL_RATE_HZ, Resampler, Samples
 
-__all__ = ["Frame", "Microphone"]
+__all__ = ["Frame", "Microphone", "received"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,19 @@ class Microphone:
             self._track.set_result(track)
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
-        track = await self._track
-        resampler = Resampler(MODEL_RATE_HZ)
-        while True:
-            try:
-                frame = await track.recv()
-            except MediaStreamError:
-                return
-            assert isinstance(frame, AudioFrame)
+        async for samples in received(await self._track, MODEL_RATE_HZ):
             self.last_data_s = now = self._clock()
-            samples = resampler.push(frame)
             if len(samples) and not self.muted:
                 yield Frame(samples, now - len(samples) / MODEL_RATE_HZ)
+
+
+async def received(track: MediaStreamTrack, rate_hz: int) -> AsyncIterator[Samples]:
+    """Mono samples at `rate_hz`, shape [n], as a remote audio track brings them; ends when the track does."""
+    resampler = Resampler(rate_hz)
+    while True:
+        try:
+            frame = await track.recv()
+        except MediaStreamError:
+            return
+        assert isinstance(frame, AudioFrame)
+        yield resampler.push(frame)
