@@ -2,14 +2,15 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+TRAINING := .venv-training
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 CHECKED := media_server tests bench models/training download_models.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test lint format bench wheel clean
+.PHONY: help install dev serve test lint format bench wheel clean evaluate-models starter-models
 
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  ARGS are passed on:  make serve ARGS='--port 9000'   make test ARGS='-k speaker'"
 
@@ -55,6 +56,18 @@ format: $(VENV)/.dev ## put the code into shape
 bench: $(VENV)/.dev ## response times and cost per call, with the starter models
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.load
+
+evaluate-models: $(VENV)/.dev ## score the starter models as they are shipped, in under five minutes
+	$(BIN)/python models/training/evaluate.py $(ARGS)
+
+$(TRAINING)/.installed: models/training/requirements.txt pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(TRAINING)
+	$(TRAINING)/bin/python -m pip --disable-pip-version-check install \
+		--constraint constraints.txt --requirement $< --editable '.[dev]'
+	@touch $@
+
+starter-models: $(TRAINING)/.installed ## make the starter models from nothing: a night on a CPU; ARGS=--quick tries it out
+	$(TRAINING)/bin/python models/training/rebuild.py $(ARGS)
 
 wheel: $(VENV)/.dev ## build the wheel into dist/
 	$(BIN)/python -m build --wheel

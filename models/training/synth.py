@@ -1,114 +1,46 @@
 """Labelled speech for the recogniser: sentences spoken by free speech programs, damaged as a call would.
 
-    python synth.py --out /tmp/clips.pkl --processes 2
+    python synth.py --out /tmp/clips.pkl
 
-Needs Debian's flite and espeak-ng. Writes a pickle of (text, voice, int16 samples at 16 kHz).
+Needs the Debian packages that `speech_programs` names, and wamerican. Writes a pickle of `Clip`s.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import pickle
 import random
-import subprocess
-import tempfile
-import wave
-from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
-from dialogues import DOMAIN_WORDS, OUT_OF_DOMAIN, replies
-from domain import Grammar, corpus
+from clip import Clip
+from dialogues import replies, sentences
 from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
+from skills import UNCLEAR
+from speech_programs import FLITE_PITCH_HZ, RATE, STARTER, speak
+from transcripts import collapsed, foreign, label, plain, salad
 
-RATE = 16000
-ESPEAK_ACCENTS = ["en-us", "en-us", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-029"]
-ESPEAK_VARIANTS = (
-    "m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 Alex Andy Annie Gene Jacky Lee Mario Michael Mike adam anika antonio belinda "
-    "benjamin david ed edward iven john linda max michel pablo paul robert steph travis victor"
-).split()
-FLITE_PITCH_HZ = {"awb": 120, "rms": 105, "kal16": 110, "slt": 175}
-VOICES = ["espeak", "espeak", *FLITE_PITCH_HZ]
+VOICES = ["espeak", "espeak", "espeak", *FLITE_PITCH_HZ]
+SLOW_VOICES = ["festival:kal_diphone", "festival:cmu_us_slt_arctic_hts"]
 ACCEPTANCE = [
     "hello", "what is seven plus five", "my name is olivia", "turn on the light in the kitchen", "what is nine times three",
     "what is my name", "i would like a small pizza with cheese", "what time is it", "transfer me to billing",
     "can you repeat that", "purple elephants calculate democracy", "goodbye",
 ]  # fmt: skip
 
-Job = tuple[int, str, str, bool]
 
+@dataclass(frozen=True)
+class Job:
+    """What to say; `cut` breaks off after some word, `clean` leaves the sound alone."""
 
-def held_out() -> list[str]:
-    """Sentences never trained on: patterns filled in a way that is rare. What callers say word for word is trained."""
-    rare = [s for s, n in _sample().items() if n == 1 and len(s.split()) >= 5]
-    return rare[:150]
-
-
-def fixed_phrases() -> list[str]:
-    """What callers say word for word: sentences that come up again and again."""
-    return sorted(s for s, n in _sample().items() if n >= 6)
-
-
-@functools.cache
-def _sample() -> Counter[str]:
-    grammar = Grammar(999)
-    return Counter(grammar.say() for _ in range(20_000))
-
-
-def plain(text: str) -> str:
-    """What the recogniser writes: lower case, no punctuation."""
-    return " ".join("".join(c if c.isalpha() or c in "' " else " " for c in text.lower()).split())
-
-
-def read_wav(path: str) -> np.ndarray:
-    with wave.open(path) as w:
-        x = np.frombuffer(w.readframes(w.getnframes()), np.int16).astype(np.float32) / 32768
-        rate = w.getframerate()
-    if rate != RATE:
-        g = int(np.gcd(rate, RATE))
-        x = resample_poly(x, RATE // g, rate // g).astype(np.float32)
-    return x
-
-
-def speak(text: str, voice: str, rng: random.Random) -> np.ndarray:
-    with tempfile.NamedTemporaryFile(suffix=".wav") as f:
-        if voice == "espeak":
-            v = f"{rng.choice(ESPEAK_ACCENTS)}+{rng.choice(ESPEAK_VARIANTS)}"
-            command = [
-                "espeak-ng",
-                "-v",
-                v,
-                "-s",
-                str(rng.randint(120, 200)),
-                "-p",
-                str(rng.randint(25, 75)),
-                "-g",
-                str(rng.choice([0, 0, 1, 3])),
-                "-w",
-                f.name,
-                text,
-            ]
-        else:
-            pitch, stretch = FLITE_PITCH_HZ[voice] * rng.uniform(0.8, 1.25), rng.uniform(0.8, 1.3)
-            command = [
-                "flite",
-                "-voice",
-                voice,
-                "--setf",
-                f"duration_stretch={stretch:.2f}",
-                "--setf",
-                f"int_f0_target_mean={pitch:.0f}",
-                "-t",
-                text,
-                "-o",
-                f.name,
-            ]
-        subprocess.run(command, check=True, capture_output=True)
-        return read_wav(f.name)
+    seed: int
+    said: str
+    voice: str
+    clean: bool = False
+    cut: bool = False
 
 
 def through_opus(x: np.ndarray, bit_rate: int) -> np.ndarray:
@@ -129,96 +61,114 @@ def through_opus(x: np.ndarray, bit_rate: int) -> np.ndarray:
     return resample_poly(np.concatenate(out).astype(np.float32) / 32768, 1, 3)[: len(x)].astype(np.float32)
 
 
-def damage(x: np.ndarray, rng: random.Random, noise: np.random.Generator) -> np.ndarray:
-    """Another vocal tract, a room, a telephone band, noise, a codec: each with some probability."""
-    tract = rng.choice([88, 92, 96, 100, 100, 100, 100, 104, 108, 112])
+def damage(y: np.ndarray, r: random.Random, noise: np.random.Generator, tail: float) -> tuple[np.ndarray, float, float]:
+    """Another vocal tract, a room, a telephone band, noise, a codec, each with some probability.
+
+    Returns the samples, the factor of time, and the seconds of silence before.
+    """
+    tract = r.choice([86, 90, 94, 97, 100, 100, 100, 103, 107, 112])
     if tract != 100:
-        x = resample_poly(x, tract, 100).astype(np.float32)
-    if rng.random() < 0.3:
-        n = int(RATE * rng.uniform(0.05, 0.25))
+        y = resample_poly(y, tract, 100).astype(np.float32)
+    if r.random() < 0.3:
+        n = int(RATE * r.uniform(0.05, 0.3))
         room = noise.normal(size=n) * np.exp(-np.linspace(0, 6, n))
-        room *= rng.uniform(0.05, 0.3) / np.sqrt((room**2).sum())
+        room *= r.uniform(0.05, 0.35) / np.sqrt((room**2).sum())
         room[0] += 1
-        x = fftconvolve(x, room)[: len(x)].astype(np.float32)
-    if rng.random() < 0.15:
-        x = sosfilt(butter(4, [300, 3400], "bandpass", fs=RATE, output="sos"), x).astype(np.float32)
-    x = x / (np.abs(x).max() + 1e-6) * rng.uniform(0.1, 0.9)
-    x = np.pad(x, (int(rng.uniform(0.1, 0.6) * RATE), int(rng.uniform(0.1, 0.8) * RATE)))
-    if rng.random() < 0.6:
-        hiss = noise.normal(size=len(x))
-        if rng.random() < 0.6:
-            hiss = lfilter([1], [1, -rng.uniform(0.5, 0.97)], hiss)
-        power = np.sqrt((x**2).mean() + 1e-9) / (np.sqrt((hiss**2).mean()) + 1e-9)
-        x = x + hiss * power * 10 ** (-rng.uniform(8, 40) / 20)
-    if rng.random() < 0.5:
-        x = through_opus(x, rng.choice([16000, 20000, 24000, 32000]))
-    return np.clip(x, -1, 1).astype(np.float32)
+        y = fftconvolve(y, room)[: len(y)].astype(np.float32)
+    if r.random() < 0.15:
+        y = sosfilt(butter(4, [300, 3400], "bandpass", fs=RATE, output="sos"), y).astype(np.float32)
+    if r.random() < 0.3:  # a microphone that prefers some frequencies
+        tilt = r.uniform(-0.6, 0.6)
+        y = lfilter([1, tilt], [1], y).astype(np.float32)
+    y = y / (np.abs(y).max() + 1e-6) * r.uniform(0.05, 0.9)
+    lead = r.uniform(0.05, 0.6)
+    y = np.pad(y, (int(lead * RATE), int(tail * RATE)))
+    if r.random() < 0.65:
+        hiss = noise.normal(size=len(y))
+        if r.random() < 0.6:
+            hiss = lfilter([1], [1, -r.uniform(0.5, 0.97)], hiss)
+        power = np.sqrt((y**2).mean() + 1e-9) / (np.sqrt((hiss**2).mean()) + 1e-9)
+        y = y + hiss * power * 10 ** (-r.uniform(6, 40) / 20)
+    if r.random() < 0.4:
+        y = through_opus(y, r.choice([16000, 20000, 24000, 32000]))
+    return np.clip(y, -1, 1).astype(np.float32), tract / 100, lead
 
 
-def make(job: Job) -> tuple[str, str, np.ndarray] | None:
-    i, text, voice, clean = job
-    rng, noise = random.Random(i * 7919 + 13), np.random.default_rng(i)
-    x = speak(text, voice, rng)
-    loud = np.nonzero(np.abs(x) > 1e-3)[0]
+def make(job: Job) -> Clip | None:
+    r, noise = random.Random(job.seed * 7919 + 13), np.random.default_rng(job.seed)
+    y, times = speak(job.said, job.voice, r)
+    loud = np.nonzero(np.abs(y) > 1e-3)[0]
     if len(loud) == 0:
         return None
-    x = x[max(0, loud[0] - 800) : loud[-1] + 1600]
-    x = np.pad(x, (4800, 8000)) if clean else damage(x, rng, noise)
-    return plain(text), voice, (np.clip(x, -1, 1) * 32767).astype(np.int16)
+    first, last = max(0, loud[0] - 800), loud[-1] + 800
+    words = label(plain(job.said))
+    tail = r.uniform(0.05, 0.8)
+    if job.cut and len(times) == len(words) > 1:
+        k = r.randint(1, len(words) - 1)
+        heard, following = times[k - 1][1], times[k]
+        last = min(last, int((heard + r.uniform(0, 0.3) * (following[1] - following[0])) * RATE))
+        words, times, tail = words[:k], times[:k], r.uniform(0, 0.06)
+    y = y[first:last]
+    if job.clean:
+        y, factor, lead = np.pad(y, (4800, 8000)), 1.0, 0.3
+    else:
+        y, factor, lead = damage(y, r, noise, tail)
+
+    def placed(t: float) -> float:
+        return (t - first / RATE) * factor + lead
+
+    return Clip(
+        collapsed(words), job.voice, (np.clip(y, -1, 1) * 32767).astype(np.int16),
+        [(placed(a), placed(b)) for a, b in times] if UNCLEAR not in words else [],
+        (lead, lead + (last - first) / RATE * factor),
+    )  # fmt: skip
 
 
-def salad(n: int, avoid: set[str]) -> list[str]:
-    """Sentences that no language model can guess, so that the decoder has to listen."""
-    r = random.Random(77)
-    bag = [s.split() for s in corpus(6000, 1)]
-    out: dict[str, None] = {}
-    while len(out) < n:
-        kind = r.random()
-        words: list[str] = []
-        if kind < 0.35:
-            words = [r.choice(DOMAIN_WORDS) for _ in range(r.randint(1, 6))]
-        elif kind < 0.5:
-            words = [r.choice(OUT_OF_DOMAIN) for _ in range(r.randint(1, 5))]
-        else:
-            while len(words) < r.randint(2, 7):
-                x = r.choice(bag)
-                i = r.randrange(len(x))
-                words += x[i : i + r.randint(1, 3)]
-        s = " ".join(words[:8])
-        if s not in avoid:
-            out[s] = None
-    return list(out)
-
-
-def jobs() -> list[Job]:
-    """Each sentence by one voice; the fixed phrases, which callers use most, by four more."""
+def jobs(size: float) -> list[Job]:
+    """`size` 1 is 33,000 clips."""
     r = random.Random(5)
-    test = set(held_out())
-    fixed = fixed_phrases()
-    texts = corpus(7500, 1, frozenset(test)) + fixed + replies(1500, 1) + salad(4500, test)
-    once = [(i, t, r.choice(VOICES), r.random() < 0.15) for i, t in enumerate(texts)]
-    again = [(t, v) for t in fixed for v in r.sample(VOICES, 4)]
-    return once + [(len(once) + i, t, v, r.random() < 0.3) for i, (t, v) in enumerate(again)]
 
+    def n(count: int) -> int:
+        return int(count * size)
 
-def test_jobs() -> list[Job]:
-    sentences = held_out()
-    return [
-        (10_000_000 + i, t, v, True) for v in ("slt", "rms", "espeak") for i, t in enumerate(sentences + ACCEPTANCE)
+    spelled = sentences(n(1500), 31, skills=["spell_name", "tell_code"]) + sentences(
+        n(1200), 32, skills=["number", "order_status", "sum"]
+    )
+    short = sentences(
+        n(900), 33, skills=["greet", "thanks", "bye", "yes_no", "how", "repeat", "ask_name", "tell_name", "hear"]
+    )
+    callers = sentences(n(11000), 1) + spelled + short + ACCEPTANCE * 4
+    agents = [plain(t) for t in replies(n(2500), 1)]
+    everything = [(t, r.choice(VOICES)) for t in callers + salad(n(5500), 77)]
+    everything += [(t, r.choice(["slt", "slt", STARTER, STARTER, STARTER, r.choice(VOICES)])) for t in agents]
+    everything += [(t, r.choice(VOICES)) for t in foreign(n(3500), 7)]
+    everything += [(t, r.choice(SLOW_VOICES)) for t in r.sample(callers, n(1000))]
+    everything += [(t, STARTER) for t in r.sample(callers, n(800))]
+    made = [Job(i, t, v, clean=r.random() < 0.12) for i, (t, v) in enumerate(everything)]
+    made += [
+        Job(len(made) + i, t, r.choice(VOICES), cut=True)
+        for i, t in enumerate(r.sample(callers, n(4000)) + salad(n(600), 78))
     ]
+    r.shuffle(made)
+    return made
 
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--out", type=Path, required=True)
-    ap.add_argument("--test", action="store_true", help="the held-out sentences instead, clean, in three voices")
+    ap.add_argument("--size", type=float, default=1.0, help="factor on the number of clips")
     ap.add_argument("--processes", type=int, default=2)
     args = ap.parse_args()
-    source: Callable[[], list[Job]] = test_jobs if args.test else jobs
+    wanted = jobs(args.size)
+    clips: list[Clip] = []
     with ProcessPoolExecutor(args.processes) as pool:
-        clips = [c for c in pool.map(make, source(), chunksize=32) if c]
+        for clip in pool.map(make, wanted, chunksize=32):
+            if clip:
+                clips.append(clip)
+            if clip and len(clips) % 2000 == 0:
+                print(f"{len(clips)} of {len(wanted)} clips", flush=True)
     args.out.write_bytes(pickle.dumps(clips))
-    print(f"{len(clips)} clips, {sum(len(c[2]) for c in clips) / RATE / 3600:.1f} h")
+    print(f"{len(clips)} clips, {sum(len(c.samples) for c in clips) / RATE / 3600:.1f} h")
 
 
 if __name__ == "__main__":

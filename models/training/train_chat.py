@@ -1,9 +1,10 @@
 """Train the starter chat model and write it as GGUF.
 
-    python train_chat.py --minutes 75 --threads 1 --out ../starter/chat
+    python train_chat.py --out ../starter/chat
 
 Qwen2 shape (llama.cpp architecture `qwen2`), byte-level BPE, ChatML. Callers' turns carry a part of the
 loss too, so that the probability of <|im_end|> after them says whether a sentence is complete.
+`--init FILE.gguf` goes on from a model of the same shape; embeddings are matched by the tokens' texts.
 """
 
 from __future__ import annotations
@@ -12,24 +13,63 @@ import argparse
 import json
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import gguf
 import numpy as np
 import torch
 import torch.nn.functional as F
-from dialogues import chatml, render
+from dialogues import chatml, dialogue
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>", "<tools>", "</tools>"]
-WIDTH, LAYERS, HEADS, FEED_FORWARD, CONTEXT, VOCABULARY = 192, 6, 3, 512, 1024, 1024
-TOKENS_PER_BATCH = 6000
-CALLER_LOSS = 0.25
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+WIDTH, LAYERS, HEADS, FEED_FORWARD, CONTEXT, VOCABULARY = 192, 6, 3, 512, 1024, 1280
+TOKENS_PER_BATCH = 3000
+SIMPLE_FIRST = 16_000
+"""Dialogues without tools at the start: copying is learned sooner from short ones."""
+WEIGHTS = {"system": 0.02, "user": 0.25, "tool": 0.02, "assistant": 1.0}
+"""Of the roles in the loss."""
+TEMPLATE = """\
+{%- macro line(tool) -%}
+{%- set f = tool.function if tool.function is defined else tool -%}
+{%- set p = f.parameters if f.parameters is defined else {} -%}
+{"name": {{ f.name | tojson }}, "description": {{ (f.description or "") | tojson }}, "arguments": {
+{%- for name, a in (p.properties if p.properties is defined else {}).items() -%}
+{{ name | tojson }}: {{ ((a.enum | join("|") if a.enum is defined else (a.type if a.type is defined else "string")) ~ (": " ~ a.description if a.description is defined else "")) | tojson }}
+{%- if not loop.last %}, {% endif -%}
+{%- endfor -%}
+}}
+{%- endmacro -%}
+{%- if tools and messages[0]['role'] != 'system' %}<|im_start|>system
+You are a helpful voice assistant.
+
+<tools>
+{% for tool in tools %}{{ line(tool) }}
+{% endfor %}</tools><|im_end|>
+{% endif -%}
+{%- for m in messages -%}
+<|im_start|>{{ m['role'] }}
+{{ m['content'] or '' }}
+{%- if loop.first and tools and m['role'] == 'system' %}
+
+<tools>
+{% for tool in tools %}{{ line(tool) }}
+{% endfor %}</tools>
+{%- endif -%}
+{%- for call in (m['tool_calls'] or []) if m['tool_calls'] is defined -%}
+{%- set c = call.function if call.function is defined else call -%}
+<tool_call>
+{"name": {{ c.name | tojson }}, "arguments": {{ c.arguments if c.arguments is string else c.arguments | tojson }}}
+</tool_call>
+{%- endfor -%}
+<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt %}<|im_start|>assistant
+{% endif -%}
+"""
+"""Renders tools (JSON schemas, as of OpenAI) in short lines, since a small model has a small context."""
 
 
 def build_tokenizer() -> Tokenizer:
@@ -37,11 +77,26 @@ def build_tokenizer() -> Tokenizer:
     t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     t.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+        vocab_size=VOCABULARY - len(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
-    t.train_from_iterator((chatml(render(10_000_000 + i)) for i in range(4000)), trainer)
+    t.train_from_iterator((chatml(dialogue(10_000_000 + i).messages) for i in range(4000)), trainer)
     t.add_special_tokens(SPECIAL)
     return t
+
+
+def tensor_names() -> dict[str, str]:
+    """GGUF's names of the tensors, and transformers' names."""
+    names = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
+    for i in range(LAYERS):
+        ours, theirs = f"blk.{i}", f"model.layers.{i}"
+        names |= {
+            f"{ours}.attn_norm.weight": f"{theirs}.input_layernorm.weight",
+            f"{ours}.ffn_norm.weight": f"{theirs}.post_attention_layernorm.weight",
+            f"{ours}.attn_output.weight": f"{theirs}.self_attn.o_proj.weight",
+        }
+        names |= {f"{ours}.attn_{a}.{p}": f"{theirs}.self_attn.{a}_proj.{p}" for a in "qkv" for p in ("weight", "bias")}
+        names |= {f"{ours}.ffn_{a}.weight": f"{theirs}.mlp.{a}_proj.weight" for a in ("gate", "up", "down")}
+    return names
 
 
 def write_gguf(model: Qwen2ForCausalLM, tok: Tokenizer, path: Path) -> None:
@@ -70,19 +125,8 @@ def write_gguf(model: Qwen2ForCausalLM, tok: Tokenizer, path: Path) -> None:
     w.add_pad_token_id(vocab["<|endoftext|>"])
     w.add_add_bos_token(False)
     w.add_chat_template(TEMPLATE)
-    names = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
-    for i in range(LAYERS):
-        names |= {f"blk.{i}.attn_norm.weight": f"model.layers.{i}.input_layernorm.weight"}
-        names |= {f"blk.{i}.ffn_norm.weight": f"model.layers.{i}.post_attention_layernorm.weight"}
-        names |= {
-            f"blk.{i}.attn_{a}.{p}": f"model.layers.{i}.self_attn.{a}_proj.{p}"
-            for a in "qkv"
-            for p in ("weight", "bias")
-        }
-        names |= {f"blk.{i}.attn_output.weight": f"model.layers.{i}.self_attn.o_proj.weight"}
-        names |= {f"blk.{i}.ffn_{a}.weight": f"model.layers.{i}.mlp.{a}_proj.weight" for a in ("gate", "up", "down")}
     state = model.state_dict()
-    for name, key in names.items():
+    for name, key in tensor_names().items():
         a = state[key].float().numpy()
         w.add_tensor(name, a if a.ndim == 1 else a.astype(np.float16))
     w.write_header_to_file()
@@ -91,30 +135,56 @@ def write_gguf(model: Qwen2ForCausalLM, tok: Tokenizer, path: Path) -> None:
     w.close()
 
 
-def batches(tok: Tokenizer, rng: random.Random):
-    """Endless batches (ids, loss weights) of about TOKENS_PER_BATCH tokens, dialogues of like length together."""
-    starts = {r: tok.encode(f"<|im_start|>{r}\n").ids for r in ("system", "user", "assistant")}
+def read_gguf(model: Qwen2ForCausalLM, tok: Tokenizer, path: Path) -> None:
+    """Take over the weights of a file; tokens that it lacks start as the mean of what it would write for them."""
+    reader = gguf.GGUFReader(str(path))
+    tensors = {t.name: torch.tensor(np.asarray(t.data, np.float32)) for t in reader.tensors}
+    tokens = reader.fields["tokenizer.ggml.tokens"].contents()
+    merges = reader.fields["tokenizer.ggml.merges"].contents()
+    before = {t: i for i, t in enumerate(tokens)}
+    old = Tokenizer(models.BPE(before, [tuple(m.split(" ")) for m in merges]))
+    rows = torch.empty(tok.get_vocab_size(), WIDTH)
+    for token, i in tok.get_vocab().items():
+        parts = [before[token]] if token in before else old.encode(token).ids
+        rows[i] = tensors["token_embd.weight"][parts].mean(0)
+    tensors["token_embd.weight"] = rows
+    state = {key: tensors[name] for name, key in tensor_names().items()}
+    model.load_state_dict(state | {"lm_head.weight": rows})
+
+
+Sample = tuple[list[int], list[float]]
+
+
+def samples(tok: Tokenizer) -> Iterator[Sample]:
+    """Token ids and loss weights of endless dialogues."""
+    starts = {role: tok.encode(f"<|im_start|>{role}\n").ids for role in WEIGHTS}
     seed = 1
     while True:
-        pool = []
-        for _ in range(384):
-            ids: list[int] = []
-            weights: list[float] = []
-            for m in render(seed):
-                head = starts[m["role"]]
-                body = tok.encode(m["content"] + "<|im_end|>\n").ids
-                w = {"system": 0.05, "user": CALLER_LOSS, "assistant": 1.0}[m["role"]]
-                ids += head + body
-                weights += [0.05] * len(head) + [w] * (len(body) - 1) + [0.05]
-            pool.append((ids[:CONTEXT], weights[:CONTEXT]))
-            seed += 1
-        pool.sort(key=lambda p: len(p[0]))
+        example = dialogue(seed, offered="none" if seed < SIMPLE_FIRST else "any")
+        seed += 1
+        ids: list[int] = []
+        weights: list[float] = []
+        for i, message in enumerate(example.messages):
+            head, body = starts[message["role"]], tok.encode(message["content"] + "<|im_end|>\n").ids
+            ids += head + body
+            weight = WEIGHTS[message["role"]]
+            # the end of a turn that breaks off is not to be learned: it is what tells that more is to come
+            end = 0.0 if i in example.cut else weight
+            weights += [0.02] * len(head) + [weight] * (len(body) - 2) + [end, 0.02]
+        yield ids[:CONTEXT], weights[:CONTEXT]
+
+
+def batches(tok: Tokenizer, rng: random.Random) -> Iterator[list[Sample]]:
+    """Endless batches of about TOKENS_PER_BATCH tokens, dialogues of like length together."""
+    source = samples(tok)
+    while True:
+        pool = sorted((next(source) for _ in range(512)), key=lambda s: len(s[0]))
         made, batch = [], []
-        for p in pool:
-            if batch and len(p[0]) * (len(batch) + 1) > TOKENS_PER_BATCH:
+        for sample in pool:
+            if batch and len(sample[0]) * (len(batch) + 1) > TOKENS_PER_BATCH:
                 made.append(batch)
                 batch = []
-            batch.append(p)
+            batch.append(sample)
         made.append(batch)
         rng.shuffle(made)
         yield from made
@@ -122,9 +192,12 @@ def batches(tok: Tokenizer, rng: random.Random):
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--minutes", type=float, default=75)
-    ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--out", type=Path, default=Path("../starter/chat"))
+    ap.add_argument("--steps", type=int, default=16000)
+    ap.add_argument("--threads", type=int, default=torch.get_num_threads())
+    ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    ap.add_argument("--init", type=Path, help="go on from a GGUF file of this shape")
+    ap.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
+    ap.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "starter" / "chat")
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -133,35 +206,36 @@ def main() -> None:
     config = Qwen2Config(
         vocab_size=tok.get_vocab_size(), hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
         num_key_value_heads=HEADS, intermediate_size=FEED_FORWARD, max_position_embeddings=CONTEXT, rope_theta=10000.0,
-        tie_word_embeddings=True, rms_norm_eps=1e-6, attn_implementation="sdpa",
+        tie_word_embeddings=True, rms_norm_eps=1e-6, attn_implementation="sdpa" if args.device == "cuda" else "eager",
     )  # fmt: skip
     model = Qwen2ForCausalLM(config)
-    print(
-        f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, vocabulary {tok.get_vocab_size()}",
-        flush=True,
-    )
+    if args.init:
+        read_gguf(model, tok, args.init)
+    model.to(args.device)
+    size = sum(p.numel() for p in model.parameters()) / 1e6
+    print(f"{size:.2f} M parameters, vocabulary {tok.get_vocab_size()}", flush=True)
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     optimizers = [
         (torch.optim.Muon(matrices, lr=0.02, momentum=0.95, weight_decay=0.01), 0.015),
         (torch.optim.AdamW(others, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.0), 3e-3),
     ]
-    start, step, seen = time.time(), 0, []
-    for batch in batches(tok, random.Random(0)):
-        done = (time.time() - start) / (60 * args.minutes)
-        if done >= 1:
-            break
-        scale = min(1, (step + 1) / 100) * min(1, (1 - done) / 0.5 + 0.01)
+    start, seen = time.time(), []
+    source = batches(tok, random.Random(0))
+    for step in range(1, args.steps + 1):
+        batch = next(source)
+        done = step / args.steps
+        scale = args.rate * min(1, step / 100) * min(1, (1 - done) / 0.5 + 0.01)
         width = max(len(ids) for ids, _ in batch)
         x = torch.zeros(len(batch), width, dtype=torch.long)
         w = torch.zeros(len(batch), width)
         for i, (ids, weights) in enumerate(batch):
             x[i, : len(ids)] = torch.tensor(ids)
             w[i, : len(ids)] = torch.tensor(weights)
-        with torch.autocast("cpu", torch.bfloat16):
+        x, w = x.to(args.device), w[:, 1:].flatten().to(args.device)
+        with torch.autocast(args.device, torch.bfloat16):
             logits = model(input_ids=x).logits[:, :-1]
         each = F.cross_entropy(logits.float().flatten(0, 1), x[:, 1:].flatten(), reduction="none")
-        w = w[:, 1:].flatten()
         loss = (each * w).sum() / w.sum()
         model.zero_grad()
         loss.backward()
@@ -170,19 +244,18 @@ def main() -> None:
             for group in optimizer.param_groups:
                 group["lr"] = rate * scale
             optimizer.step()
-        step += 1
-        answers = w == 1.0
-        seen.append((loss.item(), each[answers].mean().item()))
+        seen.append((loss.item(), each[w == 1.0].mean().item(), x.numel()))
         if step % 50 == 0:
-            a, b = np.mean(seen[-50:], axis=0)
+            a, b, _ = np.mean(seen[-50:], axis=0)
+            speed = sum(s[2] for s in seen) / (time.time() - start)
             print(
-                f"step {step}  {time.time() - start:5.0f} s  loss {a:.4f}  answers {b:.4f}  scale {scale:.3f}",
+                f"step {step} of {args.steps}  {time.time() - start:5.0f} s  loss {a:.4f}  answers {b:.4f}  "
+                f"scale {scale:.3f}  {speed:.0f} tokens/s",
                 flush=True,
             )
-        if step % 250 == 0:
+        if step % 500 == 0:
             write_gguf(model, tok, args.out / "starter-chat.gguf")
     write_gguf(model, tok, args.out / "starter-chat.gguf")
-    print(f"{step} steps of about {TOKENS_PER_BATCH} tokens", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Train the starter recogniser, a small English-only Whisper, and write it for faster-whisper (CTranslate2, int8).
 
-    python synth.py --out /tmp/clips.pkl && python synth.py --test --out /tmp/test.pkl
-    python train_stt.py train --data /tmp/clips.pkl --minutes 120 --out ../starter/stt
-    python train_stt.py evaluate --model ../starter/stt --data /tmp/test.pkl
+    python synth.py --out /tmp/clips.pkl
+    python train_stt.py --data /tmp/clips.pkl --out ../starter/stt
 
-`--init FOLDER` goes on from a CTranslate2 folder of the same shape instead of from nothing.
+`--init FOLDER` goes on from a CTranslate2 folder of the same shape; embeddings are matched by the tokens' texts.
 From nothing, a character CTC loss on the encoder and short clips first are what gets it off the plateau.
+Where the words' times are known, heads of the last decoder layer are taught to look at the word they write
+(guided attention, Tachibana et al. 2018, https://arxiv.org/abs/1710.08969), which makes word times exact.
 """
 
 from __future__ import annotations
@@ -17,74 +18,98 @@ import random
 import shutil
 import tempfile
 import time
-from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import ctranslate2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from clip import Clip
 from ctranslate2_weights import whisper_state
 from faster_whisper.feature_extractor import FeatureExtractor
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from not_speech import not_speech
+from skills import UNCLEAR
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-WIDTH, BPE, BATCH = 192, 700, 32
+WIDTH, BPE, BATCH = 192, 900, 32
+HEAD_FIRST = 300
+"""Steps in which only the spelling head learns to spell, when going on from weights."""
+ALIGNMENT_HEADS = [0, 1]
+"""Of the last decoder layer."""
 SPECIAL = [
     "<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>",
     "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>", *[f"<|{i * 0.02:.2f}|>" for i in range(1501)],
 ]  # fmt: skip
-CHARACTERS = {c: i + 1 for i, c in enumerate(" abcdefghijklmnopqrstuvwxyz'")}
-Item = tuple[np.ndarray, str | None]
+CHARACTERS = {c: i + 1 for i, c in enumerate(" abcdefghijklmnopqrstuvwxyz'[]")}
+FRAMES_PER_S = 50
+"""Of the encoder's output."""
+WHOLE_WINDOW = 3000
+"""Feature frames of 30 s."""
+
+
+@dataclass
+class Item:
+    """Log-mel features [80, frames] and what is to be written; `text` is None where nobody speaks."""
+
+    mel: np.ndarray
+    text: str | None
+    tokens: list[int]
+    windows: list[tuple[int, int]]
+    """Encoder frames in which each token is spoken, where known."""
+    span: tuple[float, float]
 
 
 def build_tokenizer(texts: list[str]) -> Tokenizer:
     tok = Tokenizer(models.BPE())
     tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tok.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=BPE, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
-    tok.train_from_iterator([" " + t for t in texts], trainer)
+    trainer = trainers.BpeTrainer(
+        vocab_size=BPE, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tok.train_from_iterator([" " + t.replace(UNCLEAR, "") for t in texts], trainer)
+    tok.add_tokens([AddedToken(UNCLEAR, normalized=False)])
     tok.add_special_tokens(SPECIAL)
     return tok
 
 
-def not_speech(n: int) -> list[np.ndarray]:
-    """Silence, hiss, rumble, hum, clicks, chords, bursts like a cough: what must give empty text."""
-    rng = np.random.default_rng(0)
-    out = []
-    for k in range(n):
-        size = int(16000 * rng.uniform(0.5, 3))
-        t = np.arange(size) / 16000
-        level = 10 ** rng.uniform(-4, -1)
-        x = rng.normal(size=size) * level
-        match k % 7:
-            case 0:
-                x[:] = 0
-            case 1:
-                x = np.cumsum(x) * 0.05
-                x -= x.mean()
-            case 2:
-                x = x * 0.05 + sum(np.sin(2 * np.pi * f * t) for f in rng.uniform(50, 2000, 3)) * level
-            case 3:
-                x *= 0.02
-                for at in rng.integers(0, size, 4):
-                    x[at : at + 40] += level * 3
-            case 4:
-                x *= 0.02
-                at, n_burst = int(rng.integers(0, size // 2)), int(16000 * rng.uniform(0.05, 0.3))
-                burst = rng.normal(size=n_burst) * np.exp(-np.linspace(0, 5, n_burst)) * level * 4
-                x[at : at + n_burst] += burst[: len(x[at : at + n_burst])]
-            case _:
-                pass
-        out.append(np.clip(x, -1, 1).astype(np.float32))
-    return out
+def token_windows(tok: Tokenizer, tokens: list[int], clip: Clip) -> list[tuple[int, int]]:
+    """Encoder frames of each token: its letters' share of its word's time."""
+    words = clip.text.split()
+    if len(words) != len(clip.words) or not words:
+        return []
+    out: list[tuple[int, int]] = []
+    word, used = -1, 0
+    for token in tokens:
+        piece = tok.decode([token])
+        if piece.startswith(" ") or word < 0:
+            word, used = word + 1, 0
+        if word >= len(words):
+            return []
+        letters = len(piece.strip())
+        start, end = clip.words[word]
+        share = (end - start) / max(1, len(words[word]))
+        out.append(
+            (int((start + used * share) * FRAMES_PER_S) - 1, int((start + (used + letters) * share) * FRAMES_PER_S) + 2)
+        )
+        used += letters
+    return out if word == len(words) - 1 else []
 
 
-def features(clips: list[tuple[str, str, np.ndarray]]) -> list[Item]:
-    fe = FeatureExtractor(feature_size=80)
-    spoken: list[tuple[np.ndarray, str | None]] = [(a.astype(np.float32) / 32768, t) for t, _, a in clips]
-    spoken += [(a, None) for a in not_speech(900)]
-    return [(fe(np.pad(a, (0, 1600)))[:, : (len(a) + 1600) // 160].astype(np.float16), t) for a, t in spoken]
+def make_items(clips: list[Clip], tok: Tokenizer) -> list[Item]:
+    extractor = FeatureExtractor(feature_size=80)
+
+    def mel(samples: np.ndarray) -> np.ndarray:
+        return extractor(np.pad(samples, (0, 1600)))[:, : (len(samples) + 1600) // 160].astype(np.float16)
+
+    items = []
+    for clip in clips:
+        tokens = tok.encode(" " + clip.text).ids
+        windows = token_windows(tok, tokens, clip)
+        items.append(Item(mel(clip.samples.astype(np.float32) / 32768), clip.text, tokens, windows, clip.span))
+    items += [Item(mel(x), None, [], [], (0, 0)) for x in not_speech(1600)]
+    return items
 
 
 def encode(model: WhisperForConditionalGeneration, x: torch.Tensor) -> torch.Tensor:
@@ -101,6 +126,7 @@ def encode(model: WhisperForConditionalGeneration, x: torch.Tensor) -> torch.Ten
 def write_ctranslate2(model: WhisperForConditionalGeneration, tok: Tokenizer, out: Path) -> None:
     v = tok.get_vocab()
     eot = v["<|endoftext|>"]
+    last = model.config.decoder_layers - 1
     with tempfile.TemporaryDirectory() as folder:
         src = Path(folder)
         model.save_pretrained(src)
@@ -109,7 +135,7 @@ def write_ctranslate2(model: WhisperForConditionalGeneration, tok: Tokenizer, ou
         files = {
             "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": end, "bos_token": end, "eos_token": end, "pad_token": end},
             "generation_config.json": {
-                "alignment_heads": [[1, 0], [1, 1], [1, 2], [1, 3]], "no_timestamps_token_id": v["<|notimestamps|>"], "suppress_tokens": [],
+                "alignment_heads": [[last, h] for h in ALIGNMENT_HEADS], "no_timestamps_token_id": v["<|notimestamps|>"], "suppress_tokens": [],
                 "begin_suppress_tokens": [], "eos_token_id": eot, "decoder_start_token_id": v["<|startoftranscript|>"], "bos_token_id": eot,
                 "pad_token_id": eot, "max_length": 448,
             },
@@ -131,15 +157,33 @@ def write_ctranslate2(model: WhisperForConditionalGeneration, tok: Tokenizer, ou
             shutil.copy(file, out / file.name)
 
 
-def train(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    clips = pickle.loads(args.data.read_bytes())
-    tok = (
-        Tokenizer.from_file(str(args.init / "tokenizer.json"))
-        if args.init
-        else build_tokenizer([t for t, _, _ in clips])
-    )
+def go_on_from(model: WhisperForConditionalGeneration, tok: Tokenizer, folder: Path) -> None:
+    """Take over the weights of a CTranslate2 folder; tokens that it lacks start as the mean of what it would write."""
+    state = whisper_state(folder / "model.bin")
+    before = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    known = before.get_vocab()
+    old = state["model.decoder.embed_tokens.weight"]
+    rows = torch.empty(tok.get_vocab_size(), WIDTH)
+    for token, i in tok.get_vocab().items():
+        text = tok.decode([i], skip_special_tokens=False)
+        rows[i] = old[[known[token]] if token in known else before.encode(text).ids or [0]].mean(0)
+    state["model.decoder.embed_tokens.weight"] = state["proj_out.weight"] = rows
+    model.load_state_dict(state)
+
+
+@dataclass
+class Batch:
+    mel: torch.Tensor
+    given: torch.Tensor
+    wanted: torch.Tensor
+    look: torch.Tensor
+    """[items, positions, encoder frames]: where the alignment heads may look; empty rows where it is not known."""
+    letters: list[int]
+    letter_counts: list[int]
+
+
+def collate(chosen: list[Item], tok: Tokenizer, r: random.Random, masked: bool, whole: bool) -> Batch:
+    """Pad, mask (SpecAugment, Park et al. 2019), and choose the form of the transcript."""
     ids = tok.token_to_id
     sot, no_times, eot, no_speech = (
         ids("<|startoftranscript|>"),
@@ -147,20 +191,79 @@ def train(args: argparse.Namespace) -> None:
         ids("<|endoftext|>"),
         ids("<|nospeech|>"),
     )
+    zero = ids("<|0.00|>")
+    width = (
+        WHOLE_WINDOW
+        if whole
+        else max(i.mel.shape[1] for i in chosen) + r.choice([0, 0, 10, 40, 80, 160] if masked else [0])
+    )
+    width += width % 2
+    mel = np.empty((len(chosen), 80, width), np.float32)
+    length = max(len(i.tokens) + 3 for i in chosen)
+    given = torch.full((len(chosen), length), eot)
+    wanted = torch.full((len(chosen), length), -100)
+    look = torch.zeros(len(chosen), length, width // 2)
+    for j, item in enumerate(chosen):
+        m = item.mel.astype(np.float32)
+        floor = float(m.min())
+        mel[j] = floor
+        mel[j, :, : m.shape[1]] = m
+        if masked:
+            for _ in range(2):
+                size = r.randint(0, 10)
+                at = r.randint(0, 80 - size)
+                mel[j, at : at + size] = floor
+            size = r.randint(0, 12)
+            at = r.randint(0, max(0, m.shape[1] - size))
+            mel[j, :, at : at + size] = floor
+        if item.text is None:
+            # what says "no speech" is the token after the start, as in Whisper; then nothing
+            before, after = [sot, no_times], [no_speech, eot]
+        elif r.random() < 0.12:
+            start, end = (zero + min(1500, round(t / 0.02)) for t in item.span)
+            before, after = [sot, start, *item.tokens, end], [start, *item.tokens, end, eot]
+        else:
+            before, after = [sot, no_times, *item.tokens], [no_times, *item.tokens, eot]
+            for k, (a, b) in enumerate(item.windows):
+                look[j, k + 1, max(0, a) : max(1, b)] = 1
+        given[j, : len(before)] = torch.tensor(before)
+        wanted[j, : len(after)] = torch.tensor(after)
+    spelled = [[CHARACTERS[c] for c in item.text or "" if c in CHARACTERS] for item in chosen]
+    return Batch(torch.from_numpy(mel), given, wanted, look, [c for s in spelled for c in s], [len(s) for s in spelled])
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--data", type=Path, required=True)
+    ap.add_argument("--steps", type=int, default=20000)
+    ap.add_argument("--threads", type=int, default=torch.get_num_threads())
+    ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    ap.add_argument("--init", type=Path, help="go on from a CTranslate2 folder")
+    ap.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates; below 1 to polish")
+    ap.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "starter" / "stt")
+    args = ap.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    clips: list[Clip] = pickle.loads(args.data.read_bytes())
+    tok = build_tokenizer([c.text for c in clips])
+    ids = tok.token_to_id
+    sot, eot = ids("<|startoftranscript|>"), ids("<|endoftext|>")
     config = WhisperConfig(
         vocab_size=tok.get_vocab_size(), num_mel_bins=80, encoder_layers=4, encoder_attention_heads=4, decoder_layers=2,
         decoder_attention_heads=4, encoder_ffn_dim=768, decoder_ffn_dim=768, d_model=WIDTH, max_source_positions=1500,
         max_target_positions=448, dropout=0.0, pad_token_id=eot, bos_token_id=eot, eos_token_id=eot, decoder_start_token_id=sot,
-        suppress_tokens=[], begin_suppress_tokens=[eot], attn_implementation="sdpa",
+        suppress_tokens=[], begin_suppress_tokens=[eot], attn_implementation="eager",
     )  # fmt: skip
     model = WhisperForConditionalGeneration(config)
     if args.init:
-        model.load_state_dict(whisper_state(args.init / "model.bin"))
-    print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {len(clips)} clips", flush=True)
-    items = features(clips)
-    labels = [None if t is None else tok.encode(" " + t).ids for _, t in items]
-    spelled = [[CHARACTERS[c] for c in t or "" if c in CHARACTERS] for _, t in items]
-    ctc = torch.nn.Linear(WIDTH, len(CHARACTERS) + 1)
+        go_on_from(model, tok, args.init)
+    model.to(args.device)
+    size = sum(p.numel() for p in model.parameters()) / 1e6
+    print(f"{size:.2f} M parameters, {len(clips)} clips", flush=True)
+    items = make_items(clips, tok)
+    del clips
+    print(f"features made; word times in {sum(bool(i.windows) for i in items)} clips", flush=True)
+    ctc = torch.nn.Linear(WIDTH, len(CHARACTERS) + 1).to(args.device)
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     matrices = [p for n, p in named if p.ndim == 2 and "embed" not in n and "proj_out" not in n]
     others = [p for n, p in named if p.ndim != 2 or "embed" in n or "proj_out" in n] + list(ctc.parameters())
@@ -168,145 +271,59 @@ def train(args: argparse.Namespace) -> None:
         (torch.optim.Muon(matrices, lr=0.01, momentum=0.95, weight_decay=0.01), 0.006 if args.init else 0.015),
         (torch.optim.AdamW(others, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0), 5e-4 if args.init else 1.5e-3),
     ]
-    order = sorted(range(len(items)), key=lambda i: items[i][0].shape[1])
-    batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
-    rng = random.Random(0)
-    start, step, seen, done = time.time(), 0, [], 0.0
-    while done < 1:
-        done = (time.time() - start) / (60 * args.minutes)
-        longest = 1.0 if args.init else min(1.0, 0.12 + 2.8 * done)
-        chosen = batches[: max(1, int(longest * len(batches)))]
-        rng.shuffle(chosen)
-        for batch in chosen:
-            done = (time.time() - start) / (60 * args.minutes)
-            if done >= 1:
-                break
-            masked = bool(args.init) or done > 0.3
-            extra = rng.choice([0, 0, 10, 40, 80, 160]) if masked else 0
-            width = max(items[i][0].shape[1] for i in batch) + extra
-            width += width % 2
-            x = np.empty((len(batch), 80, width), np.float32)
-            for j, i in enumerate(batch):
-                m = items[i][0].astype(np.float32)
-                floor = float(m.min())
-                x[j] = floor
-                x[j, :, : m.shape[1]] = m
-                if masked:
-                    for _ in range(2):
-                        size = rng.randint(0, 10)
-                        at = rng.randint(0, 80 - size)
-                        x[j, at : at + size] = floor
-                    size = rng.randint(0, 12)
-                    at = rng.randint(0, max(0, m.shape[1] - size))
-                    x[j, :, at : at + size] = floor
-            length = max(len(labels[i] or []) + 2 for i in batch)
-            given = torch.full((len(batch), length), eot)
-            wanted = torch.full((len(batch), length), -100)
-            for j, i in enumerate(batch):
-                label = labels[i]
-                seq = [sot, no_times, *(label or [])]
-                given[j, : len(seq)] = torch.tensor(seq)
-                if label is None:
-                    # what says "no speech" is the token after the start, as in Whisper; then nothing
-                    wanted[j, :2] = torch.tensor([no_speech, eot])
-                else:
-                    out = [no_times, *label, eot]
-                    wanted[j, : len(out)] = torch.tensor(out)
-            characters = [c for i in batch for c in spelled[i]]
-            with torch.autocast("cpu", torch.bfloat16):
-                h = encode(model, torch.from_numpy(x))
-                y = model.model.decoder(input_ids=given, encoder_hidden_states=h).last_hidden_state
-                logits = model.proj_out(y)
-                letters = ctc(h)
-            loss = F.cross_entropy(
-                logits.float().flatten(0, 1), wanted.flatten(), ignore_index=-100, label_smoothing=0.05
+    order = sorted(range(len(items)), key=lambda i: items[i].mel.shape[1])
+    groups = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+    r = random.Random(0)
+    queue: list[list[int]] = []
+    start, seen = time.time(), []
+    for step in range(1, args.steps + 1):
+        done = step / args.steps
+        if not queue:
+            longest = 1.0 if args.init else min(1.0, 0.12 + 2.8 * done)
+            queue = groups[: max(1, int(longest * len(groups)))]
+            r.shuffle(queue)
+        chosen = [items[i] for i in queue.pop()]
+        masked = bool(args.init) or done > 0.3
+        whole = done > 0.5 and r.random() < 0.03
+        batch = collate(chosen[:6] if whole else chosen, tok, r, masked, whole)
+        x, given, wanted, look = (a.to(args.device) for a in (batch.mel, batch.given, batch.wanted, batch.look))
+        with torch.autocast(args.device, torch.bfloat16):
+            h = encode(model, x)
+            y = model.model.decoder(input_ids=given, encoder_hidden_states=h, output_attentions=True)
+            logits = model.proj_out(y.last_hidden_state)
+            # a new spelling head would pull a trained encoder apart before it knows its letters
+            letters = ctc(h.detach() if args.init and step <= HEAD_FIRST else h)
+        loss = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), ignore_index=-100, label_smoothing=0.05)
+        spelling = F.ctc_loss(
+            letters.float().log_softmax(-1).transpose(0, 1), torch.tensor(batch.letters), torch.full((len(batch.letter_counts),), h.shape[1]),
+            torch.tensor(batch.letter_counts), blank=0, zero_infinity=True,
+        )  # fmt: skip
+        known = look.sum(-1) > 0
+        looked = torch.zeros(())
+        if known.any():
+            attention = y.cross_attentions[-1][:, ALIGNMENT_HEADS].float()
+            inside = (attention * look.unsqueeze(1)).sum(-1).mean(1)[known]
+            looked = -torch.log(inside + 1e-3).mean()
+        weight = 0.3 if args.init else max(0.2, 1.5 * (1 - max(0.0, done - 0.35) / 0.5))
+        model.zero_grad()
+        ctc.zero_grad()
+        (loss + weight * spelling + 0.1 * looked.to(loss.device)).backward()
+        torch.nn.utils.clip_grad_norm_([p for _, p in named], 1.0)
+        scale = args.rate * min(1, step / 200) * min(1.0, max(0.01, 1.3 * (1 - done)))
+        for optimizer, rate in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * scale
+            optimizer.step()
+        seen.append((loss.item(), spelling.item(), looked.item()))
+        if step % 50 == 0:
+            a, b, c = np.mean(seen[-50:], 0)
+            print(
+                f"step {step} of {args.steps}  {time.time() - start:5.0f} s  loss {a:.4f}  ctc {b:.4f}  attention {c:.3f}  scale {scale:.3f}",
+                flush=True,
             )
-            weight = 0.3 if args.init else max(0.2, 1.5 * (1 - max(0.0, done - 0.35) / 0.5))
-            spelling = F.ctc_loss(
-                letters.float().log_softmax(-1).transpose(0, 1), torch.tensor(characters), torch.full((len(batch),), h.shape[1]),
-                torch.tensor([len(spelled[i]) for i in batch]), blank=0, zero_infinity=True,
-            )  # fmt: skip
-            model.zero_grad()
-            ctc.zero_grad()
-            (loss + weight * spelling).backward()
-            torch.nn.utils.clip_grad_norm_([p for _, p in named], 1.0)
-            scale = args.rate * min(1, (step + 1) / 200) * min(1.0, max(0.02, 1.3 * (1 - done)))
-            for optimizer, rate in optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * scale
-                optimizer.step()
-            step += 1
-            seen.append((loss.item(), spelling.item()))
-            if step % 50 == 0:
-                a, b = np.mean(seen[-50:], 0)
-                print(
-                    f"step {step} {time.time() - start:5.0f} s  loss {a:.4f}  ctc {b:.4f}  scale {scale:.3f}",
-                    flush=True,
-                )
-            if step % 500 == 0:
-                write_ctranslate2(model, tok, args.out)
+        if step % 500 == 0:
+            write_ctranslate2(model, tok, args.out)
     write_ctranslate2(model, tok, args.out)
-    print(f"{step} steps", flush=True)
-
-
-def word_errors(said: str, heard: str) -> tuple[int, int]:
-    """Levenshtein distance in words, and the number of words said."""
-    a, b = said.split(), heard.split()
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
-    return row[-1], len(a)
-
-
-def evaluate(args: argparse.Namespace) -> None:
-    """Word error rates with the server's own engine."""
-    from media_server.engines.whisper import WhisperEngine
-
-    engine = WhisperEngine.load(args.model)
-    by_voice: dict[str, list[tuple[str, np.ndarray]]] = defaultdict(list)
-    for text, voice, samples in pickle.loads(args.data.read_bytes()):
-        by_voice[voice].append((text, samples))
-    for voice, clips in by_voice.items():
-        errors = words = 0
-        wrong = []
-        start = time.process_time()
-        for text, samples in clips:
-            heard = engine.transcribe([samples])[0].text
-            e, n = word_errors(text, heard)
-            errors, words = errors + e, words + n
-            if e:
-                wrong.append(f"{text} -> {heard}")
-        each = (time.process_time() - start) / len(clips) * 1000
-        print(f"{voice}: {errors / words:.1%} of {words} words wrong, {each:.0f} ms CPU a sentence")
-        for line in wrong[: args.show]:
-            print("   ", line)
-    for name, sound in [
-        ("silence", np.zeros(32000, np.int16)),
-        ("noise", (np.random.default_rng(1).normal(size=32000) * 600).astype(np.int16)),
-    ]:
-        print(f"{name}: {engine.transcribe([sound])[0].text!r}")
-
-
-def main() -> None:
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    sub = ap.add_subparsers(required=True)
-    p = sub.add_parser("train")
-    p.add_argument("--data", type=Path, required=True)
-    p.add_argument("--minutes", type=float, default=120)
-    p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--init", type=Path, help="go on from a CTranslate2 folder")
-    p.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates; below 1 to polish")
-    p.add_argument("--out", type=Path, default=Path("../starter/stt"))
-    p.set_defaults(run=train)
-    p = sub.add_parser("evaluate")
-    p.add_argument("--model", type=Path, default=Path("../starter/stt"))
-    p.add_argument("--data", type=Path, required=True)
-    p.add_argument("--show", type=int, default=8)
-    p.set_defaults(run=evaluate)
-    args = ap.parse_args()
-    args.run(args)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Train the starter voice and write it as a Piper ONNX file with its JSON.
 
     python train_voice.py prepare --out /tmp/voice.pkl      # flite speaks, WORLD analyses
-    python train_voice.py train --data /tmp/voice.pkl --minutes 25 --out ../starter/voice
+    python train_voice.py train --data /tmp/voice.pkl --out ../starter/voice
 
 The source voice is flite's `slt`. Flite prints its phones with their times; they are aligned with the phonemes
 that Piper's own phonemizer makes of the same text, so durations need no learning of alignments.
@@ -24,8 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from dialogues import replies
-from domain import corpus
+from dialogues import replies, sentences
 from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
 from vocoder import BAND_EDGES_HZ, BANDS, CEPSTRUM, HOP, RATE, Vocoder
 
@@ -50,16 +49,15 @@ def texts() -> list[str]:
     r = random.Random(0)
     out = []
     for reply in replies(1100, 50_000):
-        sentences = re.findall(r"[^.?!]+[.?!]", reply)
-        out += [s.strip() for s in sentences]
+        out += [s.strip() for s in re.findall(r"[^.?!]+[.?!]", reply)]
         clause = reply.split(",")[0]
         if clause != reply and r.random() < 0.3:
             out.append(clause + ",")
-    out += [s[0].upper() + s[1:] + r.choice(".?!") for s in corpus(300, 77)]
+    out += [s[0].upper() + s[1:] + r.choice(".?!") for s in sentences(300, 77)]
     prose = " ".join(pydoc_data.topics.topics.values())
     prose = re.sub(r"\s+", " ", re.sub(r"[*`\"]", "", prose))
-    sentences = [s for s in re.findall(r"[A-Z][a-z ,']{25,90}[.]", prose) if len(s.split()) > 4]
-    out += r.sample(sorted(set(sentences)), 500)
+    ordinary = {s for s in re.findall(r"[A-Z][a-z ,']{25,90}[.]", prose) if len(s.split()) > 4}
+    out += r.sample(sorted(ordinary), 500)
     return sorted(set(out))
 
 
@@ -106,12 +104,12 @@ def align(phones: list[tuple[str, float]], symbols: list[str]) -> tuple[list[flo
 def prepare_one(text: str) -> dict | None:
     import pyworld
     from piper.phonemize_espeak import EspeakPhonemizer
-    from synth import read_wav
+    from speech_programs import read_wav
 
-    sentences = EspeakPhonemizer().phonemize("en-us", text)
-    if len(sentences) != 1:
+    phonemized = EspeakPhonemizer().phonemize("en-us", text)
+    if len(phonemized) != 1:
         return None
-    symbols = ["^", *[p for p in sentences[0] if p in DEFAULT_PHONEME_ID_MAP], "$"]
+    symbols = ["^", *[p for p in phonemized[0] if p in DEFAULT_PHONEME_ID_MAP], "$"]
     with tempfile.NamedTemporaryFile(suffix=".wav") as f:
         printed = subprocess.run(
             ["flite", "-voice", "slt", "-psdur", "-t", text, "-o", f.name], check=True, capture_output=True, text=True
@@ -165,6 +163,7 @@ def prepare_one(text: str) -> dict | None:
 
 def prepare(args: argparse.Namespace) -> None:
     wanted = texts()
+    wanted = wanted[:: max(1, round(1 / args.size))]
     with ProcessPoolExecutor(args.processes) as pool:
         items = [i for i in pool.map(prepare_one, wanted, chunksize=16) if i]
     args.out.write_bytes(pickle.dumps(items))
@@ -295,13 +294,10 @@ def train(args: argparse.Namespace) -> None:
     ordered = sorted(range(len(items)), key=lambda i: len(items[i]["f0"]))
     groups = [ordered[i : i + 16] for i in range(0, len(ordered), 16)]
     start, step, seen = time.time(), 0, []
-    done = 0.0
-    while done < 1:
+    while step < args.steps:
         rng.shuffle(groups)
-        for group in groups:
-            done = (time.time() - start) / (60 * args.minutes)
-            if done >= 1:
-                break
+        for group in groups[: args.steps - step]:
+            done = step / args.steps
             b = [items[i] for i in group]
             n, t = max(len(i["ids"]) for i in b), max(len(i["f0"]) for i in b)
 
@@ -355,14 +351,15 @@ def main() -> None:
     sub = ap.add_subparsers(required=True)
     p = sub.add_parser("prepare")
     p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--size", type=float, default=1.0, help="share of the sentences")
     p.add_argument("--processes", type=int, default=2)
     p.set_defaults(run=prepare)
     p = sub.add_parser("train")
     p.add_argument("--data", type=Path, required=True)
-    p.add_argument("--minutes", type=float, default=25)
-    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--steps", type=int, default=8000)
+    p.add_argument("--threads", type=int, default=torch.get_num_threads())
     p.add_argument("--init", type=Path, help="go on from a state saved before")
-    p.add_argument("--out", type=Path, default=Path("../starter/voice"))
+    p.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "starter" / "voice")
     p.set_defaults(run=train)
     args = ap.parse_args()
     args.run(args)

@@ -1,0 +1,67 @@
+"""Make the starter pack from nothing: speech, three trainings, the pack, and its figures.
+
+    python rebuild.py --work /tmp/starter
+
+A night on two CPU cores, less than an hour on a GPU. `--quick` runs every stage with a handful of steps, to see that all is
+installed; its models are of no use. What a stage has finished is kept in the work folder and not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+STARTER = HERE.parent / "starter"
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    script: list[str]
+    made: Path
+    """What is there when the stage is done."""
+
+
+def stages(work: Path, out: Path, quick: bool) -> list[Stage]:
+    clips, frames = work / "clips.pkl", work / "voice.pkl"
+    steps = {"voice": 30, "stt": 20, "chat": 20} if quick else {"voice": 8000, "stt": 24000, "chat": 16000}
+    return [
+        Stage("voice: speak and analyse", ["train_voice.py", "prepare", "--out", str(frames), *(["--size", "0.03"] if quick else [])], frames),
+        Stage("voice: train", ["train_voice.py", "train", "--data", str(frames), "--steps", str(steps["voice"]), "--out", str(out / "voice")], work / "voice.done"),
+        Stage("recogniser: speak", ["synth.py", "--out", str(clips), *(["--size", "0.01"] if quick else [])], clips),
+        Stage("recogniser: train", ["train_stt.py", "--data", str(clips), "--steps", str(steps["stt"]), "--out", str(out / "stt")], work / "stt.done"),
+        Stage("chat: train", ["train_chat.py", "--steps", str(steps["chat"]), "--out", str(out / "chat")], work / "chat.done"),
+        Stage("pack", ["make_pack.py", str(out)], out / "pack.toml"),
+    ]  # fmt: skip
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--work", type=Path, default=Path("/tmp/starter-models"), help="recordings, and what is done")
+    ap.add_argument("--out", type=Path, default=STARTER, help="the pack")
+    ap.add_argument("--quick", action="store_true", help="a few steps of everything, into WORK/pack")
+    args = ap.parse_args()
+    out = args.work / "pack" if args.quick else args.out
+    args.work.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    for stage in stages(args.work, out, args.quick):
+        if stage.made.exists() and stage.made.name != "pack.toml":
+            print(f"== {stage.name}: done already", flush=True)
+            continue
+        print(f"== {stage.name} ({(time.monotonic() - began) / 60:.0f} min so far)", flush=True)
+        if subprocess.run([sys.executable, *stage.script], cwd=HERE, check=False).returncode:
+            sys.exit(f"{stage.name} failed; mend the cause and run this again: it goes on from here.")
+        if stage.made.suffix == ".done":
+            stage.made.touch()
+    print(f"== made in {(time.monotonic() - began) / 60:.0f} min: {out}", flush=True)
+    if not args.quick:
+        sys.exit(subprocess.run([sys.executable, "evaluate.py"], cwd=HERE, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()
