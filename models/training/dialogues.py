@@ -125,28 +125,25 @@ def dialogue(
         who = r.choice(PERSONAS) if r.random() < 0.5 else t.invented(r, test).split("_")[0].lower()
     c = Conversation(r, who)
     count = turns or r.choice([1, 2, 3, 4, 5, 6, 8, 10, 12])
-    with_tools = offered in ("fitting", "others") or (offered == "any" and r.random() < 0.45)
+    with_tools = offered in ("fitting", "others") or (offered == "any" and r.random() < 0.5)
+    kinds: list[str] = []
     if with_tools:
         count = min(count, 6)
+        kinds = r.sample(sorted(t.KINDS), r.randint(1, 4))
+        if skill in t.KINDS_OF and offered == "fitting":
+            kinds = [*dict.fromkeys([t.KINDS_OF[skill], *kinds])]
     if plan is None:
-        plan = [skill if (i == count - 1 and skill) else _next(r, with_tools) for i in range(count)]
+        plan = [skill if (i == count - 1 and skill) else _next(r, kinds) for i in range(count)]
     count = len(plan)
+    if offered == "others":
+        kinds = [k for k in kinds if k != t.KINDS_OF.get(plan[-1])] or ["alarm" if plan[-1] != "alarm" else "volume"]
     if unseen is None:
         unseen = r.random() < 0.5
     offer: list[t.Tool] = []
-    if with_tools:
-        kinds = r.sample(sorted(t.KINDS), r.randint(1, 3))
-        wanted = [t.KINDS_OF[s] for s in plan if s in t.KINDS_OF]
-        if offered == "fitting" or (offered == "any" and wanted and r.random() < 0.75):
-            kinds += wanted[-1:] if r.random() < 0.6 else wanted[-2:]
-        if offered == "others":
-            kinds = [k for k in kinds if k not in wanted] or [
-                k for k in ("alarm", "volume", "hang_up") if k not in wanted
-            ][:1]
-        for k in dict.fromkeys(r.sample(kinds, len(kinds))):
-            tool = t.make_tool(r, k, unseen, test)
-            if tool.name not in {o.name for o in offer}:
-                offer.append(tool)
+    for kind in r.sample(kinds, len(kinds)):
+        tool = t.make_tool(r, kind, unseen, test)
+        if tool.name not in {o.name for o in offer}:
+            offer.append(tool)
     prompt = system(r, who) + (f"\n\n{t.block(offer)}" if offer else "")
     messages: list[Message] = [{"role": "system", "content": prompt}]
     cut: set[int] = set()
@@ -185,8 +182,12 @@ def dialogue(
     return Example(messages, turn, frozenset(cut))
 
 
-def _next(r: random.Random, with_tools: bool) -> str:
-    if with_tools and r.random() < 0.5:
+def _next(r: random.Random, kinds: list[str]) -> str:
+    """A skill; with tools of these kinds mostly one that they help with, sometimes one for which a tool is missing."""
+    choice = r.random() if kinds else 1.0
+    if choice < 0.55:
+        return r.choice([skill for skill, kind in t.KINDS_OF.items() if kind in kinds])
+    if choice < 0.7:
         return r.choice(sorted(t.KINDS_OF))
     (name,) = r.choices(list(WEIGHTS), list(WEIGHTS.values()))
     return name

@@ -29,6 +29,8 @@ from transcripts import foreign, label
 from media_server.audio import Samples
 from media_server.engines.whisper import WhisperEngine
 
+AUDIBLE = 0.02
+"""Of the loudest sample."""
 HUMAN = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 """Debian's asterisk-core-sounds-en-wav: a person's recorded prompts, 8 kHz."""
 
@@ -256,7 +258,12 @@ def aligner(folder: Path) -> Callable[[Samples, str], Words]:
         found = model.find_alignment(
             tokenizer, [tokenizer.encode(" " + text)], model.model.encode(view), frames, median_filter_width=3
         )[0]
-        return [(w["start"], w["end"]) for w in found if w["word"].strip()]
+        times = [(w["start"], w["end"]) for w in found if w["word"].strip()]
+        # alignment lets the first word begin with the window and the last one end with it: sound begins and ends them
+        loud = np.nonzero(np.abs(samples) > AUDIBLE * np.abs(samples).max())[0] / RATE
+        times[0] = (max(times[0][0], float(loud[0])), times[0][1])
+        times[-1] = (times[-1][0], min(times[-1][1], float(loud[-1])))
+        return times
 
     return align
 

@@ -124,6 +124,14 @@ def make(job: Job) -> Clip | None:
     )  # fmt: skip
 
 
+def hesitant(text: str, r: random.Random) -> str:
+    """Somebody who looks for words."""
+    words = text.split()
+    for _ in range(r.choice([1, 1, 2])):
+        words.insert(r.randint(0, len(words)), r.choice(["um", "um", "uh"]))
+    return " ".join(words)
+
+
 def jobs(size: float) -> list[Job]:
     """`size` 1 is 33,000 clips."""
     r = random.Random(5)
@@ -144,6 +152,7 @@ def jobs(size: float) -> list[Job]:
     everything += [(t, r.choice(VOICES)) for t in foreign(n(3500), 7)]
     everything += [(t, r.choice(SLOW_VOICES)) for t in r.sample(callers, n(1000))]
     everything += [(t, STARTER) for t in r.sample(callers, n(800))]
+    everything += [(hesitant(t, r), r.choice(VOICES)) for t in r.sample(callers, n(2500))]
     made = [Job(i, t, v, clean=r.random() < 0.12) for i, (t, v) in enumerate(everything)]
     made += [
         Job(len(made) + i, t, r.choice(VOICES), cut=True)

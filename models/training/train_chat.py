@@ -10,6 +10,7 @@ loss too, so that the probability of <|im_end|> after them says whether a senten
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import time
@@ -74,13 +75,16 @@ You are a helpful voice assistant.
 
 def build_tokenizer() -> Tokenizer:
     t = Tokenizer(models.BPE())
-    t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    # no merges of digits: what is said digit by digit is written so
+    pieces = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    t.pre_tokenizer = pre_tokenizers.Sequence(pieces)
     t.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - len(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
     t.train_from_iterator((chatml(dialogue(10_000_000 + i).messages) for i in range(4000)), trainer)
     t.add_special_tokens(SPECIAL)
+    t.pre_tokenizer = pieces[1]  # llama.cpp's; without such merges both give the same tokens
     return t
 
 
@@ -155,28 +159,25 @@ def read_gguf(model: Qwen2ForCausalLM, tok: Tokenizer, path: Path) -> None:
 Sample = tuple[list[int], list[float]]
 
 
-def samples(tok: Tokenizer) -> Iterator[Sample]:
-    """Token ids and loss weights of endless dialogues."""
+def samples(tok: Tokenizer, seed: int, simple_first: int) -> Iterator[Sample]:
+    """Token ids and loss weights of endless dialogues from `seed` on."""
     starts = {role: tok.encode(f"<|im_start|>{role}\n").ids for role in WEIGHTS}
-    seed = 1
-    while True:
-        example = dialogue(seed, offered="none" if seed < SIMPLE_FIRST else "any")
-        seed += 1
+    for i in itertools.count():
+        example = dialogue(seed + i, offered="none" if i < simple_first else "any")
         ids: list[int] = []
         weights: list[float] = []
-        for i, message in enumerate(example.messages):
+        for k, message in enumerate(example.messages):
             head, body = starts[message["role"]], tok.encode(message["content"] + "<|im_end|>\n").ids
             ids += head + body
             weight = WEIGHTS[message["role"]]
             # the end of a turn that breaks off is not to be learned: it is what tells that more is to come
-            end = 0.0 if i in example.cut else weight
+            end = 0.0 if k in example.cut else weight
             weights += [0.02] * len(head) + [weight] * (len(body) - 2) + [end, 0.02]
         yield ids[:CONTEXT], weights[:CONTEXT]
 
 
-def batches(tok: Tokenizer, rng: random.Random) -> Iterator[list[Sample]]:
+def batches(source: Iterator[Sample], rng: random.Random) -> Iterator[list[Sample]]:
     """Endless batches of about TOKENS_PER_BATCH tokens, dialogues of like length together."""
-    source = samples(tok)
     while True:
         pool = sorted((next(source) for _ in range(512)), key=lambda s: len(s[0]))
         made, batch = [], []
@@ -196,6 +197,7 @@ def main() -> None:
     ap.add_argument("--threads", type=int, default=torch.get_num_threads())
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     ap.add_argument("--init", type=Path, help="go on from a GGUF file of this shape")
+    ap.add_argument("--seed", type=int, default=1, help="of the first dialogue; another one when going on")
     ap.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
     ap.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "starter" / "chat")
     args = ap.parse_args()
@@ -221,7 +223,7 @@ def main() -> None:
         (torch.optim.AdamW(others, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.0), 3e-3),
     ]
     start, seen = time.time(), []
-    source = batches(tok, random.Random(0))
+    source = batches(samples(tok, args.seed, 0 if args.init else SIMPLE_FIRST), random.Random(args.seed))
     for step in range(1, args.steps + 1):
         batch = next(source)
         done = step / args.steps

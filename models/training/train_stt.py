@@ -90,9 +90,8 @@ def token_windows(tok: Tokenizer, tokens: list[int], clip: Clip) -> list[tuple[i
         letters = len(piece.strip())
         start, end = clip.words[word]
         share = (end - start) / max(1, len(words[word]))
-        out.append(
-            (int((start + used * share) * FRAMES_PER_S) - 1, int((start + (used + letters) * share) * FRAMES_PER_S) + 2)
-        )
+        first = (start + used * share) * FRAMES_PER_S
+        out.append((int(first), int(first + letters * share * FRAMES_PER_S) + 1))
         used += letters
     return out if word == len(words) - 1 else []
 
@@ -234,7 +233,7 @@ def collate(chosen: list[Item], tok: Tokenizer, r: random.Random, masked: bool, 
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--data", type=Path, required=True)
+    ap.add_argument("--data", type=Path, required=True, nargs="+", help="what synth.py made")
     ap.add_argument("--steps", type=int, default=20000)
     ap.add_argument("--threads", type=int, default=torch.get_num_threads())
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -244,7 +243,7 @@ def main() -> None:
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    clips: list[Clip] = pickle.loads(args.data.read_bytes())
+    clips: list[Clip] = [clip for path in args.data for clip in pickle.loads(path.read_bytes())]
     tok = build_tokenizer([c.text for c in clips])
     ids = tok.token_to_id
     sot, eot = ids("<|startoftranscript|>"), ids("<|endoftext|>")
@@ -302,8 +301,9 @@ def main() -> None:
         looked = torch.zeros(())
         if known.any():
             attention = y.cross_attentions[-1][:, ALIGNMENT_HEADS].float()
-            inside = (attention * look.unsqueeze(1)).sum(-1).mean(1)[known]
-            looked = -torch.log(inside + 1e-3).mean()
+            # evenly over the whole word: where it ends is told by its last sound, not by its loudest
+            evenly = (look / look.sum(-1, keepdim=True).clamp(min=1)).unsqueeze(1)
+            looked = (evenly * (evenly.clamp(min=1e-4).log() - (attention + 1e-4).log())).sum(-1).mean(1)[known].mean()
         weight = 0.3 if args.init else max(0.2, 1.5 * (1 - max(0.0, done - 0.35) / 0.5))
         model.zero_grad()
         ctc.zero_grad()
