@@ -238,6 +238,17 @@ class Engines:
         ):
             yield pieces
 
+    async def judge(self, call_id: str, messages: tuple[m.ChatMessage, ...]) -> float:
+        """The model's probability that the caller's turn, the last of `messages`, is complete."""
+        async with self.llm.ask(lambda i: m.Judge(i, call_id, messages)) as results:
+            probability = None
+            async for r in results:
+                if isinstance(r, m.EndOfTurn):
+                    probability = r.probability
+        if probability is None:
+            raise RequestFailed("no_result", "The model gave no estimate.")
+        return probability
+
     @contextlib.asynccontextmanager
     async def synthesize(self, text: str, place: int) -> AsyncIterator[AsyncIterator[m.AudioChunk]]:
         """The sound of one clause, sentence by sentence, at 48 kHz."""

@@ -1,6 +1,7 @@
 """The language model: llama.cpp with one context, many sequences, one batch per step (continuous batching).
 
-A call has a slot: a sequence whose KV cache keeps the turns so far, so that a turn prefills only what is new.
+A call has a slot: a sequence whose KV cache keeps the turns so far, so that a turn prefills only what is new. A new
+call takes over what another one has of its prompt, so that a system prompt is computed once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import llama_cpp as lib
+import numpy as np
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from media_server.engines import messages as m
@@ -45,12 +47,14 @@ class _Slot:
 class _Reply:
     """A reply being made."""
 
-    request: m.Generate
+    request: m.Generate | m.Judge
     tokens: list[int]
     """Prompt and reply; those beyond the slot's cache are still to be decoded."""
     left: int
     sampler: Any
     decoder: codecs.IncrementalDecoder
+    end_of_turn: int = -1
+    """The token whose probability is asked for, instead of a reply."""
     row: int = -1
     """Of the last batch, with this reply's logits; -1 for none."""
 
@@ -68,7 +72,7 @@ class LlamaEngine:
         self._memory = lib.llama_get_memory(context)
         self._batch = lib.llama_batch_init(BATCH, 0, 1)
         self._slots = [_Slot(i) for i in range(slots)]
-        self._waiting: list[m.Generate] = []
+        self._waiting: list[m.Generate | m.Judge] = []
         self._failed: list[m.Result] = []
         self._limit = limit
         self._temperature = temperature
@@ -135,7 +139,7 @@ class LlamaEngine:
     def busy(self) -> bool:
         return bool(self._waiting or self._failed or any(s.reply for s in self._slots))
 
-    def submit(self, request: m.Generate) -> None:
+    def submit(self, request: m.Generate | m.Judge) -> None:
         self._waiting.append(request)
 
     def cancel(self, request_id: int) -> None:
@@ -149,7 +153,7 @@ class LlamaEngine:
         results, self._failed = self._failed, []
         for slot in self._slots:
             if slot.reply and slot.reply.row >= 0:
-                results += self._sample(slot)
+                results += self._sample(slot) if slot.reply.end_of_turn < 0 else self._judge(slot)
         self._decode()
         return results
 
@@ -173,7 +177,7 @@ class LlamaEngine:
             self._waiting.remove(request)
             self._begin(slot, request)
 
-    def _begin(self, slot: _Slot, request: m.Generate) -> None:
+    def _begin(self, slot: _Slot, request: m.Generate | m.Judge) -> None:
         self._clock += 1
         slot.used = self._clock
         tokens = self._prompt(request)
@@ -181,25 +185,43 @@ class LlamaEngine:
             self._failed.append(m.Failed(request.id, "prompt_too_long", "The prompt does not fit the model's context."))
             return
         slot.call_id = request.call_id
-        common = 0
-        # the last token is always decoded again: its logits are wanted
-        for a, b in zip(slot.cached, tokens[:-1], strict=False):
-            if a != b:
-                break
-            common += 1
-        self._forget(slot, common)
-        left = min(request.max_tokens, self._limit - len(tokens))
+        end = -1
+        if isinstance(request, m.Judge):
+            tokens, end = tokens[:-1], tokens[-1]
+        self._reuse(slot, tokens)
+        left = min(request.max_tokens, self._limit - len(tokens)) if isinstance(request, m.Generate) else 0
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        slot.reply = _Reply(request, tokens, left, self._sampler(request.id), decoder)
+        slot.reply = _Reply(request, tokens, left, self._sampler(request.id), decoder, end)
 
-    def _prompt(self, request: m.Generate) -> list[int] | None:
-        """Tokens of the conversation; its oldest exchanges are dropped until it fits with room for a reply."""
+    def _reuse(self, slot: _Slot, tokens: list[int]) -> None:
+        """Keep what the slot has of these tokens, or take over what another one has of them if that is more."""
+        # the last token is always decoded again: its logits are wanted
+        wanted = tokens[:-1]
+        best = max(self._slots, key=lambda s: (_common(s.cached, wanted), s is slot))
+        n = _common(best.cached, wanted)
+        if best is slot:
+            self._forget(slot, n)
+        else:
+            self._forget(slot, 0)
+            lib.llama_memory_seq_cp(self._memory, best.seq, slot.seq, 0, n)
+            slot.cached = tokens[:n]
+
+    def _prompt(self, request: m.Generate | m.Judge) -> list[int] | None:
+        """Tokens of the conversation; its oldest exchanges are dropped until it fits with room for a reply.
+
+        For `Judge` up to the token with which the template ends the last turn.
+        """
         # what a caller types must not end a turn or begin another: the model's own markers are taken out
         messages = [{"role": c.role, "content": self._controls.sub("", c.content)} for c in request.messages]
-        room = min(request.max_tokens, self._limit // 4)
+        judged = isinstance(request, m.Judge)
+        room = 1 if isinstance(request, m.Judge) else min(request.max_tokens, self._limit // 4)
         while True:
-            formatted = self._format(messages=messages)  # type: ignore[arg-type]
-            tokens = self._tokenize(formatted.prompt)
+            prompt = self._format(messages=messages).prompt  # type: ignore[arg-type]
+            tokens = self._tokenize(prompt)
+            if judged:
+                said = messages[-1]["content"].rstrip()
+                end = len(self._tokenize(prompt[: prompt.rindex(said) + len(said)]))
+                tokens = tokens[: end + 1]
             if len(tokens) + room <= self._limit:
                 return tokens
             turns = [i for i, c in enumerate(messages) if c["role"] != "system"]
@@ -230,6 +252,17 @@ class LlamaEngine:
             self._end(slot)
             results.append(m.Finished(request_id, "length"))
         return results
+
+    def _judge(self, slot: _Slot) -> list[m.Result]:
+        """The probability of the token that ends a turn, from the logits of the last batch."""
+        reply = slot.reply
+        assert reply is not None
+        n = lib.llama_vocab_n_tokens(self._vocab)
+        logits = np.ctypeslib.as_array(lib.llama_get_logits_ith(self._context, reply.row), (n,)).astype(np.float64)
+        likelihood = np.exp(logits - logits.max())
+        self._end(slot)
+        probability = float(likelihood[reply.end_of_turn] / likelihood.sum())
+        return [m.EndOfTurn(reply.request.id, probability), m.Finished(reply.request.id)]
 
     def _decode(self) -> None:
         """Put what is to be decoded of every reply into one batch and run it."""
@@ -304,6 +337,11 @@ class LlamaEngine:
             return ""
         n = lib.llama_token_to_piece(self._vocab, token, self._piece, len(self._piece), 0, True)
         return self._piece.raw[: max(0, n)].decode("utf-8", "replace")
+
+
+def _common(a: list[int], b: list[int]) -> int:
+    """Length of the beginning that both have."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 @lib.llama_log_callback  # type: ignore[untyped-decorator]

@@ -16,11 +16,13 @@ __all__ = [
     "AudioChunk",
     "Cancel",
     "ChatMessage",
+    "EndOfTurn",
     "Failed",
     "Fatal",
     "Finished",
     "FromHost",
     "Generate",
+    "Judge",
     "Ready",
     "Request",
     "Result",
@@ -70,6 +72,14 @@ class Generate(msgspec.Struct, frozen=True, tag="generate"):
     max_tokens: int
 
 
+class Judge(msgspec.Struct, frozen=True, tag="judge"):
+    """Tell how likely it is that the last of `messages`, a caller's turn, is complete as it stands."""
+
+    id: int
+    call_id: str
+    messages: tuple[ChatMessage, ...]
+
+
 class Synthesize(msgspec.Struct, frozen=True, tag="synthesize"):
     """Speak one clause. The lower `place`, its position in the reply, the sooner its turn."""
 
@@ -110,6 +120,13 @@ class TextChunk(msgspec.Struct, frozen=True, tag="text"):
     text: str
 
 
+class EndOfTurn(msgspec.Struct, frozen=True, tag="end_of_turn"):
+    """The model's probability that the caller's turn ends here, 0 to 1."""
+
+    id: int
+    probability: float
+
+
 class AudioChunk(msgspec.Struct, frozen=True, tag="audio"):
     """int16 mono samples at 48 kHz, and the words in them."""
 
@@ -131,10 +148,10 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     message: str
 
 
-Request = Transcribe | Generate | Synthesize
-ToHost = Transcribe | Generate | Synthesize | Cancel
-Result = Transcript | TextChunk | AudioChunk | Finished | Failed
-FromHost = Ready | Fatal | Transcript | TextChunk | AudioChunk | Finished | Failed
+Request = Transcribe | Generate | Judge | Synthesize
+ToHost = Transcribe | Generate | Judge | Synthesize | Cancel
+Result = Transcript | TextChunk | EndOfTurn | AudioChunk | Finished | Failed
+FromHost = Ready | Fatal | Transcript | TextChunk | EndOfTurn | AudioChunk | Finished | Failed
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_host: Callable[[bytes], ToHost] = msgspec.msgpack.Decoder(ToHost).decode

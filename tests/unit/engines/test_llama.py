@@ -109,3 +109,50 @@ def test_markers_of_turns_in_a_callers_words_are_taken_out(engine: LlamaEngine) 
     assert engine._prompt(typed) == engine._prompt(plain_)
     engine.submit(typed)
     assert run(engine)[1]
+
+
+def complete(engine: LlamaEngine, *said: str, call: str = "judged") -> float:
+    """How likely the model holds that the last turn is complete."""
+    turns = ask(0, *said).messages
+    engine.submit(m.Judge(99, call, turns))
+    results: list[m.Result] = []
+    while engine.busy:
+        results += engine.step()
+    (told,) = (r for r in results if isinstance(r, m.EndOfTurn))
+    assert isinstance(results[-1], m.Finished)
+    return told.probability
+
+
+def test_a_sentence_that_breaks_off_is_less_likely_complete(engine: LlamaEngine) -> None:
+    for whole, cut in [
+        ("what is seven plus five", "what is seven plus"),
+        ("turn on the light in the kitchen", "turn on the light in the"),
+        ("my name is olivia", "my name is"),
+    ]:
+        assert complete(engine, cut) < 0.1 < 0.4 < complete(engine, whole)
+
+
+def test_judging_a_turn_leaves_its_prefill_to_the_reply(engine: LlamaEngine, plain: Llama) -> None:
+    complete(engine, "what is seven plus five", call="c")
+    slot = next(s for s in engine._slots if s.call_id == "c")
+    kept = len(slot.cached)
+    engine.submit(ask(1, "what is seven plus five", call="c"))
+    engine._assign()
+    assert len(slot.cached) >= kept - 1
+    assert run(engine)[1] == "Seven plus five is twelve."
+
+
+def test_a_new_call_takes_over_the_prompt_of_another(engine: LlamaEngine) -> None:
+    engine.submit(ask(1, "hello", call="a"))
+    replies = run(engine)
+    engine.submit(ask(2, "hello", call="b"))
+    engine._assign()
+    first, second = (next(s for s in engine._slots if s.call_id == c) for c in "ab")
+    assert second is not first
+    assert len(second.cached) >= len(engine._tokenize(PROMPT.content))
+    assert run(engine)[2] == replies[1]
+    # and each goes its own way
+    engine.submit(ask(3, "my name is olivia", call="a"))
+    engine.submit(ask(4, "what is seven plus five", call="b"))
+    assert "Olivia" in (answers := run(engine))[3]
+    assert "twelve" in answers[4]
