@@ -2,7 +2,8 @@
 
     python -m bench.latency --turns 30 [--url http://127.0.0.1:8080] [--json out.json]
 
-The figures are the server's own `turn.metrics`; `over_pause_ms` is the response without the configured pause.
+The figures are the server's own `turn.metrics`; `over_pause_ms` is the response without the pause
+that ended the turn (`endpoint_ms`).
 The browser's capture, the network and both jitter buffers come on top of it, for any server.
 """
 
@@ -46,7 +47,7 @@ def p95(values: list[float]) -> float:
     return sorted(values)[min(len(values) - 1, round(0.95 * (len(values) - 1)))]
 
 
-async def measure(url: str, turns: int, pause_ms: float) -> list[dict[str, float]]:
+async def measure(url: str, turns: int) -> list[dict[str, float]]:
     rows = []
     async with Caller(url) as caller:
         await caller.wait_for("call.started")
@@ -56,18 +57,17 @@ async def measure(url: str, turns: int, pause_ms: float) -> list[dict[str, float
             metrics = await caller.wait_for("turn.metrics", since=since)
             await caller.wait_for("agent.speech_stopped", since=since)
             row = {k: float(metrics[k]) for k in PARTS if k in metrics}
-            rows.append(row | {"over_pause_ms": row["response_ms"] - pause_ms})
+            rows.append(row | {"over_pause_ms": row["response_ms"] - row["endpoint_ms"]})
             print(f"\r{i + 1} of {turns} turns", end="", flush=True)
     print()
     return rows
 
 
 async def run(args: argparse.Namespace) -> None:
-    pause_ms = DEFAULT_AGENT.pause_ms
     async with contextlib.AsyncExitStack() as stack:
         url = args.url or (await stack.enter_async_context(measured_server())).url
-        rows = await measure(url, args.turns, pause_ms)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {args.turns} turns, pause {pause_ms} ms\n")
+        rows = await measure(url, args.turns)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {args.turns} turns, preset {DEFAULT_AGENT.turns}\n")
     print(f"{'stage':<22}{'median':>9}{'p95':>9}")
     result = {}
     for part in PARTS:
@@ -75,7 +75,9 @@ async def run(args: argparse.Namespace) -> None:
         result[part] = {"median": round(statistics.median(values), 1), "p95": round(p95(values), 1)}
         print(f"{part:<22}{result[part]['median']:>9}{result[part]['p95']:>9}")
     if args.json:
-        args.json.write_text(json.dumps({"turns": args.turns, "pause_ms": pause_ms, "stages": result}, indent=1) + "\n")
+        args.json.write_text(
+            json.dumps({"turns": args.turns, "preset": DEFAULT_AGENT.turns, "stages": result}, indent=1) + "\n"
+        )
     else:
         print("\n" + json.dumps(result))
 

@@ -5,8 +5,42 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
-__all__ = ["DEFAULT_AGENT", "Agent"]
+__all__ = ["DEFAULT_AGENT", "PRESETS", "Agent", "TurnPreset", "TurnTaking"]
+
+TurnPreset = Literal["fast", "balanced", "patient"]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaking:
+    """How long a silence ends the caller's turn: the shorter, the more complete the words so far seem.
+
+    Args:
+        min_pause_ms: where they are surely complete, or always with `completeness` off.
+        max_pause_ms: where more is surely to come.
+        completeness: ask the language model.
+    """
+
+    min_pause_ms: int
+    max_pause_ms: int
+    completeness: bool = True
+
+    def changed(
+        self, preset: TurnPreset | None, min_pause_ms: int | None, max_pause_ms: int | None, completeness: bool | None
+    ) -> TurnTaking:
+        """With what is given; a longer shortest pause stretches the longest one."""
+        base = PRESETS[preset] if preset else self
+        shortest = min_pause_ms or base.min_pause_ms
+        longest = max(shortest, max_pause_ms or base.max_pause_ms)
+        return TurnTaking(shortest, longest, base.completeness if completeness is None else completeness)
+
+
+PRESETS: dict[TurnPreset, TurnTaking] = {
+    "fast": TurnTaking(200, 900),
+    "balanced": TurnTaking(300, 1500),
+    "patient": TurnTaking(600, 2500),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +51,8 @@ class Agent:
         name: as in URLs and events; letters, digits, `-` and `_`.
         prompt: the system prompt; `{{name}}` stands for a variable that comes with the call.
         greeting: said when the call starts, with variables as well; nothing if empty.
-        pause_ms: silence after which the caller's turn is over.
+        turns: how patient it is with a caller who pauses.
+        min_pause_ms, max_pause_ms, completeness: as in `TurnTaking`; the preset's where they are not given.
         max_reply_tokens: a reply is cut there.
         history_turns: exchanges that the model is shown; older ones are dropped.
     """
@@ -25,9 +60,16 @@ class Agent:
     name: str
     prompt: str = "You are a helpful voice assistant. Be concise and warm."
     greeting: str = ""
-    pause_ms: int = 500
+    turns: TurnPreset = "balanced"
+    min_pause_ms: int | None = None
+    max_pause_ms: int | None = None
+    completeness: bool | None = None
     max_reply_tokens: int = 200
     history_turns: int = 12
+
+    @property
+    def turn_taking(self) -> TurnTaking:
+        return PRESETS[self.turns].changed(None, self.min_pause_ms, self.max_pause_ms, self.completeness)
 
     def filled_in(self, variables: Mapping[str, str | int | float | bool]) -> Agent:
         """This agent with `{{name}}` in prompt and greeting replaced; names without a value stay as they are."""

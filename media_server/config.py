@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from media_server.agents import TurnPreset
 from media_server.errors import ConfigurationError
 
 __all__ = ["AgentSettings", "IceServer", "Settings", "load_settings"]
@@ -32,7 +33,10 @@ class AgentSettings(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     prompt: str = "You are a helpful voice assistant. Be concise and warm."
     greeting: str = ""
-    pause_ms: int = Field(500, ge=100, le=5000)
+    turns: TurnPreset = "balanced"
+    min_pause_ms: int | None = Field(None, ge=100, le=5000)
+    max_pause_ms: int | None = Field(None, ge=100, le=10000)
+    completeness: bool | None = None
     max_reply_tokens: int = Field(200, ge=1, le=4096)
     history_turns: int = Field(12, ge=1, le=1000)
 

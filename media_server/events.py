@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from media_server.agents import TurnPreset
 from media_server.errors import ClientError
 
 __all__ = [
@@ -97,7 +98,7 @@ class TurnEnded:
     type: ClassVar = "turn.ended"
     turn_id: str
     probability: float
-    """That the caller was done; 1 where a fixed pause decides."""
+    """That the caller was done, as the pause was chosen by it; 1 where nothing was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,10 @@ class SessionUpdate(_Message):
     """Settings of this call, from the next turn on."""
 
     type: Literal["session.update"]
-    pause_ms: int | None = Field(None, ge=100, le=5000)
+    turns: TurnPreset | None = None
+    min_pause_ms: int | None = Field(None, ge=100, le=5000)
+    max_pause_ms: int | None = Field(None, ge=100, le=10000)
+    completeness: bool | None = None
 
 
 class ToolResult(_Message):

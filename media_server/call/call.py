@@ -9,8 +9,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapp
 from typing import Any, TypeVar
 
 from media_server import events as e
-from media_server.agents import Agent
+from media_server.agents import Agent, TurnTaking
 from media_server.audio import Samples
+from media_server.call.completeness import completeness, pause_ms
 from media_server.call.history import History
 from media_server.call.listen import Heard, Listener
 from media_server.call.metrics import Stopwatch
@@ -26,7 +27,7 @@ from media_server.call.turns import (
     TurnSettings,
 )
 from media_server.engines.client import Engines
-from media_server.engines.messages import Transcript
+from media_server.engines.messages import ChatMessage, Transcript
 from media_server.engines.silero import VoiceActivity, VoiceActivityModel
 from media_server.errors import EngineError, EngineLost
 from media_server.rtc import Microphone, Speaker
@@ -70,12 +71,15 @@ class Call:
         self._speaker = speaker
         self._emit = emit
         self._clock = clock
-        self._turns = TurnMachine(TurnSettings(pause_ms=agent.pause_ms))
+        self._taking = agent.turn_taking
+        self._turns = TurnMachine(_turn_settings(self._taking))
         self._listener = Listener(microphone, VoiceActivity(activity), self._turns)
         self._messages: asyncio.Queue[e.ClientMessage] = asyncio.Queue(100)
         self._turn = 0
         self._speech_turn = ""
         self._transcribing: asyncio.Task[Transcript | EngineError] | None = None
+        self._judging: asyncio.Task[None] | None = None
+        self._complete = 1.0
         self._partial: asyncio.Task[None] | None = None
         self._partial_shown = False
         self._reply: asyncio.Task[None] | None = None
@@ -99,7 +103,7 @@ class Call:
                 self._say(self.agent.greeting)
             while not isinstance(message := await self._messages.get(), e.CallEnd):
                 self._handle(message)
-            for task in (listening, self._transcribing, self._partial, self._reply):
+            for task in (listening, self._transcribing, self._judging, self._partial, self._reply):
                 if task:
                     task.cancel()
         self._speaker.interrupt()
@@ -114,9 +118,9 @@ class Call:
                 self._say(text)
             case e.AgentInterrupt():
                 self._interrupt()
-            case e.SessionUpdate(pause_ms=pause_ms):
-                if pause_ms is not None:
-                    self._turns.settings = TurnSettings(pause_ms=pause_ms)
+            case e.SessionUpdate() as u:
+                self._taking = self._taking.changed(u.turns, u.min_pause_ms, u.max_pause_ms, u.completeness)
+                self._turns.settings = _turn_settings(self._taking)
             case e.ToolResult(id=tool_id):
                 self._emit(e.Error("unknown_tool_call", f"No tool call {tool_id!r} is waiting for a result."))
             case e.UserMute(muted=muted):
@@ -142,6 +146,7 @@ class Call:
                 self._enter("user_speaking")
             case SpeechResumed():
                 self._cancel(self._transcribing)
+                self._cancel(self._judging)
                 self._emit(e.UserSpeechStarted())
                 self._enter("user_speaking")
             case PartialDue():
@@ -151,14 +156,19 @@ class Call:
                 # what was said until now is all there is if the caller stays silent: begin at once
                 self._cancel(self._partial)
                 self._transcribing = self._start(self._transcribe(heard.utterance), "transcribe")
+                self._complete = 1.0
+                if self._taking.completeness:
+                    self._judging = self._start(self._judge(self._transcribing), "judge")
                 self._emit(e.UserSpeechStopped())
             case TurnEnded(speech_ended_at_s=ended_s):
                 assert self._transcribing is not None
+                self._cancel(self._judging)
                 watch = Stopwatch()
                 watch.mark("speech_ended", ended_s)
                 watch.mark("turn_ended", self._clock())
                 transcribing, turn_id = self._transcribing, self._speech_turn
-                self._begin_reply(lambda: self._answer(turn_id, transcribing, watch))
+                complete = self._complete
+                self._begin_reply(lambda: self._answer(turn_id, transcribing, complete, watch))
 
     async def _show_partial(self, turn_id: str, utterance: Samples) -> None:
         # a partial that fails is not worth a word: the final one will tell
@@ -177,10 +187,25 @@ class Call:
         except EngineError as failed:
             return failed
 
+    async def _judge(self, transcribing: asyncio.Task[Transcript | EngineError]) -> None:
+        """Shorten the pause under way as far as the words so far seem complete."""
+        transcript = await transcribing
+        if isinstance(transcript, EngineError):
+            return
+        if transcript.text:
+            before = self.history.messages(self.agent.prompt, self.agent.history_turns)
+            try:
+                probability = await self._engines.judge(self.id, (*before, ChatMessage("user", transcript.text)))
+            except EngineError:
+                return  # the pause ends by itself, and the reply will tell
+            self._complete = completeness(transcript.text, probability, self._engines.complete_at)
+        self._turns.end_after(pause_ms(self._taking, self._complete))
+
     def _abandon_utterance(self) -> None:
         if self._turns.state != "idle":
             self._turns.reset()
             self._cancel(self._transcribing)
+            self._cancel(self._judging)
             self._cancel(self._partial)
             self._emit(e.UserSpeechStopped())
             self._enter("listening")
@@ -188,7 +213,7 @@ class Call:
     # -- replying
 
     async def _answer(
-        self, turn_id: str, transcribing: asyncio.Task[Transcript | EngineError], watch: Stopwatch
+        self, turn_id: str, transcribing: asyncio.Task[Transcript | EngineError], complete: float, watch: Stopwatch
     ) -> None:
         self._enter("thinking")
         transcript = await transcribing
@@ -203,7 +228,7 @@ class Call:
             return
         final = e.UserTranscript(turn_id, transcript.text, True, transcript.confidence, transcript.language)
         self._emit(final)
-        self._emit(e.TurnEnded(turn_id, 1.0))
+        self._emit(e.TurnEnded(turn_id, complete))
         self.history.add_user(transcript.text)
         await self._think_and_speak(turn_id, watch)
 
@@ -358,6 +383,11 @@ class Call:
     def _cancel(task: asyncio.Task[Any] | None) -> None:
         if task is not None:
             task.cancel()
+
+
+def _turn_settings(taking: TurnTaking) -> TurnSettings:
+    """With completeness asked for, a pause is the longest until the answer is there."""
+    return TurnSettings(pause_ms=taking.max_pause_ms if taking.completeness else taking.min_pause_ms)
 
 
 async def _unwrapped(work: Awaitable[T]) -> T:

@@ -7,6 +7,8 @@
     pausing    speech for resume_ms                       SpeechResumed         speaking
     pausing    silence for pause_ms since speech ended    TurnEnded             idle
 
+How long that pause is may be told while it lasts: `end_after`.
+
 While the agent speaks, `barge_in_ms` takes the place of `onset_ms`: a click is no interruption.
 """
 
@@ -33,7 +35,8 @@ CHUNK_S = 0.032
 
 @dataclass(frozen=True, slots=True)
 class TurnSettings:
-    pause_ms: int = 500
+    pause_ms: float = 500
+    """Until something else is told."""
     onset_ms: int = 96
     barge_in_ms: int = 192
     resume_ms: int = 64
@@ -86,6 +89,11 @@ class TurnMachine:
         """When the present run of speech or of silence began."""
         self._silent_since_s = 0.0
         self._partial_at_s = 0.0
+        self._pause_ms = settings.pause_ms
+
+    def end_after(self, pause_ms: float) -> None:
+        """The pause under way, if there is one, ends the turn after this long."""
+        self._pause_ms = pause_ms
 
     def hear(self, probability: float, at_s: float) -> Decision | None:
         """One chunk: the probability that it is speech, and the time of its first sample."""
@@ -105,6 +113,7 @@ class TurnMachine:
                 if not speech and run_ms >= s.offset_ms:
                     self.state = "pausing"
                     self._silent_since_s = self._since_s
+                    self._pause_ms = s.pause_ms
                     return SpeechPaused(self._since_s)
                 if now_s >= self._partial_at_s:
                     self._partial_at_s = now_s + s.partial_ms / 1000
@@ -113,7 +122,7 @@ class TurnMachine:
                 if speech and run_ms >= s.resume_ms:
                     self.state = "speaking"
                     return SpeechResumed(self._since_s)
-                if not speech and (now_s - self._silent_since_s) * 1000 + 1e-6 >= s.pause_ms:
+                if not speech and (now_s - self._silent_since_s) * 1000 + 1e-6 >= self._pause_ms:
                     self.state = "idle"
                     return TurnEnded(self._silent_since_s, now_s)
         return None

@@ -197,6 +197,7 @@ class Engines:
         stt, llm, tts = pack.manifest.stt, pack.manifest.llm, pack.manifest.tts
         self.stt = EngineClient("stt", {"path": str(pack.recogniser), "language": stt.language, **common})
         sampling = {"temperature": llm.temperature, "top_p": llm.top_p}
+        self.complete_at = llm.complete_at
         slots = {"context": llm.context, "slots": llm.slots}
         self.llm = EngineClient("llm", {"path": str(pack.chat), **slots, **sampling, **common})
         self.tts = EngineClient("tts", {"path": str(pack.voice), "length_scale": tts.length_scale, **common})

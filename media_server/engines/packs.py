@@ -44,6 +44,8 @@ class ChatModel(_Table):
     """Tokens that one conversation may fill."""
     slots: int = Field(4, ge=1, le=256)
     """Conversations whose KV cache is kept; memory grows with context times slots."""
+    complete_at: float = Field(0.1, gt=0, lt=1)
+    """Probability of the end of a turn at which this model is undecided whether a caller is done."""
     temperature: float = Field(0.7, ge=0)
     top_p: float = Field(0.95, gt=0, le=1)
 

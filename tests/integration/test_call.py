@@ -135,7 +135,7 @@ async def test_a_muted_caller_is_not_heard(caller: Caller, sentence: Say) -> Non
 
 
 async def test_a_longer_pause_can_be_asked_for(caller: Caller, sentence: Say) -> None:
-    caller.send(type="session.update", pause_ms=1200)
+    caller.send(type="session.update", min_pause_ms=1200)
     caller.speak(sentence("hello"))
     metrics = await caller.wait_for("turn.metrics")
     assert metrics["endpoint_ms"] >= 1199
@@ -159,7 +159,7 @@ async def test_noise_is_not_answered(caller: Caller) -> None:
         ('{"type": "text.send"}', "bad_message"),
         ('{"type": "text.send", "text": 5}', "bad_message"),
         ('{"type": "text.send", "text": "x", "more": 1}', "bad_message"),
-        ('{"type": "session.update", "pause_ms": 1}', "bad_message"),
+        ('{"type": "session.update", "min_pause_ms": 1}', "bad_message"),
         (b"\xff\xfe\x00", "bad_message"),
         ('{"type": "tool.result", "id": "x", "result": 1}', "unknown_tool_call"),
     ],

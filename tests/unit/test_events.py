@@ -28,7 +28,7 @@ def test_every_event_has_a_type_of_its_own() -> None:
         ('{"type":"text.send","text":"hi"}', e.TextSend),
         ('{"type":"agent.say","text":"hi"}', e.AgentSay),
         ('{"type":"agent.interrupt"}', e.AgentInterrupt),
-        ('{"type":"session.update","pause_ms":700}', e.SessionUpdate),
+        ('{"type":"session.update","turns":"fast"}', e.SessionUpdate),
         ('{"type":"tool.result","id":"1","result":{"a":1}}', e.ToolResult),
         ('{"type":"user.mute","muted":true}', e.UserMute),
         ('{"type":"call.end"}', e.CallEnd),

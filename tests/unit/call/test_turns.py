@@ -90,6 +90,18 @@ def test_a_longer_pause_is_a_setting() -> None:
     assert ENDED in names(play("######" + "." * 32, TurnSettings(pause_ms=1000)))
 
 
+def test_the_end_of_a_pause_is_told_while_it_lasts() -> None:
+    machine = TurnMachine(TurnSettings(pause_ms=1000))
+    heard = [0.9] * 6 + [0.0] * 8
+    decisions = [machine.hear(p, i * CHUNK_S) for i, p in enumerate(heard)]
+    assert isinstance(decisions[8], SpeechPaused)
+    machine.end_after(200)
+    assert isinstance(machine.hear(0.0, 14 * CHUNK_S), TurnEnded)
+    # and holds for that pause only
+    later = [machine.hear(p, (15 + i) * CHUNK_S) for i, p in enumerate([0.9] * 6 + [0.0] * 20)]
+    assert not any(isinstance(d, TurnEnded) for d in later)
+
+
 def test_reset_forgets_the_turn() -> None:
     machine = TurnMachine(TurnSettings())
     for i in range(10):

@@ -1,0 +1,45 @@
+"""Is the caller done? How long a pause must be, from how complete the words so far seem. Pure.
+
+The language model says how likely the turn ends here; what it cannot know is how people pause: after a filler, and
+between the groups of a number that they read out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from media_server.agents import TurnTaking
+
+__all__ = ["completeness", "pause_ms"]
+
+WIDTH = 0.04
+"""Of the step from incomplete to complete, in the model's probability at that step's middle."""
+_FILLER = re.compile(r"\b(um+|uh+|er+m?|hmm+|ähm?|euh|ehm?)$|([,:;\-–—…]|\.\.\.)$", re.IGNORECASE)
+_DIGIT = re.compile(r"zero|oh|one|two|three|four|five|six|seven|eight|nine|\d", re.IGNORECASE)
+READING_OUT = 0.25
+"""Completeness while digits are read out, at most: between groups people pause for a second."""
+SURE = 0.97
+"""Model's probability from which a number counts as complete all the same."""
+
+
+def completeness(text: str, probability: float, complete_at: float) -> float:
+    """From 0, more will come, to 1, the turn is over.
+
+    Args:
+        text: the words so far.
+        probability: the model's that the turn ends here.
+        complete_at: the probability at which the model is undecided; it differs between models.
+    """
+    text = text.strip()
+    if _FILLER.search(text):
+        return 0.0
+    sure = 1 / (1 + math.exp(-(probability - complete_at) / WIDTH))
+    words = text.rstrip(".?!").split()
+    reading_out = len(words) >= 2 and all(_DIGIT.fullmatch(w) for w in words[-2:])
+    return min(sure, READING_OUT) if reading_out and probability < SURE else sure
+
+
+def pause_ms(taking: TurnTaking, complete: float) -> float:
+    """Silence after which the turn is over."""
+    return taking.max_pause_ms - (taking.max_pause_ms - taking.min_pause_ms) * complete

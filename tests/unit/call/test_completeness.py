@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media_server.agents import PRESETS, Agent, TurnTaking
+from media_server.call.completeness import completeness, pause_ms
+
+AT = 0.3
+
+
+@pytest.mark.parametrize(
+    ("text", "probability", "low", "high"),
+    [
+        ("turn on the light in the kitchen", 0.6, 0.95, 1.0),
+        ("turn on the light in the", 0.01, 0.0, 0.01),
+        ("i would like to um", 0.9, 0.0, 0.0),
+        ("I would like to, uh", 0.9, 0.0, 0.0),
+        ("two pizzas,", 0.9, 0.0, 0.0),
+        ("well ...", 0.9, 0.0, 0.0),
+        ("where is my order four two seven", 0.6, 0.0, 0.25),
+        ("4 2 7", 0.6, 0.0, 0.25),
+        ("where is my order four two seven nine one", 0.99, 0.95, 1.0),
+        ("what is seven plus five", 0.6, 0.95, 1.0),
+        ("twenty five", 0.6, 0.95, 1.0),
+        ("yes.", 0.9, 0.95, 1.0),
+    ],
+)
+def test_how_complete_a_turn_seems(text: str, probability: float, low: float, high: float) -> None:
+    assert low <= completeness(text, probability, AT) <= high
+
+
+@given(st.text(max_size=40), st.floats(0, 1), st.floats(0.01, 0.99), st.integers(100, 5000), st.integers(0, 5000))
+def test_a_pause_is_between_its_bounds_for_any_text(
+    text: str, probability: float, at: float, shortest: int, more: int
+) -> None:
+    taking = TurnTaking(shortest, shortest + more)
+    assert shortest <= pause_ms(taking, completeness(text, probability, at)) <= shortest + more + 1e-6
+
+
+def test_presets_differ_in_patience_and_settings_go_before_them() -> None:
+    fast, balanced, patient = (PRESETS[p] for p in ("fast", "balanced", "patient"))
+    assert fast.min_pause_ms < balanced.min_pause_ms < patient.min_pause_ms
+    assert fast.max_pause_ms < balanced.max_pause_ms < patient.max_pause_ms
+    assert Agent("a", turns="patient").turn_taking == patient
+    assert Agent("a", turns="fast", max_pause_ms=700).turn_taking == TurnTaking(fast.min_pause_ms, 700)
+    assert Agent("a", min_pause_ms=4000).turn_taking == TurnTaking(4000, 4000)
+    assert Agent("a", completeness=False).turn_taking.completeness is False
