@@ -53,6 +53,7 @@ class Agent:
         greeting: said when the call starts, with variables as well; nothing if empty.
         turns: how patient it is with a caller who pauses.
         min_pause_ms, max_pause_ms, completeness: as in `TurnTaking`; the preset's where they are not given.
+        speculation: begin the reply at the first sign of a pause, and drop it if the caller goes on.
         max_reply_tokens: a reply is cut there.
         history_turns: exchanges that the model is shown; older ones are dropped.
     """
@@ -64,6 +65,7 @@ class Agent:
     min_pause_ms: int | None = None
     max_pause_ms: int | None = None
     completeness: bool | None = None
+    speculation: bool = True
     max_reply_tokens: int = 200
     history_turns: int = 12
 

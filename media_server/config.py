@@ -37,6 +37,7 @@ class AgentSettings(BaseModel):
     min_pause_ms: int | None = Field(None, ge=100, le=5000)
     max_pause_ms: int | None = Field(None, ge=100, le=10000)
     completeness: bool | None = None
+    speculation: bool = True
     max_reply_tokens: int = Field(200, ge=1, le=4096)
     history_turns: int = Field(12, ge=1, le=1000)
 

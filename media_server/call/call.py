@@ -12,6 +12,7 @@ from media_server import events as e
 from media_server.agents import Agent, TurnTaking
 from media_server.audio import Samples
 from media_server.call.completeness import completeness, pause_ms
+from media_server.call.gate import Gate
 from media_server.call.history import History
 from media_server.call.listen import Heard, Listener
 from media_server.call.metrics import Stopwatch
@@ -80,6 +81,13 @@ class Call:
         self._transcribing: asyncio.Task[Transcript | EngineError] | None = None
         self._judging: asyncio.Task[None] | None = None
         self._complete = 1.0
+        self._gate = Gate()
+        self._watch = Stopwatch()
+        self._speculation: asyncio.Task[None] | None = None
+        self.speculations = 0
+        """Replies begun before the turn was over …"""
+        self.wasted_speculations = 0
+        """… and those that nobody heard, since the caller went on."""
         self._partial: asyncio.Task[None] | None = None
         self._partial_shown = False
         self._reply: asyncio.Task[None] | None = None
@@ -147,12 +155,13 @@ class Call:
             case SpeechResumed():
                 self._cancel(self._transcribing)
                 self._cancel(self._judging)
+                self._drop_speculation()
                 self._emit(e.UserSpeechStarted())
                 self._enter("user_speaking")
             case PartialDue():
                 if self._partial is None or self._partial.done():
                     self._partial = self._start(self._show_partial(self._speech_turn, heard.utterance), "partial")
-            case SpeechPaused():
+            case SpeechPaused(ended_at_s=ended_s):
                 # what was said until now is all there is if the caller stays silent: begin at once
                 self._cancel(self._partial)
                 self._transcribing = self._start(self._transcribe(heard.utterance), "transcribe")
@@ -160,15 +169,33 @@ class Call:
                 if self._taking.completeness:
                     self._judging = self._start(self._judge(self._transcribing), "judge")
                 self._emit(e.UserSpeechStopped())
-            case TurnEnded(speech_ended_at_s=ended_s):
-                assert self._transcribing is not None
+                self._gate, self._watch = Gate(), Stopwatch()
+                self._watch.mark("speech_ended", ended_s)
+                if self.agent.speculation and self._engines.room_to_speculate:
+                    self.speculations += 1
+                    self._answer_turn()
+                    self._speculation = self._reply
+            case TurnEnded():
                 self._cancel(self._judging)
-                watch = Stopwatch()
-                watch.mark("speech_ended", ended_s)
-                watch.mark("turn_ended", self._clock())
-                transcribing, turn_id = self._transcribing, self._speech_turn
-                complete = self._complete
-                self._begin_reply(lambda: self._answer(turn_id, transcribing, complete, watch))
+                self._watch.mark("turn_ended", self._clock())
+                if self._speculation is None:
+                    self._answer_turn()
+                self._speculation = None
+                self._enter("thinking")
+                self._gate.open()
+
+    def _answer_turn(self) -> None:
+        assert self._transcribing is not None
+        turn_id, transcribing, gate, watch = self._speech_turn, self._transcribing, self._gate, self._watch
+        self._begin_reply(lambda: self._answer(turn_id, transcribing, gate, watch))
+
+    def _drop_speculation(self) -> None:
+        """The caller went on: what was thought and made for nothing stops costing."""
+        if self._speculation is not None:
+            self.wasted_speculations += 1
+            self._cancel(self._speculation)
+            self._speculation = None
+            self._gate = Gate()
 
     async def _show_partial(self, turn_id: str, utterance: Samples) -> None:
         # a partial that fails is not worth a word: the final one will tell
@@ -193,9 +220,9 @@ class Call:
         if isinstance(transcript, EngineError):
             return
         if transcript.text:
-            before = self.history.messages(self.agent.prompt, self.agent.history_turns)
+            messages = self.history.messages(self.agent.prompt, self.agent.history_turns, transcript.text)
             try:
-                probability = await self._engines.judge(self.id, (*before, ChatMessage("user", transcript.text)))
+                probability = await self._engines.judge(self.id, messages)
             except EngineError:
                 return  # the pause ends by itself, and the reply will tell
             self._complete = completeness(transcript.text, probability, self._engines.complete_at)
@@ -206,6 +233,7 @@ class Call:
             self._turns.reset()
             self._cancel(self._transcribing)
             self._cancel(self._judging)
+            self._drop_speculation()
             self._cancel(self._partial)
             self._emit(e.UserSpeechStopped())
             self._enter("listening")
@@ -213,37 +241,51 @@ class Call:
     # -- replying
 
     async def _answer(
-        self, turn_id: str, transcribing: asyncio.Task[Transcript | EngineError], complete: float, watch: Stopwatch
+        self, turn_id: str, transcribing: asyncio.Task[Transcript | EngineError], gate: Gate, watch: Stopwatch
     ) -> None:
-        self._enter("thinking")
+        """Answer what was said; what the world sees of it waits for the gate."""
         transcript = await transcribing
         if isinstance(transcript, EngineError):
+            await gate.opened.wait()
             raise transcript
         watch.mark("transcript", self._clock())
         self._cancel(self._partial)
-        if not transcript.text:
+        text = transcript.text
+        final = e.UserTranscript(turn_id, text, True, transcript.confidence, transcript.language)
+        if not text:
             # a cough, a door: nobody said anything
+            await gate.opened.wait()
             if self._partial_shown:
-                self._emit(e.UserTranscript(turn_id, "", True, transcript.confidence, transcript.language))
+                self._emit(final)
             return
-        final = e.UserTranscript(turn_id, transcript.text, True, transcript.confidence, transcript.language)
-        self._emit(final)
-        self._emit(e.TurnEnded(turn_id, complete))
-        self.history.add_user(transcript.text)
-        await self._think_and_speak(turn_id, watch)
+        messages = self.history.messages(self.agent.prompt, self.agent.history_turns, text)
+
+        def over() -> None:
+            self._emit(final)
+            self._emit(e.TurnEnded(turn_id, self._complete))
+            self.history.add_user(text)
+
+        gate.do(over)
+        try:
+            await self._think_and_speak(turn_id, messages, gate, watch)
+        except EngineError:
+            await gate.opened.wait()
+            raise
 
     async def _answer_text(self, turn_id: str, text: str) -> None:
-        watch = Stopwatch()
+        watch, gate = Stopwatch(), Gate()
         watch.mark("speech_ended", self._clock())
         self._enter("thinking")
+        gate.open()
         self._emit(e.UserTranscript(turn_id, text, True))
         self._emit(e.TurnEnded(turn_id, 1.0))
         self.history.add_user(text)
-        await self._think_and_speak(turn_id, watch)
-
-    async def _think_and_speak(self, turn_id: str, watch: Stopwatch) -> None:
         messages = self.history.messages(self.agent.prompt, self.agent.history_turns)
+        await self._think_and_speak(turn_id, messages, gate, watch)
 
+    async def _think_and_speak(
+        self, turn_id: str, messages: tuple[ChatMessage, ...], gate: Gate, watch: Stopwatch
+    ) -> None:
         def clauses() -> AsyncGenerator[str, None]:
             return reply_clauses(
                 turn_id,
@@ -251,11 +293,11 @@ class Call:
                 self.id,
                 messages,
                 self.agent.max_reply_tokens,
-                self._emit,
+                lambda event: gate.do(lambda: self._emit(event)),
                 lambda: watch.mark("first_token", self._clock()),
             )
 
-        await self._speak(turn_id, clauses, watch)
+        await self._speak(turn_id, clauses, watch, gate.opened)
 
     def _say(self, text: str) -> None:
         """Say `text` after what is being said now."""
@@ -274,7 +316,11 @@ class Call:
             await self._speak(turn_id, clauses, None)
 
     async def _speak(
-        self, turn_id: str, clauses: Callable[[], AsyncGenerator[str, None]], watch: Stopwatch | None
+        self,
+        turn_id: str,
+        clauses: Callable[[], AsyncGenerator[str, None]],
+        watch: Stopwatch | None,
+        ready: asyncio.Event | None = None,
     ) -> None:
         """Speak what `clauses` gives; called again for a second try if an engine dies before anything was heard."""
 
@@ -303,6 +349,7 @@ class Call:
                 self._emit,
                 on_synthesised=lambda: watch.mark("first_audio", self._clock()) if watch else None,
                 on_started=started,
+                ready=ready,
             )
             async with contextlib.aclosing(clauses()) as stream, contextlib.aclosing(timed(stream)) as timed_stream:
                 await utterance.speak(timed_stream)
@@ -358,6 +405,7 @@ class Call:
     def _interrupt(self) -> None:
         """Stop what the agent is thinking or saying, or was going to."""
         self._to_say.clear()
+        self._drop_speculation()
         self._speaker.interrupt()
         self._cancel(self._reply)
 

@@ -17,7 +17,7 @@ WIDTH = 0.04
 """Of the step from incomplete to complete, in the model's probability at that step's middle."""
 _FILLER = re.compile(r"\b(um+|uh+|er+m?|hmm+|ähm?|euh|ehm?)$|([,:;\-–—…]|\.\.\.)$", re.IGNORECASE)
 _DIGIT = re.compile(r"zero|oh|one|two|three|four|five|six|seven|eight|nine|\d", re.IGNORECASE)
-READING_OUT = 0.25
+READING_OUT = 0.1
 """Completeness while digits are read out, at most: between groups people pause for a second."""
 SURE = 0.97
 """Model's probability from which a number counts as complete all the same."""

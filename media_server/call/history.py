@@ -28,11 +28,16 @@ class History:
             text = f"{self.entries.pop().content} {text}"
         self.entries.append(ChatMessage(role, text))
 
-    def messages(self, prompt: str, turns: int) -> tuple[ChatMessage, ...]:
+    def messages(self, prompt: str, turns: int, saying: str = "") -> tuple[ChatMessage, ...]:
         """The prompt and at most the last `turns` exchanges, beginning with the caller's words.
 
         The oldest leave several at a time: while none leaves, the model's cache of the conversation stays good.
+        `saying` is what the caller says now, which may still grow and is not in the history yet.
         """
+        if saying:
+            grown = History(list(self.entries))
+            grown.add_user(saying)
+            return grown.messages(prompt, turns)
         users = [i for i, e in enumerate(self.entries) if e.role == "user"]
         at_once = max(1, turns // 2)
         left = -(-max(0, len(users) - turns) // at_once) * at_once

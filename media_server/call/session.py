@@ -105,7 +105,14 @@ class Session:
         finally:
             self._emit(e.StateChanged("ended"))
             self._emit(e.CallEnded(reason, self._clock()))
-            logs.event(log, "call.media", call=self.call_id, late_frames=self.peer.speaker.late_frames)
+            logs.event(
+                log,
+                "call.media",
+                call=self.call_id,
+                late_frames=self.peer.speaker.late_frames,
+                speculations=self.call.speculations,
+                wasted_speculations=self.call.wasted_speculations,
+            )
             await self.peer.channel.flush()
             await self.peer.close()
 

@@ -29,6 +29,7 @@ class Utterance:
         *,
         on_synthesised: Callable[[], None],
         on_started: Callable[[], None],
+        ready: asyncio.Event | None = None,
     ) -> None:
         self.started = False
         self._turn_id = turn_id
@@ -37,6 +38,7 @@ class Utterance:
         self._emit = emit
         self._on_synthesised = on_synthesised
         self._on_started = on_started
+        self._ready = ready
         self._playbacks: list[Playback] = []
 
     @property
@@ -45,7 +47,7 @@ class Utterance:
         return " ".join(w.text for p in self._playbacks for w in p.heard_words)
 
     async def speak(self, clauses: AsyncIterator[str]) -> None:
-        """Speak the clauses as they come.
+        """Speak the clauses as they come; until `ready` only the first piece of sound is made, and kept.
 
         Raises:
             EngineError: the voice failed; what it gave before is played.
@@ -61,6 +63,8 @@ class Utterance:
                         if place == 0:
                             self._on_synthesised()
                         place += 1
+                        if self._ready:
+                            await self._ready.wait()
                         playback = self._speaker.play(Speech(np.frombuffer(chunk.samples, np.int16), words))
                         self._playbacks.append(playback)
                         await queue.put(playback)

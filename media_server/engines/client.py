@@ -51,6 +51,11 @@ class EngineClient:
         self._writer: asyncio.StreamWriter | None = None
         self._heard_at = 0.0
 
+    @property
+    def under_way(self) -> int:
+        """Requests that are not finished."""
+        return len(self._pending)
+
     async def run(self) -> None:
         """Run the host and restart it when it dies, for ever.
 
@@ -198,6 +203,7 @@ class Engines:
         self.stt = EngineClient("stt", {"path": str(pack.recogniser), "language": stt.language, **common})
         sampling = {"temperature": llm.temperature, "top_p": llm.top_p}
         self.complete_at = llm.complete_at
+        self._slots = llm.slots
         slots = {"context": llm.context, "slots": llm.slots}
         self.llm = EngineClient("llm", {"path": str(pack.chat), **slots, **sampling, **common})
         self.tts = EngineClient("tts", {"path": str(pack.voice), "length_scale": tts.length_scale, **common})
@@ -209,6 +215,11 @@ class Engines:
     @property
     def ready(self) -> bool:
         return all(e.ready.is_set() for e in self.all)
+
+    @property
+    def room_to_speculate(self) -> bool:
+        """Whether what may be for nothing takes nothing from calls that wait for an answer."""
+        return self.llm.under_way < max(1, self._slots // 2)
 
     async def run(self) -> None:
         """Run all hosts, until cancelled or until a model turns out not to load."""

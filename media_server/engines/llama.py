@@ -169,6 +169,8 @@ class LlamaEngine:
     def _assign(self) -> None:
         """Give the waiting requests slots: the call's own, else the one that was idle longest."""
         for request in list(self._waiting):
+            if any(s.reply and s.call_id == request.call_id for s in self._slots):
+                continue  # what comes first prefills for what comes after
             free = [s for s in self._slots if s.reply is None]
             if not free:
                 return

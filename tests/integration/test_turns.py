@@ -1,0 +1,100 @@
+"""When a turn is over: callers who pause, hesitate, read out numbers, and answer in a word."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import numpy as np
+
+from media_server.agents import PRESETS
+from media_server.audio import CALL_RATE_HZ, Samples
+from media_server.call.call import Call
+from media_server.caller import Caller
+from media_server.server import Server
+
+Say = Callable[[str], Samples]
+
+
+def with_pause(seconds: float, *parts: Samples) -> Samples:
+    """The parts with silence of this length between what is audible."""
+    out: list[Samples] = []
+    for part in parts:
+        loud = np.nonzero(np.abs(part.astype(np.int32)) > 200)[0]
+        out += [part[loud[0] : loud[-1]], np.zeros(int(seconds * CALL_RATE_HZ), np.int16)]
+    return np.concatenate(out[:-1])
+
+
+def call_of(server: Server, caller: Caller) -> Call:
+    return server.sessions._by_id[caller.session_id].call
+
+
+async def one_turn(caller: Caller, spoken: Samples) -> str:
+    """Say it and hear the answer out; the transcript of the one turn that it must be."""
+    await caller.speak(spoken).finished.wait()
+    await caller.wait_for("agent.speech_stopped")
+    finals = [e["text"] for e in caller.of("user.transcript") if e["final"]]
+    assert len(finals) == 1, finals
+    return str(finals[0])
+
+
+async def test_an_order_number_in_groups_is_one_turn(caller: Caller, sentence: Say) -> None:
+    spoken = with_pause(1.0, sentence("where is my order four two seven"), sentence("nine one"))
+    assert await one_turn(caller, spoken) == "where is my order four two seven nine one"
+
+
+async def test_somebody_who_hesitates_is_not_cut_off(caller: Caller, sentence: Say) -> None:
+    spoken = with_pause(1.1, sentence("i would like to um"), sentence("book an appointment"))
+    text = await one_turn(caller, spoken)
+    assert text.startswith("i would like to")
+    assert text.endswith("book an appointment")
+
+
+async def test_a_word_that_says_it_all_is_answered_at_once(caller: Caller, sentence: Say) -> None:
+    caller.speak(sentence("yes"))
+    metrics = await caller.wait_for("turn.metrics")
+    assert metrics["endpoint_ms"] < PRESETS["balanced"].min_pause_ms + 250
+    over = caller.of("turn.ended")[0]
+    assert over["probability"] > 0.5
+
+
+async def test_completeness_can_be_switched_off(caller: Caller, sentence: Say) -> None:
+    caller.send(type="session.update", completeness=False, min_pause_ms=400)
+    spoken = with_pause(1.1, sentence("i would like to um"), sentence("book an appointment"))
+    await caller.speak(spoken).finished.wait()
+    await caller.wait_for("user.transcript", lambda e: e["final"] and e["text"].endswith("appointment"))
+    assert len([e for e in caller.of("user.transcript") if e["final"]]) == 2
+
+
+async def test_a_reply_begun_too_soon_leaves_no_trace(caller: Caller, sentence: Say, server: Server) -> None:
+    call = call_of(server, caller)
+    spoken = with_pause(0.22, sentence("my name is olivia"), sentence("what is my name"))
+    await one_turn(caller, spoken)
+    assert call.wasted_speculations >= 1
+    assert call.speculations > call.wasted_speculations
+    assert len(caller.of("agent.text")) == len(caller.of("agent.speech_started")) == 1
+    assert [m.role for m in call.history.entries] == ["user", "assistant"]
+
+
+async def test_thinking_happens_inside_the_pause(caller: Caller, sentence: Say) -> None:
+    caller.send(type="session.update", min_pause_ms=800)
+    caller.speak(sentence("what is seven plus five"))
+    metrics = await caller.wait_for("turn.metrics")
+    after_the_pause = metrics["response_ms"] - metrics["endpoint_ms"]
+    assert metrics["endpoint_ms"] >= 799
+    assert metrics["stt_ms"] == metrics["llm_first_token_ms"] == metrics["tts_first_audio_ms"] == 0
+    assert after_the_pause < 100
+
+
+async def test_a_mute_in_the_pause_takes_the_words_back(caller: Caller, sentence: Say) -> None:
+    caller.send(type="session.update", min_pause_ms=1500)
+    await caller.speak(sentence("what is seven plus five")).finished.wait()
+    await caller.wait_for("user.speech_stopped")
+    caller.send(type="user.mute", muted=True)
+    await asyncio.sleep(1.8)
+    assert caller.of("agent.text") == []
+    assert not [e for e in caller.of("user.transcript") if e["final"]]
+    caller.send(type="user.mute", muted=False)
+    caller.speak(sentence("what is nine times three"))
+    reply = await caller.wait_for("agent.text")
+    assert "twenty seven" in reply["text"]
