@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from media_server.call.speakable import ABBREVIATIONS
+
 __all__ = ["ClauseCutter"]
 
 FIRST_CLAUSE = 8
@@ -13,6 +15,7 @@ LATER_CLAUSE = 40
 LONGEST = 200
 """Where nothing ends a clause, a space after this many characters does."""
 _SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s|[。！？]|\n")
+_LIST_NUMBER = re.compile(r"(?:.*\n)?\s*\d{1,2}\.", re.DOTALL)
 _COMMA = re.compile(r"[,;:—–]\s|[，；：]")
 
 
@@ -39,12 +42,16 @@ class ClauseCutter:
         rest, self._text = self._text.strip(), ""
         return [rest] if rest else []
 
+    def _abbreviates(self, full_stop: int) -> bool:
+        """Whether the full stop belongs to its word: `Dr. Smith`, a list's `1. First`."""
+        before = self._text[: full_stop + 1]
+        word = before[before.rfind(" ") + 1 :].lstrip().lower()
+        return word in ABBREVIATIONS or _LIST_NUMBER.fullmatch(before) is not None
+
     def _end(self) -> int | None:
         """Where the first clause of the text ends; `None` if that cannot be known yet."""
-        if m := _SENTENCE_END.search(self._text):
-            sentence: int | None = m.end()
-        else:
-            sentence = None
+        ends = (m.end() for m in _SENTENCE_END.finditer(self._text) if not self._abbreviates(m.start()))
+        sentence = next(ends, None)
         least = FIRST_CLAUSE if self._first else LATER_CLAUSE
         for m in _COMMA.finditer(self._text, 0, sentence or len(self._text)):
             if m.start() >= least:

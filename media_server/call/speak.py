@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 
+from media_server.call.speakable import speakable
 from media_server.engines.client import Engines
 from media_server.events import AgentSpeechStarted, AgentWord, Event
 from media_server.rtc import Playback, Speaker, Speech, SpokenWord
@@ -57,15 +58,16 @@ class Utterance:
             group.create_task(self._follow(queue), name=f"{self._turn_id}-follow")
             place = 0
             async for clause in clauses:
-                async with self._engines.synthesize(clause, place) as chunks:
+                words = speakable(clause, self._engines.english)
+                async with self._engines.synthesize(words, place) as chunks:
                     async for chunk in chunks:
-                        words = tuple(SpokenWord(w.text, w.start_s, w.end_s) for w in chunk.words)
+                        spoken = tuple(SpokenWord(w.text, w.start_s, w.end_s) for w in chunk.words)
                         if place == 0:
                             self._on_synthesised()
                         place += 1
                         if self._ready:
                             await self._ready.wait()
-                        playback = self._speaker.play(Speech(np.frombuffer(chunk.samples, np.int16), words))
+                        playback = self._speaker.play(Speech(np.frombuffer(chunk.samples, np.int16), spoken))
                         self._playbacks.append(playback)
                         await queue.put(playback)
             await queue.put(None)

@@ -202,6 +202,7 @@ class Engines:
         stt, llm, tts = pack.manifest.stt, pack.manifest.llm, pack.manifest.tts
         self.stt = EngineClient("stt", {"path": str(pack.recogniser), "language": stt.language, **common})
         sampling = {"temperature": llm.temperature, "top_p": llm.top_p}
+        self.english = stt.language == "en"
         self.complete_at = llm.complete_at
         self._slots = llm.slots
         slots = {"context": llm.context, "slots": llm.slots}
@@ -262,10 +263,17 @@ class Engines:
         return probability
 
     @contextlib.asynccontextmanager
-    async def synthesize(self, text: str, place: int) -> AsyncIterator[AsyncIterator[m.AudioChunk]]:
-        """The sound of one clause, sentence by sentence, at 48 kHz."""
+    async def synthesize(
+        self, words: tuple[tuple[str, str], ...], place: int
+    ) -> AsyncIterator[AsyncIterator[m.AudioChunk]]:
+        """The sound of one clause, sentence by sentence, at 48 kHz.
+
+        Args:
+            words: each as written, and what is said for it.
+            place: of the clause in its reply; what comes first is made first.
+        """
         async with (
-            self.tts.ask(lambda i: m.Synthesize(i, text, place)) as results,
+            self.tts.ask(lambda i: m.Synthesize(i, words, place)) as results,
             contextlib.aclosing(r async for r in results if isinstance(r, m.AudioChunk)) as chunks,
         ):
             yield chunks

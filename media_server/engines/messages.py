@@ -84,7 +84,8 @@ class Synthesize(msgspec.Struct, frozen=True, tag="synthesize"):
     """Speak one clause. The lower `place`, its position in the reply, the sooner its turn."""
 
     id: int
-    text: str
+    words: tuple[tuple[str, str], ...]
+    """As written, and what is said for it; words are reported as written."""
     place: int = 0
 
 

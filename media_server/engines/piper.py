@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from piper import PiperConfig, PiperVoice, SynthesisConfig
 
-from media_server.audio import CALL_RATE_HZ, resample
+from media_server.audio import CALL_RATE_HZ, Samples, resample
 from media_server.engines import messages as m
 
-__all__ = ["PiperEngine"]
+__all__ = ["PiperEngine", "as_it_stands"]
 
 
 class PiperEngine:
@@ -43,7 +43,7 @@ class PiperEngine:
         voice = PiperVoice(session=session, config=config)
         where = "cuda" if cuda else "cpu"
         engine = cls(voice, length_scale, f"{Path(path).name}, {where}, {voice.config.sample_rate} Hz")
-        list(engine.synthesize("Hello."))
+        list(engine.synthesize(as_it_stands("Hello.")))
         return engine
 
     @property
@@ -59,14 +59,19 @@ class PiperEngine:
 
     def step(self) -> Iterable[m.Result]:
         _, _, request = heapq.heappop(self._pending)
-        for samples, words in self.synthesize(request.text):
+        for samples, words in self.synthesize(request.words):
             yield m.AudioChunk(request.id, samples.tobytes(), words)
         yield m.Finished(request.id)
 
-    def synthesize(self, text: str) -> Iterable[tuple[np.ndarray[tuple[int], np.dtype[np.int16]], tuple[m.Word, ...]]]:
-        """Samples at 48 kHz, shape [n], and the words in them, for each sentence of `text`."""
-        chunks = list(self._voice.synthesize(text, self._config, include_alignments=True))
-        said = text.split()
+    def synthesize(self, words: Sequence[tuple[str, str]]) -> Iterable[tuple[Samples, tuple[m.Word, ...]]]:
+        """Samples at 48 kHz, shape [n], and the words in them, for each sentence.
+
+        Args:
+            words: as written, and what is said for it.
+        """
+        written = [(text, len(said.split())) for text, said in words]
+        said = [w for _, said in words for w in said.split()]
+        chunks = list(self._voice.synthesize(" ".join(said), self._config, include_alignments=True)) if said else []
         rate = self._voice.config.sample_rate
         for i, chunk in enumerate(chunks):
             # Piper says where a sentence begins in sound, not in text: the last one takes the words that are left
@@ -74,7 +79,29 @@ class PiperEngine:
             count = len(said) if i == len(chunks) - 1 else min(len(said), len([w for w in spoken if w]))
             mine, said = said[:count], said[count:]
             samples = resample(chunk.audio_int16_array, rate, CALL_RATE_HZ)
-            yield samples, _word_times(mine, _spans(chunk), len(chunk.audio_int16_array) / rate, rate)
+            times = _word_times(mine, _spans(chunk), len(chunk.audio_int16_array) / rate, rate)
+            yield samples, _as_written(written, times, last=i == len(chunks) - 1)
+
+
+def as_it_stands(text: str) -> list[tuple[str, str]]:
+    """Words that are said as they are written."""
+    return [(word, word) for word in text.split()]
+
+
+def _as_written(written: list[tuple[str, int]], times: tuple[m.Word, ...], last: bool) -> tuple[m.Word, ...]:
+    """Take the written words (with how many are said for each) that end in this sentence off the front of the list."""
+    out: list[m.Word] = []
+    left = list(times)
+    while written and (left or last or written[0][1] == 0):
+        text, count = written[0]
+        mine, left = left[:count], left[count:]
+        if len(mine) < count and not last:
+            written[0] = (text, count - len(mine))
+            break
+        del written[0]
+        at = out[-1].end_s if out else 0.0
+        out.append(m.Word(text, mine[0].start_s if mine else at, mine[-1].end_s if mine else at))
+    return tuple(out)
 
 
 def _spans(chunk: object) -> list[tuple[int, int]]:

@@ -61,3 +61,9 @@ def test_nothing_is_lost_whatever_the_pieces(text: str, size: int) -> None:
 @given(st.text(alphabet="ab ,.!?\n", max_size=300))
 def test_the_pieces_do_not_change_the_clauses(text: str) -> None:
     assert cut(text, 1) == cut(text, 7)
+
+
+def test_an_abbreviation_ends_no_sentence() -> None:
+    cutter = ClauseCutter()
+    assert cutter.push("Dr. Smith vs. Mr. Jones won. Then") == ["Dr. Smith vs. Mr. Jones won."]
+    assert ClauseCutter().push("1. First one. 2") == ["1. First one."]
