@@ -54,6 +54,8 @@ class Agent:
         turns: how patient it is with a caller who pauses.
         min_pause_ms, max_pause_ms, completeness: as in `TurnTaking`; the preset's where they are not given.
         speculation: begin the reply at the first sign of a pause, and drop it if the caller goes on.
+        interrupt_words: words from which on a caller's sound stops the agent.
+        acknowledgements: words that do not count among them, in lower case; a usual set where none are given.
         max_reply_tokens: a reply is cut there.
         history_turns: exchanges that the model is shown; older ones are dropped.
     """
@@ -66,6 +68,8 @@ class Agent:
     max_pause_ms: int | None = None
     completeness: bool | None = None
     speculation: bool = True
+    interrupt_words: int = 1
+    acknowledgements: frozenset[str] | None = None
     max_reply_tokens: int = 200
     history_turns: int = 12
 

@@ -38,6 +38,8 @@ class AgentSettings(BaseModel):
     max_pause_ms: int | None = Field(None, ge=100, le=10000)
     completeness: bool | None = None
     speculation: bool = True
+    interrupt_words: int = Field(1, ge=1, le=20)
+    acknowledgements: frozenset[str] | None = None
     max_reply_tokens: int = Field(200, ge=1, le=4096)
     history_turns: int = Field(12, ge=1, le=1000)
 

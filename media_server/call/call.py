@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
+
+import msgspec
 
 from media_server import events as e
 from media_server.agents import Agent, TurnTaking
@@ -14,6 +17,7 @@ from media_server.audio import Samples
 from media_server.call.completeness import completeness, pause_ms
 from media_server.call.gate import Gate
 from media_server.call.history import History
+from media_server.call.interruption import ACKNOWLEDGEMENTS, LONGEST_DOUBT_S, Sound, weigh
 from media_server.call.listen import Heard, Listener
 from media_server.call.metrics import Stopwatch
 from media_server.call.speak import Utterance
@@ -37,6 +41,8 @@ __all__ = ["Call"]
 
 log = logging.getLogger(__name__)
 
+LATELY_WORDS = 12
+"""Of the agent's, that may come back as its echo."""
 RESTART_S = 60.0
 """How long a turn waits for an engine that is being restarted."""
 
@@ -83,7 +89,14 @@ class Call:
         self._complete = 1.0
         self._gate = Gate()
         self._watch = Stopwatch()
+        self._said_before = ""
+        """In this turn, before the last pause in it."""
         self._speculation: asyncio.Task[None] | None = None
+        self._doubt_since_s: float | None = None
+        """Since when a sound makes the agent pause that may turn out to be no interruption."""
+        self._doubtful: Sound = "noise"
+        """What it seems to be so far."""
+        self._utterance: Utterance | None = None
         self.speculations = 0
         """Replies begun before the turn was over …"""
         self.wasted_speculations = 0
@@ -146,35 +159,42 @@ class Call:
 
     def _on_heard(self, heard: Heard) -> None:
         match heard.decision:
-            case SpeechStarted():
-                self._interrupt()
+            case SpeechStarted(at_s=at_s):
                 self._speech_turn = self._next_turn()
                 self._partial_shown = False
+                self._said_before = ""
                 self._emit(e.UserSpeechStarted())
-                self._enter("user_speaking")
-            case SpeechResumed():
-                self._cancel(self._transcribing)
+                if self._turns.agent_speaking:
+                    # stop at once, and see whether it is meant for an interruption
+                    self._speaker.hold()
+                    self._doubt_since_s, self._doubtful = at_s, "noise"
+                else:
+                    self._yield()
+            case SpeechResumed(at_s=at_s):
+                self._keep_what_was_said(at_s)
                 self._cancel(self._judging)
                 self._drop_speculation()
                 self._emit(e.UserSpeechStarted())
-                self._enter("user_speaking")
-            case PartialDue():
+                if self._doubt_since_s is None:
+                    self._enter("user_speaking")
+            case PartialDue(at_s=at_s):
+                doubtful_s = at_s - self._doubt_since_s if self._doubt_since_s is not None else 0.0
+                if doubtful_s > LONGEST_DOUBT_S and self._doubtful != "echo":
+                    self._yield()
                 if self._partial is None or self._partial.done():
                     self._partial = self._start(self._show_partial(self._speech_turn, heard.utterance), "partial")
             case SpeechPaused(ended_at_s=ended_s):
                 # what was said until now is all there is if the caller stays silent: begin at once
                 self._cancel(self._partial)
                 self._transcribing = self._start(self._transcribe(heard.utterance), "transcribe")
-                self._complete = 1.0
-                if self._taking.completeness:
-                    self._judging = self._start(self._judge(self._transcribing), "judge")
                 self._emit(e.UserSpeechStopped())
                 self._gate, self._watch = Gate(), Stopwatch()
                 self._watch.mark("speech_ended", ended_s)
-                if self.agent.speculation and self._engines.room_to_speculate:
-                    self.speculations += 1
-                    self._answer_turn()
-                    self._speculation = self._reply
+                if self._doubt_since_s is not None:
+                    self._turns.end_after(math.inf)
+                    self._judging = self._start(self._settle(self._transcribing), "settle")
+                else:
+                    self._consider()
             case TurnEnded():
                 self._cancel(self._judging)
                 self._watch.mark("turn_ended", self._clock())
@@ -183,6 +203,50 @@ class Call:
                 self._speculation = None
                 self._enter("thinking")
                 self._gate.open()
+
+    def _keep_what_was_said(self, resumed_at_s: float) -> None:
+        """The caller goes on. What is transcribed stays so; only what comes now is still to do."""
+        done = self._transcribing
+        if done and done.done() and not done.cancelled() and isinstance(transcript := done.result(), Transcript):
+            self._said_before = transcript.text
+            self._listener.begin_segment(resumed_at_s, self._watch.times["speech_ended"])
+        else:
+            self._cancel(done)
+
+    def _consider(self) -> None:
+        """In a pause of the caller: ask whether the turn is complete, and begin the reply on trial."""
+        assert self._transcribing is not None
+        self._complete = 1.0
+        if self._taking.completeness:
+            self._judging = self._start(self._judge(self._transcribing), "judge")
+        if self.agent.speculation and self._engines.room_to_speculate:
+            self.speculations += 1
+            self._answer_turn()
+            self._speculation = self._reply
+
+    def _sound(self, text: str) -> Sound:
+        said = self._utterance.heard if self._utterance else ""
+        lately = " ".join(said.split()[-LATELY_WORDS:])
+        words = self.agent.acknowledgements
+        return weigh(text, lately, ACKNOWLEDGEMENTS if words is None else words, self.agent.interrupt_words)
+
+    def _yield(self) -> None:
+        """The caller has the floor."""
+        self._doubt_since_s = None
+        self._interrupt()
+        self._enter("user_speaking")
+
+    async def _settle(self, transcribing: asyncio.Task[Transcript | EngineError]) -> None:
+        """A sound that made the agent pause is over: yield to it, or go on where the agent stopped."""
+        transcript = await transcribing
+        if not isinstance(transcript, EngineError) and self._sound(transcript.text) == "speech":
+            self._yield()
+            self._turns.end_after(_turn_settings(self._taking).pause_ms)
+            self._consider()
+        else:
+            self._doubt_since_s = None
+            self._turns.reset()
+            self._speaker.resume()
 
     def _answer_turn(self) -> None:
         assert self._transcribing is not None
@@ -200,8 +264,13 @@ class Call:
     async def _show_partial(self, turn_id: str, utterance: Samples) -> None:
         # a partial that fails is not worth a word: the final one will tell
         with contextlib.suppress(EngineError):
-            transcript = await self._engines.transcribe(utterance, final=False)
+            transcript = self._after_what_was_said(await self._engines.transcribe(utterance, final=False))
             if transcript.text and turn_id == self._speech_turn:
+                if self._doubt_since_s is not None:
+                    self._doubtful = self._sound(transcript.text)
+                    if self._doubtful != "speech":
+                        return
+                    self._yield()
                 self._partial_shown = True
                 self._emit(
                     e.UserTranscript(turn_id, transcript.text, False, transcript.confidence, transcript.language)
@@ -210,9 +279,13 @@ class Call:
     async def _transcribe(self, utterance: Samples) -> Transcript | EngineError:
         """A failure is a result: whether anybody wants to know is not known before the turn is over."""
         try:
-            return await self._with_retry(lambda: self._engines.transcribe(utterance, final=True))
+            done = await self._with_retry(lambda: self._engines.transcribe(utterance, final=True))
+            return self._after_what_was_said(done)
         except EngineError as failed:
             return failed
+
+    def _after_what_was_said(self, transcript: Transcript) -> Transcript:
+        return msgspec.structs.replace(transcript, text=f"{self._said_before} {transcript.text}".strip())
 
     async def _judge(self, transcribing: asyncio.Task[Transcript | EngineError]) -> None:
         """Shorten the pause under way as far as the words so far seem complete."""
@@ -231,6 +304,9 @@ class Call:
     def _abandon_utterance(self) -> None:
         if self._turns.state != "idle":
             self._turns.reset()
+            if self._doubt_since_s is not None:
+                self._doubt_since_s = None
+                self._speaker.resume()
             self._cancel(self._transcribing)
             self._cancel(self._judging)
             self._drop_speculation()
@@ -342,7 +418,7 @@ class Call:
         async def once() -> None:
             nonlocal utterance
             self._speaker.interrupt()  # of a first try there may be speech that has not begun
-            utterance = Utterance(
+            self._utterance = utterance = Utterance(
                 turn_id,
                 self._engines,
                 self._speaker,
@@ -405,6 +481,7 @@ class Call:
     def _interrupt(self) -> None:
         """Stop what the agent is thinking or saying, or was going to."""
         self._to_say.clear()
+        self._doubt_since_s = None
         self._drop_speculation()
         self._speaker.interrupt()
         self._cancel(self._reply)

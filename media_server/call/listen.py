@@ -37,6 +37,12 @@ class Listener:
         self._turns = turns
         self._kept: list[Samples] = []
         self._kept_samples = 0
+        self._end_s = 0.0
+
+    def begin_segment(self, at_s: float, silent_since_s: float) -> None:
+        """Forget what came before speech that resumed at `at_s`, but for a pre-roll out of the silence before it."""
+        from_s = max(silent_since_s, at_s - PREROLL_S)
+        self._forget_before(int((self._end_s - from_s) * MODEL_RATE_HZ))
 
     async def __aiter__(self) -> AsyncIterator[Heard]:
         waiting = np.zeros(0, np.int16)
@@ -50,6 +56,7 @@ class Listener:
                 probability = self._activity.probability(chunk) if chunk.any() else 0.0
                 decision = self._turns.hear(probability, start_s)
                 start_s += CHUNK / MODEL_RATE_HZ
+                self._end_s = start_s
                 if decision is None:
                     continue
                 if isinstance(decision, SpeechStarted):

@@ -9,7 +9,7 @@
 
 How long that pause is may be told while it lasts: `end_after`.
 
-While the agent speaks, `barge_in_ms` takes the place of `onset_ms`: a click is no interruption.
+While the agent speaks, `barge_in_ms` takes the place of `onset_ms`: a click does not make it pause.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class TurnSettings:
     pause_ms: float = 500
     """Until something else is told."""
     onset_ms: int = 96
-    barge_in_ms: int = 192
+    barge_in_ms: int = 128
     resume_ms: int = 64
     offset_ms: int = 96
     partial_ms: int = 300

@@ -98,6 +98,8 @@ class Speaker(MediaStreamTrack):
         self._frames = 0
         self._started_s: float | None = None
         self._tail: Samples = np.zeros(0, np.int16)
+        self._held = False
+        self._fade_in = False
 
     def play(self, speech: Speech) -> Playback:
         """Queue speech behind what is there."""
@@ -110,13 +112,28 @@ class Speaker(MediaStreamTrack):
 
     def interrupt(self) -> float:
         """Drop all speech at once; seconds of it that went out since the speaker was last silent."""
-        if self._queue and self._queue[0].started.is_set():
-            rest = self._queue[0].speech.samples[self._queue[0].played :][:FADE]
-            self._tail = (rest * np.linspace(1, 0, len(rest))).astype(np.int16)
+        self._fade_out()
+        self._held = False
         while self._queue:
             self._queue.popleft()._finish()
         self.drained.set()
         return self._heard / CALL_RATE_HZ
+
+    def hold(self) -> None:
+        """Be silent at once and keep the place, until `resume` or `interrupt`."""
+        if not self._held:
+            self._fade_out()
+            self._held = True
+
+    def resume(self) -> None:
+        """Go on where `hold` stopped."""
+        if self._held:
+            self._held, self._fade_in = False, True
+
+    def _fade_out(self) -> None:
+        if self._queue and self._queue[0].started.is_set() and not self._held:
+            rest = self._queue[0].speech.samples[self._queue[0].played :][:FADE]
+            self._tail = (rest * np.linspace(1, 0, len(rest))).astype(np.int16)
 
     async def recv(self) -> AudioFrame:
         if self.readyState != "live":
@@ -145,12 +162,16 @@ class Speaker(MediaStreamTrack):
         at = len(self._tail)
         out[:at] = self._tail
         self._tail = self._tail[:0]
-        while at < FRAME and self._queue:
+        while at < FRAME and self._queue and not self._held:
             playback = self._queue[0]
             if not playback.started.is_set():
                 playback.started_at_s = (self._frames * FRAME + at) / CALL_RATE_HZ
                 playback.started.set()
             samples = playback._take(FRAME - at)
+            if self._fade_in:
+                self._fade_in = False
+                samples = samples.copy()
+                samples[:FADE] = (samples[:FADE] * np.linspace(0, 1, len(samples[:FADE]))).astype(np.int16)
             out[at : at + len(samples)] = samples
             at += len(samples)
             self._heard += len(samples)

@@ -11,9 +11,12 @@ from media_server.agents import PRESETS
 from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.call.call import Call
 from media_server.caller import Caller
+from media_server.engines.piper import PiperEngine, as_it_stands
 from media_server.server import Server
+from tests.conftest import STARTER
 
 Say = Callable[[str], Samples]
+Hear = Callable[[Samples], str]
 
 
 def with_pause(seconds: float, *parts: Samples) -> Samples:
@@ -98,3 +101,54 @@ async def test_a_mute_in_the_pause_takes_the_words_back(caller: Caller, sentence
     caller.speak(sentence("what is nine times three"))
     reply = await caller.wait_for("agent.text")
     assert "twenty seven" in reply["text"]
+
+
+LONG = "I can do sums, switch lights, set timers, take a pizza order, and connect you to sales, support or billing."
+
+
+async def say_at(caller: Caller, word: str, sound: Samples) -> str:
+    """Make a sound at one word of a long sentence of the agent's; why the sentence ended, and what was heard of it."""
+    caller.send(type="agent.say", text=LONG)
+    await caller.wait_for("agent.word", lambda e: e["text"] == word)
+    caller.speak(sound)
+    stopped = await caller.wait_for("agent.speech_stopped")
+    assert caller.of("user.speech_started"), "the sound was not noticed at all"
+    return f"{stopped['reason']}: {stopped['heard']}"
+
+
+async def test_an_acknowledgement_does_not_interrupt(caller: Caller, sentence: Say, hear: Hear) -> None:
+    assert await say_at(caller, "lights,", sentence("okay")) == f"completed: {LONG}"
+    assert not caller.of("user.transcript")
+    await asyncio.sleep(0.8)
+    assert hear(caller.recording()[-3 * CALL_RATE_HZ :]).endswith("billing"), "the agent goes on where it stopped"
+
+
+async def test_a_cough_does_not_interrupt(caller: Caller) -> None:
+    r = np.random.default_rng(0)
+    shape = np.exp(-np.linspace(0, 5, 14_400)) * (1 + 0.5 * np.sin(np.arange(14_400) * 2 * np.pi * 150 / CALL_RATE_HZ))
+    cough = (r.normal(size=14_400) * shape * 7000).clip(-32768, 32767).astype(np.int16)
+    caller.send(type="agent.say", text=LONG)
+    await caller.wait_for("agent.word", lambda e: e["text"] == "lights,")
+    caller.speak(cough)
+    stopped = await caller.wait_for("agent.speech_stopped")
+    assert (stopped["reason"], stopped["heard"]) == ("completed", LONG)
+
+
+async def test_the_agents_own_echo_does_not_interrupt(caller: Caller) -> None:
+    voice = PiperEngine.load(STARTER / "voice" / "starter-voice.onnx")
+    echo = np.concatenate([s for s, _ in voice.synthesize(as_it_stands("switch lights, set timers"))])
+    assert await say_at(caller, "take", (echo * 0.4).astype(np.int16)) == f"completed: {LONG}"
+
+
+async def test_words_do_interrupt_and_history_holds_what_was_heard(
+    caller: Caller, sentence: Say, server: Server
+) -> None:
+    ended = await say_at(caller, "timers,", sentence("what is nine times three"))
+    reason, heard = ended.split(": ")
+    assert reason == "interrupted"
+    said = LONG.split()
+    # at "timers," or at most a word after it: the decision takes a moment, but the voice stops at once
+    assert heard.split() in (said[:8], said[:9], said[:7])
+    reply = await caller.wait_for("agent.text", lambda e: "twenty" in e["text"])
+    assert reply["text"] == "Nine times three is twenty seven."
+    assert call_of(server, caller).history.entries[0].content == heard
