@@ -19,8 +19,10 @@ PREFIX = 4
 """Letters that make a beginning."""
 LONGEST_DOUBT_S = 0.9
 """Who speaks for longer than this means it, whatever is understood of it."""
-ECHO_SHARE = 0.7
+ECHO_SHARE = 0.6
 """Of the words, at least so many, in the agent's order: its own voice, back through the caller's microphone."""
+_ANNOTATION = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*")
+"""What recognisers write for sounds: `[unclear]`, `(music)`, `*cough*`."""
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 
@@ -45,6 +47,7 @@ def weigh(text: str, said_lately: str, acknowledgements: Collection[str], min_wo
 
 
 def _words(text: str) -> list[str]:
+    text = _ANNOTATION.sub(" ", text)
     return [w.lower() for w in _WORD.findall(text)]
 
 

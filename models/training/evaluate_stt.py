@@ -262,7 +262,7 @@ def aligner(folder: Path) -> Callable[[Samples, str], Words]:
         # alignment lets the first word begin with the window and the last one end with it: sound begins and ends them
         loud = np.nonzero(np.abs(samples) > AUDIBLE * np.abs(samples).max())[0] / RATE
         times[0] = (max(times[0][0], float(loud[0])), times[0][1])
-        times[-1] = (times[-1][0], min(times[-1][1], float(loud[-1])))
+        times[-1] = (times[-1][0], float(loud[-1]))
         return times
 
     return align

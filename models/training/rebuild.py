@@ -29,12 +29,22 @@ class Stage:
 
 def stages(work: Path, out: Path, quick: bool) -> list[Stage]:
     clips, frames = work / "clips.pkl", work / "voice.pkl"
-    steps = {"voice": 30, "stt": 20, "chat": 20} if quick else {"voice": 8000, "stt": 24000, "chat": 16000}
+    steps = (
+        {"voice": 30, "stt": 20, "polish": 5, "chat": 20}
+        if quick
+        else {"voice": 8000, "stt": 24000, "polish": 1500, "chat": 16000}
+    )
+    stt = ["train_stt.py", "--data", str(clips)]
     return [
         Stage("voice: speak and analyse", ["train_voice.py", "prepare", "--out", str(frames), *(["--size", "0.03"] if quick else [])], frames),
         Stage("voice: train", ["train_voice.py", "train", "--data", str(frames), "--steps", str(steps["voice"]), "--out", str(out / "voice")], work / "voice.done"),
         Stage("recogniser: speak", ["synth.py", "--out", str(clips), *(["--size", "0.01"] if quick else [])], clips),
-        Stage("recogniser: train", ["train_stt.py", "--data", str(clips), "--steps", str(steps["stt"]), "--out", str(out / "stt")], work / "stt.done"),
+        Stage("recogniser: train", [*stt, "--steps", str(steps["stt"]), "--out", str(work / "stt")], work / "stt.done"),
+        *(
+            Stage(f"recogniser: polish {n}", [*stt, "--init", str(work / "stt"), "--rate", "0.45", "--seed", str(n), "--steps", str(steps["polish"]), "--out", str(work / f"stt-{n}")], work / f"stt-{n}.done")
+            for n in (1, 2)
+        ),
+        Stage("recogniser: average", ["average_stt.py", str(work / "stt-1"), str(work / "stt-2"), "--out", str(out / "stt")], work / "average.done"),
         Stage("chat: train", ["train_chat.py", "--steps", str(steps["chat"]), "--out", str(out / "chat")], work / "chat.done"),
         Stage("pack", ["make_pack.py", str(out)], out / "pack.toml"),
     ]  # fmt: skip
@@ -60,7 +70,7 @@ def main() -> None:
             stage.made.touch()
     print(f"== made in {(time.monotonic() - began) / 60:.0f} min: {out}", flush=True)
     if not args.quick:
-        sys.exit(subprocess.run([sys.executable, "evaluate.py"], cwd=HERE, check=False).returncode)
+        sys.exit(subprocess.run([sys.executable, "evaluate.py", "--full"], cwd=HERE, check=False).returncode)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,17 @@ def make_items(clips: list[Clip], tok: Tokenizer) -> list[Item]:
     return items
 
 
+def make_model(tok: Tokenizer) -> WhisperForConditionalGeneration:
+    sot, eot = tok.token_to_id("<|startoftranscript|>"), tok.token_to_id("<|endoftext|>")
+    config = WhisperConfig(
+        vocab_size=tok.get_vocab_size(), num_mel_bins=80, encoder_layers=4, encoder_attention_heads=4, decoder_layers=2,
+        decoder_attention_heads=4, encoder_ffn_dim=768, decoder_ffn_dim=768, d_model=WIDTH, max_source_positions=1500,
+        max_target_positions=448, dropout=0.0, pad_token_id=eot, bos_token_id=eot, eos_token_id=eot, decoder_start_token_id=sot,
+        suppress_tokens=[], begin_suppress_tokens=[eot], attn_implementation="eager",
+    )  # fmt: skip
+    return WhisperForConditionalGeneration(config)
+
+
 def encode(model: WhisperForConditionalGeneration, x: torch.Tensor) -> torch.Tensor:
     """The encoder over a window of any length (the library's own insists on 30 s)."""
     e = model.model.encoder
@@ -238,6 +249,7 @@ def main() -> None:
     ap.add_argument("--threads", type=int, default=torch.get_num_threads())
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     ap.add_argument("--init", type=Path, help="go on from a CTranslate2 folder")
+    ap.add_argument("--seed", type=int, default=0, help="of the order of the clips")
     ap.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates; below 1 to polish")
     ap.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "starter" / "stt")
     args = ap.parse_args()
@@ -245,15 +257,7 @@ def main() -> None:
     torch.manual_seed(0)
     clips: list[Clip] = [clip for path in args.data for clip in pickle.loads(path.read_bytes())]
     tok = build_tokenizer([c.text for c in clips])
-    ids = tok.token_to_id
-    sot, eot = ids("<|startoftranscript|>"), ids("<|endoftext|>")
-    config = WhisperConfig(
-        vocab_size=tok.get_vocab_size(), num_mel_bins=80, encoder_layers=4, encoder_attention_heads=4, decoder_layers=2,
-        decoder_attention_heads=4, encoder_ffn_dim=768, decoder_ffn_dim=768, d_model=WIDTH, max_source_positions=1500,
-        max_target_positions=448, dropout=0.0, pad_token_id=eot, bos_token_id=eot, eos_token_id=eot, decoder_start_token_id=sot,
-        suppress_tokens=[], begin_suppress_tokens=[eot], attn_implementation="eager",
-    )  # fmt: skip
-    model = WhisperForConditionalGeneration(config)
+    model = make_model(tok)
     if args.init:
         go_on_from(model, tok, args.init)
     model.to(args.device)
@@ -272,7 +276,7 @@ def main() -> None:
     ]
     order = sorted(range(len(items)), key=lambda i: items[i].mel.shape[1])
     groups = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
-    r = random.Random(0)
+    r = random.Random(args.seed)
     queue: list[list[int]] = []
     start, seen = time.time(), []
     for step in range(1, args.steps + 1):

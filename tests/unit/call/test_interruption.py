@@ -12,6 +12,9 @@ SAID = "I can do sums, switch lights, set timers,"
     [
         ("", "noise"),
         ("  ", "noise"),
+        ("[unclear]", "noise"),
+        ("(music) *cough*", "noise"),
+        ("switch [unclear] set", "echo"),
         ("okay", "acknowledgement"),
         ("uh huh", "acknowledgement"),
         ("Yes, I see.", "acknowledgement"),
