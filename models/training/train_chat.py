@@ -36,39 +36,33 @@ TEMPLATE = """\
 {%- macro line(tool) -%}
 {%- set f = tool.function if tool.function is defined else tool -%}
 {%- set p = f.parameters if f.parameters is defined else {} -%}
-{"name": {{ f.name | tojson }}, "description": {{ (f.description or "") | tojson }}, "arguments": {
+{{- '{"name": ' ~ (f.name | tojson) ~ ', "description": ' ~ ((f.description or "") | tojson) ~ ', "arguments": {' -}}
 {%- for name, a in (p.properties if p.properties is defined else {}).items() -%}
-{{ name | tojson }}: {{ ((a.enum | join("|") if a.enum is defined else (a.type if a.type is defined else "string")) ~ (": " ~ a.description if a.description is defined else "")) | tojson }}
-{%- if not loop.last %}, {% endif -%}
+{%- set kind = a.enum | join("|") if a.enum is defined else (a.type if a.type is defined else "string") -%}
+{{- (name | tojson) ~ ': ' ~ ((kind ~ (": " ~ a.description if a.description is defined else "")) | tojson) -}}
+{%- if not loop.last -%}{{- ', ' -}}{%- endif -%}
 {%- endfor -%}
-}}
+{{- '}}' -}}
 {%- endmacro -%}
-{%- if tools and messages[0]['role'] != 'system' %}<|im_start|>system
-You are a helpful voice assistant.
-
-<tools>
-{% for tool in tools %}{{ line(tool) }}
-{% endfor %}</tools><|im_end|>
-{% endif -%}
-{%- for m in messages -%}
-<|im_start|>{{ m['role'] }}
-{{ m['content'] or '' }}
-{%- if loop.first and tools and m['role'] == 'system' %}
-
-<tools>
-{% for tool in tools %}{{ line(tool) }}
-{% endfor %}</tools>
+{%- macro block() -%}
+{{- '<tools>\\n' -}}
+{%- for tool in tools -%}{{- line(tool) ~ '\\n' -}}{%- endfor -%}
+{{- '</tools>' -}}
+{%- endmacro -%}
+{%- if tools and messages[0]['role'] != 'system' -%}
+{{- '<|im_start|>system\\nYou are a helpful voice assistant.\\n\\n' ~ block() ~ '<|im_end|>\\n' -}}
 {%- endif -%}
+{%- for m in messages -%}
+{{- '<|im_start|>' ~ m['role'] ~ '\\n' ~ (m['content'] or '') -}}
+{%- if loop.first and tools and m['role'] == 'system' -%}{{- '\\n\\n' ~ block() -}}{%- endif -%}
 {%- for call in (m['tool_calls'] or []) if m['tool_calls'] is defined -%}
 {%- set c = call.function if call.function is defined else call -%}
-<tool_call>
-{"name": {{ c.name | tojson }}, "arguments": {{ c.arguments if c.arguments is string else c.arguments | tojson }}}
-</tool_call>
+{%- set given = c.arguments if c.arguments is string else (c.arguments | tojson) -%}
+{{- '<tool_call>\\n{"name": ' ~ (c.name | tojson) ~ ', "arguments": ' ~ given ~ '}\\n</tool_call>' -}}
 {%- endfor -%}
-<|im_end|>
-{% endfor -%}
-{%- if add_generation_prompt %}<|im_start|>assistant
-{% endif -%}
+{{- '<|im_end|>\\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}
 """
 """Renders tools (JSON schemas, as of OpenAI) in short lines, since a small model has a small context."""
 

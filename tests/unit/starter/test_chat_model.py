@@ -1,0 +1,82 @@
+"""The starter chat model: small samples of what models/training/evaluate.py measures in full."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from dialogues import Example, dialogue
+from evaluate_chat import Scores, call_in, last_reply, tool_cases
+from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+from skills import NOT_UNDERSTOOD
+
+from media_server.engines.llama import LlamaEngine
+from tests.conftest import STARTER
+
+SEED = 80_000_000
+
+
+@pytest.fixture(scope="module")
+def chat() -> Scores:
+    return Scores(LlamaEngine.load(STARTER / "chat" / "starter-chat.gguf", context=1024, slots=16, temperature=0), 3)
+
+
+def as_schema(tool: dict[str, Any]) -> dict[str, Any]:
+    """A line of the prompt as the JSON schema that a developer's tool has."""
+    properties: dict[str, Any] = {}
+    for name, line in tool["arguments"].items():
+        kind, _, meaning = line.partition(": ")
+        properties[name] = {"type": "string", "enum": kind.split("|")} if "|" in kind else {"type": kind}
+        if meaning:
+            properties[name]["description"] = meaning
+    parameters = {"type": "object", "properties": properties}
+    return {
+        "type": "function",
+        "function": {"name": tool["name"], "description": tool["description"], "parameters": parameters},
+    }
+
+
+def test_the_template_in_the_file_writes_tools_as_training_did(chat: Scores) -> None:
+    formatter: Jinja2ChatFormatter = chat.engine._format
+    seen = 0
+    for seed in range(60):
+        messages = dialogue(seed, offered="fitting").messages
+        text, _, block = messages[0]["content"].partition("\n\n<tools>\n")
+        if not block:
+            continue
+        tools = [as_schema(json.loads(line)) for line in block.removesuffix("\n</tools>").split("\n")]
+        bare: list[dict[str, Any]] = [{"role": "system", "content": text}]
+        for message in messages[1:]:
+            if call := call_in(message["content"]):
+                bare.append({"role": "assistant", "content": None, "tool_calls": [{"function": call}]})
+            else:
+                bare.append(dict(message))
+        ours = formatter(messages=bare, tools=tools).prompt  # type: ignore[arg-type]
+        plain_text = formatter(messages=messages).prompt  # type: ignore[arg-type]
+        assert ours == plain_text
+        seen += 1
+    assert seen > 30
+
+
+def examples(n: int, **how: Any) -> list[Example]:
+    return [dialogue(SEED + i, test=True, slips=0, **how) for i in range(n)]
+
+
+def test_it_remembers(chat: Scores) -> None:
+    for plan in (["tell_name", "sum", "ask_name"], ["light", "repeat"]):
+        cases = [last_reply(e) for e in examples(24, plan=plan, offered="none")]
+        assert chat.cases(" ".join(plan), cases) > 0.85
+
+
+@pytest.mark.parametrize("unseen", [False, True])
+def test_it_says_what_a_tool_came_back_with(chat: Scores, unseen: bool) -> None:
+    _, answers = tool_cases(30, SEED, unseen)
+    assert chat.cases("answers", answers) > 0.8
+
+
+def test_it_says_that_it_did_not_understand_and_who_it_is(chat: Scores) -> None:
+    unknown = [last_reply(e) for e in examples(30, skill="unknown", turns=1, offered="none")]
+    assert {c.wanted for c in unknown} == {NOT_UNDERSTOOD}
+    assert chat.cases("unknown", unknown) > 0.85
+    assert chat.cases("persona", [last_reply(e) for e in examples(20, skill="who", turns=1, persona=True)]) > 0.8
