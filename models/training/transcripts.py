@@ -72,11 +72,9 @@ def salad(n: int, seed: int) -> list[str]:
     return list(out)
 
 
-def foreign_words(test: bool) -> list[str]:
+def foreign_words(dictionary: list[str], test: bool) -> list[str]:
     """Words outside the domain; those of tests are never trained on."""
-    listed = [
-        w for w in DICTIONARY.read_text().split() if w.isascii() and w.islower() and w.isalpha() and 5 <= len(w) <= 9
-    ]
+    listed = [w for w in dictionary if w.isascii() and w.islower() and w.isalpha() and 5 <= len(w) <= 9]
     prose = {w for s in PROSE[test] for w in s.split() if len(w) > 4 and w.isalpha()}
     words = sorted({*listed[::4], *prose, *OUT_OF_DOMAIN} - known_words())
     return [w for w in words if (zlib.crc32(w.encode()) % 8 == 0) == test]
@@ -85,7 +83,7 @@ def foreign_words(test: bool) -> list[str]:
 def foreign(n: int, seed: int, test: bool = False) -> list[str]:
     """Sentences outside the domain: prose, unknown words, and unknown words amid what callers say."""
     r = random.Random(seed)
-    words = foreign_words(test)
+    words = foreign_words(DICTIONARY.read_text().split(), test)
     bag = sentences(2000, seed, test)
     out = []
     for _ in range(n):

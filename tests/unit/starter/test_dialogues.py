@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from typing import Any
@@ -97,7 +98,11 @@ def test_what_was_told_is_remembered() -> None:
 
 def test_unknown_words_are_labelled_as_such() -> None:
     assert collapsed(label("turn on the elephant elephant in the kitchen")) == f"turn on the {UNCLEAR} in the kitchen"
-    assert not set(foreign_words(test=False)) & set(foreign_words(test=True))
+    listed = ["".join(letters) for letters in itertools.permutations("reads", 5)]
+    trained, tested = (set(foreign_words(listed, test)) for test in (False, True))
+    assert trained & set(listed)
+    assert tested & set(listed)
+    assert not trained & tested
     assert {"olivia", "wednesday", "thirtieth", "thousand", "q", "balcony"} <= known_words()
 
 
