@@ -236,6 +236,11 @@ class Call:
         self._interrupt()
         self._enter("user_speaking")
 
+    def _go_on(self) -> None:
+        """It was no interruption: the agent goes on where it stopped."""
+        self._doubt_since_s = None
+        self._speaker.resume()
+
     async def _settle(self, transcribing: asyncio.Task[Transcript | EngineError]) -> None:
         """A sound that made the agent pause is over: yield to it, or go on where the agent stopped."""
         transcript = await transcribing
@@ -244,9 +249,8 @@ class Call:
             self._turns.end_after(_turn_settings(self._taking).pause_ms)
             self._consider()
         else:
-            self._doubt_since_s = None
             self._turns.reset()
-            self._speaker.resume()
+            self._go_on()
 
     def _answer_turn(self) -> None:
         assert self._transcribing is not None
@@ -304,9 +308,7 @@ class Call:
     def _abandon_utterance(self) -> None:
         if self._turns.state != "idle":
             self._turns.reset()
-            if self._doubt_since_s is not None:
-                self._doubt_since_s = None
-                self._speaker.resume()
+            self._go_on()
             self._cancel(self._transcribing)
             self._cancel(self._judging)
             self._drop_speculation()

@@ -41,7 +41,7 @@ Message = dict[str, str]
 
 @dataclass(frozen=True)
 class Example:
-    """A dialogue; `turn` is the last turn, `complete` is false for the user messages (by index) that break off."""
+    """A dialogue; `turn` is the last turn, `cut` has the indices of the messages that break off."""
 
     messages: list[Message]
     turn: Turn

@@ -23,7 +23,7 @@ from not_speech import RATE, not_speech
 from opus_call import through_calls
 from scores import auc, word_errors
 from skills import UNCLEAR
-from speech_programs import HELD_OUT_VOICE, STARTER, Words, read_wav, speak
+from speech_programs import HELD_OUT_VOICE, STARTER, Words, read_wav, speak, to_int16
 from transcripts import foreign, label
 
 from media_server.audio import Samples
@@ -33,10 +33,6 @@ AUDIBLE = 0.02
 """Of the loudest sample."""
 HUMAN = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 """Debian's asterisk-core-sounds-en-wav: a person's recorded prompts, 8 kHz."""
-
-
-def to_int16(x: np.ndarray, peak: float = 0.6) -> Samples:
-    return np.asarray(x / (np.abs(x).max() + 1e-6) * peak * 32767, np.int16)
 
 
 def with_noise(samples: Samples, snr_db: float, seed: int) -> Samples:

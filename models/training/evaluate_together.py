@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from dialogues import dialogue
 from scores import word_errors
-from speech_programs import RATE, speak
+from speech_programs import RATE, speak, to_int16
 from transcripts import known_words, plain
 
 from bench.server import measured_server
@@ -91,8 +91,7 @@ async def converse(url: str, said: list[str], wanted: str, voice: str, seed: int
 
 
 def samples(text: str, voice: str, r: random.Random) -> Samples:
-    x = speak(text, voice, r)[0]
-    return resample((x / np.abs(x).max() * 0.6 * 32767).astype(np.int16), RATE, CALL_RATE_HZ)
+    return resample(to_int16(speak(text, voice, r)[0]), RATE, CALL_RATE_HZ)
 
 
 def trimmed(x: Samples) -> Samples:

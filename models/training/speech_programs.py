@@ -33,7 +33,6 @@ ESPEAK_VARIANTS = (
     "benjamin david ed edward iven john linda max michel pablo paul robert steph travis victor"
 ).split()
 FLITE_PITCH_HZ = {"awb": 120, "rms": 105, "kal16": 110, "slt": 175}
-FLITE_LIBRARIES = {"awb": "cmu_us_awb", "rms": "cmu_us_rms", "kal16": "cmu_us_kal16", "slt": "cmu_us_slt"}
 
 
 def spoken(text: str) -> list[str]:
@@ -71,17 +70,8 @@ def _flite() -> Any:
     for name in ("libflite_usenglish.so.1", "libflite_cmulex.so.1"):
         ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
     lib.flite_init()
-    pointers = [
-        "flite_synth_text",
-        "utt_relation",
-        "relation_head",
-        "item_next",
-        "item_feat_string",
-        "utt_wave",
-        "ffeature_string",
-    ]
-    for name in pointers:
-        getattr(lib, name).restype = ctypes.c_char_p if name.endswith("string") else ctypes.c_void_p
+    for name in ("flite_synth_text", "utt_relation", "relation_head", "item_next", "utt_wave"):
+        getattr(lib, name).restype = ctypes.c_void_p
     lib.ffeature_float.restype = ctypes.c_float
     return lib
 
@@ -89,8 +79,8 @@ def _flite() -> Any:
 @functools.cache
 def _flite_voice(name: str) -> Any:
     _flite()
-    lib = ctypes.CDLL(f"libflite_{FLITE_LIBRARIES[name]}.so.1")
-    register = getattr(lib, f"register_{FLITE_LIBRARIES[name]}")
+    lib = ctypes.CDLL(f"libflite_cmu_us_{name}.so.1")
+    register = getattr(lib, f"register_cmu_us_{name}")
     register.restype = ctypes.POINTER(_Voice)
     return register(None)
 
@@ -196,6 +186,10 @@ def by_starter_voice(text: str, r: random.Random) -> np.ndarray:
     voice, rate = _starter_voice()
     pieces = voice.synthesize(text, SynthesisConfig(length_scale=r.uniform(0.85, 1.2)))
     return resampled(np.concatenate([p.audio_float_array for p in pieces]), rate)
+
+
+def to_int16(x: np.ndarray, peak: float = 0.6) -> audio.Samples:
+    return np.asarray(x / (np.abs(x).max() + 1e-6) * peak * 32767, np.int16)
 
 
 def read_wav(path: str) -> np.ndarray:
