@@ -124,16 +124,17 @@ def dialogue(
     if persona:
         who = r.choice(PERSONAS) if r.random() < 0.5 else t.invented(r, test).split("_")[0].lower()
     c = Conversation(r, who)
-    count = turns or r.choice([1, 2, 3, 4, 5, 6, 8, 10, 12])
-    with_tools = offered in ("fitting", "others") or (offered == "any" and r.random() < 0.5)
+    with_tools = offered in ("fitting", "others") or (offered == "any" and r.random() < 0.6)
+    count = turns or r.choice([1, 1, 2, 2, 3, 5] if with_tools else [1, 2, 3, 4, 5, 6, 8, 10, 12])
     kinds: list[str] = []
     if with_tools:
-        count = min(count, 6)
         kinds = r.sample(sorted(t.KINDS), r.randint(1, 4))
         if skill in t.KINDS_OF and offered == "fitting":
             kinds = [*dict.fromkeys([t.KINDS_OF[skill], *kinds])]
     if plan is None:
         plan = [skill if (i == count - 1 and skill) else _next(r, kinds) for i in range(count)]
+        if count > 1 and not test and r.random() < 0.4:
+            _remember(r, plan)
     count = len(plan)
     if offered == "others":
         kinds = [k for k in kinds if k != t.KINDS_OF.get(plan[-1])] or ["alarm" if plan[-1] != "alarm" else "volume"]
@@ -185,12 +186,26 @@ def dialogue(
 def _next(r: random.Random, kinds: list[str]) -> str:
     """A skill; with tools of these kinds mostly one that they help with, sometimes one for which a tool is missing."""
     choice = r.random() if kinds else 1.0
-    if choice < 0.55:
+    if choice < 0.5:
         return r.choice([skill for skill, kind in t.KINDS_OF.items() if kind in kinds])
-    if choice < 0.7:
-        return r.choice(sorted(t.KINDS_OF))
+    if choice < 0.75:
+        return r.choice([skill for skill, kind in t.KINDS_OF.items() if kind not in kinds])
     (name,) = r.choices(list(WEIGHTS), list(WEIGHTS.values()))
     return name
+
+
+TOLD_AND_ASKED = [
+    ("tell_name", "ask_name"), ("spell_name", "ask_name"), ("tell_colour", "ask_colour"), ("tell_code", "ask_code"),
+    ("pizza", "ask_order"), ("food", "ask_order"),
+]  # fmt: skip
+"""Pairs of skills: after the first the second has something to remember."""
+
+
+def _remember(r: random.Random, plan: list[str]) -> None:
+    """Put something that is told and asked for into a plan; by chance both would rarely meet."""
+    told, asked = r.choice(TOLD_AND_ASKED)
+    first = r.randrange(len(plan) - 1)
+    plan[first], plan[r.randrange(first + 1, len(plan))] = told, asked
 
 
 def chatml(messages: list[Message]) -> str:

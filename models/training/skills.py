@@ -185,19 +185,19 @@ class Conversation:
 
     def yes_no(self) -> Turn:
         patterns, answer = self.r.choice([
-            (["(yes|yes please|sure|of course|exactly|correct|that is right|yes that is correct|yes that is right|that is correct)"], "Okay! How can I help you?"),
-            (["(no|no thanks|not now|that is wrong|no that is wrong|not really)"], "All right. I am here if you need me."),
+            (["(|yes |okay |oh )(yes|yes please|sure|of course|exactly|correct|that is right|that is correct|this is correct|that is it exactly)"], "Okay! How can I help you?"),
+            (["(|no |oh |well )(no|no thanks|not now|that is wrong|that is not right|this is wrong|not really|not at the moment)"], "All right. I am here if you need me."),
             (["no thank you"], "All right. I am here if you need me."),
-            (["(never mind|forget it|it does not matter)"], "Okay, never mind."),
+            (["(|okay |oh |no |well )(never mind|forget it|it does not matter|that does not matter|forget about it)(| now| thanks)"], "Okay, never mind."),
             (["(stop|okay|all right|i see|be quiet|maybe|i do not know|go on)"], "Okay."),
-            (["(wait|hold on|one moment please|one moment|just a moment|wait a moment please|give me a moment|just a second)"], "Of course, take your time."),
+            (["(|okay |oh |please |um )(wait|hold on|one moment|just a moment|wait a moment|give me a moment|just a second|one second|hold on a moment|give me a second)(| please)"], "Of course, take your time."),
         ])  # fmt: skip
         return self.say("yes_no", patterns, answer)
 
     def speech(self) -> Turn:
         how = self.one(["louder", "slower", "faster"])
         answer = f"Okay, I will try to speak {how}."
-        return self.say("speech", [f"{ASK}speak (a little |a bit |){how}{END}", f"(you are too {OPPOSITE[how]}|i can not hear you well)" if how == "louder" else f"you (speak|talk) too {OPPOSITE[how]}"], answer)  # fmt: skip
+        return self.say("speech", [f"{ASK}speak (a little |a bit |){how}{END}", f"(|hey |sorry |okay )(you are too {OPPOSITE[how]}|i can not hear you well|i can hardly hear you|i can not hear you|you speak too {OPPOSITE[how]})" if how == "louder" else f"(|hey |sorry |okay )you (are speaking|are talking|speak|talk) too {OPPOSITE[how]}(| for me)"], answer)  # fmt: skip
 
     # memory
 
@@ -265,7 +265,7 @@ class Conversation:
 
     def sum(self) -> Turn:
         op = self.one(["plus", "plus", "minus", "times"])
-        top = 12 if op == "times" else self.r.choice([12, 12, 20, 30, 50])
+        top = 12 if op == "times" else self.r.choice([12, 20, 50, 50])
         a, b = self.r.randint(0, top), self.r.randint(0, top)
         result = a + b if op == "plus" else a - b if op == "minus" else a * b
         patterns = [f"{TELL} {{a}} {op} {{b}}", f"{TELL} {{a}} {op} {{b}}{END}"]
@@ -333,8 +333,8 @@ class Conversation:
         verb, done = self.r.choice([("open", "open"), ("close", "closed"), ("lock", "locked"), ("unlock", "unlocked")])
         patterns = [
             f"{ASK}{{verb}} the {{thing}}{END}",
-            "i want to {verb} the {thing}",
-            "(i need|i want|i would like) the {thing} {done}",
+            "i (want|would like|need) to {verb} the {thing}(| please| now)",
+            "(i need|i want|i would like) the {thing} {done}(| please| now)",
         ]
         return self.say(
             "door",
@@ -349,8 +349,10 @@ class Conversation:
     def ask_door(self) -> Turn:
         thing, state = self.one(x.DOORS), self.one(["open", "closed", "locked"])
         patterns = [
-            "(|hey |so |can you tell me )(is the {thing} {state}|is the {thing} still {state})(| now)",
-            "(did i leave the {thing} {state}|check if the {thing} is {state})",
+            "(|hey |so |and |okay |can you tell me )is the {thing} (|still |really ){state}(| now| please)",
+            "(|hey |so |and |okay )did i leave the {thing} {state}(| again)",
+            f"{ASK}(check|tell me|see|look) (if|whether) the {{thing}} is (|still ){{state}}{END}",
+            "(|do you know |can you see )(if|whether) the {thing} is (|still ){state}",
         ]
         return self.say(
             "ask_door",
@@ -364,10 +366,10 @@ class Conversation:
     def volume(self) -> Turn:
         n = self.r.randint(0, 100)
         patterns, answer, intent = self.r.choice([
-            ([f"{ASK}(turn up the (volume|music)|turn the (volume|music) up|make the music louder|make it louder){END}", "louder(| please)", "the music is too quiet"], "Okay, it is louder now.", None),
-            ([f"{ASK}(turn down the (volume|music)|turn the (volume|music) down|make the music quieter|make it quieter){END}", "quieter(| please)", "the music is too loud"], "Okay, it is quieter now.", None),
+            ([f"{ASK}(turn up the (volume|music)|turn the (volume|music) up|make the music louder|make it louder){END}", "louder(| please)", "(|hey |so )the music is (too|so|very) quiet"], "Okay, it is louder now.", None),
+            ([f"{ASK}(turn down the (volume|music)|turn the (volume|music) down|make the music quieter|make it quieter){END}", "quieter(| please)", "(|hey |so )the music is (too|so|very) loud"], "Okay, it is quieter now.", None),
             ([f"{ASK}(set|turn|put|change) the volume to {{n}}(| percent){END}", "volume {n}(| percent)", "volume to {n}(| percent)"], f"Okay, the volume is at {x.number(n)}.", Intent("volume", {"level": n})),
-            ([f"{ASK}(play|start) (some |the |)music{END}", "i want to (hear|listen to) (some |)music", "music please"], "Okay, here is some music.", None),
+            ([f"{ASK}(play|start) (some |the |)music{END}", "i (want|would like|need) to (hear|listen to) (some |)music(| please)", "(some |)music please"], "Okay, here is some music.", None),
             ([f"{ASK}(stop|mute) the music{END}", "no more music(| please)", f"{ASK}(turn|switch) (the music off|off the music){END}"], "Okay, the music is off.", None),
             ([f"{ASK}(play |skip to |)the next song{END}", "next song(| please)", "(skip this song|another song please)"], "Okay, here is the next song.", None),
         ])  # fmt: skip
@@ -423,8 +425,8 @@ class Conversation:
         patterns, answer, intent = self.r.choice([
             ([f"{ASK}(set|turn|change) the temperature to {{n}} degrees{END}", "i (want|need|would like) {n} degrees", "temperature to {n} degrees"], f"Okay, the temperature is set to {x.number(n)} degrees.", None),
             ([f"{ASK}(set|heat|warm|turn) the {{room}} to {{n}} degrees{END}", f"{ASK}set the temperature in the {{room}} to {{n}} degrees{END}", "i (want|need|would like) {n} degrees in the {room}"], f"Okay, the {room} is set to {x.number(n)} degrees.", both),
-            ([f"{ASK}(make it warmer|turn up the (heating|heat)){END}", "(i am cold|it is too cold|warmer please|it is too cold in here)"], "Okay, I am making it warmer.", None),
-            ([f"{ASK}(make it colder|turn down the (heating|heat)){END}", "(i am hot|it is too hot|it is too warm|colder please|it is too hot in here)"], "Okay, I am making it colder.", None),
+            ([f"{ASK}(make it warmer|turn up the (heating|heat)){END}", "(|hey |so |now )(i am cold|i am too cold|it is too cold|warmer please|it is cold)(| in here| now)"], "Okay, I am making it warmer.", None),
+            ([f"{ASK}(make it colder|turn down the (heating|heat)){END}", "(|hey |so |now )(i am hot|i am too hot|it is too hot|it is too warm|colder please|it is warm|it is hot)(| in here| now)"], "Okay, I am making it colder.", None),
             ([f"{ASK}(turn|switch) on the heating{END}", f"{ASK}(turn|switch) the heating on{END}"], "Okay, the heating is on.", None),
             ([f"{ASK}(turn|switch) off the heating{END}", f"{ASK}(turn|switch) the heating off{END}"], "Okay, the heating is off.", None),
         ])  # fmt: skip
@@ -577,7 +579,7 @@ class Conversation:
     def order_status(self) -> Turn:
         if self.r.random() < 0.25:
             patterns = [
-                "(|hello |hi |so )(where is my order|i have a question about my order|when will it arrive|when does my order arrive|i am calling about my order|what is the status of my order|has my order been sent)"
+                "(|hello |hi |so |and |okay )(where is my order|i have a question about my order|when will it arrive|when will my order arrive|when does my order arrive|i am calling about my order|what is the status of my order|has my order been sent|is my order on its way|did you send my order)(| please)"
             ]
             return self.say("order_status", patterns, "What is your order number?")
         digits = [self.one(x.DIGITS) for _ in range(self.r.choice([3, 4, 5]))]
@@ -646,10 +648,10 @@ class Conversation:
             return self.say("appointment", patterns, "Sure! Which day would you like?")
         if kind < 0.5:
             self.next_day = day
-            patterns = ["i (would like|want|need) an appointment (on|for) {day}(| please)", "do you have (time|anything|something) on {day}", f"{ASK}(book|make) an appointment (for|on) {{day}}(| please)",
-                        "(on |next |){day}(| please)", "can i come (on |next |){day}", "{day} (is good|would be good|works for me)"]  # fmt: skip
+            patterns = ["i (would like|want|need) an appointment (on|for) {day}(| please)", "(|so |okay |and )(do you have|have you got|is there) (time|anything|something|a time|anything free) (on|for) {day}(| please)", f"{ASK}(book|make) an appointment (for|on) {{day}}(| please)",
+                        "(on |next |){day}(| please)", "(|and |so )(can|could|may) i come (on |next |){day}(| please)", "{day} (is good|would be good|works for me|is fine|is best)(| for me| please)"]  # fmt: skip
             return self.say("appointment", patterns, f"{cap(day)} is fine. At what time?", None, **slots)
-        patterns = [f"{ASK}(book|make) an appointment (on|for) {{day}} at {{hour}}{END}", "can i come (on|next) {day} at {hour}", "(|on |next ){day} at {hour}(| please)", "i (would like|want|need) an appointment (on|for) {day} at {hour}(| please)",
+        patterns = [f"{ASK}(book|make) an appointment (on|for) {{day}} at {{hour}}{END}", "(|and |so )(can|could|may) i come (on|next) {day} at {hour}(| please)", "(|on |next ){day} at {hour}(| please)", "i (would like|want|need) an appointment (on|for) {day} at {hour}(| please)",
                     f"{ASK}(move|change) my appointment to {{day}} at {{hour}}(| please)"]  # fmt: skip
         return self.say(
             "appointment",
@@ -748,7 +750,7 @@ OPPOSITE = {"louder": "quietly", "slower": "fast", "faster": "slowly"}
 WEIGHTS = {
     "greet": 5, "how": 2, "thanks": 2, "bye": 3, "joke": 1, "hear": 1.5, "robot": 1.5, "who": 3, "made": 1, "can_do": 2, "yes_no": 4,
     "speech": 1, "tell_name": 5, "spell_name": 2.5, "ask_name": 5, "tell_colour": 3, "ask_colour": 3, "tell_code": 2, "ask_code": 2,
-    "repeat": 6, "sum": 16, "number": 3, "light": 6, "light_all": 1, "light_colour": 3, "light_level": 2, "door": 3, "ask_door": 1.5,
+    "repeat": 6, "sum": 20, "number": 3, "light": 6, "light_all": 1, "light_colour": 3, "light_level": 2, "door": 3, "ask_door": 1.5,
     "volume": 3, "timer": 4, "alarm": 2, "cancel": 1, "time_left": 0.5, "heat": 3, "ask_heat": 1, "pizza": 7, "size_only": 1.5,
     "topping_only": 3, "without": 1.5, "food": 3, "ask_order": 4, "done_order": 1, "cancel_order": 1, "menu": 1, "price": 1,
     "order_status": 4, "transfer": 4, "human": 1.5, "problem": 1.5, "appointment": 5, "hour_only": 3, "date": 1.5, "time": 3, "weather": 3,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import pickle
 import random
+import re
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from clip import Clip
 from dialogues import replies, sentences
 from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
 from skills import UNCLEAR
-from speech_programs import FLITE_PITCH_HZ, RATE, STARTER, speak
+from speech_programs import FLITE_PITCH_HZ, RATE, STARTER, Words, speak
 from transcripts import collapsed, foreign, label, plain, salad
 
 VOICES = ["espeak", "espeak", "espeak", *FLITE_PITCH_HZ]
@@ -34,13 +35,14 @@ ACCEPTANCE = [
 
 @dataclass(frozen=True)
 class Job:
-    """What to say; `cut` breaks off after some word, `clean` leaves the sound alone."""
+    """What to say; `cut` breaks off after some word, `pauses` makes silences inside, `clean` leaves the sound alone."""
 
     seed: int
     said: str
     voice: str
     clean: bool = False
     cut: bool = False
+    pauses: bool = False
 
 
 def through_opus(x: np.ndarray, bit_rate: int) -> np.ndarray:
@@ -94,9 +96,33 @@ def damage(y: np.ndarray, r: random.Random, noise: np.random.Generator, tail: fl
     return np.clip(y, -1, 1).astype(np.float32), tract / 100, lead
 
 
+def with_pauses(text: str, voice: str, r: random.Random) -> tuple[np.ndarray, Words]:
+    """A text with silences between its clauses or, where it has no marks, in some place."""
+    pieces = re.split(r"(?<=[.,:!?])\s+", text)
+    words = text.split()
+    if len(pieces) == 1 and len(words) > 1:
+        k = r.randint(1, len(words) - 1)
+        pieces = [" ".join(words[:k]), " ".join(words[k:])]
+    sound, times, timed = np.zeros(0, np.float32), [], True
+    for piece in pieces:
+        x, known = speak(piece if voice == STARTER else plain(piece), voice, r)
+        loud = np.nonzero(np.abs(x) > 1e-3)[0]
+        if len(loud):
+            first, before = loud[0], len(sound) / RATE - loud[0] / RATE
+            times += [(a + before, b + before) for a, b in known]
+            timed = timed and bool(known)
+            sound = np.concatenate(
+                [sound, x[first : loud[-1] + 1], np.zeros(int(RATE * r.uniform(0.1, 1.3)), np.float32)]
+            )
+    return sound, times if timed else []
+
+
 def make(job: Job) -> Clip | None:
     r, noise = random.Random(job.seed * 7919 + 13), np.random.default_rng(job.seed)
-    y, times = speak(job.said, job.voice, r)
+    if job.pauses:
+        y, times = with_pauses(job.said, job.voice, r)
+    else:
+        y, times = speak(job.said if job.voice == STARTER else plain(job.said), job.voice, r)
     loud = np.nonzero(np.abs(y) > 1e-3)[0]
     if len(loud) == 0:
         return None
@@ -133,7 +159,7 @@ def hesitant(text: str, r: random.Random) -> str:
 
 
 def jobs(size: float) -> list[Job]:
-    """`size` 1 is 33,000 clips."""
+    """`size` 1 is 40,000 clips."""
     r = random.Random(5)
 
     def n(count: int) -> int:
@@ -146,7 +172,7 @@ def jobs(size: float) -> list[Job]:
         n(900), 33, skills=["greet", "thanks", "bye", "yes_no", "how", "repeat", "ask_name", "tell_name", "hear"]
     )
     callers = sentences(n(11000), 1) + spelled + short + ACCEPTANCE * 4
-    agents = [plain(t) for t in replies(n(2500), 1)]
+    agents = replies(n(3500), 1)
     everything = [(t, r.choice(VOICES)) for t in callers + salad(n(5500), 77)]
     everything += [(t, r.choice(["slt", "slt", STARTER, STARTER, STARTER, r.choice(VOICES)])) for t in agents]
     everything += [(t, r.choice(VOICES)) for t in foreign(n(3500), 7)]
@@ -154,6 +180,10 @@ def jobs(size: float) -> list[Job]:
     everything += [(t, STARTER) for t in r.sample(callers, n(800))]
     everything += [(hesitant(t, r), r.choice(VOICES)) for t in r.sample(callers, n(2500))]
     made = [Job(i, t, v, clean=r.random() < 0.12) for i, (t, v) in enumerate(everything)]
+    # the pause must not be taken for the end: what an agent says has several sentences
+    paused = [(t, r.choice([STARTER, STARTER, "slt", r.choice(VOICES)])) for t in agents]
+    paused += [(t, r.choice(VOICES)) for t in r.sample(callers, n(2500))]
+    made += [Job(len(made) + i, t, v, clean=r.random() < 0.12, pauses=True) for i, (t, v) in enumerate(paused)]
     made += [
         Job(len(made) + i, t, r.choice(VOICES), cut=True)
         for i, t in enumerate(r.sample(callers, n(4000)) + salad(n(600), 78))

@@ -117,8 +117,11 @@ class Tool:
     """Type and meaning of each argument, by its name."""
 
     def spec(self) -> str:
-        """One line of the prompt; the chat template in the GGUF file makes the same of a JSON schema."""
-        return json.dumps({"name": self.name, "description": self.description, "arguments": self.lines})
+        """One line of the prompt; the chat template in the GGUF file makes the same of a JSON schema.
+
+        The description goes first: a causal model reads the name knowing already what it is the name of.
+        """
+        return json.dumps({"description": self.description, "name": self.name, "arguments": self.lines})
 
     def call(self, intent: Intent) -> str:
         arguments: dict[str, Any] = {}

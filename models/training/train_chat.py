@@ -4,7 +4,7 @@
 
 Qwen2 shape (llama.cpp architecture `qwen2`), byte-level BPE, ChatML. Callers' turns carry a part of the
 loss too, so that the probability of <|im_end|> after them says whether a sentence is complete.
-`--init FILE.gguf` goes on from a model of the same shape; embeddings are matched by the tokens' texts.
+`--init FILE.gguf` goes on from a model of the same shape, with its tokenizer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import argparse
 import itertools
 import json
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from dialogues import chatml, dialogue
+from loop import Optimizers, Progress, add_options
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -32,11 +32,13 @@ SIMPLE_FIRST = 16_000
 """Dialogues without tools at the start: copying is learned sooner from short ones."""
 WEIGHTS = {"system": 0.02, "user": 0.25, "tool": 0.02, "assistant": 1.0}
 """Of the roles in the loss."""
+DECISION = 3.0
+"""Weight of the tokens that decide: the first of an answer, which says whether a tool is called, and the name of the tool."""
 TEMPLATE = """\
 {%- macro line(tool) -%}
 {%- set f = tool.function if tool.function is defined else tool -%}
 {%- set p = f.parameters if f.parameters is defined else {} -%}
-{{- '{"name": ' ~ (f.name | tojson) ~ ', "description": ' ~ ((f.description or "") | tojson) ~ ', "arguments": {' -}}
+{{- '{"description": ' ~ ((f.description or "") | tojson) ~ ', "name": ' ~ (f.name | tojson) ~ ', "arguments": {' -}}
 {%- for name, a in (p.properties if p.properties is defined else {}).items() -%}
 {%- set kind = a.enum | join("|") if a.enum is defined else (a.type if a.type is defined else "string") -%}
 {{- (name | tojson) ~ ': ' ~ ((kind ~ (": " ~ a.description if a.description is defined else "")) | tojson) -}}
@@ -68,17 +70,23 @@ TEMPLATE = """\
 
 
 def build_tokenizer() -> Tokenizer:
+    """Byte-level BPE of what is said in dialogues."""
     t = Tokenizer(models.BPE())
     # no merges of digits: what is said digit by digit is written so
-    pieces = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    t.pre_tokenizer = pre_tokenizers.Sequence(pieces)
-    t.decoder = decoders.ByteLevel()
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    t.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - len(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
     t.train_from_iterator((chatml(dialogue(10_000_000 + i).messages) for i in range(4000)), trainer)
+    return as_llama_cpp(t)
+
+
+def as_llama_cpp(t: Tokenizer) -> Tokenizer:
+    """With the special tokens, splitting as llama.cpp does; without merges of digits that gives the same tokens."""
     t.add_special_tokens(SPECIAL)
-    t.pre_tokenizer = pieces[1]  # llama.cpp's; without such merges both give the same tokens
+    t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    t.decoder = decoders.ByteLevel()
     return t
 
 
@@ -133,21 +141,15 @@ def write_gguf(model: Qwen2ForCausalLM, tok: Tokenizer, path: Path) -> None:
     w.close()
 
 
-def read_gguf(model: Qwen2ForCausalLM, tok: Tokenizer, path: Path) -> None:
-    """Take over the weights of a file; tokens that it lacks start as the mean of what it would write for them."""
+def read_gguf(path: Path) -> tuple[Tokenizer, dict[str, torch.Tensor]]:
+    """The tokenizer of a file and its weights, by transformers' names."""
     reader = gguf.GGUFReader(str(path))
-    tensors = {t.name: torch.tensor(np.asarray(t.data, np.float32)) for t in reader.tensors}
     tokens = reader.fields["tokenizer.ggml.tokens"].contents()
-    merges = reader.fields["tokenizer.ggml.merges"].contents()
-    before = {t: i for i, t in enumerate(tokens)}
-    old = Tokenizer(models.BPE(before, [tuple(m.split(" ")) for m in merges]))
-    rows = torch.empty(tok.get_vocab_size(), WIDTH)
-    for token, i in tok.get_vocab().items():
-        parts = [before[token]] if token in before else old.encode(token).ids
-        rows[i] = tensors["token_embd.weight"][parts].mean(0)
-    tensors["token_embd.weight"] = rows
+    merges = [tuple(m.split(" ")) for m in reader.fields["tokenizer.ggml.merges"].contents()]
+    tok = as_llama_cpp(Tokenizer(models.BPE({t: i for i, t in enumerate(tokens)}, merges)))
+    tensors = {t.name: torch.tensor(np.asarray(t.data, np.float32)) for t in reader.tensors}
     state = {key: tensors[name] for name, key in tensor_names().items()}
-    model.load_state_dict(state | {"lm_head.weight": rows})
+    return tok, state | {"lm_head.weight": state["model.embed_tokens.weight"]}
 
 
 Sample = tuple[list[int], list[float]]
@@ -166,7 +168,13 @@ def samples(tok: Tokenizer, seed: int, simple_first: int) -> Iterator[Sample]:
             weight = WEIGHTS[message["role"]]
             # the end of a turn that breaks off is not to be learned: it is what tells that more is to come
             end = 0.0 if k in example.cut else weight
-            weights += [0.02] * len(head) + [weight] * (len(body) - 2) + [end, 0.02]
+            turn = [weight] * (len(body) - 2) + [end, 0.02]
+            if message["role"] == "assistant":
+                deciding = 1
+                if message["content"].startswith("<tool_call>"):
+                    deciding = len(tok.encode(message["content"].partition(', "arguments"')[0]).ids)
+                turn[:deciding] = [DECISION] * deciding
+            weights += [0.02] * len(head) + turn
         yield ids[:CONTEXT], weights[:CONTEXT]
 
 
@@ -187,36 +195,25 @@ def batches(source: Iterator[Sample], rng: random.Random) -> Iterator[list[Sampl
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--steps", type=int, default=16000)
-    ap.add_argument("--threads", type=int, default=torch.get_num_threads())
-    ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    ap.add_argument("--init", type=Path, help="go on from a GGUF file of this shape")
-    ap.add_argument("--seed", type=int, default=1, help="of the first dialogue; another one when going on")
-    ap.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
-    ap.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "starter" / "chat")
+    add_options(ap, 16000, "a GGUF file of this shape", Path(__file__).parent.parent / "starter" / "chat")
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     args.out.mkdir(parents=True, exist_ok=True)
-    tok = build_tokenizer()
+    tok, weights = read_gguf(args.init) if args.init else (build_tokenizer(), None)
     config = Qwen2Config(
         vocab_size=tok.get_vocab_size(), hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
         num_key_value_heads=HEADS, intermediate_size=FEED_FORWARD, max_position_embeddings=CONTEXT, rope_theta=10000.0,
         tie_word_embeddings=True, rms_norm_eps=1e-6, attn_implementation="sdpa" if args.device == "cuda" else "eager",
     )  # fmt: skip
     model = Qwen2ForCausalLM(config)
-    if args.init:
-        read_gguf(model, tok, args.init)
+    if weights:
+        model.load_state_dict(weights)
     model.to(args.device)
     size = sum(p.numel() for p in model.parameters()) / 1e6
     print(f"{size:.2f} M parameters, vocabulary {tok.get_vocab_size()}", flush=True)
-    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
-    others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
-    optimizers = [
-        (torch.optim.Muon(matrices, lr=0.02, momentum=0.95, weight_decay=0.01), 0.015),
-        (torch.optim.AdamW(others, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.0), 3e-3),
-    ]
-    start, seen = time.time(), []
+    optimizers = Optimizers(model.named_parameters(), muon=0.015, adam=3e-3, beta2=0.95)
+    progress = Progress(args.steps, ("loss", "answers", "scale", "tokens"))
     source = batches(samples(tok, args.seed, 0 if args.init else SIMPLE_FIRST), random.Random(args.seed))
     for step in range(1, args.steps + 1):
         batch = next(source)
@@ -233,22 +230,8 @@ def main() -> None:
             logits = model(input_ids=x).logits[:, :-1]
         each = F.cross_entropy(logits.float().flatten(0, 1), x[:, 1:].flatten(), reduction="none")
         loss = (each * w).sum() / w.sum()
-        model.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer, rate in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate * scale
-            optimizer.step()
-        seen.append((loss.item(), each[w == 1.0].mean().item(), x.numel()))
-        if step % 50 == 0:
-            a, b, _ = np.mean(seen[-50:], axis=0)
-            speed = sum(s[2] for s in seen) / (time.time() - start)
-            print(
-                f"step {step} of {args.steps}  {time.time() - start:5.0f} s  loss {a:.4f}  answers {b:.4f}  "
-                f"scale {scale:.3f}  {speed:.0f} tokens/s",
-                flush=True,
-            )
+        optimizers.step(loss, scale)
+        progress.note(loss.item(), each[w >= 1.0].mean().item(), scale, x.numel())
         if step % 500 == 0:
             write_gguf(model, tok, args.out / "starter-chat.gguf")
     write_gguf(model, tok, args.out / "starter-chat.gguf")

@@ -3,7 +3,7 @@
     python synth.py --out /tmp/clips.pkl
     python train_stt.py --data /tmp/clips.pkl --out ../starter/stt
 
-`--init FOLDER` goes on from a CTranslate2 folder of the same shape; embeddings are matched by the tokens' texts.
+`--init FOLDER` goes on from a CTranslate2 folder of the same shape, with its tokenizer.
 From nothing, a character CTC loss on the encoder and short clips first are what gets it off the plateau.
 Where the words' times are known, heads of the last decoder layer are taught to look at the word they write
 (guided attention, Tachibana et al. 2018, https://arxiv.org/abs/1710.08969), which makes word times exact.
@@ -17,7 +17,6 @@ import pickle
 import random
 import shutil
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +27,7 @@ import torch.nn.functional as F
 from clip import Clip
 from ctranslate2_weights import whisper_state
 from faster_whisper.feature_extractor import FeatureExtractor
+from loop import Optimizers, Progress, add_options
 from not_speech import not_speech
 from skills import UNCLEAR
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -36,6 +36,8 @@ from transformers import WhisperConfig, WhisperForConditionalGeneration
 WIDTH, BPE, BATCH = 192, 900, 32
 HEAD_FIRST = 300
 """Steps in which only the spelling head learns to spell, when going on from weights."""
+HINTED = 0.12
+"""Share of the samples with words before the start, as Whisper takes hotwords."""
 ALIGNMENT_HEADS = [0, 1]
 """Of the last decoder layer."""
 SPECIAL = [
@@ -167,20 +169,6 @@ def write_ctranslate2(model: WhisperForConditionalGeneration, tok: Tokenizer, ou
             shutil.copy(file, out / file.name)
 
 
-def go_on_from(model: WhisperForConditionalGeneration, tok: Tokenizer, folder: Path) -> None:
-    """Take over the weights of a CTranslate2 folder; tokens that it lacks start as the mean of what it would write."""
-    state = whisper_state(folder / "model.bin")
-    before = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    known = before.get_vocab()
-    old = state["model.decoder.embed_tokens.weight"]
-    rows = torch.empty(tok.get_vocab_size(), WIDTH)
-    for token, i in tok.get_vocab().items():
-        text = tok.decode([i], skip_special_tokens=False)
-        rows[i] = old[[known[token]] if token in known else before.encode(text).ids or [0]].mean(0)
-    state["model.decoder.embed_tokens.weight"] = state["proj_out.weight"] = rows
-    model.load_state_dict(state)
-
-
 @dataclass
 class Batch:
     mel: torch.Tensor
@@ -190,6 +178,17 @@ class Batch:
     """[items, positions, encoder frames]: where the alignment heads may look; empty rows where it is not known."""
     letters: list[int]
     letter_counts: list[int]
+
+
+def hotwords(item: Item, others: list[Item], r: random.Random) -> str:
+    """What an agent may expect to hear: words of other sentences and, every second time, some of this one."""
+    words = " ".join(other.text or "" for other in others if other is not item).split()
+    chosen = r.sample(words, min(len(words), r.randint(1, 6)))
+    if r.random() < 0.5 and item.text:
+        own = item.text.split()
+        chosen += r.sample(own, min(len(own), r.randint(1, 2)))
+    r.shuffle(chosen)
+    return " ".join(w for w in chosen if w != UNCLEAR)
 
 
 def collate(chosen: list[Item], tok: Tokenizer, r: random.Random, masked: bool, whole: bool) -> Batch:
@@ -209,7 +208,9 @@ def collate(chosen: list[Item], tok: Tokenizer, r: random.Random, masked: bool, 
     )
     width += width % 2
     mel = np.empty((len(chosen), 80, width), np.float32)
-    length = max(len(i.tokens) + 3 for i in chosen)
+    hints = [hotwords(item, chosen, r) if item.text is not None and r.random() < HINTED else "" for item in chosen]
+    context = [[ids("<|startofprev|>"), *tok.encode(" " + hint).ids] if hint else [] for hint in hints]
+    length = max(len(i.tokens) + 3 + len(c) for i, c in zip(chosen, context, strict=True))
     given = torch.full((len(chosen), length), eot)
     wanted = torch.full((len(chosen), length), -100)
     look = torch.zeros(len(chosen), length, width // 2)
@@ -235,9 +236,10 @@ def collate(chosen: list[Item], tok: Tokenizer, r: random.Random, masked: bool, 
         else:
             before, after = [sot, no_times, *item.tokens], [no_times, *item.tokens, eot]
             for k, (a, b) in enumerate(item.windows):
-                look[j, k + 1, max(0, a) : max(1, b)] = 1
-        given[j, : len(before)] = torch.tensor(before)
-        wanted[j, : len(after)] = torch.tensor(after)
+                look[j, len(context[j]) + k + 1, max(0, a) : max(1, b)] = 1
+        first = len(context[j])
+        given[j, : first + len(before)] = torch.tensor(context[j] + before)
+        wanted[j, first : first + len(after)] = torch.tensor(after)
     spelled = [[CHARACTERS[c] for c in item.text or "" if c in CHARACTERS] for item in chosen]
     return Batch(torch.from_numpy(mel), given, wanted, look, [c for s in spelled for c in s], [len(s) for s in spelled])
 
@@ -245,21 +247,18 @@ def collate(chosen: list[Item], tok: Tokenizer, r: random.Random, masked: bool, 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--data", type=Path, required=True, nargs="+", help="what synth.py made")
-    ap.add_argument("--steps", type=int, default=20000)
-    ap.add_argument("--threads", type=int, default=torch.get_num_threads())
-    ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    ap.add_argument("--init", type=Path, help="go on from a CTranslate2 folder")
-    ap.add_argument("--seed", type=int, default=0, help="of the order of the clips")
-    ap.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates; below 1 to polish")
-    ap.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "starter" / "stt")
+    add_options(ap, 20000, "a CTranslate2 folder of this shape", Path(__file__).parent.parent / "starter" / "stt")
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     clips: list[Clip] = [clip for path in args.data for clip in pickle.loads(path.read_bytes())]
-    tok = build_tokenizer([c.text for c in clips])
+    if args.init:
+        tok = Tokenizer.from_file(str(args.init / "tokenizer.json"))
+    else:
+        tok = build_tokenizer([c.text for c in clips])
     model = make_model(tok)
     if args.init:
-        go_on_from(model, tok, args.init)
+        model.load_state_dict(whisper_state(args.init / "model.bin"))
     model.to(args.device)
     size = sum(p.numel() for p in model.parameters()) / 1e6
     print(f"{size:.2f} M parameters, {len(clips)} clips", flush=True)
@@ -267,18 +266,16 @@ def main() -> None:
     del clips
     print(f"features made; word times in {sum(bool(i.windows) for i in items)} clips", flush=True)
     ctc = torch.nn.Linear(WIDTH, len(CHARACTERS) + 1).to(args.device)
-    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    matrices = [p for n, p in named if p.ndim == 2 and "embed" not in n and "proj_out" not in n]
-    others = [p for n, p in named if p.ndim != 2 or "embed" in n or "proj_out" in n] + list(ctc.parameters())
-    optimizers = [
-        (torch.optim.Muon(matrices, lr=0.01, momentum=0.95, weight_decay=0.01), 0.006 if args.init else 0.015),
-        (torch.optim.AdamW(others, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0), 5e-4 if args.init else 1.5e-3),
-    ]
+    # the spelling head is no matrix inside the network: AdamW, as for embeddings
+    optimizers = Optimizers(
+        [*model.named_parameters(), *ctc.named_parameters("embed")],
+        muon=0.006 if args.init else 0.015, adam=5e-4 if args.init else 1.5e-3, beta2=0.98,
+    )  # fmt: skip
+    progress = Progress(args.steps, ("loss", "ctc", "attention", "scale"))
     order = sorted(range(len(items)), key=lambda i: items[i].mel.shape[1])
     groups = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
     r = random.Random(args.seed)
     queue: list[list[int]] = []
-    start, seen = time.time(), []
     for step in range(1, args.steps + 1):
         done = step / args.steps
         if not queue:
@@ -309,22 +306,9 @@ def main() -> None:
             evenly = (look / look.sum(-1, keepdim=True).clamp(min=1)).unsqueeze(1)
             looked = (evenly * (evenly.clamp(min=1e-4).log() - (attention + 1e-4).log())).sum(-1).mean(1)[known].mean()
         weight = 0.3 if args.init else max(0.2, 1.5 * (1 - max(0.0, done - 0.35) / 0.5))
-        model.zero_grad()
-        ctc.zero_grad()
-        (loss + weight * spelling + 0.1 * looked.to(loss.device)).backward()
-        torch.nn.utils.clip_grad_norm_([p for _, p in named], 1.0)
         scale = args.rate * min(1, step / 200) * min(1.0, max(0.01, 1.3 * (1 - done)))
-        for optimizer, rate in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate * scale
-            optimizer.step()
-        seen.append((loss.item(), spelling.item(), looked.item()))
-        if step % 50 == 0:
-            a, b, c = np.mean(seen[-50:], 0)
-            print(
-                f"step {step} of {args.steps}  {time.time() - start:5.0f} s  loss {a:.4f}  ctc {b:.4f}  attention {c:.3f}  scale {scale:.3f}",
-                flush=True,
-            )
+        optimizers.step(loss + weight * spelling + 0.1 * looked.to(loss.device), scale)
+        progress.note(loss.item(), spelling.item(), looked.item(), scale)
         if step % 500 == 0:
             write_ctranslate2(model, tok, args.out)
     write_ctranslate2(model, tok, args.out)

@@ -1,0 +1,66 @@
+"""What the trainings share: their options, Muon for matrices with AdamW for the rest, lines of progress."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+EVERY = 50
+"""Steps between two lines of progress."""
+
+
+def add_options(ap: argparse.ArgumentParser, steps: int, init: str, out: Path) -> None:
+    ap.add_argument("--steps", type=int, default=steps)
+    ap.add_argument("--threads", type=int, default=torch.get_num_threads())
+    ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    ap.add_argument("--init", type=Path, help=f"go on from {init}, with its tokenizer")
+    ap.add_argument("--seed", type=int, default=1, help="of the order of the samples; another one when going on")
+    ap.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates; below 1 when going on")
+    ap.add_argument("--out", type=Path, default=out)
+
+
+class Optimizers:
+    """Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) for matrices, AdamW for embeddings and the rest."""
+
+    def __init__(self, named: Iterable[tuple[str, torch.nn.Parameter]], muon: float, adam: float, beta2: float) -> None:
+        trained = [(n, p) for n, p in named if p.requires_grad]
+        self.parameters = [p for _, p in trained]
+        matrices = [p for n, p in trained if p.ndim == 2 and "embed" not in n and "proj_out" not in n]
+        chosen = {id(p) for p in matrices}
+        others = [p for p in self.parameters if id(p) not in chosen]
+        self.rates: list[tuple[torch.optim.Optimizer, float]] = [
+            (torch.optim.Muon(matrices, lr=muon, momentum=0.95, weight_decay=0.01), muon),
+            (torch.optim.AdamW(others, lr=adam, betas=(0.9, beta2), weight_decay=0.0), adam),
+        ]
+
+    def step(self, loss: torch.Tensor, scale: float) -> None:
+        """One step down the gradient of `loss`, at `scale` times the learning rates."""
+        for optimizer, rate in self.rates:
+            optimizer.zero_grad()
+            for group in optimizer.param_groups:
+                group["lr"] = rate * scale
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        for optimizer, _ in self.rates:
+            optimizer.step()
+
+
+class Progress:
+    def __init__(self, steps: int, names: Sequence[str]) -> None:
+        self.steps, self.names = steps, names
+        self.started = time.monotonic()
+        self.seen: list[tuple[float, ...]] = []
+
+    def note(self, *values: float) -> None:
+        """The figures of one step; every EVERY steps their means are printed."""
+        self.seen.append(values)
+        step = len(self.seen)
+        if step % EVERY == 0:
+            means = np.mean(self.seen[-EVERY:], axis=0)
+            figures = "  ".join(f"{name} {mean:.4f}" for name, mean in zip(self.names, means, strict=True))
+            print(f"step {step} of {self.steps}  {time.monotonic() - self.started:5.0f} s  {figures}", flush=True)
