@@ -9,7 +9,7 @@ from typing import Literal
 
 __all__ = ["DEFAULT_AGENT", "PRESETS", "Agent", "TurnPreset", "TurnTaking"]
 
-TurnPreset = Literal["fast", "balanced", "patient"]
+TurnPreset = Literal["fast", "balanced", "patient", "manual"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,13 @@ class TurnTaking:
         min_pause_ms: where they are surely complete, or always with `completeness` off.
         max_pause_ms: where more is surely to come.
         completeness: ask the language model.
+        manual: no silence ends it, the client says when it is over (push to talk).
     """
 
     min_pause_ms: int
     max_pause_ms: int
     completeness: bool = True
+    manual: bool = False
 
     def changed(
         self, preset: TurnPreset | None, min_pause_ms: int | None, max_pause_ms: int | None, completeness: bool | None
@@ -33,13 +35,15 @@ class TurnTaking:
         base = PRESETS[preset] if preset else self
         shortest = min_pause_ms or base.min_pause_ms
         longest = max(shortest, max_pause_ms or base.max_pause_ms)
-        return TurnTaking(shortest, longest, base.completeness if completeness is None else completeness)
+        asked = base.completeness if completeness is None else completeness
+        return TurnTaking(shortest, longest, asked, base.manual)
 
 
 PRESETS: dict[TurnPreset, TurnTaking] = {
     "fast": TurnTaking(200, 900),
     "balanced": TurnTaking(300, 1500),
     "patient": TurnTaking(600, 2500),
+    "manual": TurnTaking(300, 1500, completeness=False, manual=True),
 }
 
 
@@ -54,8 +58,13 @@ class Agent:
         turns: how patient it is with a caller who pauses.
         min_pause_ms, max_pause_ms, completeness: as in `TurnTaking`; the preset's where they are not given.
         speculation: begin the reply at the first sign of a pause, and drop it if the caller goes on.
+        language: spoken by callers, for a recogniser that knows several.
+        hotwords: what callers are likely to say: names, products.
         interrupt_words: words from which on a caller's sound stops the agent.
         acknowledgements: words that do not count among them, in lower case; a usual set where none are given.
+        idle_s: silence of both after which `idle_prompt` is said; 0 for never.
+        idle_hang_up_s: silence after that prompt which ends the call; 0 for never.
+        answer_timeout_s: without an answer after this long, `apology` is said and the turn is given up.
         max_reply_tokens: a reply is cut there.
         history_turns: exchanges that the model is shown; older ones are dropped.
     """
@@ -68,8 +77,15 @@ class Agent:
     max_pause_ms: int | None = None
     completeness: bool | None = None
     speculation: bool = True
+    language: str | None = None
+    hotwords: tuple[str, ...] = ()
     interrupt_words: int = 1
     acknowledgements: frozenset[str] | None = None
+    idle_s: float = 0
+    idle_prompt: str = "Are you still there?"
+    idle_hang_up_s: float = 0
+    answer_timeout_s: float = 15
+    apology: str = "I am sorry, something went wrong. Could you say it again?"
     max_reply_tokens: int = 200
     history_turns: int = 12
 

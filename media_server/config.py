@@ -38,8 +38,15 @@ class AgentSettings(BaseModel):
     max_pause_ms: int | None = Field(None, ge=100, le=10000)
     completeness: bool | None = None
     speculation: bool = True
+    language: str | None = Field(None, pattern=r"^[a-z]{2,3}$")
+    hotwords: tuple[str, ...] = Field((), max_length=100)
     interrupt_words: int = Field(1, ge=1, le=20)
     acknowledgements: frozenset[str] | None = None
+    idle_s: float = Field(0, ge=0, le=3600)
+    idle_prompt: str = "Are you still there?"
+    idle_hang_up_s: float = Field(0, ge=0, le=3600)
+    answer_timeout_s: float = Field(15, ge=1, le=600)
+    apology: str = "I am sorry, something went wrong. Could you say it again?"
     max_reply_tokens: int = Field(200, ge=1, le=4096)
     history_turns: int = Field(12, ge=1, le=1000)
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ClientError", "ConfigurationError", "EngineError", "EngineLost", "MediaServerError", "RequestFailed"]
+__all__ = [
+    "ClientError",
+    "ConfigurationError",
+    "EngineError",
+    "EngineLost",
+    "EngineSlow",
+    "MediaServerError",
+    "RequestFailed",
+]
 
 
 class MediaServerError(Exception):
@@ -58,6 +66,13 @@ class EngineLost(EngineError):
     def __init__(self, engine: str) -> None:
         super().__init__("engine_lost", f"The {engine} engine stopped and is being restarted.")
         self.engine = engine
+
+
+class EngineSlow(EngineError):
+    """Nothing came of a turn in time; it was given up."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("engine_slow", f"There was no answer within {seconds:g} seconds; the turn was given up.")
 
 
 class RequestFailed(EngineError):

@@ -36,6 +36,8 @@ __all__ = [
     "StateChanged",
     "TextSend",
     "ToolResult",
+    "TranscriptWord",
+    "TurnEnd",
     "TurnEnded",
     "TurnMetrics",
     "UserMute",
@@ -62,7 +64,7 @@ class CallStarted:
 class CallEnded:
     type: ClassVar = "call.ended"
     reason: str
-    """client_hangup, connection_lost, connect_timeout, idle_timeout, server_shutdown, internal_error."""
+    """client_hangup, silence, connection_lost, connect_timeout, idle_timeout, server_shutdown, internal_error."""
     duration_s: float
 
 
@@ -83,6 +85,16 @@ class UserSpeechStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptWord:
+    """A word that was said, with its time since the call began and how sure the recogniser is of it, 0 to 1."""
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class UserTranscript:
     type: ClassVar = "user.transcript"
     turn_id: str
@@ -91,6 +103,10 @@ class UserTranscript:
     final: bool
     confidence: float | None = None
     language: str | None = None
+    stable: str | None = None
+    """Of one that is not final, the beginning that will hardly change."""
+    words: tuple[TranscriptWord, ...] | None = None
+    """Of a final one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +212,19 @@ Event = (
 
 def wire(event: Event, call_id: str, seq: int, time_s: float) -> dict[str, Any]:
     """The native form. Optional fields that have no value are left out."""
-    fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
-    rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in fields.items() if v is not None}
-    return {"type": event.type, "call_id": call_id, "seq": seq, "time": round(time_s, 3), **rounded}
+    fields = {k: v for k, v in _plain(event).items() if v is not None}
+    return {"type": event.type, "call_id": call_id, "seq": seq, "time": round(time_s, 3), **fields}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it, times and probabilities to three places."""
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return value
 
 
 class _Message(BaseModel):
@@ -233,6 +259,12 @@ class SessionUpdate(_Message):
     completeness: bool | None = None
 
 
+class TurnEnd(_Message):
+    """The caller is done: what was said is answered now, whatever the silence."""
+
+    type: Literal["turn.end"]
+
+
 class ToolResult(_Message):
     """The answer of a tool that runs in the client."""
 
@@ -257,7 +289,7 @@ class Ping(_Message):
     type: Literal["ping"]
 
 
-ClientMessage = TextSend | AgentSay | AgentInterrupt | SessionUpdate | ToolResult | UserMute | CallEnd | Ping
+ClientMessage = TextSend | AgentSay | AgentInterrupt | SessionUpdate | TurnEnd | ToolResult | UserMute | CallEnd | Ping
 
 _CLIENT_MESSAGES: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 

@@ -16,16 +16,17 @@ __all__ = ["Heard", "Listener"]
 
 PREROLL_S = 0.3
 """Kept from before the onset, so that the first phoneme is not lost."""
-LONGEST_S = 30.0
-"""Of an utterance; what was said before is left out."""
+LONGEST_S = 300.0
+"""Of speech without a pause, and without words that could be settled; what was said before is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A decision, and the utterance up to it: samples at 16 kHz, shape [n]."""
+    """A decision, and the utterance up to it: samples at 16 kHz, shape [n], the first one at `start_s`."""
 
     decision: Decision
     utterance: Samples
+    start_s: float
 
 
 class Listener:
@@ -62,9 +63,20 @@ class Listener:
                 if isinstance(decision, SpeechStarted):
                     onset_s = start_s - decision.at_s
                     self._forget_before(int((onset_s + PREROLL_S) * MODEL_RATE_HZ))
-                yield Heard(decision, np.concatenate(self._kept))
+                yield self._heard(decision)
                 if isinstance(decision, TurnEnded):
                     self._forget_before(0)
+
+    def finish(self, at_s: float) -> list[Heard]:
+        """End the turn under way, if there is one, without waiting for silence."""
+        heard = [self._heard(decision) for decision in self._turns.finish(at_s)]
+        if heard:
+            self._forget_before(0)
+        return heard
+
+    def _heard(self, decision: Decision) -> Heard:
+        samples = np.concatenate(self._kept) if self._kept else np.zeros(0, np.int16)
+        return Heard(decision, samples, self._end_s - len(samples) / MODEL_RATE_HZ)
 
     def _keep(self, chunk: Samples) -> None:
         self._kept.append(chunk)

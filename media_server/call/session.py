@@ -124,8 +124,7 @@ class Session:
             self.hang_up("connect_timeout")
             return
         self.peer.microphone.last_data_s = self._clock()
-        await self.call.run()
-        self.hang_up("client_hangup")
+        self.hang_up(await self.call.run())
 
     async def _watch_peer(self) -> None:
         await self.peer.gone.wait()

@@ -127,6 +127,15 @@ class TurnMachine:
                     return TurnEnded(self._silent_since_s, now_s)
         return None
 
+    def finish(self, at_s: float) -> list[Decision]:
+        """The caller says that the turn is over; empty where none is under way."""
+        state, self.state, self._is_speech = self.state, "idle", False
+        if state == "idle":
+            return []
+        if state == "pausing":
+            return [TurnEnded(self._silent_since_s, at_s)]
+        return [SpeechPaused(at_s), TurnEnded(at_s, at_s)]
+
     def reset(self) -> None:
         """Forget the turn under way (the caller was muted)."""
         self.state = "idle"

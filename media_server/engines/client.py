@@ -32,6 +32,10 @@ STABLE_S = 30.0
 """A host that lived this long is restarted at once; younger ones after a growing wait."""
 LONGEST_WAIT_S = 5.0
 STUCK_S = 120.0
+PREPARED = 64
+"""Clauses whose sound is kept."""
+LAST_PLACE = 1000
+"""In a reply: what nobody waits for."""
 """Without a word to anybody, although somebody waits: a GPU that hangs, a library in a loop."""
 
 
@@ -200,13 +204,16 @@ class Engines:
     def __init__(self, pack: Pack, settings: Settings) -> None:
         common = {"device": settings.device, "threads": settings.threads or os.cpu_count() or 1}
         stt, llm, tts = pack.manifest.stt, pack.manifest.llm, pack.manifest.tts
-        self.stt = EngineClient("stt", {"path": str(pack.recogniser), "language": stt.language, **common})
+        self.stt = EngineClient(
+            "stt", {"path": str(pack.recogniser), "language": stt.language, "window_s": stt.window_s, **common}
+        )
         sampling = {"temperature": llm.temperature, "top_p": llm.top_p}
         self.english = stt.language == "en"
         self.complete_at = llm.complete_at
         self._slots = llm.slots
         slots = {"context": llm.context, "slots": llm.slots}
         self.llm = EngineClient("llm", {"path": str(pack.chat), **slots, **sampling, **common})
+        self._prepared: dict[tuple[tuple[str, str], ...], tuple[m.AudioChunk, ...]] = {}
         self.tts = EngineClient("tts", {"path": str(pack.voice), "length_scale": tts.length_scale, **common})
 
     @property
@@ -228,10 +235,12 @@ class Engines:
             for engine in self.all:
                 group.create_task(engine.run(), name=f"engine-{engine.kind}")
 
-    async def transcribe(self, samples: Samples, *, final: bool) -> m.Transcript:
+    async def transcribe(
+        self, samples: Samples, *, final: bool, words: bool = False, language: str | None = None, hotwords: str = ""
+    ) -> m.Transcript:
         """What is said in `samples` (16 kHz mono int16); empty text for no speech."""
         raw = np.ascontiguousarray(samples).tobytes()
-        async with self.stt.ask(lambda i: m.Transcribe(i, raw, final)) as results:
+        async with self.stt.ask(lambda i: m.Transcribe(i, raw, final, words, language, hotwords)) as results:
             transcript = None
             async for r in results:
                 if isinstance(r, m.Transcript):
@@ -272,8 +281,30 @@ class Engines:
             words: each as written, and what is said for it.
             place: of the clause in its reply; what comes first is made first.
         """
+        if prepared := self._prepared.get(words):
+            yield _each(prepared)
+            return
         async with (
             self.tts.ask(lambda i: m.Synthesize(i, words, place)) as results,
             contextlib.aclosing(r async for r in results if isinstance(r, m.AudioChunk)) as chunks,
         ):
             yield chunks
+
+    async def prepare(self, words: tuple[tuple[str, str], ...]) -> None:
+        """Have the sound of a clause ready, also for when the voice does not answer.
+
+        Raises:
+            EngineError: the voice failed.
+        """
+        if words in self._prepared:
+            return
+        async with self.synthesize(words, LAST_PLACE) as chunks:
+            made = tuple([c async for c in chunks])
+        while len(self._prepared) >= PREPARED:
+            del self._prepared[next(iter(self._prepared))]
+        self._prepared[words] = made
+
+
+async def _each(chunks: tuple[m.AudioChunk, ...]) -> AsyncIterator[m.AudioChunk]:
+    for chunk in chunks:
+        yield chunk

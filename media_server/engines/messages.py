@@ -22,6 +22,7 @@ __all__ = [
     "Finished",
     "FromHost",
     "Generate",
+    "HeardWord",
     "Judge",
     "Ready",
     "Request",
@@ -50,12 +51,27 @@ class Word(msgspec.Struct, frozen=True):
     end_s: float
 
 
+class HeardWord(msgspec.Struct, frozen=True):
+    """A word that was heard, its place in the samples in seconds, and the mean probability of its tokens."""
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float
+
+
 class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
     """int16 mono samples at 16 kHz. Final ones go before partials."""
 
     id: int
     samples: bytes
     final: bool = True
+    words: bool = False
+    """Whether the words' times are wanted."""
+    language: str | None = None
+    """Of the speech, for a model that knows several; the pack's, or detected, where none is given."""
+    hotwords: str = ""
+    """What is likely to be said: names, products."""
 
 
 class ChatMessage(msgspec.Struct, frozen=True):
@@ -108,12 +124,13 @@ class Fatal(msgspec.Struct, frozen=True, tag="fatal"):
 
 
 class Transcript(msgspec.Struct, frozen=True, tag="transcript"):
-    """`confidence` is the mean probability of the tokens, 0 to 1."""
+    """`confidence` is the mean probability of the tokens, 0 to 1; `words` are given if they were asked for."""
 
     id: int
     text: str
     confidence: float
     language: str
+    words: tuple[HeardWord, ...] = ()
 
 
 class TextChunk(msgspec.Struct, frozen=True, tag="text"):

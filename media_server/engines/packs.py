@@ -34,6 +34,8 @@ class RecogniserModel(_Table):
     path: str
     language: str | None = None
     """Spoken language; detected where it is not given and the model knows several."""
+    window_s: float = Field(30.0, ge=2, le=30)
+    """The longest sound that the model was trained on; what is longer is heard in pieces."""
 
 
 class ChatModel(_Table):

@@ -45,6 +45,38 @@ def test_silence_of_any_length_is_empty_text(engine: WhisperEngine, seconds: flo
     assert heard.text == ""
 
 
+def test_words_have_their_times(engine: WhisperEngine, sentence: Callable[[str], Samples]) -> None:
+    one, two = (at_16k(sentence(t)) for t in ("hello", "turn on the light in the kitchen"))
+    with_words = engine.transcribe([one, two, np.zeros(8000, np.int16)], words=True)
+    assert [" ".join(w.text for w in h.words) for h in with_words] == ["hello", "turn on the light in the kitchen", ""]
+    words = with_words[1].words
+    loud = np.nonzero(np.abs(two.astype(int)) > 500)[0] / MODEL_RATE_HZ
+    assert abs(words[0].start_s - loud[0]) < 0.1
+    assert abs(words[-1].end_s - loud[-1]) < 0.1
+    assert all(a.start_s < a.end_s <= b.start_s + 0.02 for a, b in zip(words, words[1:], strict=False))
+    assert all(w.confidence > 0.5 for w in words)
+
+
+def test_sound_longer_than_a_window_is_heard_whole(sentence: Callable[[str], Samples]) -> None:
+    engine = WhisperEngine.load(STARTER / "stt", window_s=4)
+    texts = ["what is seven plus five", "turn on the light in the kitchen", "transfer me to billing", "what time is it"]
+    (heard,) = engine.transcribe([np.concatenate([at_16k(sentence(t)) for t in texts])], words=True)
+    assert heard.text == " ".join(texts)
+    starts = [w.start_s for w in heard.words]
+    assert starts == sorted(starts)
+    assert len(heard.words) == len(heard.text.split())
+
+
+def test_requests_of_one_step_that_differ_in_hotwords_keep_theirs(engine: WhisperEngine) -> None:
+    raw = np.zeros(1600, np.int16).tobytes()
+    for i, hotwords in enumerate(["", "olivia", "", "olivia"]):
+        engine.submit(m.Transcribe(i, raw, hotwords=hotwords))
+    steps = []
+    while engine.busy:
+        steps.append([r.id for r in engine.step() if isinstance(r, m.Transcript)])
+    assert steps == [[0, 2], [1, 3]]
+
+
 def test_final_transcripts_go_before_partials(engine: WhisperEngine) -> None:
     raw = np.zeros(1600, np.int16).tobytes()
     for i in range(10):

@@ -1,0 +1,138 @@
+"""The words of a turn: what is settled of them, and the piece of sound whose words are still to be found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from media_server.agents import Agent
+from media_server.audio import MODEL_RATE_HZ
+from media_server.call.agreement import Agreement
+from media_server.call.listen import Heard, Listener
+from media_server.engines.client import Engines
+from media_server.engines.messages import Transcript
+from media_server.errors import EngineError
+from media_server.events import TranscriptWord
+
+__all__ = ["Hearing", "Said"]
+
+CUT_AFTER_S = 8.0
+"""From this length on a piece of sound is cut behind its stable words, so that what is left to do stays short."""
+LEFT_S = 0.5
+"""Of sound, at least, behind such a cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said so far in a turn; `stable` is the beginning of the text that will hardly change."""
+
+    text: str = ""
+    confidence: float = 1.0
+    language: str = ""
+    words: tuple[TranscriptWord, ...] = ()
+    stable: str = ""
+
+    def then(self, transcript: Transcript, start_s: float, stable_words: int = 0) -> Said:
+        """With what was said in the sound that began at `start_s`."""
+        before, after = len(self.text.split()), len(transcript.text.split())
+        words = (TranscriptWord(w.text, start_s + w.start_s, start_s + w.end_s, w.confidence) for w in transcript.words)
+        return Said(
+            f"{self.text} {transcript.text}".strip(),
+            (self.confidence * before + transcript.confidence * after) / (before + after or 1),
+            transcript.language,
+            (*self.words, *words),
+            " ".join([self.text, *transcript.text.split()[:stable_words]]).strip(),
+        )
+
+
+class Hearing:
+    """Call its methods as the turn goes: `begin`, then `so_far` while it lasts, `pause` and `resume`."""
+
+    def __init__(
+        self,
+        engines: Engines,
+        listener: Listener,
+        agent: Agent,
+        start: Callable[[Coroutine[Any, Any, Said | EngineError], str], asyncio.Task[Said | EngineError]],
+        retry: Callable[[Callable[[], Awaitable[Transcript]]], Awaitable[Transcript]],
+    ) -> None:
+        self.finished: asyncio.Task[Said | EngineError] | None = None
+        """What was said up to the last pause. A failure is a result: nobody may want to know of it."""
+        self._engines = engines
+        self._listener = listener
+        self._agent = agent
+        self._start = start
+        self._retry = retry
+        self._settled = Said()
+        self._agreement = Agreement()
+
+    def begin(self) -> None:
+        """A new turn."""
+        self._settled, self._agreement = Said(), Agreement()
+
+    def pause(self, heard: Heard) -> asyncio.Task[Said | EngineError]:
+        """The caller is silent: find out at once all that was said."""
+        self.finished = self._start(self._finish(heard), "transcribe")
+        return self.finished
+
+    def resume(self, at_s: float, silent_since_s: float) -> None:
+        """The caller goes on. What is transcribed stays so; only what comes now is still to do."""
+        done = self.finished
+        if done and done.done() and not done.cancelled() and isinstance(said := done.result(), Said):
+            self._settled, self._agreement = said, Agreement()
+            self._listener.begin_segment(at_s, silent_since_s)
+        else:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Nobody wants to know any more."""
+        if self.finished:
+            self.finished.cancel()
+
+    async def so_far(self, heard: Heard) -> Said:
+        """The words while the caller speaks.
+
+        Raises:
+            EngineError: the recogniser failed.
+        """
+        long = len(heard.utterance) > CUT_AFTER_S * MODEL_RATE_HZ
+        transcript = await self._transcribe(heard, final=False, words=long)
+        words = transcript.text.split()
+        agreed = self._agreement.push(words)
+        said = self._settled.then(transcript, heard.start_s, agreed)
+        if long and agreed and len(transcript.words) == len(words):
+            self._settle(transcript, agreed, heard)
+        return said
+
+    def _settle(self, transcript: Transcript, count: int, heard: Heard) -> None:
+        """Cut the sound behind the first `count` words, which will not change any more."""
+        end_s = transcript.words[count - 1].end_s
+        if len(heard.utterance) / MODEL_RATE_HZ - end_s < LEFT_S:
+            return
+        words = transcript.text.split()
+        kept = Transcript(
+            transcript.id, " ".join(words[:count]), transcript.confidence, transcript.language, transcript.words[:count]
+        )
+        self._settled = self._settled.then(kept, heard.start_s)
+        self._agreement = Agreement(words[count:])
+        cut_s = heard.start_s + end_s
+        self._listener.begin_segment(cut_s, cut_s)
+
+    async def _finish(self, heard: Heard) -> Said | EngineError:
+        settled = self._settled
+        try:
+            done = await self._retry(lambda: self._transcribe(heard, final=True, words=True))
+            return settled.then(done, heard.start_s)
+        except EngineError as failed:
+            return failed
+
+    async def _transcribe(self, heard: Heard, *, final: bool, words: bool) -> Transcript:
+        return await self._engines.transcribe(
+            heard.utterance,
+            final=final,
+            words=words,
+            language=self._agent.language,
+            hotwords=" ".join(self._agent.hotwords),
+        )
