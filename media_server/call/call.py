@@ -13,7 +13,7 @@ from media_server import events as e
 from media_server.agents import Agent, TurnTaking
 from media_server.call.completeness import completeness, pause_ms
 from media_server.call.gate import Gate
-from media_server.call.hearing import Hearing, Said
+from media_server.call.hearing import Hearing, Said, outcome
 from media_server.call.history import History
 from media_server.call.interruption import ACKNOWLEDGEMENTS, LONGEST_DOUBT_S, Sound, weigh
 from media_server.call.listen import Heard, Listener
@@ -263,7 +263,7 @@ class Call:
 
     async def _settle(self, hearing: asyncio.Task[Said | EngineError]) -> None:
         """A sound that made the agent pause is over: yield to it, or go on where the agent stopped."""
-        said = await hearing
+        said = await outcome(hearing)
         if not isinstance(said, EngineError) and self._sound(said.text) == "speech":
             self._yield()
             self._turns.end_after(_turn_settings(self._taking).pause_ms)
@@ -299,7 +299,7 @@ class Call:
 
     async def _judge(self, hearing: asyncio.Task[Said | EngineError]) -> None:
         """Shorten the pause under way as far as the words so far seem complete."""
-        said = await hearing
+        said = await outcome(hearing)
         if isinstance(said, EngineError):
             return
         if said.text:
@@ -329,7 +329,7 @@ class Call:
     ) -> None:
         """Answer what was said; what the world sees of it waits for the gate."""
         async with self._in_time(gate) as heard_something:
-            said = await hearing
+            said = await outcome(hearing)
             if isinstance(said, EngineError):
                 await gate.opened.wait()
                 raise said

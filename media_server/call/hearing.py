@@ -16,7 +16,7 @@ from media_server.engines.messages import Transcript
 from media_server.errors import EngineError
 from media_server.events import TranscriptWord
 
-__all__ = ["Hearing", "Said"]
+__all__ = ["Hearing", "Said", "outcome"]
 
 CUT_AFTER_S = 8.0
 """From this length on a piece of sound is cut behind its stable words, so that what is left to do stays short."""
@@ -136,3 +136,9 @@ class Hearing:
             language=self._agent.language,
             hotwords=" ".join(self._agent.hotwords),
         )
+
+
+async def outcome(hearing: asyncio.Task[Said | EngineError]) -> Said | EngineError:
+    """What became of it. Several wait for the same task: the end of one of them must not cancel it for the others."""
+    await asyncio.wait([hearing])
+    return hearing.result()

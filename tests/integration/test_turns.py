@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from media_server.agents import PRESETS
 from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.call.call import Call
 from media_server.caller import Caller
+from media_server.engines.client import EngineClient
 from media_server.engines.piper import PiperEngine, as_it_stands
 from media_server.server import Server
-from tests.conftest import STARTER
+from tests.conftest import STARTER, no_sessions
 
 Say = Callable[[str], Samples]
 Hear = Callable[[Samples], str]
@@ -152,3 +156,146 @@ async def test_words_do_interrupt_and_history_holds_what_was_heard(
     reply = await caller.wait_for("agent.text", lambda e: "twenty" in e["text"])
     assert reply["text"] == "Nine times three is twenty seven."
     assert call_of(server, caller).history.entries[0].content == heard
+
+
+async def test_push_to_talk_ends_a_turn_when_the_client_says_so(caller: Caller, sentence: Say) -> None:
+    caller.send(type="session.update", turns="manual")
+    spoken = with_pause(1.8, sentence("my name is olivia"), sentence("what is my name"))
+    await caller.speak(spoken).finished.wait()
+    assert not caller.of("turn.ended")
+    caller.send(type="turn.end")
+    final = await caller.wait_for("user.transcript", lambda e: e["final"])
+    assert final["text"] == "my name is olivia what is my name"
+    await caller.wait_for("agent.speech_stopped")
+    assert len(caller.of("turn.ended")) == 1
+
+
+async def test_push_to_talk_released_with_the_last_word_still_hears_it(caller: Caller, sentence: Say) -> None:
+    caller.send(type="session.update", turns="manual")
+    spoken = sentence("what is seven plus five")
+    loud = np.nonzero(np.abs(spoken.astype(np.int32)) > 300)[0]
+    await caller.speak(spoken[: loud[-1]]).finished.wait()
+    caller.send(type="turn.end")
+    reply = await caller.wait_for("agent.text")
+    assert reply["text"] == "Seven plus five is twelve."
+    metrics = await caller.wait_for("turn.metrics")
+    assert metrics["endpoint_ms"] < 400
+
+
+async def test_a_turn_that_is_ended_with_nothing_said_is_a_warning(caller: Caller) -> None:
+    caller.send(type="turn.end")
+    assert (await caller.wait_for("warning"))["code"] == "nothing_said"
+    assert not caller.of("agent.text")
+
+
+async def test_a_silent_caller_is_asked_and_then_hung_up(server: Server) -> None:
+    async with Caller(server.url, "lonely") as caller:
+        asked = await caller.wait_for("agent.text")
+        assert asked["text"] == "Are you still there?"
+        await caller.wait_for("agent.speech_stopped")
+        ended = await caller.wait_for("call.ended")
+    assert ended["reason"] == "silence"
+    await no_sessions(server)
+
+
+async def test_a_caller_who_answers_the_question_is_not_hung_up(server: Server, sentence: Say) -> None:
+    async with Caller(server.url, "lonely") as caller:
+        await caller.wait_for("agent.speech_stopped")
+        caller.speak(sentence("what is seven plus five"))
+        await caller.wait_for("agent.text", lambda e: "twelve" in e["text"])
+        again = await caller.wait_for("agent.text", lambda e: "still there" in e["text"], since=len(caller.events))
+        assert again["text"] == "Are you still there?"
+        await caller.wait_for("call.ended")
+        asked = [e for e in caller.of("agent.text") if "still there" in e["text"]]
+        assert len(asked) == 2, "asked once more after the answer, before the call was given up"
+    await no_sessions(server)
+
+
+@pytest.mark.parametrize("kind", ["stt", "llm", "tts"])
+async def test_an_engine_that_does_not_answer_gives_an_apology(server: Server, sentence: Say, kind: str) -> None:
+    engine: EngineClient = getattr(server.engines, kind)
+    async with Caller(server.url, "hurried") as caller:
+        await caller.wait_for("state.changed", lambda e: e["state"] == "listening")
+        async with asyncio.timeout(10):
+            while not server.engines._prepared:  # noqa: ASYNC110 - it is prepared behind the scenes
+                await asyncio.sleep(0.02)
+        assert engine.pid is not None
+        os.kill(engine.pid, signal.SIGSTOP)
+        try:
+            caller.speak(sentence("what is seven plus five"))
+            warning = await caller.wait_for("warning")
+            stopped = await caller.wait_for("agent.speech_stopped")
+        finally:
+            os.kill(engine.pid, signal.SIGCONT)
+        assert warning["code"] == "engine_slow"
+        assert stopped["heard"] == "I am sorry, something went wrong. Could you say it again?"
+        since = len(caller.events)
+        caller.speak(sentence("what is nine times three"))
+        reply = await caller.wait_for("agent.text", since=since)
+        assert "twenty seven" in reply["text"]
+    await no_sessions(server)
+
+
+async def test_two_callers_at_once_do_not_hear_each_other(server: Server, sentence: Say, hear: Hear) -> None:
+    async def ask(text: str) -> tuple[list[str], str]:
+        async with Caller(server.url) as caller:
+            await caller.wait_for("state.changed", lambda e: e["state"] == "listening")
+            caller.speak(sentence(text))
+            await caller.wait_for("agent.speech_stopped")
+            finals = [e["text"] for e in caller.of("user.transcript") if e["final"]]
+            return finals, hear(caller.recording())
+
+    questions = ["what is seven plus five", "what is nine times three"]
+    answers = await asyncio.gather(*map(ask, questions))
+    assert [heard for heard, _ in answers] == [[q] for q in questions]
+    assert [said for _, said in answers] == ["seven plus five is twelve", "nine times three is twenty seven"]
+    await no_sessions(server)
+
+
+@pytest.mark.slow
+async def test_a_call_of_ten_turns_keeps_its_memory(caller: Caller, sentence: Say) -> None:
+    between = ["what is seven plus five", "turn on the light in the kitchen", "what is nine times three"]
+    for text in ["my name is olivia", *between, "what can you do", *between, "what time is it", "what is my name"]:
+        since = len(caller.events)
+        caller.speak(sentence(text))
+        reply = await caller.wait_for("agent.text", since=since)
+        await caller.wait_for("agent.speech_stopped", since=since)
+    assert reply["text"] == "Your name is Olivia."
+    assert next(e["text"] for e in caller.of("user.transcript") if e["final"]) == "my name is olivia"
+    assert len(caller.of("turn.ended")) == 10
+
+
+@pytest.mark.slow
+async def test_nothing_said_is_lost_while_everything_is_busy(server: Server, sentence: Say) -> None:
+    """A caller who talks on and on, over the agent's answers and in the midst of two other conversations."""
+    texts = [
+        "what is seven plus five", "turn on the light in the kitchen", "my name is olivia", "transfer me to billing",
+        "what is nine times three", "i would like a small pizza with cheese", "what time is it", "what is my name",
+    ]  # fmt: skip
+
+    async def chatter(stop: asyncio.Event) -> None:
+        async with Caller(server.url) as caller:
+            while not stop.is_set():
+                caller.send(type="text.send", text="what can you do")
+                caller.speak(sentence("what is nine times three"))
+                await asyncio.sleep(0.7)
+
+    stop = asyncio.Event()
+    others = [asyncio.create_task(chatter(stop)) for _ in range(2)]
+    try:
+        async with Caller(server.url) as caller:
+            await caller.wait_for("state.changed", lambda e: e["state"] == "listening")
+            for i, text in enumerate(texts):
+                await caller.speak(sentence(text)).finished.wait()
+                await asyncio.sleep([0.3, 0.9, 1.6][i % 3])
+            await caller.wait_for("user.transcript", lambda e: e["final"] and e["text"].endswith(texts[-1]))
+            finals = [e for e in caller.of("user.transcript") if e["final"]]
+    finally:
+        stop.set()
+        await asyncio.gather(*others)
+    assert " ".join(e["text"] for e in finals) == " ".join(texts)
+    words = [w for e in finals for w in e["words"]]
+    assert [w["text"] for w in words] == " ".join(texts).split()
+    starts = [w["start_s"] for w in words]
+    assert starts == sorted(starts)
+    await no_sessions(server)

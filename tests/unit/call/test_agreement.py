@@ -7,7 +7,13 @@ from media_server.call.agreement import Agreement
 
 def test_what_two_in_a_row_have_in_common_is_stable() -> None:
     agreement = Agreement()
-    said = ["what", "what is seven", "what is seven plus", "what is eleven plus five", "what is eleven plus five please"]
+    said = [
+        "what",
+        "what is seven",
+        "what is seven plus",
+        "what is eleven plus five",
+        "what is eleven plus five please",
+    ]
     assert [agreement.push(s.split()) for s in said] == [0, 1, 3, 2, 5]
 
 
