@@ -186,6 +186,10 @@ class LlamaEngine:
         if tokens is None:
             self._failed.append(m.Failed(request.id, "prompt_too_long", "The prompt does not fit the model's context."))
             return
+        sampler = self._sampler(request)
+        if sampler is None:
+            self._failed.append(m.Failed(request.id, "bad_grammar", "llama.cpp cannot read the grammar."))
+            return
         slot.call_id = request.call_id
         end = -1
         if isinstance(request, m.Judge):
@@ -193,7 +197,7 @@ class LlamaEngine:
         self._reuse(slot, tokens)
         left = min(request.max_tokens, self._limit - len(tokens)) if isinstance(request, m.Generate) else 0
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        slot.reply = _Reply(request, tokens, left, self._sampler(request.id), decoder, end)
+        slot.reply = _Reply(request, tokens, left, sampler, decoder, end)
 
     def _reuse(self, slot: _Slot, tokens: list[int]) -> None:
         """Keep what the slot has of these tokens, or take over what another one has of them if that is more."""
@@ -312,15 +316,34 @@ class LlamaEngine:
             lib.llama_memory_seq_rm(self._memory, slot.seq, keep, -1)
             del slot.cached[keep:]
 
-    def _sampler(self, seed: int) -> Any:
+    def _sampler(self, request: m.Generate | m.Judge) -> Any | None:
+        """How this reply's tokens are chosen; None if its grammar cannot be read."""
         chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-        if self._temperature == 0:
+        temperature, top_p = self._temperature, self._top_p
+        if isinstance(request, m.Generate):
+            temperature = temperature if request.temperature is None else request.temperature
+            top_p = top_p if request.top_p is None else request.top_p
+            if request.grammar:
+                grammar = self._grammar(request.grammar, request.grammar_from)
+                if not grammar:
+                    lib.llama_sampler_free(chain)
+                    return None
+                lib.llama_sampler_chain_add(chain, grammar)
+        if temperature == 0:
             lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
         else:
-            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_p(self._top_p, 1))
-            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_temp(self._temperature))
-            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_dist(seed & _INT32_MAX))
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_p(top_p, 1))
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_temp(temperature))
+            lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_dist(request.id & _INT32_MAX))
         return chain
+
+    def _grammar(self, gbnf: str, begins: str) -> Any:
+        if not begins:
+            return lib.llama_sampler_init_grammar(self._vocab, gbnf.encode(), b"root")
+        patterns = (ctypes.c_char_p * 1)(rf"[\s\S]*?({re.escape(begins)}[\s\S]*)".encode())
+        return lib.llama_sampler_init_grammar_lazy_patterns(
+            self._vocab, gbnf.encode(), b"root", patterns, 1, (lib.llama_token * 0)(), 0
+        )
 
     def _tokenize(self, text: str) -> list[int]:
         raw = text.encode()

@@ -86,6 +86,13 @@ class Generate(msgspec.Struct, frozen=True, tag="generate"):
     call_id: str
     messages: tuple[ChatMessage, ...]
     max_tokens: int
+    temperature: float | None = None
+    """The pack's where none is given; 0 for the likeliest token always."""
+    top_p: float | None = None
+    grammar: str = ""
+    """GBNF whose `root` the reply must follow …"""
+    grammar_from: str = ""
+    """… from this text on, once it is written; from the start without."""
 
 
 class Judge(msgspec.Struct, frozen=True, tag="judge"):

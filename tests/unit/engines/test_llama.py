@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from llama_cpp import Llama
+from msgspec import structs
 
 from media_server.engines import messages as m
 from media_server.engines.llama import LlamaEngine
@@ -156,3 +158,41 @@ def test_a_new_call_takes_over_the_prompt_of_another(engine: LlamaEngine) -> Non
     engine.submit(ask(4, "what is seven plus five", call="b"))
     assert "Olivia" in (answers := run(engine))[3]
     assert "twelve" in answers[4]
+
+
+SEVEN = 'root ::= "It is " [a-z]+ "."'
+
+
+def test_replies_under_way_each_follow_their_own_grammar(engine: LlamaEngine, plain: Llama) -> None:
+    question = "what is seven plus five"
+    engine.submit(structs.replace(ask(1, question), grammar=SEVEN))
+    engine.submit(ask(2, question))
+    engine.submit(structs.replace(ask(3, question), grammar='root ::= "no" | "yes"'))
+    replies = run(engine)
+    assert re.fullmatch(r"It is [a-z]+\.", replies[1])
+    assert replies[2] == "Seven plus five is twelve."
+    assert replies[3] in ("no", "yes")
+
+
+def test_a_grammar_that_begins_later_leaves_what_comes_before_alone(engine: LlamaEngine) -> None:
+    """As for tools: free text, until a call is begun, which then has to be well-formed."""
+    question = "what is seven plus five"
+    engine.submit(structs.replace(ask(1, question), grammar='root ::= "is" " eleven!"', grammar_from="is"))
+    engine.submit(structs.replace(ask(2, question), grammar='root ::= "<tool_call>"', grammar_from="<tool_call>"))
+    assert run(engine) == {1: "Seven plus five is eleven!", 2: "Seven plus five is twelve."}
+
+
+def test_a_grammar_that_is_none_is_a_clear_failure(engine: LlamaEngine) -> None:
+    engine.submit(structs.replace(ask(1, "hello"), grammar="this is not GBNF"))
+    engine.submit(ask(2, "hello"))
+    replies = run(engine)
+    assert replies[1] == "!bad_grammar"
+    assert replies[2].startswith("Hello")
+
+
+def test_each_reply_has_its_own_temperature(engine: LlamaEngine) -> None:
+    for i in range(8):
+        engine.submit(structs.replace(ask(i, "tell me a joke"), temperature=0.0 if i % 2 else 3.0, top_p=1.0))
+    replies = run(engine)
+    assert len({replies[i] for i in (1, 3, 5, 7)}) == 1
+    assert len({replies[i] for i in (0, 2, 4, 6)}) > 1
