@@ -10,6 +10,7 @@ import codecs
 import ctypes
 import os
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +25,12 @@ from media_server.engines import messages as m
 __all__ = ["LlamaEngine"]
 
 BATCH = 512
-PREFILL = 128
-"""Prompt tokens of one sequence per step, so that a long prompt does not hold up the others' replies."""
+PREFILL_S = 0.05
+"""Of prefill in one step, about: so long a prompt holds up the others' replies."""
+LEAST_PREFILL = 32
+"""Tokens in one step, however slow the model is."""
+SMOOTHING = 0.3
+"""Weight of the last step in what prefill is held to take."""
 _INT32_MAX = 2**31 - 1
 _GGML_LOG_LEVEL_ERROR = 4
 """ggml.h; the bindings do not name it."""
@@ -78,6 +83,8 @@ class LlamaEngine:
         self._temperature = temperature
         self._top_p = top_p
         self._clock = 0
+        self._prefill_token_s = PREFILL_S / BATCH
+        """What a token of prefill takes, as measured so far."""
         self._piece = ctypes.create_string_buffer(256)
         tokens = range(lib.llama_vocab_n_tokens(self._vocab))
         controls = {self._token_text(t) for t in tokens if lib.llama_vocab_is_control(self._vocab, t)} - {""}
@@ -271,13 +278,32 @@ class LlamaEngine:
         return [m.EndOfTurn(reply.request.id, probability), m.Finished(reply.request.id)]
 
     def _decode(self) -> None:
-        """Put what is to be decoded of every reply into one batch and run it."""
+        """Put the next token of every reply, and as much prefill as the others can bear, into one batch and run it.
+
+        The shortest prefill goes first: a caller with one new sentence does not wait for another's long prompt, and of
+        equal ones each is finished before the next is begun.
+        """
         batch, n = self._batch, 0
         added: list[tuple[_Slot, list[int]]] = []
-        for slot in self._slots:
-            if (reply := slot.reply) is None:
-                continue
-            todo = reply.tokens[len(slot.cached) :][: min(PREFILL, BATCH - n)]
+        most = BATCH - len(self._slots)
+        room = min(most, max(LEAST_PREFILL, int(PREFILL_S / self._prefill_token_s)))
+        prefilled = 0
+        begun: list[list[int]] = []
+        under_way = [(s, s.reply) for s in self._slots if s.reply]
+        for slot, reply in sorted(under_way, key=lambda u: (len(u[1].tokens) - len(u[0].cached), u[0].used)):
+            left = reply.tokens[len(slot.cached) :]
+            todo = left
+            if len(left) > 1:
+                self._reuse(slot, reply.tokens)
+                left = reply.tokens[len(slot.cached) :]
+                if any(_common(t, reply.tokens) > len(slot.cached) + LEAST_PREFILL for t in begun):
+                    continue  # another one computes what this one needs; it is taken over in the next step
+                todo = left[: max(0, room - prefilled)]
+                prefilled += len(todo)
+                begun.append(reply.tokens)
+                if len(todo) == len(left) and room < most:
+                    # whose prompt is done waits for this step: a little of others' is nearly free, a lot is not
+                    room = min(room, prefilled + LEAST_PREFILL)
             for i, token in enumerate(todo):
                 batch.token[n] = token
                 batch.pos[n] = len(slot.cached) + i
@@ -285,14 +311,20 @@ class LlamaEngine:
                 batch.seq_id[n][0] = slot.seq
                 batch.logits[n] = 0
                 n += 1
-            if todo and len(slot.cached) + len(todo) == len(reply.tokens):
+            if todo and len(todo) == len(left):
                 batch.logits[n - 1] = 1
                 reply.row = n - 1
-            added.append((slot, todo))
+            if todo:
+                added.append((slot, todo))
         if n == 0:
             return
         batch.n_tokens = n
+        began = time.perf_counter()
         status = lib.llama_decode(self._context, batch)
+        if prefilled >= LEAST_PREFILL:
+            lib.llama_synchronize(self._context)
+            took = (time.perf_counter() - began) / n
+            self._prefill_token_s += SMOOTHING * (took - self._prefill_token_s)
         if status != 0:
             for slot, _ in added:
                 assert slot.reply is not None
@@ -365,8 +397,15 @@ class LlamaEngine:
 
 
 def _common(a: list[int], b: list[int]) -> int:
-    """Length of the beginning that both have."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    """Length of the beginning that both have; by slices, since this is asked of long prompts in every step."""
+    same, differ = 0, min(len(a), len(b)) + 1
+    while differ - same > 1:
+        middle = (same + differ) // 2
+        if a[same:middle] == b[same:middle]:
+            same = middle
+        else:
+            differ = middle
+    return same
 
 
 @lib.llama_log_callback  # type: ignore[untyped-decorator]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import llama_cpp
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from llama_cpp import Llama
 from msgspec import structs
 
 from media_server.engines import messages as m
-from media_server.engines.llama import LlamaEngine
+from media_server.engines.llama import PREFILL_S, LlamaEngine, _common
 from tests.conftest import STARTER
 
 MODEL = STARTER / "chat" / "starter-chat.gguf"
@@ -196,3 +199,56 @@ def test_each_reply_has_its_own_temperature(engine: LlamaEngine) -> None:
     replies = run(engine)
     assert len({replies[i] for i in (1, 3, 5, 7)}) == 1
     assert len({replies[i] for i in (0, 2, 4, 6)}) > 1
+
+
+def first_token_steps(engine: LlamaEngine) -> dict[int, int]:
+    """In which step each reply's first token comes."""
+    out: dict[int, int] = {}
+    step = 0
+    while engine.busy:
+        step += 1
+        for r in engine.step():
+            if isinstance(r, m.TextChunk):
+                out.setdefault(r.id, step)
+    return out
+
+
+def test_a_long_prompt_does_not_hold_up_a_short_one(engine: LlamaEngine) -> None:
+    engine._prefill_token_s = PREFILL_S / 40  # a slow machine: 40 tokens of prefill in a step
+    engine.submit(ask(1, "word " * 80))
+    list(engine.step())
+    engine.submit(ask(2, "hello"))
+    steps = first_token_steps(engine)
+    assert steps[2] < steps[1]
+
+
+def test_calls_that_begin_together_compute_their_common_prompt_once(engine: LlamaEngine, plain: Llama) -> None:
+    questions = ["hello", "what can you do", "my name is olivia"]
+    computed = 0
+    decode = llama_cpp.llama_decode
+
+    def counting(context: object, batch: llama_cpp.llama_batch) -> int:
+        nonlocal computed
+        computed += batch.n_tokens
+        return int(decode(context, batch))
+
+    prompt = m.ChatMessage("system", "You are a helpful voice assistant. " + "Be concise and warm. " * 20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(llama_cpp, "llama_decode", counting)
+        for i, question in enumerate(questions):
+            engine.submit(m.Generate(i, f"call-{i}", (prompt, m.ChatMessage("user", question)), 1))
+        lengths = [len(engine._prompt(r) or []) for r in engine._waiting]
+        replies = run(engine)
+    common = len(engine._tokenize(prompt.content))
+    assert computed < sum(lengths) - 1.5 * common
+    for i, question in enumerate(questions):
+        messages = [{"role": "system", "content": prompt.content}, {"role": "user", "content": question}]
+        answer = plain.create_chat_completion(messages, temperature=0, max_tokens=1)  # type: ignore[arg-type]
+        assert replies[i] == answer["choices"][0]["message"]["content"]  # type: ignore[index]
+
+
+@given(st.lists(st.integers(0, 2), max_size=12), st.lists(st.integers(0, 2), max_size=12))
+def test_what_two_prompts_have_in_common(a: list[int], b: list[int]) -> None:
+    n = _common(a, b)
+    assert a[:n] == b[:n]
+    assert n in (len(a), len(b)) or a[n] != b[n]
