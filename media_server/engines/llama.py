@@ -157,11 +157,11 @@ class LlamaEngine:
 
     def step(self) -> Iterable[m.Result]:
         self._assign()
+        self._decode()
         results, self._failed = self._failed, []
         for slot in self._slots:
             if slot.reply and slot.reply.row >= 0:
                 results += self._sample(slot) if slot.reply.end_of_turn < 0 else self._judge(slot)
-        self._decode()
         return results
 
     def warm_up(self) -> None:
