@@ -10,7 +10,7 @@ import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import llama_cpp
@@ -34,6 +34,8 @@ class Case:
     messages: list[Message]
     right: Callable[[str], bool]
     wanted: str
+    grammar: str = ""
+    """That a tool call, once it is begun, has to follow."""
 
 
 def last_reply(example: Example) -> Case:
@@ -58,7 +60,8 @@ class Scores:
                 i = waiting.pop(0)
                 under_way.add(i)
                 prompt = tuple(m.ChatMessage(x["role"], x["content"]) for x in cases[i].messages)
-                self.engine.submit(m.Generate(i, f"case {i}", prompt, 120))
+                request = m.Generate(i, f"case {i}", prompt, 120, grammar=cases[i].grammar, grammar_from="<tool_call>")
+                self.engine.submit(request)
             for result in self.engine.step():
                 if isinstance(result, m.TextChunk):
                     replies[result.id] += result.text
@@ -90,6 +93,27 @@ def call_in(reply: str) -> object:
         return json.loads(inside) if inside else None
     except json.JSONDecodeError:
         return None
+
+
+def call_grammar(messages: list[Message]) -> str:
+    """GBNF of the calls that the tools in a prompt allow: their names, their arguments' names, their types."""
+    offered = messages[0]["content"].partition("<tools>\n")[2].partition("\n</tools>")[0]
+    tools = [json.loads(line) for line in offered.splitlines()]
+    values = {
+        "integer": '"-"? [0-9]+', "number": '"-"? [0-9]+', "boolean": '"true" | "false"', "string": r'"\"" [^"\\]* "\""',
+    }  # fmt: skip
+
+    def value(described: str) -> str:
+        kind = described.split(":")[0]
+        return values.get(kind) or " | ".join(json.dumps(json.dumps(choice)) for choice in kind.split("|"))
+
+    calls = []
+    for tool in tools:
+        parts = [json.dumps(f'{{"name": {json.dumps(tool["name"])}, "arguments": {{')]
+        for i, (name, described) in enumerate(tool["arguments"].items()):
+            parts += [json.dumps(f"{', ' if i else ''}{json.dumps(name)}: "), f"({value(described)})"]
+        calls.append(" ".join([*parts, json.dumps("}}")]))
+    return rf'root ::= "<tool_call>\n" ({" | ".join(calls)}) "\n</tool_call>"'
 
 
 def tool_cases(n: int, seed: int, unseen: bool) -> tuple[list[Case], list[Case]]:
@@ -200,6 +224,8 @@ def main() -> None:
     for name, unseen, asked in (("known names", False, "95 %"), ("names never seen", True, "90 %")):
         calls, answers = tool_cases(n, FIRST_SEED + 1_000_000, unseen)
         s.cases(f"tool calls, {name}", calls, asked)
+        held = [replace(case, grammar=call_grammar(case.messages)) for case in calls]
+        s.cases(f"tool calls, {name}, held to a grammar", held, asked)
         s.cases(f"answers with what the tool returned, {name}", answers)
     cases = []
     for i in range(n):
