@@ -1,9 +1,10 @@
 """How long callers wait for an answer: speaks turns through a real call and prints where the time goes.
 
     python -m bench.latency --turns 30 [--url http://127.0.0.1:8080] [--json out.json]
+    python -m bench.latency --compare speculation
 
-The figures are the server's own `turn.metrics`; `over_pause_ms` is the response without the pause
-that ended the turn (`endpoint_ms`).
+The figures are the server's own `turn.metrics`; `over_pause_ms` is the response without the pause that ended the turn
+(`endpoint_ms`). `--compare` asks two agents in turn, one with the named setting on and one with it off.
 The browser's capture, the network and both jitter buffers come on top of it, for any server.
 """
 
@@ -16,6 +17,7 @@ import json
 import os
 import platform
 import statistics
+import tempfile
 from pathlib import Path
 
 from bench.server import SENTENCES, measured_server
@@ -47,45 +49,66 @@ def p95(values: list[float]) -> float:
     return sorted(values)[min(len(values) - 1, round(0.95 * (len(values) - 1)))]
 
 
-async def measure(url: str, turns: int) -> list[dict[str, float]]:
-    rows = []
-    async with Caller(url) as caller:
-        await caller.wait_for("call.started")
+async def measure(url: str, turns: int, agents: list[str]) -> dict[str, list[dict[str, float]]]:
+    """The turns' metrics, by agent; every agent is asked the same, in turn."""
+    rows: dict[str, list[dict[str, float]]] = {agent: [] for agent in agents}
+    async with contextlib.AsyncExitStack() as stack:
+        callers = {agent: await stack.enter_async_context(Caller(url, agent)) for agent in agents}
         for i in range(turns):
-            since = len(caller.events)
-            caller.speak(read_wav(SENTENCES / f"{TEXTS[i % len(TEXTS)].replace(' ', '-')}.wav", CALL_RATE_HZ))
-            metrics = await caller.wait_for("turn.metrics", since=since)
-            await caller.wait_for("agent.speech_stopped", since=since)
-            row = {k: float(metrics[k]) for k in PARTS if k in metrics}
-            rows.append(row | {"over_pause_ms": row["response_ms"] - row["endpoint_ms"]})
+            sound = read_wav(SENTENCES / f"{TEXTS[i % len(TEXTS)].replace(' ', '-')}.wav", CALL_RATE_HZ)
+            for agent, caller in callers.items():
+                since = len(caller.events)
+                caller.speak(sound)
+                metrics = await caller.wait_for("turn.metrics", since=since)
+                await caller.wait_for("agent.speech_stopped", since=since)
+                row = {k: float(metrics[k]) for k in PARTS if k in metrics}
+                rows[agent].append(row | {"over_pause_ms": row["response_ms"] - row["endpoint_ms"]})
             print(f"\r{i + 1} of {turns} turns", end="", flush=True)
     print()
     return rows
 
 
-async def run(args: argparse.Namespace) -> None:
-    async with contextlib.AsyncExitStack() as stack:
-        url = args.url or (await stack.enter_async_context(measured_server())).url
-        rows = await measure(url, args.turns)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {args.turns} turns, preset {DEFAULT_AGENT.turns}\n")
-    print(f"{'stage':<22}{'median':>9}{'p95':>9}")
-    result = {}
+def figures(rows: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    out = {}
     for part in PARTS:
         values = [row[part] for row in rows]
-        result[part] = {"median": round(statistics.median(values), 1), "p95": round(p95(values), 1)}
-        print(f"{part:<22}{result[part]['median']:>9}{result[part]['p95']:>9}")
+        out[part] = {"median": round(statistics.median(values), 1), "p95": round(p95(values), 1)}
+    return out
+
+
+async def run(args: argparse.Namespace) -> None:
+    agents = ["on", "off"] if args.compare else ["assistant"]
+    async with contextlib.AsyncExitStack() as stack:
+        config = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "agents.toml"
+        lines = [
+            f'[[agents]]\nname = "{a}"\n{args.compare} = {json.dumps(a == "on")}\n' for a in agents if args.compare
+        ]
+        config.write_text("\n".join(lines))
+        url = args.url or (await stack.enter_async_context(measured_server("--config", str(config)))).url
+        rows = await measure(url, args.turns, agents)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {args.turns} turns, preset {DEFAULT_AGENT.turns}\n")
+    result = {agent: figures(rows[agent]) for agent in agents}
+    heads = [f"{args.compare} {agent}" for agent in agents] if args.compare else [""]
+    print(" " * 22 + "".join(f"{head:>20}" for head in heads))
+    print(f"{'stage':<22}" + f"{'median':>10}{'p95':>10}" * len(agents))
+    for part in PARTS:
+        columns = [result[agent][part] for agent in agents]
+        print(f"{part:<22}" + "".join(f"{c['median']:>10}{c['p95']:>10}" for c in columns))
+    if args.compare:
+        on, off = (result[agent]["response_ms"]["median"] for agent in agents)
+        print(f"\nmedian response with {args.compare}: {100 * (1 - on / off):.0f} % lower than without")
     if args.json:
+        stages = result if args.compare else result["assistant"]
         args.json.write_text(
-            json.dumps({"turns": args.turns, "preset": DEFAULT_AGENT.turns, "stages": result}, indent=1) + "\n"
+            json.dumps({"turns": args.turns, "preset": DEFAULT_AGENT.turns, "stages": stages}, indent=1) + "\n"
         )
-    else:
-        print("\n" + json.dumps(result))
 
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--turns", type=int, default=30)
     ap.add_argument("--url", help="a server that runs already; otherwise one is started")
+    ap.add_argument("--compare", choices=["speculation", "completeness"], help="with this setting on and off")
     ap.add_argument("--json", type=Path, help="write the figures there")
     asyncio.run(run(ap.parse_args()))
 

@@ -40,10 +40,10 @@ class TurnTaking:
 
 
 PRESETS: dict[TurnPreset, TurnTaking] = {
-    "fast": TurnTaking(200, 900),
-    "balanced": TurnTaking(300, 1500),
-    "patient": TurnTaking(600, 2500),
-    "manual": TurnTaking(300, 1500, completeness=False, manual=True),
+    "fast": TurnTaking(150, 900),
+    "balanced": TurnTaking(200, 1500),
+    "patient": TurnTaking(500, 2500),
+    "manual": TurnTaking(200, 1500, completeness=False, manual=True),
 }
 
 

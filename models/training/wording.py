@@ -21,10 +21,17 @@ ALWAYS_TRAINED = {
 """The wordings of the demo."""
 
 
-def choose(r: random.Random, pattern: str) -> str:
-    """One wording of a pattern."""
+PLAIN = 0.2
+"""Share of the plainest wordings: what most people say is not said as often as everything else together."""
+
+
+def choose(r: random.Random, pattern: str, plain: bool = False) -> str:
+    """One wording of a pattern; the plain one takes the first of all alternatives."""
     while match := _INNERMOST.search(pattern):
-        pattern = pattern[: match.start()] + r.choice(match[1].split("|")) + pattern[match.end() :]
+        alternatives = match[1].split("|")
+        pattern = (
+            pattern[: match.start()] + (alternatives[0] if plain else r.choice(alternatives)) + pattern[match.end() :]
+        )
     return " ".join(pattern.split())
 
 
@@ -36,7 +43,9 @@ def held_out(wording: str) -> bool:
 
 def draw(r: random.Random, patterns: list[str], test: bool) -> str:
     """A trained wording, or with `test` a held-out one where these patterns have any."""
-    wording = ""
+    wording = choose(r, patterns[0], plain=True)
+    if not test and not held_out(wording) and r.random() < PLAIN:
+        return wording
     for _ in range(60 if test else 1000):
         wording = choose(r, r.choice(patterns))
         if held_out(wording) == test:

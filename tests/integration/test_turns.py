@@ -75,6 +75,7 @@ async def test_completeness_can_be_switched_off(caller: Caller, sentence: Say) -
 
 async def test_a_reply_begun_too_soon_leaves_no_trace(caller: Caller, sentence: Say, server: Server) -> None:
     call = call_of(server, caller)
+    caller.send(type="session.update", min_pause_ms=400)
     spoken = with_pause(0.22, sentence("my name is olivia"), sentence("what is my name"))
     await one_turn(caller, spoken)
     assert call.wasted_speculations >= 1
