@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy as np
 from media_server.audio import Samples
 from media_server.config import Settings
 from media_server.engines import messages as m
-from media_server.engines.packs import Pack
+from media_server.engines.packs import ChatModel, Pack, RecogniserModel, VoiceModel
 from media_server.errors import ConfigurationError, EngineLost, RequestFailed
 
 __all__ = ["EngineClient", "Engines"]
@@ -181,8 +182,9 @@ def _write(writer: asyncio.StreamWriter, message: m.ToHost) -> None:
 
 
 def _environment() -> dict[str, str]:
-    # nothing in a host may ask a model hub or report usage
-    return {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+    # nothing in a host may ask a model hub or report usage; NumPy's threads spin for matrices not worth sharing
+    quiet = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return os.environ | quiet
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -202,19 +204,20 @@ class Engines:
     """The three engines that calls use."""
 
     def __init__(self, pack: Pack, settings: Settings) -> None:
-        common = {"device": settings.device, "threads": settings.threads or os.cpu_count() or 1}
         stt, llm, tts = pack.manifest.stt, pack.manifest.llm, pack.manifest.tts
-        self.stt = EngineClient(
-            "stt", {"path": str(pack.recogniser), "language": stt.language, "window_s": stt.window_s, **common}
-        )
-        sampling = {"temperature": llm.temperature, "top_p": llm.top_p}
+
+        def engine(kind: str, model: RecogniserModel | ChatModel | VoiceModel, path: Path, *names: str) -> EngineClient:
+            threads = settings.threads or model.threads or os.cpu_count() or 1
+            options = {name: getattr(model, name) for name in names}
+            return EngineClient(kind, {"path": str(path), "device": settings.device, "threads": threads, **options})
+
+        self.stt = engine("stt", stt, pack.recogniser, "language", "window_s")
+        self.llm = engine("llm", llm, pack.chat, "context", "slots", "temperature", "top_p")
+        self.tts = engine("tts", tts, pack.voice, "length_scale")
         self.english = stt.language == "en"
         self.complete_at = llm.complete_at
         self._slots = llm.slots
-        slots = {"context": llm.context, "slots": llm.slots}
-        self.llm = EngineClient("llm", {"path": str(pack.chat), **slots, **sampling, **common})
         self._prepared: dict[tuple[tuple[str, str], ...], tuple[m.AudioChunk, ...]] = {}
-        self.tts = EngineClient("tts", {"path": str(pack.voice), "length_scale": tts.length_scale, **common})
 
     @property
     def all(self) -> tuple[EngineClient, EngineClient, EngineClient]:

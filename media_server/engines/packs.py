@@ -28,20 +28,24 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class RecogniserModel(_Table):
+class _Model(_Table):
+    path: str
+    threads: int = Field(0, ge=0, le=256)
+    """More than these only cost, for a small model; 0 for one per core."""
+
+
+class RecogniserModel(_Model):
     """A faster-whisper (CTranslate2) folder."""
 
-    path: str
     language: str | None = None
     """Spoken language; detected where it is not given and the model knows several."""
     window_s: float = Field(30.0, ge=2, le=30)
     """The longest sound that the model was trained on; what is longer is heard in pieces."""
 
 
-class ChatModel(_Table):
+class ChatModel(_Model):
     """A GGUF file with a chat template in it."""
 
-    path: str
     context: int = Field(4096, ge=256)
     """Tokens that one conversation may fill."""
     slots: int = Field(4, ge=1, le=256)
@@ -52,10 +56,9 @@ class ChatModel(_Table):
     top_p: float = Field(0.95, gt=0, le=1)
 
 
-class VoiceModel(_Table):
+class VoiceModel(_Model):
     """A Piper ONNX file with its JSON beside it."""
 
-    path: str
     length_scale: float = Field(1.0, gt=0.2, lt=5)
 
 

@@ -18,15 +18,19 @@ licence = "Apache-2.0; see README.md for what they were made from"
 [stt]
 path = "stt"
 language = "en"
+threads = 1
+window_s = 12
 
 [llm]
 path = "chat/starter-chat.gguf"
 context = 1024
 slots = 16
 temperature = 0
+threads = 1
 
 [tts]
 path = "voice/starter-voice.onnx"
+threads = 1
 """
 
 
