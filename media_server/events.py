@@ -39,6 +39,7 @@ __all__ = [
     "TranscriptWord",
     "TurnEnd",
     "TurnEnded",
+    "TurnMarks",
     "TurnMetrics",
     "UserMute",
     "UserSpeechStarted",
@@ -157,6 +158,21 @@ class AgentSpeechStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnMarks:
+    """When things happened in a turn, in ms since the caller's last sound; None for what did not."""
+
+    paused: float | None = None
+    """The silence was noticed, and recognition began."""
+    transcript: float | None = None
+    first_token: float | None = None
+    first_clause: float | None = None
+    first_audio: float | None = None
+    turn_ended: float | None = None
+    """Until then all was on trial: the caller might have gone on."""
+    on_wire: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TurnMetrics:
     """Where the time between the caller's last sound and the agent's first went, in ms; the parts add up."""
 
@@ -175,6 +191,8 @@ class TurnMetrics:
     playout_ms: float
     """From there until that audio is on the wire."""
     response_ms: float
+    marks: TurnMarks
+    """The same turn as it went: what happened within the pause too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,18 +230,18 @@ Event = (
 
 def wire(event: Event, call_id: str, seq: int, time_s: float) -> dict[str, Any]:
     """The native form. Optional fields that have no value are left out."""
-    fields = {k: v for k, v in _plain(event).items() if v is not None}
-    return {"type": event.type, "call_id": call_id, "seq": seq, "time": round(time_s, 3), **fields}
+    return {"type": event.type, "call_id": call_id, "seq": seq, "time": round(time_s, 3), **_plain(event)}
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it, times and probabilities to three places."""
+    """As JSON has it: times and probabilities to three places, without what has no value."""
     if isinstance(value, float):
         return round(value, 3)
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
     if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {k: v for k, v in fields.items() if v is not None}
     return value
 
 

@@ -209,6 +209,7 @@ class Call:
                 self._emit(e.UserSpeechStopped())
                 self._gate, self._watch = Gate(), Stopwatch()
                 self._watch.mark("speech_ended", ended_s)
+                self._watch.mark("paused", self._clock())
                 if self._doubt_since_s is not None:
                     self._turns.end_after(math.inf)
                     self._judging = self._start(self._settle(hearing), "settle")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from media_server.events import TurnMetrics
+from media_server.events import TurnMarks, TurnMetrics
 
 __all__ = ["Stopwatch"]
 
-Mark = Literal["speech_ended", "turn_ended", "transcript", "first_token", "first_clause", "first_audio", "on_wire"]
+Mark = Literal[
+    "speech_ended", "paused", "turn_ended", "transcript", "first_token", "first_clause", "first_audio", "on_wire"
+]
 _PARTS: dict[Mark, str] = {
     "turn_ended": "endpoint_ms",
     "transcript": "stt_ms",
@@ -38,4 +40,6 @@ class Stopwatch:
             passed = max(at, self.times.get(mark, at))
             parts[part] = (passed - at) * 1000
             at = passed
-        return TurnMetrics(turn_id=turn_id, response_ms=sum(parts.values()), **parts)
+        began = self.times["speech_ended"]
+        marks = TurnMarks(**{m: (t - began) * 1000 for m, t in self.times.items() if m != "speech_ended"})
+        return TurnMetrics(turn_id=turn_id, response_ms=sum(parts.values()), marks=marks, **parts)

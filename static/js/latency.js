@@ -1,33 +1,36 @@
-/** Where the time of a turn went, as a small stacked bar. @module */
+/** Where the time of a turn went: one row for each part, from the caller's last sound to the agent's first. @module */
 
-/** @type {[string, string[], string][]} label, fields of turn.metrics, colour */
+/** @typedef {{response_ms: number, marks: Record<string, number>}} Metrics */
+
+/** @type {[string, string, string, string][]} label, the marks between which it happened, colour */
 const PARTS = [
-  ["pause", ["endpoint_ms"], "--pause"],
-  ["recognition", ["stt_ms"], "--stt"],
-  ["model", ["llm_first_token_ms", "llm_first_clause_ms"], "--llm"],
-  ["voice", ["tts_first_audio_ms"], "--tts"],
-  ["playing", ["playout_ms"], "--play"],
+  ["pause", "", "turn_ended", "--pause"],
+  ["recognition", "paused", "transcript", "--stt"],
+  ["model", "transcript", "first_clause", "--llm"],
+  ["voice", "first_clause", "first_audio", "--tts"],
 ];
 
-/** @param {Record<string, number>} metrics @returns {HTMLElement} */
-export function latencyBar(metrics) {
+/** @param {Metrics} metrics @returns {HTMLElement} */
+export function waterfall({ response_ms, marks }) {
   const root = document.createElement("div");
   root.className = "latency";
-  const bar = root.appendChild(document.createElement("div"));
-  bar.className = "bar";
-  const key = root.appendChild(document.createElement("div"));
-  key.className = "key";
-  const total = key.appendChild(document.createElement("b"));
-  total.textContent = `${Math.round(metrics.response_ms)} ms`;
-  for (const [label, fields, colour] of PARTS) {
-    const ms = fields.reduce((sum, f) => sum + (metrics[f] ?? 0), 0);
-    const part = bar.appendChild(document.createElement("i"));
-    part.style.flexGrow = String(ms);
-    part.style.background = `var(${colour})`;
-    part.title = `${label}: ${ms.toFixed(0)} ms`;
-    const entry = key.appendChild(document.createElement("span"));
-    entry.style.setProperty("--c", `var(${colour})`);
-    entry.textContent = `${label} ${ms.toFixed(0)}`;
+  const total = root.appendChild(document.createElement("b"));
+  total.textContent = `${Math.round(response_ms)} ms`;
+  total.title = "from your last sound to the first one of the answer";
+  for (const [label, from, to, colour] of PARTS) {
+    const start = marks[from] ?? 0;
+    const end = marks[to];
+    if (end === undefined || end <= start) continue;
+    const row = root.appendChild(document.createElement("div"));
+    row.className = "row";
+    row.appendChild(document.createElement("span")).textContent = label;
+    const track = row.appendChild(document.createElement("div"));
+    track.className = "track";
+    const bar = track.appendChild(document.createElement("i"));
+    bar.style.left = `${(100 * start) / response_ms}%`;
+    bar.style.width = `${(100 * (end - start)) / response_ms}%`;
+    bar.style.background = `var(${colour})`;
+    row.title = `${label}: ${Math.round(end - start)} ms, after ${Math.round(start)} ms`;
   }
   return root;
 }

@@ -1,6 +1,6 @@
 /** The conversation as bubbles: the caller's words as they are recognised, the agent's as they are spoken. @module */
 
-import { latencyBar } from "./latency.js";
+import { waterfall } from "./latency.js";
 
 export class Transcript {
   /** @param {HTMLElement} root */
@@ -18,14 +18,17 @@ export class Transcript {
     this.replies.clear();
   }
 
-  /** @param {{turn_id: string, text: string, final: boolean}} e */
+  /** @param {{turn_id: string, text: string, final: boolean, stable?: string}} e */
   user(e) {
     if (e.final && !e.text) {
       this.bubbles.get(`user ${e.turn_id}`)?.remove();
       return;
     }
     const bubble = this.bubble("user", e.turn_id);
-    bubble.textContent = e.text;
+    const stable = e.final ? e.text : (e.stable ?? "");
+    const rest = document.createElement("i");
+    rest.textContent = e.text.slice(stable.length);
+    bubble.replaceChildren(stable, rest);
     bubble.classList.toggle("partial", !e.final);
     this.scroll();
   }
@@ -59,9 +62,9 @@ export class Transcript {
     this.bubble("agent", e.turn_id).classList.toggle("cut", e.reason === "interrupted");
   }
 
-  /** @param {Record<string, number>} metrics */
+  /** @param {import("./latency.js").Metrics} metrics */
   latency(metrics) {
-    this.root.append(latencyBar(metrics));
+    this.root.append(waterfall(metrics));
     this.scroll();
   }
 

@@ -87,6 +87,7 @@ async def test_a_question_is_answered_in_the_browser(open_page: Open, question: 
     loudest = await page.evaluate(LOUDEST)
     await expect(page.locator(".bubble.agent")).to_have_text("Seven plus five is twelve.")
     await expect(page.locator(".latency b")).to_have_text(re.compile(r"\d+ ms"))
+    await expect(page.locator(".latency .row span")).to_have_text(["pause", "recognition", "model", "voice"])
     assert loudest > 0.02
     await page.get_by_role("button", name="Hang up").click()
     await expect(page.get_by_role("button", name="Call")).to_be_visible()

@@ -20,6 +20,23 @@ def test_parts_are_the_differences_and_add_up() -> None:
     assert m.response_ms == pytest.approx(660)
 
 
+def test_what_happened_in_the_pause_is_told_too() -> None:
+    watch = Stopwatch()
+    for mark, at_s in [
+        ("speech_ended", 1.0),
+        ("paused", 1.1),
+        ("transcript", 1.12),
+        ("turn_ended", 1.2),
+        ("on_wire", 1.21),
+    ]:
+        watch.mark(mark, at_s)  # type: ignore[arg-type]
+    m = watch.metrics("turn-1")
+    assert m.stt_ms == 0
+    assert m.marks.transcript == pytest.approx(120)
+    assert m.marks.turn_ended == pytest.approx(200)
+    assert m.marks.first_token is None
+
+
 def test_a_mark_that_was_not_passed_takes_no_time() -> None:
     watch = Stopwatch()
     watch.mark("speech_ended", 1.0)
