@@ -309,7 +309,7 @@ class Call:
                 probability = await self._engines.judge(self.id, messages)
             except EngineError:
                 return  # the pause ends by itself, and the reply will tell
-            self._complete = completeness(said.text, probability, self._engines.complete_at)
+            self._complete = completeness(said.text, probability, self._engines.complete_at, said.complete)
         self._turns.end_after(pause_ms(self._taking, self._complete))
 
     def _abandon_utterance(self) -> None:

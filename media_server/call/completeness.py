@@ -23,18 +23,26 @@ SURE = 0.97
 """Model's probability from which a number counts as complete all the same."""
 
 
-def completeness(text: str, probability: float, complete_at: float) -> float:
+SMALLEST = 0.01
+"""Probability: nobody is surer than that when opinions are joined."""
+
+
+def completeness(text: str, probability: float, complete_at: float, by_sound: float | None = None) -> float:
     """From 0, more will come, to 1, the turn is over.
 
     Args:
         text: the words so far.
         probability: the model's that the turn ends here.
         complete_at: the probability at which the model is undecided; it differs between models.
+        by_sound: a classifier's that the turn is over, by what it sounds like.
     """
     text = text.strip()
     if _FILLER.search(text):
         return 0.0
-    sure = 1 / (1 + math.exp(-(probability - complete_at) / WIDTH))
+    sure = _logistic((probability - complete_at) / WIDTH)
+    if by_sound is not None:
+        # two opinions on the same question, of equal weight: their log-odds are averaged
+        sure = _logistic((_log_odds(sure) + _log_odds(by_sound)) / 2)
     words = text.rstrip(".?!").split()
     reading_out = len(words) >= 2 and all(_DIGIT.fullmatch(w) for w in words[-2:])
     return min(sure, READING_OUT) if reading_out and probability < SURE else sure
@@ -43,3 +51,12 @@ def completeness(text: str, probability: float, complete_at: float) -> float:
 def pause_ms(taking: TurnTaking, complete: float) -> float:
     """Silence after which the turn is over."""
     return taking.max_pause_ms - (taking.max_pause_ms - taking.min_pause_ms) * complete
+
+
+def _logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def _log_odds(p: float) -> float:
+    p = min(max(p, SMALLEST), 1 - SMALLEST)
+    return math.log(p / (1 - p))

@@ -33,6 +33,8 @@ class Said:
     language: str = ""
     words: tuple[TranscriptWord, ...] = ()
     stable: str = ""
+    complete: float | None = None
+    """That the turn is complete, by its sound; None where nothing tells."""
 
     def then(self, transcript: Transcript, start_s: float, stable_words: int = 0) -> Said:
         """With what was said in the sound that began at `start_s`."""
@@ -44,6 +46,7 @@ class Said:
             transcript.language,
             (*self.words, *words),
             " ".join([self.text, *transcript.text.split()[:stable_words]]).strip(),
+            transcript.complete,
         )
 
 
@@ -135,6 +138,7 @@ class Hearing:
             words=words,
             language=self._agent.language,
             hotwords=" ".join(self._agent.hotwords),
+            turn=heard.turn if final else None,
         )
 
 

@@ -16,17 +16,25 @@ __all__ = ["Heard", "Listener"]
 
 PREROLL_S = 0.3
 """Kept from before the onset, so that the first phoneme is not lost."""
+TURN_S = 8.0
+"""Of a turn, what is kept although it is transcribed: what it sounds like tells whether it is complete."""
 LONGEST_S = 300.0
 """Of speech without a pause, and without words that could be settled; what was said before is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A decision, and the utterance up to it: samples at 16 kHz, shape [n], the first one at `start_s`."""
+    """A decision and the sound up to it: samples at 16 kHz, shape [n].
+
+    Args:
+        utterance: what is still to be transcribed; its first sample was at `start_s`.
+        turn: the turn's last seconds, also those that are transcribed.
+    """
 
     decision: Decision
     utterance: Samples
     start_s: float
+    turn: Samples
 
 
 class Listener:
@@ -38,12 +46,14 @@ class Listener:
         self._turns = turns
         self._kept: list[Samples] = []
         self._kept_samples = 0
+        self._segment_samples = 0
+        """Of those kept, the last ones: what is still to be transcribed."""
         self._end_s = 0.0
 
     def begin_segment(self, at_s: float, silent_since_s: float) -> None:
-        """Forget what came before speech that resumed at `at_s`, but for a pre-roll out of the silence before it."""
+        """Leave out what came before speech that resumed at `at_s`, but for a pre-roll out of the silence before it."""
         from_s = max(silent_since_s, at_s - PREROLL_S)
-        self._forget_before(int((self._end_s - from_s) * MODEL_RATE_HZ))
+        self._segment_samples = min(self._segment_samples, int((self._end_s - from_s) * MODEL_RATE_HZ))
 
     async def __aiter__(self) -> AsyncIterator[Heard]:
         waiting = np.zeros(0, np.int16)
@@ -76,16 +86,23 @@ class Listener:
 
     def _heard(self, decision: Decision) -> Heard:
         samples = np.concatenate(self._kept) if self._kept else np.zeros(0, np.int16)
-        return Heard(decision, samples, self._end_s - len(samples) / MODEL_RATE_HZ)
+        utterance = samples[len(samples) - self._segment_samples :]
+        start_s = self._end_s - len(utterance) / MODEL_RATE_HZ
+        return Heard(decision, utterance, start_s, samples[-int(TURN_S * MODEL_RATE_HZ) :])
 
     def _keep(self, chunk: Samples) -> None:
         self._kept.append(chunk)
         self._kept_samples += len(chunk)
-        # between turns two seconds are enough for the longest onset and the pre-roll
-        limit_s = 2.0 if self._turns.state == "idle" else LONGEST_S
-        self._forget_before(int(limit_s * MODEL_RATE_HZ))
+        self._segment_samples += len(chunk)
+        if self._turns.state == "idle":
+            # between turns two seconds are enough for the longest onset and the pre-roll
+            self._forget_before(2 * MODEL_RATE_HZ)
+        else:
+            wanted = max(self._segment_samples, int(TURN_S * MODEL_RATE_HZ))
+            self._forget_before(min(wanted, int(LONGEST_S * MODEL_RATE_HZ)))
 
     def _forget_before(self, samples: int) -> None:
         """Keep about the last `samples`."""
         while self._kept and self._kept_samples - len(self._kept[0]) >= samples:
             self._kept_samples -= len(self._kept.pop(0))
+        self._segment_samples = min(self._segment_samples, self._kept_samples)

@@ -206,12 +206,18 @@ class Engines:
     def __init__(self, pack: Pack, settings: Settings) -> None:
         stt, llm, tts = pack.manifest.stt, pack.manifest.llm, pack.manifest.tts
 
-        def engine(kind: str, model: RecogniserModel | ChatModel | VoiceModel, path: Path, *names: str) -> EngineClient:
+        def engine(
+            kind: str, model: RecogniserModel | ChatModel | VoiceModel, path: Path, *names: str, **more: Any
+        ) -> EngineClient:
             threads = settings.threads or model.threads or os.cpu_count() or 1
             options = {name: getattr(model, name) for name in names}
-            return EngineClient(kind, {"path": str(path), "device": settings.device, "threads": threads, **options})
+            return EngineClient(
+                kind, {"path": str(path), "device": settings.device, "threads": threads, **options, **more}
+            )
 
-        self.stt = engine("stt", stt, pack.recogniser, "language", "window_s")
+        turn = {"turn": str(pack.turn)} if pack.turn else {}
+        self.stt = engine("stt", stt, pack.recogniser, "language", "window_s", **turn)
+        self.hears_completeness = pack.turn is not None
         self.llm = engine("llm", llm, pack.chat, "context", "slots", "temperature", "top_p")
         self.tts = engine("tts", tts, pack.voice, "length_scale")
         self.english = stt.language == "en"
@@ -239,11 +245,23 @@ class Engines:
                 group.create_task(engine.run(), name=f"engine-{engine.kind}")
 
     async def transcribe(
-        self, samples: Samples, *, final: bool, words: bool = False, language: str | None = None, hotwords: str = ""
+        self,
+        samples: Samples,
+        *,
+        final: bool,
+        words: bool = False,
+        language: str | None = None,
+        hotwords: str = "",
+        turn: Samples | None = None,
     ) -> m.Transcript:
-        """What is said in `samples` (16 kHz mono int16); empty text for no speech."""
+        """What is said in `samples` (16 kHz mono int16); empty text for no speech.
+
+        Args:
+            turn: the turn's last seconds, to be asked too whether it sounds complete.
+        """
         raw = np.ascontiguousarray(samples).tobytes()
-        async with self.stt.ask(lambda i: m.Transcribe(i, raw, final, words, language, hotwords)) as results:
+        sound = b"" if turn is None or not self.hears_completeness else np.ascontiguousarray(turn).tobytes()
+        async with self.stt.ask(lambda i: m.Transcribe(i, raw, final, words, language, hotwords, sound)) as results:
             transcript = None
             async for r in results:
                 if isinstance(r, m.Transcript):

@@ -72,6 +72,8 @@ class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
     """Of the speech, for a model that knows several; the pack's, or detected, where none is given."""
     hotwords: str = ""
     """What is likely to be said: names, products."""
+    turn: bytes = b""
+    """The turn's last seconds, samples as above, where it is asked whether it sounds complete."""
 
 
 class ChatMessage(msgspec.Struct, frozen=True):
@@ -138,6 +140,8 @@ class Transcript(msgspec.Struct, frozen=True, tag="transcript"):
     confidence: float
     language: str
     words: tuple[HeardWord, ...] = ()
+    complete: float | None = None
+    """That the turn is complete, by its sound; None where it was not asked or the pack has no classifier for it."""
 
 
 class TextChunk(msgspec.Struct, frozen=True, tag="text"):

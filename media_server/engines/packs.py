@@ -17,6 +17,7 @@ __all__ = [
     "Pack",
     "PackFile",
     "RecogniserModel",
+    "TurnModel",
     "VoiceModel",
     "load_pack",
     "problems_of",
@@ -41,6 +42,10 @@ class RecogniserModel(_Model):
     """Spoken language; detected where it is not given and the model knows several."""
     window_s: float = Field(30.0, ge=2, le=30)
     """The longest sound that the model was trained on; what is longer is heard in pieces."""
+
+
+class TurnModel(_Model):
+    """A classifier in the form of Smart Turn v3 (ONNX): whether a turn sounds complete."""
 
 
 class ChatModel(_Model):
@@ -76,6 +81,7 @@ class _Manifest(_Table):
     stt: RecogniserModel
     llm: ChatModel
     tts: VoiceModel
+    turn: TurnModel | None = None
     files: list[PackFile]
 
 
@@ -89,6 +95,10 @@ class Pack:
     @property
     def recogniser(self) -> Path:
         return self.folder / self.manifest.stt.path
+
+    @property
+    def turn(self) -> Path | None:
+        return self.folder / self.manifest.turn.path if self.manifest.turn else None
 
     @property
     def chat(self) -> Path:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from media_server.audio import Samples
 from media_server.engines import messages as m
 from media_server.engines.guards import is_loop, loop_start, windows
+from media_server.engines.smart_turn import SmartTurn
 
 __all__ = ["Heard", "WhisperEngine"]
 
@@ -51,8 +52,11 @@ class Heard:
 class WhisperEngine:
     """Transcribes the pending utterances in one batch per step, final ones first."""
 
-    def __init__(self, model: WhisperModel, language: str | None, window_s: float, info: str) -> None:
+    def __init__(
+        self, model: WhisperModel, language: str | None, window_s: float, turn: SmartTurn | None, info: str
+    ) -> None:
         self.info = info
+        self._turn = turn
         self._window_s = min(window_s, WINDOW_S)
         self._model = model
         self._language = language
@@ -64,6 +68,7 @@ class WhisperEngine:
         path: str | Path,
         language: str | None = "en",
         window_s: float = WINDOW_S,
+        turn: str | Path | None = None,
         device: str = "cpu",
         threads: int = 1,
     ) -> WhisperEngine:
@@ -71,6 +76,7 @@ class WhisperEngine:
 
         Args:
             window_s: the longest sound that the model was trained on.
+            turn: a classifier of complete turns, as ONNX.
             device: cpu, cuda, or auto for whichever there is.
         """
         if not (Path(path) / "model.bin").is_file():
@@ -79,7 +85,8 @@ class WhisperEngine:
             device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
         compute = "int8_float16" if device == "cuda" else "int8"
         model = WhisperModel(str(path), device=device, compute_type=compute, cpu_threads=threads, local_files_only=True)
-        engine = cls(model, language, window_s, f"{Path(path).name}, {device} {compute}")
+        classifier = SmartTurn.load(turn, threads) if turn else None
+        engine = cls(model, language, window_s, classifier, f"{Path(path).name}, {device} {compute}")
         engine.transcribe([np.zeros(RATE_HZ, np.int16)])  # the first run pays for what is lazy
         return engine
 
@@ -103,7 +110,11 @@ class WhisperEngine:
         samples = [np.frombuffer(r.samples, np.int16) for r in batch]
         heard = self.transcribe(samples, first.language, first.hotwords, any(r.words for r in batch))
         for request, h in zip(batch, heard, strict=True):
-            yield m.Transcript(request.id, h.text, h.confidence, h.language, h.words if request.words else ())
+            words = h.words if request.words else ()
+            complete = None
+            if self._turn and request.turn:
+                complete = self._turn.probability(np.frombuffer(request.turn, np.int16))
+            yield m.Transcript(request.id, h.text, h.confidence, h.language, words, complete)
             yield m.Finished(request.id)
 
     def transcribe(

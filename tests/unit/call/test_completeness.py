@@ -31,6 +31,15 @@ def test_how_complete_a_turn_seems(text: str, probability: float, low: float, hi
     assert low <= completeness(text, probability, AT) <= high
 
 
+def test_two_opinions_are_joined_and_a_filler_outdoes_both() -> None:
+    text, sure, unsure = "what is seven plus five", 0.9, 0.01
+    alone = completeness(text, sure, AT)
+    assert completeness(text, sure, AT, by_sound=0.9) > 0.9
+    assert 0.3 < completeness(text, sure, AT, by_sound=0.02) < 0.7 < alone
+    assert 0.3 < completeness(text, unsure, AT, by_sound=0.98) < 0.7
+    assert completeness("i would like to um", sure, AT, by_sound=1.0) == 0.0
+
+
 @given(st.text(max_size=40), st.floats(0, 1), st.floats(0.01, 0.99), st.integers(100, 5000), st.integers(0, 5000))
 def test_a_pause_is_between_its_bounds_for_any_text(
     text: str, probability: float, at: float, shortest: int, more: int

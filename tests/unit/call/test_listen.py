@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
 from media_server.call.listen import Heard, Listener
-from media_server.call.turns import SpeechPaused, SpeechStarted, TurnEnded, TurnMachine, TurnSettings
+from media_server.call.turns import SpeechPaused, SpeechResumed, SpeechStarted, TurnEnded, TurnMachine, TurnSettings
 from media_server.engines.silero import VoiceActivity, VoiceActivityModel
 from media_server.rtc import Frame
 
@@ -67,3 +68,38 @@ async def test_silence_and_noise_are_no_speech() -> None:
     rng = np.random.default_rng(1)
     noise = (rng.normal(size=3 * MODEL_RATE_HZ) * 800).astype(np.int16)
     assert await listen(np.concatenate([np.zeros(MODEL_RATE_HZ, np.int16), noise])) == []
+
+
+async def test_a_segment_begins_anew_but_the_turn_is_kept(sentence: Callable[[str], Samples]) -> None:
+    first = resample(sentence("my name is olivia"), CALL_RATE_HZ, MODEL_RATE_HZ)
+    second = resample(sentence("what is my name"), CALL_RATE_HZ, MODEL_RATE_HZ)
+    listener = Listener(
+        Recording(np.concatenate([quiet(1), first, quiet(0.25), second, quiet(2)])),  # type: ignore[arg-type]
+        VoiceActivity(VoiceActivityModel()),
+        TurnMachine(TurnSettings(pause_ms=1200)),
+    )
+    last = None
+    async for heard in listener:
+        if isinstance(heard.decision, SpeechResumed):
+            listener.begin_segment(heard.decision.at_s, 0)
+        if isinstance(heard.decision, TurnEnded):
+            last = heard
+    assert last is not None
+    assert len(last.utterance) < len(second) + MODEL_RATE_HZ
+    assert len(last.turn) > len(first) + len(second)
+    assert abs(last.start_s - (1 + (len(first) + 4000) / MODEL_RATE_HZ)) < 0.5
+
+
+async def test_a_turn_can_be_ended_without_silence(sentence: Callable[[str], Samples]) -> None:
+    speech = resample(sentence("what is seven plus five"), CALL_RATE_HZ, MODEL_RATE_HZ)
+    listener = Listener(
+        Recording(np.concatenate([quiet(1), speech])),  # type: ignore[arg-type]
+        VoiceActivity(VoiceActivityModel()),
+        TurnMachine(TurnSettings(pause_ms=math.inf)),
+    )
+    heard = [h async for h in listener]
+    assert not any(isinstance(h.decision, TurnEnded) for h in heard)
+    ended = listener.finish(1 + len(speech) / MODEL_RATE_HZ)
+    assert isinstance(ended[-1].decision, TurnEnded)
+    assert len(ended[-1].utterance) > 0.9 * len(speech)
+    assert listener.finish(9) == []

@@ -9,7 +9,7 @@ import pytest
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
 from media_server.engines import messages as m
 from media_server.engines.whisper import WhisperEngine
-from tests.conftest import STARTER
+from tests.conftest import DATA, STARTER
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +92,25 @@ def test_final_transcripts_go_before_partials(engine: WhisperEngine) -> None:
 def test_a_folder_without_a_model_is_an_error() -> None:
     with pytest.raises(FileNotFoundError, match="no CTranslate2"):
         WhisperEngine.load(STARTER)
+
+
+def test_a_classifier_hears_whether_a_turn_is_complete(sentence: Callable[[str], Samples]) -> None:
+    """The one of the tests holds for complete what ends in silence."""
+    engine = WhisperEngine.load(STARTER / "stt", turn=DATA / "turn.onnx")
+    spoken = at_16k(sentence("what is seven plus five"))
+    loud = spoken[: np.nonzero(np.abs(spoken.astype(int)) > 2000)[0][-1]]
+    turns = [np.concatenate([loud, np.zeros(8000, np.int16)]), loud, np.tile(loud, 8), None]
+    for i, turn in enumerate(turns):
+        engine.submit(m.Transcribe(i, spoken.tobytes(), turn=b"" if turn is None else turn.tobytes()))
+    told = [r.complete for r in engine.step() if isinstance(r, m.Transcript)]
+    silent, ends_loud, long_and_loud, not_asked = told
+    assert silent is not None
+    assert ends_loud is not None
+    assert long_and_loud is not None
+    assert silent > 2 * max(ends_loud, long_and_loud)
+    assert not_asked is None
+
+
+def test_a_classifier_of_another_form_is_refused() -> None:
+    with pytest.raises(ValueError, match="Smart Turn"):
+        WhisperEngine.load(STARTER / "stt", turn=STARTER / "voice" / "starter-voice.onnx")

@@ -1,0 +1,51 @@
+"""Is the caller done, by the sound alone: a classifier in the form of Smart Turn v3 (BSD-2-Clause, by Daily), as ONNX.
+
+In: Whisper's log-mel features of the turn's last 8 s, [1, 80, 800], silence in front of what is shorter.
+Out: the probability that the turn is complete.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from faster_whisper.feature_extractor import FeatureExtractor
+
+from media_server.audio import MODEL_RATE_HZ, Samples
+
+__all__ = ["SmartTurn"]
+
+SECONDS = 8
+
+
+class SmartTurn:
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self._input = session.get_inputs()[0].name
+        self._extractor = FeatureExtractor(feature_size=80, chunk_length=SECONDS)
+
+    @classmethod
+    def load(cls, path: str | Path, threads: int = 1) -> SmartTurn:
+        """Load an ONNX file.
+
+        Raises:
+            ValueError: it takes something else.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        shape = session.get_inputs()[0].shape
+        if list(shape[-2:]) != [80, 100 * SECONDS]:
+            raise ValueError(f"{Path(path).name} takes {shape}, not the features [1, 80, 800] of Smart Turn v3")
+        return cls(session)
+
+    def probability(self, samples: Samples) -> float:
+        """That a turn which sounds so, shape [n] at 16 kHz, is complete."""
+        size = SECONDS * MODEL_RATE_HZ
+        x = np.pad(samples[-size:].astype(np.float32) / 32768, (max(0, size - len(samples)), 0))
+        x = (x - x.mean()) / np.sqrt(x.var() + 1e-7)
+        features = self._extractor(x, padding=0)[None, :, : 100 * SECONDS].astype(np.float32)
+        (out,) = self._session.run(None, {self._input: features})[:1]
+        return float(np.asarray(out).reshape(-1)[0])
