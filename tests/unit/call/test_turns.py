@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
@@ -131,3 +132,25 @@ def test_decisions_always_come_in_a_sensible_order(probabilities: list[float], a
             continue
         assert last in after[type(decision)]
         last = type(decision)
+
+
+@pytest.mark.parametrize(
+    ("heard", "decided"),
+    [("....", []), ("..######", [PAUSED, ENDED]), ("..######....", [ENDED])],
+    ids=["nobody speaks", "in the middle of speech", "in a pause"],
+)
+def test_the_client_may_end_a_turn(heard: str, decided: list[str]) -> None:
+    machine = TurnMachine(TurnSettings(pause_ms=math.inf))
+    for i, c in enumerate(heard):
+        machine.hear(0.9 if c == "#" else 0.05, i * CHUNK_S)
+    assert names(machine.finish(len(heard) * CHUNK_S)) == decided
+    assert machine.finish(len(heard) * CHUNK_S) == []
+
+
+def test_who_speaks_on_after_the_client_ended_the_turn_begins_another() -> None:
+    machine = TurnMachine(TurnSettings(pause_ms=math.inf))
+    for i in range(10):
+        machine.hear(0.9, i * CHUNK_S)
+    machine.finish(10 * CHUNK_S)
+    later = [machine.hear(0.9, i * CHUNK_S) for i in range(10, 16)]
+    assert next(d for d in later if isinstance(d, SpeechStarted)).at_s == pytest.approx(10 * CHUNK_S)
