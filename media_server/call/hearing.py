@@ -18,8 +18,6 @@ from media_server.events import TranscriptWord
 
 __all__ = ["Hearing", "Said", "outcome"]
 
-CUT_AFTER_S = 8.0
-"""From this length on a piece of sound is cut behind its stable words, so that what is left to do stays short."""
 LEFT_S = 0.5
 """Of sound, at least, behind such a cut."""
 
@@ -100,7 +98,7 @@ class Hearing:
         Raises:
             EngineError: the recogniser failed.
         """
-        long = len(heard.utterance) > CUT_AFTER_S * MODEL_RATE_HZ
+        long = len(heard.utterance) > self._engines.settle_after_s * MODEL_RATE_HZ
         transcript = await self._transcribe(heard, final=False, words=long)
         words = transcript.text.split()
         agreed = self._agreement.push(words)

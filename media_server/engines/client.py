@@ -35,6 +35,7 @@ LONGEST_WAIT_S = 5.0
 STUCK_S = 120.0
 PREPARED = 64
 """Clauses whose sound is kept."""
+LONGEST_PIECE_S = 10.0
 LAST_PLACE = 1000
 """In a reply: what nobody waits for."""
 """Without a word to anybody, although somebody waits: a GPU that hangs, a library in a loop."""
@@ -221,6 +222,8 @@ class Engines:
         self.llm = engine("llm", llm, pack.chat, "context", "slots", "temperature", "top_p")
         self.tts = engine("tts", tts, pack.voice, "length_scale")
         self.english = stt.language == "en"
+        self.settle_after_s = min(LONGEST_PIECE_S, stt.window_s * 2 / 3)
+        """Speech from this length on is cut behind its stable words, so that what is left to do stays short."""
         self.complete_at = llm.complete_at
         self._slots = llm.slots
         self._prepared: dict[tuple[tuple[str, str], ...], tuple[m.AudioChunk, ...]] = {}

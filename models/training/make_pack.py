@@ -19,7 +19,7 @@ licence = "Apache-2.0; see README.md for what they were made from"
 path = "stt"
 language = "en"
 threads = 1
-window_s = 12
+window_s = 6
 
 [llm]
 path = "chat/starter-chat.gguf"

@@ -6,15 +6,18 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from scores import word_errors
 
 from media_server.agents import PRESETS
-from media_server.audio import CALL_RATE_HZ, Samples
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples
 from media_server.call.call import Call
 from media_server.caller import Caller
 from media_server.engines.client import EngineClient
+from media_server.engines.messages import Transcript
 from media_server.engines.piper import PiperEngine, as_it_stands
 from media_server.server import Server
 from tests.conftest import STARTER, no_sessions
@@ -300,3 +303,31 @@ async def test_nothing_said_is_lost_while_everything_is_busy(server: Server, sen
     starts = [w["start_s"] for w in words]
     assert starts == sorted(starts)
     await no_sessions(server)
+
+
+@pytest.mark.slow
+async def test_who_speaks_for_long_is_heard_in_settled_pieces(
+    server: Server, caller: Caller, sentence: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths_s: list[float] = []
+    transcribe = server.engines.transcribe
+
+    async def measured(samples: Samples, **options: Any) -> Transcript:
+        lengths_s.append(len(samples) / MODEL_RATE_HZ)
+        return await transcribe(samples, **options)
+
+    monkeypatch.setattr(server.engines, "transcribe", measured)
+    caller.send(type="session.update", min_pause_ms=1000, max_pause_ms=1000)
+    texts = [
+        "what is seven plus five", "turn on the light in the kitchen", "my name is olivia", "what is nine times three",
+        "i would like a small pizza with cheese", "transfer me to billing", "what can you do", "can you repeat that",
+        "what is seven plus five", "turn on the light in the kitchen", "my name is olivia", "what is nine times three",
+    ]  # fmt: skip
+    spoken = with_pause(0.02, *map(sentence, texts))
+    assert len(spoken) > 12 * CALL_RATE_HZ
+    text = await one_turn(caller, spoken)
+    assert word_errors(" ".join(texts), text)[0] <= 1
+    assert max(lengths_s) < server.engines.settle_after_s + 4
+    partials = [e for e in caller.of("user.transcript") if not e["final"]]
+    assert all(e["text"].startswith(e["stable"]) for e in partials)
+    assert len(partials[-1]["stable"].split()) > 30
