@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from media_server import events as e
@@ -18,9 +19,7 @@ from media_server.call.history import History
 from media_server.call.interruption import ACKNOWLEDGEMENTS, LONGEST_DOUBT_S, Sound, weigh
 from media_server.call.listen import Heard, Listener
 from media_server.call.metrics import Stopwatch
-from media_server.call.speak import Utterance
-from media_server.call.speakable import speakable
-from media_server.call.think import reply_clauses
+from media_server.call.replies import Replies, SpokenTurn
 from media_server.call.turns import (
     PartialDue,
     SpeechPaused,
@@ -31,9 +30,8 @@ from media_server.call.turns import (
     TurnSettings,
 )
 from media_server.engines.client import Engines
-from media_server.engines.messages import ChatMessage
 from media_server.engines.silero import VoiceActivity, VoiceActivityModel
-from media_server.errors import EngineError, EngineLost, EngineSlow
+from media_server.errors import EngineError
 from media_server.rtc import Microphone, Speaker
 
 __all__ = ["Call"]
@@ -42,8 +40,8 @@ log = logging.getLogger(__name__)
 
 LATELY_WORDS = 12
 """Of the agent's, that may come back as its echo."""
-RESTART_S = 60.0
-"""How long a turn waits for an engine that is being restarted."""
+SETTLE_S = 2.0
+"""How long a sound that made the agent pause may take to be understood."""
 ON_ITS_WAY_S = 0.15
 """Of sound, when a client says that the turn is over."""
 
@@ -90,25 +88,33 @@ class Call:
         self._messages: asyncio.Queue[e.ClientMessage | _HangUp] = asyncio.Queue(100)
         self._turn = 0
         self._speech_turn = ""
-        self._hearing = Hearing(engines, self._listener, agent, self._start, self._with_retry)
+        self._hearing = Hearing(engines, self._listener, agent, self._start, emit)
+        self._replies = Replies(
+            agent,
+            call_id,
+            self.history,
+            engines,
+            speaker,
+            emit=emit,
+            clock=clock,
+            start=self._start,
+            enter=self._enter_unless_caller_speaks,
+            turn_ids=self._next_turn,
+        )
         self._judging: asyncio.Task[None] | None = None
-        self._complete = 1.0
-        self._gate = Gate()
-        self._watch = Stopwatch()
+        self._pause: SpokenTurn | None = None
+        """The caller's turn as it stood at the last pause."""
         self._speculation: asyncio.Task[None] | None = None
         self._doubt_since_s: float | None = None
         """Since when a sound makes the agent pause that may turn out to be no interruption."""
         self._doubtful: Sound = "noise"
         """What it seems to be so far."""
-        self._utterance: Utterance | None = None
         self.speculations = 0
         """Replies begun before the turn was over …"""
         self.wasted_speculations = 0
         """… and those that nobody heard, since the caller went on."""
         self._partial: asyncio.Task[None] | None = None
         self._partial_shown = False
-        self._reply: asyncio.Task[None] | None = None
-        self._to_say: list[str] = []
         self._waiting: asyncio.Task[None] | None = None
         """For the caller to say something."""
         self._prompted = False
@@ -128,31 +134,25 @@ class Call:
         async with self._group:
             self._enter("listening")
             listening = self._start(self._listen(), "listen")
-            preparing = self._start(self._prepare(), "prepare")
+            preparing = self._start(self._replies.prepare(), "prepare")
             if self.agent.greeting:
-                self._say(self.agent.greeting)
+                self._replies.say(self.agent.greeting)
             while not isinstance(message := await self._messages.get(), e.CallEnd | _HangUp):
                 self._handle(message)
             self._hearing.abandon()
-            for task in (listening, preparing, self._judging, self._partial, self._reply, self._waiting):
+            for task in (listening, preparing, self._judging, self._partial, self._replies.current, self._waiting):
                 self._cancel(task)
         self._speaker.interrupt()
         return "silence" if isinstance(message, _HangUp) else "client_hangup"
-
-    async def _prepare(self) -> None:
-        """Have the apology ready for when nothing else works."""
-        with contextlib.suppress(EngineError):
-            await self._engines.prepare(speakable(self.agent.apology, self._engines.english))
 
     def _handle(self, message: e.ClientMessage) -> None:
         match message:
             case e.TextSend(text=text):
                 self._prompted = False
                 self._interrupt()
-                turn_id = self._next_turn()
-                self._begin_reply(lambda: self._answer_text(turn_id, text))
+                self._replies.answer_text(self._next_turn(), text)
             case e.AgentSay(text=text):
-                self._say(text)
+                self._replies.say(text)
             case e.AgentInterrupt():
                 self._interrupt()
             case e.SessionUpdate() as u:
@@ -183,14 +183,15 @@ class Call:
                 self._prompted = False
                 self._hearing.begin()
                 self._emit(e.UserSpeechStarted())
-                if self._turns.agent_speaking:
+                if self.state == "agent_speaking":
                     # stop at once, and see whether it is meant for an interruption
                     self._speaker.hold()
                     self._doubt_since_s, self._doubtful = at_s, "noise"
                 else:
                     self._yield()
             case SpeechResumed(at_s=at_s):
-                self._hearing.resume(at_s, self._watch.times["speech_ended"])
+                if self._pause:
+                    self._hearing.resume(at_s, self._pause.watch.times["speech_ended"])
                 self._cancel(self._judging)
                 self._drop_speculation()
                 self._emit(e.UserSpeechStarted())
@@ -207,24 +208,27 @@ class Call:
                 self._cancel(self._partial)
                 hearing = self._hearing.pause(heard)
                 self._emit(e.UserSpeechStopped())
-                self._gate, self._watch = Gate(), Stopwatch()
-                self._watch.mark("speech_ended", ended_s)
-                self._watch.mark("paused", self._clock())
+                watch = Stopwatch()
+                watch.mark("speech_ended", ended_s)
+                watch.mark("paused", self._clock())
+                self._pause = pause = SpokenTurn(self._speech_turn, hearing, self._partial_shown, watch)
                 if self._doubt_since_s is not None:
                     self._turns.end_after(math.inf)
-                    self._judging = self._start(self._settle(hearing), "settle")
+                    self._judging = self._start(self._settle(pause), "settle")
                 else:
-                    self._consider(hearing)
+                    self._consider(pause)
             case TurnEnded():
                 self._cancel(self._judging)
                 if self._doubt_since_s is not None:
                     self._yield()  # the client said that it is a turn
-                self._watch.mark("turn_ended", self._clock())
-                if self._speculation is None and self._hearing.finished:
-                    self._answer_turn(self._hearing.finished)
+                if self._pause is None:
+                    return
+                self._pause.watch.mark("turn_ended", self._clock())
+                if self._speculation is None:
+                    self._replies.answer(self._pause)
                 self._speculation = None
                 self._enter("thinking")
-                self._gate.open()
+                self._pause.gate.open()
 
     async def _end_turn(self) -> None:
         """The client says that the caller is done."""
@@ -235,19 +239,16 @@ class Call:
         if not heard:
             self._emit(e.Warning_("nothing_said", "The client ended a turn in which nobody had spoken."))
 
-    def _consider(self, hearing: asyncio.Task[Said | EngineError]) -> None:
+    def _consider(self, pause: SpokenTurn) -> None:
         """In a pause of the caller: ask whether the turn is complete, and begin the reply on trial."""
-        self._complete = 1.0
         if self._taking.completeness and not self._taking.manual:
-            self._judging = self._start(self._judge(hearing), "judge")
+            self._judging = self._start(self._judge(pause), "judge")
         if self.agent.speculation and self._engines.room_to_speculate:
             self.speculations += 1
-            self._answer_turn(hearing)
-            self._speculation = self._reply
+            self._speculation = self._replies.answer(pause)
 
     def _sound(self, text: str) -> Sound:
-        said = self._utterance.heard if self._utterance else ""
-        lately = " ".join(said.split()[-LATELY_WORDS:])
+        lately = " ".join(self._replies.heard.split()[-LATELY_WORDS:])
         words = self.agent.acknowledgements
         return weigh(text, lately, ACKNOWLEDGEMENTS if words is None else words, self.agent.interrupt_words)
 
@@ -262,20 +263,18 @@ class Call:
         self._doubt_since_s = None
         self._speaker.resume()
 
-    async def _settle(self, hearing: asyncio.Task[Said | EngineError]) -> None:
+    async def _settle(self, pause: SpokenTurn) -> None:
         """A sound that made the agent pause is over: yield to it, or go on where the agent stopped."""
-        said = await outcome(hearing)
-        if not isinstance(said, EngineError) and self._sound(said.text) == "speech":
+        await asyncio.wait([pause.hearing], timeout=SETTLE_S)
+        said = pause.hearing.result() if pause.hearing.done() else None
+        # where the recogniser does not answer it is better to stop than to talk over somebody
+        if not isinstance(said, Said) or self._sound(said.text) == "speech":
             self._yield()
             self._turns.end_after(_turn_settings(self._taking).pause_ms)
-            self._consider(hearing)
+            self._consider(pause)
         else:
             self._turns.reset()
             self._go_on()
-
-    def _answer_turn(self, hearing: asyncio.Task[Said | EngineError]) -> None:
-        turn_id, gate, watch = self._speech_turn, self._gate, self._watch
-        self._begin_reply(lambda: self._answer(turn_id, hearing, gate, watch))
 
     def _drop_speculation(self) -> None:
         """The caller went on: what was thought and made for nothing stops costing."""
@@ -283,7 +282,8 @@ class Call:
             self.wasted_speculations += 1
             self._cancel(self._speculation)
             self._speculation = None
-            self._gate = Gate()
+            if self._pause:
+                self._pause = replace(self._pause, gate=Gate())
 
     async def _show_partial(self, turn_id: str, heard: Heard) -> None:
         # a partial that fails is not worth a word: the final one will tell
@@ -298,9 +298,9 @@ class Call:
                 self._partial_shown = True
                 self._emit(e.UserTranscript(turn_id, said.text, False, said.confidence, said.language, said.stable))
 
-    async def _judge(self, hearing: asyncio.Task[Said | EngineError]) -> None:
+    async def _judge(self, pause: SpokenTurn) -> None:
         """Shorten the pause under way as far as the words so far seem complete."""
-        said = await outcome(hearing)
+        said = await outcome(pause.hearing)
         if isinstance(said, EngineError):
             return
         if said.text:
@@ -309,8 +309,8 @@ class Call:
                 probability = await self._engines.judge(self.id, messages)
             except EngineError:
                 return  # the pause ends by itself, and the reply will tell
-            self._complete = completeness(said.text, probability, self._engines.complete_at, said.complete)
-        self._turns.end_after(pause_ms(self._taking, self._complete))
+            pause.complete = completeness(said.text, probability, self._engines.complete_at, said.complete)
+        self._turns.end_after(pause_ms(self._taking, pause.complete))
 
     def _abandon_utterance(self) -> None:
         if self._turns.state != "idle":
@@ -323,225 +323,11 @@ class Call:
             self._emit(e.UserSpeechStopped())
             self._enter("listening")
 
-    # -- replying
-
-    async def _answer(
-        self, turn_id: str, hearing: asyncio.Task[Said | EngineError], gate: Gate, watch: Stopwatch
-    ) -> None:
-        """Answer what was said; what the world sees of it waits for the gate."""
-        async with self._in_time(gate) as heard_something:
-            said = await outcome(hearing)
-            if isinstance(said, EngineError):
-                await gate.opened.wait()
-                raise said
-            watch.mark("transcript", self._clock())
-            self._cancel(self._partial)
-            text = said.text
-            final = e.UserTranscript(turn_id, text, True, said.confidence, said.language, words=said.words)
-            if not text:
-                # a cough, a door: nobody said anything
-                await gate.opened.wait()
-                if self._partial_shown:
-                    self._emit(final)
-                return
-            messages = self.history.messages(self.agent.prompt, self.agent.history_turns, text)
-
-            def over() -> None:
-                self._emit(final)
-                self._emit(e.TurnEnded(turn_id, self._complete))
-                self.history.add_user(text)
-
-            gate.do(over)
-            try:
-                await self._think_and_speak(turn_id, messages, gate, watch, heard_something)
-            except EngineError:
-                await gate.opened.wait()
-                raise
-
-    async def _answer_text(self, turn_id: str, text: str) -> None:
-        watch, gate = Stopwatch(), Gate()
-        watch.mark("speech_ended", self._clock())
-        self._enter("thinking")
-        gate.open()
-        self._emit(e.UserTranscript(turn_id, text, True))
-        self._emit(e.TurnEnded(turn_id, 1.0))
-        self.history.add_user(text)
-        messages = self.history.messages(self.agent.prompt, self.agent.history_turns)
-        async with self._in_time(gate) as heard_something:
-            await self._think_and_speak(turn_id, messages, gate, watch, heard_something)
-
-    @contextlib.asynccontextmanager
-    async def _in_time(self, gate: Gate) -> AsyncIterator[Callable[[], None]]:
-        """Give the work inside up if nothing is heard of it in time once the gate is open.
-
-        Yields what to call when it is.
-
-        Raises:
-            EngineSlow: it was given up.
-        """
-        inside = True
-        try:
-            async with asyncio.timeout(None) as deadline:
-
-                def begin() -> None:
-                    if inside:
-                        deadline.reschedule(asyncio.get_running_loop().time() + self.agent.answer_timeout_s)
-
-                gate.do(begin)
-                try:
-                    yield lambda: deadline.reschedule(None)
-                finally:
-                    inside = False
-        except TimeoutError as late:
-            if not deadline.expired():
-                raise
-            self._hearing.abandon()
-            raise EngineSlow(self.agent.answer_timeout_s) from late
-
-    async def _think_and_speak(
-        self,
-        turn_id: str,
-        messages: tuple[ChatMessage, ...],
-        gate: Gate,
-        watch: Stopwatch,
-        heard_something: Callable[[], None],
-    ) -> None:
-        def clauses() -> AsyncGenerator[str, None]:
-            return reply_clauses(
-                turn_id,
-                self._engines,
-                self.id,
-                messages,
-                self.agent.max_reply_tokens,
-                lambda event: gate.do(lambda: self._emit(event)),
-                lambda: watch.mark("first_token", self._clock()),
-            )
-
-        await self._speak(turn_id, clauses, watch, gate.opened, heard_something)
-
-    def _say(self, text: str) -> None:
-        """Say `text` after what is being said now."""
-        self._to_say.append(text)
-        if self._reply is None or self._reply.done():
-            self._begin_reply(self._say_queued)
-
-    async def _say_queued(self) -> None:
-        while self._to_say:
-            text, turn_id = self._to_say.pop(0), self._next_turn()
-
-            async def clauses(text: str = text, turn_id: str = turn_id) -> AsyncGenerator[str, None]:
-                self._emit(e.AgentText(turn_id, text))
-                yield text
-
-            await self._speak(turn_id, clauses, None)
-
-    async def _speak(
-        self,
-        turn_id: str,
-        clauses: Callable[[], AsyncGenerator[str, None]],
-        watch: Stopwatch | None,
-        ready: asyncio.Event | None = None,
-        on_started: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Speak what `clauses` gives; called again for a second try if an engine dies before anything was heard."""
-
-        def started() -> None:
-            on_started()
-            self._turns.agent_speaking = True
-            self._enter("agent_speaking")
-            if watch:
-                watch.mark("on_wire", self._clock())
-                self._emit(watch.metrics(turn_id))
-
-        async def timed(stream: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-            async for clause in stream:
-                if watch:
-                    watch.mark("first_clause", self._clock())
-                yield clause
-
-        utterance: Utterance | None = None
-
-        async def once() -> None:
-            nonlocal utterance
-            self._speaker.interrupt()  # of a first try there may be speech that has not begun
-            self._utterance = utterance = Utterance(
-                turn_id,
-                self._engines,
-                self._speaker,
-                self._emit,
-                on_synthesised=lambda: watch.mark("first_audio", self._clock()) if watch else None,
-                on_started=started,
-                ready=ready,
-            )
-            async with contextlib.aclosing(clauses()) as stream, contextlib.aclosing(timed(stream)) as timed_stream:
-                await utterance.speak(timed_stream)
-
-        completed = False
-        try:
-            await self._with_retry(once, lambda: not (utterance and utterance.started))
-            completed = True
-        finally:
-            # also when cancelled: history and the caller's screen hold what was heard, and nothing else
-            self._speaker.interrupt()
-            self._turns.agent_speaking = False
-            heard = utterance.heard if utterance else ""
-            self.history.add_agent(heard)
-            if utterance and utterance.started:
-                self._emit(e.AgentSpeechStopped(turn_id, "completed" if completed else "interrupted", heard))
-
-    async def _with_retry(self, work: Callable[[], Awaitable[T]], again: Callable[[], bool] = lambda: True) -> T:
-        """Do `work`, once more if an engine dies under it; the caller is told."""
-        try:
-            return await _unwrapped(work())
-        except EngineLost as lost:
-            self._emit(e.Warning_(lost.code, lost.message))
-            if not again():
-                raise
-        log.info("call %s waits for an engine", self.id)
-        try:
-            async with asyncio.timeout(RESTART_S):
-                for engine in self._engines.all:
-                    await engine.ready.wait()
-        except TimeoutError as late:
-            raise EngineError("engine_unavailable", "An engine stopped and did not come back in time.") from late
-        return await _unwrapped(work())
-
-    def _begin_reply(self, work: Callable[[], Awaitable[None]]) -> None:
-        self._cancel(self._reply)
-        self._reply = self._start(self._replying(work, self._reply), "reply")
-
-    async def _replying(self, work: Callable[[], Awaitable[None]], before: asyncio.Task[None] | None) -> None:
-        if before:
-            # it may still be cleaning up after its cancellation
-            await asyncio.wait([before])
-        try:
-            await self._or_apologise(work)
-            await self._say_queued()
-        except EngineError as failed:
-            self._emit(e.Error(failed.code, failed.message))
-        finally:
-            # unless the caller's voice is what ended it
-            if self.state in ("thinking", "agent_speaking"):
-                self._enter("listening")
-
-    async def _or_apologise(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work`; where an engine fails or takes too long, say so to the program and, more kindly, to the caller."""
-        try:
-            await work()
-        except EngineSlow as slow:
-            self._emit(e.Warning_(slow.code, slow.message))
-            self._to_say.insert(0, self.agent.apology)
-        except EngineError as failed:
-            self._emit(e.Error(failed.code, failed.message))
-            self._to_say.insert(0, self.agent.apology)
-
     def _interrupt(self) -> None:
         """Stop what the agent is thinking or saying, or was going to."""
-        self._to_say.clear()
         self._doubt_since_s = None
         self._drop_speculation()
-        self._speaker.interrupt()
-        self._cancel(self._reply)
+        self._replies.interrupt()
 
     # -- small things
 
@@ -556,11 +342,17 @@ class Call:
     def _enter(self, state: e.State) -> None:
         if state != self.state:
             self.state = state
+            self._turns.agent_speaking = state == "agent_speaking"
             self._emit(e.StateChanged(state))
             self._cancel(self._waiting)
             wait_s = self.agent.idle_hang_up_s if self._prompted else self.agent.idle_s
             if state == "listening" and wait_s:
                 self._waiting = self._start(self._wait_for_caller(wait_s), "wait")
+
+    def _enter_unless_caller_speaks(self, state: e.State) -> None:
+        """What a reply says of the state counts for less than the caller's voice."""
+        if state != "listening" or self.state in ("thinking", "agent_speaking"):
+            self._enter(state)
 
     async def _wait_for_caller(self, seconds: float) -> None:
         """Nobody says anything: ask once whether somebody is there, then hang up."""
@@ -569,7 +361,7 @@ class Call:
             await self._messages.put(_HangUp())
         else:
             self._prompted = True
-            self._say(self.agent.idle_prompt)
+            self._replies.say(self.agent.idle_prompt)
 
     def _start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         return self._group.create_task(work, name=f"{self.id}-{name}")
@@ -585,14 +377,3 @@ def _turn_settings(taking: TurnTaking) -> TurnSettings:
     if taking.manual:
         return TurnSettings(pause_ms=math.inf)
     return TurnSettings(pause_ms=taking.max_pause_ms if taking.completeness else taking.min_pause_ms)
-
-
-async def _unwrapped(work: Awaitable[T]) -> T:
-    """A task group raises groups; a turn has one cause."""
-    try:
-        return await work
-    except BaseExceptionGroup as group:
-        lost, _ = group.split(EngineError)
-        if lost:
-            raise lost.exceptions[0] from group
-        raise

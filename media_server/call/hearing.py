@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ from media_server.agents import Agent
 from media_server.audio import MODEL_RATE_HZ
 from media_server.call.agreement import Agreement
 from media_server.call.listen import Heard, Listener
+from media_server.call.retry import with_retry
 from media_server.engines.client import Engines
 from media_server.engines.messages import Transcript
 from media_server.errors import EngineError
-from media_server.events import TranscriptWord
+from media_server.events import Event, TranscriptWord
 
 __all__ = ["Hearing", "Said", "outcome"]
 
@@ -57,7 +58,7 @@ class Hearing:
         listener: Listener,
         agent: Agent,
         start: Callable[[Coroutine[Any, Any, Said | EngineError], str], asyncio.Task[Said | EngineError]],
-        retry: Callable[[Callable[[], Awaitable[Transcript]]], Awaitable[Transcript]],
+        emit: Callable[[Event], None],
     ) -> None:
         self.finished: asyncio.Task[Said | EngineError] | None = None
         """What was said up to the last pause. A failure is a result: nobody may want to know of it."""
@@ -65,7 +66,7 @@ class Hearing:
         self._listener = listener
         self._agent = agent
         self._start = start
-        self._retry = retry
+        self._emit = emit
         self._settled = Said()
         self._agreement = Agreement()
 
@@ -124,7 +125,7 @@ class Hearing:
     async def _finish(self, heard: Heard) -> Said | EngineError:
         settled = self._settled
         try:
-            done = await self._retry(lambda: self._transcribe(heard, final=True, words=True))
+            done = await with_retry(self._engines, self._emit, lambda: self._transcribe(heard, final=True, words=True))
             return settled.then(done, heard.start_s)
         except EngineError as failed:
             return failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -292,7 +293,8 @@ async def test_nothing_said_is_lost_while_everything_is_busy(server: Server, sen
             for i, text in enumerate(texts):
                 await caller.speak(sentence(text)).finished.wait()
                 await asyncio.sleep([0.3, 0.9, 1.6][i % 3])
-            await caller.wait_for("user.transcript", lambda e: e["final"] and e["text"].endswith(texts[-1]))
+            with contextlib.suppress(TimeoutError):  # what was heard instead says more
+                await caller.wait_for("user.transcript", lambda e: e["final"] and e["text"].endswith(texts[-1]))
             finals = [e for e in caller.of("user.transcript") if e["final"]]
     finally:
         stop.set()

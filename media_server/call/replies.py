@@ -1,0 +1,295 @@
+"""The agent's side of a call: what it answers and what it is told to say, one thing at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from media_server import events as e
+from media_server.agents import Agent
+from media_server.call.gate import Gate
+from media_server.call.hearing import Said, outcome
+from media_server.call.history import History
+from media_server.call.metrics import Stopwatch
+from media_server.call.retry import with_retry
+from media_server.call.speak import Utterance
+from media_server.call.speakable import speakable
+from media_server.call.think import reply_clauses
+from media_server.engines.client import Engines
+from media_server.engines.messages import ChatMessage
+from media_server.errors import EngineError, EngineSlow
+from media_server.rtc import Speaker
+
+__all__ = ["Replies", "SpokenTurn"]
+
+
+@dataclass(slots=True)
+class SpokenTurn:
+    """A turn of the caller as it stands at a pause: to be answered, on trial until the gate opens."""
+
+    id: str
+    hearing: asyncio.Task[Said | EngineError]
+    shown: bool
+    """Whether the client has seen words of it."""
+    watch: Stopwatch
+    gate: Gate = field(default_factory=Gate)
+    complete: float = 1.0
+    """The probability that it is over, as far as anybody was asked."""
+
+
+class Replies:
+    """`answer`, `answer_text` and `say`; each reply replaces the one before, `interrupt` ends it.
+
+    Args:
+        emit: takes the events.
+        start: starts a task that the call owns.
+        enter: is told which state the reply brings the call into.
+        turn_ids: gives the next turn's id.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        call_id: str,
+        history: History,
+        engines: Engines,
+        speaker: Speaker,
+        *,
+        emit: Callable[[e.Event], None],
+        clock: Callable[[], float],
+        start: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+        enter: Callable[[e.State], None],
+        turn_ids: Callable[[], str],
+    ) -> None:
+        self.current: asyncio.Task[None] | None = None
+        self._agent = agent
+        self._call_id = call_id
+        self._history = history
+        self._engines = engines
+        self._speaker = speaker
+        self._emit = emit
+        self._clock = clock
+        self._start = start
+        self._enter = enter
+        self._turn_ids = turn_ids
+        self._utterance: Utterance | None = None
+        self._to_say: list[str] = []
+
+    @property
+    def heard(self) -> str:
+        """What was heard so far of what the agent is saying, or said last."""
+        return self._utterance.heard if self._utterance else ""
+
+    async def prepare(self) -> None:
+        """Have the apology ready for when nothing else works."""
+        with contextlib.suppress(EngineError):
+            await self._engines.prepare(speakable(self._agent.apology, self._engines.english))
+
+    def answer(self, turn: SpokenTurn) -> asyncio.Task[None]:
+        """Answer what was said; what the world sees of it waits for the turn's gate."""
+        return self._begin(lambda: self._answer(turn))
+
+    def answer_text(self, turn_id: str, text: str) -> None:
+        """Answer what was typed."""
+        self._begin(lambda: self._answer_text(turn_id, text))
+
+    def say(self, text: str) -> None:
+        """Say `text`, word for word, after what is being said now."""
+        self._to_say.append(text)
+        if self.current is None or self.current.done():
+            self._begin(self._say_queued)
+
+    def interrupt(self) -> None:
+        """Stop what the agent is thinking or saying, or was going to."""
+        self._to_say.clear()
+        self._speaker.interrupt()
+        if self.current:
+            self.current.cancel()
+
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        before = self.current
+        if before:
+            before.cancel()
+        self.current = self._start(self._reply(work, before), "reply")
+        return self.current
+
+    async def _reply(self, work: Callable[[], Awaitable[None]], before: asyncio.Task[None] | None) -> None:
+        if before:
+            # it may still be cleaning up after its cancellation
+            await asyncio.wait([before])
+        try:
+            await self._or_apologise(work)
+            await self._say_queued()
+        except EngineError as failed:
+            self._emit(e.Error(failed.code, failed.message))
+        finally:
+            self._enter("listening")
+
+    async def _or_apologise(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work`; where an engine fails or takes too long, tell the client and, more kindly, the caller."""
+        try:
+            await work()
+        except EngineError as failed:
+            event = e.Warning_ if isinstance(failed, EngineSlow) else e.Error
+            self._emit(event(failed.code, failed.message))
+            self._to_say.insert(0, self._agent.apology)
+
+    async def _answer(self, turn: SpokenTurn) -> None:
+        try:
+            await self._answer_in_time(turn)
+        except EngineSlow:
+            turn.hearing.cancel()
+            raise
+
+    async def _answer_in_time(self, turn: SpokenTurn) -> None:
+        async with self._in_time(turn.gate) as heard_something:
+            said = await outcome(turn.hearing)
+            if isinstance(said, EngineError):
+                await turn.gate.opened.wait()
+                raise said
+            turn.watch.mark("transcript", self._clock())
+            final = e.UserTranscript(turn.id, said.text, True, said.confidence, said.language, words=said.words)
+            if not said.text:
+                # a cough, a door: nobody said anything
+                await turn.gate.opened.wait()
+                if turn.shown:
+                    self._emit(final)
+                return
+            messages = self._history.messages(self._agent.prompt, self._agent.history_turns, said.text)
+
+            def over() -> None:
+                self._emit(final)
+                self._emit(e.TurnEnded(turn.id, turn.complete))
+                self._history.add_user(said.text)
+
+            turn.gate.do(over)
+            try:
+                await self._think_and_speak(turn.id, messages, turn.gate, turn.watch, heard_something)
+            except EngineError:
+                await turn.gate.opened.wait()
+                raise
+
+    async def _answer_text(self, turn_id: str, text: str) -> None:
+        watch, gate = Stopwatch(), Gate()
+        watch.mark("speech_ended", self._clock())
+        self._enter("thinking")
+        gate.open()
+        self._emit(e.UserTranscript(turn_id, text, True))
+        self._emit(e.TurnEnded(turn_id, 1.0))
+        self._history.add_user(text)
+        messages = self._history.messages(self._agent.prompt, self._agent.history_turns)
+        async with self._in_time(gate) as heard_something:
+            await self._think_and_speak(turn_id, messages, gate, watch, heard_something)
+
+    @contextlib.asynccontextmanager
+    async def _in_time(self, gate: Gate) -> AsyncIterator[Callable[[], None]]:
+        """Give the work inside up if nothing is heard of it in time once the gate is open.
+
+        Yields what to call when it is.
+
+        Raises:
+            EngineSlow: it was given up.
+        """
+        inside = True
+        try:
+            async with asyncio.timeout(None) as deadline:
+
+                def begin() -> None:
+                    if inside:
+                        deadline.reschedule(asyncio.get_running_loop().time() + self._agent.answer_timeout_s)
+
+                gate.do(begin)
+                try:
+                    yield lambda: deadline.reschedule(None)
+                finally:
+                    inside = False
+        except TimeoutError as late:
+            if not deadline.expired():
+                raise
+            raise EngineSlow(self._agent.answer_timeout_s) from late
+
+    async def _think_and_speak(
+        self,
+        turn_id: str,
+        messages: tuple[ChatMessage, ...],
+        gate: Gate,
+        watch: Stopwatch,
+        heard_something: Callable[[], None],
+    ) -> None:
+        def clauses() -> AsyncGenerator[str, None]:
+            return reply_clauses(
+                turn_id,
+                self._engines,
+                self._call_id,
+                messages,
+                self._agent.max_reply_tokens,
+                lambda event: gate.do(lambda: self._emit(event)),
+                lambda: watch.mark("first_token", self._clock()),
+            )
+
+        await self._speak(turn_id, clauses, watch, gate.opened, heard_something)
+
+    async def _say_queued(self) -> None:
+        while self._to_say:
+            text, turn_id = self._to_say.pop(0), self._turn_ids()
+
+            async def clauses(text: str = text, turn_id: str = turn_id) -> AsyncGenerator[str, None]:
+                self._emit(e.AgentText(turn_id, text))
+                yield text
+
+            await self._speak(turn_id, clauses, None)
+
+    async def _speak(
+        self,
+        turn_id: str,
+        clauses: Callable[[], AsyncGenerator[str, None]],
+        watch: Stopwatch | None,
+        ready: asyncio.Event | None = None,
+        on_started: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Speak what `clauses` gives; called again for a second try if an engine dies before anything was heard."""
+
+        def started() -> None:
+            on_started()
+            self._enter("agent_speaking")
+            if watch:
+                watch.mark("on_wire", self._clock())
+                self._emit(watch.metrics(turn_id))
+
+        async def timed(stream: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+            async for clause in stream:
+                if watch:
+                    watch.mark("first_clause", self._clock())
+                yield clause
+
+        utterance: Utterance | None = None
+
+        async def once() -> None:
+            nonlocal utterance
+            self._speaker.interrupt()  # of a first try there may be speech that has not begun
+            self._utterance = utterance = Utterance(
+                turn_id,
+                self._engines,
+                self._speaker,
+                self._emit,
+                on_synthesised=lambda: watch.mark("first_audio", self._clock()) if watch else None,
+                on_started=started,
+                ready=ready,
+            )
+            async with contextlib.aclosing(clauses()) as stream, contextlib.aclosing(timed(stream)) as timed_stream:
+                await utterance.speak(timed_stream)
+
+        completed = False
+        try:
+            await with_retry(self._engines, self._emit, once, lambda: not (utterance and utterance.started))
+            completed = True
+        finally:
+            # also when cancelled: history and the caller's screen hold what was heard, and nothing else
+            self._speaker.interrupt()
+            heard = utterance.heard if utterance else ""
+            self._history.add_agent(heard)
+            if utterance and utterance.started:
+                self._emit(e.AgentSpeechStopped(turn_id, "completed" if completed else "interrupted", heard))

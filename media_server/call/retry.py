@@ -1,0 +1,59 @@
+"""Once more, when an engine dies under a piece of work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from media_server.engines.client import Engines
+from media_server.errors import EngineError, EngineLost
+from media_server.events import Event, Warning_
+
+__all__ = ["with_retry"]
+
+log = logging.getLogger(__name__)
+
+RESTART_S = 60.0
+"""How long a turn waits for an engine that is being restarted."""
+
+T = TypeVar("T")
+
+
+async def with_retry(
+    engines: Engines,
+    emit: Callable[[Event], None],
+    work: Callable[[], Awaitable[T]],
+    again: Callable[[], bool] = lambda: True,
+) -> T:
+    """Do `work`, once more if an engine dies under it and `again` allows it; the client is told.
+
+    Raises:
+        EngineError: it failed, or the engine did not come back.
+    """
+    try:
+        return await _unwrapped(work())
+    except EngineLost as lost:
+        emit(Warning_(lost.code, lost.message))
+        if not again():
+            raise
+    log.info("a call waits for an engine")
+    try:
+        async with asyncio.timeout(RESTART_S):
+            for engine in engines.all:
+                await engine.ready.wait()
+    except TimeoutError as late:
+        raise EngineError("engine_unavailable", "An engine stopped and did not come back in time.") from late
+    return await _unwrapped(work())
+
+
+async def _unwrapped(work: Awaitable[T]) -> T:
+    """A task group raises groups; a turn has one cause."""
+    try:
+        return await work
+    except BaseExceptionGroup as group:
+        lost, _ = group.split(EngineError)
+        if lost:
+            raise lost.exceptions[0] from group
+        raise
