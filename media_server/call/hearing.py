@@ -19,7 +19,7 @@ from media_server.events import Event, TranscriptWord
 
 __all__ = ["Hearing", "Said", "outcome"]
 
-LEFT_S = 0.5
+LEFT_S = 1.0
 """Of sound, at least, behind such a cut."""
 
 
@@ -108,11 +108,13 @@ class Hearing:
             self._settle(transcript, agreed, heard)
         return said
 
-    def _settle(self, transcript: Transcript, count: int, heard: Heard) -> None:
-        """Cut the sound behind the first `count` words, which will not change any more."""
-        end_s = transcript.words[count - 1].end_s
-        if len(heard.utterance) / MODEL_RATE_HZ - end_s < LEFT_S:
+    def _settle(self, transcript: Transcript, stable: int, heard: Heard) -> None:
+        """Cut the sound behind the last of the `stable` words that leaves enough of it to go on with."""
+        length_s = len(heard.utterance) / MODEL_RATE_HZ
+        count = sum(w.end_s <= length_s - LEFT_S for w in transcript.words[:stable])
+        if count == 0:
             return
+        end_s = transcript.words[count - 1].end_s
         words = transcript.text.split()
         kept = Transcript(
             transcript.id, " ".join(words[:count]), transcript.confidence, transcript.language, transcript.words[:count]

@@ -222,7 +222,7 @@ class Engines:
         self.llm = engine("llm", llm, pack.chat, "context", "slots", "temperature", "top_p")
         self.tts = engine("tts", tts, pack.voice, "length_scale")
         self.english = stt.language == "en"
-        self.settle_after_s = min(LONGEST_PIECE_S, stt.window_s * 2 / 3)
+        self.settle_after_s = min(LONGEST_PIECE_S, stt.window_s / 2)
         """Speech from this length on is cut behind its stable words, so that what is left to do stays short."""
         self.complete_at = llm.complete_at
         self._slots = llm.slots
