@@ -332,7 +332,7 @@ async def test_who_speaks_for_long_is_heard_in_settled_pieces(
     spoken = with_pause(0.02, *map(sentence, texts))
     assert len(spoken) > 12 * CALL_RATE_HZ
     text = await one_turn(caller, spoken)
-    # sentences without a breath between them are not what the starter recogniser knows; whole pieces must not be missing
+    # the starter recogniser does not know sentences without a breath between them; whole pieces must not be missing
     errors, count = word_errors(" ".join(texts), text)
     assert errors <= 0.2 * count, text
     assert max(lengths_s) < server.engines.settle_after_s + 4
