@@ -40,6 +40,21 @@ def test_options_win_over_the_environment_and_that_over_the_file(
         ('device = "tpu"', "device"),
         ('[[agents]]\nname = "no spaces please"', "agents.0.name"),
         ('[[agents]]\nname = "a"\nmood = "good"', "agents.0.mood"),
+        *(
+            (f'[[agents]]\nname = "a"\n{key} = {value}', f"agents.0.{key}")
+            for key, value in [
+                ("turns", '"hasty"'),
+                ("min_pause_ms", "1"),
+                ("max_pause_ms", "60000"),
+                ("completeness", '"maybe"'),
+                ("interrupt_words", "0"),
+                ("language", '"Klingon"'),
+                ("hotwords", '"one"'),
+                ("idle_s", "-1"),
+                ("idle_hang_up_s", "1e9"),
+                ("answer_timeout_s", "0"),
+            ]
+        ),
         ("port =", "media_server.toml"),
     ],
 )

@@ -49,3 +49,27 @@ def test_paths_in_a_manifest_stay_inside_it(path: str) -> None:
     text = (STARTER / "pack.toml").read_text().replace("stt/model.bin", path)
     with pytest.raises(ConfigurationError, match="not a valid pack manifest"):
         read_manifest(text, "here")
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("stt", "window_s = 60"), ("stt", "threads = -1"), ("llm", "complete_at = 1.5"), ("llm", "slots = 0"),
+        ("llm", "context = 8"), ("tts", "length_scale = 0"), ("tts", "speed = 1"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_named(table: str, line: str) -> None:
+    key = line.split(" ")[0]
+    text = (STARTER / "pack.toml").read_text()
+    kept = [old for old in text.splitlines() if not old.startswith(f"{key} =")]
+    text = "\n".join(kept).replace(f"[{table}]", f"[{table}]\n{line}")
+    with pytest.raises(ConfigurationError, match=rf"{table}\.{key}"):
+        read_manifest(text, "pack.toml")
+
+
+def test_a_pack_may_have_a_classifier_of_turns(tmp_path: Path) -> None:
+    shutil.copytree(STARTER, tmp_path / "starter")
+    manifest = tmp_path / "starter" / "pack.toml"
+    manifest.write_text(manifest.read_text().replace("[llm]", '[turn]\npath = "turn/model.onnx"\n\n[llm]'))
+    assert load_pack("starter", tmp_path).turn == tmp_path / "starter" / "turn" / "model.onnx"
+    assert load_pack("starter", tmp_path / "elsewhere").turn is None
