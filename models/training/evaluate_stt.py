@@ -11,26 +11,20 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 
-import ctranslate2
 import numpy as np
 from dialogues import sentences
-from faster_whisper import WhisperModel
-from faster_whisper.tokenizer import Tokenizer
 from not_speech import RATE, not_speech
 from opus_call import through_calls
 from scores import auc, word_errors
 from skills import UNCLEAR
-from speech_programs import HELD_OUT_VOICE, STARTER, Words, read_wav, speak, to_int16
+from speech_programs import HELD_OUT_VOICE, STARTER, read_wav, speak, to_int16
 from transcripts import foreign, label
 
 from media_server.audio import Samples
 from media_server.engines.whisper import WhisperEngine
 
-AUDIBLE = 0.02
-"""Of the loudest sample."""
 HUMAN = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 """Debian's asterisk-core-sounds-en-wav: a person's recorded prompts, 8 kHz."""
 
@@ -107,6 +101,15 @@ def main() -> None:
     replies = sentences(40, 800, test=True)
     s.words("  the starter voice, without a call", replies, spoken(replies, STARTER))
 
+    print("Hotwords, trained voices: three words at random and one of the sentence's")
+    errors = count = 0
+    bag = " ".join(everything_said).split()
+    for text, clip in zip(everything_said[::4], trained[::4], strict=True):
+        hotwords = " ".join([*r.sample(bag, 3), r.choice(text.split())])
+        e, n = word_errors(text, s.engine.transcribe([clip], hotwords=hotwords)[0].text)
+        errors, count = errors + e, count + n
+    s.figure("  word error rate", errors / count, f"{errors} of {count} words")
+
     print("Outside the domain")
     invented = foreign_count = refused = with_foreign = 0
     for text, clip in zip(strange, heard[at:], strict=True):
@@ -138,7 +141,6 @@ def main() -> None:
     ends: list[float] = []
     starts: list[float] = []
     timed = 0
-    align = aligner(args.model)
     for i, text in enumerate(sentences(60, 900, test=True)):
         y, times = speak(text, ["slt", "rms", "espeak"][i % 3], r)
         if not times:
@@ -150,16 +152,16 @@ def main() -> None:
             got = s.engine.transcribe([part])[0].text.split()
             total += 1
             right += got[:k] == words[:k] and len(got) <= k + 1
-        if len(label(text)) == len(times):
-            for (a, b), (c, d) in zip(align(samples, text), times, strict=False):
-                starts.append(abs(a - c - 0.1))
-                ends.append(abs(b - d - 0.1))
-                timed += 1
+        placed = s.engine.transcribe([samples], words=True)[0].words
+        if [w.text for w in placed] == words:
+            starts += [abs(w.start_s - begin - 0.1) for w, (begin, _) in zip(placed, times, strict=True)]
+            ends += [abs(w.end_s - end - 0.1) for w, (_, end) in zip(placed, times, strict=True)]
+            timed += len(words)
     s.figure("  the words so far, at most one more", right / total, f"{right} of {total} beginnings")
-    print("Word times from align, against the speech program's")
-    for name, errors in (("start", starts), ("end", ends)):
-        s.figure(f"  {name}: median error, s", float(np.median(errors)), percent=False)
-        s.figure(f"  {name}: within 0.1 s", float(np.mean(np.array(errors) <= 0.1)), f"of {timed} words")
+    print("Word times where the words are right, against the speech program's")
+    for name, off in (("start", starts), ("end", ends)):
+        s.figure(f"  {name}: median error, s", float(np.median(off)), percent=False)
+        s.figure(f"  {name}: within 0.1 s", float(np.mean(np.array(off) <= 0.1)), f"of {timed} words")
 
     print("Confidence")
     for i, snr in enumerate((8, 4, 0, -3)):
@@ -239,29 +241,6 @@ def human(s: Scores) -> None:
         texts.append(" ".join(there[n] for n in some))
         joined.append(to_int16(np.pad(np.concatenate([read_wav(str(HUMAN / f"{n}.wav")) for n in some]), (3200, 4800))))
     s.words("  four digits, joined", texts, joined)
-
-
-def aligner(folder: Path) -> Callable[[Samples, str], Words]:
-    """Word times as faster-whisper makes them, in a window of the utterance's own length."""
-    model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1, local_files_only=True)
-    tokenizer = Tokenizer(model.hf_tokenizer, False, task="transcribe", language="en")
-
-    def align(samples: Samples, text: str) -> Words:
-        frames = (len(samples) // 160 + 1) // 2 * 2
-        padded = np.pad(samples.astype(np.float32) / 32768, (0, (frames + 1) * 160 - len(samples)))
-        features = model.feature_extractor(padded, padding=0)[:, :frames]
-        view = ctranslate2.StorageView.from_array(np.ascontiguousarray(features[None], np.float32))
-        found = model.find_alignment(
-            tokenizer, [tokenizer.encode(" " + text)], model.model.encode(view), frames, median_filter_width=3
-        )[0]
-        times = [(w["start"], w["end"]) for w in found if w["word"].strip()]
-        # alignment lets the first word begin with the window and the last one end with it: sound begins and ends them
-        loud = np.nonzero(np.abs(samples) > AUDIBLE * np.abs(samples).max())[0] / RATE
-        times[0] = (max(times[0][0], float(loud[0])), times[0][1])
-        times[-1] = (times[-1][0], float(loud[-1]))
-        return times
-
-    return align
 
 
 if __name__ == "__main__":

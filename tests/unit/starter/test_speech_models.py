@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from dialogues import replies
-from evaluate_stt import aligner, with_noise
+from evaluate_stt import with_noise
 from evaluate_voice import Listener
 from not_speech import not_speech
 from scores import word_errors
@@ -68,13 +68,12 @@ def test_the_beginning_of_a_sentence_gives_the_beginning_of_its_text(
 
 
 def test_words_are_found_where_they_were_said(recogniser: WhisperEngine, voice: PiperEngine) -> None:
-    align = aligner(STARTER / "stt")
     errors = []
     for text in ("Okay, the light in the kitchen is on.", "Seven plus five is twelve.", "Nice to meet you, Olivia!"):
         ((samples, words),) = voice.synthesize(as_it_stands(text))
-        found = align(at_16k(samples), plain(text))
-        assert len(found) == len(words)
-        errors += [abs(start - w.start_s) for (start, _), w in zip(found, words, strict=True)]
+        found = recogniser.transcribe([at_16k(samples)], words=True)[0].words
+        assert [w.text for w in found] == plain(text).split()
+        errors += [abs(f.start_s - w.start_s) for f, w in zip(found, words, strict=True)]
     assert np.median(errors) < 0.1
 
 
@@ -82,6 +81,20 @@ def test_confidence_falls_with_noise(recogniser: WhisperEngine, sentence: Callab
     clean = at_16k(sentence("i would like a small pizza with cheese"))
     sure, unsure = recogniser.transcribe([clean, with_noise(clean, -6, 0)])
     assert unsure.confidence < sure.confidence - 0.1
+
+
+def test_hotwords_do_no_harm(recogniser: WhisperEngine, sentence: Callable[[str], Samples]) -> None:
+    for hotwords in ("olivia billing", "walter kitchen monday"):
+        heard = recogniser.transcribe([at_16k(sentence("my name is olivia"))], hotwords=hotwords)[0].text
+        assert heard == "my name is olivia"
+
+
+def test_it_understands_the_starter_voice_through_its_pauses(recogniser: WhisperEngine, voice: PiperEngine) -> None:
+    said = replies(24, SEED + 1)
+    spoken = [np.concatenate([s for s, _ in voice.synthesize(as_it_stands(t))]) for t in said]
+    heard = [recogniser.transcribe([at_16k(s)])[0].text for s in spoken]
+    counts = [word_errors(plain(t), h) for t, h in zip(said, heard, strict=True)]
+    assert sum(e for e, _ in counts) <= 0.05 * sum(n for _, n in counts), heard
 
 
 # voice
