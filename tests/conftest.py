@@ -52,6 +52,7 @@ async def server() -> AsyncIterator[Server]:
     """One server for all tests; its timeouts are short."""
     agents = [
         AgentSettings(name="lonely", idle_s=0.8, idle_hang_up_s=1.0),
+        AgentSettings(name="curt", idle_s=0.5, idle_prompt="", idle_hang_up_s=0.5),
         AgentSettings(name="hurried", answer_timeout_s=1.5),
     ]
     settings = Settings(port=0, max_calls=4, connect_timeout_s=4, idle_timeout_s=4, agents=agents)

@@ -357,11 +357,15 @@ class Call:
     async def _wait_for_caller(self, seconds: float) -> None:
         """Nobody says anything: ask once whether somebody is there, then hang up."""
         await asyncio.sleep(seconds)
-        if self._prompted:
-            await self._messages.put(_HangUp())
-        else:
+        if not self._prompted:
             self._prompted = True
-            self._replies.say(self.agent.idle_prompt)
+            if self.agent.idle_prompt:
+                self._replies.say(self.agent.idle_prompt)
+                return  # once it is said, the silence after it is waited for
+            if not self.agent.idle_hang_up_s:
+                return
+            await asyncio.sleep(self.agent.idle_hang_up_s)
+        await self._messages.put(_HangUp())
 
     def _start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         return self._group.create_task(work, name=f"{self.id}-{name}")

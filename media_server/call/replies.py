@@ -135,7 +135,8 @@ class Replies:
         except EngineError as failed:
             event = e.Warning_ if isinstance(failed, EngineSlow) else e.Error
             self._emit(event(failed.code, failed.message))
-            self._to_say.insert(0, self._agent.apology)
+            if self._agent.apology:
+                self._to_say.insert(0, self._agent.apology)
 
     async def _answer(self, turn: SpokenTurn) -> None:
         try:

@@ -203,6 +203,14 @@ async def test_a_silent_caller_is_asked_and_then_hung_up(server: Server) -> None
     await no_sessions(server)
 
 
+async def test_a_silent_caller_may_be_hung_up_without_a_word(server: Server) -> None:
+    async with Caller(server.url, "curt") as caller:
+        ended = await caller.wait_for("call.ended")
+        assert not caller.of("agent.text")
+    assert ended["reason"] == "silence"
+    await no_sessions(server)
+
+
 async def test_a_caller_who_answers_the_question_is_not_hung_up(server: Server, sentence: Say) -> None:
     async with Caller(server.url, "lonely") as caller:
         await caller.wait_for("agent.speech_stopped")
