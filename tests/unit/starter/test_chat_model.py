@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from dialogues import Example, dialogue
-from evaluate_chat import Scores, call_in, last_reply, tool_cases
+from evaluate_chat import Scores, call_grammar, call_in, last_reply, tool_cases
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from skills import NOT_UNDERSTOOD
 
@@ -64,7 +65,12 @@ def examples(n: int, **how: Any) -> list[Example]:
 
 
 def test_it_remembers(chat: Scores) -> None:
-    for plan in (["tell_name", "sum", "ask_name"], ["light", "repeat"]):
+    for plan in (
+        ["tell_name", "sum", "ask_name"],
+        ["tell_colour", "light", "ask_colour"],
+        ["tell_code", "greet", "ask_code"],
+        ["light", "repeat"],
+    ):
         cases = [last_reply(e) for e in examples(24, plan=plan, offered="none")]
         assert chat.cases(" ".join(plan), cases) > 0.85
 
@@ -73,6 +79,28 @@ def test_it_remembers(chat: Scores) -> None:
 def test_it_says_what_a_tool_came_back_with(chat: Scores, unseen: bool) -> None:
     _, answers = tool_cases(30, SEED, unseen)
     assert chat.cases("answers", answers) > 0.8
+
+
+@pytest.mark.parametrize(("unseen", "share"), [(False, 0.65), (True, 0.45)])
+def test_it_calls_tools_and_a_grammar_makes_it_no_worse(chat: Scores, unseen: bool, share: float) -> None:
+    calls, _ = tool_cases(60, SEED, unseen)
+    free = chat.cases("calls", calls)
+    held = chat.cases("held", [replace(c, grammar=call_grammar(c.messages)) for c in calls])
+    assert free > share
+    assert held >= free
+
+
+def test_a_grammar_lets_no_other_tool_or_argument_be_named(chat: Scores) -> None:
+    calls, _ = tool_cases(40, SEED + 1000, unseen=True)
+    held = [replace(c, grammar=call_grammar(c.messages)) for c in calls]
+    for case, reply in zip(held, chat.answer(held), strict=True):
+        call = call_in(reply)
+        if call is None:
+            continue  # it answered without a tool
+        assert isinstance(call, dict)
+        offered = case.messages[0]["content"].partition("<tools>\n")[2].partition("\n</tools>")[0]
+        tools = {t["name"]: t["arguments"] for t in map(json.loads, offered.splitlines())}
+        assert list(call["arguments"]) == list(tools[call["name"]])
 
 
 def test_it_says_that_it_did_not_understand_and_who_it_is(chat: Scores) -> None:
