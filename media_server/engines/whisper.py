@@ -177,6 +177,8 @@ class WhisperEngine:
         """Log-mel features [batch, mels, frames]; the window is the longest utterance and a margin."""
         size = max(len(a) for a in audio) + int(MARGIN_S * RATE_HZ)
         frames = min(3000, (size // FRAME + 1) // 2 * 2)
+        if frames // 2 == self._model.model.n_mels:
+            frames += 2  # CTranslate2 would take what the encoder makes of it, [batch, 80, width], for features
         padded = [np.pad(a, (0, (frames + 1) * FRAME - len(a))) for a in audio]
         mels = np.stack([self._model.feature_extractor(a, padding=0)[:, :frames] for a in padded])
         return ctranslate2.StorageView.from_array(np.ascontiguousarray(mels, np.float32))

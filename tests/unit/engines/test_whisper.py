@@ -58,6 +58,16 @@ def test_words_have_their_times(engine: WhisperEngine, sentence: Callable[[str],
     assert all(w.confidence > 0.5 for w in words)
 
 
+def test_every_length_of_a_window_is_heard(engine: WhisperEngine, sentence: Callable[[str], Samples]) -> None:
+    """Also the one in which the encoder gives as many frames as there are mels: 1.6 s with its margin."""
+    spoken = at_16k(sentence("hello"))
+    loud = np.nonzero(np.abs(spoken.astype(int)) > 300)[0]
+    spoken = spoken[loud[0] - 1600 : loud[-1] + 800]
+    lengths = [int(s * MODEL_RATE_HZ) for s in np.arange(1.3, 1.5, 0.01)]
+    heard = [engine.transcribe([np.pad(spoken, (0, n - len(spoken)))])[0].text for n in lengths]
+    assert heard == ["hello"] * len(lengths)
+
+
 def test_sound_longer_than_a_window_is_heard_whole(sentence: Callable[[str], Samples]) -> None:
     engine = WhisperEngine.load(STARTER / "stt", window_s=4)
     texts = ["what is seven plus five", "turn on the light in the kitchen", "transfer me to billing", "what time is it"]
