@@ -31,7 +31,7 @@ AUDIBLE = 0.02
 
 
 class Recording:
-    """A microphone that plays samples at 16 kHz."""
+    """A microphone that plays samples at 16 kHz, with the times at which they would arrive."""
 
     def __init__(self, samples: Samples) -> None:
         self._samples = samples

@@ -138,7 +138,7 @@ class WhisperEngine:
         return [_joined(parts) for parts in out]
 
     def _windows(self, utterances: list[Samples], language: str | None, hotwords: str, words: bool) -> list[Heard]:
-        """Each window's text, in one batch for each language."""
+        """Each window's text: in one batch, or one by one where several languages are spoken."""
         audio = [(u / np.float32(32768)).astype(np.float32) for u in utterances]
         encoded = self._model.model.encode(self._features(audio))
         multilingual = self._model.model.is_multilingual

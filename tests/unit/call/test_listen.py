@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import numpy as np
 
+from bench.activity import Recording
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
 from media_server.call.listen import Heard, Listener
 from media_server.call.turns import SpeechPaused, SpeechResumed, SpeechStarted, TurnEnded, TurnMachine, TurnSettings
 from media_server.engines.silero import VoiceActivity, VoiceActivityModel
-from media_server.rtc import Frame
-
-FRAME = MODEL_RATE_HZ // 50
-
-
-class Recording:
-    """A microphone that plays samples, with the times at which they would arrive."""
-
-    def __init__(self, samples: Samples) -> None:
-        self._samples = samples
-
-    async def __aiter__(self) -> AsyncIterator[Frame]:
-        for i in range(0, len(self._samples) - FRAME, FRAME):
-            yield Frame(self._samples[i : i + FRAME], i / MODEL_RATE_HZ)
 
 
 async def listen(samples: Samples) -> list[Heard]:
