@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
@@ -35,8 +34,6 @@ from media_server.errors import EngineError
 from media_server.rtc import Microphone, Speaker
 
 __all__ = ["Call"]
-
-log = logging.getLogger(__name__)
 
 LATELY_WORDS = 12
 """Of the agent's, that may come back as its echo."""
@@ -331,13 +328,9 @@ class Call:
 
     # -- small things
 
-    @property
-    def _turn_id(self) -> str:
-        return f"turn-{self._turn}"
-
     def _next_turn(self) -> str:
         self._turn += 1
-        return self._turn_id
+        return f"turn-{self._turn}"
 
     def _enter(self, state: e.State) -> None:
         if state != self.state:
