@@ -22,6 +22,7 @@ DESCRIPTION = """\
 A voice server that needs no cloud: callers speak to it from a browser, local models answer by voice.
 
   media-server serve                                start it, then open http://127.0.0.1:8080
+  media-server serve agents/                        with your own agents: docs/agents.md
   media-server doctor                               what will run where, and what is missing
   media-server call --wav in.wav --out out.wav      call it without a browser
 """
@@ -58,6 +59,19 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = _command(commands, "serve", "start the server", SERVE)
     _settings_options(serve)
+    serve.add_argument(
+        "agents_dir",
+        type=Path,
+        nargs="?",
+        metavar="AGENTS",
+        help="folder with agents as Python and TOML files; without it there is the agent 'assistant'",
+    )
+    serve.add_argument(
+        "--reload",
+        action="store_true",
+        default=None,
+        help="read the agents again when a file is saved; calls go on with the new version from their next turn on",
+    )
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (8080); 0 takes a free one")
     serve.add_argument(

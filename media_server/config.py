@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from media_server.agents import TurnPreset
-from media_server.errors import ConfigurationError
+from media_server.agents import Agent
+from media_server.errors import ConfigurationError, problems
 
-__all__ = ["AgentSettings", "IceServer", "Settings", "load_settings"]
+__all__ = ["IceServer", "Settings", "load_settings"]
 
 
 class IceServer(BaseModel):
@@ -23,32 +23,6 @@ class IceServer(BaseModel):
     urls: str | list[str]
     username: str | None = None
     credential: str | None = None
-
-
-class AgentSettings(BaseModel):
-    """An agent in the configuration file; the fields of `media_server.Agent`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
-    prompt: str = "You are a helpful voice assistant. Be concise and warm."
-    greeting: str = ""
-    turns: TurnPreset = "balanced"
-    min_pause_ms: int | None = Field(None, ge=100, le=5000)
-    max_pause_ms: int | None = Field(None, ge=100, le=10000)
-    completeness: bool | None = None
-    speculation: bool = True
-    language: str | None = Field(None, pattern=r"^[a-z]{2,3}$")
-    hotwords: tuple[str, ...] = Field((), max_length=100)
-    interrupt_words: int = Field(1, ge=1, le=20)
-    acknowledgements: frozenset[str] | None = None
-    idle_s: float = Field(0, ge=0, le=3600)
-    idle_prompt: str = "Are you still there?"
-    idle_hang_up_s: float = Field(0, ge=0, le=3600)
-    answer_timeout_s: float = Field(15, ge=1, le=600)
-    apology: str = "I am sorry, something went wrong. Could you say it again?"
-    max_reply_tokens: int = Field(200, ge=1, le=4096)
-    history_turns: int = Field(12, ge=1, le=1000)
 
 
 class Settings(BaseSettings):
@@ -72,7 +46,11 @@ class Settings(BaseSettings):
     connect_timeout_s: float = Field(20, gt=0)
     idle_timeout_s: float = Field(15, gt=0)
 
-    agents: list[AgentSettings] = []
+    agents: list[Agent] = []
+    agents_dir: Path | None = None
+    """Folder with agents as Python and TOML files."""
+    reload: bool = False
+    """Read it again when a file in it is saved; calls under way go on with the new version from their next turn on."""
     log_format: Literal["auto", "human", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -125,7 +103,8 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
     try:
         return FromFile(**given)
     except ValidationError as e:
-        problems = "; ".join(f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors())
-        raise ConfigurationError(f"The configuration ({path}, environment, options) is not valid: {problems}.") from e
+        raise ConfigurationError(
+            f"The configuration ({path}, environment, options) is not valid: {problems(e)}."
+        ) from e
     except ValueError as e:
         raise ConfigurationError(f"{path} cannot be read: {e}.") from e

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 __all__ = [
     "ClientError",
@@ -12,6 +15,7 @@ __all__ = [
     "EngineSlow",
     "MediaServerError",
     "RequestFailed",
+    "problems",
 ]
 
 
@@ -77,3 +81,8 @@ class EngineSlow(EngineError):
 
 class RequestFailed(EngineError):
     """The engine refused or failed at one request; it goes on serving others."""
+
+
+def problems(error: ValidationError) -> str:
+    """What does not fit, field by field, in one line."""
+    return "; ".join(f"{'.'.join(map(str, x['loc']))}: {x['msg']}".removeprefix(": ") for x in error.errors()[:5])

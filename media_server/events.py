@@ -14,9 +14,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from media_server.agents import TurnPreset
-from media_server.errors import ClientError
+from media_server.errors import ClientError, problems
 
 __all__ = [
+    "AgentEvent",
     "AgentInterrupt",
     "AgentSay",
     "AgentSpeechStarted",
@@ -26,6 +27,7 @@ __all__ = [
     "AgentWord",
     "CallEnd",
     "CallEnded",
+    "CallForwarded",
     "CallStarted",
     "ClientMessage",
     "Error",
@@ -35,7 +37,9 @@ __all__ = [
     "State",
     "StateChanged",
     "TextSend",
+    "ToolCalled",
     "ToolResult",
+    "ToolReturned",
     "TranscriptWord",
     "TurnEnd",
     "TurnEnded",
@@ -65,7 +69,8 @@ class CallStarted:
 class CallEnded:
     type: ClassVar = "call.ended"
     reason: str
-    """client_hangup, silence, connection_lost, connect_timeout, idle_timeout, server_shutdown, internal_error."""
+    """client_hangup, agent_hangup, forwarded, silence, connection_lost, connect_timeout, idle_timeout, server_shutdown,
+    internal_error."""
     duration_s: float
 
 
@@ -158,6 +163,45 @@ class AgentSpeechStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """Of an ephemeral tool that runs in the server nobody is told the arguments and the result."""
+
+    type: ClassVar = "tool.called"
+    id: str
+    name: str
+    arguments: Mapping[str, Any] | None
+    runs_at: Literal["server", "client"]
+    """A client answers with `tool.result`."""
+    ephemeral: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    type: ClassVar = "tool.returned"
+    id: str
+    result: Any = None
+    error: str | None = None
+    ephemeral: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallForwarded:
+    type: ClassVar = "call.forwarded"
+    to: str
+    agent: bool
+    """To an agent of this server, with which the call goes on; else it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEvent:
+    """What the agent's code sends."""
+
+    type: ClassVar = "agent.event"
+    name: str
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
 class TurnMarks:
     """When things happened in a turn, in ms since the caller's last sound; None for what did not."""
 
@@ -222,6 +266,10 @@ Event = (
     | AgentSpeechStarted
     | AgentWord
     | AgentSpeechStopped
+    | ToolCalled
+    | ToolReturned
+    | CallForwarded
+    | AgentEvent
     | TurnMetrics
     | Warning_
     | Error
@@ -240,7 +288,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
     if dataclasses.is_dataclass(value):
-        fields = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        # what comes from tools and agents' code is not ours to round
+        given = {f.name: (f.type, getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = {name: v if kind == "Any" else _plain(v) for name, (kind, v) in given.items()}
         return {k: v for k, v in fields.items() if v is not None}
     return value
 
@@ -321,5 +371,4 @@ def parse_client_message(text: str | bytes) -> ClientMessage:
     try:
         return _CLIENT_MESSAGES.validate_json(text)
     except ValidationError as e:
-        problems = "; ".join(f"{'.'.join(map(str, x['loc'])) or 'message'}: {x['msg']}" for x in e.errors()[:5])
-        raise ClientError("bad_message", f"The message was not understood. {problems}.") from e
+        raise ClientError("bad_message", f"The message was not understood. {problems(e)}.") from e

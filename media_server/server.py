@@ -7,19 +7,25 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import watchfiles
 from aiohttp import web
 
-from media_server.agents import DEFAULT_AGENT, Agent
+from media_server.agents import DEFAULT_AGENT, AgentBook
 from media_server.config import Settings
 from media_server.engines.client import Engines
 from media_server.engines.packs import load_pack
+from media_server.errors import ConfigurationError
 from media_server.http import make_app
 from media_server.http.sessions import Sessions
 
 __all__ = ["Server", "running_server"]
 
 log = logging.getLogger(__name__)
+
+RELOAD_STEP_MS = 50
+"""Changes that come within it are one: editors write files in several steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,15 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     """
     settings.check_exposure()
     pack = load_pack(settings.pack, settings.models_dir)
-    agents = {a.name: a for a in [DEFAULT_AGENT, *(Agent(**a.model_dump()) for a in settings.agents)]}
+    agents = AgentBook([DEFAULT_AGENT, *settings.agents])
+    if settings.agents_dir:
+        await _load_agents(agents, settings.agents_dir)
     engines = Engines(pack, settings)
     try:
         async with asyncio.TaskGroup() as owner:
-            running = owner.create_task(engines.run(), name="engines")
+            running = [owner.create_task(engines.run(), name="engines")]
+            if settings.agents_dir and settings.reload:
+                running.append(owner.create_task(_reload_agents(agents, settings.agents_dir), name="reload"))
             try:
                 async with (
                     _sessions(settings, agents, engines) as sessions,
@@ -63,7 +73,8 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                 ):
                     yield Server(url, engines, sessions)
             finally:
-                running.cancel()
+                for task in running:
+                    task.cancel()
     except BaseExceptionGroup as group:
         # one cause is what the operator needs to read
         error: BaseException = group
@@ -72,8 +83,25 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
         raise error from None
 
 
+async def _load_agents(agents: AgentBook, folder: Path) -> None:
+    # it runs the operator's own code, which may read files
+    problems = await asyncio.to_thread(agents.load, folder)
+    for problem in problems:
+        log.error("%s", problem)
+    log.info("agents: %s", ", ".join(agents.names))
+
+
+async def _reload_agents(agents: AgentBook, folder: Path) -> None:
+    """Read the folder again whenever something in it changes, for ever."""
+    async for _ in watchfiles.awatch(folder, step=RELOAD_STEP_MS):
+        try:
+            await _load_agents(agents, folder)
+        except ConfigurationError as gone:
+            log.error("%s", gone.message)
+
+
 @contextlib.asynccontextmanager
-async def _sessions(settings: Settings, agents: dict[str, Agent], engines: Engines) -> AsyncIterator[Sessions]:
+async def _sessions(settings: Settings, agents: AgentBook, engines: Engines) -> AsyncIterator[Sessions]:
     async with asyncio.TaskGroup() as group:
         sessions = Sessions(settings, agents, engines, group)
         try:
@@ -83,9 +111,7 @@ async def _sessions(settings: Settings, agents: dict[str, Agent], engines: Engin
 
 
 @contextlib.asynccontextmanager
-async def _http(
-    settings: Settings, agents: dict[str, Agent], engines: Engines, sessions: Sessions
-) -> AsyncIterator[str]:
+async def _http(settings: Settings, agents: AgentBook, engines: Engines, sessions: Sessions) -> AsyncIterator[str]:
     runner = web.AppRunner(make_app(agents, engines, sessions), access_log=None)
     await runner.setup()
     try:

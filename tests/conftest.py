@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from media_server.agents import Agent
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample
 from media_server.caller import Caller
-from media_server.config import AgentSettings, Settings
+from media_server.config import Settings
 from media_server.engines.whisper import WhisperEngine
 from media_server.paths import BUNDLED_MODELS
 from media_server.server import Server, running_server
@@ -51,11 +52,14 @@ def hear() -> Callable[[Samples], str]:
 async def server() -> AsyncIterator[Server]:
     """One server for all tests; its timeouts are short."""
     agents = [
-        AgentSettings(name="lonely", idle_s=0.8, idle_hang_up_s=1.0),
-        AgentSettings(name="curt", idle_s=0.5, idle_prompt="", idle_hang_up_s=0.5),
-        AgentSettings(name="hurried", answer_timeout_s=1.5),
+        Agent(name="lonely", idle_s=0.8, idle_hang_up_s=1.0),
+        Agent(name="curt", idle_s=0.5, idle_prompt="", idle_hang_up_s=0.5),
+        Agent(name="hurried", answer_timeout_s=1.5),
+        Agent(name="greeter", greeting="Hello {{name}}! {{other}}"),
     ]
-    settings = Settings(port=0, max_calls=4, connect_timeout_s=4, idle_timeout_s=4, agents=agents)
+    settings = Settings(
+        port=0, max_calls=4, connect_timeout_s=4, idle_timeout_s=4, agents=agents, agents_dir=DATA / "agents"
+    )
     started: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
 

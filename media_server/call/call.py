@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from pydantic_core import to_jsonable_python
+
+from media_server import agents
 from media_server import events as e
 from media_server.agents import Agent, TurnTaking
 from media_server.call.completeness import completeness, pause_ms
 from media_server.call.gate import Gate
+from media_server.call.handlers import HandlerRunner
 from media_server.call.hearing import Hearing, Said, outcome
 from media_server.call.history import History
 from media_server.call.interruption import ACKNOWLEDGEMENTS, LONGEST_DOUBT_S, Sound, weigh
 from media_server.call.listen import Heard, Listener
 from media_server.call.metrics import Stopwatch
 from media_server.call.replies import Replies, SpokenTurn
+from media_server.call.think import specs
 from media_server.call.turns import (
     PartialDue,
     SpeechPaused,
@@ -39,39 +44,60 @@ LATELY_WORDS = 12
 """Of the agent's, that may come back as its echo."""
 SETTLE_S = 2.0
 """How long a sound that made the agent pause may take to be understood."""
+MOST_MESSAGES = 100
+"""Of the client, that wait to be handled."""
 ON_ITS_WAY_S = 0.15
 """Of sound, when a client says that the turn is over."""
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
 class _HangUp:
     """Among the client's messages: the call itself has had enough."""
 
+    reason: str
 
-class Call:
+
+class Call(agents.Call):
     """Owns everything that happens between the first and the last word.
 
     `run` is its life: it ends when the caller hangs up by message or is silent for too long, and is cancelled when the
     connection is gone.
     `receive` takes the client's messages. Both, and all callbacks, belong to one event loop.
+
+    Args:
+        agent: who answers.
+        latest: the version of an agent that is good now, by name; None where there is none any more.
+        emit: takes the events; who does gives them back to `dispatch`, as they are on the wire.
+        clock: seconds since the call began.
+        metadata: what came with the offer.
+        variables: that fill prompt and greeting.
     """
 
     def __init__(
         self,
         call_id: str,
         agent: Agent,
+        latest: Callable[[str], Agent | None],
         engines: Engines,
         activity: VoiceActivityModel,
         microphone: Microphone,
         speaker: Speaker,
-        emit: Callable[[e.Event], None],
+        emit: Callable[[e.Event], object],
         clock: Callable[[], float],
         metadata: Mapping[str, Any],
+        variables: Mapping[str, str | int | float | bool],
     ) -> None:
         self.id = call_id
-        self._metadata = metadata
-        self.agent = agent
+        self.metadata = metadata
+        self.variables = variables
+        self.agent = agent.filled_in(variables)
+        self._version = agent
+        """The agent without what belongs to this call."""
+        self._latest = latest
+        self._changes: dict[str, Any] = {}
+        """Of `update`."""
         self.state: e.State = "connecting"
         self.history = History()
         self._engines = engines
@@ -82,13 +108,13 @@ class Call:
         self._taking = agent.turn_taking
         self._turns = TurnMachine(_turn_settings(self._taking))
         self._listener = Listener(microphone, VoiceActivity(activity), self._turns)
-        self._messages: asyncio.Queue[e.ClientMessage | _HangUp] = asyncio.Queue(100)
+        self._messages: asyncio.Queue[e.ClientMessage | _HangUp] = asyncio.Queue()
         self._turn = 0
         self._speech_turn = ""
-        self._hearing = Hearing(engines, self._listener, agent, self._start, emit)
+        self._handlers = HandlerRunner(self, self._start)
+        self._hearing = Hearing(engines, self._listener, self, self._start, emit)
         self._replies = Replies(
-            agent,
-            call_id,
+            self,
             self.history,
             engines,
             speaker,
@@ -97,7 +123,10 @@ class Call:
             start=self._start,
             enter=self._enter_unless_caller_speaks,
             turn_ids=self._next_turn,
+            said_all=self._on_said_all,
         )
+        self._afterwards: Callable[[], None] | None = None
+        """What is to be done when everything was said."""
         self._judging: asyncio.Task[None] | None = None
         self._pause: SpokenTurn | None = None
         """The caller's turn as it stood at the last pause."""
@@ -117,36 +146,140 @@ class Call:
         self._prompted = False
         """Whether the caller was asked to."""
         self._group = asyncio.TaskGroup()
+        self._conducting = False
 
     def receive(self, message: e.ClientMessage) -> None:
         """Take a message of the client; a client that floods is told so and loses the message."""
-        try:
+        if self._messages.qsize() < MOST_MESSAGES:
             self._messages.put_nowait(message)
-        except asyncio.QueueFull:
+        else:
             self._emit(e.Error("too_many_messages", "Messages come faster than they can be handled; one was dropped."))
 
     async def run(self) -> str:
         """Conduct the call to its end; why it ended."""
-        self._emit(e.CallStarted(self.agent.name, self._metadata))
         async with self._group:
-            self._enter("listening")
-            listening = self._start(self._listen(), "listen")
-            preparing = self._start(self._replies.prepare(), "prepare")
-            if self.agent.greeting:
-                self._replies.say(self.agent.greeting)
-            while not isinstance(message := await self._messages.get(), e.CallEnd | _HangUp):
-                self._handle(message)
-            self._hearing.abandon()
-            for task in (listening, preparing, self._judging, self._partial, self._replies.current, self._waiting):
-                self._cancel(task)
+            self._conducting = True
+            try:
+                reason = await self._conduct()
+            finally:
+                self._conducting = False
         self._speaker.interrupt()
-        return "silence" if isinstance(message, _HangUp) else "client_hangup"
+        return reason
+
+    async def _conduct(self) -> str:
+        self._emit(e.CallStarted(self.agent.name, self.metadata))
+        self._enter("listening")
+        listening = self._start(self._listen(), "listen")
+        preparing = self._start(self._replies.prepare(), "prepare")
+        if self.agent.greeting:
+            self._replies.say(self.agent.greeting)
+        while not isinstance(message := await self._messages.get(), e.CallEnd | _HangUp):
+            self._handle(message)
+        self._hearing.abandon()
+        self._handlers.stop()
+        for task in (listening, preparing, self._judging, self._partial, self._replies.current, self._waiting):
+            self._cancel(task)
+        return message.reason if isinstance(message, _HangUp) else "client_hangup"
+
+    # -- what the agent's code can do: see `agents.Call`
+
+    @property
+    def transcript(self) -> Sequence[Mapping[str, str]]:
+        said = (m for m in self.history.entries if m.role != "tool" and m.content)
+        return [{"role": m.role, "text": m.content} for m in said]
+
+    def say(self, text: str, *, interrupt: bool = False) -> Awaitable[bool]:
+        if interrupt:
+            self._interrupt()
+        if not self._conducting:
+            never: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            never.set_result(False)
+            return never
+        return self._replies.say(text)
+
+    def interrupt(self) -> None:
+        self._interrupt()
+
+    def hangup(self, *, after_speech: bool = False) -> None:
+        self._do_when_said(lambda: self._hang_up("agent_hangup"), at_once=not after_speech)
+
+    def forward(self, to: str) -> None:
+        self._do_when_said(lambda: self._hand_over(to))
+
+    def send(self, name: str, data: Any = None) -> None:
+        self._emit(e.AgentEvent(name, to_jsonable_python(data)))
+
+    def on(self, event: str, handler: Callable[..., Any]) -> None:
+        self._handlers.add(event, handler, once=False)
+
+    def once(self, event: str, handler: Callable[..., Any]) -> None:
+        self._handlers.add(event, handler, once=True)
+
+    def update(self, **changes: Any) -> None:
+        if fixed := changes.keys() & {"name", "handlers"}:
+            raise ValueError(f"{' and '.join(sorted(fixed))} cannot be changed")
+        self._become(self._version, self._changes | changes)
+
+    def dispatch(self, event: Mapping[str, Any]) -> None:
+        """Run the agent's code that waits for this event."""
+        if self._conducting:
+            self._handlers.dispatch(event)
+
+    async def dispatch_last(self, event: Mapping[str, Any]) -> None:
+        """Run the agent's code that waits for the call's end."""
+        await self._handlers.last(event)
+
+    def _become(self, version: Agent, changes: dict[str, Any]) -> None:
+        """Go on as this version of an agent.
+
+        Raises:
+            ValueError: a change that an agent cannot have.
+        """
+        try:
+            agent = replace(version, **changes).filled_in(self.variables)
+        except TypeError as unknown:
+            raise ValueError(str(unknown)) from unknown
+        if agent.turn_taking != self.agent.turn_taking:
+            self._taking = agent.turn_taking
+            self._turns.settings = _turn_settings(self._taking)
+        self.agent, self._version, self._changes = agent, version, changes
+
+    def _refresh(self) -> None:
+        """A turn begins: from here on the agent's newest version answers."""
+        latest = self._latest(self._version.name)
+        if latest is not None and latest is not self._version:
+            self._become(latest, self._changes)
+
+    def _do_when_said(self, what: Callable[[], None], at_once: bool = False) -> None:
+        if at_once or not self._replies.busy:
+            what()
+        else:
+            self._afterwards = what
+
+    def _on_said_all(self) -> None:
+        what, self._afterwards = self._afterwards, None
+        if what:
+            what()
+
+    def _hang_up(self, reason: str) -> None:
+        self._messages.put_nowait(_HangUp(reason))
+
+    def _hand_over(self, to: str) -> None:
+        agent = self._latest(to)
+        self._emit(e.CallForwarded(to, agent is not None))
+        if agent is None:
+            self._hang_up("forwarded")
+            return
+        self._become(agent, {})
+        if self.agent.greeting:
+            self._replies.say(self.agent.greeting)
 
     def _handle(self, message: e.ClientMessage) -> None:
         match message:
             case e.TextSend(text=text):
                 self._prompted = False
                 self._interrupt()
+                self._refresh()
                 self._replies.answer_text(self._next_turn(), text)
             case e.AgentSay(text=text):
                 self._replies.say(text)
@@ -157,8 +290,9 @@ class Call:
                 self._turns.settings = _turn_settings(self._taking)
             case e.TurnEnd():
                 self._start(self._end_turn(), "end-turn")
-            case e.ToolResult(id=tool_id):
-                self._emit(e.Error("unknown_tool_call", f"No tool call {tool_id!r} is waiting for a result."))
+            case e.ToolResult():
+                if not self._replies.tools.answered(message):
+                    self._emit(e.Error("unknown_tool_call", f"No tool call {message.id!r} is waiting for a result."))
             case e.UserMute(muted=muted):
                 self._microphone.muted = muted
                 if muted:
@@ -176,6 +310,7 @@ class Call:
         match heard.decision:
             case SpeechStarted(at_s=at_s):
                 self._speech_turn = self._next_turn()
+                self._refresh()
                 self._partial_shown = False
                 self._prompted = False
                 self._hearing.begin()
@@ -303,7 +438,7 @@ class Call:
         if said.text:
             messages = self.history.messages(self.agent.prompt, self.agent.history_turns, said.text)
             try:
-                probability = await self._engines.judge(self.id, messages)
+                probability = await self._engines.judge(self.id, messages, specs(self.agent))
             except EngineError:
                 return  # the pause ends by itself, and the reply will tell
             pause.complete = completeness(said.text, probability, self._engines.complete_at, said.complete)
@@ -323,6 +458,7 @@ class Call:
     def _interrupt(self) -> None:
         """Stop what the agent is thinking or saying, or was going to."""
         self._doubt_since_s = None
+        self._afterwards = None
         self._drop_speculation()
         self._replies.interrupt()
 
@@ -358,7 +494,7 @@ class Call:
             if not self.agent.idle_hang_up_s:
                 return
             await asyncio.sleep(self.agent.idle_hang_up_s)
-        await self._messages.put(_HangUp())
+        self._hang_up("silence")
 
     def _start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         return self._group.create_task(work, name=f"{self.id}-{name}")

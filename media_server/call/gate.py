@@ -13,9 +13,9 @@ class Gate:
 
     def __init__(self) -> None:
         self.opened = asyncio.Event()
-        self._held: list[Callable[[], None]] = []
+        self._held: list[Callable[[], object]] = []
 
-    def do(self, action: Callable[[], None]) -> None:
+    def do(self, action: Callable[[], object]) -> None:
         """Do it now, or when the gate opens; in order."""
         if self.opened.is_set():
             action()

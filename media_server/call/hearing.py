@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from media_server.agents import Agent
+from media_server.agents import Call
 from media_server.audio import MODEL_RATE_HZ
 from media_server.call.agreement import Agreement
 from media_server.call.listen import Heard, Listener
@@ -56,15 +56,15 @@ class Hearing:
         self,
         engines: Engines,
         listener: Listener,
-        agent: Agent,
+        call: Call,
         start: Callable[[Coroutine[Any, Any, Said | EngineError], str], asyncio.Task[Said | EngineError]],
-        emit: Callable[[Event], None],
+        emit: Callable[[Event], object],
     ) -> None:
         self.finished: asyncio.Task[Said | EngineError] | None = None
         """What was said up to the last pause. A failure is a result: nobody may want to know of it."""
         self._engines = engines
         self._listener = listener
-        self._agent = agent
+        self._call = call
         self._start = start
         self._emit = emit
         self._settled = Said()
@@ -137,8 +137,8 @@ class Hearing:
             heard.utterance,
             final=final,
             words=words,
-            language=self._agent.language,
-            hotwords=" ".join(self._agent.hotwords),
+            language=self._call.agent.language,
+            hotwords=" ".join(self._call.agent.hotwords),
             turn=heard.turn if final else None,
         )
 

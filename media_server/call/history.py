@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from media_server.engines.messages import ChatMessage
+from media_server.engines.messages import ChatMessage, ToolCall
 
 __all__ = ["History"]
 
@@ -23,8 +24,18 @@ class History:
         if heard:
             self._add("assistant", heard)
 
+    def add_tools(self, heard: str, calls: Sequence[ToolCall], results: Sequence[str]) -> None:
+        """Calls that the model made after what was heard, and what each returned, as JSON; ephemeral ones left out."""
+        if not calls:
+            self.add_agent(heard)
+            return
+        if self.entries and _plain_words(self.entries[-1], "assistant"):
+            heard = f"{self.entries.pop().content} {heard}".strip()
+        self.entries.append(ChatMessage("assistant", heard, tuple(calls)))
+        self.entries += [ChatMessage("tool", r, tool_call_id=c.id) for c, r in zip(calls, results, strict=True)]
+
     def _add(self, role: str, text: str) -> None:
-        if self.entries and self.entries[-1].role == role:
+        if self.entries and _plain_words(self.entries[-1], role):
             text = f"{self.entries.pop().content} {text}"
         self.entries.append(ChatMessage(role, text))
 
@@ -43,3 +54,7 @@ class History:
         left = -(-max(0, len(users) - turns) // at_once) * at_once
         start = users[left] if users else len(self.entries)
         return ChatMessage("system", prompt), *self.entries[start:]
+
+
+def _plain_words(entry: ChatMessage, role: str) -> bool:
+    return entry.role == role and not entry.tool_calls

@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from media_server import events as e
-from media_server.agents import Agent
+from media_server.agents import Call
 from media_server.call.gate import Gate
 from media_server.call.hearing import Said, outcome
 from media_server.call.history import History
 from media_server.call.metrics import Stopwatch
 from media_server.call.retry import with_retry
-from media_server.call.speak import Utterance
+from media_server.call.speak import Clause, Utterance
 from media_server.call.speakable import speakable
-from media_server.call.think import reply_clauses
+from media_server.call.think import Announcements, Reply, settle
+from media_server.call.tools import ToolRunner
 from media_server.engines.client import Engines
 from media_server.engines.messages import ChatMessage
 from media_server.errors import EngineError, EngineSlow
@@ -40,33 +41,58 @@ class SpokenTurn:
     """The probability that it is over, as far as anybody was asked."""
 
 
+class _Patience:
+    """How long an answer may take. The time in which tools work does not count."""
+
+    def __init__(self, seconds: float, deadline: asyncio.Timeout) -> None:
+        self._seconds = seconds
+        self._deadline = deadline
+        self._begun = self._satisfied = False
+
+    def begin(self) -> None:
+        self._begun = True
+        self.working(False)
+
+    def satisfied(self) -> None:
+        """Something is heard."""
+        self._satisfied = True
+        if not self._deadline.expired():
+            self._deadline.reschedule(None)
+
+    def working(self, tools: bool) -> None:
+        if self._begun and not self._satisfied and not self._deadline.expired():
+            self._deadline.reschedule(None if tools else asyncio.get_running_loop().time() + self._seconds)
+
+
 class Replies:
     """`answer`, `answer_text` and `say`; each reply replaces the one before, `interrupt` ends it.
 
     Args:
+        call: as tools are given it.
         emit: takes the events.
         start: starts a task that the call owns.
         enter: is told which state the reply brings the call into.
         turn_ids: gives the next turn's id.
+        said_all: is told when everything was said.
     """
 
     def __init__(
         self,
-        agent: Agent,
-        call_id: str,
+        call: Call,
         history: History,
         engines: Engines,
         speaker: Speaker,
         *,
-        emit: Callable[[e.Event], None],
+        emit: Callable[[e.Event], object],
         clock: Callable[[], float],
         start: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
         enter: Callable[[e.State], None],
         turn_ids: Callable[[], str],
+        said_all: Callable[[], None],
     ) -> None:
         self.current: asyncio.Task[None] | None = None
-        self._agent = agent
-        self._call_id = call_id
+        self.tools = ToolRunner(call)
+        self._call = call
         self._history = history
         self._engines = engines
         self._speaker = speaker
@@ -75,8 +101,9 @@ class Replies:
         self._start = start
         self._enter = enter
         self._turn_ids = turn_ids
+        self._said_all = said_all
         self._utterance: Utterance | None = None
-        self._to_say: list[str] = []
+        self._to_say = Announcements()
 
     @property
     def heard(self) -> str:
@@ -86,7 +113,7 @@ class Replies:
     async def prepare(self) -> None:
         """Have the apology ready for when nothing else works."""
         with contextlib.suppress(EngineError):
-            await self._engines.prepare(speakable(self._agent.apology, self._engines.english))
+            await self._engines.prepare(speakable(self._call.agent.apology, self._engines.english))
 
     def answer(self, turn: SpokenTurn) -> asyncio.Task[None]:
         """Answer what was said; what the world sees of it waits for the turn's gate."""
@@ -96,15 +123,21 @@ class Replies:
         """Answer what was typed."""
         self._begin(lambda: self._answer_text(turn_id, text))
 
-    def say(self, text: str) -> None:
-        """Say `text`, word for word, after what is being said now."""
-        self._to_say.append(text)
-        if self.current is None or self.current.done():
+    @property
+    def busy(self) -> bool:
+        """Whether something is being said or about to be."""
+        return self.current is not None and not self.current.done()
+
+    def say(self, text: str) -> asyncio.Future[bool]:
+        """Say `text`, word for word, after what is being said now, or while a tool works. Whether it was heard."""
+        heard = self._to_say.add(text)
+        if not self.busy:
             self._begin(self._say_queued)
+        return heard
 
     def interrupt(self) -> None:
         """Stop what the agent is thinking or saying, or was going to."""
-        self._to_say.clear()
+        self._to_say.drop()
         self._speaker.interrupt()
         if self.current:
             self.current.cancel()
@@ -123,6 +156,8 @@ class Replies:
         try:
             await self._or_apologise(work)
             await self._say_queued()
+            self._said_all()
+            await self._say_queued()  # what that made to be said
         except EngineError as failed:
             self._emit(e.Error(failed.code, failed.message))
         finally:
@@ -135,8 +170,8 @@ class Replies:
         except EngineError as failed:
             event = e.Warning_ if isinstance(failed, EngineSlow) else e.Error
             self._emit(event(failed.code, failed.message))
-            if self._agent.apology:
-                self._to_say.insert(0, self._agent.apology)
+            if self._call.agent.apology:
+                self._to_say.add(self._call.agent.apology, first=True)
 
     async def _answer(self, turn: SpokenTurn) -> None:
         try:
@@ -146,7 +181,7 @@ class Replies:
             raise
 
     async def _answer_in_time(self, turn: SpokenTurn) -> None:
-        async with self._in_time(turn.gate) as heard_something:
+        async with self._in_time(turn.gate) as patience:
             said = await outcome(turn.hearing)
             if isinstance(said, EngineError):
                 await turn.gate.opened.wait()
@@ -159,7 +194,7 @@ class Replies:
                 if turn.shown:
                     self._emit(final)
                 return
-            messages = self._history.messages(self._agent.prompt, self._agent.history_turns, said.text)
+            messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns, said.text)
 
             def over() -> None:
                 self._emit(final)
@@ -168,7 +203,7 @@ class Replies:
 
             turn.gate.do(over)
             try:
-                await self._think_and_speak(turn.id, messages, turn.gate, turn.watch, heard_something)
+                await self._think_and_speak(turn.id, messages, turn.gate, turn.watch, patience)
             except EngineError:
                 await turn.gate.opened.wait()
                 raise
@@ -181,36 +216,30 @@ class Replies:
         self._emit(e.UserTranscript(turn_id, text, True))
         self._emit(e.TurnEnded(turn_id, 1.0))
         self._history.add_user(text)
-        messages = self._history.messages(self._agent.prompt, self._agent.history_turns)
-        async with self._in_time(gate) as heard_something:
-            await self._think_and_speak(turn_id, messages, gate, watch, heard_something)
+        messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns)
+        async with self._in_time(gate) as patience:
+            await self._think_and_speak(turn_id, messages, gate, watch, patience)
 
     @contextlib.asynccontextmanager
-    async def _in_time(self, gate: Gate) -> AsyncIterator[Callable[[], None]]:
+    async def _in_time(self, gate: Gate) -> AsyncIterator[_Patience]:
         """Give the work inside up if nothing is heard of it in time once the gate is open.
-
-        Yields what to call when it is.
 
         Raises:
             EngineSlow: it was given up.
         """
-        inside = True
+        seconds = self._call.agent.answer_timeout_s
         try:
             async with asyncio.timeout(None) as deadline:
-
-                def begin() -> None:
-                    if inside:
-                        deadline.reschedule(asyncio.get_running_loop().time() + self._agent.answer_timeout_s)
-
-                gate.do(begin)
+                patience = _Patience(seconds, deadline)
+                gate.do(patience.begin)
                 try:
-                    yield lambda: deadline.reschedule(None)
+                    yield patience
                 finally:
-                    inside = False
+                    patience.satisfied()
         except TimeoutError as late:
             if not deadline.expired():
                 raise
-            raise EngineSlow(self._agent.answer_timeout_s) from late
+            raise EngineSlow(seconds) from late
 
     async def _think_and_speak(
         self,
@@ -218,35 +247,49 @@ class Replies:
         messages: tuple[ChatMessage, ...],
         gate: Gate,
         watch: Stopwatch,
-        heard_something: Callable[[], None],
+        patience: _Patience,
     ) -> None:
-        def clauses() -> AsyncGenerator[str, None]:
-            return reply_clauses(
-                turn_id,
-                self._engines,
-                self._call_id,
-                messages,
-                self._agent.max_reply_tokens,
-                lambda event: gate.do(lambda: self._emit(event)),
-                lambda: watch.mark("first_token", self._clock()),
-            )
-
-        await self._speak(turn_id, clauses, watch, gate.opened, heard_something)
+        reply = Reply(
+            turn_id,
+            self._call,
+            self._engines,
+            messages,
+            self.tools,
+            self._to_say,
+            over=gate.opened,
+            emit=lambda event: gate.do(lambda: self._emit(event)),
+            on_first_token=lambda: watch.mark("first_token", self._clock()),
+            working=patience.working,
+        )
+        try:
+            await self._speak(turn_id, reply.clauses, watch, gate.opened, patience.satisfied)
+        finally:
+            # also when cancelled: history holds what was done and heard, and nothing else
+            reply.remember(self._history)
+            reply.drop()
 
     async def _say_queued(self) -> None:
-        while self._to_say:
-            text, turn_id = self._to_say.pop(0), self._turn_ids()
+        while said := self._to_say.take():
+            turn_id = self._turn_ids()
+            self._emit(e.AgentText(turn_id, said.text))
 
-            async def clauses(text: str = text, turn_id: str = turn_id) -> AsyncGenerator[str, None]:
-                self._emit(e.AgentText(turn_id, text))
-                yield text
+            clause = Clause(said.text)  # whoever waits for it finds it in the history when it is told
 
-            await self._speak(turn_id, clauses, None)
+            async def clauses(clause: Clause = clause) -> AsyncGenerator[Clause, None]:
+                yield clause
+
+            heard_all = False
+            try:
+                await self._speak(turn_id, clauses, None)
+                heard_all = True
+            finally:
+                self._history.add_agent(clause.heard)
+                settle(said, heard_all)
 
     async def _speak(
         self,
         turn_id: str,
-        clauses: Callable[[], AsyncGenerator[str, None]],
+        clauses: Callable[[], AsyncGenerator[Clause, None]],
         watch: Stopwatch | None,
         ready: asyncio.Event | None = None,
         on_started: Callable[[], None] = lambda: None,
@@ -260,7 +303,7 @@ class Replies:
                 watch.mark("on_wire", self._clock())
                 self._emit(watch.metrics(turn_id))
 
-        async def timed(stream: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+        async def timed(stream: AsyncGenerator[Clause, None]) -> AsyncGenerator[Clause, None]:
             async for clause in stream:
                 if watch:
                     watch.mark("first_clause", self._clock())
@@ -288,9 +331,6 @@ class Replies:
             await with_retry(self._engines, self._emit, once, lambda: not (utterance and utterance.started))
             completed = True
         finally:
-            # also when cancelled: history and the caller's screen hold what was heard, and nothing else
             self._speaker.interrupt()
-            heard = utterance.heard if utterance else ""
-            self._history.add_agent(heard)
             if utterance and utterance.started:
-                self._emit(e.AgentSpeechStopped(turn_id, "completed" if completed else "interrupted", heard))
+                self._emit(e.AgentSpeechStopped(turn_id, "completed" if completed else "interrupted", utterance.heard))

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 async def with_retry(
     engines: Engines,
-    emit: Callable[[Event], None],
+    emit: Callable[[Event], object],
     work: Callable[[], Awaitable[T]],
     again: Callable[[], bool] = lambda: True,
 ) -> T:

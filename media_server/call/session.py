@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiortc import RTCIceServer
@@ -30,10 +30,12 @@ class Session:
     def __init__(
         self,
         agent: Agent,
+        latest: Callable[[str], Agent | None],
         engines: Engines,
         activity: VoiceActivityModel,
         *,
         metadata: Mapping[str, Any],
+        variables: Mapping[str, str | int | float | bool],
         ice_servers: Sequence[RTCIceServer],
         connect_timeout_s: float,
         idle_timeout_s: float,
@@ -52,6 +54,7 @@ class Session:
         self.call = Call(
             self.call_id,
             agent,
+            latest,
             engines,
             activity,
             self.peer.microphone,
@@ -59,6 +62,7 @@ class Session:
             self._emit,
             self._clock,
             metadata,
+            variables,
         )
 
     def _clock(self) -> float:
@@ -104,7 +108,7 @@ class Session:
             log.exception("call %s failed", self.call_id)
         finally:
             self._emit(e.StateChanged("ended"))
-            self._emit(e.CallEnded(reason, self._clock()))
+            ended = self._emit(e.CallEnded(reason, self._clock()))
             logs.event(
                 log,
                 "call.media",
@@ -115,6 +119,7 @@ class Session:
             )
             await self.peer.channel.flush()
             await self.peer.close()
+            await self.call.dispatch_last(ended)
 
     async def _conduct(self) -> None:
         try:
@@ -143,9 +148,12 @@ class Session:
         except ClientError as refused:
             self._emit(e.Error(refused.code, refused.message))
 
-    def _emit(self, event: e.Event) -> None:
+    def _emit(self, event: e.Event) -> dict[str, Any]:
         message = e.wire(event, self.call_id, self._seq, self._clock())
         self._seq += 1
         self.peer.channel.send(message)
-        fields = {k: v for k, v in message.items() if k not in ("type", "call_id")}
+        kept_nowhere = ("arguments", "result") if getattr(event, "ephemeral", None) else ()
+        fields = {k: v for k, v in message.items() if k not in ("type", "call_id", *kept_nowhere)}
         logs.event(log, event.type, call=self.call_id, **fields)
+        self.call.dispatch(message)
+        return message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,10 +13,25 @@ from media_server.engines.client import Engines
 from media_server.events import AgentSpeechStarted, AgentWord, Event
 from media_server.rtc import Playback, Speaker, Speech, SpokenWord
 
-__all__ = ["Utterance"]
+__all__ = ["Clause", "Utterance"]
 
 AHEAD = 3
 """Clauses synthesised before they are played; more would be wasted on an interruption."""
+
+
+@dataclass(slots=True, eq=False)
+class Clause:
+    """A piece of text to speak, and what became of it."""
+
+    text: str
+    done: asyncio.Future[bool] | None = None
+    """Told when it was played to the end."""
+    playbacks: list[Playback] = field(default_factory=list)
+
+    @property
+    def heard(self) -> str:
+        """The words that were played."""
+        return " ".join(w.text for p in self.playbacks for w in p.heard_words)
 
 
 class Utterance:
@@ -26,7 +42,7 @@ class Utterance:
         turn_id: str,
         engines: Engines,
         speaker: Speaker,
-        emit: Callable[[Event], None],
+        emit: Callable[[Event], object],
         *,
         on_synthesised: Callable[[], None],
         on_started: Callable[[], None],
@@ -40,25 +56,26 @@ class Utterance:
         self._on_synthesised = on_synthesised
         self._on_started = on_started
         self._ready = ready
-        self._playbacks: list[Playback] = []
+        self._clauses: list[Clause] = []
 
     @property
     def heard(self) -> str:
         """The words that were played."""
-        return " ".join(w.text for p in self._playbacks for w in p.heard_words)
+        return " ".join(filter(None, (c.heard for c in self._clauses)))
 
-    async def speak(self, clauses: AsyncIterator[str]) -> None:
+    async def speak(self, clauses: AsyncIterator[Clause]) -> None:
         """Speak the clauses as they come; until `ready` only the first piece of sound is made, and kept.
 
         Raises:
             EngineError: the voice failed; what it gave before is played.
         """
-        queue: asyncio.Queue[Playback | None] = asyncio.Queue(AHEAD)
+        queue: asyncio.Queue[Playback | Clause | None] = asyncio.Queue(AHEAD)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(queue), name=f"{self._turn_id}-follow")
             place = 0
             async for clause in clauses:
-                words = speakable(clause, self._engines.english)
+                self._clauses.append(clause)
+                words = speakable(clause.text, self._engines.english)
                 async with self._engines.synthesize(words, place) as chunks:
                     async for chunk in chunks:
                         spoken = tuple(SpokenWord(w.text, w.start_s, w.end_s) for w in chunk.words)
@@ -68,18 +85,30 @@ class Utterance:
                         if self._ready:
                             await self._ready.wait()
                         playback = self._speaker.play(Speech(np.frombuffer(chunk.samples, np.int16), spoken))
-                        self._playbacks.append(playback)
+                        clause.playbacks.append(playback)
                         await queue.put(playback)
+                if clause.done:
+                    await queue.put(clause)
             await queue.put(None)
 
-    async def _follow(self, queue: asyncio.Queue[Playback | None]) -> None:
+    async def _follow(self, queue: asyncio.Queue[Playback | Clause | None]) -> None:
         """Report what is being heard."""
+        began_s: float | None = None
         while (playback := await queue.get()) is not None:
+            if isinstance(playback, Clause):
+                # behind the last of its sound
+                for each in playback.playbacks:
+                    await each.finished.wait()
+                if playback.done and not playback.done.done():
+                    playback.done.set_result(True)
+                continue
             await playback.started.wait()
             if not self.started:
                 self.started = True
                 self._emit(AgentSpeechStarted(self._turn_id))
                 self._on_started()
-            offset_s = playback.started_at_s - self._playbacks[0].started_at_s
+            if began_s is None:
+                began_s = playback.started_at_s
+            offset_s = playback.started_at_s - began_s
             async for word in playback.words():
                 self._emit(AgentWord(self._turn_id, word.text, offset_s + word.start_s, offset_s + word.end_s))

@@ -1,40 +1,258 @@
-"""The model's side: the reply's tokens to text events and clauses."""
+"""One reply of the model: tokens to text events and clauses, and the tools that it calls in between."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
+import logging
+import secrets
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from typing import Any
 
+from media_server.agents import Agent, Call
 from media_server.call.clauses import ClauseCutter
+from media_server.call.history import History
+from media_server.call.speak import Clause
+from media_server.call.tools import INTERRUPTED, Returned, ToolRunner
 from media_server.engines.client import Engines
-from media_server.engines.messages import ChatMessage
+from media_server.engines.messages import CalledTool, ChatMessage, TextChunk, ToolCall
+from media_server.errors import RequestFailed
 from media_server.events import AgentText, AgentTextDelta, Event
 
-__all__ = ["reply_clauses"]
+__all__ = ["Announcements", "Reply", "specs"]
+
+log = logging.getLogger(__name__)
+
+MAX_ROUNDS = 5
+"""Of tools in one reply; after them the model has to answer with what it has."""
 
 
-async def reply_clauses(
-    turn_id: str,
-    engines: Engines,
-    call_id: str,
-    messages: tuple[ChatMessage, ...],
-    max_tokens: int,
-    emit: Callable[[Event], None],
-    on_first_token: Callable[[], None],
-) -> AsyncGenerator[str, None]:
-    """The clauses of the reply to `messages`, each as soon as it is complete.
+def specs(agent: Agent) -> str:
+    """The agent's tools as the engine takes them; empty without."""
+    return json.dumps([t.spec for t in agent.tools], ensure_ascii=False) if agent.tools else ""
 
-    Raises:
-        EngineError: the model failed.
+
+class Announcements:
+    """What the agent is told to say: waiting in line, each with a future that tells whether it was heard."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Clause] = []
+        self._came = asyncio.Event()
+
+    def add(self, text: str, first: bool = False) -> asyncio.Future[bool]:
+        clause = Clause(text, asyncio.get_running_loop().create_future())
+        self._waiting.insert(0 if first else len(self._waiting), clause)
+        self._came.set()
+        assert clause.done is not None
+        return clause.done
+
+    def take(self) -> Clause | None:
+        """The next one."""
+        if len(self._waiting) <= 1:
+            self._came.clear()
+        return self._waiting.pop(0) if self._waiting else None
+
+    async def come(self) -> None:
+        """Wait until there is one."""
+        await self._came.wait()
+
+    def drop(self) -> None:
+        """None of them will be heard."""
+        while clause := self.take():
+            settle(clause, heard=False)
+
+
+def settle(clause: Clause, heard: bool) -> None:
+    """Tell whoever waits for it whether it was heard."""
+    if clause.done and not clause.done.done():
+        clause.done.set_result(heard)
+
+
+@dataclass(slots=True)
+class _Round:
+    """What was said, and the tools that were called after it."""
+
+    clauses: list[Clause] = field(default_factory=list)
+    text: str = ""
+    calls: list[ToolCall] = field(default_factory=list)
+    results: list[Returned] = field(default_factory=list)
+    tools_begun: bool = False
+
+
+class Reply:
+    """`clauses` is iterated by whoever speaks them, again from the start if an engine dies before any was heard: tools
+    that have run do not run again. Then `remember` puts into the history what was done and heard.
+
+    Args:
+        emit: takes the events of the text, or keeps them while the turn may still go on.
+        over: is set when the caller is surely done: tools with effects wait for it.
+        said: what tools say while they work.
+        working: is told when tools begin to work, and when they are done.
     """
-    cutter, text = ClauseCutter(), ""
-    async with engines.generate(call_id, messages, max_tokens) as pieces:
-        async for piece in pieces:
-            if not text:
-                on_first_token()
-            text += piece
-            emit(AgentTextDelta(turn_id, piece))
-            for clause in cutter.push(piece):
+
+    def __init__(
+        self,
+        turn_id: str,
+        call: Call,
+        engines: Engines,
+        messages: tuple[ChatMessage, ...],
+        tools: ToolRunner,
+        said: Announcements,
+        *,
+        over: asyncio.Event,
+        emit: Callable[[Event], object],
+        on_first_token: Callable[[], None],
+        working: Callable[[bool], None],
+    ) -> None:
+        self._turn_id = turn_id
+        self._call = call
+        self._agent = call.agent
+        self._engines = engines
+        self._messages = messages
+        self._tools = tools
+        self._said = said
+        self._over = over
+        self._emit = emit
+        self._on_first_token = on_first_token
+        self._working = working
+        self._rounds: list[_Round] = []
+
+    async def clauses(self) -> AsyncGenerator[Clause, None]:
+        """Each as soon as it is complete.
+
+        Raises:
+            EngineError: the model failed, or the agent's code that answers in its place.
+        """
+        self._rounds = [r for r in self._rounds if r.tools_begun]
+        for done in self._rounds:
+            done.results = self._results(done)
+            for clause in done.clauses:
                 yield clause
-    emit(AgentText(turn_id, text.strip()))
-    for clause in cutter.flush():
-        yield clause
+        while True:
+            current = _Round()
+            self._rounds.append(current)
+            async with contextlib.aclosing(self._text(current)) as text:
+                async for clause in text:
+                    current.clauses.append(clause)
+                    yield clause
+            if not current.calls:
+                break
+            async with contextlib.aclosing(self._run_tools(current)) as said:
+                async for clause in said:
+                    current.clauses.append(clause)
+                    yield clause
+        self._emit(AgentText(self._turn_id, " ".join(filter(None, (r.text.strip() for r in self._rounds)))))
+
+    def remember(self, history: History) -> None:
+        """Put into the history what was heard and what tools did; nothing of it if the turn was never over."""
+        if not self._over.is_set():
+            return
+        for r in self._rounds:
+            heard = " ".join(filter(None, (c.heard for c in r.clauses)))
+            kept = [(c, x.content) for c, x in zip(r.calls, self._results(r), strict=True) if not x.ephemeral]
+            history.add_tools(heard, [c for c, _ in kept], [content for _, content in kept])
+
+    def drop(self) -> None:
+        """Whoever waits for something to be heard waits no longer."""
+        for r in self._rounds:
+            for clause in r.clauses:
+                settle(clause, heard=False)
+
+    def _results(self, r: _Round) -> list[Returned]:
+        if r.results or not r.tools_begun:
+            return r.results or [Returned(json.dumps({"error": INTERRUPTED}), ephemeral=True) for _ in r.calls]
+        ephemeral = {t.name for t in self._agent.tools if t.ephemeral}
+        return [Returned(json.dumps({"error": INTERRUPTED}), c.name in ephemeral) for c in r.calls]
+
+    async def _text(self, r: _Round) -> AsyncGenerator[Clause, None]:
+        cutter = ClauseCutter()
+        pieces = self._of_agent() if self._agent.handlers.turn else self._of_model()
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                match piece:
+                    case CalledTool():
+                        r.calls.append(ToolCall(f"tool-{secrets.token_hex(6)}", piece.name, piece.arguments))
+                    case Clause():
+                        for clause in cutter.flush():
+                            yield Clause(clause)
+                        yield piece
+                    case _:
+                        self._on_first_token()
+                        between = "" if r.text or not any(before.text for before in self._rounds) else " "
+                        r.text += piece
+                        self._emit(AgentTextDelta(self._turn_id, between + piece))
+                        for clause in cutter.push(piece):
+                            yield Clause(clause)
+        for clause in cutter.flush():
+            yield Clause(clause)
+
+    async def _of_model(self) -> AsyncGenerator[str | CalledTool | Clause, None]:
+        agent = self._agent
+        messages = self._messages
+        done = self._rounds[:-1]
+        for r in done:
+            messages += (ChatMessage("assistant", r.text.strip(), tuple(r.calls)),)
+            messages += tuple(
+                ChatMessage("tool", x.content, tool_call_id=c.id) for c, x in zip(r.calls, r.results, strict=True)
+            )
+        tools = specs(agent) if len(done) < MAX_ROUNDS else ""
+        options: dict[str, Any] = {"tools": tools, "temperature": agent.temperature, "top_p": agent.top_p}
+        async with self._engines.generate(self._call.id, messages, agent.max_reply_tokens, **options) as pieces:
+            async for piece in pieces:
+                yield piece.text if isinstance(piece, TextChunk) else piece
+
+    async def _of_agent(self) -> AsyncGenerator[str | CalledTool | Clause, None]:
+        """The agent's own code answers in place of the model."""
+        responder = self._agent.handlers.turn
+        assert responder is not None
+        await self._over.wait()  # nobody knows what it does
+        try:
+            async with contextlib.aclosing(responder(self._messages[-1].content, self._call)) as answer:
+                while True:
+                    piece = asyncio.ensure_future(anext(answer, None))
+                    async with contextlib.aclosing(self._meanwhile(piece)) as said:
+                        async for clause in said:
+                            yield clause
+                    if (text := piece.result()) is None:
+                        return
+                    if text:
+                        yield str(text)
+        except Exception as failed:  # it is a developer's code, and the caller should hear more than nothing
+            log.exception("the code of agent %s failed at a turn of call %s", self._agent.name, self._call.id)
+            raise RequestFailed(
+                "agent_failed", f"The agent's code failed: {failed or type(failed).__name__}."
+            ) from failed
+
+    async def _run_tools(self, r: _Round) -> AsyncGenerator[Clause, None]:
+        """Run what was called; meanwhile what tools say."""
+        by_name = {t.name: t for t in self._agent.tools}
+        if not all(c.name in by_name and by_name[c.name].speculative for c in r.calls):
+            await self._over.wait()
+        r.tools_begun = True
+        running = asyncio.ensure_future(self._tools.run(r.calls, self._agent.tools, self._emit))
+        self._working(True)
+        try:
+            async with contextlib.aclosing(self._meanwhile(running)) as said:
+                async for clause in said:
+                    yield clause
+            r.results = running.result()
+        finally:
+            self._working(False)
+
+    async def _meanwhile(self, work: asyncio.Future[Any]) -> AsyncGenerator[Clause, None]:
+        """What is said while `work` is under way; it is cancelled if nobody waits for it any more."""
+        try:
+            while not work.done():
+                coming = asyncio.ensure_future(self._said.come())
+                try:
+                    await asyncio.wait([work, coming], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    coming.cancel()
+                while clause := self._said.take():
+                    yield clause
+        finally:
+            if not work.done():
+                work.cancel()
+                await asyncio.wait([work])

@@ -275,18 +275,34 @@ class Engines:
 
     @contextlib.asynccontextmanager
     async def generate(
-        self, call_id: str, messages: tuple[m.ChatMessage, ...], max_tokens: int
-    ) -> AsyncIterator[AsyncIterator[str]]:
-        """The reply to `messages`, piece by piece."""
+        self,
+        call_id: str,
+        messages: tuple[m.ChatMessage, ...],
+        max_tokens: int,
+        *,
+        tools: str = "",
+        temperature: float | None = None,
+        top_p: float | None = None,
+    ) -> AsyncIterator[AsyncIterator[m.TextChunk | m.CalledTool]]:
+        """The reply to `messages`, piece by piece.
+
+        Args:
+            tools: that may be called: a JSON list of functions in OpenAI's form.
+            temperature, top_p: the pack's where they are not given.
+        """
+
+        def make(i: int) -> m.Generate:
+            return m.Generate(i, call_id, messages, max_tokens, temperature, top_p, tools=tools)
+
         async with (
-            self.llm.ask(lambda i: m.Generate(i, call_id, messages, max_tokens)) as results,
-            contextlib.aclosing(r.text async for r in results if isinstance(r, m.TextChunk)) as pieces,
+            self.llm.ask(make) as results,
+            contextlib.aclosing(r async for r in results if isinstance(r, m.TextChunk | m.CalledTool)) as pieces,
         ):
             yield pieces
 
-    async def judge(self, call_id: str, messages: tuple[m.ChatMessage, ...]) -> float:
+    async def judge(self, call_id: str, messages: tuple[m.ChatMessage, ...], tools: str = "") -> float:
         """The model's probability that the caller's turn, the last of `messages`, is complete."""
-        async with self.llm.ask(lambda i: m.Judge(i, call_id, messages)) as results:
+        async with self.llm.ask(lambda i: m.Judge(i, call_id, messages, tools)) as results:
             probability = None
             async for r in results:
                 if isinstance(r, m.EndOfTurn):

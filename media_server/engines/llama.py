@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import ctypes
+import json
 import os
 import re
 import time
@@ -21,6 +22,7 @@ import numpy as np
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from media_server.engines import messages as m
+from media_server.engines.toolcalls import BEGIN, Called, ToolCallScanner, call_grammar, instructions, written
 
 __all__ = ["LlamaEngine"]
 
@@ -58,6 +60,8 @@ class _Reply:
     left: int
     sampler: Any
     decoder: codecs.IncrementalDecoder
+    scanner: ToolCallScanner | None
+    """Where tools are offered."""
     end_of_turn: int = -1
     """The token whose probability is asked for, instead of a reply."""
     row: int = -1
@@ -86,14 +90,14 @@ class LlamaEngine:
         self._prefill_token_s = PREFILL_S / BATCH
         """What a token of prefill takes, as measured so far."""
         self._piece = ctypes.create_string_buffer(256)
-        tokens = range(lib.llama_vocab_n_tokens(self._vocab))
-        controls = {self._token_text(t) for t in tokens if lib.llama_vocab_is_control(self._vocab, t)} - {""}
-        self._controls = re.compile("|".join(map(re.escape, sorted(controls, key=len, reverse=True))) or "$^")
+        self._controls = self._any_of(lib.LLAMA_TOKEN_ATTR_CONTROL)
+        self._marks = self._any_of(lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_USER_DEFINED)
         special = (self._token_text(t) for t in (lib.llama_vocab_eos(self._vocab), lib.llama_vocab_bos(self._vocab)))
         template = lib.llama_model_chat_template(model, None)
         if not template:
             raise ValueError("the GGUF file has no chat template")
         eos, bos = special
+        self._knows_tools = b"tools" in template
         self._format = Jinja2ChatFormatter(template=template.decode(), eos_token=eos, bos_token=bos)
 
     @classmethod
@@ -204,7 +208,8 @@ class LlamaEngine:
         self._reuse(slot, tokens)
         left = min(request.max_tokens, self._limit - len(tokens)) if isinstance(request, m.Generate) else 0
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        slot.reply = _Reply(request, tokens, left, sampler, decoder, end)
+        scanner = ToolCallScanner() if isinstance(request, m.Generate) and request.tools else None
+        slot.reply = _Reply(request, tokens, left, sampler, decoder, scanner, end)
 
     def _reuse(self, slot: _Slot, tokens: list[int]) -> None:
         """Keep what the slot has of these tokens, or take over what another one has of them if that is more."""
@@ -224,12 +229,11 @@ class LlamaEngine:
 
         For `Judge` up to the token with which the template ends the last turn.
         """
-        # what a caller types must not end a turn or begin another: the model's own markers are taken out
-        messages = [{"role": c.role, "content": self._controls.sub("", c.content)} for c in request.messages]
+        messages, tools = self._for_template(request)
         judged = isinstance(request, m.Judge)
         room = 1 if isinstance(request, m.Judge) else min(request.max_tokens, self._limit // 4)
         while True:
-            prompt = self._format(messages=messages).prompt  # type: ignore[arg-type]
+            prompt = self._format(messages=messages, tools=tools).prompt  # type: ignore[arg-type]
             tokens = self._tokenize(prompt)
             if judged:
                 said = messages[-1]["content"].rstrip()
@@ -243,8 +247,36 @@ class LlamaEngine:
             # drop up to the next caller's turn, so that the rest starts with one
             drop = turns[0]
             del messages[drop]
-            while drop < len(messages) - 1 and messages[drop]["role"] == "assistant":
+            while drop < len(messages) - 1 and messages[drop]["role"] in ("assistant", "tool"):
                 del messages[drop]
+
+    def _for_template(self, request: m.Generate | m.Judge) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
+        """The messages, and the tools, as templates know them (those of Hugging Face)."""
+        messages: list[dict[str, Any]] = []
+        for c in request.messages:
+            # what a caller types must not end a turn or begin another, nor offer or call a tool: the model's own marks
+            # are taken out
+            marks = self._controls if c.role in ("system", "assistant") else self._marks
+            content = marks.sub("", c.content)
+            message: dict[str, Any] = {"role": c.role, "content": content}
+            if c.tool_calls and self._knows_tools:
+                message["tool_calls"] = [
+                    {"id": t.id, "type": "function", "function": {"name": t.name, "arguments": json.loads(t.arguments)}}
+                    for t in c.tool_calls
+                ]
+            elif c.tool_calls:
+                message["content"] = "\n".join([content, *(written(t.name, t.arguments) for t in c.tool_calls)]).strip()
+            elif c.role == "tool":
+                message |= {"tool_call_id": c.tool_call_id} if self._knows_tools else {"role": "user"}
+            messages.append(message)
+        if not request.tools:
+            return messages, None
+        if self._knows_tools:
+            return messages, json.loads(request.tools)
+        if messages[0]["role"] != "system":
+            messages.insert(0, {"role": "system", "content": ""})
+        messages[0]["content"] = f"{messages[0]['content']}\n\n{instructions(request.tools)}".strip()
+        return messages, None
 
     def _sample(self, slot: _Slot) -> list[m.Result]:
         """Take the next token of a slot from the logits of the last batch."""
@@ -254,17 +286,39 @@ class LlamaEngine:
         request_id = reply.request.id
         reply.row = -1
         if lib.llama_vocab_is_eog(self._vocab, token):
-            rest = reply.decoder.decode(b"", True)
             self._end(slot)
-            return [*([m.TextChunk(request_id, rest)] if rest else []), m.Finished(request_id)]
+            results = self._said(reply, reply.decoder.decode(b"", True), last=True)
+            return results if any(isinstance(r, m.Failed) for r in results) else [*results, m.Finished(request_id)]
         reply.tokens.append(token)
         reply.left -= 1
-        text = reply.decoder.decode(self._token_bytes(token))
-        results: list[m.Result] = [m.TextChunk(request_id, text)] if text else []
-        if reply.left <= 0:
+        cut = reply.left <= 0
+        results = self._said(reply, reply.decoder.decode(self._token_bytes(token), cut), last=cut)
+        failed = any(isinstance(r, m.Failed) for r in results)
+        if cut or failed:
             self._end(slot)
+        if cut and not failed:
             results.append(m.Finished(request_id, "length"))
         return results
+
+    @staticmethod
+    def _said(reply: _Reply, text: str, last: bool) -> list[m.Result]:
+        """The next piece of a reply, as text and calls."""
+        request_id, scanner = reply.request.id, reply.scanner
+        if scanner is None:
+            return [m.TextChunk(request_id, text)] if text else []
+        try:
+            parts = list(scanner.push(text))
+        except ValueError as broken:
+            return [
+                m.Failed(
+                    request_id, "broken_tool_call", f"The model called a tool in a way that cannot be read: {broken}."
+                )
+            ]
+        if last and scanner.unfinished:
+            return [m.Failed(request_id, "broken_tool_call", "The model began to call a tool and did not finish.")]
+        if last and (rest := scanner.flush()):
+            parts.append(rest)
+        return [m.CalledTool(request_id, *p) if isinstance(p, Called) else m.TextChunk(request_id, p) for p in parts]
 
     def _judge(self, slot: _Slot) -> list[m.Result]:
         """The probability of the token that ends a turn, from the logits of the last batch."""
@@ -355,8 +409,11 @@ class LlamaEngine:
         if isinstance(request, m.Generate):
             temperature = temperature if request.temperature is None else request.temperature
             top_p = top_p if request.top_p is None else request.top_p
-            if request.grammar:
-                grammar = self._grammar(request.grammar, request.grammar_from)
+            gbnf, begins = request.grammar, request.grammar_from
+            if request.tools and not gbnf:
+                gbnf, begins = call_grammar(request.tools), BEGIN
+            if gbnf:
+                grammar = self._grammar(gbnf, begins)
                 if not grammar:
                     lib.llama_sampler_free(chain)
                     return None
@@ -388,6 +445,12 @@ class LlamaEngine:
     def _token_bytes(self, token: int) -> bytes:
         n = lib.llama_token_to_piece(self._vocab, token, self._piece, len(self._piece), 0, False)
         return self._piece.raw[: max(0, n)]
+
+    def _any_of(self, attributes: int) -> re.Pattern[str]:
+        """Matches the text of every token that has one of the attributes."""
+        tokens = range(lib.llama_vocab_n_tokens(self._vocab))
+        texts = {self._token_text(t) for t in tokens if lib.llama_vocab_get_attr(self._vocab, t) & attributes} - {""}
+        return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))) or "$^")
 
     def _token_text(self, token: int) -> str:
         if token < 0:

@@ -14,6 +14,7 @@ import msgspec
 __all__ = [
     "HEADER",
     "AudioChunk",
+    "CalledTool",
     "Cancel",
     "ChatMessage",
     "EndOfTurn",
@@ -30,6 +31,7 @@ __all__ = [
     "Synthesize",
     "TextChunk",
     "ToHost",
+    "ToolCall",
     "Transcribe",
     "Transcript",
     "Word",
@@ -76,9 +78,21 @@ class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
     """The turn's last seconds, samples as above, where it is asked whether it sounds complete."""
 
 
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call that the model made; `arguments` is JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
 class ChatMessage(msgspec.Struct, frozen=True):
+    """`role`: system, user, assistant, or tool, whose content is what the call `tool_call_id` returned, as JSON."""
+
     role: str
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
 
 class Generate(msgspec.Struct, frozen=True, tag="generate"):
@@ -95,6 +109,8 @@ class Generate(msgspec.Struct, frozen=True, tag="generate"):
     """GBNF whose `root` the reply must follow …"""
     grammar_from: str = ""
     """… from this text on, once it is written; from the start without."""
+    tools: str = ""
+    """That the model may call: a JSON list of functions in OpenAI's form. Its calls come as `CalledTool`, and fit."""
 
 
 class Judge(msgspec.Struct, frozen=True, tag="judge"):
@@ -103,6 +119,8 @@ class Judge(msgspec.Struct, frozen=True, tag="judge"):
     id: int
     call_id: str
     messages: tuple[ChatMessage, ...]
+    tools: str = ""
+    """As in `Generate`, so that the reply can go on from what was read here."""
 
 
 class Synthesize(msgspec.Struct, frozen=True, tag="synthesize"):
@@ -149,6 +167,14 @@ class TextChunk(msgspec.Struct, frozen=True, tag="text"):
     text: str
 
 
+class CalledTool(msgspec.Struct, frozen=True, tag="called_tool"):
+    """The model calls a tool; `arguments` is JSON."""
+
+    id: int
+    name: str
+    arguments: str
+
+
 class EndOfTurn(msgspec.Struct, frozen=True, tag="end_of_turn"):
     """The model's probability that the caller's turn ends here, 0 to 1."""
 
@@ -179,8 +205,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 Request = Transcribe | Generate | Judge | Synthesize
 ToHost = Transcribe | Generate | Judge | Synthesize | Cancel
-Result = Transcript | TextChunk | EndOfTurn | AudioChunk | Finished | Failed
-FromHost = Ready | Fatal | Transcript | TextChunk | EndOfTurn | AudioChunk | Finished | Failed
+Result = Transcript | TextChunk | CalledTool | EndOfTurn | AudioChunk | Finished | Failed
+FromHost = Ready | Fatal | Transcript | TextChunk | CalledTool | EndOfTurn | AudioChunk | Finished | Failed
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_host: Callable[[bytes], ToHost] = msgspec.msgpack.Decoder(ToHost).decode

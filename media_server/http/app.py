@@ -6,7 +6,7 @@ import re
 
 from aiohttp import web
 
-from media_server.agents import Agent
+from media_server.agents import AgentBook
 from media_server.engines.client import Engines
 from media_server.http import sessions
 from media_server.http.errors import errors_as_json
@@ -15,7 +15,7 @@ from media_server.paths import STATIC
 __all__ = ["make_app"]
 
 MAX_BODY = 64 * 1024
-AGENTS = web.AppKey("agents", dict[str, Agent])
+AGENTS = web.AppKey("agents", AgentBook)
 ENGINES = web.AppKey("engines", Engines)
 
 routes = web.RouteTableDef()
@@ -23,7 +23,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/v1/agents")
 async def agents(request: web.Request) -> web.Response:
-    return web.json_response({"agents": [{"name": name} for name in request.app[AGENTS]]})
+    return web.json_response({"agents": [{"name": name} for name in request.app[AGENTS].names]})
 
 
 @routes.get("/healthz")
@@ -66,7 +66,7 @@ async def _offline_page(_: web.BaseRequest, response: web.StreamResponse) -> Non
         response.headers.setdefault("Cache-Control", "no-cache")
 
 
-def make_app(agents: dict[str, Agent], engines: Engines, all_sessions: sessions.Sessions) -> web.Application:
+def make_app(agents: AgentBook, engines: Engines, all_sessions: sessions.Sessions) -> web.Application:
     """The whole API over these agents, engines and sessions."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
     app[AGENTS] = agents

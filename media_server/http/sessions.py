@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from aiohttp import web
 from aiortc import RTCIceServer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from media_server.agents import Agent
+from media_server.agents import AgentBook
 from media_server.call import Session
 from media_server.config import IceServer, Settings
 from media_server.engines.client import Engines
@@ -20,6 +21,8 @@ from media_server.rtc.sdp import parse_fragment
 
 __all__ = ["Sessions", "routes"]
 
+log = logging.getLogger(__name__)
+
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 
@@ -27,9 +30,7 @@ FRAGMENT = "application/trickle-ice-sdpfrag"
 class Sessions:
     """All sessions of this process; `group` owns their tasks."""
 
-    def __init__(
-        self, settings: Settings, agents: dict[str, Agent], engines: Engines, group: asyncio.TaskGroup
-    ) -> None:
+    def __init__(self, settings: Settings, agents: AgentBook, engines: Engines, group: asyncio.TaskGroup) -> None:
         self._settings = settings
         self._agents = agents
         self._engines = engines
@@ -74,10 +75,12 @@ class Sessions:
             )
         servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
         session = Session(
-            agent.filled_in(variables),
+            agent,
+            self._agents.get,
             self._engines,
             self._activity,
             metadata=metadata,
+            variables=variables,
             ice_servers=servers,
             connect_timeout_s=self._settings.connect_timeout_s,
             idle_timeout_s=self._settings.idle_timeout_s,
@@ -94,6 +97,8 @@ class Sessions:
     async def _run(self, session: Session) -> None:
         try:
             await session.run()
+        except Exception:  # one call's defect must not end the others
+            log.exception("call %s failed", session.call_id)
         finally:
             del self._by_id[session.id]
 

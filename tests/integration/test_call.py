@@ -9,7 +9,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from media_server import Agent
 from media_server.agents import PRESETS
 from media_server.audio import Samples
 from media_server.caller import Caller, WireEvent
@@ -194,8 +193,6 @@ async def test_a_bad_message_is_answered_and_the_call_goes_on(caller: Caller, me
 
 
 async def test_what_comes_with_the_offer_reaches_the_call(server: Server) -> None:
-    greeter = Agent("greeter", greeting="Hello {{name}}! {{other}}")
-    server.sessions._agents["greeter"] = greeter
     variables = {"name": "Olivia"}
     async with Caller(server.url, "greeter", metadata={"order": [1, 2]}, variables=variables) as caller:
         started = await caller.wait_for("call.started")
@@ -204,7 +201,6 @@ async def test_what_comes_with_the_offer_reaches_the_call(server: Server) -> Non
         assert stopped["heard"].startswith("Hello Olivia!")
         assert caller.of("agent.text")[0]["text"] == "Hello Olivia! {{other}}"
     await no_sessions(server)
-    del server.sessions._agents["greeter"]
 
 
 async def test_a_call_ends_on_the_clients_word(caller: Caller) -> None:

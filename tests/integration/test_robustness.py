@@ -95,7 +95,7 @@ async def test_a_request_that_nobody_waits_for_is_withdrawn(server: Server, monk
     assert cancel == Cancel(request.id)
     sent.clear()
     async with server.engines.generate("other", question, 500) as pieces:
-        assert "".join([piece async for piece in pieces])
+        assert [piece async for piece in pieces]
     assert len(sent) == 1
     assert server.engines.llm._pending == {}
 

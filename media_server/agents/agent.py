@@ -1,0 +1,192 @@
+"""What an agent is: its name, its instructions and how it takes turns."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
+from pydantic import BeforeValidator, ConfigDict, Field, InstanceOf, SkipValidation
+from pydantic.dataclasses import dataclass as validated_dataclass
+
+from media_server.agents.tools import NAME, Tool, client_tool
+
+__all__ = ["DEFAULT_AGENT", "PRESETS", "Agent", "Handlers", "TurnPreset", "TurnTaking"]
+
+TurnPreset = Literal["fast", "balanced", "patient", "manual"]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaking:
+    """How long a silence ends the caller's turn: the shorter, the more complete the words so far seem.
+
+    Args:
+        min_pause_ms: where they are surely complete, or always with `completeness` off.
+        max_pause_ms: where more is surely to come.
+        completeness: ask the language model.
+        manual: no silence ends it, the client says when it is over (push to talk).
+    """
+
+    min_pause_ms: int
+    max_pause_ms: int
+    completeness: bool = True
+    manual: bool = False
+
+    def changed(
+        self, preset: TurnPreset | None, min_pause_ms: int | None, max_pause_ms: int | None, completeness: bool | None
+    ) -> TurnTaking:
+        """With what is given; a longer shortest pause stretches the longest one."""
+        base = PRESETS[preset] if preset else self
+        shortest = min_pause_ms or base.min_pause_ms
+        longest = max(shortest, max_pause_ms or base.max_pause_ms)
+        asked = base.completeness if completeness is None else completeness
+        return TurnTaking(shortest, longest, asked, base.manual)
+
+
+PRESETS: dict[TurnPreset, TurnTaking] = {
+    "fast": TurnTaking(150, 900),
+    "balanced": TurnTaking(200, 1500),
+    "patient": TurnTaking(500, 2500),
+    "manual": TurnTaking(200, 1500, completeness=False, manual=True),
+}
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Handlers:
+    """An agent's code: what runs at which event, and what answers turns in place of the model."""
+
+    by_event: dict[str, list[Callable[..., Any]]] = field(default_factory=dict)
+    turn: Callable[..., Any] | None = None
+
+
+@pydantic.validate_call
+def _described(
+    name: Annotated[str, Field(pattern=NAME)],
+    description: str,
+    parameters: dict[str, Any] | None = None,
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 20,
+    ephemeral: bool = False,
+    speculative: bool = False,
+) -> Tool:
+    options: dict[str, Any] = {"timeout_s": timeout_s, "ephemeral": ephemeral, "speculative": speculative}
+    return client_tool(name, description, parameters, **options)
+
+
+def _as_tool(value: Any) -> Any:
+    """In a file a tool is a table, and runs in the client."""
+    return _described(**value) if isinstance(value, dict) else value
+
+
+@validated_dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
+class Agent:
+    """Who answers a call.
+
+    Args:
+        name: as in URLs and events; letters, digits, `-` and `_`.
+        prompt: the system prompt; `{{name}}` stands for a variable that comes with the call.
+        greeting: said when the call starts, with variables as well; nothing if empty.
+        tools: what the model may call.
+        turns: how patient it is with a caller who pauses.
+        min_pause_ms, max_pause_ms, completeness: as in `TurnTaking`; the preset's where they are not given.
+        speculation: begin the reply at the first sign of a pause, and drop it if the caller goes on.
+        language: spoken by callers, for a recogniser that knows several.
+        hotwords: what callers are likely to say: names, products.
+        interrupt_words: words from which on a caller's sound stops the agent.
+        acknowledgements: words that do not count among them, in lower case; a usual set where none are given.
+        idle_s: silence of both after which `idle_prompt` is said; 0 for never.
+        idle_hang_up_s: silence after that prompt which ends the call; 0 for never.
+        answer_timeout_s: without an answer after this long, `apology` is said and the turn is given up. The time that
+            tools take does not count.
+        temperature, top_p: how freely the model words its answers; the pack's where they are not given.
+        max_reply_tokens: a reply is cut there.
+        history_turns: exchanges that the model is shown; older ones are dropped.
+
+    Raises:
+        ValueError: a value that cannot be, with its name.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    prompt: str = "You are a helpful voice assistant. Be concise and warm."
+    greeting: str = ""
+    tools: Sequence[Annotated[InstanceOf[Tool], BeforeValidator(_as_tool)]] = ()
+    turns: TurnPreset = "balanced"
+    min_pause_ms: Annotated[int | None, Field(ge=100, le=5000)] = None
+    max_pause_ms: Annotated[int | None, Field(ge=100, le=10000)] = None
+    completeness: bool | None = None
+    speculation: bool = True
+    language: Annotated[str | None, Field(pattern=r"^[a-z]{2,3}$")] = None
+    hotwords: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    interrupt_words: Annotated[int, Field(ge=1, le=20)] = 1
+    acknowledgements: frozenset[str] | None = None
+    idle_s: Annotated[float, Field(ge=0, le=3600)] = 0
+    idle_prompt: str = "Are you still there?"
+    idle_hang_up_s: Annotated[float, Field(ge=0, le=3600)] = 0
+    answer_timeout_s: Annotated[float, Field(ge=1, le=600)] = 15
+    apology: str = "I am sorry, something went wrong. Could you say it again?"
+    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
+    max_reply_tokens: Annotated[int, Field(ge=1, le=4096)] = 200
+    history_turns: Annotated[int, Field(ge=1, le=1000)] = 12
+    handlers: Annotated[Handlers, SkipValidation] = field(default_factory=Handlers, repr=False, compare=False)
+    """Filled by `on` and `on_turn`; shared by all versions of an agent."""
+
+    def __post_init__(self) -> None:
+        names = [t.name for t in self.tools]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"there are two tools called {name}")
+
+    @property
+    def turn_taking(self) -> TurnTaking:
+        return PRESETS[self.turns].changed(None, self.min_pause_ms, self.max_pause_ms, self.completeness)
+
+    def on(self, event: str) -> Callable[[F], F]:
+        """Have an async function run for each event of this type, in every call, with `(call)` or `(event, call)`.
+
+        Raises:
+            TypeError: it is not async.
+        """
+
+        def take(handler: F) -> F:
+            if not inspect.iscoroutinefunction(handler):
+                raise TypeError(
+                    f"{getattr(handler, '__name__', handler)} has to be async: it runs in the server's loop"
+                )
+            self.handlers.by_event.setdefault(event, []).append(handler)
+            return handler
+
+        return take
+
+    def on_turn(self, responder: F) -> F:
+        """Have an async generator answer turns in place of the model: `(text, call)` in, pieces of text out.
+
+        It is closed when the caller interrupts.
+
+        Raises:
+            TypeError: it is no async generator.
+        """
+        if not inspect.isasyncgenfunction(responder):
+            raise TypeError(
+                f"{getattr(responder, '__name__', responder)} has to be an async generator: async def with yield"
+            )
+        self.handlers.turn = responder
+        return responder
+
+    def filled_in(self, variables: Mapping[str, str | int | float | bool]) -> Agent:
+        """This agent with `{{name}}` in prompt and greeting replaced; names without a value stay as they are."""
+
+        def fill(text: str) -> str:
+            return _VARIABLE.sub(lambda m: str(variables.get(m[1], m[0])), text)
+
+        return replace(self, prompt=fill(self.prompt), greeting=fill(self.greeting))
+
+
+_VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
+DEFAULT_AGENT = Agent("assistant")

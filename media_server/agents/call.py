@@ -1,0 +1,71 @@
+"""What code of an agent can do with the call that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from media_server.agents.agent import Agent
+
+__all__ = ["Call"]
+
+
+class Call(Protocol):
+    """A call under way, as tools and handlers are given it. Its methods belong to the server's event loop."""
+
+    id: str
+    agent: Agent
+    """As it is now: with what `update` changed."""
+    metadata: Mapping[str, Any]
+    """What came with the offer."""
+    variables: Mapping[str, str | int | float | bool]
+    """That fill prompt and greeting."""
+
+    @property
+    def transcript(self) -> Sequence[Mapping[str, str]]:
+        """What was said and heard so far: `{"role": "user" | "assistant", "text": …}`."""
+        ...
+
+    def say(self, text: str, *, interrupt: bool = False) -> Awaitable[bool]:
+        """Say this, word for word: after what is being said, or at once in its place.
+
+        While a tool works, it is said at once. Await it to wait until it was heard; False if it was cut off.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """Stop what the agent is saying or about to say."""
+        ...
+
+    def hangup(self, *, after_speech: bool = False) -> None:
+        """End the call: now, or when the agent's last word was heard; a caller who speaks before that keeps it."""
+        ...
+
+    def forward(self, to: str) -> None:
+        """Hand the caller over, when what is being said was heard.
+
+        To another agent of this server: the call goes on with it, and it knows what was said. Anything else is for
+        whoever watches the call: they are told `call.forwarded`, and it ends with the reason `forwarded`.
+        """
+        ...
+
+    def send(self, name: str, data: Any = None) -> None:
+        """Send the client an `agent.event` with this name and data (JSON)."""
+        ...
+
+    def on(self, event: str, handler: Callable[..., Any]) -> None:
+        """Have `handler` run for each event of this type, with `(call)` or `(event, call)`."""
+        ...
+
+    def once(self, event: str, handler: Callable[..., Any]) -> None:
+        """Have `handler` run for the next event of this type."""
+        ...
+
+    def update(self, **changes: Any) -> None:
+        """Change the agent for this call, from the next turn on: any field of `Agent` but its name.
+
+        Raises:
+            ValueError: a change that an agent cannot have.
+        """
+        ...

@@ -1,0 +1,160 @@
+"""The agents of a server, each in its last good version: from its configuration and from a folder of files."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+import tomllib
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from media_server.agents.agent import Agent
+from media_server.errors import ConfigurationError, problems
+
+__all__ = ["AgentBook", "Problem"]
+
+_AGENT = TypeAdapter(Agent)
+_FILES = (".py", ".toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a file, or a part of it, is not in use."""
+
+    file: Path
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}{f':{self.line}' if self.line else ''}: {self.reason}"
+
+
+class _Broken(Exception):
+    """A file that does not give agents; where, and why."""
+
+    def __init__(self, line: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.reason = reason
+
+
+class AgentBook:
+    """Agents by name. `load` reads a folder, also again: what is broken by then stays in use as it was before.
+
+    Args:
+        fixed: agents from elsewhere; one in the folder of the same name takes the place of its namesake.
+    """
+
+    def __init__(self, fixed: Iterable[Agent] = ()) -> None:
+        self._fixed = {a.name: a for a in fixed}
+        self._by_file: dict[Path, list[Agent]] = {}
+
+    def get(self, name: str) -> Agent | None:
+        """The agent as it is now."""
+        return self._all().get(name)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._all())
+
+    def _all(self) -> dict[str, Agent]:
+        return self._fixed | {a.name: a for agents in self._by_file.values() for a in agents}
+
+    def load(self, folder: Path) -> list[Problem]:
+        """Read all files of the folder, but those whose name begins with `_` or `.`; runs the Python ones.
+
+        Blocks while it does; may run in a thread.
+
+        Raises:
+            ConfigurationError: there is no such folder.
+        """
+        if not folder.is_dir():
+            raise ConfigurationError(f"There is no folder {folder} of agents.")
+        folder = folder.resolve()
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+        _forget_modules(folder)
+        found: dict[Path, list[Agent]] = {}
+        problems: list[Problem] = []
+        owner: dict[str, Path] = {}
+        for file in sorted(p for p in folder.iterdir() if p.suffix in _FILES and not p.name.startswith(("_", "."))):
+            try:
+                agents = _read_python(file) if file.suffix == ".py" else _read_toml(file)
+            except _Broken as broken:
+                before = self._by_file.get(file, [])
+                kept = f" (the version before stays in use: {', '.join(a.name for a in before)})" if before else ""
+                problems.append(Problem(file, broken.line, broken.reason + kept))
+                agents = before
+            for agent in agents:
+                if agent.name in owner:
+                    reason = f"there is an agent {agent.name!r} in {owner[agent.name].name} already"
+                    problems.append(Problem(file, None, reason))
+                    continue
+                owner[agent.name] = file
+                found.setdefault(file, []).append(agent)
+        self._by_file = found
+        return problems
+
+
+def _forget_modules(folder: Path) -> None:
+    """So that what files import of one another is read again as well."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).is_relative_to(folder):
+            del sys.modules[name]
+
+
+def _read_python(file: Path) -> list[Agent]:
+    # a name that no library has, whatever the file is called
+    spec = importlib.util.spec_from_file_location(f"_agents_{file.stem}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module: ModuleType = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as e:
+        raise _Broken(e.lineno, f"{e.msg}") from e
+    except (Exception, SystemExit) as e:
+        lines = [f.lineno for f in traceback.extract_tb(e.__traceback__) if f.filename == str(file)]
+        reason = problems(e) if isinstance(e, ValidationError) else f"{type(e).__name__}: {e}"
+        raise _Broken(lines[-1] if lines else None, reason) from e
+    return list({id(v): v for v in vars(module).values() if isinstance(v, Agent)}.values())
+
+
+def _read_toml(file: Path) -> list[Agent]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        at = re.search(r"line (\d+)", str(e))
+        raise _Broken(int(at[1]) if at else None, str(e)) from e
+    except (OSError, UnicodeDecodeError) as e:
+        raise _Broken(None, str(e)) from e
+    tables: Any = table.get("agents", [{"name": file.stem} | table])
+    if not isinstance(tables, list):
+        raise _Broken(_line(text, "agents"), "agents: write [[agents]] before each one")
+    agents = []
+    for each in tables:
+        try:
+            # code comes from Python files
+            if not isinstance(each, dict) or "handlers" in each:
+                raise _Broken(_line(text, "handlers"), "handlers: not a setting of an agent")
+            agents.append(_AGENT.validate_python(each))
+        except ValidationError as e:
+            keys = [str(part) for part in e.errors()[0]["loc"] if isinstance(part, str)]
+            raise _Broken(_line(text, keys[-1] if keys else ""), problems(e)) from e
+    return agents
+
+
+def _line(text: str, key: str) -> int | None:
+    """Where a key is set; the parser does not tell."""
+    at = re.search(rf"(?m)^[\s\[]*{re.escape(key)}[\s\]]*(=|$)", text) if key else None
+    return text.count("\n", 0, at.start()) + 1 if at else None

@@ -1,0 +1,68 @@
+"""The code that agents have run at events of a call: each as a task of the call's own, which fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from media_server.agents import Call
+
+__all__ = ["HandlerRunner"]
+
+log = logging.getLogger(__name__)
+
+LAST_S = 10.0
+"""How long handlers of `call.ended` may take."""
+
+
+class HandlerRunner:
+    """Handlers of the agent and those that code added with `on` and `once`."""
+
+    def __init__(self, call: Call, start: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]) -> None:
+        self._call = call
+        self._start = start
+        self._added: dict[str, list[tuple[Callable[..., Any], bool]]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    def add(self, event: str, handler: Callable[..., Any], once: bool) -> None:
+        self._added.setdefault(event, []).append((handler, once))
+
+    def dispatch(self, event: Mapping[str, Any]) -> None:
+        """Start whatever waits for this event; `call.ended` is for `last`."""
+        for handler in self._take(event["type"]):
+            task = self._start(self._run(handler, event), f"on-{event['type']}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    def stop(self) -> None:
+        """The call is over."""
+        for task in self._running:
+            task.cancel()
+
+    async def last(self, event: Mapping[str, Any]) -> None:
+        """Run what waits for the call's end, for LAST_S at most."""
+        handlers = self._take(event["type"])
+        try:
+            async with asyncio.timeout(LAST_S), asyncio.TaskGroup() as group:
+                for handler in handlers:
+                    group.create_task(self._run(handler, event))
+        except TimeoutError:
+            log.warning("code at the end of call %s took longer than %g s and was stopped", self._call.id, LAST_S)
+
+    def _take(self, kind: str) -> list[Callable[..., Any]]:
+        added = self._added.get(kind, [])
+        if added:
+            self._added[kind] = [(h, once) for h, once in added if not once]
+        return [*self._call.agent.handlers.by_event.get(kind, []), *(h for h, _ in added)]
+
+    async def _run(self, handler: Callable[..., Any], event: Mapping[str, Any]) -> None:
+        try:
+            takes_event = len(inspect.signature(handler).parameters) > 1
+            result = handler(event, self._call) if takes_event else handler(self._call)
+            if inspect.isawaitable(result):
+                await result
+        except Exception:  # it is a developer's code; the call goes on
+            log.exception("code at %s failed in call %s", event["type"], self._call.id)

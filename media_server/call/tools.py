@@ -1,0 +1,107 @@
+"""Running the tools that the model calls: here or in the client, side by side, each within its time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from media_server import events as e
+from media_server.agents import Call, Tool, ToolRefusal
+from media_server.engines.messages import ToolCall
+
+__all__ = ["Returned", "ToolRunner"]
+
+log = logging.getLogger(__name__)
+
+LONGEST_RESULT = 4000
+"""Characters that the model is shown of a result."""
+INTERRUPTED = "The caller interrupted; whether it was done is not known."
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a tool returned, as the model is shown it (JSON)."""
+
+    content: str
+    ephemeral: bool
+
+
+class ToolRunner:
+    """A call's tools. `run` never raises for what a tool does wrong: the model is told, and may do better.
+
+    Args:
+        call: as tools are given it.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._answers: dict[str, asyncio.Future[e.ToolResult]] = {}
+        """Of the client, by the id of the tool call that waits for it."""
+
+    async def run(
+        self, calls: Sequence[ToolCall], tools: Sequence[Tool], emit: Callable[[e.Event], object]
+    ) -> list[Returned]:
+        """What each returned, in order. When cancelled, those under way are, and the client is told.
+
+        Args:
+            emit: takes the events.
+        """
+        by_name = {t.name: t for t in tools}
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(self._one(c, by_name.get(c.name), emit), name=f"tool-{c.name}") for c in calls]
+        return [task.result() for task in running]
+
+    def answered(self, message: e.ToolResult) -> bool:
+        """Take the client's answer; whether anybody waits for it."""
+        waiting = self._answers.get(message.id)
+        if waiting is None or waiting.done():
+            return False
+        waiting.set_result(message)
+        return True
+
+    async def _one(self, call: ToolCall, tool: Tool | None, emit: Callable[[e.Event], object]) -> Returned:
+        runs_at: Literal["server", "client"] = "client" if tool and tool.function is None else "server"
+        ephemeral = tool is not None and tool.ephemeral
+        # of what is ephemeral only a client that has to run it is told more than the name
+        shown = None if ephemeral and runs_at == "server" else json.loads(call.arguments)
+        emit(e.ToolCalled(call.id, call.name, shown, runs_at, ephemeral or None))
+        result, error = None, INTERRUPTED
+        try:
+            result, error = await self._result(call, tool)
+        finally:
+            seen = None if ephemeral else result
+            emit(e.ToolReturned(call.id, seen, error or None, ephemeral or None))
+        content = json.dumps({"error": error} if error else result, ensure_ascii=False)
+        if len(content) > LONGEST_RESULT:
+            content = json.dumps({"cut_off": content[:LONGEST_RESULT]}, ensure_ascii=False)
+        return Returned(content, ephemeral)
+
+    async def _result(self, call: ToolCall, tool: Tool | None) -> tuple[Any, str]:
+        """The result, and what went wrong."""
+        if tool is None:
+            return None, f"There is no tool called {call.name}."
+        try:
+            arguments = tool.check(call.arguments)
+            async with asyncio.timeout(tool.timeout_s) as deadline:
+                if tool.function is None:
+                    return await self._ask_client(call.id)
+                return await tool.run(arguments, self._call), ""
+        except ToolRefusal as refusal:
+            return None, str(refusal)
+        except Exception as failed:  # whatever a developer's code raises is for the model to know and the log
+            if isinstance(failed, TimeoutError) and deadline.expired():
+                return None, f"{tool.name} did not answer within {tool.timeout_s:g} seconds."
+            log.exception("the tool %s failed in call %s", tool.name, self._call.id)
+            return None, str(failed) or type(failed).__name__
+
+    async def _ask_client(self, call_id: str) -> tuple[Any, str]:
+        self._answers[call_id] = asyncio.get_running_loop().create_future()
+        try:
+            answer = await self._answers[call_id]
+        finally:
+            del self._answers[call_id]
+        return answer.result, answer.error or ""
