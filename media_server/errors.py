@@ -85,4 +85,6 @@ class RequestFailed(EngineError):
 
 def problems(error: ValidationError) -> str:
     """What does not fit, field by field, in one line."""
-    return "; ".join(f"{'.'.join(map(str, x['loc']))}: {x['msg']}".removeprefix(": ") for x in error.errors()[:5])
+    said = {"unexpected_keyword_argument": "there is no such setting"}
+    fields = ((".".join(map(str, x["loc"])), said.get(x["type"], x["msg"])) for x in error.errors()[:5])
+    return "; ".join(f"{field}: {message}".removeprefix(": ") for field, message in fields)

@@ -156,5 +156,5 @@ def _read_toml(file: Path) -> list[Agent]:
 
 def _line(text: str, key: str) -> int | None:
     """Where a key is set; the parser does not tell."""
-    at = re.search(rf"(?m)^[\s\[]*{re.escape(key)}[\s\]]*(=|$)", text) if key else None
+    at = re.search(rf"(?m)^[ \t\[]*{re.escape(key)}[ \t\]]*(=|$)", text) if key else None
     return text.count("\n", 0, at.start()) + 1 if at else None

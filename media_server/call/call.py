@@ -501,7 +501,7 @@ class Call(agents.Call):
 
     @staticmethod
     def _cancel(task: asyncio.Task[Any] | None) -> None:
-        if task is not None:
+        if task is not None and not task.cancelling():
             task.cancel()
 
 

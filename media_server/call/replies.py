@@ -126,7 +126,7 @@ class Replies:
     @property
     def busy(self) -> bool:
         """Whether something is being said or about to be."""
-        return self.current is not None and not self.current.done()
+        return self.current is not None and not self.current.done() and not self.current.cancelling()
 
     def say(self, text: str) -> asyncio.Future[bool]:
         """Say `text`, word for word, after what is being said now, or while a tool works. Whether it was heard."""
@@ -139,15 +139,18 @@ class Replies:
         """Stop what the agent is thinking or saying, or was going to."""
         self._to_say.drop()
         self._speaker.interrupt()
-        if self.current:
-            self.current.cancel()
+        self._give_up()
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         before = self.current
-        if before:
-            before.cancel()
+        self._give_up()
         self.current = self._start(self._reply(work, before), "reply")
         return self.current
+
+    def _give_up(self) -> None:
+        # once: a second time would disturb its cleaning up
+        if self.current and not self.current.cancelling():
+            self.current.cancel()
 
     async def _reply(self, work: Callable[[], Awaitable[None]], before: asyncio.Task[None] | None) -> None:
         if before:
