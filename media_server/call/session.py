@@ -153,7 +153,7 @@ class Session:
         self._seq += 1
         self.peer.channel.send(message)
         kept_nowhere = ("arguments", "result") if getattr(event, "ephemeral", None) else ()
-        fields = {k: v for k, v in message.items() if k not in ("type", "call_id", *kept_nowhere)}
-        logs.event(log, event.type, call=self.call_id, **fields)
+        fields = {k: v for k, v in message.items() if k not in ("type", "call_id", "time", *kept_nowhere)}
+        logs.event(log, event.type, call=self.call_id, at_s=message["time"], **fields)
         self.call.dispatch(message)
         return message

@@ -82,6 +82,8 @@ function listen(s) {
   on("agent.text", (e) => transcript.agentText(e));
   on("agent.word", (e) => transcript.agentWord(e));
   on("agent.speech_stopped", (e) => transcript.agentStopped(e));
+  on("tool.called", (e) => transcript.toolCalled(e));
+  on("tool.returned", (e) => transcript.toolReturned(e));
   on("turn.metrics", (e) => transcript.latency(e));
   on("warning", (e) => transcript.note(e.message));
   on("error", (e) => transcript.note(e.message));

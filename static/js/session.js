@@ -140,6 +140,7 @@ export class VoiceSession extends EventTarget {
 }
 
 const ENDINGS = {
+  forwarded: "You are handed over to somebody else.",
   server_shutdown: "The server was stopped.",
   idle_timeout: "The server heard nothing any more and hung up.",
   internal_error: "The server made a mistake and had to hang up.",

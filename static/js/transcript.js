@@ -10,12 +10,15 @@ export class Transcript {
     this.bubbles = new Map();
     /** @type {Map<string, {text: string, spoken: number}>} */
     this.replies = new Map();
+    /** @type {Map<string, HTMLElement>} */
+    this.tools = new Map();
   }
 
   clear() {
     this.root.replaceChildren();
     this.bubbles.clear();
     this.replies.clear();
+    this.tools.clear();
   }
 
   /** @param {{turn_id: string, text: string, final: boolean, stable?: string}} e */
@@ -68,6 +71,21 @@ export class Transcript {
     this.scroll();
   }
 
+  /** @param {{id: string, name: string, arguments?: object}} e */
+  toolCalled(e) {
+    const given = Object.entries(e.arguments ?? {}).map(([name, value]) => `${name}: ${value}`);
+    this.tools.set(e.id, this.note(`${e.name}${given.length ? ` (${given.join(", ")})` : ""} …`));
+  }
+
+  /** @param {{id: string, result?: unknown, error?: string}} e */
+  toolReturned(e) {
+    const note = this.tools.get(e.id);
+    if (!note) return;
+    const result = e.error ?? (typeof e.result === "string" ? e.result : JSON.stringify(e.result ?? "done"));
+    note.textContent = `${note.textContent?.replace(/ …$/, "")} → ${result.slice(0, 200)}`;
+    note.classList.toggle("failed", e.error !== undefined);
+  }
+
   /** @param {string} text */
   note(text) {
     const note = document.createElement("p");
@@ -75,6 +93,7 @@ export class Transcript {
     note.textContent = text;
     this.root.append(note);
     this.scroll();
+    return note;
   }
 
   /** @param {string} turn */

@@ -95,6 +95,23 @@ async def test_a_question_is_answered_in_the_browser(open_page: Open, question: 
     assert elsewhere == []
 
 
+async def test_the_page_shows_what_tools_do(
+    open_page: Open, sentence: Callable[[str], Samples], server: Server
+) -> None:
+    silence = np.zeros(CALL_RATE_HZ * 2, np.int16)
+    spoken = np.concatenate([silence, sentence("where is my order four two seven"), *[silence] * 8])
+    page = await open_page(spoken)
+    await page.goto(f"{server.url}/?agent=desk")
+    await page.get_by_role("button", name="Call").click()
+    shown = 'get_order_status (order_id: 427) → {"status":"shipped"}'
+    await expect(page.locator(".note")).to_have_text(shown, timeout=15_000)
+    await expect(page.locator(".bubble.agent")).to_have_text("The status is shipped.")
+    await page.get_by_role("textbox").fill("transfer me to sales")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="Call")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_text("handed over")).to_be_visible()
+
+
 LOUDEST = """async () => {
   const stream = document.getElementById("voice").srcObject;
   const context = new AudioContext();
