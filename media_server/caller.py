@@ -34,6 +34,7 @@ class Caller:
 
     Args:
         url: of the server, like http://127.0.0.1:8080.
+        auth: a key or a token, for a server that asks for one.
         metadata, variables: sent with the offer.
         on_event: gets every event as it arrives.
 
@@ -48,6 +49,7 @@ class Caller:
         url: str,
         agent: str = "assistant",
         *,
+        auth: str = "",
         metadata: dict[str, Any] | None = None,
         variables: dict[str, Any] | None = None,
         on_event: Callable[[WireEvent], None] | None = None,
@@ -58,6 +60,7 @@ class Caller:
         self.call_id = ""
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {auth}"} if auth else {}
         self._extra = {"agent": agent, "metadata": metadata or {}, "variables": variables or {}}
         self._on_event = on_event
         self._timeout_s = timeout_s
@@ -99,7 +102,7 @@ class Caller:
         await self.pc.setLocalDescription(await self.pc.createOffer())
         body = {"sdp": self.pc.localDescription.sdp, "type": "offer", **self._extra}
         async with (
-            aiohttp.ClientSession() as http,
+            aiohttp.ClientSession(headers=self._headers) as http,
             http.post(f"{self._url}/v1/sessions", json=body) as response,
         ):
             answer = await response.json()

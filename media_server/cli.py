@@ -10,13 +10,20 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from media_server import __version__, logs
 from media_server.config import Settings, load_settings
 from media_server.errors import MediaServerError
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from media_server.store import Keys, Scope
+
 __all__ = ["main"]
+
+T = TypeVar("T")
 
 DESCRIPTION = """\
 A voice server that needs no cloud: callers speak to it from a browser, local models answer by voice.
@@ -24,6 +31,7 @@ A voice server that needs no cloud: callers speak to it from a browser, local mo
   media-server serve                                start it, then open http://127.0.0.1:8080
   media-server serve agents/                        with your own agents: docs/agents.md
   media-server doctor                               what will run where, and what is missing
+  media-server keys create NAME                     from the first key on nobody gets in without
   media-server call --wav in.wav --out out.wav      call it without a browser
 """
 SERVE = """\
@@ -36,6 +44,14 @@ CALL = """\
 Place a call, speak a recording, print what happens and write the agent's answer to a file.
 
 The recording may be of any format and rate. The call ends when the agent has been silent for a while after it.
+"""
+
+
+KEYS = """\
+Keys are for programs: a backend that starts calls or mints tokens for its pages.
+
+As long as there is none, the server is open to whoever reaches it, and listens on this machine only. From the first key
+on, every call needs a key, a token, or an agent that allows the page's origin.
 """
 
 
@@ -94,11 +110,14 @@ def _parser() -> argparse.ArgumentParser:
     _settings_options(doctor)
     doctor.set_defaults(run=_doctor)
 
+    _key_commands(commands)
+
     call = _command(commands, "call", "place a call without a browser", CALL)
     call.add_argument("--wav", type=Path, required=True, help="what the caller says")
     call.add_argument("--out", type=Path, help="where the agent's voice is written, as WAV")
     call.add_argument("--url", default="http://127.0.0.1:8080", help="of the server (%(default)s)")
     call.add_argument("--agent", default="assistant", help="whom to call (%(default)s)")
+    call.add_argument("--key", default="", help="an API key or a token, where the server asks for one")
     call.add_argument("--json", action="store_true", help="print events as JSON, one a line")
     call.add_argument(
         "--silence",
@@ -116,6 +135,33 @@ def _parser() -> argparse.ArgumentParser:
     )
     call.set_defaults(run=_call)
     return parser
+
+
+def _key_commands(commands: Any) -> None:
+    keys = _command(commands, "keys", "create, list and revoke API keys", KEYS)
+    actions = keys.add_subparsers(title="actions", metavar="ACTION", required=True)
+    create = _command(actions, "create", "make a key; its secret is shown this once", "Make a key and print it.")
+    create.add_argument("name", help="what it is for")
+    create.add_argument(
+        "--scope",
+        action="append",
+        choices=["call", "admin"],
+        help="call: start calls and mint tokens (default); admin: everything; may be given twice",
+    )
+    create.add_argument("--agent", action="append", metavar="NAME", help="only for this agent; may be repeated")
+    create.add_argument(
+        "--origin", action="append", metavar="ORIGIN", help="pages that may use it, like https://*.site.com; repeatable"
+    )
+    create.add_argument("--per-minute", type=int, metavar="N", help="calls and tokens in a minute")
+    create.set_defaults(run=_keys_create)
+    listing = _command(actions, "list", "list all keys, without their secrets", "List all keys.")
+    listing.set_defaults(run=_keys_list)
+    revoke = _command(actions, "revoke", "have a key open nothing any more", "Revoke a key and the tokens it minted.")
+    revoke.add_argument("id", help="as listed")
+    revoke.set_defaults(run=_keys_revoke)
+    for action in (create, listing, revoke):
+        action.add_argument("--config", type=Path, metavar="FILE", help="settings (media_server.toml)")
+        action.add_argument("--database", metavar="URL", help="(sqlite:///media_server.sqlite)")
 
 
 def _command(commands: Any, name: str, short: str, long: str) -> argparse.ArgumentParser:
@@ -195,6 +241,53 @@ def _doctor(args: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
+def _keys_create(args: argparse.Namespace) -> int:
+    from media_server.agents.origins import check_pattern
+
+    if args.per_minute is not None and args.per_minute < 1:
+        raise MediaServerError("bad_option", "--per-minute has to be 1 or more.")
+    try:
+        for origin in args.origin or ():
+            check_pattern(origin)
+    except ValueError as e:
+        raise MediaServerError("bad_option", f"--origin: {e}.") from e
+    scopes: tuple[Scope, ...] = tuple(args.scope or ("call",))
+    secret, key = asyncio.run(
+        _with_keys(args, lambda keys: keys.create(args.name, scopes, args.agent, args.origin, args.per_minute))
+    )
+    print(secret)
+    print(f"This is key {key.id}. Keep it now: only its hash is stored.", file=sys.stderr)
+    return 0
+
+
+def _keys_list(args: argparse.Namespace) -> int:
+    keys = asyncio.run(_with_keys(args, lambda k: k.all()))
+    for key in keys:
+        made = time.strftime("%Y-%m-%d", time.localtime(key.created_at))
+        state = "revoked" if key.revoked_at else "good"
+        limits = {"agents": key.agents, "origins": key.origins, "per minute": key.per_minute}
+        given = {k: " ".join(v) if isinstance(v, tuple) else v for k, v in limits.items() if v is not None}
+        only = "  ".join(f"{k}: {v}" for k, v in given.items())
+        print(f"{key.id}  {state:<8} {made}  {'+'.join(key.scopes):<10} {key.name}  {only}".rstrip())
+    if not keys:
+        print("There are no keys: the server is open to whoever reaches it.")
+    return 0
+
+
+def _keys_revoke(args: argparse.Namespace) -> int:
+    if not asyncio.run(_with_keys(args, lambda k: k.revoke(args.id))):
+        raise MediaServerError("unknown_key", f"There is no key {args.id!r}; media-server keys list shows them.")
+    print(f"{args.id} is revoked.")
+    return 0
+
+
+async def _with_keys(args: argparse.Namespace, ask: Callable[[Keys], Awaitable[T]]) -> T:
+    from media_server.store import Database, Keys
+
+    async with Database.open(_settings(args).database) as database:
+        return await ask(Keys(database))
+
+
 def _call(args: argparse.Namespace) -> int:
     return asyncio.run(_place_call(args))
 
@@ -210,7 +303,8 @@ async def _place_call(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as e:
         raise MediaServerError("bad_recording", f"Cannot read {args.wav}: {e}.") from e
     try:
-        async with Caller(args.url, args.agent, on_event=_print_json if args.json else _print_event) as caller:
+        on_event = _print_json if args.json else _print_event
+        async with Caller(args.url, args.agent, auth=args.key, on_event=on_event) as caller:
             await caller.wait_for("call.started")
             playback = caller.speak(samples)
             with contextlib.suppress(TimeoutError):

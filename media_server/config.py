@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=256, description="per engine; 0 takes the number of cores")
     engine_start_timeout_s: float = Field(600, gt=0)
 
+    database: str = "sqlite:///media_server.sqlite"
+    """SQLAlchemy URL of the database for keys and tokens; SQLite and PostgreSQL."""
     ice_servers: list[IceServer] = []
     max_calls: int = Field(32, ge=1)
     connect_timeout_s: float = Field(20, gt=0)
@@ -65,13 +67,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
-    def check_exposure(self) -> None:
+    def check_exposure(self, has_keys: bool) -> None:
         """Raise `ConfigurationError` if strangers on the network could call without the operator having said so."""
-        if self.open or _is_loopback(self.host):
+        if has_keys or self.open or _is_loopback(self.host):
             return
         raise ConfigurationError(
-            f"Refusing to listen on {self.host}: anybody who reaches that address could call, as no API keys protect "
-            "this server. Listen on 127.0.0.1, or say that this is meant with --open (open = true in the file)."
+            f"Refusing to listen on {self.host}: anybody who reaches that address could call, as there are no API "
+            "keys. Make one (media-server keys create NAME), listen on 127.0.0.1, or say that this is meant with "
+            "--open (open = true in the file)."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import importlib.util
 import os
@@ -12,6 +13,7 @@ from typing import Literal
 from media_server.config import Settings
 from media_server.engines.packs import load_pack, problems_of
 from media_server.errors import ConfigurationError
+from media_server.store import Database, Keys
 
 __all__ = ["Finding", "examine"]
 
@@ -36,11 +38,16 @@ def examine(settings: Settings) -> list[Finding]:
     findings += _devices(settings)
     findings += _pack(settings)
     try:
-        settings.check_exposure()
+        settings.check_exposure(asyncio.run(_has_keys(settings)))
         findings.append(Finding("ok", f"will listen on {settings.host}:{settings.port}"))
     except ConfigurationError as e:
         findings.append(Finding("bad", e.message))
     return findings
+
+
+async def _has_keys(settings: Settings) -> bool:
+    async with Database.open(settings.database) as database:
+        return await Keys(database).any()
 
 
 def _devices(settings: Settings) -> list[Finding]:

@@ -18,7 +18,9 @@ from media_server.engines.client import Engines
 from media_server.engines.packs import load_pack
 from media_server.errors import ConfigurationError
 from media_server.http import make_app
+from media_server.http.access import Access
 from media_server.http.sessions import Sessions
+from media_server.store import Database
 
 __all__ = ["Server", "running_server"]
 
@@ -55,21 +57,22 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
         ConfigurationError: a setting cannot be, the model pack is incomplete, or a model does not load.
         OSError: the address is taken.
     """
-    settings.check_exposure()
     pack = load_pack(settings.pack, settings.models_dir)
     agents = AgentBook([DEFAULT_AGENT, *settings.agents])
     if settings.agents_dir:
         await _load_agents(agents, settings.agents_dir)
     engines = Engines(pack, settings)
     try:
-        async with asyncio.TaskGroup() as owner:
+        async with Database.open(settings.database) as database, asyncio.TaskGroup() as owner:
+            access = Access(database, agents)
+            settings.check_exposure(await access.keys.any())
             running = [owner.create_task(engines.run(), name="engines")]
             if settings.agents_dir and settings.reload:
                 running.append(owner.create_task(_reload_agents(agents, settings.agents_dir), name="reload"))
             try:
                 async with (
                     _sessions(settings, agents, engines) as sessions,
-                    _http(settings, agents, engines, sessions) as url,
+                    _http(settings, agents, engines, sessions, access) as url,
                 ):
                     yield Server(url, engines, sessions)
             finally:
@@ -111,8 +114,10 @@ async def _sessions(settings: Settings, agents: AgentBook, engines: Engines) -> 
 
 
 @contextlib.asynccontextmanager
-async def _http(settings: Settings, agents: AgentBook, engines: Engines, sessions: Sessions) -> AsyncIterator[str]:
-    runner = web.AppRunner(make_app(agents, engines, sessions), access_log=None)
+async def _http(
+    settings: Settings, agents: AgentBook, engines: Engines, sessions: Sessions, access: Access
+) -> AsyncIterator[str]:
+    runner = web.AppRunner(make_app(agents, engines, sessions, access), access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -48,8 +49,14 @@ def hear() -> Callable[[Samples], str]:
     return hear
 
 
+@pytest.fixture(scope="session", autouse=True)
+def database(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Servers that the tests start keep nothing in this folder."""
+    os.environ["MEDIA_SERVER_DATABASE"] = f"sqlite:///{tmp_path_factory.mktemp('database')}/media_server.sqlite"
+
+
 @pytest.fixture(scope="session")
-async def server() -> AsyncIterator[Server]:
+async def server(database: None) -> AsyncIterator[Server]:
     """One server for all tests; its timeouts are short."""
     agents = [
         Agent(name="lonely", idle_s=0.8, idle_hang_up_s=1.0),

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
-from pydantic import BeforeValidator, ConfigDict, Field, InstanceOf, SkipValidation
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, InstanceOf, SkipValidation
 from pydantic.dataclasses import dataclass as validated_dataclass
 
+from media_server.agents.origins import check_pattern
 from media_server.agents.tools import NAME, Tool, client_tool
 
 __all__ = ["DEFAULT_AGENT", "PRESETS", "Agent", "Handlers", "TurnPreset", "TurnTaking"]
@@ -95,6 +96,8 @@ class Agent:
         turns: how patient it is with a caller who pauses.
         min_pause_ms, max_pause_ms, completeness: as in `TurnTaking`; the preset's where they are not given.
         speculation: begin the reply at the first sign of a pause, and drop it if the caller goes on.
+        allowed_origins: of pages that may call it without a key: `https://site.com`, `https://*.site.com`,
+            `http://localhost:*`.
         language: spoken by callers, for a recogniser that knows several.
         hotwords: what callers are likely to say: names, products.
         interrupt_words: words from which on a caller's sound stops the agent.
@@ -120,6 +123,7 @@ class Agent:
     max_pause_ms: Annotated[int | None, Field(ge=100, le=10000)] = None
     completeness: bool | None = None
     speculation: bool = True
+    allowed_origins: tuple[Annotated[str, AfterValidator(check_pattern)], ...] = ()
     language: Annotated[str | None, Field(pattern=r"^[a-z]{2,3}$")] = None
     hotwords: Annotated[tuple[str, ...], Field(max_length=100)] = ()
     interrupt_words: Annotated[int, Field(ge=1, le=20)] = 1

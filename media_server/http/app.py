@@ -8,14 +8,14 @@ from aiohttp import web
 
 from media_server.agents import AgentBook
 from media_server.engines.client import Engines
-from media_server.http import sessions
+from media_server.http import sessions, tokens
+from media_server.http.access import ACCESS, Access
 from media_server.http.errors import errors_as_json
 from media_server.paths import STATIC
 
 __all__ = ["make_app"]
 
 MAX_BODY = 64 * 1024
-AGENTS = web.AppKey("agents", AgentBook)
 ENGINES = web.AppKey("engines", Engines)
 
 routes = web.RouteTableDef()
@@ -23,7 +23,8 @@ routes = web.RouteTableDef()
 
 @routes.get("/v1/agents")
 async def agents(request: web.Request) -> web.Response:
-    return web.json_response({"agents": [{"name": name} for name in request.app[AGENTS].names]})
+    await request.app[ACCESS].key(request, "call")
+    return web.json_response({"agents": [{"name": name} for name in request.app[tokens.AGENTS].names]})
 
 
 @routes.get("/healthz")
@@ -66,13 +67,15 @@ async def _offline_page(_: web.BaseRequest, response: web.StreamResponse) -> Non
         response.headers.setdefault("Cache-Control", "no-cache")
 
 
-def make_app(agents: AgentBook, engines: Engines, all_sessions: sessions.Sessions) -> web.Application:
-    """The whole API over these agents, engines and sessions."""
+def make_app(agents: AgentBook, engines: Engines, all_sessions: sessions.Sessions, access: Access) -> web.Application:
+    """The whole API over these agents, engines and sessions, for whom `access` lets in."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
-    app[AGENTS] = agents
+    app[tokens.AGENTS] = agents
+    app[ACCESS] = access
     app[ENGINES] = engines
     app[sessions.SESSIONS] = all_sessions
     app.add_routes(routes)
     app.add_routes(sessions.routes)
+    app.add_routes(tokens.routes)
     app.on_response_prepare.append(_offline_page)
     return app

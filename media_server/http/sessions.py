@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 from aiortc import RTCIceServer
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from media_server.agents import AgentBook
 from media_server.call import Session
@@ -17,6 +17,8 @@ from media_server.config import IceServer, Settings
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
+from media_server.http.access import ACCESS
+from media_server.http.body import json_body, require_type, text_body
 from media_server.rtc.sdp import parse_fragment
 
 __all__ = ["Sessions", "routes"]
@@ -65,14 +67,7 @@ class Sessions:
         agent = self._agents.get(agent_name)
         if agent is None:
             raise ClientError("unknown_agent", f"There is no agent called {agent_name!r}.", status=404)
-        if not self._engines.ready:
-            raise ClientError(
-                "not_ready", "The models are still being loaded.", status=503, headers={"Retry-After": "2"}
-            )
-        if len(self._by_id) + self._opening >= self._settings.max_calls:
-            raise ClientError(
-                "too_many_calls", "All lines are busy; try again later.", status=503, headers={"Retry-After": "10"}
-            )
+        self.check_room()
         servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
         session = Session(
             agent,
@@ -93,6 +88,17 @@ class Sessions:
         self._by_id[session.id] = session
         self._group.create_task(self._run(session), name=f"session-{session.call_id}")
         return session, answer
+
+    def check_room(self) -> None:
+        """Raises `ClientError` (503) as long as no call can be taken."""
+        if not self._engines.ready:
+            raise ClientError(
+                "not_ready", "The models are still being loaded.", status=503, headers={"Retry-After": "2"}
+            )
+        if len(self._by_id) + self._opening >= self._settings.max_calls:
+            raise ClientError(
+                "too_many_calls", "All lines are busy; try again later.", status=503, headers={"Retry-After": "10"}
+            )
 
     async def _run(self, session: Session) -> None:
         try:
@@ -129,37 +135,17 @@ routes = web.RouteTableDef()
 SESSIONS = web.AppKey("sessions", Sessions)
 
 
-def _require_type(request: web.Request, wanted: str) -> None:
-    if request.content_type != wanted:
-        raise ClientError("wrong_content_type", f"The body has to be {wanted}, not {request.content_type}.", status=415)
-
-
-async def _text(request: web.Request) -> str:
-    try:
-        return await request.text()
-    except (UnicodeDecodeError, LookupError) as e:
-        raise ClientError("bad_encoding", "The body is not valid text of the encoding that it claims.") from e
-
-
 def _created(session: Session) -> dict[str, str]:
     return {"Location": f"/v1/sessions/{session.id}", "ETag": session.peer.etag}
 
 
 @routes.post("/v1/sessions")
 async def create(request: web.Request) -> web.Response:
-    _require_type(request, "application/json")
-    text = await _text(request)
-    try:
-        offer = _Offer.model_validate_json(text)
-    except ValidationError as e:
-        problems = [{"field": ".".join(map(str, x["loc"])), "problem": x["msg"]} for x in e.errors()]
-        if e.errors()[0]["type"] == "json_invalid":
-            raise ClientError("bad_json", "The body is not valid JSON.", details=problems) from e
-        summary = "; ".join(f"{p['field'] or 'body'}: {p['problem']}" for p in problems)
-        raise ClientError(
-            "bad_request", f"The request is not complete or not valid. {summary}.", details=problems
-        ) from e
-    session, answer = await request.app[SESSIONS].open(offer.agent, offer.sdp, offer.metadata, offer.variables)
+    offer = await json_body(request, _Offer)
+    sessions = request.app[SESSIONS]
+    sessions.check_room()  # before a token is used up for nothing
+    sealed = await request.app[ACCESS].start_call(request, offer.agent, "webrtc")
+    session, answer = await sessions.open(offer.agent, offer.sdp, {**offer.metadata, **sealed}, offer.variables)
     body = {"session_id": session.id, "call_id": session.call_id, "type": "answer", "sdp": answer}
     return web.json_response(body, status=201, headers=_created(session))
 
@@ -167,9 +153,11 @@ async def create(request: web.Request) -> web.Response:
 @routes.post("/v1/whip/{agent}")
 async def whip(request: web.Request) -> web.Response:
     """RFC 9725."""
-    _require_type(request, SDP)
-    sessions = request.app[SESSIONS]
-    session, answer = await sessions.open(request.match_info["agent"], await _text(request), {}, {})
+    require_type(request, SDP)
+    sessions, agent, offer = request.app[SESSIONS], request.match_info["agent"], await text_body(request)
+    sessions.check_room()
+    sealed = await request.app[ACCESS].start_call(request, agent, "webrtc")
+    session, answer = await sessions.open(agent, offer, sealed, {})
     response = web.Response(text=answer, status=201, content_type=SDP, headers=_created(session))
     for server in sessions.ice_servers:
         for url in [server.urls] if isinstance(server.urls, str) else server.urls:
@@ -184,11 +172,11 @@ async def whip(request: web.Request) -> web.Response:
 async def patch(request: web.Request) -> web.Response:
     """Trickle ICE: 204. ICE restart: 200 with our new credentials and candidates (RFC 9725 section 4.3)."""
     session = request.app[SESSIONS].get(request.match_info["id"])
-    _require_type(request, FRAGMENT)
+    require_type(request, FRAGMENT)
     wanted = request.headers.get("If-Match", "*")
     if wanted not in ("*", session.peer.etag):
         raise ClientError("stale_ice_session", "If-Match names an ICE session that was replaced.", status=412)
-    ours = await session.peer.trickle(parse_fragment(await _text(request)))
+    ours = await session.peer.trickle(parse_fragment(await text_body(request)))
     if ours is None:
         return web.Response(status=204)
     return web.Response(text=ours, content_type=FRAGMENT, headers={"ETag": session.peer.etag})

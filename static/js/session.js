@@ -71,21 +71,31 @@ export class VoiceSession extends EventTarget {
 
   /** @param {RTCPeerConnection} pc */
   async signal(pc) {
-    let response;
-    try {
-      response = await fetch(`${this.base}/v1/sessions`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ agent: this.agent, sdp: pc.localDescription?.sdp, type: "offer" }),
-      });
-    } catch {
-      throw new CallError("no_server", "The server does not answer. Is it still running?");
+    const offer = { agent: this.agent, sdp: pc.localDescription?.sdp, type: "offer" };
+    let { response, body } = await this.ask("/v1/sessions", offer);
+    if (response.status === 401 && body?.error?.code === "key_missing") {
+      // the server has keys: the agent may allow this page's origin
+      const { response: answer, body: granted } = await this.ask("/webrtc/token", { agent_id: this.agent });
+      if (!answer.ok) throw refusal(granted);
+      ({ response, body } = await this.ask("/v1/sessions", offer, granted.token));
     }
-    const body = await response.json().catch(() => null);
-    if (!response.ok) throw new CallError(body?.error?.code ?? "bad_answer", body?.error?.message ?? "The server gave an answer that makes no sense.");
+    if (!response.ok) throw refusal(body);
     this.callId = body.call_id;
     this.location = response.headers.get("Location") ?? "";
     await pc.setRemoteDescription({ type: "answer", sdp: body.sdp });
+  }
+
+  /** @param {string} path @param {object} body @param {string} [token] */
+  async ask(path, body, token) {
+    /** @type {Record<string, string>} */
+    const headers = { "Content-Type": "application/json" };
+    if (token) headers.Authorization = `Bearer ${token}`;
+    try {
+      const response = await fetch(this.base + path, { method: "POST", headers, body: JSON.stringify(body) });
+      return { response, body: await response.json().catch(() => null) };
+    } catch {
+      throw new CallError("no_server", "The server does not answer. Is it still running?");
+    }
   }
 
   /** Send a message of the events channel. @param {{type: string, [field: string]: unknown}} message */
@@ -137,6 +147,11 @@ export class VoiceSession extends EventTarget {
   dispatch(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** @param {any} body */
+function refusal(body) {
+  return new CallError(body?.error?.code ?? "bad_answer", body?.error?.message ?? "The server gave an answer that makes no sense.");
 }
 
 const ENDINGS = {

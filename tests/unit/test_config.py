@@ -18,7 +18,7 @@ def test_defaults_bind_loopback_only() -> None:
     settings = load_settings()
     assert (settings.host, settings.port, settings.pack) == ("127.0.0.1", 8080, "starter")
     assert settings.ice_servers == []
-    settings.check_exposure()
+    settings.check_exposure(has_keys=False)
 
 
 def test_options_win_over_the_environment_and_that_over_the_file(
@@ -72,10 +72,11 @@ def test_a_file_that_is_not_there_is_an_error() -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.test"])
 def test_strangers_are_let_in_only_on_purpose(host: str) -> None:
     with pytest.raises(ConfigurationError, match="--open"):
-        Settings(host=host).check_exposure()
-    Settings(host=host, open=True).check_exposure()
+        Settings(host=host).check_exposure(has_keys=False)
+    Settings(host=host, open=True).check_exposure(has_keys=False)
+    Settings(host=host).check_exposure(has_keys=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
 def test_loopback_needs_no_permission(host: str) -> None:
-    Settings(host=host).check_exposure()
+    Settings(host=host).check_exposure(has_keys=False)

@@ -1,0 +1,149 @@
+"""Who may do what: keys, tokens and the origins of pages."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from media_server.agents import Agent, AgentBook
+from media_server.agents.origins import matches
+from media_server.errors import ClientError
+from media_server.store import Database, Key, Keys, Scope, TokenKind, Tokens
+
+__all__ = ["ACCESS", "TOKEN_TTL_S", "Access"]
+
+TOKEN_TTL_S = 60.0
+PAGES_PER_MINUTE = 20
+"""Tokens for one address of a page that shows nothing but its origin."""
+MOST_COUNTED = 10_000
+"""Addresses and keys whose rate is remembered."""
+
+
+class Access:
+    """As long as there is no key, whoever reaches the server may use it; from the first key on nobody may without."""
+
+    def __init__(self, database: Database, agents: AgentBook) -> None:
+        self.keys = Keys(database)
+        self.tokens = Tokens(database)
+        self._agents = agents
+        self._recent: dict[str, deque[float]] = {}
+
+    async def key(self, request: web.Request, scope: Scope) -> Key | None:
+        """The key that a request shows; None where there are no keys at all.
+
+        Raises:
+            ClientError: 401 `key_missing`, `key_unknown`, `key_revoked`; 403 `key_scope`, `key_origin`; 429
+                `rate_limited`.
+        """
+        shown = _bearer(request)
+        if shown is None:
+            await self._require_no_keys(request, scope)
+            return None
+        key = await self.keys.find(shown)
+        if key is None:
+            raise _unauthorized("key_unknown", "There is no such API key.")
+        if key.revoked_at is not None:
+            raise _unauthorized("key_revoked", "This API key was revoked.")
+        if not key.allows(scope):
+            raise ClientError("key_scope", f"This API key is not for that: it lacks the scope {scope!r}.", status=403)
+        origin = request.headers.get("Origin")
+        if origin is not None and not any(matches(origin, o) for o in key.origins or ()):
+            raise ClientError("key_origin", f"This API key may not be used by pages of {origin}.", status=403)
+        if key.per_minute is not None:
+            self._count(f"key {key.id}", key.per_minute)
+        return key
+
+    async def start_call(self, request: web.Request, agent: str, kind: TokenKind) -> Mapping[str, Any]:
+        """Sealed metadata of whoever may start this call.
+
+        Raises:
+            ClientError: what `key` raises, and what `Tokens.use` raises; 403 `key_agent`.
+        """
+        shown = _bearer(request)
+        if shown is None or shown.startswith("sk_"):
+            self.check_agent(await self.key(request, "call"), agent)
+            return {}
+        grant = await self.tokens.use(shown, kind, agent)
+        if grant.key_id:
+            key = await self.keys.get(grant.key_id)
+            if key is None or key.revoked_at is not None:
+                raise _unauthorized("key_revoked", "The API key that minted this token was revoked.")
+        return grant.metadata
+
+    async def page(self, request: web.Request, agent: Agent) -> Key | None:
+        """The key, or None where the origin of the page is enough for this agent.
+
+        Raises:
+            ClientError: what `key` raises; 401 `origin_missing`, 403 `origin_not_allowed`, 429 `rate_limited`.
+        """
+        if _bearer(request) is not None or not await self.keys.any():
+            key = await self.key(request, "call")
+            self.check_agent(key, agent.name)
+            return key
+        origin = request.headers.get("Origin") or _same_origin(request)
+        if origin is None:
+            raise _unauthorized("key_missing", "Show an API key (Authorization: Bearer …).")
+        if not any(matches(origin, pattern) for pattern in agent.allowed_origins):
+            message = f"Pages of {origin} may not call {agent.name!r}: it is not among the agent's allowed_origins."
+            raise ClientError("origin_not_allowed", message, status=403)
+        self._count(f"address {request.remote}", PAGES_PER_MINUTE)
+        return None
+
+    @staticmethod
+    def check_agent(key: Key | None, agent: str) -> None:
+        """Raises `ClientError` where the key is for others."""
+        if key is not None and not key.allows_agent(agent):
+            raise ClientError("key_agent", f"This API key is not for the agent {agent!r}.", status=403)
+
+    async def _require_no_keys(self, request: web.Request, scope: Scope) -> None:
+        if await self.keys.any():
+            raise _unauthorized("key_missing", "Show an API key (Authorization: Bearer …).")
+        if scope == "admin" and not _is_local(request):
+            message = "Only this machine may do that as long as there are no API keys (media-server keys create)."
+            raise _unauthorized("key_missing", message)
+
+    def _count(self, who: str, most: int) -> None:
+        """Raises `ClientError` (429) for the one too many within a minute."""
+        now = time.monotonic()
+        recent = self._recent.setdefault(who, deque())
+        while recent and recent[0] < now - 60:
+            recent.popleft()
+        if len(recent) >= most:
+            wait = {"Retry-After": str(int(60 - (now - recent[0])) + 1)}
+            message = "Too many requests in a minute; try again later."
+            raise ClientError("rate_limited", message, status=429, headers=wait)
+        recent.append(now)
+        while len(self._recent) > MOST_COUNTED:
+            del self._recent[next(iter(self._recent))]
+
+
+ACCESS = web.AppKey("access", Access)
+
+
+def _bearer(request: web.Request) -> str | None:
+    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    return shown.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _unauthorized(code: str, message: str) -> ClientError:
+    return ClientError(code, message, status=401, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _same_origin(request: web.Request) -> str | None:
+    """The server's own page: browsers send no `Origin` with its GET requests, but say that they are its own."""
+    own = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    return f"{request.scheme}://{request.host}" if own else None
+
+
+def _is_local(request: web.Request) -> bool:
+    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+        return False  # a proxy on this machine speaks for somebody else
+    try:
+        return ipaddress.ip_address(request.remote or "").is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,97 @@
+"""`/v1/tokens` and `/webrtc/token`: tokens with which pages and apps may call."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from media_server.agents import Agent, AgentBook
+from media_server.errors import ClientError
+from media_server.http.access import ACCESS, TOKEN_TTL_S
+from media_server.http.body import json_body, validated
+from media_server.http.sessions import SESSIONS
+from media_server.store import TokenKind
+
+__all__ = ["AGENTS", "routes"]
+
+MOST_METADATA = 2048
+"""Bytes, as JSON."""
+
+AGENTS = web.AppKey("agents", AgentBook)
+routes = web.RouteTableDef()
+
+
+class _Wanted(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    agent: str
+    kind: TokenKind = "webrtc"
+    ttl_s: Annotated[float, Field(gt=0, le=3600)] = TOKEN_TTL_S
+    metadata: dict[str, Any] = {}
+
+
+class _WantedByPage(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    agent_id: str
+    metadata: dict[str, Any] = {}
+
+
+@routes.post("/v1/tokens")
+async def mint(request: web.Request) -> web.Response:
+    key = await request.app[ACCESS].key(request, "call")
+    wanted = await json_body(request, _Wanted)
+    agent = _agent(request, wanted.agent)
+    request.app[ACCESS].check_agent(key, agent.name)
+    _check_metadata(wanted.metadata)
+    key_id = key.id if key else None
+    token = await request.app[ACCESS].tokens.mint(wanted.kind, agent.name, wanted.ttl_s, wanted.metadata, key_id)
+    servers = [s.model_dump(exclude_none=True) for s in request.app[SESSIONS].ice_servers]
+    body = {"token": token, "expires_in": wanted.ttl_s, "url": _base(request), "ice_servers": servers}
+    return web.json_response(body, status=201, headers={"Cache-Control": "no-store"})
+
+
+@routes.get("/webrtc/token")
+@routes.post("/webrtc/token")
+async def for_page(request: web.Request) -> web.Response:
+    """With a key, or straight from a page whose origin the agent allows."""
+    wanted = await _wanted_by_page(request)
+    agent = _agent(request, wanted.agent_id)
+    key = await request.app[ACCESS].page(request, agent)
+    _check_metadata(wanted.metadata)
+    # what a page says of itself is not sealed: it may say it again when it calls
+    sealed, key_id = (wanted.metadata, key.id) if key else ({}, None)
+    token = await request.app[ACCESS].tokens.mint("webrtc", agent.name, TOKEN_TTL_S, sealed, key_id)
+    body = {"token": token, "server": _base(request), "expires_in": TOKEN_TTL_S, "expiresIn": TOKEN_TTL_S}
+    return web.json_response(body, headers={"Cache-Control": "no-store"})
+
+
+async def _wanted_by_page(request: web.Request) -> _WantedByPage:
+    if request.method == "POST":
+        return await json_body(request, _WantedByPage)
+    given: dict[str, Any] = dict(request.query)
+    if "metadata" in given:
+        try:
+            given["metadata"] = json.loads(given["metadata"])
+        except ValueError as e:
+            raise ClientError("bad_request", "metadata: not valid JSON.") from e
+    return validated(_WantedByPage, given)
+
+
+def _base(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}"
+
+
+def _agent(request: web.Request, name: str) -> Agent:
+    agent = request.app[AGENTS].get(name)
+    if agent is None:
+        raise ClientError("unknown_agent", f"There is no agent called {name!r}.", status=404)
+    return agent
+
+
+def _check_metadata(metadata: dict[str, Any]) -> None:
+    if len(json.dumps(metadata).encode()) > MOST_METADATA:
+        raise ClientError("bad_request", f"metadata: more than {MOST_METADATA} bytes as JSON.")

@@ -1,0 +1,79 @@
+"""The one database of a server: opening it, and bringing it to its newest form."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from media_server.errors import ConfigurationError
+
+__all__ = ["Database"]
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+"""Of those that do not block the event loop."""
+
+
+class Database:
+    """`open` it; `begin` gives a session whose changes are kept if the block ends well."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._sessions = async_sessionmaker(engine, expire_on_commit=False)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator[Database]:
+        """The database at this SQLAlchemy URL, made and migrated if need be.
+
+        Raises:
+            ConfigurationError: the URL is none, or there is no database to be had there.
+        """
+        try:
+            parsed = make_url(url)
+            parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+            engine = create_async_engine(parsed)
+        except (ArgumentError, ModuleNotFoundError, ValueError) as e:
+            raise ConfigurationError(f"The database {url!r} cannot be used: {e}.") from e
+        if parsed.get_backend_name() == "sqlite":
+            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        try:
+            try:
+                async with engine.begin() as connection:
+                    await connection.run_sync(_migrate)
+            except (OperationalError, OSError) as e:
+                reason = str(e.orig) if isinstance(e, OperationalError) else str(e)
+                where = parsed.render_as_string(hide_password=True)
+                raise ConfigurationError(f"The database {where} cannot be opened: {reason}.") from e
+            yield cls(engine)
+        finally:
+            await engine.dispose()
+
+    @contextlib.asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncSession]:
+        """One transaction."""
+        async with self._sessions() as session, session.begin():
+            yield session
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    cursor = connection.cursor()
+    # readers do not wait for the writer; what is committed outlasts the process, though not a loss of power
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,126 @@
+"""API keys: shown once, kept as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import select
+
+from media_server.store.database import Database
+from media_server.store.tables import KeyRow
+
+__all__ = ["Key", "Keys", "Scope", "digest"]
+
+Scope = Literal["call", "admin"]
+"""`call`: start calls and mint tokens. `admin`: everything else too."""
+
+
+def digest(secret: str) -> str:
+    """What is kept of a secret. It is random and long, so that no slow hash is needed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is known of a key but its secret.
+
+    Args:
+        agents: that it is for; None for all.
+        origins: of pages that may use it; None: no page may, only programs, which send no `Origin`.
+        per_minute: calls and tokens; None for any number.
+    """
+
+    id: str
+    name: str
+    scopes: tuple[Scope, ...]
+    agents: tuple[str, ...] | None
+    origins: tuple[str, ...] | None
+    per_minute: int | None
+    created_at: float
+    revoked_at: float | None
+
+    def allows(self, scope: Scope) -> bool:
+        return scope in self.scopes or "admin" in self.scopes
+
+    def allows_agent(self, name: str) -> bool:
+        return self.agents is None or name in self.agents
+
+
+class Keys:
+    """All keys of a server."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self,
+        name: str,
+        scopes: Sequence[Scope] = ("call",),
+        agents: Sequence[str] | None = None,
+        origins: Sequence[str] | None = None,
+        per_minute: int | None = None,
+    ) -> tuple[str, Key]:
+        """A new key, with its secret in front: this is the only time that it is known."""
+        key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+        row = KeyRow(
+            id=key_id,
+            hash=digest(secret),
+            name=name,
+            scopes=list(scopes),
+            agents=None if agents is None else list(agents),
+            origins=None if origins is None else list(origins),
+            per_minute=per_minute,
+            created_at=time.time(),
+            revoked_at=None,
+        )
+        async with self._database.begin() as session:
+            session.add(row)
+        return f"sk_{key_id}_{secret}", _key(row)
+
+    async def all(self) -> list[Key]:
+        async with self._database.begin() as session:
+            return [_key(row) for row in await session.scalars(select(KeyRow).order_by(KeyRow.created_at))]
+
+    async def any(self) -> bool:
+        """Whether there is one that is not revoked: then nobody gets in without."""
+        async with self._database.begin() as session:
+            return await session.scalar(select(KeyRow.id).where(KeyRow.revoked_at.is_(None)).limit(1)) is not None
+
+    async def revoke(self, key_id: str) -> bool:
+        """Whether there was such a key; from now on it opens nothing, nor do tokens that it minted."""
+        async with self._database.begin() as session:
+            row = await session.get(KeyRow, key_id)
+            if row is None:
+                return False
+            row.revoked_at = row.revoked_at or time.time()
+            return True
+
+    async def get(self, key_id: str) -> Key | None:
+        async with self._database.begin() as session:
+            row = await session.get(KeyRow, key_id)
+        return _key(row) if row else None
+
+    async def find(self, shown: str) -> Key | None:
+        """The key that somebody shows, revoked or not; None where there is no such key."""
+        prefix, _, rest = shown.partition("_")
+        key_id, _, secret = rest.partition("_")
+        if prefix != "sk":
+            return None
+        async with self._database.begin() as session:
+            row = await session.get(KeyRow, key_id)
+        if row is None or not hmac.compare_digest(row.hash, digest(secret)):
+            return None
+        return _key(row)
+
+
+def _key(row: KeyRow) -> Key:
+    return Key(
+        row.id, row.name, tuple(row.scopes), None if row.agents is None else tuple(row.agents),  # type: ignore[arg-type]
+        None if row.origins is None else tuple(row.origins), row.per_minute, row.created_at, row.revoked_at,
+    )  # fmt: skip

@@ -1,0 +1,48 @@
+"""The tables. Times are seconds since the epoch; what is secret is there as its SHA-256 only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, Float, Index, Integer, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+__all__ = ["Base", "KeyRow", "TokenRow"]
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class KeyRow(Base):
+    """An API key."""
+
+    __tablename__ = "keys"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    hash: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(100))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    agents: Mapped[list[str] | None] = mapped_column(JSON)
+    """None for all."""
+    origins: Mapped[list[str] | None] = mapped_column(JSON)
+    """Of pages that may use it; None for any, and for no page at all."""
+    per_minute: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[float] = mapped_column(Float)
+    revoked_at: Mapped[float | None] = mapped_column(Float)
+
+
+class TokenRow(Base):
+    """A token for one call."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (Index("tokens_expires_at", "expires_at"),)
+
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    agent: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[str | None] = mapped_column(String(32))
+    """Of the key that minted it; None where a page's origin was enough."""
+    meta: Mapped[dict[str, Any]] = mapped_column(JSON)
+    expires_at: Mapped[float] = mapped_column(Float)
+    used_at: Mapped[float | None] = mapped_column(Float)

@@ -1,0 +1,78 @@
+"""Tokens: each good for one call with one agent, for a minute."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import delete, update
+
+from media_server.errors import ClientError
+from media_server.store.database import Database
+from media_server.store.keys import digest
+from media_server.store.tables import TokenRow
+
+__all__ = ["Grant", "TokenKind", "Tokens"]
+
+TokenKind = Literal["webrtc", "chat"]
+PREFIXES: dict[TokenKind, str] = {"webrtc": "wrtc_", "chat": "cht_"}
+KEPT_S = 3600.0
+"""How long a token is remembered that is over, to say what was wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token was good for."""
+
+    key_id: str | None
+    metadata: Mapping[str, Any]
+    """Sealed: the page that uses the token cannot change it."""
+
+
+class Tokens:
+    """All tokens of a server."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def mint(
+        self, kind: TokenKind, agent: str, ttl_s: float, metadata: Mapping[str, Any], key_id: str | None
+    ) -> str:
+        token, now = PREFIXES[kind] + secrets.token_urlsafe(24), time.time()
+        row = TokenRow(
+            hash=digest(token), kind=kind, agent=agent, key_id=key_id, meta=dict(metadata), expires_at=now + ttl_s
+        )
+        async with self._database.begin() as session:
+            await session.execute(delete(TokenRow).where(TokenRow.expires_at < now - KEPT_S))
+            session.add(row)
+        return token
+
+    async def use(self, token: str, kind: TokenKind, agent: str) -> Grant:
+        """Use a token up. Of several who try at once, in whatever process, one succeeds.
+
+        Raises:
+            ClientError: 401 `token_unknown`, `token_used`, `token_expired`; 403 `token_wrong_kind`,
+                `token_wrong_agent`.
+        """
+        now, key = time.time(), digest(token)
+        good = (TokenRow.hash == key) & (TokenRow.kind == kind) & (TokenRow.agent == agent)
+        good &= TokenRow.used_at.is_(None) & (TokenRow.expires_at >= now)
+        async with self._database.begin() as session:
+            # to write first decides who wins; what was wrong is asked afterwards
+            used = await session.execute(update(TokenRow).where(good).values(used_at=now).returning(TokenRow.hash))
+            won = used.first() is not None
+            row = await session.get(TokenRow, key)
+        if row is None:
+            raise ClientError("token_unknown", "There is no such token.", status=401)
+        if won:
+            return Grant(row.key_id, row.meta)
+        if row.kind != kind:
+            raise ClientError("token_wrong_kind", f"The token is for {row.kind}, not for {kind}.", status=403)
+        if row.agent != agent:
+            raise ClientError("token_wrong_agent", "The token is for another agent.", status=403)
+        if row.used_at is not None:
+            raise ClientError("token_used", "The token was used already; each is good for one call.", status=401)
+        raise ClientError("token_expired", "The token has expired; ask for a new one.", status=401)

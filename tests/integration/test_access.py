@@ -1,0 +1,205 @@
+"""Keys, tokens and origins: who gets in, who does not, and what those are told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from media_server.agents import Agent
+from media_server.caller import Caller
+from media_server.config import Settings
+from media_server.errors import ClientError, ConfigurationError
+from media_server.server import Server, running_server
+from media_server.store import Database, Keys
+
+PAGE = "https://page.example"
+
+
+@dataclass
+class Guarded:
+    """A server with keys."""
+
+    server: Server
+    keys: Keys
+    http: aiohttp.ClientSession
+    key: str
+
+    async def ask(self, method: str, path: str, auth: str = "", **kwargs: Any) -> tuple[int, Any]:
+        """Status and body; of an error its code alone."""
+        headers = kwargs.pop("headers", {}) | ({"Authorization": f"Bearer {auth}"} if auth else {})
+        async with self.http.request(method, self.server.url + path, headers=headers, **kwargs) as response:
+            body = await response.json()
+        return response.status, body["error"]["code"] if "error" in body else body
+
+    async def token(self, **wanted: Any) -> str:
+        status, body = await self.ask("POST", "/v1/tokens", self.key, json={"agent": "mara", **wanted})
+        assert status == 201, body
+        return str(body["token"])
+
+
+@contextlib.asynccontextmanager
+async def guarded(tmp_path: Path) -> AsyncIterator[Guarded]:
+    agents = [Agent("mara", allowed_origins=(PAGE, "https://*.shop.example", "http://localhost:*")), Agent("luna")]
+    url = f"sqlite:///{tmp_path}/keys.sqlite"
+    async with Database.open(url) as database, aiohttp.ClientSession() as http:
+        keys = Keys(database)
+        secret, _ = await keys.create("backend")
+        # any address, now that there is a key
+        async with running_server(Settings(host="0.0.0.0", port=0, database=url, agents=agents)) as server:
+            await server.ready(60)
+            local = Server(server.url.replace("0.0.0.0", "127.0.0.1"), server.engines, server.sessions)
+            yield Guarded(local, keys, http, secret)
+
+
+async def refused(url: str, auth: str, agent: str = "mara") -> tuple[int, str]:
+    with pytest.raises(ClientError) as error:
+        async with Caller(url, agent, auth=auth):
+            pass
+    return error.value.status, error.value.code
+
+
+async def test_a_token_is_good_for_one_call_with_its_agent(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        token = await g.token(metadata={"customer": 7, "plan": "gold"})
+        assert token.startswith("wrtc_")
+        async with Caller(g.server.url, "mara", auth=token, metadata={"customer": 1, "page": "x"}) as caller:
+            started = await caller.wait_for("call.started")
+            assert started["metadata"] == {"customer": 7, "plan": "gold", "page": "x"}, "what is sealed wins"
+        url = g.server.url
+        assert await refused(url, token) == (401, "token_used")
+        assert await refused(url, await g.token(), "luna") == (403, "token_wrong_agent")
+        assert await refused(url, await g.token(kind="chat")) == (403, "token_wrong_kind")
+        assert await refused(url, await g.token(ttl_s=0.001)) == (401, "token_expired")
+        assert await refused(url, "wrtc_forged") == (401, "token_unknown")
+        assert await refused(url, "") == (401, "key_missing")
+        async with Caller(url, "mara", auth=g.key) as caller:
+            await caller.wait_for("call.started")
+
+
+async def test_of_many_who_use_a_token_at_once_one_gets_in(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        token = await g.token()
+        offer = {"agent": "mara", "type": "offer", "sdp": "v=0"}
+        tried = await asyncio.gather(*(g.ask("POST", "/v1/sessions", token, json=offer) for _ in range(12)))
+        # whoever used it is told of the offer, the others of the token
+        assert sorted(tried) == [(400, "bad_sdp")] + [(401, "token_used")] * 11
+
+
+async def test_a_key_opens_what_it_is_for(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        narrow, _ = await g.keys.create("narrow", agents=["luna"], origins=[PAGE], per_minute=4)
+        wanted = {"agent": "mara"}
+        assert await g.ask("POST", "/v1/tokens", narrow, json=wanted) == (403, "key_agent")
+        elsewhere = {"Origin": "https://elsewhere.example"}
+        assert await g.ask("POST", "/v1/tokens", narrow, json=wanted, headers=elsewhere) == (403, "key_origin")
+        own = {"Origin": PAGE}
+        status, _ = await g.ask("POST", "/v1/tokens", narrow, json={"agent": "luna"}, headers=own)
+        assert status == 201
+        assert await refused(g.server.url, narrow) == (403, "key_agent")
+        assert (await g.ask("GET", "/v1/agents", narrow))[0] == 200
+        assert await g.ask("GET", "/v1/agents", narrow) == (429, "rate_limited")
+        assert await g.ask("POST", "/v1/tokens", g.key, json=wanted, headers=own) == (403, "key_origin")
+
+        for shown, code in [
+            ("", "key_missing"),
+            ("sk_x_y", "key_unknown"),
+            (g.key[:-1], "key_unknown"),
+            ("é", "key_unknown"),
+        ]:
+            assert await g.ask("GET", "/v1/agents", shown) == (401, code)
+        token = await g.token()
+        (key, *_) = await g.keys.all()
+        assert await g.keys.revoke(key.id)
+        assert await g.ask("GET", "/v1/agents", g.key) == (401, "key_revoked")
+        assert await refused(g.server.url, token) == (401, "key_revoked"), "nor do tokens that it minted"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answer"),
+    [
+        ({"agent": "nobody"}, (404, "unknown_agent")),
+        ({"agent": "desk", "ttl_s": 99999}, (400, "bad_request")),
+        ({"agent": "desk", "kind": "fax"}, (400, "bad_request")),
+        ({"agent": "desk", "colour": "red"}, (400, "bad_request")),
+        ({"agent": "desk", "metadata": {"x": "y" * 3000}}, (400, "bad_request")),
+        ([], (400, "bad_request")),
+    ],
+)
+async def test_a_token_that_cannot_be_is_refused(server: Server, wanted: Any, answer: tuple[int, str]) -> None:
+    async with aiohttp.ClientSession() as http, http.post(f"{server.url}/v1/tokens", json=wanted) as response:
+        assert (response.status, (await response.json())["error"]["code"]) == answer
+
+
+async def test_a_page_gets_a_token_by_its_origin(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        path = "/webrtc/token?agent_id=mara"
+        for origin in (PAGE, "https://a.shop.example", "http://localhost:5173"):
+            status, body = await g.ask("GET", path, headers={"Origin": origin})
+            assert status == 200, origin
+            assert body["expires_in"] == body["expiresIn"] == 60
+            assert body["server"] == g.server.url
+            async with Caller(g.server.url, "mara", auth=body["token"]) as caller:
+                await caller.wait_for("call.started")
+        for origin in ("https://shop.example", "https://evilshop.example", "https://page.example.evil.example", "null"):
+            assert await g.ask("GET", path, headers={"Origin": origin}) == (403, "origin_not_allowed")
+        assert await g.ask("GET", path) == (401, "key_missing")
+        assert await g.ask("GET", "/webrtc/token?agent_id=luna", headers={"Origin": PAGE}) == (
+            403,
+            "origin_not_allowed",
+        )
+        assert await g.ask("GET", "/webrtc/token?agent_id=nobody", headers={"Origin": PAGE}) == (404, "unknown_agent")
+        assert await g.ask("GET", "/webrtc/token", headers={"Origin": PAGE}) == (400, "bad_request")
+        assert await g.ask("GET", f"{path}&metadata=%7B", headers={"Origin": PAGE}) == (400, "bad_request")
+        status, body = await g.ask("POST", "/webrtc/token", g.key, json={"agent_id": "luna", "metadata": {"a": 1}})
+        assert status == 200
+        async with Caller(g.server.url, "luna", auth=body["token"]) as caller:
+            assert (await caller.wait_for("call.started"))["metadata"] == {"a": 1}
+        answers = [await g.ask("GET", path, headers={"Origin": PAGE}) for _ in range(25)]
+        assert answers[-1] == (429, "rate_limited")
+
+
+async def test_the_command_line_makes_lists_and_revokes_keys(tmp_path: Path) -> None:
+    async def run(*args: str) -> tuple[int, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "media_server.cli", "keys", *args, "--database", f"sqlite:///{tmp_path}/keys.sqlite",
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, out.decode().strip(), err.decode().strip()
+
+    assert await run("list") == (0, "There are no keys: the server is open to whoever reaches it.", "")
+    status, secret, told = await run("create", "my backend", "--agent", "mara", "--scope", "call", "--per-minute", "60")
+    assert (status, secret[:3]) == (0, "sk_")
+    assert "only its hash" in told
+    key_id = secret.split("_")[1]
+    assert secret.split("_", 2)[2] not in (tmp_path / "keys.sqlite").read_bytes().decode("latin-1")
+    _, listed, _ = await run("list")
+    assert listed.startswith(f"{key_id}  good")
+    assert "agents: mara  per minute: 60" in listed
+    assert (await run("revoke", key_id))[0] == 0
+    assert "revoked" in (await run("list"))[1]
+    assert (await run("revoke", "nothing"))[0] == 1
+    status, _, err = await run("create", "x", "--origin", "https://*")
+    assert (status, "is not an origin" in err) == (1, True)
+
+
+async def test_without_keys_only_this_machine_is_listened_to(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="keys create"):
+        async with running_server(Settings(host="0.0.0.0", port=0, database=f"sqlite:///{tmp_path}/none.sqlite")):
+            pass
+
+
+async def test_a_database_that_cannot_be_is_an_error_with_a_sentence(tmp_path: Path) -> None:
+    for url in ("nonsense", "mysql://x", f"sqlite:///{tmp_path}/no/such/folder.sqlite"):
+        with pytest.raises(ConfigurationError, match="database"):
+            async with Database.open(url):
+                pass
