@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +44,11 @@ class Settings(BaseSettings):
 
     database: str = "sqlite:///media_server.sqlite"
     """SQLAlchemy URL of the database for keys and tokens; SQLite and PostgreSQL."""
+    records: bool = True
+    """Keep what was said and done in each call."""
+    records_days: int = Field(30, ge=0, le=36500, description="after which they are deleted; 0 keeps them for ever")
+    server_name: str = Field(default_factory=socket.gethostname, min_length=1, max_length=200)
+    """Of this server among those on one database."""
     ice_servers: list[IceServer] = []
     max_calls: int = Field(32, ge=1)
     connect_timeout_s: float = Field(20, gt=0)

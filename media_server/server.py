@@ -20,7 +20,7 @@ from media_server.errors import ConfigurationError
 from media_server.http import make_app
 from media_server.http.access import Access
 from media_server.http.sessions import Sessions
-from media_server.store import Database
+from media_server.store import Database, Records
 
 __all__ = ["Server", "running_server"]
 
@@ -67,12 +67,16 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
             access = Access(database, agents)
             settings.check_exposure(await access.keys.any())
             running = [owner.create_task(engines.run(), name="engines")]
+            records = Records(database, settings.server_name, settings.records_days) if settings.records else None
+            if records:
+                await records.close_lost()
+                running.append(owner.create_task(records.run(), name="records"))
             if settings.agents_dir and settings.reload:
                 running.append(owner.create_task(_reload_agents(agents, settings.agents_dir), name="reload"))
             try:
                 async with (
-                    _sessions(settings, agents, engines) as sessions,
-                    _http(settings, agents, engines, sessions, access) as url,
+                    _sessions(settings, agents, engines, records) as sessions,
+                    _http(settings, make_app(agents, engines, sessions, access, records)) as url,
                 ):
                     yield Server(url, engines, sessions)
             finally:
@@ -104,9 +108,11 @@ async def _reload_agents(agents: AgentBook, folder: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _sessions(settings: Settings, agents: AgentBook, engines: Engines) -> AsyncIterator[Sessions]:
+async def _sessions(
+    settings: Settings, agents: AgentBook, engines: Engines, records: Records | None
+) -> AsyncIterator[Sessions]:
     async with asyncio.TaskGroup() as group:
-        sessions = Sessions(settings, agents, engines, group)
+        sessions = Sessions(settings, agents, engines, records, group)
         try:
             yield sessions
         finally:
@@ -114,10 +120,8 @@ async def _sessions(settings: Settings, agents: AgentBook, engines: Engines) -> 
 
 
 @contextlib.asynccontextmanager
-async def _http(
-    settings: Settings, agents: AgentBook, engines: Engines, sessions: Sessions, access: Access
-) -> AsyncIterator[str]:
-    runner = web.AppRunner(make_app(agents, engines, sessions, access), access_log=None)
+async def _http(settings: Settings, app: web.Application) -> AsyncIterator[str]:
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=2)

@@ -25,7 +25,11 @@ log = logging.getLogger("media_server.call")
 
 
 class Session:
-    """`accept` the offer, then `run` to the end. `hang_up` ends it from outside."""
+    """`accept` the offer, then `run` to the end. `hang_up` ends it from outside.
+
+    Args:
+        record: takes the events for the call's record.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class Session:
         ice_servers: Sequence[RTCIceServer],
         connect_timeout_s: float,
         idle_timeout_s: float,
+        record: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         self.call_id = f"call-{secrets.token_hex(8)}"
@@ -48,6 +53,7 @@ class Session:
         self._started_s = loop.time()
         self._connect_timeout_s = connect_timeout_s
         self._idle_timeout_s = idle_timeout_s
+        self._record = record
         self._seq = 0
         self._over: asyncio.Future[str] = loop.create_future()
         self.peer = Peer(ice_servers, self._clock, self._on_message)
@@ -153,7 +159,9 @@ class Session:
         self._seq += 1
         self.peer.channel.send(message)
         kept_nowhere = ("arguments", "result") if getattr(event, "ephemeral", None) else ()
-        fields = {k: v for k, v in message.items() if k not in ("type", "call_id", "time", *kept_nowhere)}
+        kept = {k: v for k, v in message.items() if k not in kept_nowhere}
+        self._record(kept)
+        fields = {k: v for k, v in kept.items() if k not in ("type", "call_id", "time")}
         logs.event(log, event.type, call=self.call_id, at_s=message["time"], **fields)
         self.call.dispatch(message)
         return message

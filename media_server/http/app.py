@@ -8,10 +8,11 @@ from aiohttp import web
 
 from media_server.agents import AgentBook
 from media_server.engines.client import Engines
-from media_server.http import sessions, tokens
+from media_server.http import calls, sessions, tokens
 from media_server.http.access import ACCESS, Access
 from media_server.http.errors import errors_as_json
 from media_server.paths import STATIC
+from media_server.store import Records
 
 __all__ = ["make_app"]
 
@@ -67,7 +68,13 @@ async def _offline_page(_: web.BaseRequest, response: web.StreamResponse) -> Non
         response.headers.setdefault("Cache-Control", "no-cache")
 
 
-def make_app(agents: AgentBook, engines: Engines, all_sessions: sessions.Sessions, access: Access) -> web.Application:
+def make_app(
+    agents: AgentBook,
+    engines: Engines,
+    all_sessions: sessions.Sessions,
+    access: Access,
+    records: Records | None,
+) -> web.Application:
     """The whole API over these agents, engines and sessions, for whom `access` lets in."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
     app[tokens.AGENTS] = agents
@@ -77,5 +84,8 @@ def make_app(agents: AgentBook, engines: Engines, all_sessions: sessions.Session
     app.add_routes(routes)
     app.add_routes(sessions.routes)
     app.add_routes(tokens.routes)
+    if records:
+        app[calls.RECORDS] = records
+        app.add_routes(calls.routes)
     app.on_response_prepare.append(_offline_page)
     return app

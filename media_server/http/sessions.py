@@ -10,6 +10,7 @@ from typing import Any, Literal
 from aiohttp import web
 from aiortc import RTCIceServer
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import SQLAlchemyError
 
 from media_server.agents import AgentBook
 from media_server.call import Session
@@ -20,6 +21,7 @@ from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body, require_type, text_body
 from media_server.rtc.sdp import parse_fragment
+from media_server.store import Records
 
 __all__ = ["Sessions", "routes"]
 
@@ -32,10 +34,18 @@ FRAGMENT = "application/trickle-ice-sdpfrag"
 class Sessions:
     """All sessions of this process; `group` owns their tasks."""
 
-    def __init__(self, settings: Settings, agents: AgentBook, engines: Engines, group: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        agents: AgentBook,
+        engines: Engines,
+        records: Records | None,
+        group: asyncio.TaskGroup,
+    ) -> None:
         self._settings = settings
         self._agents = agents
         self._engines = engines
+        self._records = records
         self._activity = VoiceActivityModel()
         self._group = group
         self._by_id: dict[str, Session] = {}
@@ -79,15 +89,30 @@ class Sessions:
             ice_servers=servers,
             connect_timeout_s=self._settings.connect_timeout_s,
             idle_timeout_s=self._settings.idle_timeout_s,
+            record=self._records.note if self._records else lambda event: None,
         )
         self._opening += 1
         try:
             answer = await session.accept(offer)
+            await self._begin_record(session, metadata)
         finally:
             self._opening -= 1
         self._by_id[session.id] = session
         self._group.create_task(self._run(session), name=f"session-{session.call_id}")
         return session, answer
+
+    async def _begin_record(self, session: Session, metadata: Mapping[str, Any]) -> None:
+        """Raises `ClientError` (503) where the call could not be recorded."""
+        if self._records is None:
+            return
+        try:
+            await self._records.start(session.call_id, session.agent.name, metadata)
+        except BaseException as failed:
+            await session.peer.close()
+            if not isinstance(failed, SQLAlchemyError):
+                raise
+            log.exception("call %s could not be recorded", session.call_id)
+            raise ClientError("no_records", "The database cannot be written.", status=503) from failed
 
     def check_room(self) -> None:
         """Raises `ClientError` (503) as long as no call can be taken."""

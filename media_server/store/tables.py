@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Float, Index, Integer, String
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-__all__ = ["Base", "KeyRow", "TokenRow"]
+__all__ = ["Base", "CallRow", "EventRow", "KeyRow", "TokenRow"]
 
 
 class Base(DeclarativeBase):
@@ -46,3 +46,31 @@ class TokenRow(Base):
     meta: Mapped[dict[str, Any]] = mapped_column(JSON)
     expires_at: Mapped[float] = mapped_column(Float)
     used_at: Mapped[float | None] = mapped_column(Float)
+
+
+class CallRow(Base):
+    """A call, from its first moment on."""
+
+    __tablename__ = "calls"
+    __table_args__ = (Index("calls_started_at", "started_at"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    server: Mapped[str] = mapped_column(String(200))
+    """That conducts it."""
+    agent: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(16))
+    started_at: Mapped[float] = mapped_column(Float)
+    ended_at: Mapped[float | None] = mapped_column(Float)
+    end_reason: Mapped[str | None] = mapped_column(String(32))
+    meta: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class EventRow(Base):
+    """What happened in a call, as on the wire."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index("events_call_id", "call_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"))
+    event: Mapped[dict[str, Any]] = mapped_column(JSON)

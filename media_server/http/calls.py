@@ -1,0 +1,152 @@
+"""`/v1/calls` and `/v1/events`: what was said and done, afterwards and while it goes on."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from media_server.errors import ClientError
+from media_server.http.access import ACCESS
+from media_server.http.body import validated
+from media_server.store import CallRecord, CallStatus, RecordedEvent, Records
+
+__all__ = ["RECORDS", "routes"]
+
+SILENCE_S = 15.0
+"""After which a stream says that it is alive."""
+RECORDS = web.AppKey("records", Records)
+routes = web.RouteTableDef()
+
+
+class _Page(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    before: str | None = None
+    agent: str | None = None
+    status: CallStatus | None = None
+
+
+@routes.get("/v1/calls")
+async def page(request: web.Request) -> web.Response:
+    await request.app[ACCESS].key(request, "admin")
+    wanted = validated(_Page, dict(request.query))
+    calls = await request.app[RECORDS].page(wanted.limit, wanted.before, wanted.agent, wanted.status)
+    following = calls[-1].id if len(calls) == wanted.limit else None
+    return web.json_response({"calls": [_summary(c) for c in calls], "next": following})
+
+
+@routes.get("/v1/calls/{id}")
+async def one(request: web.Request) -> web.Response:
+    record = await _record(request)
+    events: list[RecordedEvent] = []
+    while piece := await request.app[RECORDS].events(events[-1].id if events else 0, record.id):
+        events += piece
+    return web.json_response(_summary(record) | _course([e.event for e in events]))
+
+
+@routes.delete("/v1/calls/{id}")
+async def forget(request: web.Request) -> web.Response:
+    record = await _record(request)
+    if record.status == "active":
+        message = "The call is still going on; hang up first, or wait."
+        raise ClientError("call_active", message, status=409)
+    await request.app[RECORDS].delete(record.id)
+    return web.Response(status=204)
+
+
+@routes.get("/v1/calls/{id}/events")
+async def events_of_call(request: web.Request) -> web.StreamResponse:
+    record = await _record(request)
+    return await _stream(request, record.id, None)
+
+
+@routes.get("/v1/events")
+async def events(request: web.Request) -> web.StreamResponse:
+    await request.app[ACCESS].key(request, "admin")
+    agents = [a for a in request.query.get("agents", "").split(",") if a]
+    return await _stream(request, None, agents or None)
+
+
+async def _record(request: web.Request) -> CallRecord:
+    await request.app[ACCESS].key(request, "admin")
+    record = await request.app[RECORDS].get(request.match_info["id"])
+    if record is None:
+        raise ClientError("unknown_call", "There is no record of such a call.", status=404)
+    return record
+
+
+async def _stream(request: web.Request, call_id: str | None, agents: Sequence[str] | None) -> web.StreamResponse:
+    """Server-sent events (WHATWG HTML section 9.2); `Last-Event-ID` goes on where a connection broke off.
+
+    That of one call ends with it; that of all begins now.
+    """
+    records = request.app[RECORDS]
+    last = request.headers.get("Last-Event-ID", "")
+    if (last and not last.isascii()) or (last and not last.isdigit()):
+        raise ClientError("bad_request", "Last-Event-ID has to be the id of an event.")
+    after = int(last) if last else (0 if call_id else await records.newest())
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+    await response.prepare(request)
+    async for piece in records.follow(after, call_id, agents, SILENCE_S):
+        lines = [f"id: {e.id}\nevent: {e.event['type']}\ndata: {json.dumps(e.event)}\n\n" for e in piece]
+        await response.write("".join(lines or [": alive\n\n"]).encode())
+        if call_id and any(e.event["type"] == "call.ended" for e in piece):
+            break
+        if call_id and (record := await records.get(call_id)) and record.end_reason == "server_lost":
+            break  # its end was never told
+    await response.write_eof()
+    return response
+
+
+def _time(seconds: float | None) -> str | None:
+    """RFC 3339."""
+    if seconds is None:
+        return None
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def _summary(call: CallRecord) -> dict[str, Any]:
+    duration = None if call.ended_at is None else round(call.ended_at - call.started_at, 3)
+    return {
+        "id": call.id,
+        "agent": call.agent,
+        "status": call.status,
+        "started_at": _time(call.started_at),
+        "ended_at": _time(call.ended_at),
+        "duration_s": duration,
+        "end_reason": call.end_reason,
+        "metadata": dict(call.metadata),
+    }
+
+
+def _course(events: Iterable[Any]) -> dict[str, Any]:
+    """What was said, the tools that were called, where the time went: each in the order in which it began."""
+    transcript: list[dict[str, Any]] = []
+    tools: dict[str, dict[str, Any]] = {}
+    turns: list[dict[str, Any]] = []
+    spoken: dict[str, dict[str, Any]] = {}
+    for e in events:
+        match e["type"]:
+            case "user.transcript" if e["text"]:
+                words = e.get("words") or [{"start_s": e["time"]}]
+                said = {k: e[k] for k in ("turn_id", "text", "confidence") if k in e}
+                transcript.append({"role": "user", "at_s": words[0]["start_s"], **said})
+            case "agent.speech_started":
+                spoken[e["turn_id"]] = {"role": "assistant", "at_s": e["time"], "turn_id": e["turn_id"], "text": ""}
+                transcript.append(spoken[e["turn_id"]])
+            case "agent.speech_stopped" if e["turn_id"] in spoken:
+                spoken[e["turn_id"]] |= {"text": e["heard"], "interrupted": e["reason"] == "interrupted"}
+            case "tool.called":
+                called = {k: e[k] for k in ("id", "name", "arguments", "runs_at", "ephemeral") if k in e}
+                tools[e["id"]] = {"at_s": e["time"], **called}
+            case "tool.returned" if e["id"] in tools:
+                tools[e["id"]] |= {k: e[k] for k in ("result", "error") if k in e} | {"returned_at_s": e["time"]}
+            case "turn.metrics":
+                turns.append({k: v for k, v in e.items() if k not in ("type", "call_id", "seq")})
+    return {"transcript": transcript, "tools": list(tools.values()), "turns": turns}

@@ -1,0 +1,213 @@
+"""Call records: written while calls go on, so that a server that dies loses the last moment and nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from media_server.store.database import Database
+from media_server.store.tables import CallRow, EventRow
+
+__all__ = ["CallRecord", "CallStatus", "RecordedEvent", "Records"]
+
+log = logging.getLogger(__name__)
+
+CallStatus = Literal["active", "completed", "failed"]
+FLUSH_S = 0.2
+"""Between two writes; what was not written yet dies with the server."""
+MOST_WAITING = 20_000
+"""Events kept in memory while the database cannot be written."""
+CLEAN_S = 3600.0
+FAILURES = frozenset({"connect_timeout", "internal_error", "server_lost"})
+PASSING = frozenset({"agent.text_delta", "agent.word", "state.changed"})
+"""Events that say nothing which others do not say later."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A call but for its events; times in seconds since the epoch."""
+
+    id: str
+    agent: str
+    status: CallStatus
+    started_at: float
+    ended_at: float | None
+    end_reason: str | None
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """`id` grows from event to event, over all calls."""
+
+    id: int
+    event: Mapping[str, Any]
+
+
+class Records:
+    """`run` owns the writing; without it nothing is kept but the beginnings of calls.
+
+    Args:
+        server: its name; calls of others on the same database are left alone.
+        days: after which calls are forgotten; 0 for never.
+    """
+
+    def __init__(self, database: Database, server: str, days: int) -> None:
+        self._database = database
+        self._server = server
+        self._days = days
+        self._waiting: list[dict[str, Any]] = []
+        self._ended: list[tuple[str, str, float]] = []
+        self._written = asyncio.Condition()
+        self._lost = 0
+
+    async def start(self, call_id: str, agent: str, metadata: Mapping[str, Any]) -> None:
+        """A call begins; it is in the records when this returns."""
+        row = CallRow(
+            id=call_id, server=self._server, agent=agent, status="active", started_at=time.time(), meta=dict(metadata)
+        )
+        async with self._database.begin() as session:
+            session.add(row)
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Something happened in a call; of `call.ended` its record takes the reason."""
+        kind = event["type"]
+        if kind in PASSING or (kind == "user.transcript" and not event["final"]):
+            return
+        if kind == "call.ended":
+            self._ended.append((event["call_id"], event["reason"], time.time()))
+        if len(self._waiting) >= MOST_WAITING:
+            self._lost += 1
+            return
+        self._waiting.append({"call_id": event["call_id"], "event": dict(event)})
+
+    async def run(self) -> None:
+        """Write and clean, for ever."""
+        cleaned = 0.0
+        try:
+            while True:
+                if time.monotonic() - cleaned > CLEAN_S or not cleaned:
+                    cleaned = time.monotonic()
+                    await self._forget_old()
+                await asyncio.sleep(FLUSH_S)
+                await self._flush()
+        finally:
+            await self._flush()
+
+    async def newest(self) -> int:
+        """The id of the newest event; 0 without any."""
+        async with self._database.begin() as session:
+            return await session.scalar(select(EventRow.id).order_by(EventRow.id.desc()).limit(1)) or 0
+
+    async def get(self, call_id: str) -> CallRecord | None:
+        async with self._database.begin() as session:
+            row = await session.get(CallRow, call_id)
+        return _record(row) if row else None
+
+    async def events(
+        self, after: int = 0, call_id: str | None = None, agents: Sequence[str] | None = None, most: int = 1000
+    ) -> list[RecordedEvent]:
+        """Events with a larger id than `after`, the oldest first."""
+        wanted = select(EventRow).where(EventRow.id > after).order_by(EventRow.id).limit(most)
+        if call_id is not None:
+            wanted = wanted.where(EventRow.call_id == call_id)
+        if agents is not None:
+            wanted = wanted.join(CallRow, CallRow.id == EventRow.call_id).where(CallRow.agent.in_(agents))
+        async with self._database.begin() as session:
+            return [RecordedEvent(row.id, row.event) for row in await session.scalars(wanted)]
+
+    async def follow(
+        self, after: int, call_id: str | None, agents: Sequence[str] | None, silence_s: float
+    ) -> AsyncIterator[list[RecordedEvent]]:
+        """The events after this one, and then those to come, in pieces; an empty piece after silence."""
+        while True:
+            # first the condition: what is written between reading and waiting must not be missed
+            async with self._written:
+                found = await self.events(after, call_id, agents)
+                if not found:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(silence_s):
+                            await self._written.wait()
+                            continue
+            yield found
+            after = found[-1].id if found else after
+
+    async def page(
+        self, most: int, before: str | None = None, agent: str | None = None, status: CallStatus | None = None
+    ) -> list[CallRecord]:
+        """The newest calls, or those that began before the call `before`."""
+        wanted = select(CallRow).order_by(CallRow.started_at.desc(), CallRow.id.desc()).limit(most)
+        if agent is not None:
+            wanted = wanted.where(CallRow.agent == agent)
+        if status is not None:
+            wanted = wanted.where(CallRow.status == status)
+        async with self._database.begin() as session:
+            if before is not None:
+                last = await session.get(CallRow, before)
+                if last is None:
+                    return []
+                same = (CallRow.started_at == last.started_at) & (CallRow.id < last.id)
+                wanted = wanted.where((CallRow.started_at < last.started_at) | same)
+            return [_record(row) for row in await session.scalars(wanted)]
+
+    async def delete(self, call_id: str) -> None:
+        """Forget a call that is over, with all that was said."""
+        await self._flush()  # what is written later would belong to nothing
+        async with self._database.begin() as session:
+            await session.execute(delete(EventRow).where(EventRow.call_id == call_id))
+            await session.execute(delete(CallRow).where(CallRow.id == call_id))
+
+    async def _flush(self) -> None:
+        events, self._waiting = self._waiting, []
+        ended, self._ended = self._ended, []
+        if not events and not ended:
+            return
+        try:
+            async with self._database.begin() as session:
+                session.add_all(EventRow(**each) for each in events)
+                for call_id, reason, at in ended:
+                    status = "failed" if reason in FAILURES else "completed"
+                    closing = update(CallRow).where(CallRow.id == call_id)
+                    await session.execute(closing.values(status=status, end_reason=reason, ended_at=at))
+        except SQLAlchemyError:
+            # a full disk must not end calls: once more with the next ones
+            log.exception("call records could not be written; %d events wait", len(events))
+            self._waiting, self._ended = events + self._waiting, ended + self._ended
+            return
+        if self._lost:
+            log.error("%d events were lost while call records could not be written", self._lost)
+            self._lost = 0
+        async with self._written:
+            self._written.notify_all()
+
+    async def close_lost(self) -> None:
+        """Close what an earlier run of this server left open; before the first call of this one."""
+        mine = (CallRow.server == self._server) & (CallRow.status == "active")
+        async with self._database.begin() as session:
+            lost = await session.execute(
+                update(CallRow).where(mine).values(status="failed", end_reason="server_lost", ended_at=time.time())
+            )
+        if count := lost.rowcount:  # type: ignore[attr-defined]
+            log.warning("%d calls were under way when the server died; they are recorded as lost", count)
+
+    async def _forget_old(self) -> None:
+        if not self._days:
+            return
+        old = (CallRow.started_at < time.time() - self._days * 86400) & (CallRow.status != "active")
+        async with self._database.begin() as session:
+            await session.execute(delete(EventRow).where(EventRow.call_id.in_(select(CallRow.id).where(old))))
+            await session.execute(delete(CallRow).where(old))
+
+
+def _record(row: CallRow) -> CallRecord:
+    return CallRecord(
+        row.id, row.agent, row.status, row.started_at, row.ended_at, row.end_reason, row.meta  # type: ignore[arg-type]
+    )  # fmt: skip
