@@ -69,8 +69,8 @@ class CallStarted:
 class CallEnded:
     type: ClassVar = "call.ended"
     reason: str
-    """client_hangup, agent_hangup, forwarded, silence, connection_lost, connect_timeout, idle_timeout, server_shutdown,
-    internal_error."""
+    """client_hangup, agent_hangup, forwarded, silence, max_duration, connection_lost, connect_timeout, idle_timeout,
+    server_shutdown, internal_error."""
     duration_s: float
 
 

@@ -62,6 +62,7 @@ async def server(database: None) -> AsyncIterator[Server]:
         Agent(name="lonely", idle_s=0.8, idle_hang_up_s=1.0),
         Agent(name="curt", idle_s=0.5, idle_prompt="", idle_hang_up_s=0.5),
         Agent(name="hurried", answer_timeout_s=1.5),
+        Agent(name="brief", max_duration_s=1.2, max_calls=1),
         Agent(name="greeter", greeting="Hello {{name}}! {{other}}"),
     ]
     settings = Settings(

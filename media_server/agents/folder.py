@@ -7,8 +7,8 @@ import re
 import sys
 import tomllib
 import traceback
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -63,6 +63,27 @@ class AgentBook:
     @property
     def names(self) -> list[str]:
         return list(self._all())
+
+    def change(self, name: str, changes: Mapping[str, Any]) -> Agent:
+        """Change settings of an agent, until its file is read again.
+
+        Raises:
+            KeyError: there is none of this name.
+            ValueError: a change that cannot be.
+        """
+        agent = self._all()[name]
+        if fixed := changes.keys() & {"name", "tools", "handlers"}:
+            raise ValueError(f"{' and '.join(sorted(fixed))}: not to be changed here")
+        try:
+            changed = replace(agent, **changes)
+        except TypeError as unknown:
+            raise ValueError(str(unknown)) from unknown
+        for agents in self._by_file.values():
+            if agent in agents:
+                agents[agents.index(agent)] = changed
+                return changed
+        self._fixed[name] = changed
+        return changed
 
     def _all(self) -> dict[str, Agent]:
         return self._fixed | {a.name: a for agents in self._by_file.values() for a in agents}

@@ -46,6 +46,8 @@ SETTLE_S = 2.0
 """How long a sound that made the agent pause may take to be understood."""
 MOST_MESSAGES = 100
 """Of the client, that wait to be handled."""
+NOTICE_S = 15.0
+"""Before a call is ended for its length."""
 ON_ITS_WAY_S = 0.15
 """Of sound, when a client says that the turn is over."""
 
@@ -171,13 +173,15 @@ class Call(agents.Call):
         self._enter("listening")
         listening = self._start(self._listen(), "listen")
         preparing = self._start(self._replies.prepare(), "prepare")
+        limiting = self._start(self._end_in_time(), "limit") if self.agent.max_duration_s else None
         if self.agent.greeting:
             self._replies.say(self.agent.greeting)
         while not isinstance(message := await self._messages.get(), e.CallEnd | _HangUp):
             self._handle(message)
         self._hearing.abandon()
         self._handlers.stop()
-        for task in (listening, preparing, self._judging, self._partial, self._replies.current, self._waiting):
+        under_way = (self._judging, self._partial, self._replies.current, self._waiting)
+        for task in (listening, preparing, limiting, *under_way):
             self._cancel(task)
         return message.reason if isinstance(message, _HangUp) else "client_hangup"
 
@@ -263,6 +267,16 @@ class Call(agents.Call):
 
     def _hang_up(self, reason: str) -> None:
         self._messages.put_nowait(_HangUp(reason))
+
+    async def _end_in_time(self) -> None:
+        """The call is as long as it may be."""
+        limit_s = self.agent.max_duration_s
+        notice_s = min(NOTICE_S, limit_s / 2)
+        await asyncio.sleep(limit_s - notice_s)
+        message = f"The call is limited to {limit_s:g} seconds and ends in {notice_s:g}."
+        self._emit(e.Warning_("call_ending", message))
+        await asyncio.sleep(notice_s)
+        self._hang_up("max_duration")
 
     def _hand_over(self, to: str) -> None:
         agent = self._latest(to)

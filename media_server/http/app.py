@@ -8,7 +8,7 @@ from aiohttp import web
 
 from media_server.agents import AgentBook
 from media_server.engines.client import Engines
-from media_server.http import calls, sessions, tokens
+from media_server.http import agents, calls, sessions, tokens
 from media_server.http.access import ACCESS, Access
 from media_server.http.errors import errors_as_json
 from media_server.paths import STATIC
@@ -20,12 +20,6 @@ MAX_BODY = 64 * 1024
 ENGINES = web.AppKey("engines", Engines)
 
 routes = web.RouteTableDef()
-
-
-@routes.get("/v1/agents")
-async def agents(request: web.Request) -> web.Response:
-    await request.app[ACCESS].key(request, "call")
-    return web.json_response({"agents": [{"name": name} for name in request.app[tokens.AGENTS].names]})
 
 
 @routes.get("/healthz")
@@ -69,7 +63,7 @@ async def _offline_page(_: web.BaseRequest, response: web.StreamResponse) -> Non
 
 
 def make_app(
-    agents: AgentBook,
+    all_agents: AgentBook,
     engines: Engines,
     all_sessions: sessions.Sessions,
     access: Access,
@@ -77,13 +71,14 @@ def make_app(
 ) -> web.Application:
     """The whole API over these agents, engines and sessions, for whom `access` lets in."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
-    app[tokens.AGENTS] = agents
+    app[agents.AGENTS] = all_agents
     app[ACCESS] = access
     app[ENGINES] = engines
     app[sessions.SESSIONS] = all_sessions
     app.add_routes(routes)
     app.add_routes(sessions.routes)
     app.add_routes(tokens.routes)
+    app.add_routes(agents.routes)
     if records:
         app[calls.RECORDS] = records
         app.add_routes(calls.routes)

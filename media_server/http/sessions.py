@@ -78,6 +78,9 @@ class Sessions:
         if agent is None:
             raise ClientError("unknown_agent", f"There is no agent called {agent_name!r}.", status=404)
         self.check_room()
+        taken = sum(each.call.agent.name == agent_name for each in self._by_id.values())
+        if agent.max_calls is not None and taken >= agent.max_calls:
+            raise _busy()
         servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
         session = Session(
             agent,
@@ -121,9 +124,7 @@ class Sessions:
                 "not_ready", "The models are still being loaded.", status=503, headers={"Retry-After": "2"}
             )
         if len(self._by_id) + self._opening >= self._settings.max_calls:
-            raise ClientError(
-                "too_many_calls", "All lines are busy; try again later.", status=503, headers={"Retry-After": "10"}
-            )
+            raise _busy()
 
     async def _run(self, session: Session) -> None:
         try:
@@ -144,6 +145,11 @@ class Sessions:
         if session is None or session.over:
             raise ClientError("unknown_session", "There is no such session; it may be over.", status=404)
         return session
+
+
+def _busy() -> ClientError:
+    wait = {"Retry-After": "10"}
+    return ClientError("too_many_calls", "All lines are busy; try again later.", status=503, headers=wait)
 
 
 class _Offer(BaseModel):

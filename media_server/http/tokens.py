@@ -8,19 +8,18 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from media_server.agents import Agent, AgentBook
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS, TOKEN_TTL_S
+from media_server.http.agents import find
 from media_server.http.body import json_body, validated
 from media_server.http.sessions import SESSIONS
 from media_server.store import TokenKind
 
-__all__ = ["AGENTS", "routes"]
+__all__ = ["routes"]
 
 MOST_METADATA = 2048
 """Bytes, as JSON."""
 
-AGENTS = web.AppKey("agents", AgentBook)
 routes = web.RouteTableDef()
 
 
@@ -44,7 +43,7 @@ class _WantedByPage(BaseModel):
 async def mint(request: web.Request) -> web.Response:
     key = await request.app[ACCESS].key(request, "call")
     wanted = await json_body(request, _Wanted)
-    agent = _agent(request, wanted.agent)
+    agent = find(request, wanted.agent)
     request.app[ACCESS].check_agent(key, agent.name)
     _check_metadata(wanted.metadata)
     key_id = key.id if key else None
@@ -59,7 +58,7 @@ async def mint(request: web.Request) -> web.Response:
 async def for_page(request: web.Request) -> web.Response:
     """With a key, or straight from a page whose origin the agent allows."""
     wanted = await _wanted_by_page(request)
-    agent = _agent(request, wanted.agent_id)
+    agent = find(request, wanted.agent_id)
     key = await request.app[ACCESS].page(request, agent)
     _check_metadata(wanted.metadata)
     # what a page says of itself is not sealed: it may say it again when it calls
@@ -83,13 +82,6 @@ async def _wanted_by_page(request: web.Request) -> _WantedByPage:
 
 def _base(request: web.Request) -> str:
     return f"{request.scheme}://{request.host}"
-
-
-def _agent(request: web.Request, name: str) -> Agent:
-    agent = request.app[AGENTS].get(name)
-    if agent is None:
-        raise ClientError("unknown_agent", f"There is no agent called {name!r}.", status=404)
-    return agent
 
 
 def _check_metadata(metadata: dict[str, Any]) -> None:

@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from media_server.caller import Caller
 from media_server.config import Settings
+from media_server.errors import ClientError
 from media_server.server import Server, running_server
+from tests.conftest import no_sessions
 
 
 @contextlib.asynccontextmanager
@@ -83,3 +86,51 @@ async def test_a_call_is_changed_by_its_own_code(tmp_path: Path) -> None:
         call.hangup()
         assert (await caller.wait_for("call.ended"))["reason"] == "agent_hangup"
         assert not await call.say("Nobody hears this.")
+
+
+async def test_an_agent_is_changed_over_http(tmp_path: Path) -> None:
+    async with (
+        with_folder(tmp_path) as server,
+        Caller(server.url, "mara") as caller,
+        aiohttp.ClientSession(server.url) as http,
+    ):
+        await caller.wait_for("call.started")
+        async with http.patch("/v1/agents/mara", json={"prompt": "You are Zoe. Be brief.", "max_calls": 1}) as changed:
+            body = await changed.json()
+            assert changed.status == 200
+            assert (body["prompt"], body["max_calls"]) == ("You are Zoe. Be brief.", 1)
+        async with http.get("/v1/agents/mara") as shown:
+            assert await shown.json() == body
+        assert await heard(caller, "who are you") == "I am Zoe, your voice assistant."
+        refusals: list[tuple[dict[str, Any], str]] = [
+            ({"turns": "hasty"}, "turns"),
+            ({"colour": 1}, "colour"),
+            ({"name": "x"}, "name"),
+            ({"tools": []}, "tools"),
+        ]
+        for changes, names in refusals:
+            async with http.patch("/v1/agents/mara", json=changes) as refused:
+                error = (await refused.json())["error"]
+                assert (refused.status, error["code"]) == (400, "bad_request")
+                assert names in error["message"]
+        async with http.patch("/v1/agents/nobody", json={}) as refused:
+            assert refused.status == 404
+        async with http.patch("/v1/agents/mara", json=[1]) as refused:
+            assert refused.status == 400
+        await saved(server, tmp_path / "mara.toml", 'prompt = "You are Luna. Be brief."\n', "mara")
+        assert await heard(caller, "who are you") == "I am Luna, your voice assistant.", "a saved file wins"
+
+
+async def test_a_call_is_as_long_and_as_frequent_as_it_may_be(server: Server) -> None:
+    async with Caller(server.url, "brief") as caller:
+        await caller.wait_for("call.started")
+        with pytest.raises(ClientError) as busy:
+            async with Caller(server.url, "brief"):
+                pass
+        assert (busy.value.status, busy.value.code) == (503, "too_many_calls")
+        warned = await caller.wait_for("warning")
+        assert warned["code"] == "call_ending"
+        ended = await caller.wait_for("call.ended")
+        assert ended["reason"] == "max_duration"
+        assert 1 < ended["duration_s"] < 3
+    await no_sessions(server)

@@ -1,0 +1,63 @@
+"""`/v1/agents`: who can be called, and changing them while they are."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from aiohttp import web
+from pydantic import RootModel, ValidationError
+
+from media_server.agents import Agent, AgentBook
+from media_server.errors import ClientError, problems
+from media_server.http.access import ACCESS
+from media_server.http.body import json_body
+
+__all__ = ["AGENTS", "find", "routes"]
+
+AGENTS = web.AppKey("agents", AgentBook)
+routes = web.RouteTableDef()
+
+
+class _Changes(RootModel[dict[str, Any]]):
+    pass
+
+
+def find(request: web.Request, name: str) -> Agent:
+    """Raises `ClientError` where there is none."""
+    agent = request.app[AGENTS].get(name)
+    if agent is None:
+        raise ClientError("unknown_agent", f"There is no agent called {name!r}.", status=404)
+    return agent
+
+
+@routes.get("/v1/agents")
+async def names(request: web.Request) -> web.Response:
+    await request.app[ACCESS].key(request, "call")
+    return web.json_response({"agents": [{"name": name} for name in request.app[AGENTS].names]})
+
+
+@routes.get("/v1/agents/{name}")
+async def one(request: web.Request) -> web.Response:
+    await request.app[ACCESS].key(request, "admin")
+    return web.json_response(_settings(find(request, request.match_info["name"])))
+
+
+@routes.patch("/v1/agents/{name}")
+async def change(request: web.Request) -> web.Response:
+    """Calls under way go on with the new version from their next turn on."""
+    await request.app[ACCESS].key(request, "admin")
+    agent = find(request, request.match_info["name"])
+    changes = await json_body(request, _Changes)
+    try:
+        changed = request.app[AGENTS].change(agent.name, changes.root)
+    except ValueError as refused:
+        said = problems(refused) if isinstance(refused, ValidationError) else str(refused)
+        raise ClientError("bad_request", f"The agent cannot be so. {said}.") from refused
+    return web.json_response(_settings(changed))
+
+
+def _settings(agent: Agent) -> dict[str, Any]:
+    fields = {f.name: getattr(agent, f.name) for f in dataclasses.fields(agent) if f.name != "handlers"}
+    fields["tools"] = [t.spec["function"] for t in agent.tools]
+    return {k: sorted(v) if isinstance(v, frozenset) else v for k, v in fields.items()}
