@@ -19,7 +19,8 @@ from media_server.errors import MediaServerError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from media_server.store import Keys, Scope
+    from media_server.server import Server
+    from media_server.store import Keys, Outbox, Scope
 
 __all__ = ["main"]
 
@@ -47,6 +48,10 @@ The recording may be of any format and rate. The call ends when the agent has be
 """
 
 
+WEBHOOKS = """\
+Messages that could not be delivered are tried again for more than a day. Then they are dead: listed, and kept for
+a week.
+"""
 KEYS = """\
 Keys are for programs: a backend that starts calls or mints tokens for its pages.
 
@@ -111,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
 
     _key_commands(commands)
+    _webhook_commands(commands)
 
     call = _command(commands, "call", "place a call without a browser", CALL)
     call.add_argument("--wav", type=Path, required=True, help="what the caller says")
@@ -164,6 +170,20 @@ def _key_commands(commands: Any) -> None:
         action.add_argument("--database", metavar="URL", help="(sqlite:///media_server.sqlite)")
 
 
+def _webhook_commands(commands: Any) -> None:
+    webhooks = _command(commands, "webhooks", "list deliveries of webhooks, and try dead ones again", WEBHOOKS)
+    actions = webhooks.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = _command(actions, "list", "the newest deliveries", "List deliveries, the newest first.")
+    listing.add_argument("--state", choices=["pending", "delivered", "dead"], help="only these")
+    listing.set_defaults(run=_webhooks_list)
+    retry = _command(actions, "retry", "try dead deliveries again", "Try a dead delivery again, or all.")
+    retry.add_argument("id", nargs="?", help="as listed; all where none is given")
+    retry.set_defaults(run=_webhooks_retry)
+    for action in (listing, retry):
+        action.add_argument("--config", type=Path, metavar="FILE", help="settings (media_server.toml)")
+        action.add_argument("--database", metavar="URL", help="(sqlite:///media_server.sqlite)")
+
+
 def _command(commands: Any, name: str, short: str, long: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=short, description=long, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -194,10 +214,14 @@ def _serve(args: argparse.Namespace) -> int:
 async def _serve_until_stopped(settings: Settings) -> None:
     from media_server.server import running_server
 
-    stop = asyncio.Event()
+    stop, stop_now = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        (stop_now if stop.is_set() else stop).set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, on_signal)
     started = time.monotonic()
     try:
         async with running_server(settings) as server:
@@ -213,6 +237,7 @@ async def _serve_until_stopped(settings: Settings) -> None:
                         flush=True,
                     )
                 await stopped
+                await _drain(server, settings.drain_s, stop_now)
             finally:
                 for task in (ready, stopped):
                     task.cancel()
@@ -225,6 +250,19 @@ async def _serve_until_stopped(settings: Settings) -> None:
         raise MediaServerError(
             "no_address", f"Cannot listen on {settings.host}:{settings.port}: {e.strerror or e}."
         ) from e
+
+
+async def _drain(server: Server, drain_s: float, stop_now: asyncio.Event) -> None:
+    """Let calls end by themselves, unless somebody is in a hurry."""
+    if drain_s and (calls := len(server.sessions)):
+        print(f"Waiting for {calls} call(s), {drain_s:g} s at most. Once more to stop at once.", flush=True)
+    draining = asyncio.create_task(server.drain(drain_s))
+    hurried = asyncio.create_task(stop_now.wait())
+    try:
+        await asyncio.wait([draining, hurried], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (draining, hurried):
+            task.cancel()
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -279,6 +317,31 @@ def _keys_revoke(args: argparse.Namespace) -> int:
         raise MediaServerError("unknown_key", f"There is no key {args.id!r}; media-server keys list shows them.")
     print(f"{args.id} is revoked.")
     return 0
+
+
+def _webhooks_list(args: argparse.Namespace) -> int:
+    deliveries = asyncio.run(_with_outbox(args, lambda outbox: outbox.all(args.state)))
+    for d in deliveries:
+        line = f"{d.message_id}  {d.state:<9} {d.attempts:>2}x  {d.type:<16} {d.call_id}  {d.url}  {d.error or ''}"
+        print(line.rstrip())
+    if not deliveries:
+        print("There are none.")
+    return 0
+
+
+def _webhooks_retry(args: argparse.Namespace) -> int:
+    count = asyncio.run(_with_outbox(args, lambda outbox: outbox.retry(args.id)))
+    if args.id and not count:
+        raise MediaServerError("unknown_delivery", f"There is no dead delivery {args.id!r}.")
+    print(f"{count} will be tried again within a minute.")
+    return 0
+
+
+async def _with_outbox(args: argparse.Namespace, ask: Callable[[Outbox], Awaitable[T]]) -> T:
+    from media_server.store import Database, Outbox
+
+    async with Database.open(_settings(args).database) as database:
+        return await ask(Outbox(database, "", []))
 
 
 async def _with_keys(args: argparse.Namespace, ask: Callable[[Keys], Awaitable[T]]) -> T:

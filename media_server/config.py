@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from media_server.agents import Agent
 from media_server.errors import ConfigurationError, problems
 
-__all__ = ["IceServer", "Settings", "load_settings"]
+__all__ = ["IceServer", "Settings", "Webhook", "load_settings"]
 
 
 class IceServer(BaseModel):
@@ -24,6 +24,18 @@ class IceServer(BaseModel):
     urls: str | list[str]
     username: str | None = None
     credential: str | None = None
+
+
+class Webhook(BaseModel):
+    """Who is told what happens in calls, as a Standard Webhook."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(pattern=r"^https?://\S+$", max_length=2000)
+    secret: str = Field(pattern=r"^whsec_[A-Za-z0-9+/]{32,}={0,2}$")
+    """`whsec_` and at least 24 random bytes as base64."""
+    events: frozenset[str] = frozenset({"call.started", "call.ended", "call.forwarded"})
+    agents: frozenset[str] | None = None
 
 
 class Settings(BaseSettings):
@@ -49,10 +61,14 @@ class Settings(BaseSettings):
     records_days: int = Field(30, ge=0, le=36500, description="after which they are deleted; 0 keeps them for ever")
     server_name: str = Field(default_factory=socket.gethostname, min_length=1, max_length=200)
     """Of this server among those on one database."""
+    webhooks: list[Webhook] = []
     ice_servers: list[IceServer] = []
     max_calls: int = Field(32, ge=1)
     connect_timeout_s: float = Field(20, gt=0)
     idle_timeout_s: float = Field(15, gt=0)
+
+    drain_s: float = Field(0, ge=0, le=86400)
+    """How long calls under way may go on when the server is asked to stop."""
 
     agents: list[Agent] = []
     agents_dir: Path | None = None

@@ -13,14 +13,16 @@ import watchfiles
 from aiohttp import web
 
 from media_server.agents import DEFAULT_AGENT, AgentBook
-from media_server.config import Settings
+from media_server.config import Settings, Webhook
 from media_server.engines.client import Engines
 from media_server.engines.packs import load_pack
 from media_server.errors import ConfigurationError
 from media_server.http import make_app
 from media_server.http.access import Access
+from media_server.http.metrics import Metrics
 from media_server.http.sessions import Sessions
-from media_server.store import Database, Records
+from media_server.store import Database, Outbox, Records, Subscription
+from media_server.webhooks import Deliverer
 
 __all__ = ["Server", "running_server"]
 
@@ -48,6 +50,15 @@ class Server:
             for engine in self.engines.all:
                 await engine.ready.wait()
 
+    async def drain(self, timeout_s: float) -> None:
+        """Take no new calls, and wait until those under way have ended, or for so long."""
+        self.sessions.draining = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while len(self.sessions):
+                    self.sessions.changed.clear()
+                    await self.sessions.changed.wait()
+
 
 @contextlib.asynccontextmanager
 async def running_server(settings: Settings) -> AsyncIterator[Server]:
@@ -67,16 +78,25 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
             access = Access(database, agents)
             settings.check_exposure(await access.keys.any())
             running = [owner.create_task(engines.run(), name="engines")]
-            records = Records(database, settings.server_name, settings.records_days) if settings.records else None
-            if records:
+            records = None
+            if settings.webhooks and not settings.records:
+                raise ConfigurationError("Webhooks tell what is in the records: they need records = true.")
+            if settings.records:
+                outbox = Outbox(database, settings.server_name, [_subscription(w) for w in settings.webhooks])
+                deliverer = Deliverer(outbox, {w.url: w.secret for w in settings.webhooks})
+                records = Records(
+                    database, settings.server_name, settings.records_days, outbox, on_written=deliverer.wake
+                )
                 await records.close_lost()
                 running.append(owner.create_task(records.run(), name="records"))
+                running.append(owner.create_task(deliverer.run(), name="webhooks"))
             if settings.agents_dir and settings.reload:
                 running.append(owner.create_task(_reload_agents(agents, settings.agents_dir), name="reload"))
             try:
+                metrics = Metrics(engines)
                 async with (
-                    _sessions(settings, agents, engines, records) as sessions,
-                    _http(settings, make_app(agents, engines, sessions, access, records)) as url,
+                    _sessions(settings, agents, engines, records, metrics) as sessions,
+                    _http(settings, make_app(agents, engines, sessions, access, records, metrics)) as url,
                 ):
                     yield Server(url, engines, sessions)
             finally:
@@ -88,6 +108,10 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         raise error from None
+
+
+def _subscription(webhook: Webhook) -> Subscription:
+    return Subscription(webhook.url, webhook.events, webhook.agents)
 
 
 async def _load_agents(agents: AgentBook, folder: Path) -> None:
@@ -109,10 +133,10 @@ async def _reload_agents(agents: AgentBook, folder: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def _sessions(
-    settings: Settings, agents: AgentBook, engines: Engines, records: Records | None
+    settings: Settings, agents: AgentBook, engines: Engines, records: Records | None, metrics: Metrics
 ) -> AsyncIterator[Sessions]:
     async with asyncio.TaskGroup() as group:
-        sessions = Sessions(settings, agents, engines, records, group)
+        sessions = Sessions(settings, agents, engines, records, metrics, group)
         try:
             yield sessions
         finally:

@@ -54,6 +54,8 @@ class Session:
         self._connect_timeout_s = connect_timeout_s
         self._idle_timeout_s = idle_timeout_s
         self._record = record
+        self.reason = ""
+        """Why it ended."""
         self._seq = 0
         self._over: asyncio.Future[str] = loop.create_future()
         self.peer = Peer(ice_servers, self._clock, self._on_message)
@@ -114,6 +116,7 @@ class Session:
             log.exception("call %s failed", self.call_id)
         finally:
             self._emit(e.StateChanged("ended"))
+            self.reason = reason
             ended = self._emit(e.CallEnded(reason, self._clock()))
             logs.event(
                 log,

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from media_server.agents import AgentBook
 from media_server.engines.client import Engines
-from media_server.http import agents, calls, sessions, tokens
+from media_server.http import agents, calls, metrics, sessions, tokens
 from media_server.http.access import ACCESS, Access
 from media_server.http.errors import errors_as_json
 from media_server.paths import STATIC
@@ -30,10 +30,11 @@ async def healthz(_: web.Request) -> web.Response:
 
 @routes.get("/readyz")
 async def readyz(request: web.Request) -> web.Response:
-    """All three engines are loaded: 200, else 503."""
+    """All three engines are loaded, and the server is not about to stop: 200, else 503."""
     engines = request.app[ENGINES]
     state = {engine.kind: engine.ready.is_set() for engine in engines.all}
-    return web.json_response({"ready": engines.ready, "engines": state}, status=200 if engines.ready else 503)
+    ready = engines.ready and not request.app[sessions.SESSIONS].draining
+    return web.json_response({"ready": ready, "engines": state}, status=200 if ready else 503)
 
 
 # listed once: nothing but these can be asked for, and no request waits for the disk to be searched
@@ -68,10 +69,12 @@ def make_app(
     all_sessions: sessions.Sessions,
     access: Access,
     records: Records | None,
+    all_metrics: metrics.Metrics,
 ) -> web.Application:
     """The whole API over these agents, engines and sessions, for whom `access` lets in."""
     app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
     app[agents.AGENTS] = all_agents
+    app[metrics.METRICS] = all_metrics
     app[ACCESS] = access
     app[ENGINES] = engines
     app[sessions.SESSIONS] = all_sessions
@@ -79,6 +82,7 @@ def make_app(
     app.add_routes(sessions.routes)
     app.add_routes(tokens.routes)
     app.add_routes(agents.routes)
+    app.add_routes(metrics.routes)
     if records:
         app[calls.RECORDS] = records
         app.add_routes(calls.routes)

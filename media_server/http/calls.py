@@ -98,8 +98,6 @@ async def _stream(request: web.Request, call_id: str | None, agents: Sequence[st
         await response.write("".join(lines or [": alive\n\n"]).encode())
         if call_id and any(e.event["type"] == "call.ended" for e in piece):
             break
-        if call_id and (record := await records.get(call_id)) and record.end_reason == "server_lost":
-            break  # its end was never told
     await response.write_eof()
     return response
 

@@ -20,6 +20,7 @@ from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body, require_type, text_body
+from media_server.http.metrics import Metrics
 from media_server.rtc.sdp import parse_fragment
 from media_server.store import Records
 
@@ -40,12 +41,18 @@ class Sessions:
         agents: AgentBook,
         engines: Engines,
         records: Records | None,
+        metrics: Metrics,
         group: asyncio.TaskGroup,
     ) -> None:
+        self.draining = False
+        """No new calls: the server is about to stop."""
+        self.changed = asyncio.Event()
+        """Set at the end of each session."""
         self._settings = settings
         self._agents = agents
         self._engines = engines
         self._records = records
+        self._metrics = metrics
         self._activity = VoiceActivityModel()
         self._group = group
         self._by_id: dict[str, Session] = {}
@@ -92,7 +99,7 @@ class Sessions:
             ice_servers=servers,
             connect_timeout_s=self._settings.connect_timeout_s,
             idle_timeout_s=self._settings.idle_timeout_s,
-            record=self._records.note if self._records else lambda event: None,
+            record=self._note,
         )
         self._opening += 1
         try:
@@ -101,8 +108,14 @@ class Sessions:
         finally:
             self._opening -= 1
         self._by_id[session.id] = session
+        self._metrics.calls = len(self._by_id)
         self._group.create_task(self._run(session), name=f"session-{session.call_id}")
         return session, answer
+
+    def _note(self, event: Mapping[str, Any]) -> None:
+        self._metrics.observe(event)
+        if self._records:
+            self._records.note(event)
 
     async def _begin_record(self, session: Session, metadata: Mapping[str, Any]) -> None:
         """Raises `ClientError` (503) where the call could not be recorded."""
@@ -119,6 +132,8 @@ class Sessions:
 
     def check_room(self) -> None:
         """Raises `ClientError` (503) as long as no call can be taken."""
+        if self.draining:
+            raise ClientError("draining", "The server is about to stop.", status=503, headers={"Retry-After": "30"})
         if not self._engines.ready:
             raise ClientError(
                 "not_ready", "The models are still being loaded.", status=503, headers={"Retry-After": "2"}
@@ -133,6 +148,9 @@ class Sessions:
             log.exception("call %s failed", session.call_id)
         finally:
             del self._by_id[session.id]
+            self._metrics.calls = len(self._by_id)
+            self._metrics.ended(session)
+            self.changed.set()
 
     def hang_up_all(self) -> None:
         """The server is going down."""

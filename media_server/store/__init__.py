@@ -2,6 +2,7 @@
 
 from media_server.store.database import Database
 from media_server.store.keys import Key, Keys, Scope
+from media_server.store.outbox import Delivery, DeliveryState, Outbox, Subscription
 from media_server.store.records import CallRecord, CallStatus, RecordedEvent, Records
 from media_server.store.tokens import Grant, TokenKind, Tokens
 
@@ -9,12 +10,16 @@ __all__ = [
     "CallRecord",
     "CallStatus",
     "Database",
+    "Delivery",
+    "DeliveryState",
     "Grant",
     "Key",
     "Keys",
+    "Outbox",
     "RecordedEvent",
     "Records",
     "Scope",
+    "Subscription",
     "TokenKind",
     "Tokens",
 ]

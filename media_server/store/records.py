@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from media_server.store.database import Database
+from media_server.store.outbox import Outbox
 from media_server.store.tables import CallRow, EventRow
 
 __all__ = ["CallRecord", "CallStatus", "RecordedEvent", "Records"]
@@ -58,14 +59,27 @@ class Records:
     Args:
         server: its name; calls of others on the same database are left alone.
         days: after which calls are forgotten; 0 for never.
+        outbox: takes what webhooks are told, in the same transactions.
+        on_written: is called after each.
     """
 
-    def __init__(self, database: Database, server: str, days: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        server: str,
+        days: int,
+        outbox: Outbox | None = None,
+        on_written: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
         self._server = server
         self._days = days
         self._waiting: list[dict[str, Any]] = []
         self._ended: list[tuple[str, str, float]] = []
+        self._outbox = outbox
+        self._on_written = on_written
+        self._agents: dict[str, str] = {}
+        """Of the calls under way."""
         self._written = asyncio.Condition()
         self._lost = 0
 
@@ -76,6 +90,7 @@ class Records:
         )
         async with self._database.begin() as session:
             session.add(row)
+        self._agents[call_id] = agent
 
     def note(self, event: Mapping[str, Any]) -> None:
         """Something happened in a call; of `call.ended` its record takes the reason."""
@@ -96,7 +111,8 @@ class Records:
             while True:
                 if time.monotonic() - cleaned > CLEAN_S or not cleaned:
                     cleaned = time.monotonic()
-                    await self._forget_old()
+                    with contextlib.suppress(SQLAlchemyError):  # there is a next hour
+                        await self._forget_old()
                 await asyncio.sleep(FLUSH_S)
                 await self._flush()
         finally:
@@ -172,7 +188,10 @@ class Records:
             return
         try:
             async with self._database.begin() as session:
-                session.add_all(EventRow(**each) for each in events)
+                for each in events:
+                    session.add(EventRow(**each))
+                    if self._outbox:
+                        self._outbox.put(session, each["event"], self._agents.get(each["call_id"], ""))
                 for call_id, reason, at in ended:
                     status = "failed" if reason in FAILURES else "completed"
                     closing = update(CallRow).where(CallRow.id == call_id)
@@ -182,6 +201,9 @@ class Records:
             log.exception("call records could not be written; %d events wait", len(events))
             self._waiting, self._ended = events + self._waiting, ended + self._ended
             return
+        for call_id, _, _ in ended:
+            self._agents.pop(call_id, None)
+        self._on_written()
         if self._lost:
             log.error("%d events were lost while call records could not be written", self._lost)
             self._lost = 0
@@ -191,12 +213,18 @@ class Records:
     async def close_lost(self) -> None:
         """Close what an earlier run of this server left open; before the first call of this one."""
         mine = (CallRow.server == self._server) & (CallRow.status == "active")
+        now = time.time()
         async with self._database.begin() as session:
-            lost = await session.execute(
-                update(CallRow).where(mine).values(status="failed", end_reason="server_lost", ended_at=time.time())
-            )
-        if count := lost.rowcount:  # type: ignore[attr-defined]
-            log.warning("%d calls were under way when the server died; they are recorded as lost", count)
+            lost = list(await session.scalars(select(CallRow).where(mine)))
+            for row in lost:
+                row.status, row.end_reason, row.ended_at = "failed", "server_lost", now
+                duration = round(now - row.started_at, 3)
+                told = {"type": "call.ended", "call_id": row.id, "reason": "server_lost", "duration_s": duration}
+                session.add(EventRow(call_id=row.id, event=told))
+                if self._outbox:
+                    self._outbox.put(session, told, row.agent)
+        if lost:
+            log.warning("%d calls were under way when the server died; they are recorded as lost", len(lost))
 
     async def _forget_old(self) -> None:
         if not self._days:

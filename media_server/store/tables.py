@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-__all__ = ["Base", "CallRow", "EventRow", "KeyRow", "TokenRow"]
+__all__ = ["Base", "CallRow", "DeliveryRow", "EventRow", "KeyRow", "TokenRow"]
 
 
 class Base(DeclarativeBase):
@@ -74,3 +74,26 @@ class EventRow(Base):
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
     call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"))
     event: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class DeliveryRow(Base):
+    """A message for a webhook, until it has arrived and a while longer."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (Index("deliveries_due", "server", "state", "next_at"),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    message_id: Mapped[str] = mapped_column(String(64))
+    """The same at every attempt."""
+    server: Mapped[str] = mapped_column(String(200))
+    """That delivers it."""
+    url: Mapped[str] = mapped_column(String(2000))
+    call_id: Mapped[str] = mapped_column(String(64))
+    type: Mapped[str] = mapped_column(String(64))
+    body: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(Integer)
+    next_at: Mapped[float] = mapped_column(Float)
+    created_at: Mapped[float] = mapped_column(Float)
+    error: Mapped[str | None] = mapped_column(String(500))
+    """Of the last attempt."""

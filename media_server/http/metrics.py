@@ -1,0 +1,98 @@
+"""`/metrics`: what Prometheus is told of this server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from media_server.call import Session
+from media_server.engines.client import Engines
+from media_server.http.access import ACCESS
+
+__all__ = ["METRICS", "Metrics", "routes"]
+
+STAGES = ("endpoint", "stt", "llm_first_token", "llm_first_clause", "tts_first_audio", "playout", "response")
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
+"""Bounds of the histograms' buckets."""
+
+
+class Metrics:
+    """Of one server. `observe` takes events of calls, `ended` each session at its end; who knows sets `calls`."""
+
+    def __init__(self, engines: Engines) -> None:
+        self.calls = 0
+        self._engines = engines
+        self._registry = CollectorRegistry()
+        self._registry.register(_Now(self))
+
+        def counter(name: str, meaning: str, *labels: str) -> Counter:
+            return Counter(f"media_server_{name}", meaning, labels, registry=self._registry)
+
+        self._ended = counter("calls", "Calls that ended, and why.", "agent", "reason")
+        self._tools = counter("tools", "Tools that were run.", "name", "outcome")
+        self._speculations = counter("speculations", "Replies begun on trial.", "outcome")
+        self._late = counter("late_frames", "20 ms frames of speech that left late.")
+        self._stages = Histogram(
+            "media_server_turn_seconds",
+            "Where the time of turns went.",
+            ("stage",),
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._called: dict[str, str] = {}
+        """Names of tools under way, by the id of the call."""
+
+    def observe(self, event: Mapping[str, Any]) -> None:
+        match event["type"]:
+            case "turn.metrics":
+                for stage in STAGES:
+                    self._stages.labels(stage).observe(event[f"{stage}_ms"] / 1000)
+            case "tool.called":
+                self._called[event["id"]] = event["name"]
+            case "tool.returned":
+                outcome = "error" if "error" in event else "ok"
+                self._tools.labels(self._called.pop(event["id"], ""), outcome).inc()
+
+    def ended(self, session: Session) -> None:
+        self._ended.labels(session.call.agent.name, session.reason).inc()
+        self._late.inc(session.peer.speaker.late_frames)
+        wasted = session.call.wasted_speculations
+        self._speculations.labels("wasted").inc(wasted)
+        self._speculations.labels("used").inc(session.call.speculations - wasted)
+
+    def text(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def now(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """What is read when it is asked for."""
+        calls = GaugeMetricFamily("media_server_calls", "Calls under way.", value=self.calls)
+        requests = GaugeMetricFamily("media_server_engine_requests", "Requests under way.", labels=["engine"])
+        restarts = CounterMetricFamily("media_server_engine_restarts", "Engines that died.", labels=["engine"])
+        for engine in self._engines.all:
+            requests.add_metric([engine.kind], engine.under_way)
+            restarts.add_metric([engine.kind], engine.restarts)
+        yield from (calls, requests, restarts)
+
+
+class _Now(Collector):
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        return self._metrics.now()
+
+
+METRICS = web.AppKey("metrics", Metrics)
+routes = web.RouteTableDef()
+
+
+@routes.get("/metrics")
+async def metrics(request: web.Request) -> web.Response:
+    await request.app[ACCESS].key(request, "admin")
+    return web.Response(body=request.app[METRICS].text(), content_type="text/plain", charset="utf-8")

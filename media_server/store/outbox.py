@@ -1,0 +1,148 @@
+"""The outbox: messages for webhooks, written together with what they tell, kept until they have arrived."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import random
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from media_server.store.database import Database
+from media_server.store.tables import DeliveryRow
+
+__all__ = ["Delivery", "DeliveryState", "Outbox", "Subscription"]
+
+DeliveryState = Literal["pending", "delivered", "dead"]
+WAITS_S = (5, 30, 120, 600, 3600, 6 * 3600, 24 * 3600)
+"""Before each further attempt; then it is dead."""
+JITTER = 0.2
+"""Share by which a wait is longer or shorter, so that what failed together does not come together again."""
+KEPT_S = 7 * 86400.0
+"""After which what has arrived, or is dead, is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Whom to tell what. `agents`: None for all."""
+
+    url: str
+    types: frozenset[str]
+    agents: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message on its way. `body` is the JSON that is signed and sent, the same at every attempt."""
+
+    id: int
+    message_id: str
+    url: str
+    call_id: str
+    type: str
+    body: str
+    state: DeliveryState
+    attempts: int
+    error: str | None
+
+
+class Outbox:
+    """Messages of one server; several may share a database."""
+
+    def __init__(self, database: Database, server: str, subscriptions: Sequence[Subscription]) -> None:
+        self._database = database
+        self._server = server
+        self._subscriptions = subscriptions
+
+    def put(self, session: AsyncSession, event: Mapping[str, Any], agent: str) -> None:
+        """Add messages for an event of a call to a transaction."""
+        now = time.time()
+        for s in self._subscriptions:
+            if event["type"] not in s.types or (s.agents is not None and agent not in s.agents):
+                continue
+            stamp = datetime.datetime.fromtimestamp(now, datetime.UTC).isoformat(timespec="milliseconds")
+            data = {"agent": agent} | {k: v for k, v in event.items() if k != "type"}
+            body = json.dumps({"type": event["type"], "timestamp": stamp, "data": data}, ensure_ascii=False)
+            session.add(
+                DeliveryRow(
+                    message_id=f"msg_{secrets.token_hex(12)}",
+                    server=self._server,
+                    url=s.url,
+                    call_id=event["call_id"],
+                    type=event["type"],
+                    body=body,
+                    state="pending",
+                    attempts=0,
+                    next_at=now,
+                    created_at=now,
+                    error=None,
+                )
+            )
+
+    async def due(self, most: int) -> list[Delivery]:
+        """What is to be sent now: of a call and a webhook only what comes first, so that all arrives in order."""
+        mine = (DeliveryRow.server == self._server) & (DeliveryRow.state == "pending")
+        firsts = select(func.min(DeliveryRow.id)).where(mine).group_by(DeliveryRow.url, DeliveryRow.call_id)
+        wanted = select(DeliveryRow).where(DeliveryRow.id.in_(firsts), DeliveryRow.next_at <= time.time())
+        async with self._database.begin() as session:
+            rows = await session.scalars(wanted.order_by(DeliveryRow.id).limit(most))
+            return [_delivery(row) for row in rows]
+
+    async def next_at(self) -> float | None:
+        """When the next attempt is due; None if nothing waits."""
+        mine = (DeliveryRow.server == self._server) & (DeliveryRow.state == "pending")
+        async with self._database.begin() as session:
+            at: float | None = await session.scalar(select(func.min(DeliveryRow.next_at)).where(mine))
+            return at
+
+    async def arrived(self, delivery: Delivery) -> None:
+        await self._set(delivery.id, state="delivered", attempts=delivery.attempts + 1, error=None)
+
+    async def failed(self, delivery: Delivery, error: str, final: bool) -> None:
+        """It is tried again later, unless it was tried often enough or `final`."""
+        attempts = delivery.attempts + 1
+        if final or attempts > len(WAITS_S):
+            await self._set(delivery.id, state="dead", attempts=attempts, error=error[:500])
+            return
+        wait_s = WAITS_S[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)
+        await self._set(delivery.id, attempts=attempts, error=error[:500], next_at=time.time() + wait_s)
+
+    async def all(self, state: DeliveryState | None = None, most: int = 200) -> list[Delivery]:
+        """The newest first, of all servers."""
+        wanted = select(DeliveryRow).order_by(DeliveryRow.id.desc()).limit(most)
+        if state is not None:
+            wanted = wanted.where(DeliveryRow.state == state)
+        async with self._database.begin() as session:
+            return [_delivery(row) for row in await session.scalars(wanted)]
+
+    async def retry(self, message_id: str | None) -> int:
+        """Try a dead message again, or all; how many these are."""
+        dead = DeliveryRow.state == "dead"
+        if message_id is not None:
+            dead &= DeliveryRow.message_id == message_id
+        async with self._database.begin() as session:
+            revived = await session.execute(
+                update(DeliveryRow).where(dead).values(state="pending", attempts=0, next_at=time.time())
+            )
+        return int(revived.rowcount)  # type: ignore[attr-defined]
+
+    async def forget_old(self) -> None:
+        old = (DeliveryRow.state != "pending") & (DeliveryRow.created_at < time.time() - KEPT_S)
+        async with self._database.begin() as session:
+            await session.execute(delete(DeliveryRow).where(old))
+
+    async def _set(self, delivery_id: int, **values: Any) -> None:
+        async with self._database.begin() as session:
+            await session.execute(update(DeliveryRow).where(DeliveryRow.id == delivery_id).values(**values))
+
+
+def _delivery(row: DeliveryRow) -> Delivery:
+    return Delivery(
+        row.id, row.message_id, row.url, row.call_id, row.type, row.body, row.state, row.attempts, row.error  # type: ignore[arg-type]
+    )  # fmt: skip
