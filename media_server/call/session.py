@@ -123,8 +123,8 @@ class Session:
                 "call.media",
                 call=self.call_id,
                 late_frames=self.peer.speaker.late_frames,
-                speculations=self.call.speculations,
-                wasted_speculations=self.call.wasted_speculations,
+                speculations=self.call.floor.speculations,
+                wasted_speculations=self.call.floor.wasted_speculations,
             )
             await self.peer.channel.flush()
             await self.peer.close()

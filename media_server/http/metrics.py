@@ -61,9 +61,9 @@ class Metrics:
     def ended(self, session: Session) -> None:
         self._ended.labels(session.call.agent.name, session.reason).inc()
         self._late.inc(session.peer.speaker.late_frames)
-        wasted = session.call.wasted_speculations
+        wasted = session.call.floor.wasted_speculations
         self._speculations.labels("wasted").inc(wasted)
-        self._speculations.labels("used").inc(session.call.speculations - wasted)
+        self._speculations.labels("used").inc(session.call.floor.speculations - wasted)
 
     def text(self) -> bytes:
         """In Prometheus' text format."""

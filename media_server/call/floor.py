@@ -1,0 +1,307 @@
+"""Who has the floor: the caller's sound to turns, when they are over, and whether a sound stops the agent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+from media_server import events as e
+from media_server.agents import Call, TurnTaking
+from media_server.call.completeness import completeness, pause_ms
+from media_server.call.gate import Gate
+from media_server.call.hearing import Hearing, Said, outcome
+from media_server.call.history import History
+from media_server.call.interruption import ACKNOWLEDGEMENTS, LONGEST_DOUBT_S, Sound, weigh
+from media_server.call.listen import Heard, Listener
+from media_server.call.metrics import Stopwatch
+from media_server.call.replies import Replies, SpokenTurn
+from media_server.call.think import specs
+from media_server.call.turns import (
+    PartialDue,
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    TurnEnded,
+    TurnMachine,
+    TurnSettings,
+)
+from media_server.engines.client import Engines
+from media_server.engines.silero import VoiceActivity, VoiceActivityModel
+from media_server.errors import EngineError
+from media_server.rtc import Microphone, Speaker
+
+__all__ = ["Floor"]
+
+LATELY_WORDS = 12
+"""Of the agent's, that may come back as its echo."""
+SETTLE_S = 2.0
+"""How long a sound that made the agent pause may take to be understood."""
+ON_ITS_WAY_S = 0.15
+"""Of sound, when a client says that the turn is over."""
+
+T = TypeVar("T")
+
+
+class _Start(Protocol):
+    def __call__(self, work: Coroutine[Any, Any, T], name: str, /) -> asyncio.Task[T]: ...
+
+
+class Floor:
+    """`run` listens until it is cancelled; `stop` gives up what it began.
+
+    Args:
+        call: whose agent it is.
+        emit: takes the events.
+        clock: seconds since the call began.
+        start: starts a task that the call owns.
+        enter: is told which state the caller's sound brings the call into.
+        begin_turn: is told that the caller begins to speak, and gives the turn's id.
+        interrupt: stops what the agent is thinking or saying, and this floor's trials (`forget`).
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        history: History,
+        replies: Replies,
+        engines: Engines,
+        activity: VoiceActivityModel,
+        microphone: Microphone,
+        speaker: Speaker,
+        *,
+        emit: Callable[[e.Event], object],
+        clock: Callable[[], float],
+        start: _Start,
+        enter: Callable[[e.State], None],
+        begin_turn: Callable[[], str],
+        interrupt: Callable[[], None],
+    ) -> None:
+        self.speculations = 0
+        """Replies begun before the turn was over …"""
+        self.wasted_speculations = 0
+        """… and those that nobody heard, since the caller went on."""
+        self._call = call
+        self._history = history
+        self._replies = replies
+        self._engines = engines
+        self._microphone = microphone
+        self._speaker = speaker
+        self._emit = emit
+        self._clock = clock
+        self._start = start
+        self._enter = enter
+        self._begin_turn = begin_turn
+        self._interrupt = interrupt
+        self._taking = call.agent.turn_taking
+        self._turns = TurnMachine(_turn_settings(self._taking))
+        self._listener = Listener(microphone, VoiceActivity(activity), self._turns)
+        self._hearing = Hearing(engines, self._listener, call, start, emit)
+        self._speech_turn = ""
+        self._judging: asyncio.Task[None] | None = None
+        self._pause: SpokenTurn | None = None
+        """The caller's turn as it stood at the last pause."""
+        self._speculation: asyncio.Task[None] | None = None
+        self._doubt_since_s: float | None = None
+        """Since when a sound makes the agent pause that may turn out to be no interruption."""
+        self._doubtful: Sound = "noise"
+        """What it seems to be so far."""
+        self._partial: asyncio.Task[None] | None = None
+        self._partial_shown = False
+
+    @property
+    def taking(self) -> TurnTaking:
+        """How turns are taken; may be changed at any time."""
+        return self._taking
+
+    @taking.setter
+    def taking(self, taking: TurnTaking) -> None:
+        self._taking = taking
+        self._turns.settings = _turn_settings(taking)
+
+    def note_state(self, state: e.State) -> None:
+        """While the agent speaks, a sound is weighed before it is an interruption."""
+        self._turns.agent_speaking = state == "agent_speaking"
+
+    def mute(self, muted: bool) -> None:
+        """Stop listening, and forget what is being said."""
+        self._microphone.muted = muted
+        if muted:
+            self._abandon_utterance()
+
+    def stop(self) -> None:
+        """The call is over."""
+        self._hearing.abandon()
+        for task in (self._judging, self._partial):
+            cancel(task)
+
+    async def run(self) -> None:
+        async for heard in self._listener:
+            self._on_heard(heard)
+
+    def _on_heard(self, heard: Heard) -> None:
+        match heard.decision:
+            case SpeechStarted(at_s=at_s):
+                self._speech_turn = self._begin_turn()
+                self._partial_shown = False
+                self._hearing.begin()
+                self._emit(e.UserSpeechStarted())
+                if self._turns.agent_speaking:
+                    # stop at once, and see whether it is meant for an interruption
+                    self._speaker.hold()
+                    self._doubt_since_s, self._doubtful = at_s, "noise"
+                else:
+                    self._yield()
+            case SpeechResumed(at_s=at_s):
+                if self._pause:
+                    self._hearing.resume(at_s, self._pause.watch.times["speech_ended"])
+                cancel(self._judging)
+                self._drop_speculation()
+                self._emit(e.UserSpeechStarted())
+                if self._doubt_since_s is None:
+                    self._enter("user_speaking")
+            case PartialDue(at_s=at_s):
+                doubtful_s = at_s - self._doubt_since_s if self._doubt_since_s is not None else 0.0
+                if doubtful_s > LONGEST_DOUBT_S and self._doubtful != "echo":
+                    self._yield()
+                if self._partial is None or self._partial.done():
+                    self._partial = self._start(self._show_partial(self._speech_turn, heard), "partial")
+            case SpeechPaused(ended_at_s=ended_s):
+                # what was said until now is all there is if the caller stays silent: begin at once
+                cancel(self._partial)
+                hearing = self._hearing.pause(heard)
+                self._emit(e.UserSpeechStopped())
+                watch = Stopwatch()
+                watch.mark("speech_ended", ended_s)
+                watch.mark("paused", self._clock())
+                self._pause = pause = SpokenTurn(self._speech_turn, hearing, self._partial_shown, watch)
+                if self._doubt_since_s is not None:
+                    self._turns.end_after(math.inf)
+                    self._judging = self._start(self._settle(pause), "settle")
+                else:
+                    self._consider(pause)
+            case TurnEnded():
+                cancel(self._judging)
+                if self._doubt_since_s is not None:
+                    self._yield()  # the client said that it is a turn
+                if self._pause is None:
+                    return
+                self._pause.watch.mark("turn_ended", self._clock())
+                if self._speculation is None:
+                    self._replies.answer(self._pause)
+                self._speculation = None
+                self._enter("thinking")
+                self._pause.gate.open()
+
+    async def end_turn(self) -> None:
+        """The client says that the caller is done."""
+        await asyncio.sleep(ON_ITS_WAY_S)
+        heard = self._listener.finish(self._clock())
+        for each in heard:
+            self._on_heard(each)
+        if not heard:
+            self._emit(e.Warning_("nothing_said", "The client ended a turn in which nobody had spoken."))
+
+    def _consider(self, pause: SpokenTurn) -> None:
+        """In a pause of the caller: ask whether the turn is complete, and begin the reply on trial."""
+        if self._taking.completeness and not self._taking.manual:
+            self._judging = self._start(self._judge(pause), "judge")
+        if self._call.agent.speculation and self._engines.room_to_speculate:
+            self.speculations += 1
+            self._speculation = self._replies.answer(pause)
+
+    def _sound(self, text: str) -> Sound:
+        lately = " ".join(self._replies.heard.split()[-LATELY_WORDS:])
+        words = self._call.agent.acknowledgements
+        return weigh(text, lately, ACKNOWLEDGEMENTS if words is None else words, self._call.agent.interrupt_words)
+
+    def _yield(self) -> None:
+        """The caller has the floor."""
+        self._interrupt()
+        self._enter("user_speaking")
+
+    def forget(self) -> None:
+        """The agent was interrupted: nothing is on trial any more, and no sound in doubt."""
+        self._doubt_since_s = None
+        self._drop_speculation()
+
+    def _go_on(self) -> None:
+        """It was no interruption: the agent goes on where it stopped."""
+        self._doubt_since_s = None
+        self._speaker.resume()
+
+    async def _settle(self, pause: SpokenTurn) -> None:
+        """A sound that made the agent pause is over: yield to it, or go on where the agent stopped."""
+        await asyncio.wait([pause.hearing], timeout=SETTLE_S)
+        said = pause.hearing.result() if pause.hearing.done() else None
+        # where the recogniser does not answer it is better to stop than to talk over somebody
+        if not isinstance(said, Said) or self._sound(said.text) == "speech":
+            self._yield()
+            self._turns.end_after(_turn_settings(self._taking).pause_ms)
+            self._consider(pause)
+        else:
+            self._turns.reset()
+            self._go_on()
+
+    def _drop_speculation(self) -> None:
+        """The caller went on: what was thought and made for nothing stops costing."""
+        if self._speculation is not None:
+            self.wasted_speculations += 1
+            cancel(self._speculation)
+            self._speculation = None
+            if self._pause:
+                self._pause = replace(self._pause, gate=Gate())
+
+    async def _show_partial(self, turn_id: str, heard: Heard) -> None:
+        # a partial that fails is not worth a word: the final one will tell
+        with contextlib.suppress(EngineError):
+            said = await self._hearing.so_far(heard)
+            if said.text and turn_id == self._speech_turn:
+                if self._doubt_since_s is not None:
+                    self._doubtful = self._sound(said.text)
+                    if self._doubtful != "speech":
+                        return
+                    self._yield()
+                self._partial_shown = True
+                self._emit(e.UserTranscript(turn_id, said.text, False, said.confidence, said.language, said.stable))
+
+    async def _judge(self, pause: SpokenTurn) -> None:
+        """Shorten the pause under way as far as the words so far seem complete."""
+        said = await outcome(pause.hearing)
+        if isinstance(said, EngineError):
+            return
+        if said.text:
+            messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns, said.text)
+            try:
+                probability = await self._engines.judge(self._call.id, messages, specs(self._call.agent))
+            except EngineError:
+                return  # the pause ends by itself, and the reply will tell
+            pause.complete = completeness(said.text, probability, self._engines.complete_at, said.complete)
+        self._turns.end_after(pause_ms(self._taking, pause.complete))
+
+    def _abandon_utterance(self) -> None:
+        if self._turns.state != "idle":
+            self._turns.reset()
+            self._go_on()
+            self._hearing.abandon()
+            cancel(self._judging)
+            self._drop_speculation()
+            cancel(self._partial)
+            self._emit(e.UserSpeechStopped())
+            self._enter("listening")
+
+
+def cancel(task: asyncio.Task[Any] | None) -> None:
+    """Once: a second time would disturb its cleaning up."""
+    if task is not None and not task.cancelling():
+        task.cancel()
+
+
+def _turn_settings(taking: TurnTaking) -> TurnSettings:
+    """With completeness asked for, a pause is the longest until the answer is there."""
+    if taking.manual:
+        return TurnSettings(pause_ms=math.inf)
+    return TurnSettings(pause_ms=taking.max_pause_ms if taking.completeness else taking.min_pause_ms)
