@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     connect_timeout_s: float = Field(20, gt=0)
     idle_timeout_s: float = Field(15, gt=0)
 
+    chat_linger_s: float = Field(60, ge=0, le=86400)
+    """How long a chat waits for a client to come back."""
     drain_s: float = Field(0, ge=0, le=86400)
     """How long calls under way may go on when the server is asked to stop."""
 

@@ -66,7 +66,13 @@ async def server(database: None) -> AsyncIterator[Server]:
         Agent(name="greeter", greeting="Hello {{name}}! {{other}}"),
     ]
     settings = Settings(
-        port=0, max_calls=4, connect_timeout_s=4, idle_timeout_s=4, agents=agents, agents_dir=DATA / "agents"
+        port=0,
+        max_calls=4,
+        connect_timeout_s=4,
+        idle_timeout_s=4,
+        chat_linger_s=1,
+        agents=agents,
+        agents_dir=DATA / "agents",
     )
     started: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()

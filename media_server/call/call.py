@@ -20,7 +20,7 @@ from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.rtc import Microphone, Speaker
 
-__all__ = ["Call"]
+__all__ = ["Audio", "Call"]
 
 MOST_MESSAGES = 100
 """Of the client, that wait to be handled."""
@@ -28,6 +28,15 @@ NOTICE_S = 15.0
 """Before a call is ended for its length."""
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Of a call that is spoken."""
+
+    activity: VoiceActivityModel
+    microphone: Microphone
+    speaker: Speaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class Call(agents.Call):
     Args:
         agent: who answers.
         latest: the version of an agent that is good now, by name; None where there is none any more.
+        audio: what is spoken and heard; None for a conversation in writing.
         emit: takes the events; who does gives them back to `dispatch`, as they are on the wire.
         clock: seconds since the call began.
         metadata: what came with the offer.
@@ -59,9 +69,7 @@ class Call(agents.Call):
         agent: Agent,
         latest: Callable[[str], Agent | None],
         engines: Engines,
-        activity: VoiceActivityModel,
-        microphone: Microphone,
-        speaker: Speaker,
+        audio: Audio | None,
         emit: Callable[[e.Event], object],
         clock: Callable[[], float],
         metadata: Mapping[str, Any],
@@ -78,7 +86,6 @@ class Call(agents.Call):
         """Of `update`."""
         self.state: e.State = "connecting"
         self.history = History()
-        self._speaker = speaker
         self._emit = emit
         self._messages: asyncio.Queue[e.ClientMessage | _HangUp] = asyncio.Queue()
         self._turn = 0
@@ -87,7 +94,7 @@ class Call(agents.Call):
             self,
             self.history,
             engines,
-            speaker,
+            audio.speaker if audio else None,
             emit=emit,
             clock=clock,
             start=self._start,
@@ -95,21 +102,24 @@ class Call(agents.Call):
             turn_ids=self._next_turn,
             said_all=self._on_said_all,
         )
-        self.floor = Floor(
-            self,
-            self.history,
-            self._replies,
-            engines,
-            activity,
-            microphone,
-            speaker,
-            emit=emit,
-            clock=clock,
-            start=self._start,
-            enter=self._enter,
-            begin_turn=self._begin_turn,
-            interrupt=self._interrupt,
-        )
+        self.floor: Floor | None = None
+        """None where nobody is heard: in a chat."""
+        if audio:
+            self.floor = Floor(
+                self,
+                self.history,
+                self._replies,
+                engines,
+                audio.activity,
+                audio.microphone,
+                audio.speaker,
+                emit=emit,
+                clock=clock,
+                start=self._start,
+                enter=self._enter,
+                begin_turn=self._begin_turn,
+                interrupt=self._interrupt,
+            )
         self._afterwards: Callable[[], None] | None = None
         """What is to be done when everything was said."""
         self._waiting: asyncio.Task[None] | None = None
@@ -134,20 +144,31 @@ class Call(agents.Call):
                 reason = await self._conduct()
             finally:
                 self._conducting = False
-        self._speaker.interrupt()
+        self._replies.silence()
         return reason
+
+    @property
+    def speculations(self) -> int:
+        """Replies begun before a turn was over …"""
+        return self.floor.speculations if self.floor else 0
+
+    @property
+    def wasted_speculations(self) -> int:
+        """… and those that nobody heard, since the caller went on."""
+        return self.floor.wasted_speculations if self.floor else 0
 
     async def _conduct(self) -> str:
         self._emit(e.CallStarted(self.agent.name, self.metadata))
         self._enter("listening")
-        listening = self._start(self.floor.run(), "listen")
+        listening = self._start(self.floor.run(), "listen") if self.floor else None
         preparing = self._start(self._replies.prepare(), "prepare")
         limiting = self._start(self._end_in_time(), "limit") if self.agent.max_duration_s else None
         if self.agent.greeting:
             self._replies.say(self.agent.greeting)
         while not isinstance(message := await self._messages.get(), e.CallEnd | _HangUp):
             self._handle(message)
-        self.floor.stop()
+        if self.floor:
+            self.floor.stop()
         self._handlers.stop()
         for task in (listening, preparing, limiting, self._replies.current, self._waiting):
             cancel(task)
@@ -211,7 +232,7 @@ class Call(agents.Call):
             agent = replace(version, **changes).filled_in(self.variables)
         except TypeError as unknown:
             raise ValueError(str(unknown)) from unknown
-        if agent.turn_taking != self.agent.turn_taking:
+        if self.floor and agent.turn_taking != self.agent.turn_taking:
             self.floor.taking = agent.turn_taking
         self.agent, self._version, self._changes = agent, version, changes
 
@@ -266,23 +287,26 @@ class Call(agents.Call):
                 self._replies.say(text)
             case e.AgentInterrupt():
                 self._interrupt()
-            case e.SessionUpdate() as u:
-                changed = self.floor.taking.changed(u.turns, u.min_pause_ms, u.max_pause_ms, u.completeness)
-                self.floor.taking = changed
-            case e.TurnEnd():
-                self._start(self.floor.end_turn(), "end-turn")
             case e.ToolResult():
                 if not self._replies.tools.answered(message):
                     self._emit(e.Error("unknown_tool_call", f"No tool call {message.id!r} is waiting for a result."))
-            case e.UserMute(muted=muted):
+            case e.SessionUpdate() as u if self.floor:
+                changed = self.floor.taking.changed(u.turns, u.min_pause_ms, u.max_pause_ms, u.completeness)
+                self.floor.taking = changed
+            case e.TurnEnd() if self.floor:
+                self._start(self.floor.end_turn(), "end-turn")
+            case e.UserMute(muted=muted) if self.floor:
                 self.floor.mute(muted)
+            case e.SessionUpdate() | e.TurnEnd() | e.UserMute():
+                self._emit(e.Error("no_audio", f"There is no sound in a chat: {message.type} does nothing."))
             case _:
                 pass
 
     def _interrupt(self) -> None:
         """Stop what the agent is thinking or saying, or was going to."""
         self._afterwards = None
-        self.floor.forget()
+        if self.floor:
+            self.floor.forget()
         self._replies.interrupt()
 
     # -- small things
@@ -294,7 +318,8 @@ class Call(agents.Call):
     def _enter(self, state: e.State) -> None:
         if state != self.state:
             self.state = state
-            self.floor.note_state(state)
+            if self.floor:
+                self.floor.note_state(state)
             self._emit(e.StateChanged(state))
             cancel(self._waiting)
             wait_s = self.agent.idle_hang_up_s if self._prompted else self.agent.idle_s

@@ -15,7 +15,7 @@ from media_server.call.hearing import Said, outcome
 from media_server.call.history import History
 from media_server.call.metrics import Stopwatch
 from media_server.call.retry import with_retry
-from media_server.call.speak import Clause, Utterance
+from media_server.call.speak import Clause, Utterance, Written
 from media_server.call.speakable import speakable
 from media_server.call.think import Announcements, Reply, settle
 from media_server.call.tools import ToolRunner
@@ -69,6 +69,7 @@ class Replies:
 
     Args:
         call: as tools are given it.
+        speaker: None in a chat, where what was sent counts as heard.
         emit: takes the events.
         start: starts a task that the call owns.
         enter: is told which state the reply brings the call into.
@@ -81,7 +82,7 @@ class Replies:
         call: Call,
         history: History,
         engines: Engines,
-        speaker: Speaker,
+        speaker: Speaker | None,
         *,
         emit: Callable[[e.Event], object],
         clock: Callable[[], float],
@@ -102,7 +103,7 @@ class Replies:
         self._enter = enter
         self._turn_ids = turn_ids
         self._said_all = said_all
-        self._utterance: Utterance | None = None
+        self._utterance: Utterance | Written | None = None
         self._to_say = Announcements()
 
     @property
@@ -112,6 +113,8 @@ class Replies:
 
     async def prepare(self) -> None:
         """Have the apology ready for when nothing else works."""
+        if self._speaker is None:
+            return
         with contextlib.suppress(EngineError):
             await self._engines.prepare(speakable(self._call.agent.apology, self._engines.english))
 
@@ -138,8 +141,13 @@ class Replies:
     def interrupt(self) -> None:
         """Stop what the agent is thinking or saying, or was going to."""
         self._to_say.drop()
-        self._speaker.interrupt()
+        self.silence()
         self._give_up()
+
+    def silence(self) -> None:
+        """Nothing more is to be heard."""
+        if self._speaker:
+            self._speaker.interrupt()
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         before = self.current
@@ -301,6 +309,8 @@ class Replies:
 
         def started() -> None:
             on_started()
+            if self._speaker is None:
+                return
             self._enter("agent_speaking")
             if watch:
                 watch.mark("on_wire", self._clock())
@@ -312,20 +322,25 @@ class Replies:
                     watch.mark("first_clause", self._clock())
                 yield clause
 
-        utterance: Utterance | None = None
-
-        async def once() -> None:
-            nonlocal utterance
-            self._speaker.interrupt()  # of a first try there may be speech that has not begun
-            self._utterance = utterance = Utterance(
+        def begun(speaker: Speaker | None) -> Utterance | Written:
+            if speaker is None:
+                return Written(started)
+            return Utterance(
                 turn_id,
                 self._engines,
-                self._speaker,
+                speaker,
                 self._emit,
                 on_synthesised=lambda: watch.mark("first_audio", self._clock()) if watch else None,
                 on_started=started,
                 ready=ready,
             )
+
+        utterance: Utterance | Written | None = None
+
+        async def once() -> None:
+            nonlocal utterance
+            self.silence()  # of a first try there may be speech that has not begun
+            self._utterance = utterance = begun(self._speaker)
             async with contextlib.aclosing(clauses()) as stream, contextlib.aclosing(timed(stream)) as timed_stream:
                 await utterance.speak(timed_stream)
 
@@ -334,6 +349,6 @@ class Replies:
             await with_retry(self._engines, self._emit, once, lambda: not (utterance and utterance.started))
             completed = True
         finally:
-            self._speaker.interrupt()
-            if utterance and utterance.started:
+            self.silence()
+            if self._speaker and utterance and utterance.started:
                 self._emit(e.AgentSpeechStopped(turn_id, "completed" if completed else "interrupted", utterance.heard))

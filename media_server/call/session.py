@@ -13,7 +13,8 @@ from aiortc import RTCIceServer
 from media_server import events as e
 from media_server import logs
 from media_server.agents import Agent
-from media_server.call.call import Call
+from media_server.call.call import Audio, Call
+from media_server.call.journal import Journal
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
@@ -48,34 +49,23 @@ class Session:
         self.id = secrets.token_urlsafe(16)
         self.call_id = f"call-{secrets.token_hex(8)}"
         self.agent = agent
-        loop = asyncio.get_running_loop()
-        self._loop_time = loop.time
-        self._started_s = loop.time()
         self._connect_timeout_s = connect_timeout_s
         self._idle_timeout_s = idle_timeout_s
-        self._record = record
         self.reason = ""
         """Why it ended."""
-        self._seq = 0
-        self._over: asyncio.Future[str] = loop.create_future()
-        self.peer = Peer(ice_servers, self._clock, self._on_message)
+        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._journal = Journal(self.call_id, lambda message: self.peer.channel.send(message), record)
+        self.peer = Peer(ice_servers, self._journal.clock, self._on_message)
+        audio = Audio(activity, self.peer.microphone, self.peer.speaker)
         self.call = Call(
-            self.call_id,
-            agent,
-            latest,
-            engines,
-            activity,
-            self.peer.microphone,
-            self.peer.speaker,
-            self._emit,
-            self._clock,
-            metadata,
-            variables,
+            self.call_id, agent, latest, engines, audio, self._journal.emit, self._journal.clock, metadata, variables
         )
+        self._journal.dispatch = self.call.dispatch
 
-    def _clock(self) -> float:
-        """Seconds since the call began."""
-        return self._loop_time() - self._started_s
+    @property
+    def late_frames(self) -> int:
+        """Of the agent's voice: handed out too late."""
+        return self.peer.speaker.late_frames
 
     async def accept(self, offer: str) -> str:
         """The answer.
@@ -115,16 +105,16 @@ class Session:
         except Exception:  # one call's defect must not end the others
             log.exception("call %s failed", self.call_id)
         finally:
-            self._emit(e.StateChanged("ended"))
+            self._journal.emit(e.StateChanged("ended"))
             self.reason = reason
-            ended = self._emit(e.CallEnded(reason, self._clock()))
+            ended = self._journal.emit(e.CallEnded(reason, self._journal.clock()))
             logs.event(
                 log,
                 "call.media",
                 call=self.call_id,
-                late_frames=self.peer.speaker.late_frames,
-                speculations=self.call.floor.speculations,
-                wasted_speculations=self.call.floor.wasted_speculations,
+                late_frames=self.late_frames,
+                speculations=self.call.speculations,
+                wasted_speculations=self.call.wasted_speculations,
             )
             await self.peer.channel.flush()
             await self.peer.close()
@@ -137,7 +127,7 @@ class Session:
         except TimeoutError:
             self.hang_up("connect_timeout")
             return
-        self.peer.microphone.last_data_s = self._clock()
+        self.peer.microphone.last_data_s = self._journal.clock()
         self.hang_up(await self.call.run())
 
     async def _watch_peer(self) -> None:
@@ -146,25 +136,13 @@ class Session:
 
     async def _watch_idle(self) -> None:
         await self.peer.connected.wait()
-        while (left_s := self._idle_timeout_s - (self._clock() - self.peer.microphone.last_data_s)) > 0:  # noqa: ASYNC110
+        while (left_s := self._idle_timeout_s - (self._journal.clock() - self.peer.microphone.last_data_s)) > 0:  # noqa: ASYNC110
             await asyncio.sleep(left_s)
         self.hang_up("idle_timeout")
 
     def _on_message(self, text: str | bytes) -> None:
-        self.peer.microphone.last_data_s = self._clock()
+        self.peer.microphone.last_data_s = self._journal.clock()
         try:
             self.call.receive(e.parse_client_message(text))
         except ClientError as refused:
-            self._emit(e.Error(refused.code, refused.message))
-
-    def _emit(self, event: e.Event) -> dict[str, Any]:
-        message = e.wire(event, self.call_id, self._seq, self._clock())
-        self._seq += 1
-        self.peer.channel.send(message)
-        kept_nowhere = ("arguments", "result") if getattr(event, "ephemeral", None) else ()
-        kept = {k: v for k, v in message.items() if k not in kept_nowhere}
-        self._record(kept)
-        fields = {k: v for k, v in kept.items() if k not in ("type", "call_id", "time")}
-        logs.event(log, event.type, call=self.call_id, at_s=message["time"], **fields)
-        self.call.dispatch(message)
-        return message
+            self._journal.emit(e.Error(refused.code, refused.message))

@@ -13,7 +13,7 @@ from media_server.engines.client import Engines
 from media_server.events import AgentSpeechStarted, AgentWord, Event
 from media_server.rtc import Playback, Speaker, Speech, SpokenWord
 
-__all__ = ["Clause", "Utterance"]
+__all__ = ["Clause", "Utterance", "Written"]
 
 AHEAD = 3
 """Clauses synthesised before they are played; more would be wasted on an interruption."""
@@ -27,11 +27,13 @@ class Clause:
     done: asyncio.Future[bool] | None = None
     """Told when it was played to the end."""
     playbacks: list[Playback] = field(default_factory=list)
+    read: bool = False
+    """In a chat: it was sent."""
 
     @property
     def heard(self) -> str:
         """The words that were played."""
-        return " ".join(w.text for p in self.playbacks for w in p.heard_words)
+        return self.text if self.read else " ".join(w.text for p in self.playbacks for w in p.heard_words)
 
 
 class Utterance:
@@ -112,3 +114,27 @@ class Utterance:
             offset_s = playback.started_at_s - began_s
             async for word in playback.words():
                 self._emit(AgentWord(self._turn_id, word.text, offset_s + word.start_s, offset_s + word.end_s))
+
+
+class Written:
+    """One turn's text in a chat; like `Utterance` to who uses it."""
+
+    def __init__(self, on_started: Callable[[], None]) -> None:
+        self.started = False
+        self._on_started = on_started
+        self._clauses: list[Clause] = []
+
+    @property
+    def heard(self) -> str:
+        return " ".join(c.text for c in self._clauses)
+
+    async def speak(self, clauses: AsyncIterator[Clause]) -> None:
+        """Take the clauses as they come: their text was sent as it was made."""
+        async for clause in clauses:
+            if not self.started:
+                self.started = True
+                self._on_started()
+            clause.read = True
+            self._clauses.append(clause)
+            if clause.done and not clause.done.done():
+                clause.done.set_result(True)

@@ -126,6 +126,8 @@ ACCESS = web.AppKey("access", Access)
 
 
 def _bearer(request: web.Request) -> str | None:
+    if request.headers.get("Upgrade", "").lower() == "websocket" and (token := request.query.get("token")):
+        return token  # browsers cannot set headers of a WebSocket
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     return shown.strip() or None if scheme.lower() == "bearer" else None
 

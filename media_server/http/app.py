@@ -8,7 +8,7 @@ from aiohttp import web
 
 from media_server.agents import AgentBook
 from media_server.engines.client import Engines
-from media_server.http import agents, calls, metrics, sessions, tokens
+from media_server.http import agents, calls, chat, metrics, sessions, tokens
 from media_server.http.access import ACCESS, Access
 from media_server.http.errors import errors_as_json
 from media_server.paths import STATIC
@@ -82,6 +82,7 @@ def make_app(
     app.add_routes(sessions.routes)
     app.add_routes(tokens.routes)
     app.add_routes(agents.routes)
+    app.add_routes(chat.routes)
     app.add_routes(metrics.routes)
     if records:
         app[calls.RECORDS] = records

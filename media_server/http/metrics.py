@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from media_server.call import Session
+from media_server.call import Chat, Session
 from media_server.engines.client import Engines
 from media_server.http.access import ACCESS
 
@@ -58,12 +58,12 @@ class Metrics:
                 outcome = "error" if "error" in event else "ok"
                 self._tools.labels(self._called.pop(event["id"], ""), outcome).inc()
 
-    def ended(self, session: Session) -> None:
+    def ended(self, session: Session | Chat) -> None:
         self._ended.labels(session.call.agent.name, session.reason).inc()
-        self._late.inc(session.peer.speaker.late_frames)
-        wasted = session.call.floor.wasted_speculations
+        self._late.inc(session.late_frames)
+        wasted = session.call.wasted_speculations
         self._speculations.labels("wasted").inc(wasted)
-        self._speculations.labels("used").inc(session.call.floor.speculations - wasted)
+        self._speculations.labels("used").inc(session.call.speculations - wasted)
 
     def text(self) -> bytes:
         """In Prometheus' text format."""

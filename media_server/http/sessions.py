@@ -12,8 +12,8 @@ from aiortc import RTCIceServer
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
 
-from media_server.agents import AgentBook
-from media_server.call import Session
+from media_server.agents import Agent, AgentBook
+from media_server.call import Chat, Session
 from media_server.config import IceServer, Settings
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
@@ -55,7 +55,7 @@ class Sessions:
         self._metrics = metrics
         self._activity = VoiceActivityModel()
         self._group = group
-        self._by_id: dict[str, Session] = {}
+        self._by_id: dict[str, Session | Chat] = {}
         self._opening = 0
 
     def __len__(self) -> int:
@@ -81,13 +81,7 @@ class Sessions:
         Raises:
             ClientError: unknown agent, unusable offer, engines not ready, or too many calls.
         """
-        agent = self._agents.get(agent_name)
-        if agent is None:
-            raise ClientError("unknown_agent", f"There is no agent called {agent_name!r}.", status=404)
-        self.check_room()
-        taken = sum(each.call.agent.name == agent_name for each in self._by_id.values())
-        if agent.max_calls is not None and taken >= agent.max_calls:
-            raise _busy()
+        agent = self._agent(agent_name)
         servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
         session = Session(
             agent,
@@ -104,30 +98,73 @@ class Sessions:
         self._opening += 1
         try:
             answer = await session.accept(offer)
-            await self._begin_record(session, metadata)
+            try:
+                await self._begin_record(session.call_id, agent.name, metadata)
+            except BaseException:
+                await session.peer.close()
+                raise
         finally:
             self._opening -= 1
+        self._begin(session)
+        return session, answer
+
+    async def open_chat(self, agent_name: str, metadata: Mapping[str, Any]) -> Chat:
+        """A new conversation in writing.
+
+        Raises:
+            ClientError: unknown agent, engines not ready, or too many calls.
+        """
+        agent = self._agent(agent_name)
+        chat = Chat(
+            agent,
+            self._agents.get,
+            self._engines,
+            metadata=metadata,
+            variables={},
+            linger_s=self._settings.chat_linger_s,
+            record=self._note,
+        )
+        self._opening += 1
+        try:
+            await self._begin_record(chat.call_id, agent.name, metadata)
+        finally:
+            self._opening -= 1
+        self._begin(chat)
+        return chat
+
+    def _agent(self, name: str) -> Agent:
+        """Whom somebody wants to talk to.
+
+        Raises:
+            ClientError: unknown, engines not ready, or too many calls.
+        """
+        agent = self._agents.get(name)
+        if agent is None:
+            raise ClientError("unknown_agent", f"There is no agent called {name!r}.", status=404)
+        self.check_room()
+        taken = sum(each.call.agent.name == name for each in self._by_id.values())
+        if agent.max_calls is not None and taken >= agent.max_calls:
+            raise _busy()
+        return agent
+
+    def _begin(self, session: Session | Chat) -> None:
         self._by_id[session.id] = session
         self._metrics.calls = len(self._by_id)
         self._group.create_task(self._run(session), name=f"session-{session.call_id}")
-        return session, answer
 
     def _note(self, event: Mapping[str, Any]) -> None:
         self._metrics.observe(event)
         if self._records:
             self._records.note(event)
 
-    async def _begin_record(self, session: Session, metadata: Mapping[str, Any]) -> None:
+    async def _begin_record(self, call_id: str, agent: str, metadata: Mapping[str, Any]) -> None:
         """Raises `ClientError` (503) where the call could not be recorded."""
         if self._records is None:
             return
         try:
-            await self._records.start(session.call_id, session.agent.name, metadata)
-        except BaseException as failed:
-            await session.peer.close()
-            if not isinstance(failed, SQLAlchemyError):
-                raise
-            log.exception("call %s could not be recorded", session.call_id)
+            await self._records.start(call_id, agent, metadata)
+        except SQLAlchemyError as failed:
+            log.exception("call %s could not be recorded", call_id)
             raise ClientError("no_records", "The database cannot be written.", status=503) from failed
 
     def check_room(self) -> None:
@@ -141,7 +178,7 @@ class Sessions:
         if len(self._by_id) + self._opening >= self._settings.max_calls:
             raise _busy()
 
-    async def _run(self, session: Session) -> None:
+    async def _run(self, session: Session | Chat) -> None:
         try:
             await session.run()
         except Exception:  # one call's defect must not end the others
@@ -160,9 +197,16 @@ class Sessions:
     def get(self, session_id: str) -> Session:
         """Raises `ClientError` where there is none."""
         session = self._by_id.get(session_id)
-        if session is None or session.over:
+        if not isinstance(session, Session) or session.over:
             raise ClientError("unknown_session", "There is no such session; it may be over.", status=404)
         return session
+
+    def chat(self, session_id: str) -> Chat:
+        """Raises `ClientError` where there is none."""
+        chat = self._by_id.get(session_id)
+        if not isinstance(chat, Chat) or chat.over:
+            raise ClientError("unknown_session", "There is no such conversation; it may be over.", status=404)
+        return chat
 
 
 def _busy() -> ClientError:

@@ -67,6 +67,7 @@ async def test_a_call_is_changed_by_its_own_code(tmp_path: Path) -> None:
         call = server.sessions._by_id[caller.session_id].call
         call.update(prompt="You are {{who}}. Be brief.", min_pause_ms=700)
         assert call.agent.min_pause_ms == 700
+        assert call.floor is not None
         assert call.floor.taking.min_pause_ms == 700
         with pytest.raises(ValueError, match="turns"):
             call.update(turns="hasty")

@@ -1,0 +1,154 @@
+"""A conversation in writing: the same call without sound, over sockets that may come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from media_server import events as e
+from media_server.agents import Agent
+from media_server.call.call import Call
+from media_server.call.journal import Journal, Message
+from media_server.engines.client import Engines
+from media_server.errors import ClientError
+
+__all__ = ["Chat"]
+
+log = logging.getLogger("media_server.call")
+
+KEPT = 1000
+"""Messages for a client that comes back."""
+LAST_S = 2.0
+"""For the client to be sent the end."""
+
+
+class Chat:
+    """`run` it to its end; meanwhile `serve` a client, and another one when that is gone.
+
+    Args:
+        linger_s: how long it waits for a client to come back.
+        record: takes the events for the call's record.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        latest: Callable[[str], Agent | None],
+        engines: Engines,
+        *,
+        metadata: Mapping[str, Any],
+        variables: Mapping[str, str | int | float | bool],
+        linger_s: float,
+        record: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        self.id = secrets.token_urlsafe(16)
+        """Who knows it may go on with the conversation."""
+        self.call_id = f"chat-{secrets.token_hex(8)}"
+        self.reason = ""
+        """Why it ended."""
+        self.late_frames = 0
+        self._linger_s = linger_s
+        self._journal = Journal(self.call_id, self._keep, record)
+        self._kept: deque[Message] = deque(maxlen=KEPT)
+        self._news: set[asyncio.Event] = set()
+        """One of each client."""
+        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._attached, self._detached = asyncio.Event(), asyncio.Event()
+        """Whether there is a client."""
+        self._detached.set()
+        self.call = Call(
+            self.call_id, agent, latest, engines, None, self._journal.emit, self._journal.clock, metadata, variables
+        )
+        self._journal.dispatch = self.call.dispatch
+
+    @property
+    def over(self) -> bool:
+        return self._over.done()
+
+    def hang_up(self, reason: str) -> None:
+        """End it; `run` returns soon after."""
+        if not self._over.done():
+            self._over.set_result(reason)
+
+    def receive(self, text: str) -> None:
+        """Take a message of the client; what is none is answered with an error."""
+        try:
+            self.call.receive(e.parse_client_message(text))
+        except ClientError as refused:
+            self._journal.emit(e.Error(refused.code, refused.message))
+
+    async def run(self) -> None:
+        """Conduct the conversation to its end."""
+        reason = "internal_error"
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._conduct(), name=f"{self.call_id}-call"),
+                    group.create_task(self._watch_client(), name=f"{self.call_id}-client"),
+                ]
+                reason = await self._over
+                for task in tasks:
+                    task.cancel()
+        except asyncio.CancelledError:
+            reason = "server_shutdown"
+            raise
+        except Exception:  # one call's defect must not end the others
+            log.exception("call %s failed", self.call_id)
+        finally:
+            self._journal.emit(e.StateChanged("ended"))
+            self.reason = reason
+            last = self._journal.emit(e.CallEnded(reason, self._journal.clock()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_S):
+                    await self._detached.wait()
+            await self.call.dispatch_last(last)
+
+    def check(self, after: int) -> None:
+        """Raises `ClientError` (410 `too_late`) where what came after this event is not kept any more."""
+        if self._kept and self._kept[0]["seq"] > after + 1:
+            raise ClientError("too_late", "Too much has happened since; begin a new conversation.", status=410)
+
+    async def serve(self, send: Callable[[Message], Awaitable[None]], after: int) -> None:
+        """Send a client all events with a larger number than `after`, those to come too, until the end."""
+        news = asyncio.Event()
+        self._news.add(news)
+        self._detached.clear()
+        self._attached.set()
+        try:
+            while True:
+                news.clear()
+                for message in [m for m in self._kept if m["seq"] > after]:
+                    await send(message)
+                    after = message["seq"]
+                    if message["type"] == "call.ended":
+                        return
+                await news.wait()
+        finally:
+            self._news.discard(news)
+            if not self._news:
+                self._attached.clear()
+                self._detached.set()
+
+    def _keep(self, message: Message) -> None:
+        self._kept.append(message)
+        for news in self._news:
+            news.set()
+
+    async def _conduct(self) -> None:
+        self.hang_up(await self.call.run())
+
+    async def _watch_client(self) -> None:
+        """A client that does not come back ends it."""
+        while True:
+            try:
+                async with asyncio.timeout(self._linger_s):
+                    await self._attached.wait()
+            except TimeoutError:
+                self.hang_up("connection_lost")
+                return
+            await self._detached.wait()

@@ -1,0 +1,80 @@
+"""`/v1/chat`: conversations in writing, over a WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+from aiohttp import WSMsgType, web
+from pydantic import BaseModel, ConfigDict, Field
+
+from media_server.call import Chat
+from media_server.errors import ClientError
+from media_server.http.access import ACCESS
+from media_server.http.body import validated
+from media_server.http.sessions import SESSIONS
+
+__all__ = ["routes"]
+
+HEARTBEAT_S = 20.0
+LARGEST = 64 * 1024
+routes = web.RouteTableDef()
+
+
+class _Wanted(BaseModel):
+    """`agent` begins a conversation, `session` goes on with one, after the event with the number `after`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    agent: str | None = None
+    session: str | None = None
+    after: Annotated[int, Field(ge=-1)] = -1
+    token: str | None = None
+
+
+@routes.get("/v1/chat")
+async def chat(request: web.Request) -> web.StreamResponse:
+    wanted = validated(_Wanted, dict(request.query))
+    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=LARGEST)
+    if not socket.can_prepare(request):
+        raise ClientError("no_websocket", "A chat is a WebSocket; this request is none.")
+    sessions = request.app[SESSIONS]
+    if wanted.session:
+        conversation = sessions.chat(wanted.session)
+    elif wanted.agent:
+        sessions.check_room()
+        metadata = await request.app[ACCESS].start_call(request, wanted.agent, "chat")
+        conversation = await sessions.open_chat(wanted.agent, metadata)
+    else:
+        raise ClientError("bad_request", "Say which agent (agent=…), or which conversation goes on (session=…).")
+    conversation.check(wanted.after)
+    await socket.prepare(request)
+    await socket.send_json({"type": "session.opened", "session_id": conversation.id, "call_id": conversation.call_id})
+
+    async def send(message: dict[str, Any]) -> None:
+        await socket.send_str(json.dumps(message, ensure_ascii=False))
+
+    async def read() -> None:
+        async for message in socket:
+            if message.type is WSMsgType.TEXT:
+                conversation.receive(message.data)
+            elif message.type is WSMsgType.BINARY:
+                conversation.receive(message.data.decode("utf-8", "replace"))
+
+    parts = [asyncio.ensure_future(_serve(conversation, send, wanted.after)), asyncio.ensure_future(read())]
+    try:
+        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for part in parts:
+            part.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+    await socket.close()
+    return socket
+
+
+async def _serve(conversation: Chat, send: Any, after: int) -> None:
+    try:
+        await conversation.serve(send, after)
+    except ConnectionError:
+        return  # the client is gone; it may come back
