@@ -1,30 +1,60 @@
-"""The examples, as a developer runs them."""
+"""The examples, tested as their developers would."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
-from media_server.audio import Samples
-from media_server.caller import Caller
-from media_server.config import Settings
-from media_server.server import running_server
-
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+from media_server.audio import CALL_RATE_HZ, read_wav
+from media_server.testing import Talk, ToolUse
+from tests.conftest import sentence_file
 
 
-async def test_the_order_desk_looks_up_an_order_and_forwards(sentence: Callable[[str], Samples]) -> None:
-    async with running_server(Settings(port=0, agents_dir=EXAMPLES)) as server:
-        await server.ready(60)
-        async with Caller(server.url, "order-desk") as caller:
-            await caller.wait_for("agent.speech_stopped", lambda e: e["heard"].startswith("Hello! I am Mara."))
-            since = len(caller.events)
-            caller.speak(sentence("where is my order four two seven"))
-            stopped = await caller.wait_for("agent.speech_stopped", since=since)
-            assert stopped["heard"] == "The status is shipped."
-            since = len(caller.events)
-            caller.speak(sentence("transfer me to billing"))
-            stopped = await caller.wait_for("agent.speech_stopped", since=since)
-            assert stopped["heard"] == "Of course, I am connecting you to billing."
-            assert (await caller.wait_for("call.forwarded"))["to"] == "billing"
-            assert (await caller.wait_for("call.ended"))["reason"] == "forwarded"
+async def test_the_order_desk_looks_up_an_order_and_forwards(talk: Talk) -> None:
+    async with talk("order-desk") as desk:
+        assert await desk.greeting() == "Hello! I am Mara. How can I help you?"
+        reply = await desk.play(sentence_file("where is my order four two seven"))
+        assert reply.heard_as == "where is my order four two seven"
+        assert reply.tools == [ToolUse("get_order_status", {"order_id": "427"}, {"status": "shipped"})]
+        assert reply.text == "The status is shipped."
+        assert reply.response_ms > 0
+        reply = await desk.play(sentence_file("transfer me to billing"))
+        assert reply.text == "Of course, I am connecting you to billing."
+        assert await desk.end_reason() == "forwarded"
+
+
+async def test_the_order_desk_says_what_it_does_not_find(talk: Talk) -> None:
+    async with talk("order-desk") as desk:
+        await desk.greeting()
+        reply = await desk.type("where is my order nine nine nine")
+        assert reply.tools == [ToolUse("get_order_status", {"order_id": "999"}, error="not found")]
+        assert reply.text == "I am sorry, that did not work: not found."
+
+
+async def test_the_receptionist_books_once(talk: Talk) -> None:
+    async with talk("receptionist") as receptionist:
+        await receptionist.greeting()
+        reply = await receptionist.type("book an appointment on friday at ten")
+        assert reply.tools == [ToolUse("book_appointment", {"day": "friday", "time": "ten"}, "ok")]
+        assert reply.text == "Okay, your appointment is on Friday at ten."
+        assert [e["data"] for e in reply.events if e["type"] == "agent.event"] == [{"day": "friday", "time": "ten"}]
+        reply = await receptionist.type("book an appointment on friday at ten")
+        assert reply.tools[0].error == "it is closed"
+        assert reply.text == "I am sorry, that did not work: it is closed."
+        await receptionist.type("connect me to sales")
+        assert await receptionist.end_reason() == "forwarded"
+
+
+async def test_the_pizzeria_remembers_an_order(talk: Talk) -> None:
+    async with talk("pizza") as pizza:
+        assert await pizza.greeting() == "Welcome! What can I do for you?"
+        reply = await pizza.play(sentence_file("i would like a small pizza with cheese"))
+        assert reply.text == "Okay, a small pizza with cheese. Anything else?"
+        assert (await pizza.type("what is my order")).text == "You ordered a small pizza with cheese."
+
+
+async def test_the_home_is_switched_by_the_client(talk: Talk) -> None:
+    async with talk("home") as home:
+        home.caller.speak(read_wav(sentence_file("turn on the light in the kitchen"), CALL_RATE_HZ))
+        called = await home.caller.wait_for("tool.called")
+        assert (called["runs_at"], called["arguments"]) == ("client", {"room": "kitchen", "state": "on"})
+        home.caller.send(type="tool.result", id=called["id"], result="ok")
+        stopped = await home.caller.wait_for("agent.speech_stopped")
+        assert stopped["heard"] == "Okay, the light in the kitchen is on."
