@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     records_days: int = Field(30, ge=0, le=36500, description="after which they are deleted; 0 keeps them for ever")
     server_name: str = Field(default_factory=socket.gethostname, min_length=1, max_length=200)
     """Of this server among those on one database."""
+    recordings_dir: Path = Path("recordings")
+    """Of the calls with agents that record."""
     webhooks: list[Webhook] = []
     ice_servers: list[IceServer] = []
     max_calls: int = Field(32, ge=1)

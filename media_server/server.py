@@ -85,7 +85,12 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                 outbox = Outbox(database, settings.server_name, [_subscription(w) for w in settings.webhooks])
                 deliverer = Deliverer(outbox, {w.url: w.secret for w in settings.webhooks})
                 records = Records(
-                    database, settings.server_name, settings.records_days, outbox, on_written=deliverer.wake
+                    database,
+                    settings.server_name,
+                    settings.records_days,
+                    settings.recordings_dir,
+                    outbox,
+                    on_written=deliverer.wake,
                 )
                 await records.close_lost()
                 running.append(owner.create_task(records.run(), name="records"))

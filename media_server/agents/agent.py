@@ -104,6 +104,7 @@ class Agent:
         acknowledgements: words that do not count among them, in lower case; a usual set where none are given.
         idle_s: silence of both after which `idle_prompt` is said; 0 for never.
         idle_hang_up_s: silence after that prompt which ends the call; 0 for never.
+        recording: keep the sound of both sides with the call's record.
         max_duration_s: the longest call; it is warned of, then hung up. 0 for any length.
         max_calls: at once; more are refused. None for as many as the server takes.
         answer_timeout_s: without an answer after this long, `apology` is said and the turn is given up. The time that
@@ -133,6 +134,7 @@ class Agent:
     idle_s: Annotated[float, Field(ge=0, le=3600)] = 0
     idle_prompt: str = "Are you still there?"
     idle_hang_up_s: Annotated[float, Field(ge=0, le=3600)] = 0
+    recording: bool = False
     max_duration_s: Annotated[float, Field(ge=0, le=86400)] = 0
     max_calls: Annotated[int | None, Field(ge=0)] = None
     answer_timeout_s: Annotated[float, Field(ge=1, le=600)] = 15

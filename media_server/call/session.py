@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from aiortc import RTCIceServer
@@ -18,7 +19,7 @@ from media_server.call.journal import Journal
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
-from media_server.rtc import Peer
+from media_server.rtc import Peer, Recorder
 
 __all__ = ["Session"]
 
@@ -30,6 +31,7 @@ class Session:
 
     Args:
         record: takes the events for the call's record.
+        recording: folder for the sound, if the agent records.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Session:
         connect_timeout_s: float,
         idle_timeout_s: float,
         record: Callable[[Mapping[str, Any]], None],
+        recording: Path | None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         self.call_id = f"call-{secrets.token_hex(8)}"
@@ -61,6 +64,10 @@ class Session:
             self.call_id, agent, latest, engines, audio, self._journal.emit, self._journal.clock, metadata, variables
         )
         self._journal.dispatch = self.call.dispatch
+        self._recorder: Recorder | None = None
+        if recording and agent.recording:
+            self._recorder = Recorder(recording / f"{self.call_id}.ogg", self._journal.clock)
+            self.peer.microphone.tap, self.peer.speaker.tap = self._recorder.heard, self._recorder.spoken
 
     @property
     def late_frames(self) -> int:
@@ -95,6 +102,8 @@ class Session:
         try:
             async with asyncio.TaskGroup() as group:
                 parts = {"call": self._conduct, "peer": self._watch_peer, "idle": self._watch_idle}
+                if self._recorder:
+                    parts["recorder"] = self._recorder.run
                 tasks = [group.create_task(work(), name=f"{self.call_id}-{name}") for name, work in parts.items()]
                 reason = await self._over
                 for task in tasks:

@@ -47,7 +47,20 @@ async def one(request: web.Request) -> web.Response:
     events: list[RecordedEvent] = []
     while piece := await request.app[RECORDS].events(events[-1].id if events else 0, record.id):
         events += piece
-    return web.json_response(_summary(record) | _course([e.event for e in events]))
+    recorded = await request.app[RECORDS].recording(record.id)
+    sound = {"recording": f"/v1/calls/{record.id}/recording"} if recorded else {}
+    return web.json_response(_summary(record) | sound | _course([e.event for e in events]))
+
+
+@routes.get("/v1/calls/{id}/recording")
+async def recording(request: web.Request) -> web.StreamResponse:
+    record = await _record(request)
+    if record.status == "active":
+        raise ClientError("call_active", "The call is still going on.", status=409)
+    path = await request.app[RECORDS].recording(record.id)
+    if path is None:
+        raise ClientError("no_recording", "The sound of this call was not recorded.", status=404)
+    return web.FileResponse(path, headers={"Content-Type": "audio/ogg", "Cache-Control": "no-store"})
 
 
 @routes.delete("/v1/calls/{id}")

@@ -94,6 +94,7 @@ class Sessions:
             connect_timeout_s=self._settings.connect_timeout_s,
             idle_timeout_s=self._settings.idle_timeout_s,
             record=self._note,
+            recording=self._settings.recordings_dir if self._records else None,
         )
         self._opening += 1
         try:

@@ -2,6 +2,7 @@
 
 from media_server.rtc.microphone import Frame, Microphone
 from media_server.rtc.peer import Peer
+from media_server.rtc.recording import Recorder
 from media_server.rtc.speaker import Playback, Speaker, Speech, SpokenWord
 
-__all__ = ["Frame", "Microphone", "Peer", "Playback", "Speaker", "Speech", "SpokenWord"]
+__all__ = ["Frame", "Microphone", "Peer", "Playback", "Recorder", "Speaker", "Speech", "SpokenWord"]

@@ -29,6 +29,8 @@ class Microphone:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.last_data_s = clock()
         self.muted = False
+        self.tap: Callable[[Frame], None] = lambda frame: None
+        """Is given every frame that is heard."""
         self._clock = clock
         self._track: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
 
@@ -41,7 +43,9 @@ class Microphone:
         async for samples in received(await self._track, MODEL_RATE_HZ):
             self.last_data_s = now = self._clock()
             if len(samples) and not self.muted:
-                yield Frame(samples, now - len(samples) / MODEL_RATE_HZ)
+                frame = Frame(samples, now - len(samples) / MODEL_RATE_HZ)
+                self.tap(frame)
+                yield frame
 
 
 async def received(track: MediaStreamTrack, rate_hz: int) -> AsyncIterator[Samples]:

@@ -92,6 +92,8 @@ class Speaker(MediaStreamTrack):
         self.drained.set()
         self.late_frames = 0
         """Frames handed out more than one frame after their time."""
+        self.tap: Callable[[Samples], None] = lambda samples: None
+        """Is given what goes out, 960 samples at a time."""
         self._clock = clock
         self._queue: deque[Playback] = deque()
         self._heard = 0
@@ -149,7 +151,9 @@ class Speaker(MediaStreamTrack):
             self._started_s -= wait_s
         elif wait_s < -FRAME_S:
             self.late_frames += 1
-        frame = AudioFrame.from_ndarray(self._next()[None], format="s16", layout="mono")
+        samples = self._next()
+        self.tap(samples)
+        frame = AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
         frame.sample_rate = CALL_RATE_HZ
         frame.pts = self._frames * FRAME
         frame.time_base = _TIME_BASE

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import delete, select, update
@@ -59,6 +60,7 @@ class Records:
     Args:
         server: its name; calls of others on the same database are left alone.
         days: after which calls are forgotten; 0 for never.
+        recordings: folder with the sound of calls.
         outbox: takes what webhooks are told, in the same transactions.
         on_written: is called after each.
     """
@@ -68,6 +70,7 @@ class Records:
         database: Database,
         server: str,
         days: int,
+        recordings: Path,
         outbox: Outbox | None = None,
         on_written: Callable[[], None] = lambda: None,
     ) -> None:
@@ -76,6 +79,7 @@ class Records:
         self._days = days
         self._waiting: list[dict[str, Any]] = []
         self._ended: list[tuple[str, str, float]] = []
+        self._recordings = recordings
         self._outbox = outbox
         self._on_written = on_written
         self._agents: dict[str, str] = {}
@@ -180,6 +184,15 @@ class Records:
         async with self._database.begin() as session:
             await session.execute(delete(EventRow).where(EventRow.call_id == call_id))
             await session.execute(delete(CallRow).where(CallRow.id == call_id))
+        await asyncio.to_thread(self._recording(call_id).unlink, missing_ok=True)
+
+    async def recording(self, call_id: str) -> Path | None:
+        """The file with the sound of a call, if it was recorded."""
+        path = self._recording(call_id)
+        return path if await asyncio.to_thread(path.is_file) else None
+
+    def _recording(self, call_id: str) -> Path:
+        return self._recordings / f"{call_id}.ogg"
 
     async def _flush(self) -> None:
         events, self._waiting = self._waiting, []
@@ -231,8 +244,9 @@ class Records:
             return
         old = (CallRow.started_at < time.time() - self._days * 86400) & (CallRow.status != "active")
         async with self._database.begin() as session:
-            await session.execute(delete(EventRow).where(EventRow.call_id.in_(select(CallRow.id).where(old))))
-            await session.execute(delete(CallRow).where(old))
+            forgotten = list(await session.scalars(select(CallRow.id).where(old)))
+        for call_id in forgotten:
+            await self.delete(call_id)
 
 
 def _record(row: CallRow) -> CallRecord:

@@ -175,7 +175,7 @@ async def test_a_call_is_followed_while_it_goes_on_and_again_from_anywhere(
 
 async def test_old_calls_are_forgotten(tmp_path: Path) -> None:
     async with Database.open(f"sqlite:///{tmp_path}/x.sqlite") as database:
-        records = Records(database, "here", days=1)
+        records = Records(database, "here", 1, tmp_path)
         await records.start("old", "a", {})
         await records.start("new", "a", {})
         for call_id in ("old", "new"):
@@ -190,7 +190,7 @@ async def test_old_calls_are_forgotten(tmp_path: Path) -> None:
 
 async def test_a_database_that_cannot_be_written_for_a_while_loses_nothing(tmp_path: Path) -> None:
     async with Database.open(f"sqlite:///{tmp_path}/x.sqlite") as database:
-        records = Records(database, "here", days=0)
+        records = Records(database, "here", 0, tmp_path)
         await records.start("call", "a", {})
         async with database.begin() as session:
             await session.execute(text("ALTER TABLE events RENAME TO away"))

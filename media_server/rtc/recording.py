@@ -1,0 +1,128 @@
+"""Recording a call: stereo Opus in Ogg, the caller left, the agent right, each when it was heard."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples
+from media_server.rtc.microphone import Frame
+
+__all__ = ["Recorder"]
+
+log = logging.getLogger(__name__)
+
+WRITE_S = 1.0
+"""Between two writes …"""
+LATE_S = 0.5
+"""… of all but the newest: a frame may come so late."""
+SLACK_S = 0.06
+"""By which frames may come before or after their time without a gap."""
+BIT_RATE = 48_000
+FRAME = CALL_RATE_HZ // 50
+
+
+class _Side:
+    """One channel, as 48 kHz samples from `taken` on, on the call's clock."""
+
+    def __init__(self) -> None:
+        self._parts: list[Samples] = []
+        self._taken = 0
+        self._end = 0
+        """In samples since the call began, as is `taken`."""
+
+    def add(self, samples: Samples, start_s: float) -> None:
+        gap = int(start_s * CALL_RATE_HZ) - self._end
+        if gap > SLACK_S * CALL_RATE_HZ:
+            self._append(np.zeros(gap, np.int16))
+        self._append(samples)
+
+    def take(self, until: int) -> Samples:
+        """Everything up to there, silence where nothing was."""
+        if self._end < until:
+            self._append(np.zeros(until - self._end, np.int16))
+        samples = np.concatenate(self._parts) if self._parts else np.zeros(0, np.int16)
+        wanted = until - self._taken
+        self._parts = [samples[wanted:]]
+        self._taken = until
+        return samples[:wanted]
+
+    def _append(self, samples: Samples) -> None:
+        self._parts.append(samples)
+        self._end += len(samples)
+
+
+class Recorder:
+    """`heard` and `spoken` take the sound; `run` writes it until it is cancelled, and closes the file then."""
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._clock = clock
+        self._caller, self._agent = _Side(), _Side()
+        self._resampler = Resampler(CALL_RATE_HZ)
+        self._written = 0
+
+    def heard(self, frame: Frame) -> None:
+        """Of the caller."""
+        raw: Any = av.AudioFrame.from_ndarray(np.ascontiguousarray(frame.samples[None]), format="s16", layout="mono")
+        raw.sample_rate = MODEL_RATE_HZ
+        self._caller.add(self._resampler.push(raw), frame.captured_at_s)
+
+    def spoken(self, samples: Samples) -> None:
+        """Of the agent: 48 kHz samples that go out now."""
+        self._agent.add(samples, self._clock())
+
+    async def run(self) -> None:
+        """Write, for ever; a disk that is full ends the recording and not the call."""
+        writer = None
+        try:
+            writer = await asyncio.to_thread(_Writer, self._path)
+            try:
+                while True:
+                    await asyncio.sleep(WRITE_S)
+                    await asyncio.to_thread(writer.write, *self._due(self._clock() - LATE_S))
+            finally:
+                await asyncio.to_thread(writer.close, *self._due(self._clock()))
+        except (OSError, av.FFmpegError):
+            log.exception("%s could not be written; the call goes on unrecorded", self._path)
+
+    def _due(self, until_s: float) -> tuple[Samples, Samples]:
+        """What both sides have until then, whole frames."""
+        until = max(self._written, int(until_s * CALL_RATE_HZ) // FRAME * FRAME)
+        self._written = until
+        return self._caller.take(until), self._agent.take(until)
+
+
+class _Writer:
+    """The file. Blocks; used in threads, one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._container = av.open(str(path), "w", format="ogg")
+        self._stream: Any = self._container.add_stream("libopus", rate=CALL_RATE_HZ)
+        self._stream.layout = "stereo"
+        self._stream.bit_rate = BIT_RATE
+        self._pts = 0
+
+    def write(self, caller: Samples, agent: Samples) -> None:
+        both = np.stack([caller, agent], axis=1)
+        for start in range(0, len(both), FRAME):
+            piece = np.ascontiguousarray(both[start : start + FRAME].reshape(1, -1))
+            frame: Any = av.AudioFrame.from_ndarray(piece, format="s16", layout="stereo")
+            frame.sample_rate = CALL_RATE_HZ
+            frame.pts = self._pts
+            self._pts += piece.size // 2
+            self._container.mux(self._stream.encode(frame))
+
+    def close(self, caller: Samples, agent: Samples) -> None:
+        try:
+            self.write(caller, agent)
+            self._container.mux(self._stream.encode(None))
+        finally:
+            self._container.close()
