@@ -101,6 +101,11 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="allow other addresses than loopback although nobody has to show a key",
     )
+    serve.add_argument(
+        "--tls",
+        metavar="auto|CERT,KEY",
+        help="HTTPS, which browsers want for a microphone on other machines; auto makes a certificate for this one",
+    )
     serve.add_argument("--max-calls", type=int, help="calls at once (32)")
     serve.add_argument("--log-format", choices=["auto", "human", "json"], help="auto: human on a terminal, else json")
     serve.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="(info)")
@@ -124,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--url", default="http://127.0.0.1:8080", help="of the server (%(default)s)")
     call.add_argument("--agent", default="assistant", help="whom to call (%(default)s)")
     call.add_argument("--key", default="", help="an API key or a token, where the server asks for one")
+    call.add_argument("--insecure", action="store_true", help="take any certificate, also one the server made itself")
     call.add_argument("--json", action="store_true", help="print events as JSON, one a line")
     call.add_argument(
         "--silence",
@@ -367,7 +373,7 @@ async def _place_call(args: argparse.Namespace) -> int:
         raise MediaServerError("bad_recording", f"Cannot read {args.wav}: {e}.") from e
     try:
         on_event = _print_json if args.json else _print_event
-        async with Caller(args.url, args.agent, auth=args.key, on_event=on_event) as caller:
+        async with Caller(args.url, args.agent, auth=args.key, verify=not args.insecure, on_event=on_event) as caller:
             await caller.wait_for("call.started")
             playback = caller.speak(samples)
             with contextlib.suppress(TimeoutError):

@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=256, description="per engine; 0 takes the number of cores")
     engine_start_timeout_s: float = Field(600, gt=0)
 
+    tls: str = ""
+    """`auto`: with a certificate that the server makes; or the paths of certificate and key with a comma between."""
+    tls_dir: Path = Path("tls")
+    """Where it keeps its own."""
     database: str = "sqlite:///media_server.sqlite"
     """SQLAlchemy URL of the database for keys and tokens; SQLite and PostgreSQL."""
     records: bool = True

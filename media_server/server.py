@@ -22,6 +22,7 @@ from media_server.http.access import Access
 from media_server.http.metrics import Metrics
 from media_server.http.sessions import Sessions
 from media_server.store import Database, Outbox, Records, Subscription
+from media_server.tls import fingerprint, server_context
 from media_server.webhooks import Deliverer
 
 __all__ = ["Server", "running_server"]
@@ -150,13 +151,17 @@ async def _sessions(
 
 @contextlib.asynccontextmanager
 async def _http(settings: Settings, app: web.Application) -> AsyncIterator[str]:
+    context = None
+    if settings.tls:
+        context, certificate = await asyncio.to_thread(server_context, settings.tls, settings.tls_dir)
+        log.info("TLS with %s, SHA-256 %s", certificate, await asyncio.to_thread(fingerprint, certificate))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=2)
+        site = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=2, ssl_context=context)
         await site.start()
         port = runner.addresses[0][1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        yield f"http://{host}:{port}"
+        yield f"{'https' if context else 'http'}://{host}:{port}"
     finally:
         await runner.cleanup()
