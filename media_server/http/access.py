@@ -94,6 +94,13 @@ class Access:
         self._count(f"address {request.remote}", PAGES_PER_MINUTE)
         return None
 
+    async def knows_origin(self, origin: str) -> bool:
+        """Whether some agent or some key names this origin."""
+        agents = (self._agents.get(name) for name in self._agents.names)
+        patterns = [p for agent in agents if agent for p in agent.allowed_origins]
+        patterns += [p for key in await self.keys.all() if key.revoked_at is None for p in key.origins or ()]
+        return any(matches(origin, p) for p in patterns)
+
     @staticmethod
     def check_agent(key: Key | None, agent: str) -> None:
         """Raises `ClientError` where the key is for others."""

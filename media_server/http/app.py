@@ -10,6 +10,7 @@ from media_server.agents import AgentBook
 from media_server.engines.client import Engines
 from media_server.http import agents, calls, chat, metrics, sessions, tokens
 from media_server.http.access import ACCESS, Access
+from media_server.http.cors import cors, cors_headers
 from media_server.http.errors import errors_as_json
 from media_server.paths import STATIC
 from media_server.store import Records
@@ -72,7 +73,7 @@ def make_app(
     all_metrics: metrics.Metrics,
 ) -> web.Application:
     """The whole API over these agents, engines and sessions, for whom `access` lets in."""
-    app = web.Application(middlewares=[errors_as_json], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[cors, errors_as_json], client_max_size=MAX_BODY)
     app[agents.AGENTS] = all_agents
     app[metrics.METRICS] = all_metrics
     app[ACCESS] = access
@@ -88,4 +89,5 @@ def make_app(
         app[calls.RECORDS] = records
         app.add_routes(calls.routes)
     app.on_response_prepare.append(_offline_page)
+    app.on_response_prepare.append(cors_headers)
     return app

@@ -166,6 +166,25 @@ async def test_a_page_gets_a_token_by_its_origin(tmp_path: Path) -> None:
         assert answers[-1] == (429, "rate_limited")
 
 
+async def test_pages_of_other_origins_may_read_answers(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+        for path in ("/v1/sessions", "/webrtc/token"):
+            async with g.http.options(g.server.url + path, headers=asks | {"Origin": PAGE}) as preflight:
+                assert preflight.status == 204
+                assert preflight.headers["Access-Control-Allow-Origin"] == PAGE
+                assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]
+            async with g.http.options(
+                g.server.url + path, headers=asks | {"Origin": "https://other.example"}
+            ) as refused:
+                assert refused.status == 405
+                assert "Access-Control-Allow-Origin" not in refused.headers
+        async with g.http.post(f"{g.server.url}/v1/sessions", headers={"Origin": PAGE}, json={}) as answer:
+            assert answer.status == 400
+            assert answer.headers["Access-Control-Allow-Origin"] == PAGE, "it may read what was wrong"
+            assert answer.headers["Vary"] == "Origin"
+
+
 async def test_the_command_line_makes_lists_and_revokes_keys(tmp_path: Path) -> None:
     async def run(*args: str) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(

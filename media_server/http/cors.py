@@ -1,0 +1,37 @@
+"""Pages of other origins: their browsers ask first (CORS, the Fetch standard)."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from media_server.http.access import ACCESS
+
+__all__ = ["cors", "cors_headers"]
+
+_HEADERS = "cors"
+
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match, Last-Event-ID",
+    "Access-Control-Max-Age": "600",
+}
+EXPOSED = "Location, ETag, Link, Retry-After"
+
+
+@web.middleware
+async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Middleware: origins that some agent or key names may read answers; what they may do is decided as for anybody."""
+    origin = request.headers.get("Origin")
+    if origin is None or not await request.app[ACCESS].knows_origin(origin):
+        return await handler(request)
+    allowed = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        return web.Response(status=204, headers=allowed | PREFLIGHT)
+    request[_HEADERS] = allowed | {"Access-Control-Expose-Headers": EXPOSED}
+    return await handler(request)
+
+
+async def cors_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """On preparing a response, streams too: what the middleware found out."""
+    response.headers.update(request.get(_HEADERS, {}))
