@@ -9,7 +9,7 @@ from media_server.http.access import ACCESS
 
 __all__ = ["cors", "cors_headers"]
 
-_HEADERS = "cors"
+_HEADERS = web.RequestKey("cors", dict[str, str])
 
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media_server.call.history import History
+from media_server.engines.messages import ToolCall
 
 
 def roles(history: History) -> list[str]:
@@ -70,3 +71,27 @@ def test_what_the_model_is_shown_always_alternates(turns: list[tuple[bool, str]]
     assert all(a != b for a, b in itertools.pairwise(got))
     assert len(got) == 1 or got[1] == "user"
     assert got.count("user") <= shown
+
+
+def call(name: str) -> ToolCall:
+    return ToolCall(f"id-{name}", name, "{}")
+
+
+def test_what_tools_did_stands_where_it_was_done() -> None:
+    h = History()
+    h.add_user("where is my order")
+    h.add_tools("One moment.", [call("look")], ['"shipped"'])
+    h.add_agent("It is shipped.")
+    h.add_user("thanks")
+    assert roles(h) == ["user", "assistant", "tool", "assistant", "user"]
+    assert (h.entries[1].content, h.entries[1].tool_calls[0].name) == ("One moment.", "look")
+    assert (h.entries[2].content, h.entries[2].tool_call_id) == ('"shipped"', "id-look")
+    assert [m.role for m in h.messages("P", 1)] == ["system", "user"]
+
+
+def test_calls_that_are_kept_nowhere_leave_only_what_was_heard() -> None:
+    h = History()
+    h.add_user("who am i")
+    h.add_tools("One moment.", [], [])
+    h.add_agent("You are Olivia.")
+    assert [e.content for e in h.entries] == ["who am i", "One moment. You are Olivia."]

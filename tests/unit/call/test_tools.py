@@ -1,0 +1,120 @@
+"""Running tools: side by side, within their time, and whatever they do wrong is for the model to know."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from media_server import events as e
+from media_server.agents import Tool, client_tool, tool
+from media_server.call.tools import LONGEST_RESULT, ToolRunner
+from media_server.engines.messages import ToolCall
+
+
+class Silent:
+    """A call that tools have no need of."""
+
+    id = "call-1"
+
+
+async def run(*calls: tuple[str, str], tools: list[Tool]) -> tuple[list[Any], list[e.Event]]:
+    """What the model is told of each call, and the events."""
+    events: list[e.Event] = []
+    runner = ToolRunner(Silent())  # type: ignore[arg-type]
+    made = [ToolCall(f"id-{i}", name, arguments) for i, (name, arguments) in enumerate(calls)]
+    returned = await runner.run(made, tools, events.append)
+    return [json.loads(r.content) for r in returned], events
+
+
+async def test_several_run_side_by_side_and_are_told_in_order() -> None:
+    both = asyncio.Barrier(2)
+
+    @tool
+    async def meet(name: str) -> str:
+        await both.wait()  # neither comes back before the other has begun
+        return name
+
+    async with asyncio.timeout(5):
+        told, events = await run(("meet", '{"name": "a"}'), ("meet", '{"name": "b"}'), tools=[meet])
+    assert told == ["a", "b"]
+    assert [type(event) for event in events] == [e.ToolCalled, e.ToolCalled, e.ToolReturned, e.ToolReturned]
+
+
+@tool
+async def fail() -> None:
+    raise ValueError("no such thing")
+
+
+@tool
+async def count(most: int) -> list[int]:
+    return list(range(most))
+
+
+@tool(timeout_s=0.01)
+async def sleep() -> None:
+    await asyncio.sleep(10)
+
+
+@tool
+async def odd() -> object:
+    class Unknown:
+        def __str__(self) -> str:
+            return "something odd"
+
+    return {"it": Unknown()}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [
+        ("fail", "{}", {"error": "no such thing"}),
+        ("count", '{"most": 2}', [0, 1]),
+        ("count", '{"most": null}', {"error": "The arguments do not fit. most: Input should be a valid integer."}),
+        ("count", "{}", {"error": "The arguments do not fit. most: Field required."}),
+        ("sleep", "{}", {"error": "sleep did not answer within 0.01 seconds."}),
+        ("nothing", "{}", {"error": "There is no tool called nothing."}),
+        ("odd", "{}", {"it": "something odd"}),
+        ("wait", "{}", {"error": "wait did not answer within 0.01 seconds."}),
+    ],
+    ids=["fails", "works", "wrong-type", "missing", "too-slow", "unknown", "odd-result", "client-away"],
+)  # fmt: skip
+async def test_what_a_tool_does_wrong_is_told_to_the_model(name: str, arguments: str, told: Any) -> None:
+    tools = [fail, count, sleep, odd, client_tool("wait", "", timeout_s=0.01)]
+    got, events = await run((name, arguments), tools=tools)
+    assert got == [told]
+    assert isinstance(events[-1], e.ToolReturned)
+    assert (events[-1].error is None) == ("error" not in told)
+
+
+async def test_a_long_result_is_cut() -> None:
+    (told,), events = await run(("count", '{"most": 5000}'), tools=[count])
+    assert len(told["cut_off"]) == LONGEST_RESULT
+    assert isinstance(events[-1], e.ToolReturned)
+    assert len(events[-1].result) == 5000, "of what is shown to people nothing is cut"
+
+
+async def test_a_tool_that_is_cancelled_says_so() -> None:
+    events: list[e.Event] = []
+    begun = asyncio.Event()
+
+    @tool
+    async def hang() -> None:
+        begun.set()
+        await asyncio.sleep(100)
+
+    runner = ToolRunner(Silent())  # type: ignore[arg-type]
+    running = asyncio.create_task(runner.run([ToolCall("id-1", "hang", "{}")], [hang], events.append))
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert isinstance(events[-1], e.ToolReturned)
+    assert "interrupted" in str(events[-1].error)
+
+
+async def test_an_answer_that_nobody_waits_for_is_refused() -> None:
+    runner = ToolRunner(Silent())  # type: ignore[arg-type]
+    assert not runner.answered(e.ToolResult(type="tool.result", id="id-1", result=1))
