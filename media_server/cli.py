@@ -164,6 +164,7 @@ def _key_commands(commands: Any) -> None:
     create.add_argument(
         "--origin", action="append", metavar="ORIGIN", help="pages that may use it, like https://*.site.com; repeatable"
     )
+    create.add_argument("--tenant", default="", help="whose agents and calls it is for (the operator's)")
     create.add_argument("--per-minute", type=int, metavar="N", help="calls and tokens in a minute")
     create.set_defaults(run=_keys_create)
     listing = _command(actions, "list", "list all keys, without their secrets", "List all keys.")
@@ -297,7 +298,9 @@ def _keys_create(args: argparse.Namespace) -> int:
         raise MediaServerError("bad_option", f"--origin: {e}.") from e
     scopes: tuple[Scope, ...] = tuple(args.scope or ("call",))
     secret, key = asyncio.run(
-        _with_keys(args, lambda keys: keys.create(args.name, scopes, args.agent, args.origin, args.per_minute))
+        _with_keys(
+            args, lambda keys: keys.create(args.name, scopes, args.agent, args.origin, args.per_minute, args.tenant)
+        )
     )
     print(secret)
     print(f"This is key {key.id}. Keep it now: only its hash is stored.", file=sys.stderr)
@@ -309,7 +312,12 @@ def _keys_list(args: argparse.Namespace) -> int:
     for key in keys:
         made = time.strftime("%Y-%m-%d", time.localtime(key.created_at))
         state = "revoked" if key.revoked_at else "good"
-        limits = {"agents": key.agents, "origins": key.origins, "per minute": key.per_minute}
+        limits = {
+            "tenant": key.tenant or None,
+            "agents": key.agents,
+            "origins": key.origins,
+            "per minute": key.per_minute,
+        }
         given = {k: " ".join(v) if isinstance(v, tuple) else v for k, v in limits.items() if v is not None}
         only = "  ".join(f"{k}: {v}" for k, v in given.items())
         print(f"{key.id}  {state:<8} {made}  {'+'.join(key.scopes):<10} {key.name}  {only}".rstrip())

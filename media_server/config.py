@@ -36,6 +36,7 @@ class Webhook(BaseModel):
     """`whsec_` and at least 24 random bytes as base64."""
     events: frozenset[str] = frozenset({"call.started", "call.ended", "call.forwarded"})
     agents: frozenset[str] | None = None
+    tenant: str = ""
 
 
 class Settings(BaseSettings):

@@ -117,7 +117,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
 
 
 def _subscription(webhook: Webhook) -> Subscription:
-    return Subscription(webhook.url, webhook.events, webhook.agents)
+    return Subscription(webhook.url, webhook.events, webhook.agents, webhook.tenant)
 
 
 async def _load_agents(agents: AgentBook, folder: Path) -> None:

@@ -93,6 +93,7 @@ class Agent:
         prompt: the system prompt; `{{name}}` stands for a variable that comes with the call.
         greeting: said when the call starts, with variables as well; nothing if empty.
         tools: what the model may call.
+        tenant: whom it belongs to, with all its calls; empty for the operator.
         turns: how patient it is with a caller who pauses.
         min_pause_ms, max_pause_ms, completeness: as in `TurnTaking`; the preset's where they are not given.
         speculation: begin the reply at the first sign of a pause, and drop it if the caller goes on.
@@ -121,6 +122,7 @@ class Agent:
     prompt: str = "You are a helpful voice assistant. Be concise and warm."
     greeting: str = ""
     tools: Sequence[Annotated[InstanceOf[Tool], BeforeValidator(_as_tool)]] = ()
+    tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
     turns: TurnPreset = "balanced"
     min_pause_ms: Annotated[int | None, Field(ge=100, le=5000)] = None
     max_pause_ms: Annotated[int | None, Field(ge=100, le=10000)] = None

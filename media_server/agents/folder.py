@@ -72,7 +72,7 @@ class AgentBook:
             ValueError: a change that cannot be.
         """
         agent = self._all()[name]
-        if fixed := changes.keys() & {"name", "tools", "handlers"}:
+        if fixed := changes.keys() & {"name", "tenant", "tools", "handlers"}:
             raise ValueError(f"{' and '.join(sorted(fixed))}: not to be changed here")
         try:
             changed = replace(agent, **changes)

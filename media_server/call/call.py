@@ -209,7 +209,7 @@ class Call(agents.Call):
         self._handlers.add(event, handler, once=True)
 
     def update(self, **changes: Any) -> None:
-        if fixed := changes.keys() & {"name", "handlers"}:
+        if fixed := changes.keys() & {"name", "tenant", "handlers"}:
             raise ValueError(f"{' and '.join(sorted(fixed))} cannot be changed")
         self._become(self._version, self._changes | changes)
 
@@ -270,6 +270,8 @@ class Call(agents.Call):
 
     def _hand_over(self, to: str) -> None:
         agent = self._latest(to)
+        if agent and agent.tenant != self.agent.tenant:
+            agent = None  # nobody is told what others have
         self._emit(e.CallForwarded(to, agent is not None))
         if agent is None:
             self._hang_up("forwarded")

@@ -1,4 +1,4 @@
-"""Who may do what: keys, tokens and the origins of pages."""
+"""Who may do what: keys, tokens, tenants and the origins of pages."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Access:
         """
         shown = _bearer(request)
         if shown is None or shown.startswith("sk_"):
-            self.check_agent(await self.key(request, "call"), agent)
+            self.agent(await self.key(request, "call"), agent)
             return {}
         grant = await self.tokens.use(shown, kind, agent)
         if grant.key_id:
@@ -83,7 +83,7 @@ class Access:
         """
         if _bearer(request) is not None or not await self.keys.any():
             key = await self.key(request, "call")
-            self.check_agent(key, agent.name)
+            self.agent(key, agent.name)
             return key
         origin = request.headers.get("Origin") or _same_origin(request)
         if origin is None:
@@ -101,11 +101,23 @@ class Access:
         patterns += [p for key in await self.keys.all() if key.revoked_at is None for p in key.origins or ()]
         return any(matches(origin, p) for p in patterns)
 
-    @staticmethod
-    def check_agent(key: Key | None, agent: str) -> None:
-        """Raises `ClientError` where the key is for others."""
-        if key is not None and not key.allows_agent(agent):
-            raise ClientError("key_agent", f"This API key is not for the agent {agent!r}.", status=403)
+    def agent(self, key: Key | None, name: str) -> Agent:
+        """The agent, as far as the key reaches.
+
+        Raises:
+            ClientError: 404 `unknown_agent`, also for those of another tenant; 403 `key_agent`.
+        """
+        agent = self._agents.get(name)
+        if agent is None or (key is not None and agent.tenant != key.tenant):
+            raise ClientError("unknown_agent", f"There is no agent called {name!r}.", status=404)
+        if key is not None and not key.allows_agent(name):
+            raise ClientError("key_agent", f"This API key is not for the agent {name!r}.", status=403)
+        return agent
+
+    def agents(self, key: Key | None) -> list[str]:
+        """Names of those that the key reaches."""
+        found = [a for name in self._agents.names if (a := self._agents.get(name))]
+        return [a.name for a in found if key is None or (a.tenant == key.tenant and key.allows_agent(a.name))]
 
     async def _require_no_keys(self, request: web.Request, scope: Scope) -> None:
         if await self.keys.any():

@@ -13,7 +13,7 @@ from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body
 
-__all__ = ["AGENTS", "find", "routes"]
+__all__ = ["AGENTS", "routes"]
 
 AGENTS = web.AppKey("agents", AgentBook)
 routes = web.RouteTableDef()
@@ -23,31 +23,23 @@ class _Changes(RootModel[dict[str, Any]]):
     pass
 
 
-def find(request: web.Request, name: str) -> Agent:
-    """Raises `ClientError` where there is none."""
-    agent = request.app[AGENTS].get(name)
-    if agent is None:
-        raise ClientError("unknown_agent", f"There is no agent called {name!r}.", status=404)
-    return agent
-
-
 @routes.get("/v1/agents")
 async def names(request: web.Request) -> web.Response:
-    await request.app[ACCESS].key(request, "call")
-    return web.json_response({"agents": [{"name": name} for name in request.app[AGENTS].names]})
+    key = await request.app[ACCESS].key(request, "call")
+    return web.json_response({"agents": [{"name": name} for name in request.app[ACCESS].agents(key)]})
 
 
 @routes.get("/v1/agents/{name}")
 async def one(request: web.Request) -> web.Response:
-    await request.app[ACCESS].key(request, "admin")
-    return web.json_response(_settings(find(request, request.match_info["name"])))
+    key = await request.app[ACCESS].key(request, "admin")
+    return web.json_response(_settings(request.app[ACCESS].agent(key, request.match_info["name"])))
 
 
 @routes.patch("/v1/agents/{name}")
 async def change(request: web.Request) -> web.Response:
     """Calls under way go on with the new version from their next turn on."""
-    await request.app[ACCESS].key(request, "admin")
-    agent = find(request, request.match_info["name"])
+    key = await request.app[ACCESS].key(request, "admin")
+    agent = request.app[ACCESS].agent(key, request.match_info["name"])
     changes = await json_body(request, _Changes)
     try:
         changed = request.app[AGENTS].change(agent.name, changes.root)

@@ -34,9 +34,11 @@ class _Page(BaseModel):
 
 @routes.get("/v1/calls")
 async def page(request: web.Request) -> web.Response:
-    await request.app[ACCESS].key(request, "admin")
+    key = await request.app[ACCESS].key(request, "admin")
     wanted = validated(_Page, dict(request.query))
-    calls = await request.app[RECORDS].page(wanted.limit, wanted.before, wanted.agent, wanted.status)
+    calls = await request.app[RECORDS].page(
+        wanted.limit, wanted.before, wanted.agent, wanted.status, key.tenant if key else None
+    )
     following = calls[-1].id if len(calls) == wanted.limit else None
     return web.json_response({"calls": [_summary(c) for c in calls], "next": following})
 
@@ -76,25 +78,27 @@ async def forget(request: web.Request) -> web.Response:
 @routes.get("/v1/calls/{id}/events")
 async def events_of_call(request: web.Request) -> web.StreamResponse:
     record = await _record(request)
-    return await _stream(request, record.id, None)
+    return await _stream(request, record.id, None, None)
 
 
 @routes.get("/v1/events")
 async def events(request: web.Request) -> web.StreamResponse:
-    await request.app[ACCESS].key(request, "admin")
+    key = await request.app[ACCESS].key(request, "admin")
     agents = [a for a in request.query.get("agents", "").split(",") if a]
-    return await _stream(request, None, agents or None)
+    return await _stream(request, None, agents or None, key.tenant if key else None)
 
 
 async def _record(request: web.Request) -> CallRecord:
-    await request.app[ACCESS].key(request, "admin")
+    key = await request.app[ACCESS].key(request, "admin")
     record = await request.app[RECORDS].get(request.match_info["id"])
-    if record is None:
+    if record is None or (key is not None and record.tenant != key.tenant):
         raise ClientError("unknown_call", "There is no record of such a call.", status=404)
     return record
 
 
-async def _stream(request: web.Request, call_id: str | None, agents: Sequence[str] | None) -> web.StreamResponse:
+async def _stream(
+    request: web.Request, call_id: str | None, agents: Sequence[str] | None, tenant: str | None
+) -> web.StreamResponse:
     """Server-sent events (WHATWG HTML section 9.2); `Last-Event-ID` goes on where a connection broke off.
 
     That of one call ends with it; that of all begins now.
@@ -106,7 +110,7 @@ async def _stream(request: web.Request, call_id: str | None, agents: Sequence[st
     after = int(last) if last else (0 if call_id else await records.newest())
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
-    async for piece in records.follow(after, call_id, agents, SILENCE_S):
+    async for piece in records.follow(after, call_id, agents, tenant, SILENCE_S):
         lines = [f"id: {e.id}\nevent: {e.event['type']}\ndata: {json.dumps(e.event)}\n\n" for e in piece]
         await response.write("".join(lines or [": alive\n\n"]).encode())
         if call_id and any(e.event["type"] == "call.ended" for e in piece):

@@ -100,7 +100,7 @@ class Sessions:
         try:
             answer = await session.accept(offer)
             try:
-                await self._begin_record(session.call_id, agent.name, metadata)
+                await self._begin_record(session.call_id, agent, metadata)
             except BaseException:
                 await session.peer.close()
                 raise
@@ -127,7 +127,7 @@ class Sessions:
         )
         self._opening += 1
         try:
-            await self._begin_record(chat.call_id, agent.name, metadata)
+            await self._begin_record(chat.call_id, agent, metadata)
         finally:
             self._opening -= 1
         self._begin(chat)
@@ -158,12 +158,12 @@ class Sessions:
         if self._records:
             self._records.note(event)
 
-    async def _begin_record(self, call_id: str, agent: str, metadata: Mapping[str, Any]) -> None:
+    async def _begin_record(self, call_id: str, agent: Agent, metadata: Mapping[str, Any]) -> None:
         """Raises `ClientError` (503) where the call could not be recorded."""
         if self._records is None:
             return
         try:
-            await self._records.start(call_id, agent, metadata)
+            await self._records.start(call_id, agent.name, metadata, agent.tenant)
         except SQLAlchemyError as failed:
             log.exception("call %s could not be recorded", call_id)
             raise ClientError("no_records", "The database cannot be written.", status=503) from failed

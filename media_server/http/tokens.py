@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS, TOKEN_TTL_S
-from media_server.http.agents import find
 from media_server.http.body import json_body, validated
 from media_server.http.sessions import SESSIONS
 from media_server.store import TokenKind
@@ -43,8 +42,7 @@ class _WantedByPage(BaseModel):
 async def mint(request: web.Request) -> web.Response:
     key = await request.app[ACCESS].key(request, "call")
     wanted = await json_body(request, _Wanted)
-    agent = find(request, wanted.agent)
-    request.app[ACCESS].check_agent(key, agent.name)
+    agent = request.app[ACCESS].agent(key, wanted.agent)
     _check_metadata(wanted.metadata)
     key_id = key.id if key else None
     token = await request.app[ACCESS].tokens.mint(wanted.kind, agent.name, wanted.ttl_s, wanted.metadata, key_id)
@@ -58,7 +56,7 @@ async def mint(request: web.Request) -> web.Response:
 async def for_page(request: web.Request) -> web.Response:
     """With a key, or straight from a page whose origin the agent allows."""
     wanted = await _wanted_by_page(request)
-    agent = find(request, wanted.agent_id)
+    agent = request.app[ACCESS].agent(None, wanted.agent_id)
     key = await request.app[ACCESS].page(request, agent)
     _check_metadata(wanted.metadata)
     # what a page says of itself is not sealed: it may say it again when it calls

@@ -31,12 +31,14 @@ class Key:
     """What is known of a key but its secret.
 
     Args:
+        tenant: whose agents and calls it is for; empty for the operator's own.
         agents: that it is for; None for all.
         origins: of pages that may use it; None: no page may, only programs, which send no `Origin`.
         per_minute: calls and tokens; None for any number.
     """
 
     id: str
+    tenant: str
     name: str
     scopes: tuple[Scope, ...]
     agents: tuple[str, ...] | None
@@ -65,12 +67,14 @@ class Keys:
         agents: Sequence[str] | None = None,
         origins: Sequence[str] | None = None,
         per_minute: int | None = None,
+        tenant: str = "",
     ) -> tuple[str, Key]:
         """A new key, with its secret in front: this is the only time that it is known."""
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         row = KeyRow(
             id=key_id,
             hash=digest(secret),
+            tenant=tenant,
             name=name,
             scopes=list(scopes),
             agents=None if agents is None else list(agents),
@@ -121,6 +125,6 @@ class Keys:
 
 def _key(row: KeyRow) -> Key:
     return Key(
-        row.id, row.name, tuple(row.scopes), None if row.agents is None else tuple(row.agents),  # type: ignore[arg-type]
+        row.id, row.tenant, row.name, tuple(row.scopes), None if row.agents is None else tuple(row.agents),  # type: ignore[arg-type]
         None if row.origins is None else tuple(row.origins), row.per_minute, row.created_at, row.revoked_at,
     )  # fmt: skip

@@ -35,6 +35,7 @@ class Subscription:
     url: str
     types: frozenset[str]
     agents: frozenset[str] | None
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,11 @@ class Outbox:
         self._server = server
         self._subscriptions = subscriptions
 
-    def put(self, session: AsyncSession, event: Mapping[str, Any], agent: str) -> None:
+    def put(self, session: AsyncSession, event: Mapping[str, Any], agent: str, tenant: str) -> None:
         """Add messages for an event of a call to a transaction."""
         now = time.time()
         for s in self._subscriptions:
-            if event["type"] not in s.types or (s.agents is not None and agent not in s.agents):
+            if tenant != s.tenant or event["type"] not in s.types or (s.agents is not None and agent not in s.agents):
                 continue
             stamp = datetime.datetime.fromtimestamp(now, datetime.UTC).isoformat(timespec="milliseconds")
             data = {"agent": agent} | {k: v for k, v in event.items() if k != "type"}

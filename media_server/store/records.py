@@ -38,6 +38,7 @@ class CallRecord:
     """A call but for its events; times in seconds since the epoch."""
 
     id: str
+    tenant: str
     agent: str
     status: CallStatus
     started_at: float
@@ -82,19 +83,25 @@ class Records:
         self._recordings = recordings
         self._outbox = outbox
         self._on_written = on_written
-        self._agents: dict[str, str] = {}
-        """Of the calls under way."""
+        self._under_way: dict[str, tuple[str, str]] = {}
+        """Agent and tenant, by call."""
         self._written = asyncio.Condition()
         self._lost = 0
 
-    async def start(self, call_id: str, agent: str, metadata: Mapping[str, Any]) -> None:
+    async def start(self, call_id: str, agent: str, metadata: Mapping[str, Any], tenant: str = "") -> None:
         """A call begins; it is in the records when this returns."""
         row = CallRow(
-            id=call_id, server=self._server, agent=agent, status="active", started_at=time.time(), meta=dict(metadata)
+            id=call_id,
+            server=self._server,
+            tenant=tenant,
+            agent=agent,
+            status="active",
+            started_at=time.time(),
+            meta=dict(metadata),
         )
         async with self._database.begin() as session:
             session.add(row)
-        self._agents[call_id] = agent
+        self._under_way[call_id] = (agent, tenant)
 
     def note(self, event: Mapping[str, Any]) -> None:
         """Something happened in a call; of `call.ended` its record takes the reason."""
@@ -133,25 +140,34 @@ class Records:
         return _record(row) if row else None
 
     async def events(
-        self, after: int = 0, call_id: str | None = None, agents: Sequence[str] | None = None, most: int = 1000
+        self,
+        after: int = 0,
+        call_id: str | None = None,
+        agents: Sequence[str] | None = None,
+        tenant: str | None = None,
+        most: int = 1000,
     ) -> list[RecordedEvent]:
         """Events with a larger id than `after`, the oldest first."""
         wanted = select(EventRow).where(EventRow.id > after).order_by(EventRow.id).limit(most)
         if call_id is not None:
             wanted = wanted.where(EventRow.call_id == call_id)
+        if agents is not None or tenant is not None:
+            wanted = wanted.join(CallRow, CallRow.id == EventRow.call_id)
         if agents is not None:
-            wanted = wanted.join(CallRow, CallRow.id == EventRow.call_id).where(CallRow.agent.in_(agents))
+            wanted = wanted.where(CallRow.agent.in_(agents))
+        if tenant is not None:
+            wanted = wanted.where(CallRow.tenant == tenant)
         async with self._database.begin() as session:
             return [RecordedEvent(row.id, row.event) for row in await session.scalars(wanted)]
 
     async def follow(
-        self, after: int, call_id: str | None, agents: Sequence[str] | None, silence_s: float
+        self, after: int, call_id: str | None, agents: Sequence[str] | None, tenant: str | None, silence_s: float
     ) -> AsyncIterator[list[RecordedEvent]]:
         """The events after this one, and then those to come, in pieces; an empty piece after silence."""
         while True:
             # first the condition: what is written between reading and waiting must not be missed
             async with self._written:
-                found = await self.events(after, call_id, agents)
+                found = await self.events(after, call_id, agents, tenant)
                 if not found:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(silence_s):
@@ -161,10 +177,17 @@ class Records:
             after = found[-1].id if found else after
 
     async def page(
-        self, most: int, before: str | None = None, agent: str | None = None, status: CallStatus | None = None
+        self,
+        most: int,
+        before: str | None = None,
+        agent: str | None = None,
+        status: CallStatus | None = None,
+        tenant: str | None = None,
     ) -> list[CallRecord]:
-        """The newest calls, or those that began before the call `before`."""
+        """The newest calls, or those that began before the call `before`; of a tenant, or of all."""
         wanted = select(CallRow).order_by(CallRow.started_at.desc(), CallRow.id.desc()).limit(most)
+        if tenant is not None:
+            wanted = wanted.where(CallRow.tenant == tenant)
         if agent is not None:
             wanted = wanted.where(CallRow.agent == agent)
         if status is not None:
@@ -204,7 +227,7 @@ class Records:
                 for each in events:
                     session.add(EventRow(**each))
                     if self._outbox:
-                        self._outbox.put(session, each["event"], self._agents.get(each["call_id"], ""))
+                        self._outbox.put(session, each["event"], *self._under_way.get(each["call_id"], ("", "")))
                 for call_id, reason, at in ended:
                     status = "failed" if reason in FAILURES else "completed"
                     closing = update(CallRow).where(CallRow.id == call_id)
@@ -215,7 +238,7 @@ class Records:
             self._waiting, self._ended = events + self._waiting, ended + self._ended
             return
         for call_id, _, _ in ended:
-            self._agents.pop(call_id, None)
+            self._under_way.pop(call_id, None)
         self._on_written()
         if self._lost:
             log.error("%d events were lost while call records could not be written", self._lost)
@@ -235,7 +258,7 @@ class Records:
                 told = {"type": "call.ended", "call_id": row.id, "reason": "server_lost", "duration_s": duration}
                 session.add(EventRow(call_id=row.id, event=told))
                 if self._outbox:
-                    self._outbox.put(session, told, row.agent)
+                    self._outbox.put(session, told, row.agent, row.tenant)
         if lost:
             log.warning("%d calls were under way when the server died; they are recorded as lost", len(lost))
 
@@ -251,5 +274,5 @@ class Records:
 
 def _record(row: CallRow) -> CallRecord:
     return CallRecord(
-        row.id, row.agent, row.status, row.started_at, row.ended_at, row.end_reason, row.meta  # type: ignore[arg-type]
+        row.id, row.tenant, row.agent, row.status, row.started_at, row.ended_at, row.end_reason, row.meta  # type: ignore[arg-type]
     )  # fmt: skip

@@ -28,6 +28,7 @@ class KeyRow(Base):
     origins: Mapped[list[str] | None] = mapped_column(JSON)
     """Of pages that may use it; None for any, and for no page at all."""
     per_minute: Mapped[int | None] = mapped_column(Integer)
+    tenant: Mapped[str] = mapped_column(String(64), server_default="")
     created_at: Mapped[float] = mapped_column(Float)
     revoked_at: Mapped[float | None] = mapped_column(Float)
 
@@ -52,11 +53,12 @@ class CallRow(Base):
     """A call, from its first moment on."""
 
     __tablename__ = "calls"
-    __table_args__ = (Index("calls_started_at", "started_at"),)
+    __table_args__ = (Index("calls_started_at", "started_at"), Index("calls_tenant", "tenant", "started_at"))
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     server: Mapped[str] = mapped_column(String(200))
     """That conducts it."""
+    tenant: Mapped[str] = mapped_column(String(64), server_default="")
     agent: Mapped[str] = mapped_column(String(64))
     status: Mapped[str] = mapped_column(String(16))
     started_at: Mapped[float] = mapped_column(Float)
