@@ -166,13 +166,20 @@ def _key_commands(commands: Any) -> None:
     )
     create.add_argument("--tenant", default="", help="whose agents and calls it is for (the operator's)")
     create.add_argument("--per-minute", type=int, metavar="N", help="calls and tokens in a minute")
+    create.add_argument(
+        "--credit", type=float, metavar="X", help="what calls may cost, by their agents' price_per_minute"
+    )
     create.set_defaults(run=_keys_create)
+    credit = _command(actions, "credit", "add to what calls may cost", "Add to the credit of a key.")
+    credit.add_argument("id", help="as listed")
+    credit.add_argument("amount", type=float)
+    credit.set_defaults(run=_keys_credit)
     listing = _command(actions, "list", "list all keys, without their secrets", "List all keys.")
     listing.set_defaults(run=_keys_list)
     revoke = _command(actions, "revoke", "have a key open nothing any more", "Revoke a key and the tokens it minted.")
     revoke.add_argument("id", help="as listed")
     revoke.set_defaults(run=_keys_revoke)
-    for action in (create, listing, revoke):
+    for action in (create, credit, listing, revoke):
         action.add_argument("--config", type=Path, metavar="FILE", help="settings (media_server.toml)")
         action.add_argument("--database", metavar="URL", help="(sqlite:///media_server.sqlite)")
 
@@ -307,6 +314,14 @@ def _keys_create(args: argparse.Namespace) -> int:
     return 0
 
 
+def _keys_credit(args: argparse.Namespace) -> int:
+    now = asyncio.run(_with_keys(args, lambda k: k.add_credit(args.id, args.amount)))
+    if now is None:
+        raise MediaServerError("unknown_key", f"There is no key {args.id!r}; media-server keys list shows them.")
+    print(f"{args.id} has a credit of {now:g}.")
+    return 0
+
+
 def _keys_list(args: argparse.Namespace) -> int:
     keys = asyncio.run(_with_keys(args, lambda k: k.all()))
     for key in keys:
@@ -317,6 +332,7 @@ def _keys_list(args: argparse.Namespace) -> int:
             "agents": key.agents,
             "origins": key.origins,
             "per minute": key.per_minute,
+            "credit": None if key.credit is None else round(key.credit, 4),
         }
         given = {k: " ".join(v) if isinstance(v, tuple) else v for k, v in limits.items() if v is not None}
         only = "  ".join(f"{k}: {v}" for k, v in given.items())

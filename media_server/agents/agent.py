@@ -106,6 +106,7 @@ class Agent:
         idle_s: silence of both after which `idle_prompt` is said; 0 for never.
         idle_hang_up_s: silence after that prompt which ends the call; 0 for never.
         recording: keep the sound of both sides with the call's record.
+        price_per_minute: of a call, taken from the credit of the key that pays for it.
         max_duration_s: the longest call; it is warned of, then hung up. 0 for any length.
         max_calls: at once; more are refused. None for as many as the server takes.
         answer_timeout_s: without an answer after this long, `apology` is said and the turn is given up. The time that
@@ -137,6 +138,7 @@ class Agent:
     idle_prompt: str = "Are you still there?"
     idle_hang_up_s: Annotated[float, Field(ge=0, le=3600)] = 0
     recording: bool = False
+    price_per_minute: Annotated[float, Field(ge=0)] = 0
     max_duration_s: Annotated[float, Field(ge=0, le=86400)] = 0
     max_calls: Annotated[int | None, Field(ge=0)] = None
     answer_timeout_s: Annotated[float, Field(ge=1, le=600)] = 15

@@ -6,6 +6,7 @@ import ipaddress
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -15,13 +16,28 @@ from media_server.agents.origins import matches
 from media_server.errors import ClientError
 from media_server.store import Database, Key, Keys, Scope, TokenKind, Tokens
 
-__all__ = ["ACCESS", "TOKEN_TTL_S", "Access"]
+__all__ = ["ACCESS", "TOKEN_TTL_S", "Access", "Start"]
 
 TOKEN_TTL_S = 60.0
 PAGES_PER_MINUTE = 20
 """Tokens for one address of a page that shows nothing but its origin."""
 MOST_COUNTED = 10_000
 """Addresses and keys whose rate is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """On whose account a call starts.
+
+    Args:
+        metadata: sealed: it wins over what the client says.
+        key_id: of the key that pays; None where nobody does.
+        credit: of that key; None for any amount.
+    """
+
+    metadata: Mapping[str, Any]
+    key_id: str | None = None
+    credit: float | None = None
 
 
 class Access:
@@ -58,22 +74,26 @@ class Access:
             self._count(f"key {key.id}", key.per_minute)
         return key
 
-    async def start_call(self, request: web.Request, agent: str, kind: TokenKind) -> Mapping[str, Any]:
-        """Sealed metadata of whoever may start this call.
+    async def start_call(self, request: web.Request, agent: str, kind: TokenKind) -> Start:
+        """On whose account this call may start.
 
         Raises:
-            ClientError: what `key` raises, and what `Tokens.use` raises; 403 `key_agent`.
+            ClientError: what `key` raises, and what `Tokens.use` raises; 403 `key_agent`, 402 `no_credit`.
         """
         shown = _bearer(request)
+        metadata: Mapping[str, Any] = {}
         if shown is None or shown.startswith("sk_"):
-            self.agent(await self.key(request, "call"), agent)
-            return {}
-        grant = await self.tokens.use(shown, kind, agent)
-        if grant.key_id:
-            key = await self.keys.get(grant.key_id)
-            if key is None or key.revoked_at is not None:
+            key = await self.key(request, "call")
+            self.agent(key, agent)
+        else:
+            grant = await self.tokens.use(shown, kind, agent)
+            metadata = grant.metadata
+            key = await self.keys.get(grant.key_id) if grant.key_id else None
+            if grant.key_id and (key is None or key.revoked_at is not None):
                 raise _unauthorized("key_revoked", "The API key that minted this token was revoked.")
-        return grant.metadata
+        if key is not None and key.credit is not None and key.credit <= 0:
+            raise ClientError("no_credit", "The credit of this API key is used up.", status=402)
+        return Start(metadata, key.id if key else None, key.credit if key else None)
 
     async def page(self, request: web.Request, agent: Agent) -> Key | None:
         """The key, or None where the origin of the page is enough for this agent.

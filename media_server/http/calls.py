@@ -136,6 +136,7 @@ def _summary(call: CallRecord) -> dict[str, Any]:
         "ended_at": _time(call.ended_at),
         "duration_s": duration,
         "end_reason": call.end_reason,
+        "cost": call.cost,
         "metadata": dict(call.metadata),
     }
 

@@ -44,8 +44,8 @@ async def chat(request: web.Request) -> web.StreamResponse:
         conversation = sessions.chat(wanted.session)
     elif wanted.agent:
         sessions.check_room()
-        metadata = await request.app[ACCESS].start_call(request, wanted.agent, "chat")
-        conversation = await sessions.open_chat(wanted.agent, metadata)
+        start = await request.app[ACCESS].start_call(request, wanted.agent, "chat")
+        conversation = await sessions.open_chat(wanted.agent, start)
     else:
         raise ClientError("bad_request", "Say which agent (agent=…), or which conversation goes on (session=…).")
     conversation.check(wanted.after)

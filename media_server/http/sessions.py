@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from aiohttp import web
@@ -18,7 +19,7 @@ from media_server.config import IceServer, Settings
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
-from media_server.http.access import ACCESS
+from media_server.http.access import ACCESS, Start
 from media_server.http.body import json_body, require_type, text_body
 from media_server.http.metrics import Metrics
 from media_server.rtc.sdp import parse_fragment
@@ -71,24 +72,26 @@ class Sessions:
         offer: str,
         metadata: Mapping[str, Any],
         variables: Mapping[str, str | int | float | bool],
+        start: Start,
     ) -> tuple[Session, str]:
         """A new session and the answer to its offer.
 
         Args:
             metadata: handed through to the call's events and log.
             variables: fill the agent's prompt and greeting.
+            start: on whose account.
 
         Raises:
             ClientError: unknown agent, unusable offer, engines not ready, or too many calls.
         """
-        agent = self._agent(agent_name)
+        agent = _affordable(self._agent(agent_name), start)
         servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
         session = Session(
             agent,
             self._agents.get,
             self._engines,
             self._activity,
-            metadata=metadata,
+            metadata={**metadata, **start.metadata},
             variables=variables,
             ice_servers=servers,
             connect_timeout_s=self._settings.connect_timeout_s,
@@ -100,7 +103,7 @@ class Sessions:
         try:
             answer = await session.accept(offer)
             try:
-                await self._begin_record(session.call_id, agent, metadata)
+                await self._begin_record(session.call_id, agent, session.call.metadata, start)
             except BaseException:
                 await session.peer.close()
                 raise
@@ -109,25 +112,25 @@ class Sessions:
         self._begin(session)
         return session, answer
 
-    async def open_chat(self, agent_name: str, metadata: Mapping[str, Any]) -> Chat:
+    async def open_chat(self, agent_name: str, start: Start) -> Chat:
         """A new conversation in writing.
 
         Raises:
             ClientError: unknown agent, engines not ready, or too many calls.
         """
-        agent = self._agent(agent_name)
+        agent = _affordable(self._agent(agent_name), start)
         chat = Chat(
             agent,
             self._agents.get,
             self._engines,
-            metadata=metadata,
+            metadata=start.metadata,
             variables={},
             linger_s=self._settings.chat_linger_s,
             record=self._note,
         )
         self._opening += 1
         try:
-            await self._begin_record(chat.call_id, agent, metadata)
+            await self._begin_record(chat.call_id, agent, chat.call.metadata, start)
         finally:
             self._opening -= 1
         self._begin(chat)
@@ -158,12 +161,12 @@ class Sessions:
         if self._records:
             self._records.note(event)
 
-    async def _begin_record(self, call_id: str, agent: Agent, metadata: Mapping[str, Any]) -> None:
+    async def _begin_record(self, call_id: str, agent: Agent, metadata: Mapping[str, Any], start: Start) -> None:
         """Raises `ClientError` (503) where the call could not be recorded."""
         if self._records is None:
             return
         try:
-            await self._records.start(call_id, agent.name, metadata, agent.tenant)
+            await self._records.start(call_id, agent.name, metadata, agent.tenant, start.key_id, agent.price_per_minute)
         except SQLAlchemyError as failed:
             log.exception("call %s could not be recorded", call_id)
             raise ClientError("no_records", "The database cannot be written.", status=503) from failed
@@ -210,6 +213,14 @@ class Sessions:
         return chat
 
 
+def _affordable(agent: Agent, start: Start) -> Agent:
+    """No call is longer than its credit lasts."""
+    if start.credit is None or not agent.price_per_minute:
+        return agent
+    lasts_s = max(1.0, start.credit / agent.price_per_minute * 60)
+    return replace(agent, max_duration_s=min(agent.max_duration_s or lasts_s, lasts_s, 86400))
+
+
 def _busy() -> ClientError:
     wait = {"Retry-After": "10"}
     return ClientError("too_many_calls", "All lines are busy; try again later.", status=503, headers=wait)
@@ -238,8 +249,8 @@ async def create(request: web.Request) -> web.Response:
     offer = await json_body(request, _Offer)
     sessions = request.app[SESSIONS]
     sessions.check_room()  # before a token is used up for nothing
-    sealed = await request.app[ACCESS].start_call(request, offer.agent, "webrtc")
-    session, answer = await sessions.open(offer.agent, offer.sdp, {**offer.metadata, **sealed}, offer.variables)
+    start = await request.app[ACCESS].start_call(request, offer.agent, "webrtc")
+    session, answer = await sessions.open(offer.agent, offer.sdp, offer.metadata, offer.variables, start)
     body = {"session_id": session.id, "call_id": session.call_id, "type": "answer", "sdp": answer}
     return web.json_response(body, status=201, headers=_created(session))
 
@@ -250,8 +261,8 @@ async def whip(request: web.Request) -> web.Response:
     require_type(request, SDP)
     sessions, agent, offer = request.app[SESSIONS], request.match_info["agent"], await text_body(request)
     sessions.check_room()
-    sealed = await request.app[ACCESS].start_call(request, agent, "webrtc")
-    session, answer = await sessions.open(agent, offer, sealed, {})
+    start = await request.app[ACCESS].start_call(request, agent, "webrtc")
+    session, answer = await sessions.open(agent, offer, {}, {}, start)
     response = web.Response(text=answer, status=201, content_type=SDP, headers=_created(session))
     for server in sessions.ice_servers:
         for url in [server.urls] if isinstance(server.urls, str) else server.urls:

@@ -35,6 +35,7 @@ class Key:
         agents: that it is for; None for all.
         origins: of pages that may use it; None: no page may, only programs, which send no `Origin`.
         per_minute: calls and tokens; None for any number.
+        credit: what calls may still cost; None for any amount.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Key:
     agents: tuple[str, ...] | None
     origins: tuple[str, ...] | None
     per_minute: int | None
+    credit: float | None
     created_at: float
     revoked_at: float | None
 
@@ -68,6 +70,7 @@ class Keys:
         origins: Sequence[str] | None = None,
         per_minute: int | None = None,
         tenant: str = "",
+        credit: float | None = None,
     ) -> tuple[str, Key]:
         """A new key, with its secret in front: this is the only time that it is known."""
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
@@ -80,6 +83,7 @@ class Keys:
             agents=None if agents is None else list(agents),
             origins=None if origins is None else list(origins),
             per_minute=per_minute,
+            credit=credit,
             created_at=time.time(),
             revoked_at=None,
         )
@@ -105,6 +109,15 @@ class Keys:
             row.revoked_at = row.revoked_at or time.time()
             return True
 
+    async def add_credit(self, key_id: str, amount: float) -> float | None:
+        """Add to what calls may cost; what is there now. None if there is no such key."""
+        async with self._database.begin() as session:
+            row = await session.get(KeyRow, key_id)
+            if row is None:
+                return None
+            row.credit = (row.credit or 0.0) + amount
+            return row.credit
+
     async def get(self, key_id: str) -> Key | None:
         async with self._database.begin() as session:
             row = await session.get(KeyRow, key_id)
@@ -126,5 +139,5 @@ class Keys:
 def _key(row: KeyRow) -> Key:
     return Key(
         row.id, row.tenant, row.name, tuple(row.scopes), None if row.agents is None else tuple(row.agents),  # type: ignore[arg-type]
-        None if row.origins is None else tuple(row.origins), row.per_minute, row.created_at, row.revoked_at,
+        None if row.origins is None else tuple(row.origins), row.per_minute, row.credit, row.created_at, row.revoked_at,
     )  # fmt: skip

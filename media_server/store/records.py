@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from media_server.store.database import Database
 from media_server.store.outbox import Outbox
-from media_server.store.tables import CallRow, EventRow
+from media_server.store.tables import CallRow, EventRow, KeyRow
 
 __all__ = ["CallRecord", "CallStatus", "RecordedEvent", "Records"]
 
@@ -44,6 +45,7 @@ class CallRecord:
     started_at: float
     ended_at: float | None
     end_reason: str | None
+    cost: float | None
     metadata: Mapping[str, Any]
 
 
@@ -88,8 +90,21 @@ class Records:
         self._written = asyncio.Condition()
         self._lost = 0
 
-    async def start(self, call_id: str, agent: str, metadata: Mapping[str, Any], tenant: str = "") -> None:
-        """A call begins; it is in the records when this returns."""
+    async def start(
+        self,
+        call_id: str,
+        agent: str,
+        metadata: Mapping[str, Any],
+        tenant: str = "",
+        key_id: str | None = None,
+        per_minute: float = 0.0,
+    ) -> None:
+        """A call begins; it is in the records when this returns.
+
+        Args:
+            key_id: of the key whose credit pays.
+            per_minute: the price.
+        """
         row = CallRow(
             id=call_id,
             server=self._server,
@@ -98,6 +113,8 @@ class Records:
             status="active",
             started_at=time.time(),
             meta=dict(metadata),
+            key_id=key_id,
+            per_minute=per_minute,
         )
         async with self._database.begin() as session:
             session.add(row)
@@ -229,9 +246,9 @@ class Records:
                     if self._outbox:
                         self._outbox.put(session, each["event"], *self._under_way.get(each["call_id"], ("", "")))
                 for call_id, reason, at in ended:
-                    status = "failed" if reason in FAILURES else "completed"
-                    closing = update(CallRow).where(CallRow.id == call_id)
-                    await session.execute(closing.values(status=status, end_reason=reason, ended_at=at))
+                    status: CallStatus = "failed" if reason in FAILURES else "completed"
+                    if row := await session.get(CallRow, call_id):
+                        await _close(session, row, status, reason, at)
         except SQLAlchemyError:
             # a full disk must not end calls: once more with the next ones
             log.exception("call records could not be written; %d events wait", len(events))
@@ -249,12 +266,15 @@ class Records:
     async def close_lost(self) -> None:
         """Close what an earlier run of this server left open; before the first call of this one."""
         mine = (CallRow.server == self._server) & (CallRow.status == "active")
-        now = time.time()
         async with self._database.begin() as session:
             lost = list(await session.scalars(select(CallRow).where(mine)))
             for row in lost:
-                row.status, row.end_reason, row.ended_at = "failed", "server_lost", now
-                duration = round(now - row.started_at, 3)
+                # nobody knows when exactly it ended; what is known of last is not before that
+                last = await session.scalar(
+                    select(EventRow.event).where(EventRow.call_id == row.id).order_by(EventRow.id.desc()).limit(1)
+                )
+                duration = round(float(last.get("time", 0.0)) if last else 0.0, 3)
+                await _close(session, row, "failed", "server_lost", row.started_at + duration)
                 told = {"type": "call.ended", "call_id": row.id, "reason": "server_lost", "duration_s": duration}
                 session.add(EventRow(call_id=row.id, event=told))
                 if self._outbox:
@@ -272,7 +292,16 @@ class Records:
             await self.delete(call_id)
 
 
+async def _close(session: AsyncSession, row: CallRow, status: CallStatus, reason: str, at: float) -> None:
+    """A call is over: what it cost is taken from the credit of who pays."""
+    row.status, row.end_reason, row.ended_at = status, reason, at
+    row.cost = round(row.per_minute * max(0.0, at - row.started_at) / 60, 6)
+    if row.key_id and row.cost:
+        paying = update(KeyRow).where(KeyRow.id == row.key_id, KeyRow.credit.is_not(None))
+        await session.execute(paying.values(credit=KeyRow.credit - row.cost))
+
+
 def _record(row: CallRow) -> CallRecord:
     return CallRecord(
-        row.id, row.tenant, row.agent, row.status, row.started_at, row.ended_at, row.end_reason, row.meta  # type: ignore[arg-type]
+        row.id, row.tenant, row.agent, row.status, row.started_at, row.ended_at, row.end_reason, row.cost, row.meta  # type: ignore[arg-type]
     )  # fmt: skip

@@ -28,6 +28,8 @@ class KeyRow(Base):
     origins: Mapped[list[str] | None] = mapped_column(JSON)
     """Of pages that may use it; None for any, and for no page at all."""
     per_minute: Mapped[int | None] = mapped_column(Integer)
+    credit: Mapped[float | None] = mapped_column(Float)
+    """What calls may still cost; None for any amount."""
     tenant: Mapped[str] = mapped_column(String(64), server_default="")
     created_at: Mapped[float] = mapped_column(Float)
     revoked_at: Mapped[float | None] = mapped_column(Float)
@@ -64,6 +66,11 @@ class CallRow(Base):
     started_at: Mapped[float] = mapped_column(Float)
     ended_at: Mapped[float | None] = mapped_column(Float)
     end_reason: Mapped[str | None] = mapped_column(String(32))
+    key_id: Mapped[str | None] = mapped_column(String(32))
+    """Who pays."""
+    per_minute: Mapped[float] = mapped_column(Float, server_default="0")
+    """Its price."""
+    cost: Mapped[float | None] = mapped_column(Float)
     meta: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 

@@ -185,6 +185,37 @@ async def test_pages_of_other_origins_may_read_answers(tmp_path: Path) -> None:
             assert answer.headers["Vary"] == "Origin"
 
 
+async def test_calls_are_paid_for_from_a_keys_credit(tmp_path: Path) -> None:
+    agents = [Agent("dear", price_per_minute=60), Agent("free")]
+    url = f"sqlite:///{tmp_path}/keys.sqlite"
+    async with Database.open(url) as database, running_server(Settings(port=0, database=url, agents=agents)) as server:
+        await server.ready(60)
+        keys = Keys(database)
+        secret, made = await keys.create("pays", ["admin"], credit=1.2)
+        async with aiohttp.ClientSession(server.url, headers={"Authorization": f"Bearer {secret}"}) as http:
+            async with http.post("/v1/tokens", json={"agent": "dear"}) as minted:
+                token = (await minted.json())["token"]
+            async with Caller(server.url, "dear", auth=token) as caller:
+                warned = await caller.wait_for("warning")
+                assert warned["code"] == "call_ending"
+                ended = await caller.wait_for("call.ended")
+                assert ended["reason"] == "max_duration", "no longer than it is paid for"
+            async with asyncio.timeout(5):
+                while True:
+                    async with http.get(f"/v1/calls/{caller.call_id}") as response:
+                        record = await response.json()
+                    if record["status"] != "active":
+                        break
+            assert record["cost"] == pytest.approx(record["duration_s"], abs=0.01)
+            key = await keys.get(made.id)
+            assert key is not None
+            assert key.credit == pytest.approx(1.2 - record["cost"], abs=1e-6)
+            assert await refused(server.url, secret, "dear") == (402, "no_credit")
+            assert await keys.add_credit(made.id, 10) == pytest.approx(key.credit + 10)
+            async with Caller(server.url, "free", auth=secret) as caller:
+                await caller.wait_for("call.started")
+
+
 async def test_the_command_line_makes_lists_and_revokes_keys(tmp_path: Path) -> None:
     async def run(*args: str) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
@@ -204,6 +235,8 @@ async def test_the_command_line_makes_lists_and_revokes_keys(tmp_path: Path) -> 
     _, listed, _ = await run("list")
     assert listed.startswith(f"{key_id}  good")
     assert "agents: mara  per minute: 60" in listed
+    assert await run("credit", key_id, "2.5") == (0, f"{key_id} has a credit of 2.5.", "")
+    assert (await run("credit", "nothing", "1"))[0] == 1
     assert (await run("revoke", key_id))[0] == 0
     assert "revoked" in (await run("list"))[1]
     assert (await run("revoke", "nothing"))[0] == 1

@@ -29,4 +29,5 @@ def test_the_page_and_the_starter_models_travel_in_the_wheel(tmp_path: Path) -> 
     assert str(unpacked) in ran.stdout
     assert ran.stdout.count(str(unpacked)) == 2
     assert (unpacked / "media_server/py.typed").is_file()
+    assert list((unpacked / "media_server/store/migrations/versions").glob("0001_*.py"))
     subprocess.run([sys.executable, "-m", "download_models", "verify", "starter"], cwd=unpacked, check=True)
