@@ -103,6 +103,7 @@ def dialogue(
     slips: float = 0.15,
     plan: list[str] | None = None,
     scripted: bool = False,
+    most_tools: int = 4,
 ) -> Example:
     """A dialogue, the same for the same arguments.
 
@@ -116,6 +117,7 @@ def dialogue(
         slips: share of turns with slips.
         plan: the skills of all turns.
         scripted: plainly said: no greeting first, nothing broken off, no marks of writing.
+        most_tools: offered at once.
     """
     r = random.Random(seed)
     if persona is None:
@@ -125,15 +127,15 @@ def dialogue(
         who = r.choice(PERSONAS) if r.random() < 0.5 else t.invented(r, test).split("_")[0].lower()
     c = Conversation(r, who)
     with_tools = offered in ("fitting", "others") or (offered == "any" and r.random() < 0.6)
-    count = turns or r.choice([1, 1, 2, 2, 3, 5] if with_tools else [1, 2, 3, 4, 5, 6, 8, 10, 12])
+    count = turns or r.choice([1, 1, 2, 3, 4, 6] if with_tools else [1, 2, 3, 4, 5, 6, 8, 10, 12])
     kinds: list[str] = []
     if with_tools:
-        kinds = r.sample(sorted(t.KINDS), r.randint(1, 4))
+        kinds = r.sample(sorted(t.KINDS), r.randint(1, most_tools))
         if skill in t.KINDS_OF and offered == "fitting":
-            kinds = [*dict.fromkeys([t.KINDS_OF[skill], *kinds])]
+            kinds = [*dict.fromkeys([t.KINDS_OF[skill], *kinds])][:most_tools]
     if plan is None:
         plan = [skill if (i == count - 1 and skill) else _next(r, kinds) for i in range(count)]
-        if count > 1 and not test and r.random() < 0.4:
+        if count > 1 and not test and r.random() < 0.5:
             _remember(r, plan)
     count = len(plan)
     if offered == "others":
@@ -183,12 +185,25 @@ def dialogue(
     return Example(messages, turn, frozenset(cut))
 
 
+def drill(seed: int) -> Example:
+    """One question and up to three tools, of which half the time none helps: whether to call one, as short as can be.
+
+    In long dialogues this is one token among hundreds, and not learned.
+    """
+    r = random.Random(seed)
+    skill, offered = r.choice(sorted(t.KINDS_OF)), r.choice(["fitting", "others"])
+    example = dialogue(seed, skill=skill, turns=1, offered=offered, persona=False, most_tools=r.choice([1, 2, 3]))
+    calls = (i for i, m in enumerate(example.messages) if m["content"].startswith("<tool_call>"))
+    last = next(calls, len(example.messages) - 1)
+    return Example(example.messages[: last + 1], example.turn, example.cut)
+
+
 def _next(r: random.Random, kinds: list[str]) -> str:
     """A skill; with tools of these kinds mostly one that they help with, sometimes one for which a tool is missing."""
     choice = r.random() if kinds else 1.0
-    if choice < 0.5:
+    if choice < 0.44:
         return r.choice([skill for skill, kind in t.KINDS_OF.items() if kind in kinds])
-    if choice < 0.75:
+    if choice < 0.82:
         return r.choice([skill for skill, kind in t.KINDS_OF.items() if kind not in kinds])
     (name,) = r.choices(list(WEIGHTS), list(WEIGHTS.values()))
     return name
@@ -196,16 +211,17 @@ def _next(r: random.Random, kinds: list[str]) -> str:
 
 TOLD_AND_ASKED = [
     ("tell_name", "ask_name"), ("spell_name", "ask_name"), ("tell_colour", "ask_colour"), ("tell_code", "ask_code"),
-    ("pizza", "ask_order"), ("food", "ask_order"),
+    ("pizza", "ask_order"), ("food", "ask_order"), ("pizza", "food", "ask_order"), ("food", "pizza", "ask_order"), ("pizza", "pizza", "ask_order"),
+    ("food", "food", "ask_order"), ("pizza", "food", "food", "ask_order"),
 ]  # fmt: skip
-"""Pairs of skills: after the first the second has something to remember."""
+"""Skills that belong together: what the first ones tell, the last one asks for."""
 
 
 def _remember(r: random.Random, plan: list[str]) -> None:
     """Put something that is told and asked for into a plan; by chance both would rarely meet."""
-    told, asked = r.choice(TOLD_AND_ASKED)
-    first = r.randrange(len(plan) - 1)
-    plan[first], plan[r.randrange(first + 1, len(plan))] = told, asked
+    skills = r.choice([s for s in TOLD_AND_ASKED if len(s) <= len(plan)])
+    for place, skill in zip(sorted(r.sample(range(len(plan)), len(skills))), skills, strict=True):
+        plan[place] = skill
 
 
 def chatml(messages: list[Message]) -> str:

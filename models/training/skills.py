@@ -519,7 +519,7 @@ class Conversation:
                 "no {topping}(| please)",
                 "without {topping}(| please)",
                 "i do not (like|want) {topping}",
-                "(please|) leave out the {topping}",
+                "(|please |okay |and |so |can you |could you )leave out the {topping}(| please| for me)",
             ],
             f"Okay, no {one}. Anything else?",
             topping=one,

@@ -20,7 +20,7 @@ import gguf
 import numpy as np
 import torch
 import torch.nn.functional as F
-from dialogues import chatml, dialogue
+from dialogues import chatml, dialogue, drill
 from loop import Optimizers, Progress, add_options
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen2Config, Qwen2ForCausalLM
@@ -32,8 +32,12 @@ SIMPLE_FIRST = 16_000
 """Dialogues without tools at the start: copying is learned sooner from short ones."""
 WEIGHTS = {"system": 0.02, "user": 0.25, "tool": 0.02, "assistant": 1.0}
 """Of the roles in the loss."""
-DECISION = 3.0
-"""Weight of the tokens that decide: the first of an answer, which says whether a tool is called, and the name of the tool."""
+DECISION = 10.0
+"""Weight of the first token of an answer where tools are offered: it says whether one is called …"""
+CHOICE = 3.0
+"""… and of the name of the tool, and the first token of other answers."""
+DRILLS = 0.6
+"""Share of short drills in calling tools, once tools come at all."""
 TEMPLATE = """\
 {%- macro line(tool) -%}
 {%- set f = tool.function if tool.function is defined else tool -%}
@@ -159,7 +163,13 @@ def samples(tok: Tokenizer, seed: int, simple_first: int) -> Iterator[Sample]:
     """Token ids and loss weights of endless dialogues from `seed` on."""
     starts = {role: tok.encode(f"<|im_start|>{role}\n").ids for role in WEIGHTS}
     for i in itertools.count():
-        example = dialogue(seed + i, offered="none" if i < simple_first else "any")
+        if i < simple_first:
+            example = dialogue(seed + i, offered="none")
+        elif random.Random(seed - i).random() < DRILLS:
+            example = drill(seed + i)
+        else:
+            example = dialogue(seed + i)
+        offers = "<tools>" in example.messages[0]["content"]
         ids: list[int] = []
         weights: list[float] = []
         for k, message in enumerate(example.messages):
@@ -173,7 +183,7 @@ def samples(tok: Tokenizer, seed: int, simple_first: int) -> Iterator[Sample]:
                 deciding = 1
                 if message["content"].startswith("<tool_call>"):
                     deciding = len(tok.encode(message["content"].partition(', "arguments"')[0]).ids)
-                turn[:deciding] = [DECISION] * deciding
+                turn[:deciding] = [DECISION if offers else CHOICE, *[CHOICE] * (deciding - 1)]
             weights += [0.02] * len(head) + turn
         yield ids[:CONTEXT], weights[:CONTEXT]
 

@@ -209,6 +209,7 @@ async def test_calls_are_paid_for_from_a_keys_credit(tmp_path: Path) -> None:
             assert record["cost"] == pytest.approx(record["duration_s"], abs=0.01)
             key = await keys.get(made.id)
             assert key is not None
+            assert key.credit is not None
             assert key.credit == pytest.approx(1.2 - record["cost"], abs=1e-6)
             assert await refused(server.url, secret, "dear") == (402, "no_credit")
             assert await keys.add_credit(made.id, 10) == pytest.approx(key.credit + 10)
