@@ -63,6 +63,7 @@ class CallStarted:
     agent: str
     metadata: Mapping[str, Any]
     """What came with the offer."""
+    transport: Literal["webrtc", "chat"] = "webrtc"
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class Call(agents.Call):
         return self.floor.wasted_speculations if self.floor else 0
 
     async def _conduct(self) -> str:
-        self._emit(e.CallStarted(self.agent.name, self.metadata))
+        self._emit(e.CallStarted(self.agent.name, self.metadata, "webrtc" if self.floor else "chat"))
         self._enter("listening")
         listening = self._start(self.floor.run(), "listen") if self.floor else None
         preparing = self._start(self._replies.prepare(), "prepare")

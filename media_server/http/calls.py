@@ -147,8 +147,14 @@ def _course(events: Iterable[Any]) -> dict[str, Any]:
     tools: dict[str, dict[str, Any]] = {}
     turns: list[dict[str, Any]] = []
     spoken: dict[str, dict[str, Any]] = {}
+    written = False
     for e in events:
         match e["type"]:
+            case "call.started":
+                written = e.get("transport") == "chat"
+            case "agent.text" if written:
+                said = {k: e[k] for k in ("turn_id", "text")}
+                transcript.append({"role": "assistant", "at_s": e["time"], **said, "interrupted": False})
             case "user.transcript" if e["text"]:
                 words = e.get("words") or [{"start_s": e["time"]}]
                 said = {k: e[k] for k in ("turn_id", "text", "confidence") if k in e}

@@ -99,3 +99,58 @@ async def test_settings_come_from_the_file(tmp_path: Path) -> None:
     status, _, err = await run("doctor", cwd=tmp_path)
     assert status == 1
     assert "colour" in err
+
+
+async def test_the_other_commands_talk_to_a_running_server(server: Server) -> None:
+    status, printed, err = await run("agents", "--url", server.url)
+    assert (status, err) == (0, "")
+    assert {"assistant", "desk", "home"} <= set(printed.split())
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "media_server.cli", "chat", "--agent", "desk", "--url", server.url,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(30):
+        out, _ = await process.communicate(b"my name is olivia\nwhere is my order four two seven\nwhat is my name\n")
+    assert out.decode().splitlines() == [
+        "Nice to meet you, Olivia! How can I help you?",
+        '  [get_order_status {"order_id": "427"}]',
+        "The status is shipped.",
+        "Your name is Olivia.",
+        "  [client_hangup]",
+    ]
+
+    async with asyncio.timeout(10):
+        while "active" in (printed := (await run("calls", "--url", server.url, "--agent", "desk", "--limit", "1"))[1]):
+            pass
+    call_id = printed.split()[0]
+    assert call_id.startswith("chat-")
+    status, printed, _ = await run("calls", call_id, "--url", server.url)
+    assert "client_hangup" in printed
+    assert "caller where is my order four two seven" in printed
+    assert "agent  The status is shipped." in printed
+    assert 'tool   get_order_status {"order_id": "427"} → {"status": "shipped"}' in printed
+
+    status, printed, _ = await run("tokens", "desk", "--url", server.url, "--metadata", '{"customer": 7}')
+    assert (status, printed[:5]) == (0, "wrtc_")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("calls", "nothing"), "There is no record of such a call."),
+        (("tokens", "nobody"), "There is no agent called 'nobody'."),
+        (("tokens", "desk", "--metadata", "{"), "--metadata is not valid JSON"),
+        (("chat", "--agent", "nobody"), "answered with status 404"),
+    ],
+)
+async def test_commands_say_what_is_wrong(server: Server, args: tuple[str, ...], said: str) -> None:
+    status, printed, err = await run(*args, "--url", server.url)
+    assert (status, printed) == (1, "")
+    assert said in err
+
+
+async def test_commands_say_that_nobody_answers() -> None:
+    status, _, err = await run("agents", "--url", "http://127.0.0.1:9")
+    assert status == 1
+    assert "Nobody answers at http://127.0.0.1:9" in err

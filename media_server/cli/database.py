@@ -1,0 +1,171 @@
+"""`keys` and `webhooks`: commands that work on the database, also while a server uses it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from media_server.cli.options import command, database_options, settings
+from media_server.errors import MediaServerError
+
+if TYPE_CHECKING:
+    from media_server.store import Keys, Outbox, Scope
+
+__all__ = ["add"]
+
+T = TypeVar("T")
+
+WEBHOOKS = """\
+Messages that could not be delivered are tried again for more than a day. Then they are dead: listed, and kept for
+a week.
+"""
+KEYS = """\
+Keys are for programs: a backend that starts calls or mints tokens for its pages.
+
+As long as there is none, the server is open to whoever reaches it, and listens on this machine only. From the first key
+on, every call needs a key, a token, or an agent that allows the page's origin.
+"""
+
+
+def add(commands: Any) -> None:
+    _add_keys(commands)
+    _add_webhooks(commands)
+
+
+def _add_keys(commands: Any) -> None:
+    keys = command(commands, "keys", "create, list and revoke API keys", KEYS)
+    actions = keys.add_subparsers(title="actions", metavar="ACTION", required=True)
+    create = command(actions, "create", "make a key; its secret is shown this once", "Make a key and print it.")
+    create.add_argument("name", help="what it is for")
+    create.add_argument(
+        "--scope",
+        action="append",
+        choices=["call", "admin"],
+        help="call: start calls and mint tokens (default); admin: everything; may be given twice",
+    )
+    create.add_argument("--agent", action="append", metavar="NAME", help="only for this agent; may be repeated")
+    create.add_argument(
+        "--origin", action="append", metavar="ORIGIN", help="pages that may use it, like https://*.site.com; repeatable"
+    )
+    create.add_argument("--tenant", default="", help="whose agents and calls it is for (the operator's)")
+    create.add_argument("--per-minute", type=int, metavar="N", help="calls and tokens in a minute")
+    create.add_argument(
+        "--credit", type=float, metavar="X", help="what calls may cost, by their agents' price_per_minute"
+    )
+    create.set_defaults(run=_keys_create)
+    credit = command(actions, "credit", "add to what calls may cost", "Add to the credit of a key.")
+    credit.add_argument("id", help="as listed")
+    credit.add_argument("amount", type=float)
+    credit.set_defaults(run=_keys_credit)
+    listing = command(actions, "list", "list all keys, without their secrets", "List all keys.")
+    listing.set_defaults(run=_keys_list)
+    revoke = command(actions, "revoke", "have a key open nothing any more", "Revoke a key and the tokens it minted.")
+    revoke.add_argument("id", help="as listed")
+    revoke.set_defaults(run=_keys_revoke)
+    for action in (create, credit, listing, revoke):
+        database_options(action)
+
+
+def _add_webhooks(commands: Any) -> None:
+    webhooks = command(commands, "webhooks", "list deliveries of webhooks, and try dead ones again", WEBHOOKS)
+    actions = webhooks.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = command(actions, "list", "the newest deliveries", "List deliveries, the newest first.")
+    listing.add_argument("--state", choices=["pending", "delivered", "dead"], help="only these")
+    listing.set_defaults(run=_webhooks_list)
+    retry = command(actions, "retry", "try dead deliveries again", "Try a dead delivery again, or all.")
+    retry.add_argument("id", nargs="?", help="as listed; all where none is given")
+    retry.set_defaults(run=_webhooks_retry)
+    for action in (listing, retry):
+        database_options(action)
+
+
+def _keys_create(args: argparse.Namespace) -> int:
+    from media_server.agents.origins import check_pattern
+
+    if args.per_minute is not None and args.per_minute < 1:
+        raise MediaServerError("bad_option", "--per-minute has to be 1 or more.")
+    try:
+        for origin in args.origin or ():
+            check_pattern(origin)
+    except ValueError as e:
+        raise MediaServerError("bad_option", f"--origin: {e}.") from e
+    scopes: tuple[Scope, ...] = tuple(args.scope or ("call",))
+    secret, key = asyncio.run(
+        _with_keys(
+            args, lambda keys: keys.create(args.name, scopes, args.agent, args.origin, args.per_minute, args.tenant)
+        )
+    )
+    print(secret)
+    print(f"This is key {key.id}. Keep it now: only its hash is stored.", file=sys.stderr)
+    return 0
+
+
+def _keys_credit(args: argparse.Namespace) -> int:
+    now = asyncio.run(_with_keys(args, lambda k: k.add_credit(args.id, args.amount)))
+    if now is None:
+        raise MediaServerError("unknown_key", f"There is no key {args.id!r}; media-server keys list shows them.")
+    print(f"{args.id} has a credit of {now:g}.")
+    return 0
+
+
+def _keys_list(args: argparse.Namespace) -> int:
+    keys = asyncio.run(_with_keys(args, lambda k: k.all()))
+    for key in keys:
+        made = time.strftime("%Y-%m-%d", time.localtime(key.created_at))
+        state = "revoked" if key.revoked_at else "good"
+        limits = {
+            "tenant": key.tenant or None,
+            "agents": key.agents,
+            "origins": key.origins,
+            "per minute": key.per_minute,
+            "credit": None if key.credit is None else round(key.credit, 4),
+        }
+        given = {k: " ".join(v) if isinstance(v, tuple) else v for k, v in limits.items() if v is not None}
+        only = "  ".join(f"{k}: {v}" for k, v in given.items())
+        print(f"{key.id}  {state:<8} {made}  {'+'.join(key.scopes):<10} {key.name}  {only}".rstrip())
+    if not keys:
+        print("There are no keys: the server is open to whoever reaches it.")
+    return 0
+
+
+def _keys_revoke(args: argparse.Namespace) -> int:
+    if not asyncio.run(_with_keys(args, lambda k: k.revoke(args.id))):
+        raise MediaServerError("unknown_key", f"There is no key {args.id!r}; media-server keys list shows them.")
+    print(f"{args.id} is revoked.")
+    return 0
+
+
+def _webhooks_list(args: argparse.Namespace) -> int:
+    deliveries = asyncio.run(_with_outbox(args, lambda outbox: outbox.all(args.state)))
+    for d in deliveries:
+        line = f"{d.message_id}  {d.state:<9} {d.attempts:>2}x  {d.type:<16} {d.call_id}  {d.url}  {d.error or ''}"
+        print(line.rstrip())
+    if not deliveries:
+        print("There are none.")
+    return 0
+
+
+def _webhooks_retry(args: argparse.Namespace) -> int:
+    count = asyncio.run(_with_outbox(args, lambda outbox: outbox.retry(args.id)))
+    if args.id and not count:
+        raise MediaServerError("unknown_delivery", f"There is no dead delivery {args.id!r}.")
+    print(f"{count} will be tried again within a minute.")
+    return 0
+
+
+async def _with_outbox(args: argparse.Namespace, ask: Callable[[Outbox], Awaitable[T]]) -> T:
+    from media_server.store import Database, Outbox
+
+    async with Database.open(settings(args).database) as database:
+        return await ask(Outbox(database, "", []))
+
+
+async def _with_keys(args: argparse.Namespace, ask: Callable[[Keys], Awaitable[T]]) -> T:
+    from media_server.store import Database, Keys
+
+    async with Database.open(settings(args).database) as database:
+        return await ask(Keys(database))
