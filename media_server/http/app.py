@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 
 from aiohttp import web
+from typing_extensions import TypedDict
 
 from media_server.agents import AgentBook
 from media_server.engines.client import Engines
-from media_server.http import agents, calls, chat, metrics, sessions, tokens
+from media_server.http import agents, calls, chat, metrics, openapi, sessions, tokens
 from media_server.http.access import ACCESS, Access
 from media_server.http.cors import cors, cors_headers
 from media_server.http.errors import errors_as_json
+from media_server.http.openapi import operation
 from media_server.paths import STATIC
 from media_server.store import Records
 
@@ -23,13 +25,24 @@ ENGINES = web.AppKey("engines", Engines)
 routes = web.RouteTableDef()
 
 
+class _Status(TypedDict):
+    status: str
+
+
+class _Readiness(TypedDict):
+    ready: bool
+    engines: dict[str, bool]
+
+
 @routes.get("/healthz")
+@operation("The process serves requests", answers={200: _Status})
 async def healthz(_: web.Request) -> web.Response:
     """The process serves requests."""
     return web.json_response({"status": "ok"})
 
 
 @routes.get("/readyz")
+@operation("Whether calls can be taken", answers={200: _Readiness, 503: _Readiness})
 async def readyz(request: web.Request) -> web.Response:
     """All three engines are loaded, and the server is not about to stop: 200, else 503."""
     engines = request.app[ENGINES]
@@ -84,6 +97,7 @@ def make_app(
     app.add_routes(tokens.routes)
     app.add_routes(agents.routes)
     app.add_routes(chat.routes)
+    app.add_routes(openapi.routes)
     app.add_routes(metrics.routes)
     if records:
         app[calls.RECORDS] = records

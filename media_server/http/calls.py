@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.body import validated
+from media_server.http.openapi import operation
 from media_server.store import CallRecord, CallStatus, RecordedEvent, Records
 
 __all__ = ["RECORDS", "routes"]
@@ -32,7 +34,39 @@ class _Page(BaseModel):
     status: CallStatus | None = None
 
 
+class _Followed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    agents: str = ""
+    """Names, with commas between; all where there are none."""
+
+
+class _Summary(TypedDict):
+    id: str
+    agent: str
+    status: CallStatus
+    started_at: str
+    ended_at: str | None
+    duration_s: float | None
+    end_reason: str | None
+    cost: float | None
+    metadata: dict[str, Any]
+
+
+class _Calls(TypedDict):
+    calls: list[_Summary]
+    next: str | None
+
+
+class _Call(_Summary):
+    recording: NotRequired[str]
+    transcript: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+    turns: list[dict[str, Any]]
+
+
 @routes.get("/v1/calls")
+@operation("Call records, the newest first", scope="admin", query=_Page, answers={200: _Calls})
 async def page(request: web.Request) -> web.Response:
     key = await request.app[ACCESS].key(request, "admin")
     wanted = validated(_Page, dict(request.query))
@@ -44,6 +78,7 @@ async def page(request: web.Request) -> web.Response:
 
 
 @routes.get("/v1/calls/{id}")
+@operation("What was said and done in a call", scope="admin", answers={200: _Call})
 async def one(request: web.Request) -> web.Response:
     record = await _record(request)
     events: list[RecordedEvent] = []
@@ -55,6 +90,7 @@ async def one(request: web.Request) -> web.Response:
 
 
 @routes.get("/v1/calls/{id}/recording")
+@operation("The sound of a call", scope="admin", answers={200: bytes}, gives="audio/ogg")
 async def recording(request: web.Request) -> web.StreamResponse:
     record = await _record(request)
     if record.status == "active":
@@ -66,6 +102,7 @@ async def recording(request: web.Request) -> web.StreamResponse:
 
 
 @routes.delete("/v1/calls/{id}")
+@operation("Forget a call", scope="admin", answers={204: None})
 async def forget(request: web.Request) -> web.Response:
     record = await _record(request)
     if record.status == "active":
@@ -76,15 +113,17 @@ async def forget(request: web.Request) -> web.Response:
 
 
 @routes.get("/v1/calls/{id}/events")
+@operation("Follow a call", scope="admin", answers={200: str}, gives="text/event-stream")
 async def events_of_call(request: web.Request) -> web.StreamResponse:
     record = await _record(request)
     return await _stream(request, record.id, None, None)
 
 
 @routes.get("/v1/events")
+@operation("Follow all calls", scope="admin", query=_Followed, answers={200: str}, gives="text/event-stream")
 async def events(request: web.Request) -> web.StreamResponse:
     key = await request.app[ACCESS].key(request, "admin")
-    agents = [a for a in request.query.get("agents", "").split(",") if a]
+    agents = [a for a in validated(_Followed, dict(request.query)).agents.split(",") if a]
     return await _stream(request, None, agents or None, key.tenant if key else None)
 
 

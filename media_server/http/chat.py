@@ -13,6 +13,7 @@ from media_server.call import Chat
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.body import validated
+from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 
 __all__ = ["routes"]
@@ -34,6 +35,7 @@ class _Wanted(BaseModel):
 
 
 @routes.get("/v1/chat")
+@operation("Talk in writing: a WebSocket", scope="call", query=_Wanted, answers={101: None})
 async def chat(request: web.Request) -> web.StreamResponse:
     wanted = validated(_Wanted, dict(request.query))
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=LARGEST)

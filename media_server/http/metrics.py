@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from media_server.call import Chat, Session
 from media_server.engines.client import Engines
 from media_server.http.access import ACCESS
+from media_server.http.openapi import operation
 
 __all__ = ["METRICS", "Metrics", "routes"]
 
@@ -93,6 +94,7 @@ routes = web.RouteTableDef()
 
 
 @routes.get("/metrics")
+@operation("Metrics for Prometheus", scope="admin", answers={200: str}, gives="text/plain")
 async def metrics(request: web.Request) -> web.Response:
     key = await request.app[ACCESS].key(request, "admin")
     if key is not None and key.tenant:

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiortc import RTCIceServer
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
+from typing_extensions import TypedDict
 
 from media_server.agents import Agent, AgentBook
 from media_server.call import Chat, Session
@@ -22,6 +23,7 @@ from media_server.errors import ClientError
 from media_server.http.access import ACCESS, Start
 from media_server.http.body import json_body, require_type, text_body
 from media_server.http.metrics import Metrics
+from media_server.http.openapi import operation
 from media_server.rtc.sdp import parse_fragment
 from media_server.store import Records
 
@@ -236,6 +238,13 @@ class _Offer(BaseModel):
     variables: dict[str, str | int | float | bool] = {}
 
 
+class _Answer(TypedDict):
+    session_id: str
+    call_id: str
+    type: Literal["answer"]
+    sdp: str
+
+
 routes = web.RouteTableDef()
 SESSIONS = web.AppKey("sessions", Sessions)
 
@@ -245,6 +254,7 @@ def _created(session: Session) -> dict[str, str]:
 
 
 @routes.post("/v1/sessions")
+@operation("Start a call", scope="call", body=_Offer, answers={201: _Answer})
 async def create(request: web.Request) -> web.Response:
     offer = await json_body(request, _Offer)
     sessions = request.app[SESSIONS]
@@ -256,6 +266,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/whip/{agent}")
+@operation("Start a call as WHIP", scope="call", body=str, takes=SDP, answers={201: str}, gives=SDP)
 async def whip(request: web.Request) -> web.Response:
     """RFC 9725."""
     require_type(request, SDP)
@@ -274,6 +285,7 @@ async def whip(request: web.Request) -> web.Response:
 
 
 @routes.patch("/v1/sessions/{id}")
+@operation("Trickle ICE", body=str, takes=FRAGMENT, answers={204: None, 200: str}, gives=FRAGMENT)
 async def patch(request: web.Request) -> web.Response:
     """Trickle ICE: 204. ICE restart: 200 with our new credentials and candidates (RFC 9725 section 4.3)."""
     session = request.app[SESSIONS].get(request.match_info["id"])
@@ -288,6 +300,7 @@ async def patch(request: web.Request) -> web.Response:
 
 
 @routes.delete("/v1/sessions/{id}")
+@operation("Hang up", answers={204: None})
 async def delete(request: web.Request) -> web.Response:
     request.app[SESSIONS].get(request.match_info["id"]).hang_up("client_hangup")
     return web.Response(status=204)

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.body import json_body, validated
+from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.store import TokenKind
 
@@ -38,7 +40,22 @@ class _WantedByPage(BaseModel):
     metadata: dict[str, Any] = {}
 
 
+class _Token(TypedDict):
+    token: str
+    expires_in: float
+    url: str
+    ice_servers: list[dict[str, Any]]
+
+
+class _PageToken(TypedDict):
+    token: str
+    server: str
+    expires_in: float
+    expiresIn: float
+
+
 @routes.post("/v1/tokens")
+@operation("A token for one call", scope="call", body=_Wanted, answers={201: _Token})
 async def mint(request: web.Request) -> web.Response:
     key = await request.app[ACCESS].key(request, "call")
     wanted = await json_body(request, _Wanted)
@@ -53,6 +70,7 @@ async def mint(request: web.Request) -> web.Response:
 
 @routes.get("/webrtc/token")
 @routes.post("/webrtc/token")
+@operation("A token for a page", scope="call", query=_WantedByPage, body=_WantedByPage, answers={200: _PageToken})
 async def for_page(request: web.Request) -> web.Response:
     """With a key, or straight from a page whose origin the agent allows."""
     wanted = await _wanted_by_page(request)
