@@ -143,7 +143,6 @@ class Reply:
                 async for clause in said:
                     current.clauses.append(clause)
                     yield clause
-        self._emit(AgentText(self._turn_id, " ".join(filter(None, (r.text.strip() for r in self._rounds)))))
 
     def remember(self, history: History) -> None:
         """Put into the history what was heard and what tools did; nothing of it if the turn was never over."""
@@ -185,6 +184,10 @@ class Reply:
                         self._emit(AgentTextDelta(self._turn_id, between + piece))
                         for clause in cutter.push(piece):
                             yield Clause(clause)
+        if not r.calls:
+            # what is still to be spoken must not hold up what is there to be read
+            text = " ".join(filter(None, (each.text.strip() for each in self._rounds)))
+            self._emit(AgentText(self._turn_id, text))
         for clause in cutter.flush():
             yield Clause(clause)
 

@@ -20,6 +20,8 @@ __all__ = ["Database"]
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """Of those that do not block the event loop."""
+FEW = 2
+"""Connections to SQLite: one writes at a time anyway, and each has a thread of its own."""
 
 
 class Database:
@@ -40,10 +42,11 @@ class Database:
         try:
             parsed = make_url(url)
             parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
-            engine = create_async_engine(parsed)
+            sqlite = parsed.get_backend_name() == "sqlite"
+            engine = create_async_engine(parsed, **({"pool_size": FEW, "max_overflow": 0} if sqlite else {}))
         except (ArgumentError, ModuleNotFoundError, ValueError) as e:
             raise ConfigurationError(f"The database {url!r} cannot be used: {e}.") from e
-        if parsed.get_backend_name() == "sqlite":
+        if sqlite:
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         try:
             try:

@@ -190,7 +190,7 @@ async def test_fifty_calls_leave_nothing_behind(server: Server) -> None:
                 await caller.wait_for("call.ended")
 
     for i in range(3):
-        await one(i)
+        await asyncio.gather(one(i), one(i))
     await no_sessions(server)
     before = _resources()
     for i in range(0, 50, 2):
