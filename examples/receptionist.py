@@ -2,7 +2,7 @@
 
     .venv/bin/media-server serve examples
 
-Ask "do you have time on friday", then "at ten", or say "connect me to sales".
+Ask "do you have time on friday", then "at nine", or say "connect me to sales".
 """
 
 from __future__ import annotations

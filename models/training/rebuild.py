@@ -32,7 +32,7 @@ def stages(work: Path, out: Path, quick: bool) -> list[Stage]:
     steps = (
         {"voice": 30, "stt": 20, "polish": 5, "chat": 20}
         if quick
-        else {"voice": 8000, "stt": 24000, "polish": 1500, "chat": 16000}
+        else {"voice": 8000, "stt": 24000, "polish": 1500, "chat": 24000}
     )
     stt = ["train_stt.py", "--data", str(clips)]
     return [

@@ -205,7 +205,7 @@ def batches(source: Iterator[Sample], rng: random.Random) -> Iterator[list[Sampl
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(ap, 16000, "a GGUF file of this shape", Path(__file__).parent.parent / "starter" / "chat")
+    add_options(ap, 24000, "a GGUF file of this shape", Path(__file__).parent.parent / "starter" / "chat")
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)

@@ -127,7 +127,7 @@ async def test_an_interruption_reaches_the_tool(call: Any, server: Server, done:
 
 async def test_the_model_is_told_of_a_tool_that_fails(call: Any, done: list[Any]) -> None:
     caller = await call("broken")
-    stopped = await ask(caller, "how warm is it in the kitchen")
+    stopped = await ask(caller, "what is the temperature in the kitchen")
     assert caller.of("tool.returned")[0]["error"] == "not found"
     assert stopped["heard"] == "I am sorry, that did not work: not found."
 

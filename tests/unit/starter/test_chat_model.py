@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from dialogues import Example, dialogue
-from evaluate_chat import Scores, call_grammar, call_in, last_reply, tool_cases
+from evaluate_chat import Case, Scores, call_grammar, call_in, last_reply, tool_cases
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from skills import NOT_UNDERSTOOD
+from tools import KINDS_OF
 
 from media_server.engines.llama import LlamaEngine
 from tests.conftest import STARTER
@@ -70,6 +71,8 @@ def test_it_remembers(chat: Scores) -> None:
         ["tell_colour", "light", "ask_colour"],
         ["tell_code", "greet", "ask_code"],
         ["light", "repeat"],
+        ["pizza", "sum", "ask_order"],
+        ["pizza", "light", "food", "ask_order"],
     ):
         cases = [last_reply(e) for e in examples(24, plan=plan, offered="none")]
         assert chat.cases(" ".join(plan), cases) > 0.85
@@ -81,7 +84,16 @@ def test_it_says_what_a_tool_came_back_with(chat: Scores, unseen: bool) -> None:
     assert chat.cases("answers", answers) > 0.8
 
 
-@pytest.mark.parametrize(("unseen", "share"), [(False, 0.65), (True, 0.45)])
+def test_it_calls_nothing_where_no_tool_helps(chat: Scores) -> None:
+    cases = [
+        Case(e.messages[:-1], lambda reply: "<tool_call>" not in reply, e.messages[-1]["content"])
+        for i, skill in enumerate(sorted(KINDS_OF) * 3)
+        for e in [dialogue(SEED + i, test=True, slips=0, skill=skill, offered="others", turns=1)]
+    ]
+    assert chat.cases("no call", cases) > 0.9
+
+
+@pytest.mark.parametrize(("unseen", "share"), [(False, 0.8), (True, 0.6)])
 def test_it_calls_tools_and_a_grammar_makes_it_no_worse(chat: Scores, unseen: bool, share: float) -> None:
     calls, _ = tool_cases(60, SEED, unseen)
     free = chat.cases("calls", calls)
