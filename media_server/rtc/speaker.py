@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fractions
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -82,12 +82,18 @@ class Playback:
 
 
 class Speaker(MediaStreamTrack):
-    """The outgoing track. Plays what it is given in order; silence otherwise."""
+    """The outgoing track. Plays what it is given in order; silence otherwise.
+
+    Args:
+        clock: seconds, on which the frames are handed out.
+        sleep: lets that time pass.
+    """
 
     kind = "audio"
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         super().__init__()
+        self._sleep = sleep
         self.drained = asyncio.Event()
         self.drained.set()
         self.late_frames = 0
@@ -145,7 +151,7 @@ class Speaker(MediaStreamTrack):
             self._started_s = now
         wait_s = self._started_s + self._frames * FRAME_S - now
         if wait_s > 0:
-            await asyncio.sleep(wait_s)
+            await self._sleep(wait_s)
         elif wait_s < -STALL_S:
             # after a suspended machine nobody wants to hear the past at once
             self._started_s -= wait_s

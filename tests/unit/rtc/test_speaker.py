@@ -14,9 +14,8 @@ from media_server.rtc.speaker import FRAME, Speaker, Speech, SpokenWord
 class Clock:
     """Time that passes only by sleeping."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.now = 100.0
-        monkeypatch.setattr("media_server.rtc.speaker.asyncio.sleep", self.sleep)
 
     def __call__(self) -> float:
         return self.now
@@ -26,8 +25,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+def clock() -> Clock:
+    return Clock()
 
 
 def speech(frames: float, value: int = 1000, words: tuple[SpokenWord, ...] = ()) -> Speech:
@@ -39,13 +38,13 @@ async def frames(speaker: Speaker, n: int) -> np.ndarray[tuple[int], np.dtype[np
 
 
 async def test_silence_while_there_is_nothing_to_say(clock: Clock) -> None:
-    out = await frames(Speaker(clock), 5)
+    out = await frames(Speaker(clock, clock.sleep), 5)
     assert len(out) == 5 * FRAME
     assert not out.any()
 
 
 async def test_frames_come_every_20_ms_and_the_clock_does_not_drift(clock: Clock) -> None:
-    speaker = Speaker(clock)
+    speaker = Speaker(clock, clock.sleep)
     began = clock.now
     for _ in range(500):
         await speaker.recv()
@@ -56,7 +55,7 @@ async def test_frames_come_every_20_ms_and_the_clock_does_not_drift(clock: Clock
 
 
 async def test_a_late_frame_is_counted_and_caught_up(clock: Clock) -> None:
-    speaker = Speaker(clock)
+    speaker = Speaker(clock, clock.sleep)
     await frames(speaker, 2)
     clock.now += 0.1
     await frames(speaker, 10)
@@ -65,7 +64,7 @@ async def test_a_late_frame_is_counted_and_caught_up(clock: Clock) -> None:
 
 
 async def test_after_a_long_stall_nothing_is_rushed(clock: Clock) -> None:
-    speaker = Speaker(clock)
+    speaker = Speaker(clock, clock.sleep)
     await frames(speaker, 2)
     clock.now += 60
     before = clock.now
@@ -74,7 +73,7 @@ async def test_after_a_long_stall_nothing_is_rushed(clock: Clock) -> None:
 
 
 async def test_speech_is_played_in_order_without_a_gap(clock: Clock) -> None:
-    speaker = Speaker(clock)
+    speaker = Speaker(clock, clock.sleep)
     first, second = speaker.play(speech(1.5, 100)), speaker.play(speech(1.5, 200))
     out = await frames(speaker, 4)
     assert (out[: FRAME * 3 // 2] == 100).all()
@@ -87,7 +86,7 @@ async def test_speech_is_played_in_order_without_a_gap(clock: Clock) -> None:
 
 
 async def test_an_interruption_fades_and_tells_what_was_heard(clock: Clock) -> None:
-    speaker = Speaker(clock)
+    speaker = Speaker(clock, clock.sleep)
     words = tuple(SpokenWord(str(i), i * 0.02, (i + 1) * 0.02) for i in range(10))
     playback, waiting = speaker.play(speech(10, 1000, words)), speaker.play(speech(1))
     await frames(speaker, 3)
@@ -103,7 +102,7 @@ async def test_an_interruption_fades_and_tells_what_was_heard(clock: Clock) -> N
 
 
 async def test_words_are_told_when_they_go_out(clock: Clock) -> None:
-    speaker = Speaker(clock)
+    speaker = Speaker(clock, clock.sleep)
     words = (SpokenWord("a", 0.0, 0.02), SpokenWord("b", 0.05, 0.1))
     playback = speaker.play(speech(5, words=words))
     told: list[str] = []
@@ -122,7 +121,7 @@ async def test_words_are_told_when_they_go_out(clock: Clock) -> None:
 
 
 async def test_a_stopped_speaker_gives_no_frames(clock: Clock) -> None:
-    speaker = Speaker(clock)
+    speaker = Speaker(clock, clock.sleep)
     speaker.stop()
     with pytest.raises(MediaStreamError):
         await speaker.recv()
