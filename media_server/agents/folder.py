@@ -64,6 +64,11 @@ class AgentBook:
     def names(self) -> list[str]:
         return list(self._all())
 
+    @property
+    def agents(self) -> list[Agent]:
+        """All, as they are now."""
+        return list(self._all().values())
+
     def change(self, name: str, changes: Mapping[str, Any]) -> Agent:
         """Change settings of an agent, until its file is read again.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,12 +13,11 @@ from media_server import events as e
 from media_server.agents import Agent
 from media_server.call.call import Call
 from media_server.call.journal import Journal, Message
+from media_server.call.life import Life
 from media_server.engines.client import Engines
 from media_server.errors import ClientError
 
 __all__ = ["Chat"]
-
-log = logging.getLogger("media_server.call")
 
 KEPT = 1000
 """Messages for a client that comes back."""
@@ -49,15 +47,13 @@ class Chat:
         self.id = secrets.token_urlsafe(16)
         """Who knows it may go on with the conversation."""
         self.call_id = f"chat-{secrets.token_hex(8)}"
-        self.reason = ""
-        """Why it ended."""
+        self._life = Life()
         self.late_frames = 0
         self._linger_s = linger_s
         self._journal = Journal(self.call_id, self._keep, record)
         self._kept: deque[Message] = deque(maxlen=KEPT)
         self._news: set[asyncio.Event] = set()
         """One of each client."""
-        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._attached, self._detached = asyncio.Event(), asyncio.Event()
         """Whether there is a client."""
         self._detached.set()
@@ -68,12 +64,17 @@ class Chat:
 
     @property
     def over(self) -> bool:
-        return self._over.done()
+        """Hung up; what is left is to give things back."""
+        return self._life.over
+
+    @property
+    def reason(self) -> str:
+        """Why it ended."""
+        return self._life.reason
 
     def hang_up(self, reason: str) -> None:
         """End it; `run` returns soon after."""
-        if not self._over.done():
-            self._over.set_result(reason)
+        self._life.end(reason)
 
     def receive(self, text: str) -> None:
         """Take a message of the client; what is none is answered with an error."""
@@ -84,29 +85,13 @@ class Chat:
 
     async def run(self) -> None:
         """Conduct the conversation to its end."""
-        reason = "internal_error"
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(self._conduct(), name=f"{self.call_id}-call"),
-                    group.create_task(self._watch_client(), name=f"{self.call_id}-client"),
-                ]
-                reason = await self._over
-                for task in tasks:
-                    task.cancel()
-        except asyncio.CancelledError:
-            reason = "server_shutdown"
-            raise
-        except Exception:  # one call's defect must not end the others
-            log.exception("call %s failed", self.call_id)
-        finally:
-            self._journal.emit(e.StateChanged("ended"))
-            self.reason = reason
-            last = self._journal.emit(e.CallEnded(reason, self._journal.clock()))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LAST_S):
-                    await self._detached.wait()
-            await self.call.dispatch_last(last)
+        parts = {"call": self._conduct, "client": self._watch_client}
+        await self._life.run(self.call, self._journal, parts, self._tell_client)
+
+    async def _tell_client(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_S):
+                await self._detached.wait()
 
     def check(self, after: int) -> None:
         """Raises `ClientError` (410 `too_late`) where what came after this event is not kept any more."""

@@ -17,7 +17,7 @@ from media_server.call.metrics import Stopwatch
 from media_server.call.retry import with_retry
 from media_server.call.speak import Clause, Utterance, Written
 from media_server.call.speakable import speakable
-from media_server.call.think import Announcements, Reply, settle
+from media_server.call.think import Announcements, Reply
 from media_server.call.tools import ToolRunner
 from media_server.engines.client import Engines
 from media_server.engines.messages import ChatMessage
@@ -295,7 +295,7 @@ class Replies:
                 heard_all = True
             finally:
                 self._history.add_agent(clause.heard)
-                settle(said, heard_all)
+                said.settle(heard_all)
 
     async def _speak(
         self,

@@ -16,6 +16,7 @@ from media_server import logs
 from media_server.agents import Agent
 from media_server.call.call import Audio, Call
 from media_server.call.journal import Journal
+from media_server.call.life import Life
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
@@ -54,9 +55,7 @@ class Session:
         self.agent = agent
         self._connect_timeout_s = connect_timeout_s
         self._idle_timeout_s = idle_timeout_s
-        self.reason = ""
-        """Why it ended."""
-        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._life = Life()
         self._journal = Journal(self.call_id, lambda message: self.peer.channel.send(message), record)
         self.peer = Peer(ice_servers, self._journal.clock, self._on_message)
         audio = Audio(activity, self.peer.microphone, self.peer.speaker)
@@ -89,45 +88,35 @@ class Session:
     @property
     def over(self) -> bool:
         """Hung up; what is left is to give things back."""
-        return self._over.done()
+        return self._life.over
+
+    @property
+    def reason(self) -> str:
+        """Why it ended."""
+        return self._life.reason
 
     def hang_up(self, reason: str) -> None:
         """End the call; `run` returns soon after."""
-        if not self._over.done():
-            self._over.set_result(reason)
+        self._life.end(reason)
 
     async def run(self) -> None:
         """Conduct the call and give everything back at its end, whatever ends it."""
-        reason = "internal_error"
-        try:
-            async with asyncio.TaskGroup() as group:
-                parts = {"call": self._conduct, "peer": self._watch_peer, "idle": self._watch_idle}
-                if self._recorder:
-                    parts["recorder"] = self._recorder.run
-                tasks = [group.create_task(work(), name=f"{self.call_id}-{name}") for name, work in parts.items()]
-                reason = await self._over
-                for task in tasks:
-                    task.cancel()
-        except asyncio.CancelledError:
-            reason = "server_shutdown"
-            raise
-        except Exception:  # one call's defect must not end the others
-            log.exception("call %s failed", self.call_id)
-        finally:
-            self._journal.emit(e.StateChanged("ended"))
-            self.reason = reason
-            ended = self._journal.emit(e.CallEnded(reason, self._journal.clock()))
-            logs.event(
-                log,
-                "call.media",
-                call=self.call_id,
-                late_frames=self.late_frames,
-                speculations=self.call.speculations,
-                wasted_speculations=self.call.wasted_speculations,
-            )
-            await self.peer.channel.flush()
-            await self.peer.close()
-            await self.call.dispatch_last(ended)
+        parts = {"call": self._conduct, "peer": self._watch_peer, "idle": self._watch_idle}
+        if self._recorder:
+            parts["recorder"] = self._recorder.run
+        await self._life.run(self.call, self._journal, parts, self._give_back)
+
+    async def _give_back(self) -> None:
+        logs.event(
+            log,
+            "call.media",
+            call=self.call_id,
+            late_frames=self.late_frames,
+            speculations=self.call.speculations,
+            wasted_speculations=self.call.wasted_speculations,
+        )
+        await self.peer.channel.flush()
+        await self.peer.close()
 
     async def _conduct(self) -> None:
         try:

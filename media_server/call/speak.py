@@ -35,6 +35,11 @@ class Clause:
         """The words that were played."""
         return self.text if self.read else " ".join(w.text for p in self.playbacks for w in p.heard_words)
 
+    def settle(self, heard: bool) -> None:
+        """Tell whoever waits for it whether it was heard; only the first time counts."""
+        if self.done and not self.done.done():
+            self.done.set_result(heard)
+
 
 class Utterance:
     """One turn's speech. `speak` returns when all was played; after a cancellation, `heard` tells how far it came."""
@@ -101,8 +106,7 @@ class Utterance:
                 # behind the last of its sound
                 for each in playback.playbacks:
                     await each.finished.wait()
-                if playback.done and not playback.done.done():
-                    playback.done.set_result(True)
+                playback.settle(heard=True)
                 continue
             await playback.started.wait()
             if not self.started:
@@ -136,5 +140,4 @@ class Written:
                 self._on_started()
             clause.read = True
             self._clauses.append(clause)
-            if clause.done and not clause.done.done():
-                clause.done.set_result(True)
+            clause.settle(heard=True)

@@ -61,13 +61,7 @@ class Announcements:
     def drop(self) -> None:
         """None of them will be heard."""
         while clause := self.take():
-            settle(clause, heard=False)
-
-
-def settle(clause: Clause, heard: bool) -> None:
-    """Tell whoever waits for it whether it was heard."""
-    if clause.done and not clause.done.done():
-        clause.done.set_result(heard)
+            clause.settle(heard=False)
 
 
 @dataclass(slots=True)
@@ -157,13 +151,15 @@ class Reply:
         """Whoever waits for something to be heard waits no longer."""
         for r in self._rounds:
             for clause in r.clauses:
-                settle(clause, heard=False)
+                clause.settle(heard=False)
 
     def _results(self, r: _Round) -> list[Returned]:
-        if r.results or not r.tools_begun:
-            return r.results or [Returned(json.dumps({"error": INTERRUPTED}), ephemeral=True) for _ in r.calls]
+        """What came of a round's calls; of those that were never begun nothing is kept."""
+        if r.results:
+            return r.results
         ephemeral = {t.name for t in self._agent.tools if t.ephemeral}
-        return [Returned(json.dumps({"error": INTERRUPTED}), c.name in ephemeral) for c in r.calls]
+        interrupted = json.dumps({"error": INTERRUPTED})
+        return [Returned(interrupted, not r.tools_begun or c.name in ephemeral) for c in r.calls]
 
     async def _text(self, r: _Round) -> AsyncGenerator[Clause, None]:
         cutter = ClauseCutter()

@@ -99,7 +99,7 @@ class Access:
         """The key, or None where the origin of the page is enough for this agent.
 
         Raises:
-            ClientError: what `key` raises; 401 `origin_missing`, 403 `origin_not_allowed`, 429 `rate_limited`.
+            ClientError: what `key` raises; 403 `origin_not_allowed`, 429 `rate_limited`.
         """
         if _bearer(request) is not None or not await self.keys.any():
             key = await self.key(request, "call")
@@ -116,8 +116,7 @@ class Access:
 
     async def knows_origin(self, origin: str) -> bool:
         """Whether some agent or some key names this origin."""
-        agents = (self._agents.get(name) for name in self._agents.names)
-        patterns = [p for agent in agents if agent for p in agent.allowed_origins]
+        patterns = [p for agent in self._agents.agents for p in agent.allowed_origins]
         patterns += [p for key in await self.keys.all() if key.revoked_at is None for p in key.origins or ()]
         return any(matches(origin, p) for p in patterns)
 
@@ -136,7 +135,7 @@ class Access:
 
     def agents(self, key: Key | None) -> list[str]:
         """Names of those that the key reaches."""
-        found = [a for name in self._agents.names if (a := self._agents.get(name))]
+        found = self._agents.agents
         return [a.name for a in found if key is None or (a.tenant == key.tenant and key.allows_agent(a.name))]
 
     async def _require_no_keys(self, request: web.Request, scope: Scope) -> None:

@@ -128,7 +128,7 @@ async def test_a_caller_who_vanishes_is_noticed(server: Server) -> None:
             protocol.transport.abort()
     await no_sessions(server, timeout_s=12)
     assert session.over
-    assert session._over.result() in ("idle_timeout", "connection_lost")
+    assert session.reason in ("idle_timeout", "connection_lost")
     await caller.close()
     await _nothing_left(before)
 
@@ -156,7 +156,7 @@ async def test_a_caller_who_never_connects_is_forgotten(server: Server) -> None:
     assert len(server.sessions) == 1
     session = server.sessions.get(caller.session_id)
     await no_sessions(server, timeout_s=12)
-    assert session._over.result() == "connect_timeout"
+    assert session.reason == "connect_timeout"
     await caller.close()
 
 
