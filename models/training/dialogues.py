@@ -72,7 +72,7 @@ def typed(r: random.Random, text: str) -> str:
 def cut_off(r: random.Random, said: str) -> str | None:
     """The beginning of a sentence, broken off where nobody would end."""
     words = said.split()
-    places = [i for i in range(1, len(words)) if words[i - 1] in DANGLING]
+    places = [i for i in range(1, len(words)) if words[i - 1] in DANGLING and words[i - 2 : i] != ["thank", "you"]]
     return " ".join(words[: r.choice(places)]) if places else None
 
 
@@ -186,13 +186,22 @@ def dialogue(
 
 
 def drill(seed: int) -> Example:
-    """One question and up to three tools, of which half the time none helps: whether to call one, as short as can be.
+    """Something short that long dialogues do not teach, since there it is a few tokens among hundreds.
 
-    In long dialogues this is one token among hundreds, and not learned.
+    Mostly one question and up to three tools, of which a third of the time none helps: whether to call one, and which
+    value belongs to which argument. Otherwise a few turns of what is hard to say right.
     """
     r = random.Random(seed)
-    skill, offered = r.choice(sorted(t.KINDS_OF)), r.choice(["fitting", "others"])
-    example = dialogue(seed, skill=skill, turns=1, offered=offered, persona=False, most_tools=r.choice([1, 2, 3]))
+    choice = r.random()
+    if choice < 0.2:
+        return dialogue(seed, plan=r.choices(["sum", "date", "repeat", "thanks"], [6, 1, 1, 1], k=4), offered="none")
+    skills = sorted(t.KINDS_OF)
+    if choice < 0.55:
+        skills = [skill for skill in skills if len(t.KINDS[t.KINDS_OF[skill]].arguments) > 1]
+    example = dialogue(
+        seed, skill=r.choice(skills), turns=1, offered="others" if choice > 0.75 else "fitting", unseen=r.random() < 0.6,
+        persona=False, most_tools=r.choice([1, 2, 3]),
+    )  # fmt: skip
     calls = (i for i, m in enumerate(example.messages) if m["content"].startswith("<tool_call>"))
     last = next(calls, len(example.messages) - 1)
     return Example(example.messages[: last + 1], example.turn, example.cut)

@@ -35,7 +35,7 @@ WEIGHTS = {"system": 0.02, "user": 0.25, "tool": 0.02, "assistant": 1.0}
 DECISION = 10.0
 """Weight of the first token of an answer where tools are offered: it says whether one is called …"""
 CHOICE = 3.0
-"""… and of the name of the tool, and the first token of other answers."""
+"""… and of the rest of the call, which must be right to the letter, and the first token of other answers."""
 DRILLS = 0.6
 """Share of short drills in calling tools, once tools come at all."""
 TEMPLATE = """\
@@ -180,9 +180,7 @@ def samples(tok: Tokenizer, seed: int, simple_first: int) -> Iterator[Sample]:
             end = 0.0 if k in example.cut else weight
             turn = [weight] * (len(body) - 2) + [end, 0.02]
             if message["role"] == "assistant":
-                deciding = 1
-                if message["content"].startswith("<tool_call>"):
-                    deciding = len(tok.encode(message["content"].partition(', "arguments"')[0]).ids)
+                deciding = len(turn) - 2 if message["content"].startswith("<tool_call>") else 1
                 turn[:deciding] = [DECISION if offers else CHOICE, *[CHOICE] * (deciding - 1)]
             weights += [0.02] * len(head) + turn
         yield ids[:CONTEXT], weights[:CONTEXT]
