@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     """Of this server among those on one database."""
     recordings_dir: Path = Path("recordings")
     """Of the calls with agents that record."""
+    knowledge_dir: Path = Path("knowledge-index")
+    """Of the indexes of documents that agents look things up in; may be deleted at any time."""
     webhooks: list[Webhook] = []
     ice_servers: list[IceServer] = []
     max_calls: int = Field(32, ge=1)

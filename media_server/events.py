@@ -32,6 +32,8 @@ __all__ = [
     "ClientMessage",
     "Error",
     "Event",
+    "KnowledgeSource",
+    "KnowledgeUsed",
     "Ping",
     "SessionUpdate",
     "State",
@@ -186,6 +188,28 @@ class ToolReturned:
 
 
 @dataclass(frozen=True, slots=True)
+class KnowledgeSource:
+    """A passage of a document."""
+
+    file: str
+    """Its path in the agent's folder."""
+    title: str
+    """The headings above it, or its page."""
+    score: float
+    """How well it fits: 1 for the best one."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnowledgeUsed:
+    """The model was shown these passages before it answered."""
+
+    type: ClassVar = "knowledge.used"
+    turn_id: str
+    query: str
+    sources: tuple[KnowledgeSource, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CallForwarded:
     type: ClassVar = "call.forwarded"
     to: str
@@ -269,6 +293,7 @@ Event = (
     | AgentSpeechStopped
     | ToolCalled
     | ToolReturned
+    | KnowledgeUsed
     | CallForwarded
     | AgentEvent
     | TurnMetrics

@@ -21,6 +21,7 @@ from media_server.http import make_app
 from media_server.http.access import Access
 from media_server.http.metrics import Metrics
 from media_server.http.sessions import Sessions
+from media_server.knowledge import Library
 from media_server.store import Database, Outbox, Records, Subscription
 from media_server.tls import fingerprint, server_context
 from media_server.webhooks import Deliverer
@@ -73,12 +74,17 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     agents = AgentBook([DEFAULT_AGENT, *settings.agents])
     if settings.agents_dir:
         await _load_agents(agents, settings.agents_dir)
+    library = Library(settings.knowledge_dir)
     engines = Engines(pack, settings)
     try:
         async with Database.open(settings.database) as database, asyncio.TaskGroup() as owner:
             access = Access(database, agents)
             settings.check_exposure(await access.keys.any())
-            running = [owner.create_task(engines.run(), name="engines")]
+            running = [
+                owner.create_task(engines.run(), name="engines"),
+                owner.create_task(library.run(), name="knowledge"),
+            ]
+            _follow_documents(agents, library)
             records = None
             if settings.webhooks and not settings.records:
                 raise ConfigurationError("Webhooks tell what is in the records: they need records = true.")
@@ -97,11 +103,11 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                 running.append(owner.create_task(records.run(), name="records"))
                 running.append(owner.create_task(deliverer.run(), name="webhooks"))
             if settings.agents_dir and settings.reload:
-                running.append(owner.create_task(_reload_agents(agents, settings.agents_dir), name="reload"))
+                running.append(owner.create_task(_reload_agents(agents, settings.agents_dir, library), name="reload"))
             try:
                 metrics = Metrics(engines)
                 async with (
-                    _sessions(settings, agents, engines, records, metrics) as sessions,
+                    _sessions(settings, agents, engines, library, records, metrics) as sessions,
                     _http(settings, make_app(agents, engines, sessions, access, records, metrics)) as url,
                 ):
                     yield Server(url, engines, sessions)
@@ -128,21 +134,28 @@ async def _load_agents(agents: AgentBook, folder: Path) -> None:
     log.info("agents: %s", ", ".join(agents.names))
 
 
-async def _reload_agents(agents: AgentBook, folder: Path) -> None:
+def _follow_documents(agents: AgentBook, library: Library) -> None:
+    for agent in agents.agents:
+        if agent.knowledge:
+            library.follow(agent.knowledge)
+
+
+async def _reload_agents(agents: AgentBook, folder: Path, library: Library) -> None:
     """Read the folder again whenever something in it changes, for ever."""
     async for _ in watchfiles.awatch(folder, step=RELOAD_STEP_MS):
         try:
             await _load_agents(agents, folder)
+            _follow_documents(agents, library)
         except ConfigurationError as gone:
             log.error("%s", gone.message)
 
 
 @contextlib.asynccontextmanager
 async def _sessions(
-    settings: Settings, agents: AgentBook, engines: Engines, records: Records | None, metrics: Metrics
+    settings: Settings, agents: AgentBook, engines: Engines, library: Library, records: Records | None, metrics: Metrics
 ) -> AsyncIterator[Sessions]:
     async with asyncio.TaskGroup() as group:
-        sessions = Sessions(settings, agents, engines, records, metrics, group)
+        sessions = Sessions(settings, agents, engines, library, records, metrics, group)
         try:
             yield sessions
         finally:

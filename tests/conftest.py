@@ -53,6 +53,7 @@ def hear() -> Callable[[Samples], str]:
 def database(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Servers that the tests start keep nothing in this folder."""
     os.environ["MEDIA_SERVER_DATABASE"] = f"sqlite:///{tmp_path_factory.mktemp('database')}/media_server.sqlite"
+    os.environ["MEDIA_SERVER_KNOWLEDGE_DIR"] = str(tmp_path_factory.mktemp("knowledge-index"))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
@@ -15,8 +16,10 @@ from pydantic.dataclasses import dataclass as validated_dataclass
 from media_server.agents.origins import check_pattern
 from media_server.agents.tools import NAME, Tool, client_tool
 
-__all__ = ["DEFAULT_AGENT", "PRESETS", "Agent", "Handlers", "TurnPreset", "TurnTaking"]
+__all__ = ["DEFAULT_AGENT", "KNOWLEDGE_TOOL", "PRESETS", "Agent", "Handlers", "TurnPreset", "TurnTaking"]
 
+KNOWLEDGE_TOOL = "search_knowledge"
+"""With which the model searches an agent's documents."""
 TurnPreset = Literal["fast", "balanced", "patient", "manual"]
 
 
@@ -94,6 +97,11 @@ class Agent:
         greeting: said when the call starts, with variables as well; nothing if empty.
         tools: what the model may call.
         tenant: whom it belongs to, with all its calls; empty for the operator.
+        knowledge: a folder of documents (Markdown, text, PDF) that answers may draw on; in an agent's file it is
+            relative to that file.
+        knowledge_use: `turn`: what fits is shown to the model at every turn; `tool`: the model asks for it.
+        knowledge_description: of that tool: what the documents tell, for the model to know when to ask.
+        knowledge_passages: shown at once at most.
         turns: how patient it is with a caller who pauses.
         min_pause_ms, max_pause_ms, completeness: as in `TurnTaking`; the preset's where they are not given.
         speculation: begin the reply at the first sign of a pause, and drop it if the caller goes on.
@@ -124,6 +132,10 @@ class Agent:
     greeting: str = ""
     tools: Sequence[Annotated[InstanceOf[Tool], BeforeValidator(_as_tool)]] = ()
     tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
+    knowledge: Path | None = None
+    knowledge_use: Literal["turn", "tool"] = "turn"
+    knowledge_description: str = "Search the documents for what the caller asks about"
+    knowledge_passages: Annotated[int, Field(ge=1, le=20)] = 3
     turns: TurnPreset = "balanced"
     min_pause_ms: Annotated[int | None, Field(ge=100, le=5000)] = None
     max_pause_ms: Annotated[int | None, Field(ge=100, le=10000)] = None
@@ -152,6 +164,8 @@ class Agent:
 
     def __post_init__(self) -> None:
         names = [t.name for t in self.tools]
+        if self.knowledge and self.knowledge_use == "tool":
+            names.append(KNOWLEDGE_TOOL)
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"there are two tools called {name}")

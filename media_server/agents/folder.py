@@ -77,7 +77,7 @@ class AgentBook:
             ValueError: a change that cannot be.
         """
         agent = self._all()[name]
-        if fixed := changes.keys() & {"name", "tenant", "tools", "handlers"}:
+        if fixed := changes.keys() & {"name", "tenant", "tools", "handlers", "knowledge"}:
             raise ValueError(f"{' and '.join(sorted(fixed))}: not to be changed here")
         try:
             changed = replace(agent, **changes)
@@ -113,6 +113,7 @@ class AgentBook:
         for file in sorted(p for p in folder.iterdir() if p.suffix in _FILES and not p.name.startswith(("_", "."))):
             try:
                 agents = _read_python(file) if file.suffix == ".py" else _read_toml(file)
+                agents = [_placed(agent, file.parent) for agent in agents]
             except _Broken as broken:
                 before = self._by_file.get(file, [])
                 kept = f" (the version before stays in use: {', '.join(a.name for a in before)})" if before else ""
@@ -178,6 +179,16 @@ def _read_toml(file: Path) -> list[Agent]:
             keys = [str(part) for part in e.errors()[0]["loc"] if isinstance(part, str)]
             raise _Broken(_line(text, keys[-1] if keys else ""), problems(e)) from e
     return agents
+
+
+def _placed(agent: Agent, folder: Path) -> Agent:
+    """With its documents found from where its file is."""
+    if agent.knowledge is None:
+        return agent
+    documents = folder / agent.knowledge
+    if not documents.is_dir():
+        raise _Broken(None, f"knowledge: there is no folder {documents}")
+    return replace(agent, knowledge=documents)
 
 
 def _line(text: str, key: str) -> int | None:

@@ -18,6 +18,7 @@ from media_server.call.history import History
 from media_server.call.replies import Replies
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
+from media_server.knowledge import Library
 from media_server.rtc import Microphone, Speaker
 
 __all__ = ["Audio", "Call"]
@@ -56,6 +57,7 @@ class Call(agents.Call):
     Args:
         agent: who answers.
         latest: the version of an agent that is good now, by name; None where there is none any more.
+        library: where the agents' documents are found.
         audio: what is spoken and heard; None for a conversation in writing.
         emit: takes the events; who does gives them back to `dispatch`, as they are on the wire.
         clock: seconds since the call began.
@@ -69,6 +71,7 @@ class Call(agents.Call):
         agent: Agent,
         latest: Callable[[str], Agent | None],
         engines: Engines,
+        library: Library,
         audio: Audio | None,
         emit: Callable[[e.Event], object],
         clock: Callable[[], float],
@@ -94,6 +97,7 @@ class Call(agents.Call):
             self,
             self.history,
             engines,
+            library,
             audio.speaker if audio else None,
             emit=emit,
             clock=clock,

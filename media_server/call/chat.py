@@ -16,6 +16,7 @@ from media_server.call.journal import Journal, Message
 from media_server.call.life import Life
 from media_server.engines.client import Engines
 from media_server.errors import ClientError
+from media_server.knowledge import Library
 
 __all__ = ["Chat"]
 
@@ -38,6 +39,7 @@ class Chat:
         agent: Agent,
         latest: Callable[[str], Agent | None],
         engines: Engines,
+        library: Library,
         *,
         metadata: Mapping[str, Any],
         variables: Mapping[str, str | int | float | bool],
@@ -58,7 +60,16 @@ class Chat:
         """Whether there is a client."""
         self._detached.set()
         self.call = Call(
-            self.call_id, agent, latest, engines, None, self._journal.emit, self._journal.clock, metadata, variables
+            self.call_id,
+            agent,
+            latest,
+            engines,
+            library,
+            None,
+            self._journal.emit,
+            self._journal.clock,
+            metadata,
+            variables,
         )
         self._journal.dispatch = self.call.dispatch
 

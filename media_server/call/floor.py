@@ -17,9 +17,9 @@ from media_server.call.hearing import Hearing, Said, outcome
 from media_server.call.history import History
 from media_server.call.interruption import ACKNOWLEDGEMENTS, LONGEST_DOUBT_S, Sound, weigh
 from media_server.call.listen import Heard, Listener
+from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
 from media_server.call.replies import Replies, SpokenTurn
-from media_server.call.think import specs
 from media_server.call.turns import (
     PartialDue,
     SpeechPaused,

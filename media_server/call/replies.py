@@ -22,6 +22,7 @@ from media_server.call.tools import ToolRunner
 from media_server.engines.client import Engines
 from media_server.engines.messages import ChatMessage
 from media_server.errors import EngineError, EngineSlow
+from media_server.knowledge import Library
 from media_server.rtc import Speaker
 
 __all__ = ["Replies", "SpokenTurn"]
@@ -69,6 +70,7 @@ class Replies:
 
     Args:
         call: as tools are given it.
+        library: where the agents' documents are found.
         speaker: None in a chat, where what was sent counts as heard.
         emit: takes the events.
         start: starts a task that the call owns.
@@ -82,6 +84,7 @@ class Replies:
         call: Call,
         history: History,
         engines: Engines,
+        library: Library,
         speaker: Speaker | None,
         *,
         emit: Callable[[e.Event], object],
@@ -96,6 +99,7 @@ class Replies:
         self._call = call
         self._history = history
         self._engines = engines
+        self._library = library
         self._speaker = speaker
         self._emit = emit
         self._clock = clock
@@ -267,6 +271,7 @@ class Replies:
             messages,
             self.tools,
             self._to_say,
+            self._library,
             over=gate.opened,
             emit=lambda event: gate.do(lambda: self._emit(event)),
             on_first_token=lambda: watch.mark("first_token", self._clock()),

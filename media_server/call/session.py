@@ -20,6 +20,7 @@ from media_server.call.life import Life
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
+from media_server.knowledge import Library
 from media_server.rtc import Peer, Recorder
 
 __all__ = ["Session"]
@@ -40,6 +41,7 @@ class Session:
         agent: Agent,
         latest: Callable[[str], Agent | None],
         engines: Engines,
+        library: Library,
         activity: VoiceActivityModel,
         *,
         metadata: Mapping[str, Any],
@@ -60,7 +62,16 @@ class Session:
         self.peer = Peer(ice_servers, self._journal.clock, self._on_message)
         audio = Audio(activity, self.peer.microphone, self.peer.speaker)
         self.call = Call(
-            self.call_id, agent, latest, engines, audio, self._journal.emit, self._journal.clock, metadata, variables
+            self.call_id,
+            agent,
+            latest,
+            engines,
+            library,
+            audio,
+            self._journal.emit,
+            self._journal.clock,
+            metadata,
+            variables,
         )
         self._journal.dispatch = self.call.dispatch
         self._recorder: Recorder | None = None

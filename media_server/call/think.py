@@ -11,27 +11,24 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from media_server.agents import Agent, Call
+from media_server.agents import KNOWLEDGE_TOOL, Call
 from media_server.call.clauses import ClauseCutter
 from media_server.call.history import History
+from media_server.call.lookup import offered, shown, specs, used
 from media_server.call.speak import Clause
 from media_server.call.tools import INTERRUPTED, Returned, ToolRunner
 from media_server.engines.client import Engines
 from media_server.engines.messages import CalledTool, ChatMessage, TextChunk, ToolCall
 from media_server.errors import RequestFailed
 from media_server.events import AgentText, AgentTextDelta, Event
+from media_server.knowledge import Library
 
-__all__ = ["Announcements", "Reply", "specs"]
+__all__ = ["Announcements", "Reply"]
 
 log = logging.getLogger(__name__)
 
 MAX_ROUNDS = 5
 """Of tools in one reply; after them the model has to answer with what it has."""
-
-
-def specs(agent: Agent) -> str:
-    """The agent's tools as the engine takes them; empty without."""
-    return json.dumps([t.spec for t in agent.tools], ensure_ascii=False) if agent.tools else ""
 
 
 class Announcements:
@@ -80,6 +77,7 @@ class Reply:
     that have run do not run again. Then `remember` puts into the history what was done and heard.
 
     Args:
+        library: where the agent's documents are found.
         emit: takes the events of the text, or keeps them while the turn may still go on.
         over: is set when the caller is surely done: tools with effects wait for it.
         said: what tools say while they work.
@@ -94,6 +92,7 @@ class Reply:
         messages: tuple[ChatMessage, ...],
         tools: ToolRunner,
         said: Announcements,
+        library: Library,
         *,
         over: asyncio.Event,
         emit: Callable[[Event], object],
@@ -107,6 +106,7 @@ class Reply:
         self._messages = messages
         self._tools = tools
         self._said = said
+        self._library = library
         self._over = over
         self._emit = emit
         self._on_first_token = on_first_token
@@ -120,6 +120,8 @@ class Reply:
             EngineError: the model failed, or the agent's code that answers in its place.
         """
         self._rounds = [r for r in self._rounds if r.tools_begun]
+        if not self._rounds:
+            await self._look_up()
         for done in self._rounds:
             done.results = self._results(done)
             for clause in done.clauses:
@@ -153,6 +155,25 @@ class Reply:
             for clause in r.clauses:
                 clause.settle(heard=False)
 
+    async def _look_up(self) -> None:
+        """Show the model what fits, as a search that it need not ask for; each turn has its own, history none."""
+        agent = self._agent
+        if not agent.knowledge or agent.knowledge_use != "turn" or agent.handlers.turn:
+            return
+        query = self._messages[-1].content
+        if found := await self._search(query):
+            call = ToolCall(_tool_id(), KNOWLEDGE_TOOL, json.dumps({"query": query}, ensure_ascii=False))
+            result = Returned(json.dumps(found, ensure_ascii=False), ephemeral=True)
+            self._rounds.append(_Round(calls=[call], results=[result], tools_begun=True))
+
+    async def _search(self, query: str) -> str:
+        """What the agent's documents say; empty if nothing."""
+        assert self._agent.knowledge
+        found = await self._library.search(self._agent.knowledge, query, self._agent.knowledge_passages)
+        if found:
+            self._emit(used(self._turn_id, query, found))
+        return shown(found)
+
     def _results(self, r: _Round) -> list[Returned]:
         """What came of a round's calls; of those that were never begun nothing is kept."""
         if r.results:
@@ -168,7 +189,7 @@ class Reply:
             async for piece in pieces:
                 match piece:
                     case CalledTool():
-                        r.calls.append(ToolCall(f"tool-{secrets.token_hex(6)}", piece.name, piece.arguments))
+                        r.calls.append(ToolCall(_tool_id(), piece.name, piece.arguments))
                     case Clause():
                         for clause in cutter.flush():
                             yield Clause(clause)
@@ -226,11 +247,12 @@ class Reply:
 
     async def _run_tools(self, r: _Round) -> AsyncGenerator[Clause, None]:
         """Run what was called; meanwhile what tools say."""
-        by_name = {t.name: t for t in self._agent.tools}
+        tools = offered(self._agent, self._search)
+        by_name = {t.name: t for t in tools}
         if not all(c.name in by_name and by_name[c.name].speculative for c in r.calls):
             await self._over.wait()
         r.tools_begun = True
-        running = asyncio.ensure_future(self._tools.run(r.calls, self._agent.tools, self._emit))
+        running = asyncio.ensure_future(self._tools.run(r.calls, tools, self._emit))
         self._working(True)
         try:
             async with contextlib.aclosing(self._meanwhile(running)) as said:
@@ -255,3 +277,7 @@ class Reply:
             if not work.done():
                 work.cancel()
                 await asyncio.wait([work])
+
+
+def _tool_id() -> str:
+    return f"tool-{secrets.token_hex(6)}"

@@ -62,6 +62,7 @@ class _Call(_Summary):
     recording: NotRequired[str]
     transcript: list[dict[str, Any]]
     tools: list[dict[str, Any]]
+    knowledge: list[dict[str, Any]]
     turns: list[dict[str, Any]]
 
 
@@ -186,6 +187,7 @@ def _course(events: Iterable[Any]) -> dict[str, Any]:
     tools: dict[str, dict[str, Any]] = {}
     turns: list[dict[str, Any]] = []
     spoken: dict[str, dict[str, Any]] = {}
+    knowledge: list[dict[str, Any]] = []
     written = False
     for e in events:
         match e["type"]:
@@ -208,6 +210,8 @@ def _course(events: Iterable[Any]) -> dict[str, Any]:
                 tools[e["id"]] = {"at_s": e["time"], **called}
             case "tool.returned" if e["id"] in tools:
                 tools[e["id"]] |= {k: e[k] for k in ("result", "error") if k in e} | {"returned_at_s": e["time"]}
+            case "knowledge.used":
+                knowledge.append({"at_s": e["time"]} | {k: e[k] for k in ("turn_id", "query", "sources")})
             case "turn.metrics":
                 turns.append({k: v for k, v in e.items() if k not in ("type", "call_id", "seq")})
-    return {"transcript": transcript, "tools": list(tools.values()), "turns": turns}
+    return {"transcript": transcript, "tools": list(tools.values()), "knowledge": knowledge, "turns": turns}

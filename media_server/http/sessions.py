@@ -24,6 +24,7 @@ from media_server.http.access import ACCESS, Start
 from media_server.http.body import json_body, require_type, text_body
 from media_server.http.metrics import Metrics
 from media_server.http.openapi import operation
+from media_server.knowledge import Library
 from media_server.rtc.sdp import parse_fragment
 from media_server.store import Records
 
@@ -43,6 +44,7 @@ class Sessions:
         settings: Settings,
         agents: AgentBook,
         engines: Engines,
+        library: Library,
         records: Records | None,
         metrics: Metrics,
         group: asyncio.TaskGroup,
@@ -54,6 +56,7 @@ class Sessions:
         self._settings = settings
         self._agents = agents
         self._engines = engines
+        self._library = library
         self._records = records
         self._metrics = metrics
         self._activity = VoiceActivityModel()
@@ -92,6 +95,7 @@ class Sessions:
             agent,
             self._agents.get,
             self._engines,
+            self._library,
             self._activity,
             metadata={**metadata, **start.metadata},
             variables=variables,
@@ -125,6 +129,7 @@ class Sessions:
             agent,
             self._agents.get,
             self._engines,
+            self._library,
             metadata=start.metadata,
             variables={},
             linger_s=self._settings.chat_linger_s,
