@@ -71,7 +71,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
         OSError: the address is taken.
     """
     pack = load_pack(settings.pack, settings.models_dir)
-    agents = AgentBook([DEFAULT_AGENT, *settings.agents])
+    agents = AgentBook([DEFAULT_AGENT, *settings.agents], pack.manifest.voices)
     if settings.agents_dir:
         await _load_agents(agents, settings.agents_dir)
     library = Library(settings.knowledge_dir)
@@ -105,7 +105,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
             if settings.agents_dir and settings.reload:
                 running.append(owner.create_task(_reload_agents(agents, settings.agents_dir, library), name="reload"))
             try:
-                metrics = Metrics(engines)
+                metrics = Metrics(engines, settings.max_calls)
                 async with (
                     _sessions(settings, agents, engines, library, records, metrics) as sessions,
                     _http(settings, make_app(agents, engines, sessions, access, records, metrics)) as url,

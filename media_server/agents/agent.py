@@ -102,6 +102,8 @@ class Agent:
         knowledge_use: `turn`: what fits is shown to the model at every turn; `tool`: the model asks for it.
         knowledge_description: of that tool: what the documents tell, for the model to know when to ask.
         knowledge_passages: shown at once at most.
+        voice: of those that the model pack names; empty for its usual one.
+        voice_speed: 1 as the voice is; larger is faster.
         turns: how patient it is with a caller who pauses.
         min_pause_ms, max_pause_ms, completeness: as in `TurnTaking`; the preset's where they are not given.
         speculation: begin the reply at the first sign of a pause, and drop it if the caller goes on.
@@ -136,6 +138,8 @@ class Agent:
     knowledge_use: Literal["turn", "tool"] = "turn"
     knowledge_description: str = "Search the documents for what the caller asks about"
     knowledge_passages: Annotated[int, Field(ge=1, le=20)] = 3
+    voice: str = ""
+    voice_speed: Annotated[float, Field(ge=0.5, le=2)] = 1
     turns: TurnPreset = "balanced"
     min_pause_ms: Annotated[int | None, Field(ge=100, le=5000)] = None
     max_pause_ms: Annotated[int | None, Field(ge=100, le=10000)] = None

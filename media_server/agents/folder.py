@@ -7,7 +7,7 @@ import re
 import sys
 import tomllib
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -50,9 +50,20 @@ class AgentBook:
 
     Args:
         fixed: agents from elsewhere; one in the folder of the same name takes the place of its namesake.
+        voices: that there are beside the usual one.
+
+    Raises:
+        ConfigurationError: one of `fixed` wants what there is not.
     """
 
-    def __init__(self, fixed: Iterable[Agent] = ()) -> None:
+    def __init__(self, fixed: Iterable[Agent] = (), voices: Collection[str] = ()) -> None:
+        self._voices = voices
+        fixed = list(fixed)
+        try:
+            for agent in fixed:
+                self.check(agent)
+        except ValueError as e:
+            raise ConfigurationError(f"The agent {agent.name} cannot be: {e}.") from e
         self._fixed = {a.name: a for a in fixed}
         self._by_file: dict[Path, list[Agent]] = {}
 
@@ -69,6 +80,16 @@ class AgentBook:
         """All, as they are now."""
         return list(self._all().values())
 
+    def check(self, agent: Agent) -> None:
+        """Whether there is what the agent wants.
+
+        Raises:
+            ValueError: a sentence about what there is not.
+        """
+        if agent.voice and agent.voice not in self._voices:
+            there = f"there are: {', '.join(sorted(self._voices))}" if self._voices else "it has no named ones"
+            raise ValueError(f"voice: the model pack has none called {agent.voice!r}; {there}")
+
     def change(self, name: str, changes: Mapping[str, Any]) -> Agent:
         """Change settings of an agent, until its file is read again.
 
@@ -83,6 +104,7 @@ class AgentBook:
             changed = replace(agent, **changes)
         except TypeError as unknown:
             raise ValueError(str(unknown)) from unknown
+        self.check(changed)
         for agents in self._by_file.values():
             if agent in agents:
                 agents[agents.index(agent)] = changed
@@ -114,6 +136,11 @@ class AgentBook:
             try:
                 agents = _read_python(file) if file.suffix == ".py" else _read_toml(file)
                 agents = [_placed(agent, file.parent) for agent in agents]
+                for agent in agents:
+                    try:
+                        self.check(agent)
+                    except ValueError as e:
+                        raise _Broken(None, f"{agent.name}: {e}") from e
             except _Broken as broken:
                 before = self._by_file.get(file, [])
                 kept = f" (the version before stays in use: {', '.join(a.name for a in before)})" if before else ""

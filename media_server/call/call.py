@@ -85,6 +85,7 @@ class Call(agents.Call):
         self._version = agent
         """The agent without what belongs to this call."""
         self._latest = latest
+        self._voices = engines.voices
         self._changes: dict[str, Any] = {}
         """Of `update`."""
         self.state: e.State = "connecting"
@@ -236,6 +237,8 @@ class Call(agents.Call):
             agent = replace(version, **changes).filled_in(self.variables)
         except TypeError as unknown:
             raise ValueError(str(unknown)) from unknown
+        if agent.voice and agent.voice not in self._voices:
+            raise ValueError(f"the model pack has no voice {agent.voice!r}")
         if self.floor and agent.turn_taking != self.agent.turn_taking:
             self.floor.taking = agent.turn_taking
         self.agent, self._version, self._changes = agent, version, changes

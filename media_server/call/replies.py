@@ -120,7 +120,10 @@ class Replies:
         if self._speaker is None:
             return
         with contextlib.suppress(EngineError):
-            await self._engines.prepare(speakable(self._call.agent.apology, self._engines.english))
+            agent = self._call.agent
+            await self._engines.prepare(
+                speakable(agent.apology, self._engines.english), (agent.voice, agent.voice_speed)
+            )
 
     def answer(self, turn: SpokenTurn) -> asyncio.Task[None]:
         """Answer what was said; what the world sees of it waits for the turn's gate."""
@@ -333,6 +336,7 @@ class Replies:
             return Utterance(
                 turn_id,
                 self._engines,
+                (self._call.agent.voice, self._call.agent.voice_speed),
                 speaker,
                 self._emit,
                 on_synthesised=lambda: watch.mark("first_audio", self._clock()) if watch else None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from media_server.call.speakable import speakable
-from media_server.engines.client import Engines
+from media_server.engines.client import Engines, Voice
 from media_server.events import AgentSpeechStarted, AgentWord, Event
 from media_server.rtc import Playback, Speaker, Speech, SpokenWord
 
@@ -48,6 +48,7 @@ class Utterance:
         self,
         turn_id: str,
         engines: Engines,
+        voice: Voice,
         speaker: Speaker,
         emit: Callable[[Event], object],
         *,
@@ -58,6 +59,7 @@ class Utterance:
         self.started = False
         self._turn_id = turn_id
         self._engines = engines
+        self._voice = voice
         self._speaker = speaker
         self._emit = emit
         self._on_synthesised = on_synthesised
@@ -83,7 +85,7 @@ class Utterance:
             async for clause in clauses:
                 self._clauses.append(clause)
                 words = speakable(clause.text, self._engines.english)
-                async with self._engines.synthesize(words, place) as chunks:
+                async with self._engines.synthesize(words, place, self._voice) as chunks:
                     async for chunk in chunks:
                         spoken = tuple(SpokenWord(w.text, w.start_s, w.end_s) for w in chunk.words)
                         if place == 0:

@@ -53,6 +53,7 @@ def _add_keys(commands: Any) -> None:
     )
     create.add_argument("--tenant", default="", help="whose agents and calls it is for (the operator's)")
     create.add_argument("--per-minute", type=int, metavar="N", help="calls and tokens in a minute")
+    create.add_argument("--max-calls", type=int, metavar="N", help="calls at once, on each server")
     create.add_argument(
         "--credit", type=float, metavar="X", help="what calls may cost, by their agents' price_per_minute"
     )
@@ -86,8 +87,9 @@ def _add_webhooks(commands: Any) -> None:
 def _keys_create(args: argparse.Namespace) -> int:
     from media_server.agents.origins import check_pattern
 
-    if args.per_minute is not None and args.per_minute < 1:
-        raise MediaServerError("bad_option", "--per-minute has to be 1 or more.")
+    for option, value in (("--per-minute", args.per_minute), ("--max-calls", args.max_calls)):
+        if value is not None and value < 1:
+            raise MediaServerError("bad_option", f"{option} has to be 1 or more.")
     try:
         for origin in args.origin or ():
             check_pattern(origin)
@@ -96,7 +98,17 @@ def _keys_create(args: argparse.Namespace) -> int:
     scopes: tuple[Scope, ...] = tuple(args.scope or ("call",))
     secret, key = asyncio.run(
         _with_keys(
-            args, lambda keys: keys.create(args.name, scopes, args.agent, args.origin, args.per_minute, args.tenant)
+            args,
+            lambda keys: keys.create(
+                args.name,
+                scopes,
+                args.agent,
+                args.origin,
+                args.per_minute,
+                args.tenant,
+                args.credit,
+                args.max_calls,
+            ),
         )
     )
     print(secret)
@@ -122,6 +134,7 @@ def _keys_list(args: argparse.Namespace) -> int:
             "agents": key.agents,
             "origins": key.origins,
             "per minute": key.per_minute,
+            "calls at once": key.max_calls,
             "credit": None if key.credit is None else round(key.credit, 4),
         }
         given = {k: " ".join(v) if isinstance(v, tuple) else v for k, v in limits.items() if v is not None}

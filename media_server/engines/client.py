@@ -24,7 +24,7 @@ from media_server.engines import messages as m
 from media_server.engines.packs import ChatModel, Pack, RecogniserModel, VoiceModel
 from media_server.errors import ConfigurationError, EngineLost, RequestFailed
 
-__all__ = ["EngineClient", "Engines"]
+__all__ = ["EngineClient", "Engines", "Voice"]
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +33,14 @@ STABLE_S = 30.0
 """A host that lived this long is restarted at once; younger ones after a growing wait."""
 LONGEST_WAIT_S = 5.0
 STUCK_S = 120.0
+"""Without a word to anybody, although somebody waits: a GPU that hangs, a library in a loop."""
 PREPARED = 64
 """Clauses whose sound is kept."""
 LONGEST_PIECE_S = 10.0
 LAST_PLACE = 1000
 """In a reply: what nobody waits for."""
-"""Without a word to anybody, although somebody waits: a GPU that hangs, a library in a loop."""
+Voice = tuple[str, float]
+"""Its name in the pack, empty for the usual one, and how fast it speaks: 1 as it is."""
 
 
 class EngineClient:
@@ -220,13 +222,19 @@ class Engines:
         self.stt = engine("stt", stt, pack.recogniser, "language", "window_s", **turn)
         self.hears_completeness = pack.turn is not None
         self.llm = engine("llm", llm, pack.chat, "context", "slots", "temperature", "top_p")
-        self.tts = engine("tts", tts, pack.voice, "length_scale")
+        others = {
+            name: {"path": str(pack.folder / v.path), "length_scale": v.length_scale, "speaker": v.speaker}
+            for name, v in pack.manifest.voices.items()
+        }
+        self.tts = engine("tts", tts, pack.voice, "length_scale", "speaker", voices=others)
+        self.voices = frozenset(others)
+        """That agents may have; the usual one has no name."""
         self.english = stt.language == "en"
         self.settle_after_s = min(LONGEST_PIECE_S, stt.window_s / 2)
         """Speech from this length on is cut behind its stable words, so that what is left to do stays short."""
         self.complete_at = llm.complete_at
         self._slots = llm.slots
-        self._prepared: dict[tuple[tuple[str, str], ...], tuple[m.AudioChunk, ...]] = {}
+        self._prepared: dict[tuple[tuple[tuple[str, str], ...], Voice], tuple[m.AudioChunk, ...]] = {}
 
     @property
     def all(self) -> tuple[EngineClient, EngineClient, EngineClient]:
@@ -313,7 +321,7 @@ class Engines:
 
     @contextlib.asynccontextmanager
     async def synthesize(
-        self, words: tuple[tuple[str, str], ...], place: int
+        self, words: tuple[tuple[str, str], ...], place: int, voice: Voice
     ) -> AsyncIterator[AsyncIterator[m.AudioChunk]]:
         """The sound of one clause, sentence by sentence, at 48 kHz.
 
@@ -321,28 +329,28 @@ class Engines:
             words: each as written, and what is said for it.
             place: of the clause in its reply; what comes first is made first.
         """
-        if prepared := self._prepared.get(words):
+        if prepared := self._prepared.get((words, voice)):
             yield _each(prepared)
             return
         async with (
-            self.tts.ask(lambda i: m.Synthesize(i, words, place)) as results,
+            self.tts.ask(lambda i: m.Synthesize(i, words, place, *voice)) as results,
             contextlib.aclosing(r async for r in results if isinstance(r, m.AudioChunk)) as chunks,
         ):
             yield chunks
 
-    async def prepare(self, words: tuple[tuple[str, str], ...]) -> None:
+    async def prepare(self, words: tuple[tuple[str, str], ...], voice: Voice) -> None:
         """Have the sound of a clause ready, also for when the voice does not answer.
 
         Raises:
             EngineError: the voice failed.
         """
-        if words in self._prepared:
+        if (words, voice) in self._prepared:
             return
-        async with self.synthesize(words, LAST_PLACE) as chunks:
+        async with self.synthesize(words, LAST_PLACE, voice) as chunks:
             made = tuple([c async for c in chunks])
         while len(self._prepared) >= PREPARED:
             del self._prepared[next(iter(self._prepared))]
-        self._prepared[words] = made
+        self._prepared[words, voice] = made
 
 
 async def _each(chunks: tuple[m.AudioChunk, ...]) -> AsyncIterator[m.AudioChunk]:

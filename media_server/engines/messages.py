@@ -130,6 +130,10 @@ class Synthesize(msgspec.Struct, frozen=True, tag="synthesize"):
     words: tuple[tuple[str, str], ...]
     """As written, and what is said for it; words are reported as written."""
     place: int = 0
+    voice: str = ""
+    """Of those that the pack names; empty for its usual one."""
+    speed: float = 1.0
+    """1 for the voice's own; larger is faster."""
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):

@@ -6,6 +6,7 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -65,6 +66,8 @@ class VoiceModel(_Model):
     """A Piper ONNX file with its JSON beside it."""
 
     length_scale: float = Field(1.0, gt=0.2, lt=5)
+    speaker: int | None = Field(None, ge=0)
+    """Of a file that has several."""
 
 
 class PackFile(_Table):
@@ -81,6 +84,8 @@ class _Manifest(_Table):
     stt: RecogniserModel
     llm: ChatModel
     tts: VoiceModel
+    voices: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")], VoiceModel] = {}
+    """Others that agents may have, by name."""
     turn: TurnModel | None = None
     files: list[PackFile]
 

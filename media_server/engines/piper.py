@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -17,18 +20,47 @@ from media_server.engines import messages as m
 __all__ = ["PiperEngine", "as_it_stands"]
 
 
-class PiperEngine:
-    """Synthesises what is pending, sooner the earlier its place in its reply."""
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """A voice file, and how it is to speak. Several may share one."""
 
-    def __init__(self, voice: PiperVoice, length_scale: float, info: str) -> None:
+    piper: PiperVoice
+    length_scale: float
+    speaker: int | None
+
+    def config(self, speed: float) -> SynthesisConfig:
+        scale = self.length_scale * self.piper.config.length_scale / speed
+        return SynthesisConfig(speaker_id=self.speaker, length_scale=scale, normalize_audio=False)
+
+
+class PiperEngine:
+    """Synthesises what is pending, sooner the earlier its place in its reply.
+
+    Args:
+        voices: by name; the usual one has none.
+    """
+
+    def __init__(self, voices: Mapping[str, _Voice], info: str) -> None:
         self.info = info
-        self._voice = voice
-        self._config = SynthesisConfig(length_scale=length_scale * voice.config.length_scale, normalize_audio=False)
+        self._voices = voices
         self._pending: list[tuple[int, int, m.Synthesize]] = []
 
     @classmethod
-    def load(cls, path: str | Path, length_scale: float = 1.0, device: str = "cpu", threads: int = 1) -> PiperEngine:
-        """Load a Piper ONNX file; its JSON is beside it."""
+    def load(
+        cls,
+        path: str | Path,
+        length_scale: float = 1.0,
+        speaker: int | None = None,
+        device: str = "cpu",
+        threads: int = 1,
+        voices: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> PiperEngine:
+        """Load a Piper ONNX file; its JSON is beside it.
+
+        Args:
+            speaker: of a file that has several.
+            voices: further ones by name, each with `path`, `length_scale` and `speaker`.
+        """
         cuda = device != "cpu" and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
         if device == "cuda" and not cuda:
             raise RuntimeError("onnxruntime was installed without CUDA; install onnxruntime-gpu or use device = 'cpu'")
@@ -38,12 +70,20 @@ class PiperEngine:
         # threads that spin between clauses would burn the cores that the other engines need
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = ["CUDAExecutionProvider"] if cuda else ["CPUExecutionProvider"]
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-        config = PiperConfig.from_dict(json.loads(Path(f"{path}.json").read_text("utf-8")))
-        voice = PiperVoice(session=session, config=config)
-        where = "cuda" if cuda else "cpu"
-        engine = cls(voice, length_scale, f"{Path(path).name}, {where}, {voice.config.sample_rate} Hz")
-        list(engine.synthesize(as_it_stands("Hello.")))
+        files: dict[str, PiperVoice] = {}
+        loaded: dict[str, _Voice] = {}
+        for name, each in {"": {"path": path, "length_scale": length_scale, "speaker": speaker}, **voices}.items():
+            file = str(each["path"])
+            if file not in files:
+                session = onnxruntime.InferenceSession(file, options, providers=providers)
+                config = PiperConfig.from_dict(json.loads(Path(f"{file}.json").read_text("utf-8")))
+                files[file] = PiperVoice(session=session, config=config)
+            loaded[name] = _Voice(files[file], each["length_scale"], each["speaker"])
+        more = f", {len(voices)} more voices" if voices else ""
+        rate = loaded[""].piper.config.sample_rate
+        engine = cls(loaded, f"{Path(path).name}, {'cuda' if cuda else 'cpu'}, {rate} Hz{more}")
+        for name in loaded:
+            list(engine.synthesize(as_it_stands("Hello."), name))
         return engine
 
     @property
@@ -59,20 +99,27 @@ class PiperEngine:
 
     def step(self) -> Iterable[m.Result]:
         _, _, request = heapq.heappop(self._pending)
-        for samples, words in self.synthesize(request.words):
+        if request.voice not in self._voices:
+            yield m.Failed(request.id, "unknown_voice", f"The pack has no voice {request.voice!r}.")
+            return
+        for samples, words in self.synthesize(request.words, request.voice, request.speed):
             yield m.AudioChunk(request.id, samples.tobytes(), words)
         yield m.Finished(request.id)
 
-    def synthesize(self, words: Sequence[tuple[str, str]]) -> Iterable[tuple[Samples, tuple[m.Word, ...]]]:
+    def synthesize(
+        self, words: Sequence[tuple[str, str]], voice: str = "", speed: float = 1.0
+    ) -> Iterable[tuple[Samples, tuple[m.Word, ...]]]:
         """Samples at 48 kHz, shape [n], and the words in them, for each sentence.
 
         Args:
             words: as written, and what is said for it.
         """
+        with_voice = self._voices[voice]
+        piper, config = with_voice.piper, with_voice.config(speed)
         written = [(text, len(said.split())) for text, said in words]
         said = [w for _, said in words for w in said.split()]
-        chunks = list(self._voice.synthesize(" ".join(said), self._config, include_alignments=True)) if said else []
-        rate = self._voice.config.sample_rate
+        chunks = list(piper.synthesize(" ".join(said), config, include_alignments=True)) if said else []
+        rate = piper.config.sample_rate
         for i, chunk in enumerate(chunks):
             # Piper says where a sentence begins in sound, not in text: the last one takes the words that are left
             spoken = "".join(chunk.phonemes).split(" ")

@@ -31,13 +31,15 @@ class Start:
 
     Args:
         metadata: sealed: it wins over what the client says.
-        key_id: of the key that pays; None where nobody does.
-        credit: of that key; None for any amount.
+        key: that pays; None where nobody does.
     """
 
     metadata: Mapping[str, Any]
-    key_id: str | None = None
-    credit: float | None = None
+    key: Key | None = None
+
+    @property
+    def key_id(self) -> str | None:
+        return self.key.id if self.key else None
 
 
 class Access:
@@ -93,7 +95,7 @@ class Access:
                 raise _unauthorized("key_revoked", "The API key that minted this token was revoked.")
         if key is not None and key.credit is not None and key.credit <= 0:
             raise ClientError("no_credit", "The credit of this API key is used up.", status=402)
-        return Start(metadata, key.id if key else None, key.credit if key else None)
+        return Start(metadata, key)
 
     async def page(self, request: web.Request, agent: Agent) -> Key | None:
         """The key, or None where the origin of the page is enough for this agent.

@@ -25,8 +25,9 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 
 class Metrics:
     """Of one server. `observe` takes events of calls, `ended` each session at its end; who knows sets `calls`."""
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: Engines, max_calls: int) -> None:
         self.calls = 0
+        self._max_calls = max_calls
         self._engines = engines
         self._registry = CollectorRegistry()
         self._registry.register(_Now(self))
@@ -73,12 +74,13 @@ class Metrics:
     def now(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """What is read when it is asked for."""
         calls = GaugeMetricFamily("media_server_calls", "Calls under way.", value=self.calls)
+        most = GaugeMetricFamily("media_server_calls_limit", "Calls that are taken at once.", value=self._max_calls)
         requests = GaugeMetricFamily("media_server_engine_requests", "Requests under way.", labels=["engine"])
         restarts = CounterMetricFamily("media_server_engine_restarts", "Engines that died.", labels=["engine"])
         for engine in self._engines.all:
             requests.add_metric([engine.kind], engine.under_way)
             restarts.add_metric([engine.kind], engine.restarts)
-        yield from (calls, requests, restarts)
+        yield from (calls, most, requests, restarts)
 
 
 class _Now(Collector):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
+BUSY = {"Retry-After": "10"}
+NEARLY = 0.8
+"""Of the lines: when so many are in use the operator is warned."""
 
 
 class Sessions:
@@ -62,7 +66,11 @@ class Sessions:
         self._activity = VoiceActivityModel()
         self._group = group
         self._by_id: dict[str, Session | Chat] = {}
-        self._opening = 0
+        self._keys: dict[str, str | None] = {}
+        """Who pays for each."""
+        self._opening: list[tuple[str, str | None]] = []
+        """Agents and payers of calls that are about to begin."""
+        self._nearly_full = False
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -89,7 +97,7 @@ class Sessions:
         Raises:
             ClientError: unknown agent, unusable offer, engines not ready, or too many calls.
         """
-        agent = _affordable(self._agent(agent_name), start)
+        agent = _affordable(self._agent(agent_name, start), start)
         servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
         session = Session(
             agent,
@@ -105,17 +113,14 @@ class Sessions:
             record=self._note,
             recording=self._settings.recordings_dir if self._records else None,
         )
-        self._opening += 1
-        try:
+        with self._taking(agent, start):
             answer = await session.accept(offer)
             try:
                 await self._begin_record(session.call_id, agent, session.call.metadata, start)
             except BaseException:
                 await session.peer.close()
                 raise
-        finally:
-            self._opening -= 1
-        self._begin(session)
+        self._begin(session, start)
         return session, answer
 
     async def open_chat(self, agent_name: str, start: Start) -> Chat:
@@ -124,7 +129,7 @@ class Sessions:
         Raises:
             ClientError: unknown agent, engines not ready, or too many calls.
         """
-        agent = _affordable(self._agent(agent_name), start)
+        agent = _affordable(self._agent(agent_name, start), start)
         chat = Chat(
             agent,
             self._agents.get,
@@ -135,15 +140,12 @@ class Sessions:
             linger_s=self._settings.chat_linger_s,
             record=self._note,
         )
-        self._opening += 1
-        try:
+        with self._taking(agent, start):
             await self._begin_record(chat.call_id, agent, chat.call.metadata, start)
-        finally:
-            self._opening -= 1
-        self._begin(chat)
+        self._begin(chat, start)
         return chat
 
-    def _agent(self, name: str) -> Agent:
+    def _agent(self, name: str, start: Start) -> Agent:
         """Whom somebody wants to talk to.
 
         Raises:
@@ -153,13 +155,34 @@ class Sessions:
         if agent is None:
             raise ClientError("unknown_agent", f"There is no agent called {name!r}.", status=404)
         self.check_room()
-        taken = sum(each.call.agent.name == name for each in self._by_id.values())
-        if agent.max_calls is not None and taken >= agent.max_calls:
+        opening = [agent for agent, _ in self._opening]
+        taken = [each.call.agent.name for each in self._by_id.values()] + opening
+        if agent.max_calls is not None and taken.count(name) >= agent.max_calls:
             raise _busy()
+        key = start.key
+        paid = [*self._keys.values(), *(key_id for _, key_id in self._opening)]
+        if key and key.max_calls is not None and paid.count(key.id) >= key.max_calls:
+            message = "This API key has as many calls under way as it may have."
+            raise ClientError("too_many_calls", message, status=503, headers=BUSY)
         return agent
 
-    def _begin(self, session: Session | Chat) -> None:
+    @contextlib.contextmanager
+    def _taking(self, agent: Agent, start: Start) -> Iterator[None]:
+        """A line is taken while a call is about to begin."""
+        entry = (agent.name, start.key_id)
+        self._opening.append(entry)
+        try:
+            yield
+        finally:
+            self._opening.remove(entry)
+
+    def _begin(self, session: Session | Chat, start: Start) -> None:
         self._by_id[session.id] = session
+        self._keys[session.id] = start.key_id
+        nearly_full = len(self._by_id) >= NEARLY * self._settings.max_calls
+        if nearly_full and not self._nearly_full:
+            log.warning("%d of max_calls = %d lines are in use", len(self._by_id), self._settings.max_calls)
+        self._nearly_full = nearly_full
         self._metrics.calls = len(self._by_id)
         self._group.create_task(self._run(session), name=f"session-{session.call_id}")
 
@@ -186,7 +209,7 @@ class Sessions:
             raise ClientError(
                 "not_ready", "The models are still being loaded.", status=503, headers={"Retry-After": "2"}
             )
-        if len(self._by_id) + self._opening >= self._settings.max_calls:
+        if len(self._by_id) + len(self._opening) >= self._settings.max_calls:
             raise _busy()
 
     async def _run(self, session: Session | Chat) -> None:
@@ -195,7 +218,7 @@ class Sessions:
         except Exception:  # one call's defect must not end the others
             log.exception("call %s failed", session.call_id)
         finally:
-            del self._by_id[session.id]
+            del self._by_id[session.id], self._keys[session.id]
             self._metrics.calls = len(self._by_id)
             self._metrics.ended(session)
             self.changed.set()
@@ -222,15 +245,14 @@ class Sessions:
 
 def _affordable(agent: Agent, start: Start) -> Agent:
     """No call is longer than its credit lasts."""
-    if start.credit is None or not agent.price_per_minute:
+    if start.key is None or start.key.credit is None or not agent.price_per_minute:
         return agent
-    lasts_s = max(1.0, start.credit / agent.price_per_minute * 60)
+    lasts_s = max(1.0, start.key.credit / agent.price_per_minute * 60)
     return replace(agent, max_duration_s=min(agent.max_duration_s or lasts_s, lasts_s, 86400))
 
 
 def _busy() -> ClientError:
-    wait = {"Retry-After": "10"}
-    return ClientError("too_many_calls", "All lines are busy; try again later.", status=503, headers=wait)
+    return ClientError("too_many_calls", "All lines are busy; try again later.", status=503, headers=BUSY)
 
 
 class _Offer(BaseModel):

@@ -36,6 +36,7 @@ class Key:
         origins: of pages that may use it; None: no page may, only programs, which send no `Origin`.
         per_minute: calls and tokens; None for any number.
         credit: what calls may still cost; None for any amount.
+        max_calls: at once, on each server; None for any number.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Key:
     origins: tuple[str, ...] | None
     per_minute: int | None
     credit: float | None
+    max_calls: int | None
     created_at: float
     revoked_at: float | None
 
@@ -71,6 +73,7 @@ class Keys:
         per_minute: int | None = None,
         tenant: str = "",
         credit: float | None = None,
+        max_calls: int | None = None,
     ) -> tuple[str, Key]:
         """A new key, with its secret in front: this is the only time that it is known."""
         key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
@@ -84,6 +87,7 @@ class Keys:
             origins=None if origins is None else list(origins),
             per_minute=per_minute,
             credit=credit,
+            max_calls=max_calls,
             created_at=time.time(),
             revoked_at=None,
         )
@@ -139,5 +143,6 @@ class Keys:
 def _key(row: KeyRow) -> Key:
     return Key(
         row.id, row.tenant, row.name, tuple(row.scopes), None if row.agents is None else tuple(row.agents),  # type: ignore[arg-type]
-        None if row.origins is None else tuple(row.origins), row.per_minute, row.credit, row.created_at, row.revoked_at,
+        None if row.origins is None else tuple(row.origins), row.per_minute, row.credit, row.max_calls, row.created_at,
+        row.revoked_at,
     )  # fmt: skip

@@ -31,6 +31,10 @@ threads = 1
 [tts]
 path = "voice/starter-voice.onnx"
 threads = 1
+
+[voices.calm]
+path = "voice/starter-voice.onnx"
+length_scale = 1.25
 """
 
 

@@ -19,6 +19,7 @@ from media_server.config import Settings
 from media_server.errors import ClientError, ConfigurationError
 from media_server.server import Server, running_server
 from media_server.store import Database, Keys
+from tests.conftest import no_sessions
 
 PAGE = "https://page.example"
 
@@ -217,6 +218,27 @@ async def test_calls_are_paid_for_from_a_keys_credit(tmp_path: Path) -> None:
                 await caller.wait_for("call.started")
 
 
+async def test_a_key_has_so_many_calls_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    url = f"sqlite:///{tmp_path}/keys.sqlite"
+    async with Database.open(url) as database:
+        keys = Keys(database)
+        small, _ = await keys.create("small", max_calls=1)
+        large, _ = await keys.create("large")
+        async with running_server(Settings(port=0, database=url, max_calls=2)) as server:
+            await server.ready(60)
+            async with Caller(server.url, auth=small) as caller:
+                await caller.wait_for("call.started")
+                assert await refused(server.url, small, "assistant") == (503, "too_many_calls")
+                assert "lines are in use" not in caplog.text
+                async with Caller(server.url, auth=large) as other:
+                    await other.wait_for("call.started")
+                    assert "2 of max_calls = 2 lines are in use" in caplog.text
+                    assert await refused(server.url, large, "assistant") == (503, "too_many_calls")
+            await no_sessions(server)
+            async with Caller(server.url, auth=small) as caller:
+                await caller.wait_for("call.started")
+
+
 async def test_the_command_line_makes_lists_and_revokes_keys(tmp_path: Path) -> None:
     async def run(*args: str) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
@@ -228,21 +250,26 @@ async def test_the_command_line_makes_lists_and_revokes_keys(tmp_path: Path) -> 
         return process.returncode, out.decode().strip(), err.decode().strip()
 
     assert await run("list") == (0, "There are no keys: the server is open to whoever reaches it.", "")
-    status, secret, told = await run("create", "my backend", "--agent", "mara", "--scope", "call", "--per-minute", "60")
+    limits = ["--per-minute", "60", "--max-calls", "3", "--credit", "5"]
+    status, secret, told = await run("create", "my backend", "--agent", "mara", *limits)
+        "create", "my backend", "--agent", "mara", "--per-minute", "60", "--max-calls", "3", "--credit", "5"
+    )
     assert (status, secret[:3]) == (0, "sk_")
     assert "only its hash" in told
     key_id = secret.split("_")[1]
     assert secret.split("_", 2)[2] not in (tmp_path / "keys.sqlite").read_bytes().decode("latin-1")
     _, listed, _ = await run("list")
     assert listed.startswith(f"{key_id}  good")
-    assert "agents: mara  per minute: 60" in listed
-    assert await run("credit", key_id, "2.5") == (0, f"{key_id} has a credit of 2.5.", "")
+    assert "agents: mara  per minute: 60  calls at once: 3  credit: 5.0" in listed
+    assert await run("credit", key_id, "2.5") == (0, f"{key_id} has a credit of 7.5.", "")
     assert (await run("credit", "nothing", "1"))[0] == 1
     assert (await run("revoke", key_id))[0] == 0
     assert "revoked" in (await run("list"))[1]
     assert (await run("revoke", "nothing"))[0] == 1
     status, _, err = await run("create", "x", "--origin", "https://*")
     assert (status, "is not an origin" in err) == (1, True)
+    status, _, err = await run("create", "x", "--max-calls", "0")
+    assert (status, "has to be 1 or more" in err) == (1, True)
 
 
 async def test_without_keys_only_this_machine_is_listened_to(tmp_path: Path) -> None:

@@ -42,6 +42,36 @@ async def saved(server: Server, file: Path, text: str, name: str) -> None:
             await asyncio.sleep(0.02)
 
 
+async def speech_s(caller: Caller, text: str) -> float:
+    since = len(caller.events)
+    caller.send(type="agent.say", text=text)
+    await caller.wait_for("agent.speech_stopped", since=since)
+    return float([e for e in caller.events[since:] if e["type"] == "agent.word"][-1]["end_s"])
+
+
+async def test_agents_have_voices(tmp_path: Path) -> None:
+    (tmp_path / "calm.toml").write_text('voice = "calm"\n')
+    (tmp_path / "quick.toml").write_text("voice_speed = 1.5\n")
+    text = "Seven plus five is twelve."
+    async with with_folder(tmp_path) as server, aiohttp.ClientSession() as http:
+        taken = {}
+        for name in ("mara", "calm", "quick"):
+            async with Caller(server.url, name) as caller:
+                await caller.wait_for("call.started")
+                taken[name] = await speech_s(caller, text)
+        assert taken["calm"] > 1.15 * taken["mara"] > 1.15 * 1.3 * taken["quick"]
+        async with http.patch(f"{server.url}/v1/agents/mara", json={"voice": "nobody"}) as refused:
+            assert refused.status == 400
+            reason = (await refused.json())["error"]["message"]
+            assert "the model pack has none called 'nobody'; there are: calm" in reason
+        async with Caller(server.url, "mara") as caller:
+            await caller.wait_for("call.started")
+            async with http.patch(f"{server.url}/v1/agents/mara", json={"voice": "calm"}) as changed:
+                assert changed.status == 200
+            await heard(caller, "hello")
+            assert await speech_s(caller, text) > 1.15 * taken["mara"], "from the next turn on"
+
+
 async def test_a_saved_file_takes_effect_at_the_next_turn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "mara.toml"
     async with with_folder(tmp_path) as server, Caller(server.url, "mara") as caller:

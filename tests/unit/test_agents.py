@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 import media_server
 from media_server.agents import Agent, AgentBook, Call, Tool, ToolRefusal, client_tool, tool
+from media_server.errors import ConfigurationError
 
 
 class Address(BaseModel):
@@ -218,6 +219,16 @@ def test_the_last_good_version_stays(tmp_path: Path) -> None:
     (tmp_path / "mara.py").unlink()
     book.load(tmp_path)
     assert book.get("mara") is None
+
+
+def test_a_voice_has_to_be_there(tmp_path: Path) -> None:
+    write(tmp_path, a_toml='voice = "calm"\n', b_toml='voice = "loud"\n')
+    book = AgentBook(voices={"calm"})
+    (problem,) = book.load(tmp_path)
+    assert "b: voice: the model pack has none called 'loud'; there are: calm" in str(problem)
+    assert book.names == ["a"]
+    with pytest.raises(ConfigurationError, match="mara cannot be: voice"):
+        AgentBook([Agent("mara", voice="calm")])
 
 
 def test_two_files_cannot_have_the_same_agent(tmp_path: Path) -> None:

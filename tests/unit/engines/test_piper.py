@@ -67,6 +67,21 @@ def test_any_text_can_be_tried(engine: PiperEngine, text: str) -> None:
         assert samples.dtype == np.int16
 
 
+def length(engine: PiperEngine, voice: str = "", speed: float = 1.0) -> int:
+    return sum(len(s) for s, _ in engine.synthesize(as_it_stands("Seven plus five is twelve."), voice, speed))
+
+
+def test_a_pack_may_have_several_voices() -> None:
+    slow = {"path": str(VOICE), "length_scale": 1.5, "speaker": None}
+    engine = PiperEngine.load(VOICE, voices={"slow": slow})
+    assert length(engine, "slow") > 1.3 * length(engine)
+    assert length(engine, speed=1.5) < 0.8 * length(engine)
+    engine.submit(m.Synthesize(1, tuple(as_it_stands("Hello.")), voice="nobody"))
+    (failed,) = engine.step()
+    assert isinstance(failed, m.Failed)
+    assert failed.code == "unknown_voice"
+
+
 def test_first_clauses_go_first(engine: PiperEngine) -> None:
     engine.submit(m.Synthesize(1, tuple(as_it_stands("Two.")), place=1))
     engine.submit(m.Synthesize(2, tuple(as_it_stands("Three.")), place=2))
