@@ -252,8 +252,6 @@ async def test_the_command_line_makes_lists_and_revokes_keys(tmp_path: Path) -> 
     assert await run("list") == (0, "There are no keys: the server is open to whoever reaches it.", "")
     limits = ["--per-minute", "60", "--max-calls", "3", "--credit", "5"]
     status, secret, told = await run("create", "my backend", "--agent", "mara", *limits)
-        "create", "my backend", "--agent", "mara", "--per-minute", "60", "--max-calls", "3", "--credit", "5"
-    )
     assert (status, secret[:3]) == (0, "sk_")
     assert "only its hash" in told
     key_id = secret.split("_")[1]
