@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     """Of the calls with agents that record."""
     knowledge_dir: Path = Path("knowledge-index")
     """Of the indexes of documents that agents look things up in; may be deleted at any time."""
+    traces: str = Field("", pattern=r"^(https?://\S+)?$")
+    """Where OpenTelemetry's traces go: the URL of a collector (OTLP over HTTP), with its path."""
     webhooks: list[Webhook] = []
     ice_servers: list[IceServer] = []
     max_calls: int = Field(32, ge=1)

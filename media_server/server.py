@@ -21,6 +21,7 @@ from media_server.http import make_app
 from media_server.http.access import Access
 from media_server.http.metrics import Metrics
 from media_server.http.sessions import Sessions
+from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
 from media_server.store import Database, Outbox, Records, Subscription
 from media_server.tls import fingerprint, server_context
@@ -107,7 +108,8 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
             try:
                 metrics = Metrics(engines, settings.max_calls)
                 async with (
-                    _sessions(settings, agents, engines, library, records, metrics) as sessions,
+                    _tracing(settings) as tracing,
+                    _sessions(settings, agents, engines, library, records, metrics, tracing) as sessions,
                     _http(settings, make_app(agents, engines, sessions, access, records, metrics)) as url,
                 ):
                     yield Server(url, engines, sessions)
@@ -152,14 +154,29 @@ async def _reload_agents(agents: AgentBook, folder: Path, library: Library) -> N
 
 @contextlib.asynccontextmanager
 async def _sessions(
-    settings: Settings, agents: AgentBook, engines: Engines, library: Library, records: Records | None, metrics: Metrics
+    settings: Settings,
+    agents: AgentBook,
+    engines: Engines,
+    library: Library,
+    records: Records | None,
+    metrics: Metrics,
+    tracing: Tracing | None,
 ) -> AsyncIterator[Sessions]:
     async with asyncio.TaskGroup() as group:
-        sessions = Sessions(settings, agents, engines, library, records, metrics, group)
+        sessions = Sessions(settings, agents, engines, library, records, metrics, tracing, group)
         try:
             yield sessions
         finally:
             sessions.hang_up_all()
+
+
+@contextlib.asynccontextmanager
+async def _tracing(settings: Settings) -> AsyncIterator[Tracing | None]:
+    if not settings.traces:
+        yield None
+        return
+    async with Tracing.open(settings.traces, settings.server_name) as tracing:
+        yield tracing
 
 
 @contextlib.asynccontextmanager

@@ -25,6 +25,7 @@ from media_server.http.access import ACCESS, Start
 from media_server.http.body import json_body, require_type, text_body
 from media_server.http.metrics import Metrics
 from media_server.http.openapi import operation
+from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
 from media_server.rtc.sdp import parse_fragment
 from media_server.store import Records
@@ -51,6 +52,7 @@ class Sessions:
         library: Library,
         records: Records | None,
         metrics: Metrics,
+        tracing: Tracing | None,
         group: asyncio.TaskGroup,
     ) -> None:
         self.draining = False
@@ -63,6 +65,7 @@ class Sessions:
         self._library = library
         self._records = records
         self._metrics = metrics
+        self._tracing = tracing
         self._activity = VoiceActivityModel()
         self._group = group
         self._by_id: dict[str, Session | Chat] = {}
@@ -188,6 +191,8 @@ class Sessions:
 
     def _note(self, event: Mapping[str, Any]) -> None:
         self._metrics.observe(event)
+        if self._tracing:
+            self._tracing.observe(event)
         if self._records:
             self._records.note(event)
 
