@@ -60,6 +60,12 @@ async def page(_: web.Request) -> web.FileResponse:
     return web.FileResponse(STATIC / "index.html")
 
 
+@routes.get("/admin")
+async def admin(_: web.Request) -> web.FileResponse:
+    """The operator's page; what it shows it asks for with a key."""
+    return web.FileResponse(STATIC / "admin" / "index.html")
+
+
 @routes.get("/static/{path:.+}")
 async def static(request: web.Request) -> web.FileResponse:
     path = FILES.get(request.match_info["path"])

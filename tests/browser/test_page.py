@@ -2,64 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from playwright.async_api import Page, Request, async_playwright, expect
+from playwright.async_api import Request, expect
 
-from media_server.audio import CALL_RATE_HZ, Samples, write_wav
+from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.server import Server
+from tests.browser.conftest import Open
 from tests.conftest import no_sessions
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and "MEDIA_SERVER_TESTS_NEED_BROWSER" not in os.environ,
-        reason="no Chromium here: install Debian's `chromium` to run the page's tests",
-    ),
-]
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-device-for-media-stream",
-]
-Open = Callable[..., Awaitable[Page]]
-
-
-@pytest.fixture
-async def open_page(server: Server, tmp_path: Path) -> AsyncIterator[Open]:
-    """Opens the page with `speech` (48 kHz) as microphone; `allow` answers the question for it."""
-    async with async_playwright() as playwright:
-
-        async def open_(speech: Samples | None = None, *, allow: bool = True, **context: object) -> Page:
-            flags = list(FLAGS)
-            if speech is not None:
-                wav = tmp_path / "microphone.wav"
-                write_wav(wav, speech, CALL_RATE_HZ)
-                flags.append(f"--use-file-for-fake-audio-capture={wav}%noloop")
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-            ctx = await browser.new_context(permissions=["microphone"] if allow else [], **context)  # type: ignore[arg-type]
-            page = await ctx.new_page()
-            page.on("pageerror", lambda e: pytest.fail(f"the page threw: {e}"))
-            await page.goto(server.url)
-            return page
-
-        yield open_
-    await no_sessions(server)
 
 
 @pytest.fixture
