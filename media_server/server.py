@@ -63,6 +63,15 @@ class Server:
                     await self.sessions.changed.wait()
 
 
+class _Embedder:
+    """The pack's model of embeddings, as the library asks it."""
+
+    def __init__(self, engines: Engines) -> None:
+        self.name = engines.embedding_name
+        self.related_at = engines.related_at
+        self.embed = engines.embed
+
+
 @contextlib.asynccontextmanager
 async def running_server(settings: Settings) -> AsyncIterator[Server]:
     """A server while the block runs; at its end calls are hung up and the engines' processes are gone.
@@ -75,8 +84,8 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     agents = AgentBook([DEFAULT_AGENT, *settings.agents], pack.manifest.voices)
     if settings.agents_dir:
         await _load_agents(agents, settings.agents_dir)
-    library = Library(settings.knowledge_dir)
     engines = Engines(pack, settings)
+    library = Library(settings.knowledge_dir, _Embedder(engines) if engines.embedding else None)
     try:
         async with Database.open(settings.database) as database, asyncio.TaskGroup() as owner:
             access = Access(database, agents)

@@ -12,23 +12,24 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from media_server.audio import Samples
 from media_server.config import Settings
 from media_server.engines import messages as m
-from media_server.engines.packs import ChatModel, Pack, RecogniserModel, VoiceModel
+from media_server.engines.packs import ChatModel, EmbeddingModel, Pack, RecogniserModel, VoiceModel
 from media_server.errors import ConfigurationError, EngineLost, RequestFailed
 
 __all__ = ["EngineClient", "Engines", "Voice"]
 
 log = logging.getLogger(__name__)
 
-NAMES = {"stt": "speech recognition", "llm": "language model", "tts": "voice"}
+NAMES = {"stt": "speech recognition", "llm": "language model", "tts": "voice", "embedding": "embedding"}
 STABLE_S = 30.0
 """A host that lived this long is restarted at once; younger ones after a growing wait."""
 LONGEST_WAIT_S = 5.0
@@ -204,13 +205,17 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 class Engines:
-    """The three engines that calls use."""
+    """The engines that calls use: three, and a fourth where the pack has a model of embeddings."""
 
     def __init__(self, pack: Pack, settings: Settings) -> None:
         stt, llm, tts = pack.manifest.stt, pack.manifest.llm, pack.manifest.tts
 
         def engine(
-            kind: str, model: RecogniserModel | ChatModel | VoiceModel, path: Path, *names: str, **more: Any
+            kind: str,
+            model: RecogniserModel | ChatModel | VoiceModel | EmbeddingModel,
+            path: Path,
+            *names: str,
+            **more: Any,
         ) -> EngineClient:
             threads = settings.threads or model.threads or os.cpu_count() or 1
             options = {name: getattr(model, name) for name in names}
@@ -229,6 +234,17 @@ class Engines:
         self.tts = engine("tts", tts, pack.voice, "length_scale", "speaker", voices=others)
         self.voices = frozenset(others)
         """That agents may have; the usual one has no name."""
+        self.embedding: EngineClient | None = None
+        """Of packs that have one."""
+        self.embedding_name = ""
+        self.related_at = 0.0
+        """Cosine of vectors from which on they belong together."""
+        if pack.embedding and (embedding := pack.manifest.embedding):
+            names = ("query_prefix", "passage_prefix", "context")
+            self.embedding = engine("embedding", embedding, pack.embedding, *names)
+            self.related_at = embedding.related_at
+            sums = {f.path: f.sha256 for f in pack.manifest.files}
+            self.embedding_name = sums.get(embedding.path, embedding.path)
         self.english = stt.language == "en"
         self.settle_after_s = min(LONGEST_PIECE_S, stt.window_s / 2)
         """Speech from this length on is cut behind its stable words, so that what is left to do stays short."""
@@ -237,8 +253,8 @@ class Engines:
         self._prepared: dict[tuple[tuple[tuple[str, str], ...], Voice], tuple[m.AudioChunk, ...]] = {}
 
     @property
-    def all(self) -> tuple[EngineClient, EngineClient, EngineClient]:
-        return self.stt, self.llm, self.tts
+    def all(self) -> tuple[EngineClient, ...]:
+        return self.stt, self.llm, self.tts, *([self.embedding] if self.embedding else [])
 
     @property
     def ready(self) -> bool:
@@ -318,6 +334,23 @@ class Engines:
         if probability is None:
             raise RequestFailed("no_result", "The model gave no estimate.")
         return probability
+
+    async def embed(self, texts: Sequence[str], *, query: bool) -> npt.NDArray[np.float32]:
+        """Vectors of length 1, shape [texts, numbers].
+
+        Raises:
+            EngineError: the model failed, or there is none.
+        """
+        if self.embedding is None:
+            raise RequestFailed("no_embedding", "The model pack has no model of embeddings.")
+        async with self.embedding.ask(lambda i: m.Embed(i, tuple(texts), query)) as results:
+            vectors = None
+            async for r in results:
+                if isinstance(r, m.Vectors):
+                    vectors = np.frombuffer(r.vectors, np.float32).reshape(len(texts), -1)
+        if vectors is None:
+            raise RequestFailed("no_result", "The model of embeddings gave no result.")
+        return vectors
 
     @contextlib.asynccontextmanager
     async def synthesize(

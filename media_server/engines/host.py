@@ -105,6 +105,10 @@ def _load(kind: str, options: dict[str, Any]) -> Engine:
             from media_server.engines.piper import PiperEngine
 
             return PiperEngine.load(**options)
+        case "embedding":
+            from media_server.engines.embedding import EmbeddingEngine
+
+            return EmbeddingEngine.load(**options)
     raise ValueError(f"no engine is called {kind!r}")
 
 

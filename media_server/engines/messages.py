@@ -136,6 +136,14 @@ class Synthesize(msgspec.Struct, frozen=True, tag="synthesize"):
     """1 for the voice's own; larger is faster."""
 
 
+class Embed(msgspec.Struct, frozen=True, tag="embed"):
+    """Find the vectors of texts: of a question, or of passages that may answer one."""
+
+    id: int
+    texts: tuple[str, ...]
+    query: bool
+
+
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     id: int
 
@@ -194,6 +202,13 @@ class AudioChunk(msgspec.Struct, frozen=True, tag="audio"):
     words: tuple[Word, ...]
 
 
+class Vectors(msgspec.Struct, frozen=True, tag="vectors"):
+    """float32, one row of length 1 for each text."""
+
+    id: int
+    vectors: bytes
+
+
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
     """`reason`: stop, or length where a limit cut it."""
 
@@ -207,10 +222,10 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     message: str
 
 
-Request = Transcribe | Generate | Judge | Synthesize
-ToHost = Transcribe | Generate | Judge | Synthesize | Cancel
-Result = Transcript | TextChunk | CalledTool | EndOfTurn | AudioChunk | Finished | Failed
-FromHost = Ready | Fatal | Transcript | TextChunk | CalledTool | EndOfTurn | AudioChunk | Finished | Failed
+Request = Transcribe | Generate | Judge | Synthesize | Embed
+ToHost = Transcribe | Generate | Judge | Synthesize | Embed | Cancel
+Result = Transcript | TextChunk | CalledTool | EndOfTurn | AudioChunk | Vectors | Finished | Failed
+FromHost = Ready | Fatal | Transcript | TextChunk | CalledTool | EndOfTurn | AudioChunk | Vectors | Finished | Failed
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_host: Callable[[bytes], ToHost] = msgspec.msgpack.Decoder(ToHost).decode

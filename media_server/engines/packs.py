@@ -15,6 +15,7 @@ from media_server.paths import BUNDLED_MODELS
 
 __all__ = [
     "ChatModel",
+    "EmbeddingModel",
     "Pack",
     "PackFile",
     "RecogniserModel",
@@ -70,6 +71,17 @@ class VoiceModel(_Model):
     """Of a file that has several."""
 
 
+class EmbeddingModel(_Model):
+    """A GGUF file of an embedding model, with which documents are found by meaning too."""
+
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    """What the model was trained to see before questions and before passages."""
+    context: int = Field(512, ge=64)
+    related_at: float = Field(0.5, gt=-1, lt=1)
+    """Cosine of question and passage from which on the model finds them related."""
+
+
 class PackFile(_Table):
     path: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_. -]*(/[A-Za-z0-9_-][A-Za-z0-9_. -]*)*$")
     size: int = Field(ge=0)
@@ -87,6 +99,7 @@ class _Manifest(_Table):
     voices: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")], VoiceModel] = {}
     """Others that agents may have, by name."""
     turn: TurnModel | None = None
+    embedding: EmbeddingModel | None = None
     files: list[PackFile]
 
 
@@ -104,6 +117,10 @@ class Pack:
     @property
     def turn(self) -> Path | None:
         return self.folder / self.manifest.turn.path if self.manifest.turn else None
+
+    @property
+    def embedding(self) -> Path | None:
+        return self.folder / self.manifest.embedding.path if self.manifest.embedding else None
 
     @property
     def chat(self) -> Path:

@@ -1,4 +1,4 @@
-"""One folder's index: an SQLite file with full-text search (FTS5), ranked by BM25.
+"""One folder's index: an SQLite file with full-text search (FTS5), by BM25, and with vectors where there is a model.
 
 The file is a cache: deleted, it is made again from the documents.
 """
@@ -11,14 +11,18 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import aiosqlite
+import numpy as np
+import numpy.typing as npt
 
+from media_server.errors import EngineError
 from media_server.knowledge.documents import SUFFIXES, DocumentError, Passage, passages
 
-__all__ = ["Found", "Index", "Refreshed", "words"]
+__all__ = ["Embedder", "Found", "Index", "Refreshed", "words"]
 
-VERSION = 1
+VERSION = 2
 """Of the table and of how documents are cut; an index of another one is made again."""
 RELATED = 0.4
 """Of the best passage's score, which others must have as well."""
@@ -34,6 +38,26 @@ _TELL_NOTHING = (
 STOP_WORDS = frozenset(_TELL_NOTHING.split())
 """Words that tell nothing of what is asked about, in English (`one` has the stem of `on`); of other
 languages BM25 weighs them down by itself."""
+
+
+CANDIDATES = 20
+"""Of each kind, where passages are found by words and by vectors."""
+FUSION = 60
+"""Reciprocal rank fusion (Cormack, Clarke and Büttcher 2009): a passage at rank r of a list counts 1 / (60 + r)."""
+Vectors = npt.NDArray[np.float32]
+
+
+class Embedder(Protocol):
+    """A model of embeddings."""
+
+    name: str
+    """Vectors of another one are of no use."""
+    related_at: float
+    """Cosine from which on question and passage belong together."""
+
+    async def embed(self, texts: Sequence[str], *, query: bool) -> Vectors:
+        """Vectors of length 1. Raises `EngineError`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +84,16 @@ class Refreshed:
 class Index:
     """`open` it; `refresh` brings it up to date with the folder, `search` asks it."""
 
-    def __init__(self, folder: Path, connection: aiosqlite.Connection) -> None:
+    def __init__(self, folder: Path, connection: aiosqlite.Connection, embedder: Embedder | None) -> None:
         self.folder = folder
         self._db = connection
+        self._embedder = embedder
+        self._vectors: tuple[list[int], Vectors] | None = None
+        """Of all passages, by their ids; read when they are needed."""
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, folder: Path, file: Path) -> AsyncIterator[Index]:
+    async def open(cls, folder: Path, file: Path, embedder: Embedder | None = None) -> AsyncIterator[Index]:
         """The index of `folder`, kept in `file`.
 
         Raises:
@@ -75,20 +102,26 @@ class Index:
         await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
         async with aiosqlite.connect(file) as db:
             await db.execute("PRAGMA journal_mode=WAL")
-            async with db.execute("PRAGMA user_version") as rows:
+            made_by = f"{VERSION} {embedder.name if embedder else ''}"
+            await db.execute("CREATE TABLE IF NOT EXISTS made_by (version TEXT)")
+            async with db.execute("SELECT version FROM made_by") as rows:
                 version = await rows.fetchone()
-            if version != (VERSION,):
+            if version != (made_by,):
                 await db.executescript(
-                    f"""
+                    """
                     DROP TABLE IF EXISTS files;
                     DROP TABLE IF EXISTS passages;
                     CREATE TABLE files (path TEXT PRIMARY KEY, stamp TEXT NOT NULL);
                     CREATE VIRTUAL TABLE passages USING fts5(
                         title, text, file UNINDEXED, tokenize = 'porter unicode61 remove_diacritics 2');
-                    PRAGMA user_version = {VERSION};
+                    DROP TABLE IF EXISTS vectors;
+                    CREATE TABLE vectors (passage INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+                    DELETE FROM made_by;
                     """
                 )
-            yield cls(folder, db)
+                await db.execute("INSERT INTO made_by VALUES (?)", (made_by,))
+                await db.commit()
+            yield cls(folder, db, embedder)
 
     async def refresh(self) -> Refreshed:
         """Read what is new or has changed, and forget what is gone; other files are not opened."""
@@ -108,34 +141,88 @@ class Index:
             except DocumentError as e:
                 problems.append(f"{self.folder / path}: {e}")
                 cut = []
-            await self._replace(path, stamp, cut)
-            changed += 1
+            vectors = await self._embedded(cut)
+            # without their vectors passages are found by words, until the file is read once more
+            await self._replace(path, stamp if vectors is not None else "", cut, vectors)
+            changed += known.get(path) != ""  # once is enough to be told
         return Refreshed(len(present), changed, problems)
+
+    async def _embedded(self, cut: Sequence[Passage]) -> Vectors | None:
+        """The passages' vectors, none of them without a model; None where the model does not answer now."""
+        if self._embedder is None or not cut:
+            return np.zeros((0, 0), np.float32)
+        try:
+            return await self._embedder.embed([f"{p.title}: {p.text}" if p.title else p.text for p in cut], query=False)
+        except EngineError:
+            return None
 
     async def search(self, question: str, most: int) -> list[Found]:
         """The passages that fit best, the best first; none where nothing of the question is in any."""
         asked = words(question)
         if not asked:
             return []
+        by_words = await self._by_words(asked)
+        ranked = [by_words, await self._by_vectors(question)] if self._embedder else [by_words]
+        fused: dict[int, float] = {}
+        for ids in ranked:
+            for rank, (passage, score) in enumerate(ids):
+                # one list alone keeps its own scores, which say more than ranks
+                fused[passage] = fused.get(passage, 0) + (1 / (FUSION + rank) if len(ranked) > 1 else score)
+        best = sorted(fused, key=lambda passage: -fused[passage])[:most]
+        found = []
+        for passage in best:
+            query = "SELECT file, title, text FROM passages WHERE rowid = ?"
+            async with self._db.execute(query, (passage,)) as rows:
+                if row := await rows.fetchone():
+                    found.append(Found(row[0], row[1], row[2], fused[passage] / fused[best[0]]))
+        return found
+
+    async def _by_words(self, asked: Sequence[str]) -> list[tuple[int, float]]:
+        """Passages with any of these words, and their share of the best one's score."""
         # what the headings say counts double
         query = (
-            "SELECT file, title, text, -bm25(passages, 2.0, 1.0) AS score FROM passages "
+            "SELECT rowid, -bm25(passages, 2.0, 1.0) AS score FROM passages "
             "WHERE passages MATCH ? ORDER BY score DESC LIMIT ?"
         )
         match = " OR ".join(f'"{word}"' for word in asked)
-        async with self._db.execute(query, (match, most)) as rows:
-            best, found = 0.0, []
-            async for file, title, text, score in rows:
-                best = best or score  # it is larger than zero, but hardly so in a folder of few passages
-                found.append(Found(file, title, text, score / best))
-        return [f for f in found if f.score >= RELATED]
+        async with self._db.execute(query, (match, CANDIDATES)) as rows:
+            scored = [(int(passage), float(score)) async for passage, score in rows]
+        # the best score is larger than zero, but hardly so in a folder of few passages
+        return [(p, score / scored[0][1]) for p, score in scored if score >= RELATED * scored[0][1]]
 
-    async def _replace(self, path: str, stamp: str | None, cut: Sequence[Passage]) -> None:
+    async def _by_vectors(self, question: str) -> list[tuple[int, float]]:
+        """Passages that are near the question, and their cosine; none where the model does not answer."""
+        assert self._embedder
+        if self._vectors is None:
+            async with self._db.execute("SELECT passage, vector FROM vectors") as rows:
+                read = [(passage, np.frombuffer(vector, np.float32)) async for passage, vector in rows]
+            self._vectors = [p for p, _ in read], np.array([v for _, v in read], np.float32)
+        ids, vectors = self._vectors
+        if not ids:
+            return []
         try:
+            (asked,) = await self._embedder.embed([question], query=True)
+        except EngineError:
+            return []
+        cosines = await asyncio.to_thread(np.matmul, vectors, asked)
+        near = [i for i in np.argsort(-cosines)[:CANDIDATES] if cosines[i] >= self._embedder.related_at]
+        return [(ids[i], float(cosines[i])) for i in near]
+
+    async def _replace(
+        self, path: str, stamp: str | None, cut: Sequence[Passage], vectors: Vectors | None = None
+    ) -> None:
+        self._vectors = None
+        try:
+            of_file = "SELECT rowid FROM passages WHERE file = ?"
+            await self._db.execute(f"DELETE FROM vectors WHERE passage IN ({of_file})", (path,))
             await self._db.execute("DELETE FROM passages WHERE file = ?", (path,))
             await self._db.execute("DELETE FROM files WHERE path = ?", (path,))
-            rows = [(p.title, p.text, path) for p in cut]
-            await self._db.executemany("INSERT INTO passages (title, text, file) VALUES (?, ?, ?)", rows)
+            for i, p in enumerate(cut):
+                insert = "INSERT INTO passages (title, text, file) VALUES (?, ?, ?)"
+                made = await self._db.execute(insert, (p.title, p.text, path))
+                if vectors is not None and len(vectors):
+                    row = (made.lastrowid, vectors[i].tobytes())
+                    await self._db.execute("INSERT INTO vectors VALUES (?, ?)", row)
             if stamp is not None:
                 await self._db.execute("INSERT INTO files VALUES (?, ?)", (path, stamp))
             await self._db.commit()

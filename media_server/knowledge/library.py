@@ -11,7 +11,7 @@ from pathlib import Path
 
 import watchfiles
 
-from media_server.knowledge.index import Found, Index
+from media_server.knowledge.index import Embedder, Found, Index
 
 __all__ = ["Library"]
 
@@ -29,10 +29,12 @@ class Library:
 
     Args:
         directory: where the indexes are kept.
+        embedder: finds passages by their meaning too.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, embedder: Embedder | None = None) -> None:
         self._directory = directory
+        self._embedder = embedder
         self._indexes: dict[Path, Index | None] = {}
         """None as long as nothing can be found in it."""
         self._new: asyncio.Queue[Path] = asyncio.Queue()
@@ -74,7 +76,7 @@ class Library:
 
     async def _index(self, folder: Path) -> None:
         name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-        async with Index.open(folder, self._directory / f"{name}.sqlite") as index:
+        async with Index.open(folder, self._directory / f"{name}.sqlite", self._embedder) as index:
             if not await asyncio.to_thread(folder.is_dir):
                 raise FileNotFoundError(f"there is no folder {folder}")
             await self._refresh(index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from media_server.config import Settings
 from media_server.server import Server, running_server
+from tests.conftest import STARTER
 from tests.integration.test_chat import Client, chatting
 
 AGENTS = """
@@ -119,6 +121,26 @@ async def test_the_model_may_ask_for_it(tmp_path: Path) -> None:
             assert [c["name"] for c in called] == ["search_knowledge"]
             assert found == ["berlin.md"], called
             assert "windy and 12" in answer.lower()
+
+
+async def test_a_pack_may_have_a_model_of_embeddings(tmp_path: Path) -> None:
+    # the starter chat model stands in for one: what it finds alike says little, but it is found
+    shutil.copytree(STARTER, tmp_path / "models" / "embeds")
+    manifest = tmp_path / "models" / "embeds" / "pack.toml"
+    table = '[embedding]\npath = "chat/starter-chat.gguf"\nthreads = 1\nrelated_at = -0.9\n\n[tts]'
+    manifest.write_text(manifest.read_text().replace("[tts]", table, 1).replace('"starter"', '"embeds"', 1))
+    folder = agents_in(tmp_path / "agents")
+    settings = Settings(port=0, agents_dir=folder, pack="embeds", models_dir=tmp_path / "models")
+    settings.knowledge_dir = tmp_path / "index"
+    async with running_server(settings) as server, aiohttp.ClientSession() as http:
+        await server.ready(60)
+        async with http.get(f"{server.url}/readyz") as ready:
+            assert (await ready.json())["engines"]["embedding"]
+        async with chatting(server.url, agent="guide") as client:
+            async with asyncio.timeout(20):
+                # words that are in no document: vectors alone can have found it
+                while not (await sources(client, "zebra crossing"))[0]:
+                    pass
 
 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
+from media_server.errors import RequestFailed
 from media_server.knowledge.index import Index
 
 HANDBOOK = """
@@ -77,6 +80,68 @@ async def test_a_broken_file_costs_no_other(index: Index) -> None:
     assert "broken.pdf: it is no PDF" in done.problems[0]
     assert await index.search("parking", 3)
     assert (await index.refresh()).changed == 0, "it is not read again until it changes"
+
+
+class ByLetters:
+    """Finds alike what has letters in common: `soups` and `soup`, `parking-garage` and `park`."""
+
+    related_at = 0.6
+
+    def __init__(self, name: str = "letters") -> None:
+        self.name = name
+        self.works = True
+        self.asked: list[int] = []
+
+    async def embed(self, texts: Sequence[str], *, query: bool) -> npt.NDArray[np.float32]:
+        if not self.works:
+            raise RequestFailed("down", "It is down.")
+        self.asked.append(len(texts))
+        made = np.zeros((len(texts), 26), np.float32)
+        for row, text in zip(made, texts, strict=True):
+            for letter in text.lower():
+                if "a" <= letter <= "z":
+                    row[ord(letter) - 97] += 1
+        lengths: npt.NDArray[np.float32] = np.linalg.norm(made, axis=1, keepdims=True)
+        return made / lengths
+
+
+async def test_vectors_find_what_words_do_not(index: Index, tmp_path: Path) -> None:
+    await index.refresh()
+    question = "soupscoffeecake"  # as somebody might spell it
+    assert await index.search(question, 3) == []
+    embedder = ByLetters()
+    file = tmp_path / "index" / "vectors.sqlite"
+    async with Index.open(index.folder, file, embedder) as other:
+        assert (await other.refresh()).changed == 2
+        assert (await other.search(question, 3))[0].file == "more/cafe.txt"
+        assert (await other.search("soup and coffee", 3))[0].score == 1
+        assert (await other.search("parking", 3))[0].title == "Parking", "what both find comes first"
+        assert await other.search("thank you", 3) == []
+        embedder.works = False
+        assert (await other.search("parking", 3))[0].title == "Parking", "words still find it"
+        assert await other.search(question, 3) == []
+    embedder.works = True
+    embedder.asked.clear()
+    async with Index.open(index.folder, file, embedder) as again:
+        assert (await again.refresh()).changed == 0
+        assert embedder.asked == []
+    async with Index.open(index.folder, file, ByLetters("other")) as again:
+        assert (await again.refresh()).changed == 2, "vectors of another model are of no use"
+
+
+async def test_vectors_are_made_up_for_later(index: Index, tmp_path: Path) -> None:
+    embedder = ByLetters()
+    embedder.works = False
+    async with Index.open(index.folder, tmp_path / "index" / "late.sqlite", embedder) as late:
+        assert (await late.refresh()).changed == 2
+        assert await late.search("parking", 3)
+        assert (await late.refresh()).changed == 0
+        embedder.works = True
+        await late.refresh()
+        assert (await late.search("soupscoffeecake", 3))[0].file == "more/cafe.txt"
+        embedder.asked.clear()
+        await late.refresh()
+        assert embedder.asked == []
 
 
 async def test_an_index_is_found_again(index: Index, tmp_path: Path) -> None:
