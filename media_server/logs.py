@@ -43,7 +43,7 @@ def configure(form: Literal["auto", "human", "json"], level: str) -> None:
     human = form == "human" or (form == "auto" and sys.stderr.isatty())
     handler.setFormatter(_Human() if human else _Json())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("aiohttp.access", "aioice", "aiortc", "httpx"):
+    for chatty in ("aiohttp.access", "aioice", "aiortc", "alembic.runtime.plugins", "opentelemetry"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -39,7 +39,10 @@ def server_context(tls: str, folder: Path) -> tuple[ssl.SSLContext, Path]:
     if tls == "auto":
         certificate, key = folder / "cert.pem", folder / "key.pem"
         if not _still_good(certificate, key):
-            _make(certificate, key, _names())
+            try:
+                _make(certificate, key, _names())
+            except OSError as e:
+                raise ConfigurationError(f"The certificate cannot be kept in {folder} (tls_dir): {e}.") from e
     else:
         paths = [Path(p.strip()) for p in tls.split(",")]
         if len(paths) != 2:

@@ -9,9 +9,10 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from media_server.errors import ConfigurationError
@@ -52,8 +53,10 @@ class Database:
             try:
                 async with engine.begin() as connection:
                     await connection.run_sync(_migrate)
-            except (OperationalError, OSError) as e:
-                reason = str(e.orig) if isinstance(e, OperationalError) else str(e)
+            except (DBAPIError, OSError, CommandError) as e:
+                reason = str(e.orig) if isinstance(e, DBAPIError) else str(e)
+                if isinstance(e, CommandError):
+                    reason = "a newer version of the server made it"
                 where = parsed.render_as_string(hide_password=True)
                 raise ConfigurationError(f"The database {where} cannot be opened: {reason}.") from e
             yield cls(engine)

@@ -49,3 +49,11 @@ def test_the_certificate_is_kept_and_its_key_is_private(tmp_path: Path) -> None:
 def test_a_certificate_that_is_none_is_an_error_with_a_sentence(tmp_path: Path, tls: str) -> None:
     with pytest.raises(ConfigurationError, match=r"tls has to be|cannot be used"):
         server_context(tls, tmp_path)
+
+
+async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", tls="auto", tls_dir=tmp_path / "file")
+    with pytest.raises(ConfigurationError, match=r"cannot be kept in .*file \(tls_dir\)"):
+        async with running_server(settings):
+            pass
