@@ -20,6 +20,8 @@ __all__ = [
     "AgentEvent",
     "AgentInterrupt",
     "AgentSay",
+    "AgentSegmentStarted",
+    "AgentSegmentStopped",
     "AgentSpeechStarted",
     "AgentSpeechStopped",
     "AgentText",
@@ -30,11 +32,13 @@ __all__ = [
     "CallForwarded",
     "CallStarted",
     "ClientMessage",
+    "Encoding",
     "Error",
     "Event",
     "KnowledgeSource",
     "KnowledgeUsed",
     "Ping",
+    "PlaybackAck",
     "SessionUpdate",
     "State",
     "StateChanged",
@@ -43,6 +47,7 @@ __all__ = [
     "ToolResult",
     "ToolReturned",
     "TranscriptWord",
+    "Transport",
     "TurnEnd",
     "TurnEnded",
     "TurnMarks",
@@ -56,6 +61,9 @@ __all__ = [
     "wire",
 ]
 
+Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw"]
+"""Of raw sound."""
+Transport = Literal["webrtc", "websocket", "chat"]
 State = Literal["connecting", "listening", "user_speaking", "thinking", "agent_speaking", "ended"]
 
 
@@ -65,7 +73,7 @@ class CallStarted:
     agent: str
     metadata: Mapping[str, Any]
     """What came with the offer."""
-    transport: Literal["webrtc", "chat"] = "webrtc"
+    transport: Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +152,33 @@ class AgentText:
 class AgentSpeechStarted:
     type: ClassVar = "agent.speech_started"
     turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSegmentStarted:
+    """A sentence of the turn's speech begins to be heard."""
+
+    type: ClassVar = "agent.segment_started"
+    turn_id: str
+    segment: int
+    """Counted in the turn, from 0."""
+    text: str
+    start_s: float
+    """Since the call began."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSegmentStopped:
+    """Exactly one follows each that started."""
+
+    type: ClassVar = "agent.segment_stopped"
+    turn_id: str
+    segment: int
+    reason: Literal["completed", "interrupted"]
+    heard: str
+    start_s: float
+    """The same as where it started."""
+    end_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +323,8 @@ Event = (
     | TurnEnded
     | AgentTextDelta
     | AgentText
+    | AgentSegmentStarted
+    | AgentSegmentStopped
     | AgentSpeechStarted
     | AgentWord
     | AgentSpeechStopped
@@ -326,10 +363,16 @@ class _Message(BaseModel):
 
 
 class TextSend(_Message):
-    """The caller types instead of speaking."""
+    """The caller types instead of speaking; or, with the role `system`, the client tells the model something.
+
+    Not `immediate`: the model knows it from the next turn on. Not `interrupt`: the agent finishes what it is saying.
+    """
 
     type: Literal["text.send"]
     text: str = Field(min_length=1, max_length=4000)
+    role: Literal["user", "system"] = "user"
+    immediate: bool = True
+    interrupt: bool = True
 
 
 class AgentSay(_Message):
@@ -366,6 +409,8 @@ class ToolResult(_Message):
     id: str
     result: Any = None
     error: str | None = None
+    silent: bool = False
+    """The model need not say anything to it."""
 
 
 class UserMute(_Message):
@@ -377,13 +422,31 @@ class CallEnd(_Message):
     type: Literal["call.end"]
 
 
+class PlaybackAck(_Message):
+    """Over a WebSocket: how much of the agent's voice the client has still to play."""
+
+    type: Literal["playback.ack"]
+    buffered_s: float = Field(ge=0, le=60)
+
+
 class Ping(_Message):
     """Says that the client is alive; not answered."""
 
     type: Literal["ping"]
 
 
-ClientMessage = TextSend | AgentSay | AgentInterrupt | SessionUpdate | TurnEnd | ToolResult | UserMute | CallEnd | Ping
+ClientMessage = (
+    TextSend
+    | AgentSay
+    | AgentInterrupt
+    | SessionUpdate
+    | TurnEnd
+    | ToolResult
+    | UserMute
+    | PlaybackAck
+    | CallEnd
+    | Ping
+)
 
 _CLIENT_MESSAGES: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 

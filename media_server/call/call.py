@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -38,6 +39,7 @@ class Audio:
     activity: VoiceActivityModel
     microphone: Microphone
     speaker: Speaker
+    transport: e.Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Call(agents.Call):
             turn_ids=self._next_turn,
             said_all=self._on_said_all,
         )
+        self._transport: e.Transport = audio.transport if audio else "chat"
         self.floor: Floor | None = None
         """None where nobody is heard: in a chat."""
         if audio:
@@ -125,8 +128,8 @@ class Call(agents.Call):
                 begin_turn=self._begin_turn,
                 interrupt=self._interrupt,
             )
-        self._afterwards: Callable[[], None] | None = None
-        """What is to be done when everything was said."""
+        self._afterwards: deque[Callable[[], None]] = deque()
+        """What is to be done when everything was said, one thing after the other."""
         self._waiting: asyncio.Task[None] | None = None
         """For the caller to say something."""
         self._prompted = False
@@ -152,6 +155,11 @@ class Call(agents.Call):
         self._replies.silence()
         return reason
 
+    async def settled(self) -> None:
+        """End the turn under way, and wait until it is understood."""
+        if self.floor:
+            await self.floor.settled()
+
     @property
     def speculations(self) -> int:
         """Replies begun before a turn was over …"""
@@ -163,7 +171,7 @@ class Call(agents.Call):
         return self.floor.wasted_speculations if self.floor else 0
 
     async def _conduct(self) -> str:
-        self._emit(e.CallStarted(self.agent.name, self.metadata, "webrtc" if self.floor else "chat"))
+        self._emit(e.CallStarted(self.agent.name, self.metadata, self._transport))
         self._enter("listening")
         listening = self._start(self.floor.run(), "listen") if self.floor else None
         preparing = self._start(self._replies.prepare(), "prepare")
@@ -183,7 +191,7 @@ class Call(agents.Call):
 
     @property
     def transcript(self) -> Sequence[Mapping[str, str]]:
-        said = (m for m in self.history.entries if m.role != "tool" and m.content)
+        said = (m for m in self.history.entries if m.role in ("user", "assistant") and m.content)
         return [{"role": m.role, "text": m.content} for m in said]
 
     def say(self, text: str, *, interrupt: bool = False) -> Awaitable[bool]:
@@ -255,12 +263,11 @@ class Call(agents.Call):
         if at_once or not self._replies.busy:
             what()
         else:
-            self._afterwards = what
+            self._afterwards.append(what)
 
     def _on_said_all(self) -> None:
-        what, self._afterwards = self._afterwards, None
-        if what:
-            what()
+        if self._afterwards:
+            self._afterwards.popleft()()
 
     def _hang_up(self, reason: str) -> None:
         self._messages.put_nowait(_HangUp(reason))
@@ -289,9 +296,14 @@ class Call(agents.Call):
 
     def _handle(self, message: e.ClientMessage) -> None:
         match message:
-            case e.TextSend(text=text):
-                self._interrupt()
-                self._replies.answer_text(self._begin_turn(), text)
+            case e.TextSend(role="system", immediate=False, text=text):
+                self.history.add_instruction(text)
+            case e.TextSend(role=role, text=text, interrupt=interrupt):
+                if interrupt:
+                    self._interrupt()
+                self._do_when_said(
+                    lambda: self._replies.answer_text(self._begin_turn(), text, role == "system"), at_once=interrupt
+                )
             case e.AgentSay(text=text):
                 self._replies.say(text)
             case e.AgentInterrupt():
@@ -313,7 +325,7 @@ class Call(agents.Call):
 
     def _interrupt(self) -> None:
         """Stop what the agent is thinking or saying, or was going to."""
-        self._afterwards = None
+        self._afterwards.clear()
         if self.floor:
             self.floor.forget()
         self._replies.interrupt()

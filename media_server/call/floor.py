@@ -205,6 +205,13 @@ class Floor:
         if not heard:
             self._emit(e.Warning_("nothing_said", "The client ended a turn in which nobody had spoken."))
 
+    async def settled(self) -> None:
+        """Take what was said so far for a turn, and wait until it is understood."""
+        for each in self._listener.finish(self._clock()):
+            self._on_heard(each)
+        if self._pause:
+            await asyncio.wait([self._pause.hearing])
+
     def _consider(self, pause: SpokenTurn) -> None:
         """In a pause of the caller: ask whether the turn is complete, and begin the reply on trial."""
         if self._taking.completeness and not self._taking.manual:

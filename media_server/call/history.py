@@ -19,6 +19,10 @@ class History:
     def add_user(self, text: str) -> None:
         self._add("user", text)
 
+    def add_instruction(self, text: str) -> None:
+        """What the client tells the model; nobody said it."""
+        self.entries.append(ChatMessage("system", text))
+
     def add_agent(self, heard: str) -> None:
         """What was heard of a reply; of one that was cut off at once there is nothing to keep."""
         if heard:

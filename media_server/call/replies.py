@@ -129,9 +129,9 @@ class Replies:
         """Answer what was said; what the world sees of it waits for the turn's gate."""
         return self._begin(lambda: self._answer(turn))
 
-    def answer_text(self, turn_id: str, text: str) -> None:
-        """Answer what was typed."""
-        self._begin(lambda: self._answer_text(turn_id, text))
+    def answer_text(self, turn_id: str, text: str, instruction: bool = False) -> None:
+        """Answer what was typed, or do what the client wants."""
+        self._begin(lambda: self._answer_text(turn_id, text, instruction))
 
     @property
     def busy(self) -> bool:
@@ -226,14 +226,17 @@ class Replies:
                 await turn.gate.opened.wait()
                 raise
 
-    async def _answer_text(self, turn_id: str, text: str) -> None:
+    async def _answer_text(self, turn_id: str, text: str, instruction: bool) -> None:
         watch, gate = Stopwatch(), Gate()
         watch.mark("speech_ended", self._clock())
         self._enter("thinking")
         gate.open()
-        self._emit(e.UserTranscript(turn_id, text, True))
-        self._emit(e.TurnEnded(turn_id, 1.0))
-        self._history.add_user(text)
+        if instruction:
+            self._history.add_instruction(text)
+        else:
+            self._emit(e.UserTranscript(turn_id, text, True))
+            self._emit(e.TurnEnded(turn_id, 1.0))
+            self._history.add_user(text)
         messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns)
         async with self._in_time(gate) as patience:
             await self._think_and_speak(turn_id, messages, gate, watch, patience)
@@ -339,6 +342,7 @@ class Replies:
                 (self._call.agent.voice, self._call.agent.voice_speed),
                 speaker,
                 self._emit,
+                self._clock,
                 on_synthesised=lambda: watch.mark("first_audio", self._clock()) if watch else None,
                 on_started=started,
                 ready=ready,

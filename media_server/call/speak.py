@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from media_server.call.speakable import speakable
 from media_server.engines.client import Engines, Voice
-from media_server.events import AgentSpeechStarted, AgentWord, Event
+from media_server.events import AgentSegmentStarted, AgentSegmentStopped, AgentSpeechStarted, AgentWord, Event
 from media_server.rtc import Playback, Speaker, Speech, SpokenWord
 
 __all__ = ["Clause", "Utterance", "Written"]
@@ -51,6 +52,7 @@ class Utterance:
         voice: Voice,
         speaker: Speaker,
         emit: Callable[[Event], object],
+        clock: Callable[[], float],
         *,
         on_synthesised: Callable[[], None],
         on_started: Callable[[], None],
@@ -62,6 +64,7 @@ class Utterance:
         self._voice = voice
         self._speaker = speaker
         self._emit = emit
+        self._clock = clock
         self._on_synthesised = on_synthesised
         self._on_started = on_started
         self._ready = ready
@@ -103,6 +106,7 @@ class Utterance:
     async def _follow(self, queue: asyncio.Queue[Playback | Clause | None]) -> None:
         """Report what is being heard."""
         began_s: float | None = None
+        segment = 0
         while (playback := await queue.get()) is not None:
             if isinstance(playback, Clause):
                 # behind the last of its sound
@@ -118,8 +122,20 @@ class Utterance:
             if began_s is None:
                 began_s = playback.started_at_s
             offset_s = playback.started_at_s - began_s
-            async for word in playback.words():
-                self._emit(AgentWord(self._turn_id, word.text, offset_s + word.start_s, offset_s + word.end_s))
+            start_s = self._clock()
+            text = " ".join(w.text for w in playback.speech.words)
+            self._emit(AgentSegmentStarted(self._turn_id, segment, text, start_s))
+            completed = False
+            try:
+                async for word in playback.words():
+                    self._emit(AgentWord(self._turn_id, word.text, offset_s + word.start_s, offset_s + word.end_s))
+                completed = playback.played == len(playback.speech.samples)
+            finally:
+                heard = text if completed else " ".join(w.text for w in playback.heard_words)
+                reason: Literal["completed", "interrupted"] = "completed" if completed else "interrupted"
+                end_s = self._clock()
+                self._emit(AgentSegmentStopped(self._turn_id, segment, reason, heard, start_s, end_s))
+            segment += 1
 
 
 class Written:

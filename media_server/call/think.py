@@ -139,6 +139,9 @@ class Reply:
                 async for clause in said:
                     current.clauses.append(clause)
                     yield clause
+            if all(result.silent for result in current.results):
+                self._tell_text()
+                break
 
     def remember(self, history: History) -> None:
         """Put into the history what was heard and what tools did; nothing of it if the turn was never over."""
@@ -203,10 +206,13 @@ class Reply:
                             yield Clause(clause)
         if not r.calls:
             # what is still to be spoken must not hold up what is there to be read
-            text = " ".join(filter(None, (each.text.strip() for each in self._rounds)))
-            self._emit(AgentText(self._turn_id, text))
+            self._tell_text()
         for clause in cutter.flush():
             yield Clause(clause)
+
+    def _tell_text(self) -> None:
+        text = " ".join(filter(None, (each.text.strip() for each in self._rounds)))
+        self._emit(AgentText(self._turn_id, text))
 
     async def _of_model(self) -> AsyncGenerator[str | CalledTool | Clause, None]:
         agent = self._agent

@@ -28,6 +28,8 @@ class Returned:
 
     content: str
     ephemeral: bool
+    silent: bool = False
+    """The model need not say anything to it."""
 
 
 class ToolRunner:
@@ -69,39 +71,39 @@ class ToolRunner:
         # of what is ephemeral only a client that has to run it is told more than the name
         shown = None if ephemeral and runs_at == "server" else json.loads(call.arguments)
         emit(e.ToolCalled(call.id, call.name, shown, runs_at, ephemeral or None))
-        result, error = None, INTERRUPTED
+        result, error, silent = None, INTERRUPTED, False
         try:
-            result, error = await self._result(call, tool)
+            result, error, silent = await self._result(call, tool)
         finally:
             seen = None if ephemeral else result
             emit(e.ToolReturned(call.id, seen, error or None, ephemeral or None))
         content = json.dumps({"error": error} if error else result, ensure_ascii=False)
         if len(content) > LONGEST_RESULT:
             content = json.dumps({"cut_off": content[:LONGEST_RESULT]}, ensure_ascii=False)
-        return Returned(content, ephemeral)
+        return Returned(content, ephemeral, silent)
 
-    async def _result(self, call: ToolCall, tool: Tool | None) -> tuple[Any, str]:
-        """The result, and what went wrong."""
+    async def _result(self, call: ToolCall, tool: Tool | None) -> tuple[Any, str, bool]:
+        """The result, what went wrong, and whether there is nothing to be said of it."""
         if tool is None:
-            return None, f"There is no tool called {call.name}."
+            return None, f"There is no tool called {call.name}.", False
         try:
             arguments = tool.check(call.arguments)
             async with asyncio.timeout(tool.timeout_s) as deadline:
                 if tool.function is None:
                     return await self._ask_client(call.id)
-                return await tool.run(arguments, self._call), ""
+                return await tool.run(arguments, self._call), "", False
         except ToolRefusal as refusal:
-            return None, str(refusal)
+            return None, str(refusal), False
         except Exception as failed:  # whatever a developer's code raises is for the model to know and the log
             if isinstance(failed, TimeoutError) and deadline.expired():
-                return None, f"{tool.name} did not answer within {tool.timeout_s:g} seconds."
+                return None, f"{tool.name} did not answer within {tool.timeout_s:g} seconds.", False
             log.exception("the tool %s failed in call %s", tool.name, self._call.id)
-            return None, str(failed) or type(failed).__name__
+            return None, str(failed) or type(failed).__name__, False
 
-    async def _ask_client(self, call_id: str) -> tuple[Any, str]:
+    async def _ask_client(self, call_id: str) -> tuple[Any, str, bool]:
         self._answers[call_id] = asyncio.get_running_loop().create_future()
         try:
             answer = await self._answers[call_id]
         finally:
             del self._answers[call_id]
-        return answer.result, answer.error or ""
+        return answer.result, answer.error or "", answer.silent

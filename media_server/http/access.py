@@ -14,13 +14,14 @@ from aiohttp import web
 from media_server.agents import Agent, AgentBook
 from media_server.agents.origins import matches
 from media_server.errors import ClientError
-from media_server.store import Database, Key, Keys, Scope, TokenKind, Tokens
+from media_server.store import Database, Grant, Key, Keys, Scope, TokenKind, Tokens
 
 __all__ = ["ACCESS", "TOKEN_TTL_S", "Access", "Start"]
 
 TOKEN_TTL_S = 60.0
 PAGES_PER_MINUTE = 20
 """Tokens for one address of a page that shows nothing but its origin."""
+SHORT = "tmp_"
 MOST_COUNTED = 10_000
 """Addresses and keys whose rate is remembered."""
 
@@ -88,14 +89,33 @@ class Access:
             key = await self.key(request, "call")
             self.agent(key, agent)
         else:
-            grant = await self.tokens.use(shown, kind, agent)
+            short = shown.startswith(SHORT)
+            grant = await (self.tokens.short(shown) if short else self.tokens.use(shown, kind, agent))
             metadata = grant.metadata
-            key = await self.keys.get(grant.key_id) if grant.key_id else None
-            if grant.key_id and (key is None or key.revoked_at is not None):
-                raise _unauthorized("key_revoked", "The API key that minted this token was revoked.")
+            key = await self._minter(grant)
+            if short:
+                self.agent(key, agent)
         if key is not None and key.credit is not None and key.credit <= 0:
             raise ClientError("no_credit", "The credit of this API key is used up.", status=402)
         return Start(metadata, key)
+
+    async def check(self, request: web.Request) -> None:
+        """Whether the request shows a key or a token that could start a call; of a token only that it shows one.
+
+        Raises:
+            ClientError: what `key` raises.
+        """
+        shown = _bearer(request)
+        if shown is not None and shown.startswith(SHORT):
+            await self._minter(await self.tokens.short(shown))
+        elif shown is None or shown.startswith("sk_"):
+            await self.key(request, "call")
+
+    async def _minter(self, grant: Grant) -> Key | None:
+        key = await self.keys.get(grant.key_id) if grant.key_id else None
+        if grant.key_id and (key is None or key.revoked_at is not None):
+            raise _unauthorized("key_revoked", "The API key that minted this token was revoked.")
+        return key
 
     async def page(self, request: web.Request, agent: Agent) -> Key | None:
         """The key, or None where the origin of the page is enough for this agent.
@@ -166,8 +186,11 @@ ACCESS = web.AppKey("access", Access)
 
 
 def _bearer(request: web.Request) -> str | None:
-    if request.headers.get("Upgrade", "").lower() == "websocket" and (token := request.query.get("token")):
-        return token  # browsers cannot set headers of a WebSocket
+    if request.headers.get("Upgrade", "").lower() == "websocket":
+        # browsers cannot set headers of a WebSocket; Flow calls it so
+        token = request.query.get("token") or request.query.get("jwt")
+        if token:
+            return token
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     return shown.strip() or None if scheme.lower() == "bearer" else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,18 +15,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import TypedDict
 
-from media_server.agents import Agent, AgentBook
+from media_server.agents import Agent, AgentBook, Tool
 from media_server.call import Chat, Session
+from media_server.call.session import Dialect, L, OnMessage
 from media_server.config import IceServer, Settings
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
+from media_server.events import Transport
 from media_server.http.access import ACCESS, Start
 from media_server.http.body import json_body, require_type, text_body
 from media_server.http.metrics import Metrics
 from media_server.http.openapi import operation
 from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
+from media_server.rtc import Peer, SocketLine
 from media_server.rtc.sdp import parse_fragment
 from media_server.store import Records
 
@@ -68,7 +71,7 @@ class Sessions:
         self._tracing = tracing
         self._activity = VoiceActivityModel()
         self._group = group
-        self._by_id: dict[str, Session | Chat] = {}
+        self._by_id: dict[str, Session[Any] | Chat] = {}
         self._keys: dict[str, str | None] = {}
         """Who pays for each."""
         self._opening: list[tuple[str, str | None]] = []
@@ -89,7 +92,7 @@ class Sessions:
         metadata: Mapping[str, Any],
         variables: Mapping[str, str | int | float | bool],
         start: Start,
-    ) -> tuple[Session, str]:
+    ) -> tuple[Session[Peer], str]:
         """A new session and the answer to its offer.
 
         Args:
@@ -100,31 +103,79 @@ class Sessions:
         Raises:
             ClientError: unknown agent, unusable offer, engines not ready, or too many calls.
         """
-        agent = _affordable(self._agent(agent_name, start), start)
         servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
-        session = Session(
+        agent = _affordable(self._agent(agent_name, start), start)
+        session = self._session(
+            agent, lambda clock, take: Peer(servers, clock, take), "webrtc", {**metadata, **start.metadata}, variables
+        )
+        async with self._beginning(session, start):
+            answer = await session.line.accept(offer)
+        return session, answer
+
+    async def open_socket(
+        self,
+        agent_name: str,
+        line: Callable[[Callable[[], float], OnMessage], SocketLine],
+        metadata: Mapping[str, Any],
+        variables: Mapping[str, str | int | float | bool],
+        start: Start,
+        dialect: Dialect | None = None,
+        tools: Sequence[Tool] = (),
+    ) -> Session[SocketLine]:
+        """A new session over a WebSocket.
+
+        Args:
+            dialect: that is spoken on it; the native one where none is given.
+            tools: of the client, beside the agent's.
+
+        Raises:
+            ClientError: unknown agent, engines not ready, or too many calls.
+        """
+        agent = _affordable(self._agent(agent_name, start), start)
+        session = self._session(agent, line, "websocket", {**metadata, **start.metadata}, variables, dialect)
+        if tools:
+            session.call.update(tools=_with(agent.tools, tools))
+        async with self._beginning(session, start):
+            pass
+        return session
+
+    def _session(
+        self,
+        agent: Agent,
+        line: Callable[[Callable[[], float], OnMessage], L],
+        transport: Transport,
+        metadata: Mapping[str, Any],
+        variables: Mapping[str, str | int | float | bool],
+        dialect: Dialect | None = None,
+    ) -> Session[L]:
+        return Session(
             agent,
             self._agents.get,
             self._engines,
             self._library,
             self._activity,
-            metadata={**metadata, **start.metadata},
+            line,
+            transport=transport,
+            metadata=metadata,
             variables=variables,
-            ice_servers=servers,
             connect_timeout_s=self._settings.connect_timeout_s,
             idle_timeout_s=self._settings.idle_timeout_s,
             record=self._note,
             recording=self._settings.recordings_dir if self._records else None,
+            dialect=dialect,
         )
-        with self._taking(agent, start):
-            answer = await session.accept(offer)
+
+    @contextlib.asynccontextmanager
+    async def _beginning(self, session: Session[Any], start: Start) -> AsyncIterator[None]:
+        """What the session needs to begin is done inside; then it is recorded and runs. If that fails it is closed."""
+        with self._taking(session.agent, start):
             try:
-                await self._begin_record(session.call_id, agent, session.call.metadata, start)
+                yield
+                await self._begin_record(session.call_id, session.agent, session.call.metadata, start)
             except BaseException:
-                await session.peer.close()
+                await session.line.close()
                 raise
         self._begin(session, start)
-        return session, answer
 
     async def open_chat(self, agent_name: str, start: Start) -> Chat:
         """A new conversation in writing.
@@ -147,6 +198,10 @@ class Sessions:
             await self._begin_record(chat.call_id, agent, chat.call.metadata, start)
         self._begin(chat, start)
         return chat
+
+    def knows(self, name: str) -> bool:
+        """Whether there is such an agent."""
+        return self._agents.get(name) is not None
 
     def _agent(self, name: str, start: Start) -> Agent:
         """Whom somebody wants to talk to.
@@ -179,7 +234,7 @@ class Sessions:
         finally:
             self._opening.remove(entry)
 
-    def _begin(self, session: Session | Chat, start: Start) -> None:
+    def _begin(self, session: Session[Any] | Chat, start: Start) -> None:
         self._by_id[session.id] = session
         self._keys[session.id] = start.key_id
         nearly_full = len(self._by_id) >= NEARLY * self._settings.max_calls
@@ -217,7 +272,7 @@ class Sessions:
         if len(self._by_id) + len(self._opening) >= self._settings.max_calls:
             raise _busy()
 
-    async def _run(self, session: Session | Chat) -> None:
+    async def _run(self, session: Session[Any] | Chat) -> None:
         try:
             await session.run()
         except Exception:  # one call's defect must not end the others
@@ -233,10 +288,10 @@ class Sessions:
         for session in self._by_id.values():
             session.hang_up("server_shutdown")
 
-    def get(self, session_id: str) -> Session:
-        """Raises `ClientError` where there is none."""
+    def get(self, session_id: str) -> Session[Peer]:
+        """One over WebRTC. Raises `ClientError` where there is none."""
         session = self._by_id.get(session_id)
-        if not isinstance(session, Session) or session.over:
+        if not isinstance(session, Session) or not isinstance(session.line, Peer) or session.over:
             raise ClientError("unknown_session", "There is no such session; it may be over.", status=404)
         return session
 
@@ -254,6 +309,12 @@ def _affordable(agent: Agent, start: Start) -> Agent:
         return agent
     lasts_s = max(1.0, start.key.credit / agent.price_per_minute * 60)
     return replace(agent, max_duration_s=min(agent.max_duration_s or lasts_s, lasts_s, 86400))
+
+
+def _with(own: Sequence[Tool], tools: Sequence[Tool]) -> list[Tool]:
+    """Those of the client do not take the place of the agent's own."""
+    names = {t.name for t in own}
+    return [*own, *(t for t in tools if t.name not in names)]
 
 
 def _busy() -> ClientError:
@@ -281,8 +342,8 @@ routes = web.RouteTableDef()
 SESSIONS = web.AppKey("sessions", Sessions)
 
 
-def _created(session: Session) -> dict[str, str]:
-    return {"Location": f"/v1/sessions/{session.id}", "ETag": session.peer.etag}
+def _created(session: Session[Peer]) -> dict[str, str]:
+    return {"Location": f"/v1/sessions/{session.id}", "ETag": session.line.etag}
 
 
 @routes.post("/v1/sessions")
@@ -323,12 +384,12 @@ async def patch(request: web.Request) -> web.Response:
     session = request.app[SESSIONS].get(request.match_info["id"])
     require_type(request, FRAGMENT)
     wanted = request.headers.get("If-Match", "*")
-    if wanted not in ("*", session.peer.etag):
+    if wanted not in ("*", session.line.etag):
         raise ClientError("stale_ice_session", "If-Match names an ICE session that was replaced.", status=412)
-    ours = await session.peer.trickle(parse_fragment(await text_body(request)))
+    ours = await session.line.trickle(parse_fragment(await text_body(request)))
     if ours is None:
         return web.Response(status=204)
-    return web.Response(text=ours, content_type=FRAGMENT, headers={"ETag": session.peer.etag})
+    return web.Response(text=ours, content_type=FRAGMENT, headers={"ETag": session.line.etag})
 
 
 @routes.delete("/v1/sessions/{id}")

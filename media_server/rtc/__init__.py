@@ -1,8 +1,20 @@
-"""The media edge: one peer's microphone, speaker and events channel."""
+"""The media edge: a caller's microphone, speaker and messages, over WebRTC or a WebSocket."""
 
 from media_server.rtc.microphone import Frame, Microphone
 from media_server.rtc.peer import Peer
 from media_server.rtc.recording import Recorder
+from media_server.rtc.socket import PcmFormat, SocketLine
 from media_server.rtc.speaker import Playback, Speaker, Speech, SpokenWord
 
-__all__ = ["Frame", "Microphone", "Peer", "Playback", "Recorder", "Speaker", "Speech", "SpokenWord"]
+__all__ = [
+    "Frame",
+    "Microphone",
+    "PcmFormat",
+    "Peer",
+    "Playback",
+    "Recorder",
+    "SocketLine",
+    "Speaker",
+    "Speech",
+    "SpokenWord",
+]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiortc import RTCDataChannel
@@ -39,7 +39,7 @@ class EventsChannel:
         while self._backlog:
             channel.send(self._backlog.popleft())
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: Mapping[str, Any]) -> None:
         """Never blocks and never fails: what cannot be sent is lost with the connection."""
         text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
         if self._channel is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from aiortc import (
     InvalidAccessError,
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Peer:
-    """`accept` an offer, use `microphone`, `speaker` and `channel`, and `close` in the end, whatever happened."""
+    """`accept` an offer, use `microphone` and `speaker`, `send`, and `close` in the end, whatever happened."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class Peer:
         """The other side hung up, or cannot be reached any more."""
         self.microphone = Microphone(clock)
         self.speaker = Speaker(clock)
-        self.channel = EventsChannel(on_message, self.gone.set)
+        self._channel = EventsChannel(on_message, self.gone.set)
         self._pc.on("track", self._on_track)
         self._pc.on("datachannel", self._on_channel)
         self._pc.on("connectionstatechange", self._on_state)
@@ -95,6 +96,21 @@ class Peer:
             await self._ice.trickle(candidate)
         return local_fragment(self._ice.newest, self._mid) if restart else None
 
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Never blocks and never fails: what cannot be sent is lost with the connection."""
+        self._channel.send(message)
+
+    def acknowledge(self, buffered_s: float) -> None:
+        """Nothing to do: what is sent is played at once."""
+
+    async def run(self) -> None:
+        """Returns when the other side is gone."""
+        await self.gone.wait()
+
+    async def flush(self) -> None:
+        """Wait a moment for what was sent to leave."""
+        await self._channel.flush()
+
     async def close(self) -> None:
         """Give everything back: sockets, threads, tasks."""
         self.gone.set()
@@ -107,7 +123,7 @@ class Peer:
             self.microphone.attach(track)
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
-        self.channel.attach(channel)
+        self._channel.attach(channel)
 
     def _on_state(self) -> None:
         match self._pc.connectionState:

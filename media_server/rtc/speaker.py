@@ -53,13 +53,17 @@ class Playback:
     """On the speaker's own clock: seconds of audio handed out before."""
     played: int = 0
     """Samples handed out."""
+    unheard: Callable[[], int] = lambda: 0
+    """How many of those may still wait in front of the listener."""
     _due: asyncio.Queue[SpokenWord | None] = field(default_factory=asyncio.Queue)
     _next_word: int = 0
+    first: int = 0
+    """Samples of speech that the speaker had handed out before."""
 
     @property
     def heard_words(self) -> tuple[SpokenWord, ...]:
         """Those of which more than half was played."""
-        position_s = self.played / CALL_RATE_HZ
+        position_s = (self.played - self.unheard()) / CALL_RATE_HZ
         return tuple(w for w in self.speech.words if (w.start_s + w.end_s) / 2 < position_s)
 
     async def words(self) -> AsyncIterator[SpokenWord]:
@@ -100,7 +104,11 @@ class Speaker(MediaStreamTrack):
         """Frames handed out more than one frame after their time."""
         self.tap: Callable[[Samples], None] = lambda samples: None
         """Is given what goes out, 960 samples at a time."""
+        self.buffered: Callable[[], float] = lambda: 0.0
+        """Seconds of speech that were handed out and are still to be played."""
         self._clock = clock
+        self._handed_out = 0
+        """Samples of speech, since the beginning."""
         self._queue: deque[Playback] = deque()
         self._heard = 0
         self._frames = 0
@@ -112,6 +120,7 @@ class Speaker(MediaStreamTrack):
     def play(self, speech: Speech) -> Playback:
         """Queue speech behind what is there."""
         playback = Playback(speech)
+        playback.unheard = lambda: self._unheard(playback)
         if self.drained.is_set():
             self._heard = 0
             self.drained.clear()
@@ -157,13 +166,11 @@ class Speaker(MediaStreamTrack):
             self._started_s -= wait_s
         elif wait_s < -FRAME_S:
             self.late_frames += 1
-        samples = self._next()
-        self.tap(samples)
-        frame = AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        pts = self._frames * FRAME
+        frame = AudioFrame.from_ndarray(self.take()[None], format="s16", layout="mono")
         frame.sample_rate = CALL_RATE_HZ
-        frame.pts = self._frames * FRAME
+        frame.pts = pts
         frame.time_base = _TIME_BASE
-        self._frames += 1
         return frame
 
     def _next(self) -> Samples:
@@ -176,6 +183,7 @@ class Speaker(MediaStreamTrack):
             playback = self._queue[0]
             if not playback.started.is_set():
                 playback.started_at_s = (self._frames * FRAME + at) / CALL_RATE_HZ
+                playback.first = self._handed_out
                 playback.started.set()
             samples = playback._take(FRAME - at)
             if self._fade_in:
@@ -185,11 +193,23 @@ class Speaker(MediaStreamTrack):
             out[at : at + len(samples)] = samples
             at += len(samples)
             self._heard += len(samples)
+            self._handed_out += len(samples)
             if playback.played == len(playback.speech.samples):
                 self._queue.popleft()._finish()
         if not self._queue:
             self.drained.set()
         return out
+
+    def take(self) -> Samples:
+        """The next 960 samples, for who keeps the time himself; silence where nothing is said."""
+        samples = self._next()
+        self.tap(samples)
+        self._frames += 1
+        return samples
+
+    def _unheard(self, playback: Playback) -> int:
+        behind = int(self.buffered() * CALL_RATE_HZ) - (self._handed_out - playback.first - playback.played)
+        return max(0, min(playback.played, behind))
 
     def stop(self) -> None:
         self.interrupt()

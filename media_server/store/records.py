@@ -30,7 +30,9 @@ MOST_WAITING = 20_000
 """Events kept in memory while the database cannot be written."""
 CLEAN_S = 3600.0
 FAILURES = frozenset({"connect_timeout", "internal_error", "server_lost"})
-PASSING = frozenset({"agent.text_delta", "agent.word", "state.changed"})
+PASSING = frozenset(
+    {"agent.text_delta", "agent.word", "agent.segment_started", "agent.segment_stopped", "state.changed"}
+)
 """Events that say nothing which others do not say later."""
 
 

@@ -18,7 +18,8 @@ from media_server.store.tables import TokenRow
 __all__ = ["Grant", "TokenKind", "Tokens"]
 
 TokenKind = Literal["webrtc", "chat"]
-PREFIXES: dict[TokenKind, str] = {"webrtc": "wrtc_", "chat": "cht_"}
+AnyKind = TokenKind | Literal["short"]
+PREFIXES: dict[AnyKind, str] = {"webrtc": "wrtc_", "chat": "cht_", "short": "tmp_"}
 KEPT_S = 3600.0
 """How long a token is remembered that is over, to say what was wrong with it."""
 
@@ -39,8 +40,14 @@ class Tokens:
         self._database = database
 
     async def mint(
-        self, kind: TokenKind, agent: str, ttl_s: float, metadata: Mapping[str, Any], key_id: str | None
+        self,
+        kind: TokenKind | Literal["short"],
+        agent: str,
+        ttl_s: float,
+        metadata: Mapping[str, Any],
+        key_id: str | None,
     ) -> str:
+        """A new token. A short key (`short`) is good for any number of calls with any agent, until it expires."""
         token, now = PREFIXES[kind] + secrets.token_urlsafe(24), time.time()
         row = TokenRow(
             hash=digest(token), kind=kind, agent=agent, key_id=key_id, meta=dict(metadata), expires_at=now + ttl_s
@@ -49,6 +56,20 @@ class Tokens:
             await session.execute(delete(TokenRow).where(TokenRow.expires_at < now - KEPT_S))
             session.add(row)
         return token
+
+    async def short(self, token: str) -> Grant:
+        """What a short key is good for.
+
+        Raises:
+            ClientError: 401 `token_unknown`, `token_expired`.
+        """
+        async with self._database.begin() as session:
+            row = await session.get(TokenRow, digest(token))
+        if row is None or row.kind != "short":
+            raise ClientError("token_unknown", "There is no such token.", status=401)
+        if row.expires_at < time.time():
+            raise ClientError("token_expired", "The token has expired; ask for a new one.", status=401)
+        return Grant(row.key_id, row.meta)
 
     async def use(self, token: str, kind: TokenKind, agent: str) -> Grant:
         """Use a token up. Of several who try at once, in whatever process, one succeeds.

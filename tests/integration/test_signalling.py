@@ -284,8 +284,8 @@ async def test_an_ice_restart_keeps_the_call(http: aiohttp.ClientSession, server
 
     assert "Olivia" in await answered("what is my name")
     session = server.sessions.get(answer["session_id"])
-    assert session.peer._ice is not None
-    assert session.peer._ice._current.local_username == theirs.username
+    assert session.line._ice is not None
+    assert session.line._ice._current.local_username == theirs.username
     await pc.close()
 
 

@@ -1,0 +1,248 @@
+"""Speechmatics Flow: its messages, over a WebSocket or a data channel."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from media_server import events as e
+from media_server.agents import Tool, client_tool
+from media_server.errors import ClientError, problems
+
+__all__ = ["ALIASES", "AudioEnded", "AudioFormat", "Flow", "StartConversation", "parse"]
+
+ALIASES = frozenset(
+    {"default", "flow-service-assistant-amelia", "flow-service-assistant-humphrey", "flow-service-assistant-one"}
+)
+"""Templates of the original, which stand for the default agent unless an agent has the name."""
+VOICE_RATE_HZ = 16_000
+"""Of the agent's voice, whatever the client's format is: clients play it so."""
+NO_RESPONSE = "<NO_RESPONSE_REQUIRED/>"
+TOOL_TIMEOUT_S = 30.0
+LEAST_S = 0.001
+"""Times have to be more than 0: clients take it for a missing one."""
+
+
+class _Message(BaseModel):
+    # clients of several versions add what nobody asks for
+    model_config = ConfigDict(extra="ignore")
+
+
+class AudioFormat(_Message):
+    type: Literal["raw"] = "raw"
+    encoding: e.Encoding = "pcm_s16le"
+    sample_rate: Annotated[int, Field(ge=8000, le=48000)] = 16_000
+
+
+class _Function(_Message):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+    description: str = ""
+    parameters: dict[str, Any] | None = None
+
+
+class _Tool(_Message):
+    type: Literal["function"] = "function"
+    function: _Function
+
+
+class _ConversationConfig(_Message):
+    template_id: str
+    template_variables: dict[str, str] = {}
+
+
+class StartConversation(_Message):
+    """The first message, and the body of the request that starts a call over WebRTC."""
+
+    message: Literal["StartConversation"]
+    conversation_config: _ConversationConfig
+    audio_format: AudioFormat | None = None
+    tools: Annotated[list[_Tool], Field(max_length=100)] = []
+
+    def client_tools(self) -> list[Tool]:
+        """The tools, which run in the client.
+
+        Raises:
+            ClientError: `config_error`: parameters that are no schema, or two of one name.
+        """
+        made: dict[str, Tool] = {}
+        for each in self.tools:
+            f = each.function
+            if f.name in made:
+                raise ClientError("config_error", f"tools: there are two called {f.name}.")
+            try:
+                made[f.name] = client_tool(f.name, f.description, f.parameters, timeout_s=TOOL_TIMEOUT_S)
+            except (ValueError, TypeError, AttributeError) as wrong:
+                raise ClientError("config_error", f"tools: the parameters of {f.name}: {wrong}.") from wrong
+        return list(made.values())
+
+
+class AudioEnded(_Message):
+    message: Literal["AudioEnded"]
+    last_seq_no: int | None = None
+
+
+class _AudioReceived(_Message):
+    message: Literal["AudioReceived"]
+    seq_no: int
+    buffering: Annotated[float, Field(ge=0)] | None = None
+
+
+class _AddInput(_Message):
+    message: Literal["AddInput"]
+    input: Annotated[str, Field(min_length=1, max_length=4000)]
+    immediate: bool = False
+    interrupt_response: bool = False
+
+
+class _ToolResult(_Message):
+    message: Literal["ToolResult"]
+    id: str
+    status: Literal["ok", "failed", "rejected"]
+    content: str | None = None
+
+
+_Incoming = StartConversation | AudioEnded | _AudioReceived | _AddInput | _ToolResult
+_MESSAGES: TypeAdapter[_Incoming] = TypeAdapter(Annotated[_Incoming, Field(discriminator="message")])
+
+
+def parse(text: str | bytes) -> _Incoming:
+    """A message of a client.
+
+    Raises:
+        ClientError: `protocol_error`, with a sentence for each field that does not fit.
+    """
+    try:
+        return _MESSAGES.validate_json(text)
+    except ValidationError as wrong:
+        raise ClientError("protocol_error", f"The message was not understood. {problems(wrong)}.") from wrong
+
+
+class Flow:
+    """One conversation's translation. Times are seconds since the call began."""
+
+    def __init__(self, language: str = "English") -> None:
+        self._language = language
+        self._speech_began_s = 0.0
+
+    def incoming(self, text: str | bytes) -> list[e.ClientMessage]:
+        match parse(text):
+            case StartConversation():
+                raise ClientError("protocol_error", "The conversation has started already.")
+            case AudioEnded():
+                return [e.CallEnd(type="call.end")]
+            case _AudioReceived(buffering=buffered_s):
+                return (
+                    [] if buffered_s is None else [e.PlaybackAck(type="playback.ack", buffered_s=min(buffered_s, 60))]
+                )
+            case _AddInput() as added:
+                return [
+                    e.TextSend(
+                        type="text.send",
+                        text=added.input,
+                        role="system",
+                        immediate=added.immediate,
+                        interrupt=added.interrupt_response,
+                    )
+                ]
+            case _ToolResult() as result:
+                return [_tool_result(result)]
+
+    def outgoing(self, event: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        match event["type"]:
+            case "call.started":
+                pack: dict[str, Any] = {"language_description": self._language, "word_delimiter": " "}
+                pack |= {"writing_direction": "left-to-right", "itn": False, "adapted": False}
+                call_id = event["call_id"]
+                started = {"id": call_id, "asr_session_id": call_id, "language_pack_info": pack}
+                yield {"message": "ConversationStarted", **started}
+            case "user.speech_started":
+                self._speech_began_s = event["time"]
+            case "user.transcript" if event["text"]:
+                yield self._transcript(event)
+            case "agent.segment_started" if event["text"]:
+                yield {"message": "ResponseStarted", "content": event["text"], "start_time": _s(event["start_s"])}
+            case "agent.segment_stopped":
+                done = event["reason"] == "completed"
+                times = {"start_time": _s(event["start_s"]), "end_time": _s(event["end_s"])}
+                # nothing of it was heard; a client drops what is empty
+                content = event["heard"] or "…"
+                yield {"message": f"Response{'Completed' if done else 'Interrupted'}", "content": content, **times}
+            case "tool.called" if event["runs_at"] == "client":
+                function = {"name": event["name"], "arguments": event["arguments"]}
+                yield {"message": "ToolInvoke", "id": event["id"], "type": "function", "function": function}
+            case "call.ended":
+                if event["reason"] != "client_hangup":
+                    yield {"message": "ConversationEnding"}
+                yield {"message": "ConversationEnded"}
+            case "warning" | "error":
+                kind = WARNINGS.get(event["code"], "llm_error" if event["type"] == "error" else "protocol_error")
+                yield {"message": "Warning", "type": kind, "reason": event["message"]}
+
+    def _transcript(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        language = {"language": event["language"]} if event.get("language") else {}
+        words = event.get("words") or self._guessed(event)
+        results = []
+        for w in words:
+            content = w["text"]
+            bare = re.sub(r"[.,!?…]+$", "", content)
+            results.append(_result("word", bare or content, w, language))
+            if bare and bare != content:
+                results.append(_result("punctuation", content[len(bare)], w, language))
+        if event["final"]:
+            if results[-1]["type"] == "word":
+                results.append(_result("punctuation", ".", words[-1], language))
+            # clients cut sentences here
+            results[-1]["is_eos"] = True
+        times = {"start_time": _s(words[0]["start_s"]), "end_time": _s(words[-1]["end_s"])}
+        metadata = {**times, "transcript": event["text"] + " "}
+        kind = "AddTranscript" if event["final"] else "AddPartialTranscript"
+        return {"message": kind, "format": "2.9", "metadata": metadata, "results": results}
+
+    def _guessed(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Words that have no times of their own yet: side by side since the speech began."""
+        texts = event["text"].split()
+        began_s, until_s = min(self._speech_began_s, event["time"]), event["time"]
+        each_s = (until_s - began_s) / len(texts)
+        confidence = event.get("confidence") or 0.5
+        return [
+            {"text": t, "start_s": began_s + i * each_s, "end_s": began_s + (i + 1) * each_s, "confidence": confidence}
+            for i, t in enumerate(texts)
+        ]
+
+
+WARNINGS = {
+    "bad_message": "protocol_error", "protocol_error": "protocol_error", "unknown_tool_call": "protocol_error",
+    "nothing_said": "protocol_error", "engine_lost": "llm_error", "engine_slow": "high_llm_latency",
+    "call_ending": "session_timeout",
+}  # fmt: skip
+
+
+def _s(seconds: float) -> float:
+    return max(LEAST_S, round(seconds, 3))
+
+
+def _result(kind: str, content: str, word: Mapping[str, Any], language: Mapping[str, Any]) -> dict[str, Any]:
+    said = {"content": content, "confidence": word["confidence"], **language, "speaker": "S1"}
+    at_end = kind == "punctuation"
+    start_s = word["end_s"] if at_end else word["start_s"]
+    times = {"start_time": _s(start_s), "end_time": _s(word["end_s"])}
+    attached = {"attaches_to": "previous"} if at_end else {}
+    return {"type": kind, **times, "alternatives": [said], **attached}
+
+
+def _tool_result(result: _ToolResult) -> e.ToolResult:
+    content = result.content or ""
+    if result.status != "ok":
+        refused = "The tool was refused." if result.status == "rejected" else "The tool failed."
+        return e.ToolResult(type="tool.result", id=result.id, error=content or refused)
+    if content == NO_RESPONSE:
+        return e.ToolResult(type="tool.result", id=result.id, result="done", silent=True)
+    try:
+        value = json.loads(content)
+    except ValueError:
+        value = content
+    return e.ToolResult(type="tool.result", id=result.id, result=value)

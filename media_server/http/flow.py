@@ -1,0 +1,184 @@
+"""Speechmatics Flow's doors: a WebSocket, and a request that starts a call over WebRTC."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from aiohttp import WSMsgType, web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing_extensions import TypedDict
+
+from media_server.agents import DEFAULT_AGENT
+from media_server.call import Session
+from media_server.dialects.flow import ALIASES, VOICE_RATE_HZ, AudioEnded, AudioFormat, Flow, StartConversation, parse
+from media_server.errors import ClientError, problems
+from media_server.http.access import ACCESS
+from media_server.http.openapi import operation
+from media_server.http.sessions import SESSIONS
+from media_server.http.voice import HEARTBEAT_S, converse
+from media_server.rtc import PcmFormat, SocketLine
+
+__all__ = ["routes"]
+
+FIRST_S = 10.0
+"""For the first message to come."""
+FINISH_S = 3.0
+"""At the end, for what was said to be heard and understood."""
+LARGEST = 4 * 1024 * 1024
+POLICY_VIOLATION = 1008
+CODES = {
+    "unknown_agent": "config_error", "key_agent": "not_allowed", "key_origin": "not_allowed",
+    "key_scope": "not_allowed",
+    "token_wrong_agent": "not_allowed", "token_wrong_kind": "not_allowed", "too_many_calls": "quota_exceeded",
+    "rate_limited": "quota_exceeded", "no_credit": "quota_exceeded", "draining": "job_error", "not_ready": "job_error",
+    "protocol_error": "protocol_error", "config_error": "config_error",
+}  # fmt: skip
+"""Ours, and Flow's types of errors; keys and tokens that are none are `not_authorised`."""
+routes = web.RouteTableDef()
+
+
+class _Template(TypedDict):
+    name: str
+    character: str
+    description: str
+    start_text: list[str]
+
+
+class _Templates(TypedDict):
+    templates: dict[str, _Template]
+
+
+class _ShortKeyWanted(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    ttl: Annotated[int, Field(ge=60, le=86400)] = 300
+
+
+class _ShortKey(TypedDict):
+    key_value: str
+
+
+class _Failed(Exception):
+    """The conversation cannot be; said in the socket."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+
+
+@routes.get("/v1/flow")
+@operation("Speechmatics Flow: a WebSocket", scope="call", answers={101: None})
+async def flow(request: web.Request) -> web.StreamResponse:
+    """A key is shown in the header, or by a browser as `jwt`."""
+    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=LARGEST)
+    if not socket.can_prepare(request):
+        raise ClientError("no_websocket", "This is a WebSocket; the request is none.")
+    if "jwt" not in request.query:
+        # a browser cannot read why an upgrade was refused; programs can
+        await request.app[ACCESS].check(request)
+    await socket.prepare(request)
+    try:
+        session = await _begin(request, socket)
+    except _Failed as failed:
+        await socket.send_json({"message": "Error", "type": failed.kind, "reason": failed.reason})
+        await socket.close(code=POLICY_VIOLATION)
+        return socket
+    line, received = session.line, 0
+
+    async def take_text(text: str) -> None:
+        if _ends(text):
+            # what was said until here is still to be heard, and understood
+            await _settled(session)
+        session.receive(text)
+
+    async def take_sound(data: bytes) -> None:
+        nonlocal received
+        await line.hear(data)
+        received += 1
+        line.send({"message": "AudioAdded", "seq_no": received})
+
+    await converse(socket, line, take_text, take_sound)
+    return socket
+
+
+def _ends(text: str) -> bool:
+    try:
+        return isinstance(parse(text), AudioEnded)
+    except ClientError:
+        return False
+
+
+async def _settled(session: Session[SocketLine]) -> None:
+    try:
+        async with asyncio.timeout(FINISH_S):
+            await session.line.heard_all()
+            await session.call.settled()
+    except TimeoutError:
+        return
+
+
+async def _begin(request: web.Request, socket: web.WebSocketResponse) -> Session[SocketLine]:
+    try:
+        async with asyncio.timeout(FIRST_S):
+            first = await socket.receive()
+    except TimeoutError:
+        raise _Failed("protocol_error", f"StartConversation did not come within {FIRST_S:g} seconds.") from None
+    if first.type is not WSMsgType.TEXT:
+        raise _Failed("protocol_error", "The first message has to be StartConversation.")
+    try:
+        wanted = parse(first.data)
+        if not isinstance(wanted, StartConversation):
+            raise ClientError("protocol_error", "The first message has to be StartConversation.")
+        agent = _agent(request, wanted)
+        sessions = request.app[SESSIONS]
+        sessions.check_room()
+        start = await request.app[ACCESS].start_call(request, agent, "webrtc")
+        tools = wanted.client_tools()
+        variables = dict(wanted.conversation_config.template_variables)
+        session = await sessions.open_socket(
+            agent, lambda clock, _: SocketLine(clock, VOICE_RATE_HZ), {}, variables, start, Flow(), tools
+        )
+    except ClientError as refused:
+        raise _Failed(CODES.get(refused.code, _kind(refused)), refused.message) from refused
+    audio = wanted.audio_format or AudioFormat()
+    session.line.format = PcmFormat(audio.sample_rate, 1, audio.encoding)
+    return session
+
+
+def _kind(refused: ClientError) -> str:
+    return {401: "not_authorised", 403: "not_allowed"}.get(refused.status, "job_error")
+
+
+def _agent(request: web.Request, wanted: StartConversation) -> str:
+    """The agent that a template stands for."""
+    template = wanted.conversation_config.template_id
+    alias = template in ALIASES and not request.app[SESSIONS].knows(template)
+    return DEFAULT_AGENT.name if alias else template
+
+
+@routes.get("/v1/discovery/templates")
+@operation("Speechmatics Flow: agents", scope="call", answers={200: _Templates})
+async def templates(request: web.Request) -> web.Response:
+    key = await request.app[ACCESS].key(request, "call")
+    found = {}
+    for name in request.app[ACCESS].agents(key):
+        agent = request.app[ACCESS].agent(key, name)
+        greeting = [agent.greeting] if agent.greeting else []
+        found[name] = _Template(name=name, character=name, description="", start_text=greeting)
+    return web.json_response({"templates": found})
+
+
+@routes.post("/v1/api_keys")
+@routes.post("/api_keys")
+@operation("Speechmatics Flow: a short key", scope="call", body=_ShortKeyWanted, answers={201: _ShortKey})
+async def short_key(request: web.Request) -> web.Response:
+    """Good for any number of calls until it expires."""
+    key = await request.app[ACCESS].key(request, "call")
+    try:
+        wanted = _ShortKeyWanted.model_validate_json(await request.read() or b"{}")
+    except ValidationError as e:
+        return web.json_response({"code": "invalid_request", "message": problems(e)}, status=422)
+    secret = await request.app[ACCESS].tokens.mint("short", "", wanted.ttl, {}, key.id if key else None)
+    return web.json_response({"key_value": secret}, status=201, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,1 @@
+"""Programs written for hosted products, against this server."""

@@ -1,0 +1,309 @@
+"""Speechmatics Flow over its WebSocket: a client written after its description, and what it gets wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+
+from media_server.audio import CALL_RATE_HZ, Samples, resample
+from media_server.server import Server
+from tests.conftest import no_sessions
+from tests.integration.test_access import guarded
+
+RATE = 16_000
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Get the weather in a city",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+
+class FlowClient:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self.messages: list[dict[str, Any]] = []
+        self.sound = b""
+        self.sounds = 0
+        self.acknowledge = True
+        self._changed = asyncio.Event()
+
+    async def read(self) -> None:
+        async for message in self.socket:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                self.sound += message.data
+                self.sounds += 1
+                if self.acknowledge:
+                    await self.send("AudioReceived", seq_no=self.sounds, buffering=0.01)
+            else:
+                self.messages.append(json.loads(message.data))
+            self._changed.set()
+        self._changed.set()
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [m for m in self.messages if m["message"] == kind]
+
+    async def wait_for(self, kind: str, since: int = 0, **fields: Any) -> dict[str, Any]:
+        async with asyncio.timeout(15):
+            while True:
+                for message in self.messages[since:]:
+                    if message["message"] == kind and all(message.get(k) == v for k, v in fields.items()):
+                        return message
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def send(self, kind: str, **fields: Any) -> None:
+        await self.socket.send_json({"message": kind, **fields})
+
+    async def start(self, template: str = "default", **more: Any) -> None:
+        await self.send(
+            "StartConversation", conversation_config={"template_id": template, **more.pop("config", {})}, **more
+        )
+
+    async def speak(self, samples: Samples, pause_s: float = 0.8) -> int:
+        """A sentence and silence; how many messages it took."""
+        data = np.concatenate(
+            [resample(samples, CALL_RATE_HZ, RATE), np.zeros(int(pause_s * RATE), np.int16)]
+        ).tobytes()
+        chunks = [data[i : i + 2048] for i in range(0, len(data), 2048)]
+        for chunk in chunks:
+            await self.socket.send_bytes(chunk)
+            await asyncio.sleep(len(chunk) / 2 / RATE)
+        return len(chunks)
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, auth: str = "", **query: str) -> AsyncIterator[FlowClient]:
+    headers = {"Authorization": f"Bearer {auth}"} if auth else {}
+    async with (
+        aiohttp.ClientSession(headers=headers) as http,
+        http.ws_connect(f"{url}/v1/flow", params=query) as socket,
+    ):
+        client = FlowClient(socket)
+        reading = asyncio.create_task(client.read())
+        try:
+            yield client
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+
+
+async def test_a_conversation_in_flows_own_words(
+    server: Server, sentence: Callable[[str], Samples], hear: Callable[[Samples], str]
+) -> None:
+    async with connected(server.url) as client:
+        variables = {"template_variables": {"timezone": "UTC"}}
+        audio = {"type": "raw", "encoding": "pcm_s16le", "sample_rate": RATE}
+        await client.start("flow-service-assistant-amelia", config=variables, audio_format=audio)
+        started = await client.wait_for("ConversationStarted")
+        assert client.messages[0] is started
+        assert started["id"] == started["asr_session_id"]
+        assert started["language_pack_info"]["word_delimiter"] == " "
+        sent = await client.speak(sentence("what is seven plus five"))
+        partial = client.of("AddPartialTranscript")[-1]
+        final = await client.wait_for("AddTranscript")
+        for transcript in (partial, final):
+            assert transcript["format"] == "2.9"
+            assert transcript["metadata"]["transcript"].endswith(" ")
+            assert 0 < transcript["metadata"]["start_time"] < transcript["metadata"]["end_time"]
+            assert all(r["alternatives"][0]["speaker"] == "S1" for r in transcript["results"])
+        *words, mark = final["results"]
+        assert [w["alternatives"][0]["content"] for w in words] == ["what", "is", "seven", "plus", "five"]
+        assert all(w["type"] == "word" and 0 < w["start_time"] < w["end_time"] for w in words)
+        assert (mark["type"], mark["attaches_to"], mark["is_eos"]) == ("punctuation", "previous", True)
+        begun = await client.wait_for("ResponseStarted")
+        assert begun["content"] == "Seven plus five is twelve."
+        done = await client.wait_for("ResponseCompleted")
+        assert done["content"] == begun["content"]
+        assert 0 < begun["start_time"] == done["start_time"] < done["end_time"]
+        assert [m["seq_no"] for m in client.of("AudioAdded")][:sent] == list(range(1, sent + 1))
+        voice = resample(np.frombuffer(client.sound, np.int16), RATE, CALL_RATE_HZ)
+        assert hear(voice) == "seven plus five is twelve"
+        await client.send("AudioEnded", last_seq_no=sent)
+        await client.wait_for("ConversationEnded")
+        assert not client.of("ConversationEnding"), "that is for an agent that hangs up"
+        assert not client.of("Warning") + client.of("Error")
+    await no_sessions(server)
+
+
+async def test_what_was_said_last_is_still_understood(server: Server, sentence: Callable[[str], Samples]) -> None:
+    async with connected(server.url) as client:
+        await client.start()
+        await client.wait_for("ConversationStarted")
+        data = resample(sentence("what is seven plus five"), CALL_RATE_HZ, RATE).tobytes()
+        for i in range(0, len(data), 2048):
+            await client.socket.send_bytes(data[i : i + 2048])
+        await client.send("AudioEnded", last_seq_no=1)
+        await client.wait_for("ConversationEnded")
+        assert client.of("AddTranscript")[0]["metadata"]["transcript"] == "what is seven plus five "
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "says"),
+    [
+        ("ok", '"sunny"', "Sunny."),
+        ("ok", "sunny", "Sunny."),
+        ("failed", "no connection", "I am sorry, that did not work: no connection."),
+        ("rejected", None, "I am sorry, that did not work: "),
+        ("ok", "<NO_RESPONSE_REQUIRED/>", None),
+    ],
+)
+async def test_tools_run_in_the_client(server: Server, status: str, content: str | None, says: str | None) -> None:
+    async with connected(server.url) as client:
+        await client.start(tools=[WEATHER])
+        await client.wait_for("ConversationStarted")
+        await client.send("AddInput", input="what is the weather in london", immediate=True, interrupt_response=True)
+        invoked = await client.wait_for("ToolInvoke")
+        assert invoked["type"] == "function"
+        assert invoked["function"]["name"] == "get_weather"
+        assert isinstance(invoked["function"]["arguments"], dict)
+        answer = {"content": content} if content is not None else {}
+        await client.send("ToolResult", id=invoked["id"], status=status, **answer)
+        if says is None:
+            await asyncio.sleep(0.7)
+            assert not client.of("ResponseStarted")
+        else:
+            assert (await client.wait_for("ResponseStarted"))["content"].startswith(says)
+        await client.send("ToolResult", id="nothing", status="ok", content="x")
+        assert (await client.wait_for("Warning"))["type"] == "protocol_error"
+
+
+async def test_input_waits_or_interrupts(server: Server) -> None:
+    async with connected(server.url) as client:
+        await client.start()
+        await client.wait_for("ConversationStarted")
+        await client.send("AddInput", input="what can you do", immediate=True, interrupt_response=True)
+        await client.wait_for("ResponseStarted")
+        # queued behind what is being said, and then cut into
+        await client.send("AddInput", input="what is one plus two", immediate=True)
+        await asyncio.sleep(0.4)
+        assert len(client.of("ResponseStarted")) == 1, "it is finished first"
+        await client.wait_for("ResponseStarted", content="One plus two is three.")
+        before = len(client.messages)
+        assert not client.of("ResponseInterrupted")
+        await client.send("AddInput", input="what can you do", immediate=True, interrupt_response=True)
+        cut = await client.wait_for("ResponseInterrupted", since=before)
+        assert len(cut["content"]) < len("One plus two is three.")
+        assert cut["start_time"] == client.of("ResponseStarted")[-1]["start_time"]
+        before = len(client.messages)
+        await client.send("AddInput", input="be brief")
+        await asyncio.sleep(0.3)
+        assert not [m for m in client.messages[before:] if m["message"] in ("AddTranscript", "ResponseInterrupted")]
+        await client.send("AudioEnded", last_seq_no=0)
+        await client.wait_for("ConversationEnded")
+        begun, over = client.of("ResponseStarted"), client.of("ResponseCompleted") + client.of("ResponseInterrupted")
+        assert sorted(m["start_time"] for m in begun) == sorted(m["start_time"] for m in over)
+
+
+async def test_the_callers_voice_interrupts(server: Server, sentence: Callable[[str], Samples]) -> None:
+    async with connected(server.url) as client:
+        client.acknowledge = False
+        await client.start()
+        await client.wait_for("ConversationStarted")
+        await client.send("AddInput", input="what can you do", immediate=True, interrupt_response=True)
+        await client.wait_for("ResponseStarted")
+        await asyncio.sleep(0.5)
+        await client.speak(sentence("what is my name"))
+        cut = await client.wait_for("ResponseInterrupted")
+        assert cut["content"]
+        assert (await client.wait_for("AddTranscript"))["metadata"]["transcript"] == "what is my name "
+
+
+@pytest.mark.parametrize(
+    ("first", "kind", "reason"),
+    [
+        ("hello", "protocol_error", "Invalid JSON"),
+        ('{"message": "AudioEnded"}', "protocol_error", "has to be StartConversation"),
+        ('{"message": "StartConversation"}', "protocol_error", "conversation_config"),
+        ('{"message": "StartConversation", "conversation_config": {"template_id": "x"}}', "config_error", "no agent"),
+        (
+            '{"message": "StartConversation", "conversation_config": {"template_id": "default"},'
+            ' "audio_format": {"type": "raw", "encoding": "mp3", "sample_rate": 16000}}',
+            "protocol_error",
+            "encoding",
+        ),
+        (
+            '{"message": "StartConversation", "conversation_config": {"template_id": "default"},'
+            ' "tools": [{"type": "function", "function": {"name": "a b"}}]}',
+            "protocol_error",
+            "name",
+        ),
+    ],
+)
+async def test_a_bad_beginning_is_an_error_and_the_end(server: Server, first: str, kind: str, reason: str) -> None:
+    async with connected(server.url) as client:
+        await client.socket.send_str(first)
+        error = await client.wait_for("Error")
+        assert error["type"] == kind
+        assert reason in error["reason"]
+        async with asyncio.timeout(5):
+            while not client.socket.closed:
+                await asyncio.sleep(0.01)
+        assert client.socket.close_code == 1008
+    assert len(server.sessions) == 0
+
+
+async def test_nonsense_later_is_a_warning(server: Server) -> None:
+    async with connected(server.url) as client:
+        await client.start()
+        await client.wait_for("ConversationStarted")
+        for text in (
+            "hello",
+            '{"message": "Nothing"}',
+            '{"message": "AddInput"}',
+            '{"message": "AddInput", "input": ""}',
+        ):
+            before = len(client.messages)
+            await client.socket.send_str(text)
+            warning = await client.wait_for("Warning", since=before)
+            assert (warning["type"], bool(warning["reason"])) == ("protocol_error", True)
+        before = len(client.messages)
+        await client.start()
+        assert "started already" in (await client.wait_for("Warning", since=before))["reason"]
+        await client.send("AddInput", input="what is one plus two", immediate=True)
+        await client.wait_for("ResponseStarted", content="One plus two is three.")
+
+
+async def test_keys_and_short_keys(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        url = g.server.url
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            async with connected(url):
+                pass
+        assert refused.value.status == 401
+        async with connected(url, jwt="nonsense") as client:
+            await client.start("mara")
+            assert (await client.wait_for("Error"))["type"] == "not_authorised"
+        headers = {"Authorization": f"Bearer {g.secret}"}
+        async with g.http.post(
+            f"{url}/v1/api_keys?type=flow", json={"ttl": 300, "sm-sdk": "x"}, headers=headers
+        ) as made:
+            assert made.status == 201
+            short = (await made.json())["key_value"]
+        async with g.http.post(f"{url}/api_keys?type=flow", json={"ttl": 5}, headers=headers) as refusal:
+            assert refusal.status == 422
+            assert {"code", "message"} <= (await refusal.json()).keys()
+        async with g.http.post(f"{url}/api_keys?type=flow", json={"ttl": 300}) as refusal:
+            assert refusal.status == 401
+        for _ in range(2):
+            async with connected(url, jwt=short, **{"sm-app": "x"}) as client:
+                await client.start("mara")
+                await client.wait_for("ConversationStarted")
+            async with connected(url, auth=short) as client:
+                await client.start("mara")
+                await client.wait_for("ConversationStarted")
+        async with g.http.get(f"{url}/v1/discovery/templates", headers=headers) as found:
+            templates = (await found.json())["templates"]
+        assert {"mara", "luna"} <= templates.keys()
+        assert templates["mara"]["name"] == "mara"
+        await no_sessions(g.server)
