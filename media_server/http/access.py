@@ -22,6 +22,8 @@ TOKEN_TTL_S = 60.0
 PAGES_PER_MINUTE = 20
 """Tokens for one address of a page that shows nothing but its origin."""
 SHORT = "tmp_"
+PREFIXES = ("wrtc_", "cht_", SHORT)
+"""Of tokens; anything else is taken for a key."""
 MOST_COUNTED = 10_000
 """Addresses and keys whose rate is remembered."""
 
@@ -64,6 +66,10 @@ class Access:
             await self._require_no_keys(request, scope)
             return None
         key = await self.keys.find(shown)
+        if key is None and not await self.keys.any():
+            # a program that cannot do without one shows any; nothing is asked for
+            await self._require_no_keys(request, scope)
+            return None
         if key is None:
             raise _unauthorized("key_unknown", "There is no such API key.")
         if key.revoked_at is not None:
@@ -85,7 +91,7 @@ class Access:
         """
         shown = _bearer(request)
         metadata: Mapping[str, Any] = {}
-        if shown is None or shown.startswith("sk_"):
+        if shown is None or not shown.startswith(PREFIXES):
             key = await self.key(request, "call")
             self.agent(key, agent)
         else:
@@ -108,7 +114,7 @@ class Access:
         shown = _bearer(request)
         if shown is not None and shown.startswith(SHORT):
             await self._minter(await self.tokens.short(shown))
-        elif shown is None or shown.startswith("sk_"):
+        elif shown is None or not shown.startswith(PREFIXES):
             await self.key(request, "call")
 
     async def _minter(self, grant: Grant) -> Key | None:
