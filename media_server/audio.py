@@ -22,14 +22,24 @@ CALL_RATE_HZ = 48_000
 
 
 class Resampler:
-    """Converts a stream of `av.AudioFrame` of any format to mono int16 at `rate_hz`."""
+    """Converts a stream of `av.AudioFrame` of any format, which may change, to mono int16 at `rate_hz`."""
 
     def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
         self._resampler = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
+        self._format: tuple[int, str, str] | None = None
 
     def push(self, frame: av.AudioFrame | None) -> Samples:
         """The samples that are ready after `frame`, shape [n]; `None` flushes the rest."""
-        out = [f.to_ndarray()[0] for f in self._resampler.resample(frame)]
+        out: list[Samples] = []
+        if frame is not None:
+            form = (frame.sample_rate, frame.layout.name, frame.format.name)
+            if self._format not in (None, form):
+                # FFmpeg's resampler takes one format only
+                out += [f.to_ndarray()[0] for f in self._resampler.resample(None)]
+                self._resampler = av.AudioResampler(format="s16", layout="mono", rate=self._rate_hz)
+            self._format = form
+        out += [f.to_ndarray()[0] for f in self._resampler.resample(frame)]
         return np.concatenate(out) if out else np.zeros(0, np.int16)
 
 

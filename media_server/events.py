@@ -32,9 +32,12 @@ __all__ = [
     "CallForwarded",
     "CallStarted",
     "ClientMessage",
+    "Emotion",
+    "EmotionUpdated",
     "Encoding",
     "Error",
     "Event",
+    "IdleWarning",
     "KnowledgeSource",
     "KnowledgeUsed",
     "Ping",
@@ -124,6 +127,32 @@ class UserTranscript:
     """Of one that is not final, the beginning that will hardly change."""
     words: tuple[TranscriptWord, ...] | None = None
     """Of a final one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emotion:
+    name: str
+    score: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionUpdated:
+    """What the caller seems to feel in a turn, the most likely first."""
+
+    type: ClassVar = "emotion.updated"
+    turn_id: str
+    emotions: tuple[Emotion, ...]
+    source: Literal["text", "audio"]
+
+
+@dataclass(frozen=True, slots=True)
+class IdleWarning:
+    """Nobody says anything."""
+
+    type: ClassVar = "idle.warning"
+    remaining_s: float
+    """Until the agent hangs up; 0 if it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +349,8 @@ Event = (
     | UserSpeechStarted
     | UserSpeechStopped
     | UserTranscript
+    | EmotionUpdated
+    | IdleWarning
     | TurnEnded
     | AgentTextDelta
     | AgentText

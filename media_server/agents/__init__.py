@@ -1,12 +1,22 @@
 """What a developer of agents works with: agents, their tools, and the call that their code is given."""
 
-from media_server.agents.agent import DEFAULT_AGENT, KNOWLEDGE_TOOL, PRESETS, Agent, Handlers, TurnPreset, TurnTaking
+from media_server.agents.agent import (
+    DEFAULT_AGENT,
+    EMOTIONS,
+    KNOWLEDGE_TOOL,
+    PRESETS,
+    Agent,
+    Handlers,
+    TurnPreset,
+    TurnTaking,
+)
 from media_server.agents.call import Call
 from media_server.agents.folder import AgentBook, Problem
 from media_server.agents.tools import Tool, ToolRefusal, client_tool, tool
 
 __all__ = [
     "DEFAULT_AGENT",
+    "EMOTIONS",
     "KNOWLEDGE_TOOL",
     "PRESETS",
     "Agent",

@@ -16,10 +16,12 @@ from pydantic.dataclasses import dataclass as validated_dataclass
 from media_server.agents.origins import check_pattern
 from media_server.agents.tools import NAME, Tool, client_tool
 
-__all__ = ["DEFAULT_AGENT", "KNOWLEDGE_TOOL", "PRESETS", "Agent", "Handlers", "TurnPreset", "TurnTaking"]
+__all__ = ["DEFAULT_AGENT", "EMOTIONS", "KNOWLEDGE_TOOL", "PRESETS", "Agent", "Handlers", "TurnPreset", "TurnTaking"]
 
 KNOWLEDGE_TOOL = "search_knowledge"
 """With which the model searches an agent's documents."""
+EMOTIONS = ("joy", "sadness", "anger", "fear", "surprise", "disgust", "neutral")
+"""A usual set."""
 TurnPreset = Literal["fast", "balanced", "patient", "manual"]
 
 
@@ -115,6 +117,7 @@ class Agent:
         acknowledgements: words that do not count among them, in lower case; a usual set where none are given.
         idle_s: silence of both after which `idle_prompt` is said; 0 for never.
         idle_hang_up_s: silence after that prompt which ends the call; 0 for never.
+        emotions: what to look for in what callers say, in single words; nothing where there are none.
         recording: keep the sound of both sides with the call's record.
         price_per_minute: of a call, taken from the credit of the key that pays for it.
         max_duration_s: the longest call; it is warned of, then hung up. 0 for any length.
@@ -153,6 +156,7 @@ class Agent:
     idle_s: Annotated[float, Field(ge=0, le=3600)] = 0
     idle_prompt: str = "Are you still there?"
     idle_hang_up_s: Annotated[float, Field(ge=0, le=3600)] = 0
+    emotions: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z]{2,30}$")], ...], Field(max_length=20)] = ()
     recording: bool = False
     price_per_minute: Annotated[float, Field(ge=0)] = 0
     max_duration_s: Annotated[float, Field(ge=0, le=86400)] = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,12 +14,14 @@ from pydantic_core import to_jsonable_python
 from media_server import agents
 from media_server import events as e
 from media_server.agents import Agent
+from media_server.call.emotions import emotions_of
 from media_server.call.floor import Floor, cancel
 from media_server.call.handlers import HandlerRunner
 from media_server.call.history import History
 from media_server.call.replies import Replies
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
+from media_server.errors import EngineError
 from media_server.knowledge import Library
 from media_server.rtc import Microphone, Speaker
 
@@ -87,7 +90,7 @@ class Call(agents.Call):
         self._version = agent
         """The agent without what belongs to this call."""
         self._latest = latest
-        self._voices = engines.voices
+        self._engines = engines
         self._changes: dict[str, Any] = {}
         """Of `update`."""
         self.state: e.State = "connecting"
@@ -108,6 +111,7 @@ class Call(agents.Call):
             enter=self._enter_unless_caller_speaks,
             turn_ids=self._next_turn,
             said_all=self._on_said_all,
+            understood=self._on_understood,
         )
         self._transport: e.Transport = audio.transport if audio else "chat"
         self.floor: Floor | None = None
@@ -245,7 +249,7 @@ class Call(agents.Call):
             agent = replace(version, **changes).filled_in(self.variables)
         except TypeError as unknown:
             raise ValueError(str(unknown)) from unknown
-        if agent.voice and agent.voice not in self._voices:
+        if agent.voice and agent.voice not in self._engines.voices:
             raise ValueError(f"the model pack has no voice {agent.voice!r}")
         if self.floor and agent.turn_taking != self.agent.turn_taking:
             self.floor.taking = agent.turn_taking
@@ -268,6 +272,16 @@ class Call(agents.Call):
     def _on_said_all(self) -> None:
         if self._afterwards:
             self._afterwards.popleft()()
+
+    def _on_understood(self, turn_id: str, text: str) -> None:
+        if self.agent.emotions:
+            self._start(self._feel(turn_id, text), "emotions")
+
+    async def _feel(self, turn_id: str, text: str) -> None:
+        # a conversation goes on without it
+        with contextlib.suppress(EngineError):
+            found = await emotions_of(self._engines, self.id, text, self.agent.emotions)
+            self._emit(e.EmotionUpdated(turn_id, found, "text"))
 
     def _hang_up(self, reason: str) -> None:
         self._messages.put_nowait(_HangUp(reason))
@@ -357,6 +371,7 @@ class Call(agents.Call):
         await asyncio.sleep(seconds)
         if not self._prompted:
             self._prompted = True
+            self._emit(e.IdleWarning(self.agent.idle_hang_up_s))
             if self.agent.idle_prompt:
                 self._replies.say(self.agent.idle_prompt)
                 return  # once it is said, the silence after it is waited for

@@ -77,6 +77,7 @@ class Replies:
         enter: is told which state the reply brings the call into.
         turn_ids: gives the next turn's id.
         said_all: is told when everything was said.
+        understood: is told the turn and what the caller said in it, when that is sure.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Replies:
         enter: Callable[[e.State], None],
         turn_ids: Callable[[], str],
         said_all: Callable[[], None],
+        understood: Callable[[str, str], None],
     ) -> None:
         self.current: asyncio.Task[None] | None = None
         self.tools = ToolRunner(call)
@@ -107,6 +109,7 @@ class Replies:
         self._enter = enter
         self._turn_ids = turn_ids
         self._said_all = said_all
+        self._understood = understood
         self._utterance: Utterance | Written | None = None
         self._to_say = Announcements()
 
@@ -216,6 +219,7 @@ class Replies:
 
             def over() -> None:
                 self._emit(final)
+                self._understood(turn.id, said.text)
                 self._emit(e.TurnEnded(turn.id, turn.complete))
                 self._history.add_user(said.text)
 
@@ -235,6 +239,7 @@ class Replies:
             self._history.add_instruction(text)
         else:
             self._emit(e.UserTranscript(turn_id, text, True))
+            self._understood(turn_id, text)
             self._emit(e.TurnEnded(turn_id, 1.0))
             self._history.add_user(text)
         messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns)

@@ -335,6 +335,19 @@ class Engines:
             raise RequestFailed("no_result", "The model gave no estimate.")
         return probability
 
+    async def choose(
+        self, call_id: str, messages: tuple[m.ChatMessage, ...], words: Sequence[str]
+    ) -> tuple[float, ...]:
+        """How likely each word is as the model's answer, compared with the others; together 1."""
+        async with self.llm.ask(lambda i: m.Choose(i, call_id, messages, tuple(words))) as results:
+            shares = None
+            async for r in results:
+                if isinstance(r, m.Chosen):
+                    shares = r.shares
+        if shares is None:
+            raise RequestFailed("no_result", "The model gave no estimate.")
+        return shares
+
     async def embed(self, texts: Sequence[str], *, query: bool) -> npt.NDArray[np.float32]:
         """Vectors of length 1, shape [texts, numbers].
 

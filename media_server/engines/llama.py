@@ -38,6 +38,9 @@ _GGML_LOG_LEVEL_ERROR = 4
 """ggml.h; the bindings do not name it."""
 
 
+_Request = m.Generate | m.Judge | m.Choose
+
+
 @dataclass(slots=True)
 class _Slot:
     """A sequence of the context."""
@@ -54,7 +57,7 @@ class _Slot:
 class _Reply:
     """A reply being made."""
 
-    request: m.Generate | m.Judge
+    request: _Request
     tokens: list[int]
     """Prompt and reply; those beyond the slot's cache are still to be decoded."""
     left: int
@@ -62,8 +65,8 @@ class _Reply:
     decoder: codecs.IncrementalDecoder
     scanner: ToolCallScanner | None
     """Where tools are offered."""
-    end_of_turn: int = -1
-    """The token whose probability is asked for, instead of a reply."""
+    asked: tuple[int, ...] = ()
+    """Tokens whose probability is asked for, instead of a reply."""
     row: int = -1
     """Of the last batch, with this reply's logits; -1 for none."""
 
@@ -81,7 +84,7 @@ class LlamaEngine:
         self._memory = lib.llama_get_memory(context)
         self._batch = lib.llama_batch_init(BATCH, 0, 1)
         self._slots = [_Slot(i) for i in range(slots)]
-        self._waiting: list[m.Generate | m.Judge] = []
+        self._waiting: list[_Request] = []
         self._failed: list[m.Result] = []
         self._limit = limit
         self._temperature = temperature
@@ -150,7 +153,7 @@ class LlamaEngine:
     def busy(self) -> bool:
         return bool(self._waiting or self._failed or any(s.reply for s in self._slots))
 
-    def submit(self, request: m.Generate | m.Judge) -> None:
+    def submit(self, request: _Request) -> None:
         self._waiting.append(request)
 
     def cancel(self, request_id: int) -> None:
@@ -165,7 +168,7 @@ class LlamaEngine:
         results, self._failed = self._failed, []
         for slot in self._slots:
             if slot.reply and slot.reply.row >= 0:
-                results += self._sample(slot) if slot.reply.end_of_turn < 0 else self._judge(slot)
+                results += self._judge(slot) if slot.reply.asked else self._sample(slot)
         return results
 
     def warm_up(self) -> None:
@@ -190,7 +193,7 @@ class LlamaEngine:
             self._waiting.remove(request)
             self._begin(slot, request)
 
-    def _begin(self, slot: _Slot, request: m.Generate | m.Judge) -> None:
+    def _begin(self, slot: _Slot, request: _Request) -> None:
         self._clock += 1
         slot.used = self._clock
         tokens = self._prompt(request)
@@ -202,14 +205,17 @@ class LlamaEngine:
             self._failed.append(m.Failed(request.id, "bad_grammar", "llama.cpp cannot read the grammar."))
             return
         slot.call_id = request.call_id
-        end = -1
+        asked: tuple[int, ...] = ()
         if isinstance(request, m.Judge):
-            tokens, end = tokens[:-1], tokens[-1]
+            tokens, asked = tokens[:-1], (tokens[-1],)
+        elif isinstance(request, m.Choose):
+            # a word's first token stands for it
+            asked = tuple(self._tokenize(word)[0] for word in request.words)
         self._reuse(slot, tokens)
         left = min(request.max_tokens, self._limit - len(tokens)) if isinstance(request, m.Generate) else 0
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         scanner = ToolCallScanner() if isinstance(request, m.Generate) and request.tools else None
-        slot.reply = _Reply(request, tokens, left, sampler, decoder, scanner, end)
+        slot.reply = _Reply(request, tokens, left, sampler, decoder, scanner, asked)
 
     def _reuse(self, slot: _Slot, tokens: list[int]) -> None:
         """Keep what the slot has of these tokens, or take over what another one has of them if that is more."""
@@ -224,14 +230,14 @@ class LlamaEngine:
             lib.llama_memory_seq_cp(self._memory, best.seq, slot.seq, 0, n)
             slot.cached = tokens[:n]
 
-    def _prompt(self, request: m.Generate | m.Judge) -> list[int] | None:
+    def _prompt(self, request: _Request) -> list[int] | None:
         """Tokens of the conversation; its oldest exchanges are dropped until it fits with room for a reply.
 
         For `Judge` up to the token with which the template ends the last turn.
         """
         messages, tools = self._for_template(request)
         judged = isinstance(request, m.Judge)
-        room = 1 if isinstance(request, m.Judge) else min(request.max_tokens, self._limit // 4)
+        room = min(request.max_tokens, self._limit // 4) if isinstance(request, m.Generate) else 1
         while True:
             prompt = self._format(messages=messages, tools=tools).prompt  # type: ignore[arg-type]
             tokens = self._tokenize(prompt)
@@ -250,7 +256,7 @@ class LlamaEngine:
             while drop < len(messages) - 1 and messages[drop]["role"] in ("assistant", "tool"):
                 del messages[drop]
 
-    def _for_template(self, request: m.Generate | m.Judge) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
+    def _for_template(self, request: _Request) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
         """The messages, and the tools, as templates know them (those of Hugging Face)."""
         messages: list[dict[str, Any]] = []
         for c in request.messages:
@@ -269,7 +275,7 @@ class LlamaEngine:
             elif c.role == "tool":
                 message |= {"tool_call_id": c.tool_call_id} if self._knows_tools else {"role": "user"}
             messages.append(message)
-        if not request.tools:
+        if isinstance(request, m.Choose) or not request.tools:
             return messages, None
         if self._knows_tools:
             return messages, json.loads(request.tools)
@@ -321,15 +327,18 @@ class LlamaEngine:
         return [m.CalledTool(request_id, *p) if isinstance(p, Called) else m.TextChunk(request_id, p) for p in parts]
 
     def _judge(self, slot: _Slot) -> list[m.Result]:
-        """The probability of the token that ends a turn, from the logits of the last batch."""
+        """The probabilities of the tokens that are asked about, from the logits of the last batch."""
         reply = slot.reply
         assert reply is not None
         n = lib.llama_vocab_n_tokens(self._vocab)
         logits = np.ctypeslib.as_array(lib.llama_get_logits_ith(self._context, reply.row), (n,)).astype(np.float64)
         likelihood = np.exp(logits - logits.max())
         self._end(slot)
-        probability = float(likelihood[reply.end_of_turn] / likelihood.sum())
-        return [m.EndOfTurn(reply.request.id, probability), m.Finished(reply.request.id)]
+        request_id, asked = reply.request.id, likelihood[list(reply.asked)]
+        if isinstance(reply.request, m.Choose):
+            shares = tuple(float(p) for p in asked / asked.sum())
+            return [m.Chosen(request_id, shares), m.Finished(request_id)]
+        return [m.EndOfTurn(request_id, float(asked[0] / likelihood.sum())), m.Finished(request_id)]
 
     def _decode(self) -> None:
         """Put the next token of every reply, and as much prefill as the others can bear, into one batch and run it.
@@ -402,7 +411,7 @@ class LlamaEngine:
             lib.llama_memory_seq_rm(self._memory, slot.seq, keep, -1)
             del slot.cached[keep:]
 
-    def _sampler(self, request: m.Generate | m.Judge) -> Any | None:
+    def _sampler(self, request: _Request) -> Any | None:
         """How this reply's tokens are chosen; None if its grammar cannot be read."""
         chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         temperature, top_p = self._temperature, self._top_p

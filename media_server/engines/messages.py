@@ -123,6 +123,15 @@ class Judge(msgspec.Struct, frozen=True, tag="judge"):
     """As in `Generate`, so that the reply can go on from what was read here."""
 
 
+class Choose(msgspec.Struct, frozen=True, tag="choose"):
+    """Tell how likely each of these words is as the answer to `messages`, compared with the others."""
+
+    id: int
+    call_id: str
+    messages: tuple[ChatMessage, ...]
+    words: tuple[str, ...]
+
+
 class Synthesize(msgspec.Struct, frozen=True, tag="synthesize"):
     """Speak one clause. The lower `place`, its position in the reply, the sooner its turn."""
 
@@ -194,6 +203,13 @@ class EndOfTurn(msgspec.Struct, frozen=True, tag="end_of_turn"):
     probability: float
 
 
+class Chosen(msgspec.Struct, frozen=True, tag="chosen"):
+    """A share for each word; together they are 1."""
+
+    id: int
+    shares: tuple[float, ...]
+
+
 class AudioChunk(msgspec.Struct, frozen=True, tag="audio"):
     """int16 mono samples at 48 kHz, and the words in them."""
 
@@ -222,10 +238,12 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     message: str
 
 
-Request = Transcribe | Generate | Judge | Synthesize | Embed
-ToHost = Transcribe | Generate | Judge | Synthesize | Embed | Cancel
-Result = Transcript | TextChunk | CalledTool | EndOfTurn | AudioChunk | Vectors | Finished | Failed
-FromHost = Ready | Fatal | Transcript | TextChunk | CalledTool | EndOfTurn | AudioChunk | Vectors | Finished | Failed
+Request = Transcribe | Generate | Judge | Choose | Synthesize | Embed
+ToHost = Transcribe | Generate | Judge | Choose | Synthesize | Embed | Cancel
+Result = Transcript | TextChunk | CalledTool | EndOfTurn | Chosen | AudioChunk | Vectors | Finished | Failed
+FromHost = (
+    Ready | Fatal | Transcript | TextChunk | CalledTool | EndOfTurn | Chosen | AudioChunk | Vectors | Finished | Failed
+)
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_host: Callable[[bytes], ToHost] = msgspec.msgpack.Decoder(ToHost).decode

@@ -193,10 +193,12 @@ ACCESS = web.AppKey("access", Access)
 
 def _bearer(request: web.Request) -> str | None:
     if request.headers.get("Upgrade", "").lower() == "websocket":
-        # browsers cannot set headers of a WebSocket; Flow calls it so
-        token = request.query.get("token") or request.query.get("jwt")
-        if token:
-            return token
+        # browsers cannot set headers of a WebSocket; each product has its own name for it
+        for name in ("token", "jwt", "api_key"):
+            if token := request.query.get(name):
+                return token
+        if (said := request.query.get("authorization", "")).startswith("Bearer "):
+            return said.removeprefix("Bearer ").strip() or None
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     return shown.strip() or None if scheme.lower() == "bearer" else None
 

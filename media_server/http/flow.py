@@ -86,6 +86,7 @@ async def flow(request: web.Request) -> web.StreamResponse:
         await socket.close(code=POLICY_VIOLATION)
         return socket
     line, received = session.line, 0
+    line.connected.set()
 
     async def take_text(text: str) -> None:
         if _ends(text):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, Json
 
 from media_server.errors import ClientError
@@ -66,6 +66,7 @@ async def voice(request: web.Request) -> web.StreamResponse:
     except BaseException:
         session.line.gone.set()
         raise
+    session.line.connected.set()
     await converse(socket, session.line, take_text, session.line.hear)
     return socket
 
@@ -75,8 +76,9 @@ async def converse(
     line: SocketLine,
     take_text: Callable[[str], Awaitable[None]],
     take_sound: Callable[[bytes], Awaitable[None]],
+    code: Callable[[], int] = lambda: WSCloseCode.OK,
 ) -> None:
-    """Carry messages between a socket and a line until either is gone; then both are."""
+    """Carry messages between a socket and a line until either is gone; then both are, with this code."""
 
     async def write() -> None:
         while (item := await line.next()) is not None:
@@ -100,7 +102,7 @@ async def converse(
         await asyncio.wait([reading, writing], timeout=LAST_S)
         writing.cancel()
         await asyncio.gather(reading, writing, return_exceptions=True)
-        await socket.close()
+        await socket.close(code=code())
     for task in (reading, writing):
         failed = None if task.cancelled() else task.exception()
         if failed and not isinstance(failed, ConnectionError):

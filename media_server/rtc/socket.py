@@ -18,7 +18,7 @@ from aiortc.mediastreams import MediaStreamError
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples
 from media_server.events import Encoding
 from media_server.rtc.microphone import Microphone
-from media_server.rtc.speaker import FRAME_S, Speaker
+from media_server.rtc.speaker import FRAME_S, Playback, Speaker
 
 __all__ = ["PcmFormat", "PcmTrack", "SocketLine"]
 
@@ -166,13 +166,20 @@ class SocketLine:
 
     def __init__(self, clock: Callable[[], float], rate_hz: int = 16_000, lead_s: float = 0.2) -> None:
         self.connected, self.gone = asyncio.Event(), asyncio.Event()
-        self.connected.set()
+        """The call begins when it is connected: set by who knows that the client is ready."""
         self.microphone = Microphone(clock)
         self.speaker = Speaker(clock)
         self.speaker.buffered = self._buffered
         self.format = PcmFormat()
         """Of what the client sends; may change."""
         self.rate_hz = rate_hz
+        """Of the agent's voice; may change while it is silent."""
+        self.packet_s = FRAME_S
+        """Of sound in a message."""
+        self.packed: Callable[[bytes], str | bytes] = bytes
+        """Makes a message of sound."""
+        self.clip: Callable[[Samples], str | bytes] | None = None
+        """Makes a message of a whole piece of speech (48 kHz), sent when it begins, for clients that play pieces."""
         self._lead_s = lead_s
         self._clock = clock
         self._track = PcmTrack(clock)
@@ -193,6 +200,10 @@ class SocketLine:
         whole = len(data) - len(data) % self.format.frame_bytes
         self._odd = data[whole:]
         await self._track.push(self.format.decode(data[:whole]), self.format.rate_hz)
+
+    async def hear_samples(self, samples: Samples, rate_hz: int) -> None:
+        """The same for sound that is decoded already, shape [n, channels]."""
+        await self._track.push(samples, rate_hz)
 
     async def heard_all(self) -> None:
         """Wait until all sound that came was heard."""
@@ -237,18 +248,37 @@ class SocketLine:
         self.speaker.stop()
         self._out_changed.set()
 
+    def _on_start(self, playback: Playback) -> None:
+        if self.clip:
+            self._put(self.clip(playback.speech.samples))
+
     async def _talk(self) -> None:
-        resampler = Resampler(self.rate_hz)
+        self.speaker.on_start = self._on_start
+        resampler, rate_hz = Resampler(self.rate_hz), self.rate_hz
+        due_s, waiting = self._clock(), b""
         while True:
             samples = self.speaker.take()
             now = self._clock()
+            if self.clip:
+                # the client plays what it was sent in time; here the time is kept
+                due_s = max(due_s + FRAME_S, now - FRAME_S)
+                await asyncio.sleep(max(0.0, due_s - self._clock()))
+                continue
+            if rate_hz != self.rate_hz:
+                resampler, rate_hz = Resampler(self.rate_hz), self.rate_hz
             if samples.any() or not self.speaker.drained.is_set():
                 if self._began_s is None or self._began_s + self._sent_s < now:
                     self._began_s, self._sent_s = now, 0.0
-                self._put(resampler.push(_frame(samples[:, None], CALL_RATE_HZ)).tobytes())
+                waiting += resampler.push(_frame(samples[:, None], CALL_RATE_HZ)).tobytes()
+                if len(waiting) >= int(self.packet_s * rate_hz * 0.9) * 2:
+                    self._put(self.packed(waiting))
+                    waiting = b""
                 self._sent_s += FRAME_S
                 await asyncio.sleep(max(0.0, self._began_s + self._sent_s - self._lead_s - self._clock()))
             else:
+                if waiting:
+                    self._put(self.packed(waiting))
+                    waiting = b""
                 await asyncio.sleep(FRAME_S)
 
     def _buffered(self) -> float:

@@ -104,6 +104,8 @@ class Speaker(MediaStreamTrack):
         """Frames handed out more than one frame after their time."""
         self.tap: Callable[[Samples], None] = lambda samples: None
         """Is given what goes out, 960 samples at a time."""
+        self.on_start: Callable[[Playback], None] = lambda playback: None
+        """Is told of each piece of speech when its first sample goes out."""
         self.buffered: Callable[[], float] = lambda: 0.0
         """Seconds of speech that were handed out and are still to be played."""
         self._clock = clock
@@ -184,6 +186,7 @@ class Speaker(MediaStreamTrack):
             if not playback.started.is_set():
                 playback.started_at_s = (self._frames * FRAME + at) / CALL_RATE_HZ
                 playback.first = self._handed_out
+                self.on_start(playback)
                 playback.started.set()
             samples = playback._take(FRAME - at)
             if self._fade_in:

@@ -21,6 +21,10 @@ Scope = Literal["call", "admin"]
 """`call`: start calls and mint tokens. `admin`: everything else too."""
 
 
+PREFIXES = ("sk_", "oak_", "pk_live_", "pk_test_", "pk_")
+"""The same secret behind any of these is the same key: clients of other products insist on theirs."""
+
+
 def digest(secret: str) -> str:
     """What is kept of a secret. It is random and long, so that no slow hash is needed."""
     return hashlib.sha256(secret.encode()).hexdigest()
@@ -129,10 +133,10 @@ class Keys:
 
     async def find(self, shown: str) -> Key | None:
         """The key that somebody shows, revoked or not; None where there is no such key."""
-        prefix, _, rest = shown.partition("_")
-        key_id, _, secret = rest.partition("_")
-        if prefix != "sk":
+        prefix = next((p for p in PREFIXES if shown.startswith(p)), None)
+        if prefix is None:
             return None
+        key_id, _, secret = shown.removeprefix(prefix).partition("_")
         async with self._database.begin() as session:
             row = await session.get(KeyRow, key_id)
         if row is None or not hmac.compare_digest(row.hash, digest(secret)):

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
-from media_server.audio import read_wav, resample, write_wav
+from media_server.audio import Resampler, read_wav, resample, write_wav
 
 
 @pytest.mark.parametrize(("a", "b"), [(16_000, 48_000), (48_000, 16_000), (22_050, 48_000)])
@@ -35,3 +36,19 @@ def test_what_is_no_audio_is_an_error(tmp_path: Path) -> None:
         read_wav(tmp_path / "x.wav", 16_000)
     with pytest.raises(OSError, match="No such file"):
         read_wav(tmp_path / "none.wav", 16_000)
+
+
+def test_a_stream_may_change_its_format() -> None:
+    def frame(rate_hz: int, layout: str, seconds: float) -> av.AudioFrame:
+        channels = 2 if layout == "stereo" else 1
+        tone = np.sin(np.arange(int(rate_hz * seconds)) * 2 * np.pi * 440 / rate_hz) * 10000
+        samples = np.repeat(tone.astype(np.int16)[:, None], channels, axis=1).reshape(1, -1)
+        made = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
+        made.sample_rate = rate_hz
+        return made
+
+    resampler = Resampler(16000)
+    parts = [resampler.push(frame(*f)) for f in ((16000, "mono", 0.5), (24000, "mono", 0.5), (48000, "stereo", 0.5))]
+    out = np.concatenate([*parts, resampler.push(None)])
+    assert abs(len(out) - 24000) < 100
+    assert np.abs(out[4000:20000]).max() < 11000

@@ -1,0 +1,248 @@
+"""NextEVI: audio and JSON over one WebSocket, in the manner of its published examples (`seed`) or of its SDK (`sdk`).
+
+Which one a client speaks is seen from its first `session_settings`: fields under `data`, or at the top level.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import json
+import secrets
+import time
+import wave
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from media_server import events as e
+from media_server.audio import CALL_RATE_HZ, Samples
+from media_server.errors import ClientError, problems
+
+__all__ = ["AudioInput", "EndTurn", "NextEvi", "SessionSettings"]
+
+RATE_HZ = 24_000
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Switch(_Message):
+    enabled: bool
+
+
+class _Audio(_Message):
+    sample_rate: Annotated[int, Field(ge=8000, le=48000)] = RATE_HZ
+    channels: Annotated[int, Field(ge=1, le=2)] = 1
+    encoding: Literal["linear16"] = "linear16"
+
+
+class _Idle(_Message):
+    enabled: bool = True
+    warning_timeout: Annotated[float, Field(gt=0, le=3600)]
+    hangup_timeout: Annotated[float, Field(gt=0, le=3600)]
+
+
+class SessionSettings(_Audio):
+    """In both manners; what is under `data` was lifted out of it."""
+
+    type: Literal["session_settings"]
+    audio: _Audio | None = None
+    emotion_detection: _Switch | None = None
+    turn_detection: _Switch | None = None
+    idle_timeout: _Idle | None = None
+
+    @property
+    def sound(self) -> _Audio:
+        return self.audio or self
+
+
+class AudioInput(_Message):
+    type: Literal["audio_input"]
+    audio: str
+    chunk_id: str | int | None = None
+
+    def decoded(self) -> bytes:
+        """Raises `ClientError` where it is no base64."""
+        try:
+            return base64.b64decode(self.audio, validate=True)
+        except ValueError as wrong:
+            raise ClientError("bad_message", "audio_input: audio is no base64.") from wrong
+
+
+class EndTurn(_Message):
+    type: Literal["end_turn"]
+
+
+class _TextInput(_Message):
+    type: Literal["text_input"]
+    text: Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class _Ping(_Message):
+    type: Literal["ping"]
+
+
+_Incoming = SessionSettings | AudioInput | EndTurn | _TextInput | _Ping
+_MESSAGES: TypeAdapter[_Incoming] = TypeAdapter(Annotated[_Incoming, Field(discriminator="type")])
+
+
+class NextEvi:
+    """One connection's translation."""
+
+    def __init__(self, connection_id: str, config_id: str, project_id: str) -> None:
+        self.manner: Literal["seed", "sdk"] = "seed"
+        self.rate_hz = RATE_HZ
+        self._settled = False
+        self._about = {"connection_id": connection_id, "config_id": config_id, "project_id": project_id}
+        self._generation = ""
+        self._so_far = ""
+        self._chunks = itertools.count()
+        self._texts = itertools.count()
+
+    def parse(self, text: str | bytes) -> _Incoming:
+        """A message of the client; the first settings tell its manner.
+
+        Raises:
+            ClientError: `bad_message`, with a sentence for each field that does not fit.
+        """
+        try:
+            raw = json.loads(text)
+            nested = isinstance(raw, dict) and isinstance(raw.get("data"), dict)
+            message = _MESSAGES.validate_python({**raw, **raw["data"]} if nested else raw)
+        except ValidationError as wrong:
+            raise ClientError("bad_message", f"The message was not understood. {problems(wrong)}.") from wrong
+        except (ValueError, RecursionError) as wrong:
+            raise ClientError("bad_message", "The message is no JSON.") from wrong
+        if isinstance(message, SessionSettings) and not self._settled:
+            self._settled = True
+            self.manner = "seed" if nested else "sdk"
+            if self.manner == "sdk":
+                self.rate_hz = message.sample_rate
+        return message
+
+    def incoming(self, text: str | bytes) -> list[e.ClientMessage]:
+        """What a message asks of the call; settings and sound are for the door."""
+        match self.parse(text):
+            case _TextInput(text=said):
+                return [e.TextSend(type="text.send", text=said)]
+            case EndTurn():
+                return [e.TurnEnd(type="turn.end")]
+            case _:
+                return []
+
+    def outgoing(self, event: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        match event["type"]:
+            case "user.speech_started":
+                yield self._transcription("", {"time": event["time"], "call_id": event["call_id"]}, "speech_started")
+            case "user.transcript" if event["text"]:
+                yield self._transcription(event["text"], event, "utterance_end" if event["final"] else "normal")
+            case "emotion.updated":
+                top = [
+                    {"name": x["name"], "emotion": x["name"], "score": x["score"], "confidence": x["score"]}
+                    | {"percentage": round(100 * x["score"], 1)}
+                    for x in event["emotions"]
+                ]
+                yield self.message("emotion_update", top_emotions=top, source=event["source"])
+            case "turn.ended":
+                sure = event["probability"]
+                result = {"is_complete": True, "confidence": sure, "processing_time": 0.0}
+                result["reasons"] = ["silence", "semantic"] if sure < 1 else ["silence"]
+                yield self.message("turn_complete", turn_result=result, transcript="")
+            case "agent.text_delta":
+                if event["turn_id"] != self._generation:
+                    self._begin(event["turn_id"])
+                self._so_far += event["text"]
+                yield self._text(self._so_far if self.manner == "sdk" else event["text"], event["text"], final=False)
+            case "agent.text":
+                if event["turn_id"] != self._generation:
+                    self._begin(event["turn_id"])
+                yield self._text(event["text"], "", final=True)
+            case "agent.speech_stopped" if event["reason"] == "interrupted":
+                yield self.message("tts_interruption", content="")
+            case "agent.speech_stopped":
+                yield self._speech(np.zeros(0, np.int16), "", last=True)
+            case "idle.warning":
+                left = event["remaining_s"]
+                yield self.message("idle_warning", time_remaining=left, warning_type="warning")
+                yield self.message("system_message", content="Are you still there?", message_type="warning")
+            case "call.ended" if event["reason"] == "silence":
+                yield self.message("system_message", content="Nobody said anything.", message_type="hangup")
+                yield self.error("IDLE_TIMEOUT_HANGUP", "Nobody said anything for too long.")
+            case "warning":
+                yield self.message("system_message", content=event["message"], message_type="warning")
+            case "error":
+                yield self.error(
+                    "INVALID_CONFIG" if event["code"] == "bad_message" else "WEBSOCKET_ERROR", event["message"]
+                )
+
+    def connected(self, call_id: str) -> dict[str, Any]:
+        """The first message, before the client's settings are known."""
+        about = {**self._about, "session_id": call_id, "sample_rate": self.rate_hz}
+        return self.message("connection_metadata", status="connected", config={}, **about)
+
+    def clip(self, samples: Samples, text: str) -> str:
+        """A piece of speech (48 kHz mono) as a message."""
+        return json.dumps(self._speech(samples, text, last=False))
+
+    def packed(self, pcm: bytes) -> str:
+        """Sound (at `rate_hz`) as a message."""
+        return json.dumps(self._speech(np.frombuffer(pcm, np.int16), "", last=False)) if pcm else ""
+
+    @staticmethod
+    def message(kind: str, **fields: Any) -> dict[str, Any]:
+        """Every field twice: the published clients look under `data`, the SDK at the top."""
+        envelope = {"type": kind, "timestamp": time.time(), "message_id": secrets.token_hex(8)}
+        return {**fields, **envelope, "data": fields}
+
+    @classmethod
+    def error(cls, code: str, text: str) -> dict[str, Any]:
+        return cls.message("error", code=code, message=text, error_code=code, error_message=text)
+
+    def _begin(self, turn_id: str) -> None:
+        self._generation, self._so_far, self._texts = turn_id, "", itertools.count()
+
+    def _text(self, content: str, delta: str, final: bool) -> dict[str, Any]:
+        fields = {"content": content, "delta": delta, "is_final": final, "generation_id": self._generation}
+        return self.message("llm_response_chunk", chunk_index=next(self._texts), **fields)
+
+    def _transcription(self, text: str, event: Mapping[str, Any], kind: str) -> dict[str, Any]:
+        final = kind == "utterance_end"
+        words = [
+            {"word": w["text"], "start": w["start_s"], "end": w["end_s"], "confidence": w["confidence"]}
+            for w in event.get("words") or ()
+        ]
+        return self.message(
+            "transcription",
+            transcript=text,
+            is_final=final,
+            is_speech_final=final,
+            confidence=event.get("confidence") or 0.0,
+            words=words,
+            session_id=event["call_id"],
+            processing_time=0.0,
+            metadata={"event_type": kind},
+        )
+
+    def _speech(self, samples: Samples, text: str, last: bool) -> dict[str, Any]:
+        """`content` is at the top level alone: it is large, and all clients read it there."""
+        wav = self.manner == "seed"
+        rate_hz = CALL_RATE_HZ if wav else self.rate_hz
+        about = {"chunk_id": f"{self._generation}-{next(self._chunks)}", "is_last": last, "text": text}
+        about |= {"sample_rate": rate_hz, "format": "wav" if wav else "linear16"}
+        sound = _wav(samples) if wav else samples.tobytes()
+        return {"content": base64.b64encode(sound).decode(), **self.message("tts_chunk", **about)}
+
+
+def _wav(samples: Samples) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as w:
+        w.setnchannels(1)
+        w.setsampwidth(2)
+        w.setframerate(CALL_RATE_HZ)
+        w.writeframes(samples.tobytes())
+    return file.getvalue()

@@ -1,0 +1,173 @@
+"""NextEVI's door: `/ws/voice/{connection_id}`."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import wave
+from typing import Annotated
+
+import numpy as np
+from aiohttp import WSCloseCode, web
+from pydantic import BaseModel, ConfigDict, Field
+
+from media_server.agents import EMOTIONS
+from media_server.audio import Samples
+from media_server.call import Session
+from media_server.dialects.nextevi import AudioInput, NextEvi, SessionSettings
+from media_server.errors import ClientError
+from media_server.events import SessionUpdate, TurnEnd
+from media_server.http.access import ACCESS
+from media_server.http.body import validated
+from media_server.http.openapi import operation
+from media_server.http.sessions import SESSIONS
+from media_server.http.voice import HEARTBEAT_S, converse
+from media_server.rtc import PcmFormat, SocketLine
+
+__all__ = ["routes"]
+
+SETTLE_S = 1.0
+"""For a client's settings, before the agent says anything."""
+LEAD_S = 0.3
+"""Of sound that is sent ahead: little, since the SDK does not empty its queue when it is interrupted."""
+PACKET_S = 0.1
+LARGEST = 15 * 1024 * 1024
+LARGEST_SOUND = 10 * 1024 * 1024
+CODES = {
+    400: (4400, "INVALID_CONFIG"), 401: (4401, "AUTHENTICATION_FAILED"), 402: (4429, "AUTHENTICATION_FAILED"),
+    403: (4403, "AUTHENTICATION_FAILED"), 404: (4404, "CONFIG_NOT_FOUND"), 429: (4429, "CONNECTION_FAILED"),
+    503: (4503, "CONNECTION_FAILED"),
+}  # fmt: skip
+"""By the HTTP status of our refusals: the code with which the socket closes, and NextEVI's name. 4000 and above are
+final for its clients."""
+ENDINGS = {
+    "silence": 4408,
+    "server_shutdown": WSCloseCode.SERVICE_RESTART,
+    "internal_error": WSCloseCode.SERVICE_RESTART,
+}
+routes = web.RouteTableDef()
+
+
+class _Wanted(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    connection_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
+    config_id: str = ""
+    project_id: str = ""
+
+
+@routes.get("/ws/voice/{connection_id}")
+@operation("NextEVI: a WebSocket", scope="call", query=_Wanted, answers={101: None})
+async def nextevi(request: web.Request) -> web.StreamResponse:
+    """What is refused is said in the socket, since a browser cannot read why an upgrade failed."""
+    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=LARGEST)
+    if not socket.can_prepare(request):
+        raise ClientError("no_websocket", "This is a WebSocket; the request is none.")
+    await socket.prepare(request)
+    try:
+        wanted = validated(_Wanted, {**request.query, **request.match_info})
+        dialect = NextEvi(wanted.connection_id, wanted.config_id, wanted.project_id)
+        sessions = request.app[SESSIONS]
+        sessions.check_room()
+        start = await request.app[ACCESS].start_call(request, wanted.config_id, "webrtc")
+        if wanted.project_id and start.key and wanted.project_id != start.key.tenant:
+            raise ClientError("unknown_project", f"The key is not for the project {wanted.project_id!r}.", status=403)
+        session = await sessions.open_socket(
+            wanted.config_id, lambda clock, _: SocketLine(clock, dialect.rate_hz, LEAD_S), {}, {}, start, dialect
+        )
+    except ClientError as refused:
+        code, name = CODES.get(refused.status, (4400, "INVALID_CONFIG"))
+        name = "PROJECT_NOT_FOUND" if refused.code == "unknown_project" else name
+        await socket.send_json(NextEvi.error(name, refused.message))
+        await socket.close(code=code)
+        return socket
+    await _Conversation(session, dialect).carry(socket)
+    return socket
+
+
+class _Conversation:
+    """What a connection's settings and sound do to its line."""
+
+    def __init__(self, session: Session[SocketLine], dialect: NextEvi) -> None:
+        self._session = session
+        self._dialect = dialect
+        self._line = session.line
+        self._line.format = PcmFormat(dialect.rate_hz)
+        self._line.clip = lambda samples: dialect.clip(samples, "")
+        self._manual = False
+
+    async def carry(self, socket: web.WebSocketResponse) -> None:
+        self._line.send(self._dialect.connected(self._session.call_id))
+        begin = asyncio.get_running_loop().call_later(SETTLE_S, self._line.connected.set)
+        try:
+            await converse(
+                socket, self._line, self._take_text, self._take_sound, lambda: ENDINGS.get(self._session.reason, 1000)
+            )
+        finally:
+            begin.cancel()
+
+    async def _take_sound(self, data: bytes) -> None:
+        self._line.connected.set()
+        await self._line.hear(data)
+
+    async def _take_text(self, text: str) -> None:
+        try:
+            message = self._dialect.parse(text)
+            match message:
+                case SessionSettings():
+                    self._settle(message)
+                case AudioInput():
+                    await self._hear(message)
+                case _ if message.type == "ping":
+                    self._line.send(NextEvi.message("pong"))
+                case _:
+                    self._session.receive(text)
+        except ClientError as refused:
+            self._line.send(NextEvi.error("INVALID_CONFIG", refused.message))
+
+    def _settle(self, settings: SessionSettings) -> None:
+        sound = settings.sound
+        self._line.format = PcmFormat(sound.sample_rate, sound.channels)
+        if self._dialect.manner == "sdk":
+            self._line.clip, self._line.packed = None, self._dialect.packed
+            self._line.packet_s = PACKET_S
+            self._line.rate_hz = self._dialect.rate_hz
+        call = self._session.call
+        if settings.emotion_detection:
+            wanted = call.agent.emotions or EMOTIONS
+            call.update(emotions=wanted if settings.emotion_detection.enabled else ())
+        if settings.turn_detection:
+            self._manual = not settings.turn_detection.enabled
+            turns = "manual" if self._manual else "balanced"
+            call.receive(SessionUpdate(type="session.update", turns=turns))
+        if (idle := settings.idle_timeout) and idle.enabled:
+            after_s = max(0.1, idle.hangup_timeout - idle.warning_timeout)
+            call.update(idle_s=idle.warning_timeout, idle_prompt="", idle_hang_up_s=after_s)
+        self._line.connected.set()
+
+    async def _hear(self, message: AudioInput) -> None:
+        """Sound in a message: raw, or a whole WAV file."""
+        self._line.connected.set()
+        data = message.decoded()
+        if len(data) > LARGEST_SOUND:
+            raise ClientError("bad_message", "audio_input: more than 10 MB.")
+        if not data.startswith(b"RIFF"):
+            await self._line.hear(data)
+            return
+        samples, rate_hz = _wav(data)
+        await self._line.hear_samples(samples, rate_hz)
+        if self._manual:
+            await self._line.heard_all()
+            self._session.call.receive(TurnEnd(type="turn.end"))
+
+
+def _wav(data: bytes) -> tuple[Samples, int]:
+    """Its samples, shape [n, channels], and their rate. Raises `ClientError` where it is none that can be read."""
+    try:
+        with wave.open(io.BytesIO(data)) as w:
+            if w.getsampwidth() != 2 or w.getnchannels() not in (1, 2) or not 8000 <= w.getframerate() <= 48000:
+                raise ClientError("bad_message", "audio_input: a WAV file has to be 16 bit, mono or stereo, 8-48 kHz.")
+            samples = np.frombuffer(w.readframes(w.getnframes()), "<i2").reshape(-1, w.getnchannels())
+            return samples.astype(np.int16), w.getframerate()
+    except (wave.Error, EOFError, ValueError) as wrong:
+        raise ClientError("bad_message", "audio_input: the WAV file cannot be read.") from wrong

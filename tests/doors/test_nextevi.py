@@ -1,0 +1,236 @@
+"""NextEVI in both of its manners: that of its published examples, and that of its SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import io
+import itertools
+import json
+import wave
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+
+from media_server.audio import CALL_RATE_HZ, Samples, resample
+from media_server.server import Server
+from tests.conftest import no_sessions
+from tests.integration.test_access import guarded
+
+RATE = 24_000
+SEED: dict[str, Any] = {"emotion_detection": {"enabled": True}, "turn_detection": {"enabled": True}}
+SEED |= {"audio": {"sample_rate": RATE, "channels": 1, "encoding": "linear16"}}
+SDK = {"type": "session_settings", "sample_rate": RATE, "channels": 1, "encoding": "linear16"}
+
+
+class EviClient:
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self.messages: list[dict[str, Any]] = []
+        self.times: list[float] = []
+        self.closed = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    async def read(self) -> None:
+        async for message in self.socket:
+            assert message.type is aiohttp.WSMsgType.TEXT, "all clients parse every message as JSON"
+            said = json.loads(message.data)
+            # every field twice, but for the sound
+            assert all(said[k] == v for k, v in said["data"].items() if k not in ("type", "timestamp"))
+            self.messages.append(said)
+            self.times.append(asyncio.get_running_loop().time())
+            self._changed.set()
+        self.closed.set()
+        self._changed.set()
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [m for m in self.messages if m["type"] == kind]
+
+    async def wait_for(self, kind: str, since: int = 0, **fields: Any) -> dict[str, Any]:
+        async with asyncio.timeout(15):
+            while True:
+                for m in self.messages[since:]:
+                    if m["type"] == kind and all(m.get(k) == v for k, v in fields.items()):
+                        return m
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def send(self, **message: Any) -> None:
+        await self.socket.send_json(message)
+
+    async def speak(self, samples: Samples, pause_s: float = 0.8) -> None:
+        data = np.concatenate(
+            [resample(samples, CALL_RATE_HZ, RATE), np.zeros(int(pause_s * RATE), np.int16)]
+        ).tobytes()
+        for i in range(0, len(data), 8192):
+            await self.socket.send_bytes(data[i : i + 8192])
+            await asyncio.sleep(8192 / 2 / RATE)
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, connection: str = "conn-1", **query: str) -> AsyncIterator[EviClient]:
+    address = f"{url}/ws/voice/{connection}"
+    async with aiohttp.ClientSession() as http, http.ws_connect(address, params=query) as socket:
+        client = EviClient(socket)
+        reading = asyncio.create_task(client.read())
+        try:
+            yield client
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+
+
+def wav_of(message: dict[str, Any]) -> Samples:
+    with wave.open(io.BytesIO(base64.b64decode(message["content"]))) as w:
+        assert (w.getnchannels(), w.getsampwidth()) == (1, 2)
+        return resample(np.frombuffer(w.readframes(w.getnframes()), np.int16), w.getframerate(), CALL_RATE_HZ)
+
+
+async def test_the_published_clients_get_one_wav_after_the_other(
+    server: Server, sentence: Callable[[str], Samples], hear: Callable[[Samples], str]
+) -> None:
+    async with connected(server.url, config_id="assistant") as client:
+        opened = await client.wait_for("connection_metadata")
+        assert client.messages[0] is opened
+        assert opened["data"]["connection_id"] == "conn-1"
+        assert (opened["status"], opened["sample_rate"]) == ("connected", RATE)
+        await client.send(type="session_settings", timestamp=1.0, message_id="m1", data=SEED)
+        await client.speak(sentence("what is seven plus five"))
+        (final,) = [m for m in client.of("transcription") if m["is_final"]]
+        assert final["data"]["transcript"] == "what is seven plus five"
+        assert 0 < final["data"]["confidence"] <= 1
+        assert [w["word"] for w in final["words"]] == ["what", "is", "seven", "plus", "five"]
+        assert final["metadata"]["event_type"] == "utterance_end"
+        emotions = (await client.wait_for("emotion_update"))["data"]
+        scores = [x["score"] for x in emotions["top_emotions"]]
+        assert sum(scores) == pytest.approx(1, abs=0.01)
+        assert scores == sorted(scores, reverse=True)
+        assert emotions["source"] == "text"
+        assert {"name", "emotion", "percentage", "confidence"} <= emotions["top_emotions"][0].keys()
+        assert (await client.wait_for("turn_complete"))["turn_result"]["is_complete"]
+        last = await client.wait_for("llm_response_chunk", is_final=True)
+        assert last["data"]["content"] == "Seven plus five is twelve."
+        pieces = [m for m in client.of("llm_response_chunk") if not m["is_final"]]
+        assert "".join(m["data"]["content"] for m in pieces) == "".join(m["delta"] for m in pieces)
+        assert [m["chunk_index"] for m in client.of("llm_response_chunk")] == list(range(len(pieces) + 1))
+        await client.wait_for("tts_chunk", is_last=True)
+        clips = [m for m in client.of("tts_chunk") if not m["is_last"]]
+        assert all(m["format"] == "wav" for m in clips)
+        assert hear(np.concatenate([wav_of(m) for m in clips])) == "seven plus five is twelve"
+        # a reply of several pieces: each when the one before has been played
+        before = len(client.messages)
+        await client.send(type="text_input", data={"text": "hello"})
+        await client.wait_for("tts_chunk", since=before, is_last=True)
+        parts = [(m, t) for m, t in zip(client.messages, client.times, strict=True) if m["type"] == "tts_chunk"]
+        parts = [p for p in parts[len(clips) + 1 :] if not p[0]["is_last"]]
+        assert len(parts) == 2
+        assert parts[1][1] - parts[0][1] == pytest.approx(len(wav_of(parts[0][0])) / CALL_RATE_HZ, abs=0.15)
+    await no_sessions(server)
+
+
+async def test_the_sdk_gets_raw_sound_and_text_so_far(
+    server: Server, sentence: Callable[[str], Samples], hear: Callable[[Samples], str]
+) -> None:
+    async with connected(server.url, "voice_1_x", config_id="assistant") as client:
+        await client.wait_for("connection_metadata")
+        await client.send(**SDK)
+        await client.speak(sentence("what is seven plus five"))
+        last = await client.wait_for("llm_response_chunk", is_final=True)
+        assert last["content"] == "Seven plus five is twelve."
+        pieces = [m["content"] for m in client.of("llm_response_chunk")]
+        assert all(b.startswith(a) for a, b in itertools.pairwise(pieces)), "each replaces the one before"
+        await client.wait_for("tts_chunk", is_last=True)
+        chunks = [m for m in client.of("tts_chunk") if m["content"]]
+        assert all((m["format"], m["sample_rate"]) == ("linear16", RATE) for m in chunks)
+        sound = b"".join(base64.b64decode(m["content"]) for m in chunks)
+        assert max(len(base64.b64decode(m["content"])) for m in chunks) <= 0.2 * RATE * 2
+        assert hear(resample(np.frombuffer(sound, np.int16), RATE, CALL_RATE_HZ)) == "seven plus five is twelve"
+        assert not client.of("emotion_update")
+        before = len(client.messages)
+        await client.send(type="text_input", text="what can you do")
+        await client.wait_for("tts_chunk", since=before)
+        await asyncio.sleep(0.5)
+        await client.speak(sentence("what is my name"), pause_s=0)
+        await client.wait_for("tts_interruption")
+
+
+def wav(samples: Samples) -> str:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as w:
+        w.setnchannels(1)
+        w.setsampwidth(2)
+        w.setframerate(16000)
+        w.writeframes(resample(samples, CALL_RATE_HZ, 16000).tobytes())
+    return base64.b64encode(file.getvalue()).decode()
+
+
+@pytest.mark.parametrize("manual", [False, True])
+async def test_a_whole_file_in_a_message_is_a_turn(
+    server: Server, sentence: Callable[[str], Samples], manual: bool
+) -> None:
+    async with connected(server.url, config_id="assistant") as client:
+        if manual:
+            await client.send(type="session_settings", data={"turn_detection": {"enabled": False}})
+        await client.send(type="audio_input", data={"audio": wav(sentence("what is seven plus five")), "chunk_id": "1"})
+        assert (await client.wait_for("transcription", is_final=True))["transcript"] == "what is seven plus five"
+        await client.wait_for("llm_response_chunk", is_final=True, content="Seven plus five is twelve.")
+
+
+async def test_nobody_says_anything(server: Server) -> None:
+    async with connected(server.url, config_id="assistant") as client:
+        idle = {"warning_timeout": 0.5, "hangup_timeout": 1.0, "enabled": True}
+        await client.send(**SDK, idle_timeout=idle)
+        warned = await client.wait_for("idle_warning")
+        assert (warned["warning_type"], warned["time_remaining"]) == ("warning", 0.5)
+        await client.wait_for("system_message", message_type="warning")
+        await client.wait_for("system_message", message_type="hangup")
+        await client.wait_for("error", error_code="IDLE_TIMEOUT_HANGUP")
+        async with asyncio.timeout(5):
+            await client.closed.wait()
+        assert client.socket.close_code == 4408
+
+
+async def test_nonsense_is_answered_and_the_call_goes_on(server: Server) -> None:
+    async with connected(server.url, config_id="assistant") as client:
+        bad: list[str] = ["hello", "[]", "3", '{"type": "nothing"}', '{"type": "audio_input", "audio": "?"}']
+        bad += [json.dumps({"type": "session_settings", "data": {"audio": {"encoding": "mp3"}}})]
+        bad += [json.dumps({"type": "audio_input", "audio": base64.b64encode(b"RIFFnonsense").decode()})]
+        for text in bad:
+            before = len(client.messages)
+            await client.socket.send_str(text)
+            assert (await client.wait_for("error", since=before))["error_code"] == "INVALID_CONFIG"
+        await client.socket.send_bytes(b"")
+        await client.socket.send_bytes(b"\x00\x01\x02")
+        await client.send(type="ping")
+        await client.wait_for("pong")
+        await client.send(type="text_input", text="what is one plus two")
+        await client.wait_for("llm_response_chunk", is_final=True, content="One plus two is three.")
+
+
+async def test_refusals_are_said_in_the_socket(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        key = "oak_" + g.key.removeprefix("sk_")
+        cases: list[tuple[dict[str, str], int, str]] = [
+            ({"config_id": "mara"}, 4401, "AUTHENTICATION_FAILED"),
+            ({"config_id": "mara", "api_key": "oak_x_y"}, 4401, "AUTHENTICATION_FAILED"),
+            ({"config_id": "nobody", "api_key": key}, 4404, "CONFIG_NOT_FOUND"),
+            ({"config_id": "mara", "api_key": key, "project_id": "other"}, 4403, "PROJECT_NOT_FOUND"),
+        ]
+        for query, code, name in cases:
+            async with connected(g.server.url, **query) as client:
+                assert (await client.wait_for("error"))["data"]["error_code"] == name
+                async with asyncio.timeout(5):
+                    await client.closed.wait()
+                assert client.socket.close_code == code
+        token = await g.token()
+        for query in ({"api_key": key}, {"authorization": f"Bearer {token}"}):
+            async with connected(g.server.url, config_id="mara", **query) as client:
+                await client.wait_for("connection_metadata")
+        async with connected(g.server.url, "bad id!", config_id="mara", api_key=key) as client:
+            await client.wait_for("error", error_code="INVALID_CONFIG")
+        await no_sessions(g.server)
