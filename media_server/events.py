@@ -32,6 +32,7 @@ __all__ = [
     "CallForwarded",
     "CallStarted",
     "ClientMessage",
+    "ContextSet",
     "Emotion",
     "EmotionUpdated",
     "Encoding",
@@ -51,10 +52,13 @@ __all__ = [
     "ToolReturned",
     "TranscriptWord",
     "Transport",
+    "TurnEager",
     "TurnEnd",
     "TurnEnded",
     "TurnMarks",
     "TurnMetrics",
+    "TurnPaused",
+    "TurnResumed",
     "UserMute",
     "UserSpeechStarted",
     "UserSpeechStopped",
@@ -97,11 +101,13 @@ class StateChanged:
 @dataclass(frozen=True, slots=True)
 class UserSpeechStarted:
     type: ClassVar = "user.speech_started"
+    turn_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class UserSpeechStopped:
     type: ClassVar = "user.speech_stopped"
+    turn_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,35 @@ class UserTranscript:
     """Of one that is not final, the beginning that will hardly change."""
     words: tuple[TranscriptWord, ...] | None = None
     """Of a final one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPaused:
+    """The caller pauses, and may be done."""
+
+    type: ClassVar = "turn.paused"
+    turn_id: str
+    text: str
+    probability: float
+    """That the turn is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEager:
+    """The reply to a turn that may still go on is begun, on trial."""
+
+    type: ClassVar = "turn.eager"
+    turn_id: str
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResumed:
+    """The caller goes on."""
+
+    type: ClassVar = "turn.resumed"
+    turn_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +387,9 @@ Event = (
     | EmotionUpdated
     | IdleWarning
     | TurnEnded
+    | TurnEager
+    | TurnPaused
+    | TurnResumed
     | AgentTextDelta
     | AgentText
     | AgentSegmentStarted
@@ -453,6 +491,14 @@ class CallEnd(_Message):
     type: Literal["call.end"]
 
 
+class ContextSet(_Message):
+    """Something for the model to know from the next turn on, by a key; without a value it is forgotten."""
+
+    type: Literal["context.set"]
+    key: str = Field(min_length=1, max_length=100)
+    value: str | None = Field(None, max_length=4000)
+
+
 class PlaybackAck(_Message):
     """Over a WebSocket: how much of the agent's voice the client has still to play."""
 
@@ -475,6 +521,7 @@ ClientMessage = (
     | ToolResult
     | UserMute
     | PlaybackAck
+    | ContextSet
     | CallEnd
     | Ping
 )

@@ -91,6 +91,8 @@ class Call(agents.Call):
         """The agent without what belongs to this call."""
         self._latest = latest
         self._engines = engines
+        self._context: dict[str, str | None] = {}
+        """What the client wants the model to know."""
         self._changes: dict[str, Any] = {}
         """Of `update`."""
         self.state: e.State = "connecting"
@@ -247,6 +249,8 @@ class Call(agents.Call):
         """
         try:
             agent = replace(version, **changes).filled_in(self.variables)
+            if known := [f"{key}: {value}" for key, value in self._context.items() if value is not None]:
+                agent = replace(agent, prompt="\n".join([agent.prompt, "", *known]))
         except TypeError as unknown:
             raise ValueError(str(unknown)) from unknown
         if agent.voice and agent.voice not in self._engines.voices:
@@ -322,6 +326,9 @@ class Call(agents.Call):
                 self._replies.say(text)
             case e.AgentInterrupt():
                 self._interrupt()
+            case e.ContextSet(key=key, value=value):
+                self._context |= {key: value}
+                self._become(self._version, self._changes)
             case e.ToolResult():
                 if not self._replies.tools.answered(message):
                     self._emit(e.Error("unknown_tool_call", f"No tool call {message.id!r} is waiting for a result."))

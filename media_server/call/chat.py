@@ -14,6 +14,7 @@ from media_server.agents import Agent
 from media_server.call.call import Call
 from media_server.call.journal import Journal, Message
 from media_server.call.life import Life
+from media_server.call.session import NATIVE, Dialect
 from media_server.engines.client import Engines
 from media_server.errors import ClientError
 from media_server.knowledge import Library
@@ -87,10 +88,11 @@ class Chat:
         """End it; `run` returns soon after."""
         self._life.end(reason)
 
-    def receive(self, text: str) -> None:
-        """Take a message of the client; what is none is answered with an error."""
+    def receive(self, text: str | bytes, dialect: Dialect | None = None) -> None:
+        """Take a message of a client; what is none is answered with an error."""
         try:
-            self.call.receive(e.parse_client_message(text))
+            for message in (dialect or NATIVE).incoming(text):
+                self.call.receive(message)
         except ClientError as refused:
             self._journal.emit(e.Error(refused.code, refused.message))
 

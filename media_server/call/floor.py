@@ -148,7 +148,7 @@ class Floor:
                 self._speech_turn = self._begin_turn()
                 self._partial_shown = False
                 self._hearing.begin()
-                self._emit(e.UserSpeechStarted())
+                self._emit(e.UserSpeechStarted(self._speech_turn))
                 if self._turns.agent_speaking:
                     # stop at once, and see whether it is meant for an interruption
                     self._speaker.hold()
@@ -160,7 +160,8 @@ class Floor:
                     self._hearing.resume(at_s, self._pause.watch.times["speech_ended"])
                 cancel(self._judging)
                 self._drop_speculation()
-                self._emit(e.UserSpeechStarted())
+                self._emit(e.TurnResumed(self._speech_turn))
+                self._emit(e.UserSpeechStarted(self._speech_turn))
                 if self._doubt_since_s is None:
                     self._enter("user_speaking")
             case PartialDue(at_s=at_s):
@@ -173,7 +174,7 @@ class Floor:
                 # what was said until now is all there is if the caller stays silent: begin at once
                 cancel(self._partial)
                 hearing = self._hearing.pause(heard)
-                self._emit(e.UserSpeechStopped())
+                self._emit(e.UserSpeechStopped(self._speech_turn))
                 watch = Stopwatch()
                 watch.mark("speech_ended", ended_s)
                 watch.mark("paused", self._clock())
@@ -287,6 +288,9 @@ class Floor:
             except EngineError:
                 return  # the pause ends by itself, and the reply will tell
             pause.complete = completeness(said.text, probability, self._engines.complete_at, said.complete)
+            self._emit(e.TurnPaused(pause.id, said.text, pause.complete))
+            if self._speculation:
+                self._emit(e.TurnEager(pause.id, said.text, pause.complete))
         self._turns.end_after(pause_ms(self._taking, pause.complete))
 
     def _abandon_utterance(self) -> None:
@@ -297,7 +301,7 @@ class Floor:
             cancel(self._judging)
             self._drop_speculation()
             cancel(self._partial)
-            self._emit(e.UserSpeechStopped())
+            self._emit(e.UserSpeechStopped(self._speech_turn))
             self._enter("listening")
 
 

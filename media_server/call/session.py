@@ -21,7 +21,7 @@ from media_server.errors import ClientError
 from media_server.knowledge import Library
 from media_server.rtc import Microphone, Recorder, Speaker
 
-__all__ = ["Dialect", "Line", "OnMessage", "Session"]
+__all__ = ["NATIVE", "Dialect", "Line", "OnMessage", "Session"]
 
 log = logging.getLogger("media_server.call")
 
@@ -74,6 +74,7 @@ class _Native:
         return (e.parse_client_message(text),)
 
 
+NATIVE = _Native()
 L = TypeVar("L", bound=Line)
 OnMessage = Callable[[str | bytes], None]
 
@@ -112,7 +113,7 @@ class Session(Generic[L]):
         self._connect_timeout_s = connect_timeout_s
         self._idle_timeout_s = idle_timeout_s
         self._life = Life()
-        self._dialect = dialect or _Native()
+        self._dialect = dialect or NATIVE
         self._journal = Journal(self.call_id, self._tell, record)
         self.line = line(self._journal.clock, self.receive)
         audio = Audio(activity, self.line.microphone, self.line.speaker, transport)

@@ -101,9 +101,16 @@ class Access:
             key = await self._minter(grant)
             if short:
                 self.agent(key, agent)
-        if key is not None and key.credit is not None and key.credit <= 0:
-            raise ClientError("no_credit", "The credit of this API key is used up.", status=402)
-        return Start(metadata, key)
+        return _start(metadata, key)
+
+    async def start_with_token(self, token: str, kind: TokenKind) -> tuple[str, Start]:
+        """Who is called with a token, and on whose account.
+
+        Raises:
+            ClientError: what `Tokens.use` raises; 402 `no_credit`.
+        """
+        grant = await self.tokens.use(token, kind, None)
+        return grant.agent, _start(grant.metadata, await self._minter(grant))
 
     async def check(self, request: web.Request) -> None:
         """Whether the request shows a key or a token that could start a call; of a token only that it shows one.
@@ -189,6 +196,12 @@ class Access:
 
 
 ACCESS = web.AppKey("access", Access)
+
+
+def _start(metadata: Mapping[str, Any], key: Key | None) -> Start:
+    if key is not None and key.credit is not None and key.credit <= 0:
+        raise ClientError("no_credit", "The credit of this API key is used up.", status=402)
+    return Start(metadata, key)
 
 
 def _bearer(request: web.Request) -> str | None:

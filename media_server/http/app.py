@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from media_server.agents import AgentBook
 from media_server.engines.client import Engines
-from media_server.http import agents, calls, chat, flow, metrics, nextevi, openapi, sessions, tokens, voice
+from media_server.http import agents, calls, chat, flow, metrics, nextevi, openapi, pinecall, sessions, tokens, voice
 from media_server.http.access import ACCESS, Access
 from media_server.http.cors import cors, cors_headers
 from media_server.http.errors import errors_as_json
@@ -106,6 +106,7 @@ def make_app(
     app.add_routes(voice.routes)
     app.add_routes(flow.routes)
     app.add_routes(nextevi.routes)
+    app.add_routes(pinecall.routes)
     app.add_routes(openapi.routes)
     app.add_routes(metrics.routes)
     if records:

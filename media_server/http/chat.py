@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from aiohttp import WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field
 
 from media_server.call import Chat
+from media_server.call.session import Dialect
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 
-__all__ = ["routes"]
+__all__ = ["carry", "routes"]
 
 HEARTBEAT_S = 20.0
 LARGEST = 64 * 1024
@@ -51,20 +53,31 @@ async def chat(request: web.Request) -> web.StreamResponse:
     else:
         raise ClientError("bad_request", "Say which agent (agent=…), or which conversation goes on (session=…).")
     conversation.check(wanted.after)
-    await socket.prepare(request)
-    await socket.send_json({"type": "session.opened", "session_id": conversation.id, "call_id": conversation.call_id})
+    return await carry(request, socket, conversation, wanted.after, None)
 
-    async def send(message: dict[str, Any]) -> None:
-        await socket.send_str(json.dumps(message, ensure_ascii=False))
+
+async def carry(
+    request: web.Request, socket: web.WebSocketResponse, conversation: Chat, after: int, dialect: Dialect | None
+) -> web.WebSocketResponse:
+    """Accept a socket and have it take part in a conversation until either is over.
+
+    Args:
+        after: the last event that the client has seen.
+        dialect: that is spoken on it; the native one where none is given.
+    """
+    await socket.prepare(request)
+
+    async def send(message: Mapping[str, Any]) -> None:
+        for each in dialect.outgoing(message) if dialect else (message,):
+            await socket.send_str(json.dumps(each, ensure_ascii=False))
 
     async def read() -> None:
         async for message in socket:
-            if message.type is WSMsgType.TEXT:
-                conversation.receive(message.data)
-            elif message.type is WSMsgType.BINARY:
-                conversation.receive(message.data.decode("utf-8", "replace"))
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                conversation.receive(message.data, dialect)
 
-    parts = [asyncio.ensure_future(_serve(conversation, send, wanted.after)), asyncio.ensure_future(read())]
+    await send({"type": "session.opened", "session_id": conversation.id, "call_id": conversation.call_id})
+    parts = [asyncio.ensure_future(_serve(conversation, send, after)), asyncio.ensure_future(read())]
     try:
         await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
     finally:

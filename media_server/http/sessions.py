@@ -92,6 +92,7 @@ class Sessions:
         metadata: Mapping[str, Any],
         variables: Mapping[str, str | int | float | bool],
         start: Start,
+        dialect: Dialect | None = None,
     ) -> tuple[Session[Peer], str]:
         """A new session and the answer to its offer.
 
@@ -99,14 +100,16 @@ class Sessions:
             metadata: handed through to the call's events and log.
             variables: fill the agent's prompt and greeting.
             start: on whose account.
+            dialect: that is spoken on the data channel; the native one where none is given.
 
         Raises:
             ClientError: unknown agent, unusable offer, engines not ready, or too many calls.
         """
         servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
         agent = _affordable(self._agent(agent_name, start), start)
+        sealed = {**metadata, **start.metadata}
         session = self._session(
-            agent, lambda clock, take: Peer(servers, clock, take), "webrtc", {**metadata, **start.metadata}, variables
+            agent, lambda clock, take: Peer(servers, clock, take), "webrtc", sealed, variables, dialect
         )
         async with self._beginning(session, start):
             answer = await session.line.accept(offer)

@@ -50,6 +50,7 @@ class _Token(TypedDict):
 class _PageToken(TypedDict):
     token: str
     server: str
+    ws_server: str
     expires_in: float
     expiresIn: float
 
@@ -73,14 +74,36 @@ async def mint(request: web.Request) -> web.Response:
 @operation("A token for a page", scope="call", query=_WantedByPage, body=_WantedByPage, answers={200: _PageToken})
 async def for_page(request: web.Request) -> web.Response:
     """With a key, or straight from a page whose origin the agent allows."""
-    wanted = await _wanted_by_page(request)
-    agent = request.app[ACCESS].agent(None, wanted.agent_id)
-    key = await request.app[ACCESS].page(request, agent)
-    _check_metadata(wanted.metadata)
+    return await _page_token(request, "webrtc")
+
+
+@routes.get("/chat/token")
+@routes.post("/chat/token")
+@operation(
+    "A token for a page's chat", scope="call", query=_WantedByPage, body=_WantedByPage, answers={200: _PageToken}
+)
+async def for_page_chat(request: web.Request) -> web.Response:
+    """The same for a conversation in writing."""
+    return await _page_token(request, "chat")
+
+
+async def _page_token(request: web.Request, kind: TokenKind) -> web.Response:
+    try:
+        wanted = await _wanted_by_page(request)
+        agent = request.app[ACCESS].agent(None, wanted.agent_id)
+        key = await request.app[ACCESS].page(request, agent)
+        _check_metadata(wanted.metadata)
+    except ClientError as refused:
+        # clients of Pinecall read `detail`
+        body = refused.body() | {"detail": refused.message}
+        return web.json_response(body, status=refused.status, headers=refused.headers)
     # what a page says of itself is not sealed: it may say it again when it calls
     sealed, key_id = (wanted.metadata, key.id) if key else ({}, None)
-    token = await request.app[ACCESS].tokens.mint("webrtc", agent.name, TOKEN_TTL_S, sealed, key_id)
-    body = {"token": token, "server": _base(request), "expires_in": TOKEN_TTL_S, "expiresIn": TOKEN_TTL_S}
+    token = await request.app[ACCESS].tokens.mint(kind, agent.name, TOKEN_TTL_S, sealed, key_id)
+    base = _base(request)
+    # http for `server` always: browsers take it for a WebSocket too, but not the other way round
+    addresses = {"server": base, "ws_server": base.replace("http", "ws", 1)}
+    body = {"token": token, **addresses, "expires_in": TOKEN_TTL_S, "expiresIn": TOKEN_TTL_S}
     return web.json_response(body, headers={"Cache-Control": "no-store"})
 
 

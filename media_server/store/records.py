@@ -31,7 +31,16 @@ MOST_WAITING = 20_000
 CLEAN_S = 3600.0
 FAILURES = frozenset({"connect_timeout", "internal_error", "server_lost"})
 PASSING = frozenset(
-    {"agent.text_delta", "agent.word", "agent.segment_started", "agent.segment_stopped", "state.changed"}
+    {
+        "agent.text_delta",
+        "agent.word",
+        "agent.segment_started",
+        "agent.segment_stopped",
+        "state.changed",
+        "turn.paused",
+        "turn.eager",
+        "turn.resumed",
+    }
 )
 """Events that say nothing which others do not say later."""
 

@@ -29,6 +29,7 @@ class Grant:
     """What a token was good for."""
 
     key_id: str | None
+    agent: str
     metadata: Mapping[str, Any]
     """Sealed: the page that uses the token cannot change it."""
 
@@ -69,17 +70,22 @@ class Tokens:
             raise ClientError("token_unknown", "There is no such token.", status=401)
         if row.expires_at < time.time():
             raise ClientError("token_expired", "The token has expired; ask for a new one.", status=401)
-        return Grant(row.key_id, row.meta)
+        return Grant(row.key_id, row.agent, row.meta)
 
-    async def use(self, token: str, kind: TokenKind, agent: str) -> Grant:
+    async def use(self, token: str, kind: TokenKind, agent: str | None) -> Grant:
         """Use a token up. Of several who try at once, in whatever process, one succeeds.
+
+        Args:
+            agent: that it has to be for; None where the token itself says who is called.
 
         Raises:
             ClientError: 401 `token_unknown`, `token_used`, `token_expired`; 403 `token_wrong_kind`,
                 `token_wrong_agent`.
         """
         now, key = time.time(), digest(token)
-        good = (TokenRow.hash == key) & (TokenRow.kind == kind) & (TokenRow.agent == agent)
+        good = (TokenRow.hash == key) & (TokenRow.kind == kind)
+        if agent is not None:
+            good &= TokenRow.agent == agent
         good &= TokenRow.used_at.is_(None) & (TokenRow.expires_at >= now)
         async with self._database.begin() as session:
             # to write first decides who wins; what was wrong is asked afterwards
@@ -89,10 +95,10 @@ class Tokens:
         if row is None:
             raise ClientError("token_unknown", "There is no such token.", status=401)
         if won:
-            return Grant(row.key_id, row.meta)
+            return Grant(row.key_id, row.agent, row.meta)
         if row.kind != kind:
             raise ClientError("token_wrong_kind", f"The token is for {row.kind}, not for {kind}.", status=403)
-        if row.agent != agent:
+        if agent is not None and row.agent != agent:
             raise ClientError("token_wrong_agent", "The token is for another agent.", status=403)
         if row.used_at is not None:
             raise ClientError("token_used", "The token was used already; each is good for one call.", status=401)
