@@ -87,6 +87,7 @@ class Session(Generic[L]):
         record: takes the events for the call's record.
         recording: folder for the sound, if the agent records.
         dialect: what is said over the line; the native one where none is given.
+        call_id: where it is settled already.
     """
 
     def __init__(
@@ -106,9 +107,10 @@ class Session(Generic[L]):
         record: Callable[[Mapping[str, Any]], None],
         recording: Path | None,
         dialect: Dialect | None = None,
+        call_id: str | None = None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
-        self.call_id = f"call-{secrets.token_hex(8)}"
+        self.call_id = call_id or f"call-{secrets.token_hex(8)}"
         self.agent = agent
         self._connect_timeout_s = connect_timeout_s
         self._idle_timeout_s = idle_timeout_s

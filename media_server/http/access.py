@@ -6,7 +6,7 @@ import ipaddress
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -35,10 +35,12 @@ class Start:
     Args:
         metadata: sealed: it wins over what the client says.
         key: that pays; None where nobody does.
+        sealed: what else a token settles of the call.
     """
 
     metadata: Mapping[str, Any]
     key: Key | None = None
+    sealed: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key_id(self) -> str | None:
@@ -83,6 +85,17 @@ class Access:
             self._count(f"key {key.id}", key.per_minute)
         return key
 
+    async def start_call_of_token(self, request: web.Request) -> tuple[str, Start]:
+        """Who is called with the token that the request shows, and on whose account.
+
+        Raises:
+            ClientError: what `start_with_token` raises; 400 `bad_request` where it shows none.
+        """
+        shown = _bearer(request)
+        if shown is None or not shown.startswith(PREFIXES):
+            raise ClientError("bad_request", "agent: say who is called, or show a token, which says it.")
+        return await self.start_with_token(shown, "webrtc")
+
     async def start_call(self, request: web.Request, agent: str, kind: TokenKind) -> Start:
         """On whose account this call may start.
 
@@ -91,17 +104,18 @@ class Access:
         """
         shown = _bearer(request)
         metadata: Mapping[str, Any] = {}
+        sealed: Mapping[str, Any] = {}
         if shown is None or not shown.startswith(PREFIXES):
             key = await self.key(request, "call")
             self.agent(key, agent)
         else:
             short = shown.startswith(SHORT)
             grant = await (self.tokens.short(shown) if short else self.tokens.use(shown, kind, agent))
-            metadata = grant.metadata
+            metadata, sealed = grant.metadata, grant.sealed
             key = await self._minter(grant)
             if short:
                 self.agent(key, agent)
-        return _start(metadata, key)
+        return _start(metadata, key, sealed)
 
     async def start_with_token(self, token: str, kind: TokenKind) -> tuple[str, Start]:
         """Who is called with a token, and on whose account.
@@ -110,7 +124,7 @@ class Access:
             ClientError: what `Tokens.use` raises; 402 `no_credit`.
         """
         grant = await self.tokens.use(token, kind, None)
-        return grant.agent, _start(grant.metadata, await self._minter(grant))
+        return grant.agent, _start(grant.metadata, await self._minter(grant), grant.sealed)
 
     async def check(self, request: web.Request) -> None:
         """Whether the request shows a key or a token that could start a call; of a token only that it shows one.
@@ -198,10 +212,10 @@ class Access:
 ACCESS = web.AppKey("access", Access)
 
 
-def _start(metadata: Mapping[str, Any], key: Key | None) -> Start:
+def _start(metadata: Mapping[str, Any], key: Key | None, sealed: Mapping[str, Any]) -> Start:
     if key is not None and key.credit is not None and key.credit <= 0:
         raise ClientError("no_credit", "The credit of this API key is used up.", status=402)
-    return Start(metadata, key)
+    return Start(metadata, key, sealed)
 
 
 def _bearer(request: web.Request) -> str | None:

@@ -9,7 +9,20 @@ from typing_extensions import TypedDict
 
 from media_server.agents import AgentBook
 from media_server.engines.client import Engines
-from media_server.http import agents, calls, chat, flow, metrics, nextevi, openapi, pinecall, sessions, tokens, voice
+from media_server.http import (
+    agents,
+    calls,
+    chat,
+    flow,
+    metrics,
+    nextevi,
+    openapi,
+    pinecall,
+    sessions,
+    tokens,
+    voice,
+    wespoke,
+)
 from media_server.http.access import ACCESS, Access
 from media_server.http.cors import cors, cors_headers
 from media_server.http.errors import errors_as_json
@@ -112,6 +125,7 @@ def make_app(
     if records:
         app[calls.RECORDS] = records
         app.add_routes(calls.routes)
+        app.add_routes(wespoke.routes)
     app.on_response_prepare.append(_offline_page)
     app.on_response_prepare.append(cors_headers)
     return app

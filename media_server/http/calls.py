@@ -17,7 +17,7 @@ from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.store import CallRecord, CallStatus, RecordedEvent, Records
 
-__all__ = ["RECORDS", "routes"]
+__all__ = ["RECORDS", "course", "routes", "time_text"]
 
 SILENCE_S = 15.0
 """After which a stream says that it is alive."""
@@ -82,12 +82,10 @@ async def page(request: web.Request) -> web.Response:
 @operation("What was said and done in a call", scope="admin", answers={200: _Call})
 async def one(request: web.Request) -> web.Response:
     record = await _record(request)
-    events: list[RecordedEvent] = []
-    while piece := await request.app[RECORDS].events(events[-1].id if events else 0, record.id):
-        events += piece
+    said = await course(request.app[RECORDS], record.id)
     recorded = await request.app[RECORDS].recording(record.id)
     sound = {"recording": f"/v1/calls/{record.id}/recording"} if recorded else {}
-    return web.json_response(_summary(record) | sound | _course([e.event for e in events]))
+    return web.json_response(_summary(record) | sound | said)
 
 
 @routes.get("/v1/calls/{id}/recording")
@@ -159,7 +157,7 @@ async def _stream(
     return response
 
 
-def _time(seconds: float | None) -> str | None:
+def time_text(seconds: float | None) -> str | None:
     """RFC 3339."""
     if seconds is None:
         return None
@@ -172,13 +170,21 @@ def _summary(call: CallRecord) -> dict[str, Any]:
         "id": call.id,
         "agent": call.agent,
         "status": call.status,
-        "started_at": _time(call.started_at),
-        "ended_at": _time(call.ended_at),
+        "started_at": time_text(call.started_at),
+        "ended_at": time_text(call.ended_at),
         "duration_s": duration,
         "end_reason": call.end_reason,
         "cost": call.cost,
         "metadata": dict(call.metadata),
     }
+
+
+async def course(records: Records, call_id: str) -> dict[str, Any]:
+    """What was said and done in a call."""
+    events: list[RecordedEvent] = []
+    while piece := await records.events(events[-1].id if events else 0, call_id):
+        events += piece
+    return _course([e.event for e in events])
 
 
 def _course(events: Iterable[Any]) -> dict[str, Any]:

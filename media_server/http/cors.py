@@ -16,14 +16,18 @@ PREFLIGHT = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match, Last-Event-ID",
     "Access-Control-Max-Age": "600",
 }
+FOR_ANY_PAGE = ("/api/v1/embed/",)
 EXPOSED = "Location, ETag, Link, Retry-After"
 
 
 @web.middleware
 async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Middleware: origins that some agent or key names may read answers; what they may do is decided as for anybody."""
+    """Middleware: origins that some agent or key names may read answers; what they may do is decided as for all."""
     origin = request.headers.get("Origin")
-    if origin is None or not await request.app[ACCESS].knows_origin(origin):
+    if origin is None:
+        return await handler(request)
+    # a page has to be able to read why its embed token was refused
+    if not request.path.startswith(FOR_ANY_PAGE) and not await request.app[ACCESS].knows_origin(origin):
         return await handler(request)
     allowed = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:

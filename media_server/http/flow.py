@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+import secrets
+from typing import Annotated, Any
 
 from aiohttp import WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,7 +14,7 @@ from media_server.agents import DEFAULT_AGENT
 from media_server.call import Session
 from media_server.dialects.flow import ALIASES, VOICE_RATE_HZ, AudioEnded, AudioFormat, Flow, StartConversation, parse
 from media_server.errors import ClientError, problems
-from media_server.http.access import ACCESS
+from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.voice import HEARTBEAT_S, converse
@@ -35,6 +36,11 @@ CODES = {
     "protocol_error": "protocol_error", "config_error": "config_error",
 }  # fmt: skip
 """Ours, and Flow's types of errors; keys and tokens that are none are `not_authorised`."""
+STATUSES = {
+    400: (400, "invalid_request"), 401: (401, "not_authorised"), 402: (429, "quota_exceeded"),
+    403: (403, "not_allowed"), 404: (404, "template_not_found"), 429: (429, "quota_exceeded"), 503: (503, "busy"),
+}  # fmt: skip
+"""By our status: Flow's, and its code."""
 routes = web.RouteTableDef()
 
 
@@ -47,6 +53,13 @@ class _Template(TypedDict):
 
 class _Templates(TypedDict):
     templates: dict[str, _Template]
+
+
+class _Joining(TypedDict):
+    url: str
+    token: str
+    id: str
+    session_id: str
 
 
 class _ShortKeyWanted(BaseModel):
@@ -157,6 +170,42 @@ def _agent(request: web.Request, wanted: StartConversation) -> str:
     template = wanted.conversation_config.template_id
     alias = template in ALIASES and not request.app[SESSIONS].knows(template)
     return DEFAULT_AGENT.name if alias else template
+
+
+@routes.post("/v1/flow/livekit")
+@routes.post("/v1/flow/webrtc")
+@operation("Speechmatics Flow: start a call over WebRTC", scope="call", answers={200: _Joining})
+async def start(request: web.Request) -> web.Response:
+    """Where to join, and with which token; what the conversation is to be is sealed under it."""
+    try:
+        wanted = await _wanted(request)
+        agent = _agent(request, wanted)
+        sessions = request.app[SESSIONS]
+        sessions.check_room()
+        await request.app[ACCESS].check(request)
+        begun = await request.app[ACCESS].start_call(request, agent, "webrtc")
+        call_id = f"call-{secrets.token_hex(8)}"
+        sealed: dict[str, Any] = {"dialect": "flow", "call_id": call_id}
+        sealed["variables"] = dict(wanted.conversation_config.template_variables)
+        sealed["tools"] = [
+            {"name": t.name, "description": t.description, "parameters": dict(t.parameters)}
+            for t in wanted.client_tools()
+        ]
+        token = await request.app[ACCESS].tokens.mint("webrtc", agent, TOKEN_TTL_S, {}, begun.key_id, sealed)
+    except ClientError as refused:
+        code = STATUSES.get(refused.status, (refused.status, "invalid_request"))
+        body = {"error": {"code": code[1], "message": refused.message}}
+        return web.json_response(body, status=code[0], headers=refused.headers)
+    url = f"{request.scheme}://{request.host}"
+    joining = {"url": url, "token": token, "id": secrets.token_hex(8), "session_id": call_id}
+    return web.json_response(joining, headers={"Cache-Control": "no-store"})
+
+
+async def _wanted(request: web.Request) -> StartConversation:
+    wanted = parse(await request.read())
+    if not isinstance(wanted, StartConversation):
+        raise ClientError("protocol_error", "The body has to be StartConversation.")
+    return wanted
 
 
 @routes.get("/v1/discovery/templates")

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import TypedDict
 
-from media_server.agents import Agent, AgentBook, Tool
+from media_server.agents import Agent, AgentBook, Tool, client_tool
 from media_server.call import Chat, Session
 from media_server.call.session import Dialect, L, OnMessage
 from media_server.config import IceServer, Settings
+from media_server.dialects import DIALECTS
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
@@ -108,9 +109,24 @@ class Sessions:
         servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
         agent = _affordable(self._agent(agent_name, start), start)
         sealed = {**metadata, **start.metadata}
+        settled = start.sealed
+        dialect = DIALECTS[settled["dialect"]]() if "dialect" in settled else dialect
+        variables = {**variables, **settled.get("variables", {})}
+        changes = settled.get("changes", {})
+        if tools := settled.get("tools"):
+            made = [client_tool(t["name"], t["description"], t["parameters"], timeout_s=30) for t in tools]
+            changes = {**changes, "tools": _with(agent.tools, made)}
         session = self._session(
-            agent, lambda clock, take: Peer(servers, clock, take), "webrtc", sealed, variables, dialect
+            agent,
+            lambda clock, take: Peer(servers, clock, take),
+            "webrtc",
+            sealed,
+            variables,
+            dialect,
+            settled.get("call_id"),
         )
+        if changes:
+            session.call.update(**changes)
         async with self._beginning(session, start):
             answer = await session.line.accept(offer)
         return session, answer
@@ -150,6 +166,7 @@ class Sessions:
         metadata: Mapping[str, Any],
         variables: Mapping[str, str | int | float | bool],
         dialect: Dialect | None = None,
+        call_id: str | None = None,
     ) -> Session[L]:
         return Session(
             agent,
@@ -166,6 +183,7 @@ class Sessions:
             record=self._note,
             recording=self._settings.recordings_dir if self._records else None,
             dialect=dialect,
+            call_id=call_id,
         )
 
     @contextlib.asynccontextmanager
@@ -298,6 +316,13 @@ class Sessions:
             raise ClientError("unknown_session", "There is no such session; it may be over.", status=404)
         return session
 
+    def of_call(self, call_id: str) -> Session[Any]:
+        """That conducts this call. Raises `ClientError` where there is none."""
+        for session in self._by_id.values():
+            if isinstance(session, Session) and session.call_id == call_id and not session.over:
+                return session
+        raise ClientError("unknown_session", "There is no such call; it may be over.", status=404)
+
     def chat(self, session_id: str) -> Chat:
         """Raises `ClientError` where there is none."""
         chat = self._by_id.get(session_id)
@@ -327,7 +352,8 @@ def _busy() -> ClientError:
 class _Offer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    agent: str
+    agent: str | None = None
+    """May be left out with a token, which says it."""
     sdp: str = Field(min_length=1)
     type: Literal["offer"]
     metadata: dict[str, Any] = {}
@@ -355,8 +381,11 @@ async def create(request: web.Request) -> web.Response:
     offer = await json_body(request, _Offer)
     sessions = request.app[SESSIONS]
     sessions.check_room()  # before a token is used up for nothing
-    start = await request.app[ACCESS].start_call(request, offer.agent, "webrtc")
-    session, answer = await sessions.open(offer.agent, offer.sdp, offer.metadata, offer.variables, start)
+    if offer.agent is None:
+        agent, start = await request.app[ACCESS].start_call_of_token(request)
+    else:
+        agent, start = offer.agent, await request.app[ACCESS].start_call(request, offer.agent, "webrtc")
+    session, answer = await sessions.open(agent, offer.sdp, offer.metadata, offer.variables, start)
     body = {"session_id": session.id, "call_id": session.call_id, "type": "answer", "sdp": answer}
     return web.json_response(body, status=201, headers=_created(session))
 

@@ -49,6 +49,8 @@ class TokenRow(Base):
     key_id: Mapped[str | None] = mapped_column(String(32))
     """Of the key that minted it; None where a page's origin was enough."""
     meta: Mapped[dict[str, Any]] = mapped_column(JSON)
+    sealed: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """What else it settles of the call."""
     expires_at: Mapped[float] = mapped_column(Float)
     used_at: Mapped[float | None] = mapped_column(Float)
 

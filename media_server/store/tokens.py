@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from sqlalchemy import delete, update
@@ -32,6 +33,8 @@ class Grant:
     agent: str
     metadata: Mapping[str, Any]
     """Sealed: the page that uses the token cannot change it."""
+    sealed: Mapping[str, Any]
+    """What else is settled of the call."""
 
 
 class Tokens:
@@ -47,11 +50,24 @@ class Tokens:
         ttl_s: float,
         metadata: Mapping[str, Any],
         key_id: str | None,
+        sealed: Mapping[str, Any] = MappingProxyType({}),
     ) -> str:
-        """A new token. A short key (`short`) is good for any number of calls with any agent, until it expires."""
+        """A new token. A short key (`short`) is good for any number of calls with any agent, until it expires.
+
+        Args:
+            metadata: of the call.
+            sealed: what else the token settles of it: `dialect`, `call_id`, `variables`, `changes` of the agent,
+                `tools`.
+        """
         token, now = PREFIXES[kind] + secrets.token_urlsafe(24), time.time()
         row = TokenRow(
-            hash=digest(token), kind=kind, agent=agent, key_id=key_id, meta=dict(metadata), expires_at=now + ttl_s
+            hash=digest(token),
+            kind=kind,
+            agent=agent,
+            key_id=key_id,
+            meta=dict(metadata),
+            sealed=dict(sealed),
+            expires_at=now + ttl_s,
         )
         async with self._database.begin() as session:
             await session.execute(delete(TokenRow).where(TokenRow.expires_at < now - KEPT_S))
@@ -70,7 +86,7 @@ class Tokens:
             raise ClientError("token_unknown", "There is no such token.", status=401)
         if row.expires_at < time.time():
             raise ClientError("token_expired", "The token has expired; ask for a new one.", status=401)
-        return Grant(row.key_id, row.agent, row.meta)
+        return Grant(row.key_id, row.agent, row.meta, row.sealed or {})
 
     async def use(self, token: str, kind: TokenKind, agent: str | None) -> Grant:
         """Use a token up. Of several who try at once, in whatever process, one succeeds.
@@ -95,7 +111,7 @@ class Tokens:
         if row is None:
             raise ClientError("token_unknown", "There is no such token.", status=401)
         if won:
-            return Grant(row.key_id, row.agent, row.meta)
+            return Grant(row.key_id, row.agent, row.meta, row.sealed or {})
         if row.kind != kind:
             raise ClientError("token_wrong_kind", f"The token is for {row.kind}, not for {kind}.", status=403)
         if agent is not None and row.agent != agent:

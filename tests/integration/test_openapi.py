@@ -40,7 +40,7 @@ async def test_every_address_is_described(server: Server) -> None:
     assert described["openapi"] == "3.1.0"
     assert {"/v1/sessions", "/v1/calls/{id}/events", "/v1/chat", "/metrics", "/v1/tokens"} <= described["paths"].keys()
     offer = described["paths"]["/v1/sessions"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert offer["required"] == ["agent", "sdp", "type"], "made from the model that checks requests"
+    assert offer["required"] == ["sdp", "type"], "made from the model that checks requests"
 
 
 async def test_whatever_is_sent_is_answered_as_described(server: Server) -> None:

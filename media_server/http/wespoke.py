@@ -1,0 +1,236 @@
+"""Wespoke's doors: tokens for pages, what can be done to a call, and call records."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from media_server.call import Session
+from media_server.dialects.wespoke import ENDINGS
+from media_server.errors import ClientError
+from media_server.events import TextSend, UserMute
+from media_server.http.access import ACCESS, TOKEN_TTL_S
+from media_server.http.body import json_body, validated
+from media_server.http.calls import RECORDS, course, time_text
+from media_server.http.openapi import operation
+from media_server.http.sessions import SESSIONS
+from media_server.store import CallRecord, Key
+
+__all__ = ["routes"]
+
+DELETE_WAITS_S = 2.0
+"""A page deletes a record right after it has hung up."""
+CODES = {
+    400: "INVALID_REQUEST", 401: "UNAUTHORIZED", 402: "INSUFFICIENT_CREDITS", 403: "DOMAIN_NOT_ALLOWED",
+    404: "ASSISTANT_NOT_FOUND", 409: "CALL_ACTIVE", 415: "INVALID_REQUEST", 429: "RATE_LIMIT_EXCEEDED",
+    503: "SERVER_BUSY",
+}  # fmt: skip
+OWN = {"unknown_call": "CALL_NOT_FOUND", "unknown_session": "CALL_NOT_FOUND", "override": "OVERRIDE_NOT_ALLOWED"}
+ALLOWED_OVERRIDES = frozenset({"variableValues", "firstMessage"})
+"""A key in a page must not rewrite a prompt."""
+STATUSES = {"active": "in_progress"}
+routes = web.RouteTableDef()
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _answered(handler: Handler) -> Handler:
+    """Refusals in Wespoke's form."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ClientError as refused:
+            code = OWN.get(refused.code, CODES.get(refused.status, "SERVER_ERROR"))
+            error: dict[str, Any] = {"code": code, "message": refused.message}
+            if wait := refused.headers.get("Retry-After"):
+                error["retryAfter"] = int(wait)
+            body = {"success": False, "error": error}
+            return web.json_response(body, status=refused.status, headers=refused.headers)
+
+    answer.__doc__ = handler.__doc__
+    return answer
+
+
+class _TokenWanted(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    assistantId: str  # noqa: N815 - as it is on the wire
+    metadata: dict[str, Any] = {}
+    assistantOverrides: dict[str, Any] = {}  # noqa: N815
+
+
+class _Variables(BaseModel):
+    variableValues: dict[str, str | int | float | bool] = {}  # noqa: N815
+    firstMessage: Annotated[str, Field(max_length=4000)] | None = None  # noqa: N815
+
+
+class _Muted(BaseModel):
+    muted: bool
+
+
+class _Said(BaseModel):
+    message: Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class _Page(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    offset: Annotated[int, Field(ge=0)] = 0
+    before: str | None = None
+
+
+@routes.post("/api/v1/embed/token")
+@operation("Wespoke: a token for a page", scope="call", body=_TokenWanted, answers={200: dict[str, Any]})
+@_answered
+async def token(request: web.Request) -> web.StreamResponse:
+    """Single use; agent, metadata and overrides are sealed under it."""
+    key = await request.app[ACCESS].key(request, "call")
+    wanted = await json_body(request, _TokenWanted)
+    agent = request.app[ACCESS].agent(key, wanted.assistantId)
+    if key is not None and key.credit is not None and key.credit <= 0:
+        raise ClientError("no_credit", "The credit of this API key is used up.", status=402)
+    if refused := wanted.assistantOverrides.keys() - ALLOWED_OVERRIDES:
+        message = f"assistantOverrides: {', '.join(sorted(refused))}: not for pages to change."
+        raise ClientError("override", message, status=403)
+    overrides = validated(_Variables, wanted.assistantOverrides)
+    request.app[SESSIONS].check_room()
+    call_id = f"call-{secrets.token_hex(8)}"
+    sealed: dict[str, Any] = {"dialect": "wespoke", "call_id": call_id, "variables": overrides.variableValues}
+    if overrides.firstMessage is not None:
+        sealed["changes"] = {"greeting": overrides.firstMessage}
+    secret = await request.app[ACCESS].tokens.mint(
+        "webrtc", agent.name, TOKEN_TTL_S, wanted.metadata, key.id if key else None, sealed
+    )
+    limit = key.per_minute if key and key.per_minute else None
+    data = {
+        "callId": call_id,
+        "token": secret,
+        "url": f"{request.scheme}://{request.host}",
+        "roomName": call_id,
+        "assistant": {"id": agent.name, "name": agent.name, "version": 1},
+        "rateLimit": {"remaining": limit, "limit": limit, "resetAt": None},
+        "expiresIn": int(TOKEN_TTL_S),
+    }
+    return web.json_response({"success": True, "data": data}, headers={"Cache-Control": "no-store"})
+
+
+async def _live(request: web.Request) -> Session[Any]:
+    """The call that is going on, as far as the key reaches."""
+    key = await request.app[ACCESS].key(request, "call")
+    session = request.app[SESSIONS].of_call(request.match_info["id"])
+    if key is not None:
+        request.app[ACCESS].agent(key, session.call.agent.name)
+    return session
+
+
+@routes.post("/api/v1/embed/calls/{id}/end")
+@operation("Wespoke: hang up", scope="call", answers={200: dict[str, bool]})
+@_answered
+async def end(request: web.Request) -> web.StreamResponse:
+    (await _live(request)).hang_up("client_hangup")
+    return web.json_response({"success": True})
+
+
+@routes.post("/api/v1/embed/calls/{id}/mute")
+@operation("Wespoke: mute the caller", scope="call", body=_Muted, answers={200: dict[str, bool]})
+@_answered
+async def mute(request: web.Request) -> web.StreamResponse:
+    session = await _live(request)
+    wanted = await json_body(request, _Muted)
+    session.call.receive(UserMute(type="user.mute", muted=wanted.muted))
+    return web.json_response({"success": True})
+
+
+@routes.post("/api/v1/embed/calls/{id}/messages")
+@operation("Wespoke: type into a call", scope="call", body=_Said, answers={200: dict[str, bool]})
+@_answered
+async def say(request: web.Request) -> web.StreamResponse:
+    session = await _live(request)
+    wanted = await json_body(request, _Said)
+    session.call.receive(TextSend(type="text.send", text=wanted.message))
+    return web.json_response({"success": True})
+
+
+@routes.get("/api/v1/embed/calls/{id}/messages")
+@operation("Wespoke: what was said in a call", scope="call", query=_Page, answers={200: dict[str, Any]})
+@_answered
+async def messages(request: web.Request) -> web.StreamResponse:
+    wanted = validated(_Page, dict(request.query))
+    session = await _live(request)
+    said = list(session.call.transcript)[wanted.offset : wanted.offset + wanted.limit]
+    numbered = enumerate(said, wanted.offset)
+    found = [{"id": f"message-{i}", "role": m["role"], "content": m["text"], "timestamp": None} for i, m in numbered]
+    return web.json_response({"success": True, "data": {"messages": found}})
+
+
+@routes.get("/api/v1/calls")
+@operation("Wespoke: call records", scope="admin", query=_Page, answers={200: dict[str, Any]})
+@_answered
+async def calls(request: web.Request) -> web.StreamResponse:
+    key = await request.app[ACCESS].key(request, "admin")
+    wanted = validated(_Page, dict(request.query))
+    found = await request.app[RECORDS].page(wanted.limit, wanted.before, tenant=key.tenant if key else None)
+    following = found[-1].id if len(found) == wanted.limit else None
+    return web.json_response({"success": True, "data": {"calls": [_record(c) for c in found], "next": following}})
+
+
+@routes.get("/api/v1/calls/{id}")
+@operation("Wespoke: a call record", scope="admin", answers={200: dict[str, Any]})
+@_answered
+async def call(request: web.Request) -> web.StreamResponse:
+    found = await _recorded(request)
+    said = await course(request.app[RECORDS], found.id)
+    transcript = [
+        {"role": t["role"], "text": t["text"], "start": t["at_s"], "interrupted": t.get("interrupted", False)}
+        for t in said["transcript"]
+    ]
+    figures = [{k: v for k, v in turn.items() if k.endswith("_ms")} for turn in said["turns"]]
+    return web.json_response(
+        {"success": True, "data": {**_record(found), "transcript": transcript, "latency": figures}}
+    )
+
+
+@routes.delete("/api/v1/calls/{id}")
+@operation("Wespoke: forget a call", scope="admin", answers={200: dict[str, bool]})
+@_answered
+async def forget(request: web.Request) -> web.StreamResponse:
+    """The record; it does not end a call. One that has just been hung up is waited for."""
+    found = await _recorded(request)
+    try:
+        async with asyncio.timeout(DELETE_WAITS_S):
+            while found.status == "active":
+                await asyncio.sleep(0.05)
+                found = await _recorded(request)
+    except TimeoutError:
+        raise ClientError("call_active", "The call is still going on; hang up first.", status=409) from None
+    await request.app[RECORDS].delete(found.id)
+    return web.json_response({"success": True})
+
+
+async def _recorded(request: web.Request) -> CallRecord:
+    key: Key | None = await request.app[ACCESS].key(request, "admin")
+    found = await request.app[RECORDS].get(request.match_info["id"])
+    if found is None or (key is not None and found.tenant != key.tenant):
+        raise ClientError("unknown_call", "There is no record of such a call.", status=404)
+    return found
+
+
+def _record(found: CallRecord) -> dict[str, Any]:
+    seconds = None if found.ended_at is None else round(found.ended_at - found.started_at, 3)
+    return {
+        "id": found.id,
+        "assistantId": found.agent,
+        "status": STATUSES.get(found.status, found.status),
+        "startedAt": time_text(found.started_at),
+        "endedAt": time_text(found.ended_at),
+        "durationSeconds": seconds,
+        "endReason": ENDINGS.get(found.end_reason, "error") if found.end_reason else None,
+        "cost": found.cost,
+        "metadata": dict(found.metadata),
+    }

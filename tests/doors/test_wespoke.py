@@ -1,0 +1,184 @@
+"""Wespoke: tokens for pages, calls over them, call records; and Flow over WebRTC, which joins in the same way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from media_server.audio import Samples
+from media_server.caller import Caller
+from media_server.errors import ClientError
+from media_server.server import Server
+from tests.conftest import no_sessions
+from tests.doors.test_flow import LOOKUP
+from tests.integration.test_access import guarded
+
+ANY_PAGE = {"Origin": "https://shop.example"}
+
+
+class Joining(Caller):
+    """Joins with a token alone, as `Room.connect(url, token)` does."""
+
+    def __init__(self, url: str, token: str) -> None:
+        super().__init__(url, auth=token)
+        del self._extra["agent"]
+
+    def _on_message(self, text: str | bytes) -> None:
+        message = json.loads(text)
+        if str(message.get("message", "")).isalpha():
+            # Flow's: its kind is in `message`, and `type` is something else
+            message = message | {"type": message["message"], "flow_type": message.get("type")}
+        super()._on_message(json.dumps(message))
+
+
+async def embed(http: aiohttp.ClientSession, **body: Any) -> tuple[int, Any]:
+    async with http.post("/api/v1/embed/token", json=body) as response:
+        return response.status, await response.json()
+
+
+async def test_a_call_from_token_to_record(server: Server, sentence: Callable[[str], Samples]) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        status, answer = await embed(http, assistantId="desk", metadata={"userId": "user-123"})
+        assert (status, answer["success"]) == (200, True)
+        data = answer["data"]
+        assert data["url"] == server.url
+        assert data["roomName"] == data["callId"]
+        assert (data["assistant"]["id"], data["expiresIn"]) == ("desk", 60)
+        async with Joining(data["url"], data["token"]) as caller:
+            assert caller.call_id == data["callId"]
+            caller.speak(sentence("where is my order four two seven"))
+            said = await caller.wait_for("conversation_item", lambda e: e["role"] == "user")
+            assert (said["content"], said["isComplete"]) == ("where is my order four two seven", True)
+            assert caller.of("transcription_stream")[-1]["isFinal"]
+            assert (await caller.wait_for("tool_start"))["toolName"] == "get_order_status"
+            await caller.wait_for("tool_complete", lambda e: e["toolDetails"]["result"] == {"status": "shipped"})
+            whole = "The status is shipped."
+            complete = await caller.wait_for("conversation_item", lambda e: e["content"] == whole and e["isComplete"])
+            pieces = [e for e in caller.of("conversation_item") if e["role"] == "assistant" and not e["isComplete"]]
+            assert pieces[0]["isFirstChunk"]
+            assert pieces[-1]["content"] == complete["content"]
+            await caller.wait_for("metrics")
+            # what is done to a call by HTTP
+            base = f"/api/v1/embed/calls/{data['callId']}"
+            async with http.post(f"{base}/messages", json={"message": "what is one plus two"}) as response:
+                assert await response.json() == {"success": True}
+            await caller.wait_for("conversation_item", lambda e: e["content"] == "One plus two is three.")
+            async with http.post(f"{base}/mute", json={"muted": True}) as response:
+                assert response.status == 200
+            async with http.get(f"{base}/messages?limit=1&offset=0") as response:
+                (message,) = (await response.json())["data"]["messages"]
+                assert message["content"] == "where is my order four two seven"
+            async with http.delete(f"/api/v1/calls/{data['callId']}") as response:
+                assert (response.status, (await response.json())["error"]["code"]) == (409, "CALL_ACTIVE")
+            async with http.post(f"{base}/end") as response:
+                assert response.status == 200
+            ending = await caller.wait_for("call_ending")
+            assert ending["reason"] == "client_disconnected"
+        async with http.get(f"/api/v1/calls/{data['callId']}") as response:
+            record = (await response.json())["data"]
+        assert (record["assistantId"], record["metadata"]) == ("desk", {"userId": "user-123"})
+        assert record["transcript"][0] == {
+            "role": "user",
+            "text": "where is my order four two seven",
+            "start": record["transcript"][0]["start"],
+            "interrupted": False,
+        }
+        async with http.get("/api/v1/calls?limit=1") as response:
+            assert (await response.json())["data"]["calls"][0]["id"] == data["callId"]
+        # right after it was hung up, the record is waited for
+        async with http.delete(f"/api/v1/calls/{data['callId']}") as response:
+            assert await response.json() == {"success": True}
+        async with http.delete(f"/api/v1/calls/{data['callId']}") as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (404, "CALL_NOT_FOUND")
+    await no_sessions(server)
+
+
+async def test_overrides_as_far_as_pages_may(server: Server) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        overrides = {"variableValues": {"name": "Ada"}, "firstMessage": "Good day {{name}}!"}
+        _, answer = await embed(http, assistantId="assistant", assistantOverrides=overrides)
+        async with Joining(server.url, answer["data"]["token"]) as caller:
+            await caller.wait_for("conversation_item", lambda e: e["content"] == "Good day Ada!")
+        status, answer = await embed(http, assistantId="assistant", assistantOverrides={"systemPrompt": "Be evil."})
+        assert (status, answer["error"]["code"]) == (403, "OVERRIDE_NOT_ALLOWED")
+    await no_sessions(server)
+
+
+async def test_refusals_and_what_pages_may_read_of_them(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        key, _ = await g.keys.create("page", origins=["https://shop.example"])
+        empty, _ = await g.keys.create("empty", credit=0)
+        live = "pk_live_" + key.removeprefix("sk_")
+        cases: list[tuple[str, dict[str, str], dict[str, Any], int, str]] = [
+            ("", {}, {"assistantId": "mara"}, 401, "UNAUTHORIZED"),
+            ("pk_live_x_y", {}, {"assistantId": "mara"}, 401, "UNAUTHORIZED"),
+            (live, {"Origin": "https://evil.example"}, {"assistantId": "mara"}, 403, "DOMAIN_NOT_ALLOWED"),
+            (live, ANY_PAGE, {"assistantId": "nobody"}, 404, "ASSISTANT_NOT_FOUND"),
+            (live, ANY_PAGE, {}, 400, "INVALID_REQUEST"),
+            (empty, {}, {"assistantId": "mara"}, 402, "INSUFFICIENT_CREDITS"),
+        ]
+        for shown, headers, body, status, code in cases:
+            asked = headers | ({"Authorization": f"Bearer {shown}"} if shown else {})
+            async with g.http.post(f"{g.server.url}/api/v1/embed/token", json=body, headers=asked) as response:
+                answer = await response.json()
+                assert (response.status, answer["success"], answer["error"]["code"]) == (status, False, code)
+                assert answer["error"]["message"]
+                if origin := headers.get("Origin"):
+                    assert response.headers["Access-Control-Allow-Origin"] == origin
+        preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+        async with g.http.options(f"{g.server.url}/api/v1/embed/token", headers=preflight) as response:
+            assert response.status == 204
+        asked = ANY_PAGE | {"Authorization": f"Bearer {live}"}
+        async with g.http.post(
+            f"{g.server.url}/api/v1/embed/token", json={"assistantId": "mara"}, headers=asked
+        ) as response:
+            token = (await response.json())["data"]["token"]
+        async with Joining(g.server.url, token) as caller:
+            assert caller.call_id
+        with pytest.raises(ClientError) as used:
+            async with Joining(g.server.url, token):
+                pass
+        assert used.value.code == "token_used"
+
+
+async def test_flow_over_webrtc(server: Server, sentence: Callable[[str], Samples]) -> None:
+    variables = {"timezone": "UTC"}
+    config = {"template_id": "flow-service-assistant-one", "template_variables": variables}
+    body = {"message": "StartConversation", "conversation_config": config, "tools": [LOOKUP]}
+    async with aiohttp.ClientSession(server.url) as http:
+        async with http.post("/v1/flow/livekit", json=body) as response:
+            assert response.status == 200
+            answer = await response.json()
+        assert answer["url"] == server.url
+        assert answer["id"]
+        async with Joining(answer["url"], answer["token"]) as caller:
+            assert caller.call_id == answer["session_id"]
+            first = await caller.wait_for("ConversationStarted")
+            assert caller.events[0] is first
+            caller.speak(sentence("where is my order four two seven"))
+            invoked = await caller.wait_for("ToolInvoke")
+            assert invoked["function"]["arguments"] == {"order_id": "427"}
+            caller.send(message="ToolResult", id=invoked["id"], status="ok", content="shipped")
+            done = await caller.wait_for("ResponseCompleted")
+            assert done["content"] == "Shipped."
+            assert not caller.of("AudioAdded")
+            caller.send(**body)
+            assert (await caller.wait_for("Warning"))["flow_type"] == "protocol_error"
+            caller.send(message="AudioEnded")
+            await caller.wait_for("ConversationEnded")
+        unknown = '{"message": "StartConversation", "conversation_config": {"template_id": "x"}}'
+        for bad, status, code in (
+            ("{", 400, "invalid_request"),
+            ('{"message": "AudioEnded"}', 400, "invalid_request"),
+            (unknown, 404, "template_not_found"),
+        ):
+            async with http.post("/v1/flow/webrtc", data=bad) as response:
+                assert (response.status, (await response.json())["error"]["code"]) == (status, code)
+    await no_sessions(server)
+    await asyncio.sleep(0)
