@@ -1,7 +1,7 @@
 /** The demo page: binds the session to what is seen. @module */
 
 import { Meter } from "./meter.js";
-import { VoiceSession } from "./session.js";
+import { VoiceSession } from "../voice-session.js";
 import { Transcript } from "./transcript.js";
 
 const STATES = {
@@ -51,6 +51,7 @@ function controls(inCall) {
 
 async function call() {
   problem();
+  transcript.clear();
   /** @type {HTMLButtonElement} */ ($("connect")).disabled = true;
   show("connecting");
   audio ??= new AudioContext();
@@ -75,7 +76,10 @@ function listen(s) {
     /** @type {HTMLAudioElement} */ ($("voice")).srcObject = voice;
     if (audio) meters = [new Meter($("meter-user"), microphone, audio), new Meter($("meter-agent"), voice, audio)];
   });
-  on("call.started", () => transcript.clear());
+  on("transport", ({ kind }) => {
+    // a small hint is enough: it works
+    if (kind === "websocket") transcript.note("Connected without WebRTC.");
+  });
   on("state.changed", (e) => show(e.state));
   on("user.transcript", (e) => transcript.user(e));
   on("agent.text_delta", (e) => transcript.agentDelta(e));

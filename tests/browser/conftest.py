@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,8 +34,10 @@ async def open_page(server: Server, tmp_path: Path) -> AsyncIterator[Open]:
     """Opens the page with `speech` (48 kHz) as microphone; `allow` answers the question for it."""
     async with async_playwright() as playwright:
 
-        async def open_(speech: Samples | None = None, *, allow: bool = True, **context: object) -> Page:
-            flags = list(FLAGS)
+        async def open_(
+            speech: Samples | None = None, *, allow: bool = True, flags: Sequence[str] = (), **context: object
+        ) -> Page:
+            flags = [*FLAGS, *flags]
             if speech is not None:
                 wav = tmp_path / "microphone.wav"
                 write_wav(wav, speech, CALL_RATE_HZ)

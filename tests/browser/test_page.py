@@ -117,3 +117,22 @@ async def test_a_closed_tab_ends_the_call(open_page: Open, server: Server) -> No
     assert len(server.sessions) == 1
     await page.close()
     await no_sessions(server, timeout_s=8)
+
+
+async def test_without_webrtc_the_call_goes_over_a_websocket(
+    server: Server, question: Samples, open_page: Open, sentence: Callable[[str], Samples]
+) -> None:
+    """As on a machine whose browser may use no UDP at all."""
+    page = await open_page(question, flags=["--webrtc-ip-handling-policy=disable_non_proxied_udp"])
+    await page.get_by_role("button", name="Call").click()
+    await expect(page.get_by_text("Connected without WebRTC.")).to_be_visible(timeout=15_000)
+    await expect(page.locator(".bubble.user")).to_have_text("what is seven plus five", timeout=15_000)
+    await expect(page.get_by_role("status")).to_have_text("Speaking", timeout=10_000)
+    assert await page.evaluate(LOUDEST) > 0.02
+    await expect(page.locator(".bubble.agent")).to_have_text("Seven plus five is twelve.")
+    (session,) = server.sessions._by_id.values()
+    assert session.call.floor is not None
+    assert type(session.line).__name__ == "SocketLine"  # type: ignore[union-attr]
+    await page.get_by_role("button", name="Hang up").click()
+    await expect(page.get_by_role("button", name="Call")).to_be_visible()
+    await no_sessions(server)
