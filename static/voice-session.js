@@ -44,15 +44,16 @@ const HIGHEST_RATE = 48000;
  * @property {Record<string, string | number | boolean>} [variables] fill `{{name}}` in prompt and greeting
  * @property {MediaTrackConstraints} [microphone] how the microphone is opened
  * @property {"auto" | "webrtc" | "websocket"} [transport]
+ * @property {boolean} [listenLater] connect without a microphone; `openMicrophone` brings it
  */
 
 /**
  * Events, beside all that the server sends under their own types (`user.transcript`, …; the message is `detail`):
- * `server-event` (every message), `transport` ({kind}), `streams` ({microphone, voice}), `ended` ({reason, message?}).
+ * `server-event` (every message), `raw` (as it came), `transport` ({kind}), `streams` ({microphone, voice}), `ended` ({reason, message?}).
  */
 export class VoiceSession extends EventTarget {
   /** @param {Options} options */
-  constructor({ agent = "", base = "", tokenProvider, metadata = {}, variables = {}, microphone = {}, transport = "auto" }) {
+  constructor({ agent = "", base = "", tokenProvider, metadata = {}, variables = {}, microphone = {}, transport = "auto", listenLater = false }) {
     super();
     this.agent = agent;
     this.base = base;
@@ -61,6 +62,7 @@ export class VoiceSession extends EventTarget {
     this.variables = variables;
     this.constraints = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...microphone };
     this.wanted = transport;
+    this.listenLater = listenLater;
     this.callId = "";
     /** @type {MediaStream | null} */
     this.microphone = null;
@@ -72,7 +74,7 @@ export class VoiceSession extends EventTarget {
   /** Ask for the microphone and call. @throws {CallError} */
   async connect() {
     try {
-      this.microphone = await openMicrophone(this.constraints);
+      if (!this.listenLater) this.microphone = await openMicrophone(this.constraints);
       if (this.over) return this.release();
       try {
         if (this.wanted === "websocket") throw new NoWebRtc();
@@ -94,6 +96,13 @@ export class VoiceSession extends EventTarget {
     this.line = line;
     await line.open();
     this.dispatch("transport", { kind: line.kind });
+  }
+
+  /** Begin to listen in a call that was connected without. @param {MediaTrackConstraints} [constraints] @throws {DOMException} */
+  async openMicrophone(constraints = {}) {
+    this.microphone = await navigator.mediaDevices.getUserMedia({ audio: { ...this.constraints, ...constraints } });
+    if (this.over) return this.release();
+    this.line?.listen(this.microphone);
   }
 
   /** A token for one attempt. @returns {Promise<string>} @throws {CallError} */
@@ -127,9 +136,14 @@ export class VoiceSession extends EventTarget {
     this.line?.send(text);
   }
 
+  /** Here alone, without a word to the server. @param {boolean} muted */
+  muteMicrophone(muted) {
+    for (const track of this.microphone?.getAudioTracks() ?? []) track.enabled = !muted;
+  }
+
   /** @param {boolean} muted */
   mute(muted) {
-    for (const track of this.microphone?.getAudioTracks() ?? []) track.enabled = !muted;
+    this.muteMicrophone(muted);
     this.send({ type: "user.mute", muted });
   }
 
@@ -141,6 +155,7 @@ export class VoiceSession extends EventTarget {
 
   /** @param {string} text */
   receive(text) {
+    this.dispatch("raw", text);
     const message = JSON.parse(text);
     this.dispatch("server-event", message);
     if (message.type === "session.opened") this.callId = message.call_id;
@@ -180,6 +195,8 @@ class WebRtc {
   open_ = false;
   /** @type {number | undefined} */
   pinging = undefined;
+  /** @type {RTCRtpSender | null} */
+  sender = null;
 
   /** @param {VoiceSession} session */
   constructor(session) {
@@ -190,8 +207,8 @@ class WebRtc {
 
   async open() {
     const { session, pc, channel } = this;
-    const microphone = /** @type {MediaStream} */ (session.microphone);
-    for (const track of microphone.getTracks()) pc.addTrack(track, microphone);
+    const { microphone } = session;
+    this.sender = pc.addTransceiver(microphone?.getAudioTracks()[0] ?? "audio", { streams: microphone ? [microphone] : [] }).sender;
     pc.addEventListener("track", (e) => session.dispatch("streams", { microphone, voice: e.streams[0] ?? new MediaStream([e.track]) }));
     const failed = new Promise((_, reject) => {
       pc.addEventListener("connectionstatechange", () => {
@@ -215,6 +232,11 @@ class WebRtc {
     await Promise.race([opened, failed]);
     this.open_ = true;
     this.pinging = setInterval(() => session.send({ type: "ping" }), PING_MS);
+  }
+
+  /** @param {MediaStream} microphone */
+  listen(microphone) {
+    void this.sender?.replaceTrack(microphone.getAudioTracks()[0]);
   }
 
   async signal() {
@@ -265,6 +287,8 @@ class Socket {
   audio = null;
   /** @type {AudioWorkletNode | null} */
   playback = null;
+  /** @type {AudioWorkletNode | null} */
+  capture = null;
 
   /** @param {VoiceSession} session */
   constructor(session) {
@@ -273,13 +297,13 @@ class Socket {
 
   async open() {
     const { session } = this;
-    const microphone = /** @type {MediaStream} */ (session.microphone);
+    const { microphone } = session;
     const audio = (this.audio = new AudioContext());
     if (audio.sampleRate > HIGHEST_RATE) throw new CallError("no_connection", "This sound card's rate is too high for a call without WebRTC.");
     void audio.resume();
     await audio.audioWorklet.addModule(new URL("./pcm-worklet.js", import.meta.url));
     const query = new URLSearchParams({
-      agent: session.agent, token: await session.token(), metadata: JSON.stringify(session.metadata),
+      ...(session.agent && { agent: session.agent }), token: await session.token(), metadata: JSON.stringify(session.metadata),
       variables: JSON.stringify(session.variables), sample_rate: String(audio.sampleRate), voice_rate: String(audio.sampleRate),
     });
     const address = new URL(`${session.base}/v1/voice?${query}`, location.href);
@@ -295,13 +319,16 @@ class Socket {
       new CallError("no_connection", "The server does not answer."),
     );
     const playback = (this.playback = new AudioWorkletNode(audio, "playback", { numberOfInputs: 0, outputChannelCount: [1] }));
-    playback.port.onmessage = ({ data }) => session.send({ type: "playback.ack", buffered_s: data });
+    playback.port.onmessage = ({ data }) => {
+      // with a token alone it may be another protocol that is spoken, which has its own word for it or none
+      if (session.agent) session.send({ type: "playback.ack", buffered_s: data });
+    };
     const voice = audio.createMediaStreamDestination();
     playback.connect(voice);
-    const capture = new AudioWorkletNode(audio, "capture", { outputChannelCount: [1] });
+    const capture = (this.capture = new AudioWorkletNode(audio, "capture", { outputChannelCount: [1] }));
     capture.connect(audio.destination); // silent; what leads nowhere is not run
     capture.port.onmessage = ({ data }) => socket.readyState === WebSocket.OPEN && socket.send(data);
-    audio.createMediaStreamSource(microphone).connect(capture);
+    if (microphone) this.listen(microphone);
     socket.addEventListener("message", ({ data }) => {
       if (typeof data === "string") session.receive(data);
       else playback.port.postMessage(data, [data]);
@@ -313,6 +340,11 @@ class Socket {
   /** @param {string} text */
   send(text) {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(text);
+  }
+
+  /** @param {MediaStream} microphone */
+  listen(microphone) {
+    if (this.audio && this.capture) this.audio.createMediaStreamSource(microphone).connect(this.capture);
   }
 
   /** What was sent ahead is not to be heard any more. */

@@ -16,7 +16,7 @@ PREFLIGHT = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match, Last-Event-ID",
     "Access-Control-Max-Age": "600",
 }
-FOR_ANY_PAGE = ("/api/v1/embed/",)
+FOR_ANY_PAGE = ("/api/v1/embed/", "/static/")
 EXPOSED = "Location, ETag, Link, Retry-After"
 
 
@@ -26,7 +26,7 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
     origin = request.headers.get("Origin")
     if origin is None:
         return await handler(request)
-    # a page has to be able to read why its embed token was refused
+    # a page has to be able to read why its embed token was refused, and the modules that it imports
     if not request.path.startswith(FOR_ANY_PAGE) and not await request.app[ACCESS].knows_origin(origin):
         return await handler(request)
     allowed = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}

@@ -188,7 +188,7 @@ async def start(request: web.Request) -> web.Response:
         sealed: dict[str, Any] = {"dialect": "flow", "call_id": call_id}
         sealed["variables"] = dict(wanted.conversation_config.template_variables)
         sealed["tools"] = [
-            {"name": t.name, "description": t.description, "parameters": dict(t.parameters)}
+            {"name": t.name, "description": t.description, "parameters": dict(t.parameters), "timeout_s": t.timeout_s}
             for t in wanted.client_tools()
         ]
         token = await request.app[ACCESS].tokens.mint("webrtc", agent, TOKEN_TTL_S, {}, begun.key_id, sealed)

@@ -107,26 +107,9 @@ class Sessions:
             ClientError: unknown agent, unusable offer, engines not ready, or too many calls.
         """
         servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
-        agent = _affordable(self._agent(agent_name, start), start)
-        sealed = {**metadata, **start.metadata}
-        settled = start.sealed
-        dialect = DIALECTS[settled["dialect"]]() if "dialect" in settled else dialect
-        variables = {**variables, **settled.get("variables", {})}
-        changes = settled.get("changes", {})
-        if tools := settled.get("tools"):
-            made = [client_tool(t["name"], t["description"], t["parameters"], timeout_s=30) for t in tools]
-            changes = {**changes, "tools": _with(agent.tools, made)}
         session = self._session(
-            agent,
-            lambda clock, take: Peer(servers, clock, take),
-            "webrtc",
-            sealed,
-            variables,
-            dialect,
-            settled.get("call_id"),
+            agent_name, lambda clock, take: Peer(servers, clock, take), "webrtc", metadata, variables, start, dialect
         )
-        if changes:
-            session.call.update(**changes)
         async with self._beginning(session, start):
             answer = await session.line.accept(offer)
         return session, answer
@@ -150,25 +133,29 @@ class Sessions:
         Raises:
             ClientError: unknown agent, engines not ready, or too many calls.
         """
-        agent = _affordable(self._agent(agent_name, start), start)
-        session = self._session(agent, line, "websocket", {**metadata, **start.metadata}, variables, dialect)
-        if tools:
-            session.call.update(tools=_with(agent.tools, tools))
+        session = self._session(agent_name, line, "websocket", metadata, variables, start, dialect, tools)
         async with self._beginning(session, start):
             pass
         return session
 
     def _session(
         self,
-        agent: Agent,
+        agent_name: str,
         line: Callable[[Callable[[], float], OnMessage], L],
         transport: Transport,
         metadata: Mapping[str, Any],
         variables: Mapping[str, str | int | float | bool],
-        dialect: Dialect | None = None,
-        call_id: str | None = None,
+        start: Start,
+        dialect: Dialect | None,
+        tools: Sequence[Tool] = (),
     ) -> Session[L]:
-        return Session(
+        """What a token settles of the call wins over what the client says of it."""
+        agent = _affordable(self._agent(agent_name, start), start)
+        settled = start.sealed
+        if "dialect" in settled:
+            dialect = DIALECTS[settled["dialect"]]()
+        tools = [*tools, *(client_tool(**each) for each in settled.get("tools", ()))]
+        session = Session(
             agent,
             self._agents.get,
             self._engines,
@@ -176,15 +163,21 @@ class Sessions:
             self._activity,
             line,
             transport=transport,
-            metadata=metadata,
-            variables=variables,
+            metadata={**metadata, **start.metadata},
+            variables={**variables, **settled.get("variables", {})},
             connect_timeout_s=self._settings.connect_timeout_s,
             idle_timeout_s=self._settings.idle_timeout_s,
             record=self._note,
             recording=self._settings.recordings_dir if self._records else None,
             dialect=dialect,
-            call_id=call_id,
+            call_id=settled.get("call_id"),
         )
+        changes = dict(settled.get("changes", {}))
+        if tools:
+            changes["tools"] = _with(agent.tools, tools)
+        if changes:
+            session.call.update(**changes)
+        return session
 
     @contextlib.asynccontextmanager
     async def _beginning(self, session: Session[Any], start: Start) -> AsyncIterator[None]:

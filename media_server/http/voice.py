@@ -31,7 +31,8 @@ class _Wanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    agent: str
+    agent: str | None = None
+    """May be left out with a token, which says it."""
     token: str | None = None
     sample_rate: Annotated[int, Field(ge=8000, le=48000)] = 16_000
     channels: Annotated[int, Field(ge=1, le=2)] = 1
@@ -51,9 +52,12 @@ async def voice(request: web.Request) -> web.StreamResponse:
         raise ClientError("no_websocket", "This is a WebSocket; the request is none.")
     sessions = request.app[SESSIONS]
     sessions.check_room()
-    start = await request.app[ACCESS].start_call(request, wanted.agent, "webrtc")
+    if wanted.agent is None:
+        agent, start = await request.app[ACCESS].start_call_of_token(request)
+    else:
+        agent, start = wanted.agent, await request.app[ACCESS].start_call(request, wanted.agent, "webrtc")
     session = await sessions.open_socket(
-        wanted.agent, lambda clock, _: SocketLine(clock, wanted.voice_rate), wanted.metadata, wanted.variables, start
+        agent, lambda clock, _: SocketLine(clock, wanted.voice_rate), wanted.metadata, wanted.variables, start
     )
     session.line.format = PcmFormat(wanted.sample_rate, wanted.channels, wanted.encoding)
     session.line.send({"type": "session.opened", "session_id": session.id, "call_id": session.call_id})

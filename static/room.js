@@ -1,0 +1,293 @@
+/**
+ * The part of `livekit-client` that pages of Wespoke and Speechmatics Flow use, over a `VoiceSession`: change the
+ * import, and they run against this server.
+ * @module
+ */
+
+import { CallError, VoiceSession } from "./voice-session.js";
+
+export const ConnectionState = /** @type {const} */ ({
+  Disconnected: "disconnected",
+  Connecting: "connecting",
+  Connected: "connected",
+  Reconnecting: "reconnecting",
+  SignalReconnecting: "signalReconnecting",
+});
+
+export const RoomEvent = /** @type {const} */ ({
+  Connected: "connected",
+  Reconnecting: "reconnecting",
+  SignalReconnecting: "signalReconnecting",
+  Reconnected: "reconnected",
+  Disconnected: "disconnected",
+  ConnectionStateChanged: "connectionStateChanged",
+  TrackSubscribed: "trackSubscribed",
+  TrackUnsubscribed: "trackUnsubscribed",
+  DataReceived: "dataReceived",
+  ParticipantConnected: "participantConnected",
+  ParticipantDisconnected: "participantDisconnected",
+  ActiveSpeakersChanged: "activeSpeakersChanged",
+  ConnectionQualityChanged: "connectionQualityChanged",
+  MediaDevicesError: "mediaDevicesError",
+  AudioPlaybackStatusChanged: "audioPlaybackChanged",
+  TranscriptionReceived: "transcriptionReceived",
+  AudioLevel: "audioLevel",
+});
+
+/** Why a room was left; strings, and none where the page itself left it. */
+export const DisconnectReason = /** @type {const} */ ({
+  CONNECTION_LOST: "connection_lost",
+  SERVER_SHUTDOWN: "server_shutdown",
+  AGENT_HANGUP: "agent_hangup",
+  MAX_DURATION: "max_duration",
+  IDLE_TIMEOUT: "idle_timeout",
+  JOIN_FAILURE: "join_failure",
+});
+
+export const Track = { Kind: /** @type {const} */ ({ Audio: "audio", Video: "video" }) };
+
+const LEVEL_MS = 50;
+
+class Emitter {
+  constructor() {
+    /** @type {Map<string, {listener: Function, once: boolean}[]>} */
+    this.listeners = new Map();
+  }
+
+  /** @param {string} event @param {Function} listener */
+  on(event, listener) {
+    this.listeners.set(event, [...(this.listeners.get(event) ?? []), { listener, once: false }]);
+    return this;
+  }
+
+  /** @param {string} event @param {Function} listener */
+  once(event, listener) {
+    this.listeners.set(event, [...(this.listeners.get(event) ?? []), { listener, once: true }]);
+    return this;
+  }
+
+  /** @param {string} event @param {Function} listener */
+  off(event, listener) {
+    this.listeners.set(event, (this.listeners.get(event) ?? []).filter((l) => l.listener !== listener));
+    return this;
+  }
+
+  /** @param {string} event @param {unknown[]} args */
+  emit(event, ...args) {
+    for (const { listener, once } of this.listeners.get(event) ?? []) {
+      if (once) this.off(event, listener);
+      try {
+        listener(...args);
+      } catch (error) {
+        console.error(error); // one listener's mistake is not the others'
+      }
+    }
+  }
+}
+
+/** The agent's voice. */
+class RemoteAudioTrack {
+  kind = Track.Kind.Audio;
+  sid = "TR_agent";
+  volume = 0;
+  /** @type {HTMLMediaElement[]} */
+  attachedElements = [];
+  /** @type {MediaStreamTrack} */
+  mediaStreamTrack;
+
+  /** @param {Room} room @param {MediaStream} stream */
+  constructor(room, stream) {
+    this.room = room;
+    this.mediaStream = stream;
+    [this.mediaStreamTrack] = stream.getAudioTracks();
+  }
+
+  /** @param {HTMLMediaElement} [element] @returns {HTMLMediaElement} one that plays */
+  attach(element = document.createElement("audio")) {
+    element.autoplay = true;
+    element.setAttribute("playsinline", "");
+    element.setAttribute("data-call-audio", "");
+    element.srcObject = this.mediaStream;
+    if (!this.attachedElements.includes(element)) this.attachedElements.push(element);
+    void this.room.play(element);
+    return element;
+  }
+
+  /** @param {HTMLMediaElement} [element] */
+  detach(element) {
+    const gone = element ? [element] : this.attachedElements;
+    for (const each of gone) each.srcObject = null;
+    this.attachedElements = this.attachedElements.filter((each) => !gone.includes(each));
+    return element ?? gone;
+  }
+}
+
+class LocalParticipant extends Emitter {
+  identity = "user";
+  isMicrophoneEnabled = false;
+
+  /** @param {Room} room */
+  constructor(room) {
+    super();
+    this.room = room;
+  }
+
+  /** @param {boolean} on @param {MediaTrackConstraints} [options] */
+  async setMicrophoneEnabled(on, options) {
+    const { session } = this.room;
+    if (!session) throw new CallError("CONNECTION_ERROR", "Connect first: there is no call.");
+    if (on && !session.microphone) {
+      try {
+        await session.openMicrophone({ ...this.room.options.audioCaptureDefaults, ...options });
+      } catch (error) {
+        this.room.emit(RoomEvent.MediaDevicesError, error);
+        throw error;
+      }
+    } else if (session.microphone) {
+      session.muteMicrophone(!on);
+    }
+    this.isMicrophoneEnabled = on;
+  }
+
+  /** There is no picture. @param {boolean} _on */
+  async setCameraEnabled(_on) {}
+
+  /** @param {Uint8Array | string} data @param {object} [_options] */
+  async publishData(data, _options) {
+    this.room.session?.sendRaw(typeof data === "string" ? data : new TextDecoder().decode(data));
+  }
+}
+
+/** One call. `connect` with what the token's server answered. */
+export class Room extends Emitter {
+  /** @param {{audioCaptureDefaults?: MediaTrackConstraints}} [options] */
+  constructor(options = {}) {
+    super();
+    this.options = options;
+    this.name = "";
+    this.metadata = "";
+    /** @type {(typeof ConnectionState)[keyof typeof ConnectionState]} */
+    this.state = ConnectionState.Disconnected;
+    this.canPlaybackAudio = true;
+    this.localParticipant = new LocalParticipant(this);
+    this.agent = Object.assign(new Emitter(), { identity: "agent", metadata: '{"role": "assistant"}', isSpeaking: false });
+    this.remoteParticipants = new Map();
+    /** @type {VoiceSession | null} */
+    this.session = null;
+    /** @type {RemoteAudioTrack | null} */
+    this.track = null;
+    this.said = "";
+    /** @type {AudioContext | null} */
+    this.audio = null;
+  }
+
+  /** @param {string} url @param {string} token */
+  async connect(url, token) {
+    const session = (this.session = new VoiceSession({ base: url.replace(/^ws/, "http").replace(/\/$/, ""), tokenProvider: async () => token, listenLater: true }));
+    /** @param {string} type @param {(detail: any) => void} react */
+    const on = (type, react) => session.addEventListener(type, (e) => react(/** @type {CustomEvent} */ (e).detail));
+    on("streams", ({ voice }) => this.subscribe(voice));
+    on("raw", (text) => this.receive(text));
+    on("ended", ({ reason }) => this.leave(reason === "client_hangup" ? undefined : this.said || reason));
+    this.enter(ConnectionState.Connecting);
+    try {
+      await session.connect();
+    } catch (error) {
+      this.session = null;
+      this.enter(ConnectionState.Disconnected);
+      throw error;
+    }
+    this.name = session.callId;
+    this.remoteParticipants.set("agent", this.agent);
+    this.enter(ConnectionState.Connected);
+    this.emit(RoomEvent.Connected);
+    this.emit(RoomEvent.ParticipantConnected, this.agent);
+  }
+
+  /** Harmless when called twice. */
+  async disconnect() {
+    this.session?.end("client_hangup");
+  }
+
+  /** Have sound play that the browser refused to play before a click. */
+  async startAudio() {
+    for (const element of this.track?.attachedElements ?? []) await element.play();
+    this.playable(true);
+  }
+
+  /** @param {HTMLMediaElement} element */
+  async play(element) {
+    try {
+      await element.play();
+      this.playable(true);
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "NotAllowedError") this.playable(false);
+    }
+  }
+
+  /** @param {boolean} can */
+  playable(can) {
+    if (can === this.canPlaybackAudio) return;
+    this.canPlaybackAudio = can;
+    this.emit(RoomEvent.AudioPlaybackStatusChanged, can);
+  }
+
+  /** @param {(typeof ConnectionState)[keyof typeof ConnectionState]} state */
+  enter(state) {
+    this.state = state;
+    this.emit(RoomEvent.ConnectionStateChanged, state);
+  }
+
+  /** @param {string} text */
+  receive(text) {
+    const message = JSON.parse(text);
+    // the connection ends after these, and the page wants to know why
+    if (message.type === "call_ending") this.said = message.reason;
+    if (message.message === "ConversationEnding") this.said = DisconnectReason.AGENT_HANGUP;
+    this.emit(RoomEvent.DataReceived, new TextEncoder().encode(text), this.agent, 0, undefined);
+  }
+
+  /** @param {MediaStream} voice */
+  subscribe(voice) {
+    const track = (this.track = new RemoteAudioTrack(this, voice));
+    const publication = { track, kind: track.kind, trackSid: track.sid, isSubscribed: true };
+    this.measure(track);
+    // as with LiveKit, whoever listens is told when the connection stands
+    const tell = () => this.emit(RoomEvent.TrackSubscribed, track, publication, this.agent);
+    if (this.state === ConnectionState.Connected) tell();
+    else this.once(RoomEvent.Connected, tell);
+  }
+
+  /** @param {RemoteAudioTrack} track */
+  measure(track) {
+    const audio = (this.audio = new AudioContext());
+    const analyser = audio.createAnalyser();
+    audio.createMediaStreamSource(track.mediaStream).connect(analyser);
+    const samples = new Float32Array(analyser.fftSize);
+    const timer = setInterval(() => {
+      if (audio.state === "closed") return clearInterval(timer);
+      analyser.getFloatTimeDomainData(samples);
+      const level = Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
+      track.volume = Math.min(1, level * 4);
+      const speaking = track.volume > 0.02;
+      if (speaking !== this.agent.isSpeaking) {
+        this.agent.isSpeaking = speaking;
+        this.agent.emit("isSpeakingChanged", speaking);
+        this.emit(RoomEvent.ActiveSpeakersChanged, speaking ? [this.agent] : []);
+      }
+      this.emit(RoomEvent.AudioLevel, track.volume);
+    }, LEVEL_MS);
+  }
+
+  /** @param {string} [reason] */
+  leave(reason) {
+    if (this.state === ConnectionState.Disconnected) return;
+    this.session = null;
+    this.localParticipant.isMicrophoneEnabled = false;
+    void this.audio?.close().catch(() => {});
+    if (this.track) this.emit(RoomEvent.TrackUnsubscribed, this.track, undefined, this.agent);
+    this.remoteParticipants.clear();
+    this.enter(ConnectionState.Disconnected);
+    this.emit(RoomEvent.Disconnected, reason);
+  }
+}

@@ -1,0 +1,118 @@
+"""Pages written for Wespoke and Speechmatics Flow, with `livekit-client` taken from this server."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from aiohttp import web
+from playwright.async_api import expect
+
+from media_server.audio import CALL_RATE_HZ, Samples
+from media_server.config import Settings
+from media_server.server import Server, running_server
+from media_server.store import Database, Keys
+from tests.browser.conftest import Open
+from tests.conftest import DATA, no_sessions
+
+PAGES = Path(__file__).parent / "pages"
+
+
+def spoken(*parts: Samples | float) -> Samples:
+    """Sentences, and silences in seconds."""
+    return np.concatenate(
+        [p if isinstance(p, np.ndarray) else np.zeros(int(p * CALL_RATE_HZ), np.int16) for p in parts]
+    )
+
+
+@contextlib.asynccontextmanager
+async def site(tmp_path: Path) -> AsyncIterator[tuple[Server, str]]:
+    """A server with keys, and somebody's site on another origin, whose pages have a key for it."""
+    database_url = f"sqlite:///{tmp_path}/x.sqlite"
+    async with Database.open(database_url) as database:
+        key, _ = await Keys(database).create("site", origins=["http://localhost:*"])
+        settings = Settings(port=0, database=database_url, agents_dir=DATA / "agents")
+        async with running_server(settings) as server:
+            await server.ready(60)
+
+            async def page(request: web.Request) -> web.Response:
+                text = (PAGES / request.match_info["name"]).read_text()
+                text = text.replace("SERVER", server.url).replace("KEY", f"pk_live_{key.removeprefix('sk_')}")
+                return web.Response(text=text, content_type="text/html")
+
+            app = web.Application()
+            app.router.add_get("/{name}", page)
+            runner = web.AppRunner(app)
+            await runner.setup()
+            await web.TCPSite(runner, "localhost", 0).start()
+            try:
+                yield server, f"http://localhost:{runner.addresses[0][1]}"
+            finally:
+                await no_sessions(server)
+                await runner.cleanup()
+
+
+@pytest.mark.parametrize("flags", [[], ["--webrtc-ip-handling-policy=disable_non_proxied_udp"]])
+async def test_a_wespoke_page_talks(
+    open_page: Open, tmp_path: Path, sentence: Callable[[str], Samples], flags: list[str]
+) -> None:
+    # the recording runs from the moment the microphone opens, which is after the call is up
+    first, second = sentence("where is my order four two seven"), sentence("what is seven plus five")
+    page = await open_page(spoken(1.5, first, 4.5, second, 30.0), flags=flags)
+    async with site(tmp_path) as (_, origin):
+        await page.goto(f"{origin}/wespoke.html")
+        await page.get_by_role("button", name="Call").click()
+        await expect(page.get_by_role("status")).to_have_text("connected", timeout=15_000)
+        said = page.locator("#said li")
+        await expect(said).to_have_text(
+            [
+                "user: where is my order four two seven",
+                "assistant: The status is shipped.",
+                "user: what is seven plus five",
+                "assistant: Seven plus five is twelve.",
+            ],
+            timeout=20_000,
+        )
+        await expect(page.locator("audio[data-call-audio]")).to_have_count(1)
+        await page.wait_for_function("window.loudest > 0.1")
+        assert await page.evaluate("room.localParticipant.isMicrophoneEnabled") is True
+        await page.get_by_role("button", name="Mute").click()
+        assert await page.evaluate("room.localParticipant.isMicrophoneEnabled") is False
+        await page.get_by_role("button", name="Leave").click()
+        await expect(page.get_by_role("status")).to_have_text("disconnected")
+        await expect(page.locator("#reason")).to_have_text("undefined")  # the page itself left
+        await expect(page.locator("audio[data-call-audio]")).to_have_count(0)
+
+
+async def test_an_agent_that_hangs_up_is_a_reason(open_page: Open, tmp_path: Path) -> None:
+    page = await open_page(spoken(1.0))
+    async with site(tmp_path) as (server, origin):
+        await page.goto(f"{origin}/wespoke.html")
+        await page.get_by_role("button", name="Call").click()
+        await expect(page.get_by_role("status")).to_have_text("connected", timeout=15_000)
+        (session,) = server.sessions._by_id.values()
+        session.call.hangup()
+        await expect(page.locator("#reason")).to_have_text("agent_hangup")
+        await expect(page.get_by_role("status")).to_have_text("disconnected")
+
+
+async def test_a_flow_page_talks(open_page: Open, tmp_path: Path, sentence: Callable[[str], Samples]) -> None:
+    page = await open_page(spoken(1.5, sentence("what is seven plus five"), 30.0))
+    async with site(tmp_path) as (_, origin):
+        await page.goto(f"{origin}/flow.html")
+        await page.get_by_role("button", name="Call").click()
+        await expect(page.get_by_role("status")).to_have_text("connected", timeout=15_000)
+        expected: list[str | re.Pattern[str]] = [
+            re.compile("^ConversationStarted"),
+            "AddTranscript what is seven plus five ",
+            "ResponseStarted Seven plus five is twelve.",
+            "ResponseCompleted Seven plus five is twelve.",
+        ]
+        await expect(page.locator("#said li")).to_have_text(expected, timeout=20_000)
+        await page.get_by_role("button", name="End").click()
+        await expect(page.locator("#said li").last).to_have_text(re.compile("^ConversationEnded"))
+        await expect(page.get_by_role("status")).to_have_text("disconnected")
