@@ -13,6 +13,7 @@ from playwright.async_api import Page, async_playwright
 from media_server.audio import CALL_RATE_HZ, Samples, write_wav
 from media_server.server import Server
 from tests.conftest import no_sessions
+from tests.fetched import from_npm
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -51,6 +52,12 @@ async def open_page(server: Server, tmp_path: Path) -> AsyncIterator[Open]:
 
         yield open_
     await no_sessions(server)
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script that looks for what keeps people from using a page."""
+    return (from_npm("axe", "axe-core@4.11.0") / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

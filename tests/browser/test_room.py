@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from playwright.async_api import expect
 
+from media_server.agents import Agent
 from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.config import Settings
 from media_server.server import Server, running_server
@@ -20,6 +21,7 @@ from tests.browser.conftest import Open
 from tests.conftest import DATA, no_sessions
 
 PAGES = Path(__file__).parent / "pages"
+OPEN = Agent("open", allowed_origins=("http://localhost:*",))
 
 
 def spoken(*parts: Samples | float) -> Samples:
@@ -35,7 +37,7 @@ async def site(tmp_path: Path) -> AsyncIterator[tuple[Server, str]]:
     database_url = f"sqlite:///{tmp_path}/x.sqlite"
     async with Database.open(database_url) as database:
         key, _ = await Keys(database).create("site", origins=["http://localhost:*"])
-        settings = Settings(port=0, database=database_url, agents_dir=DATA / "agents")
+        settings = Settings(port=0, database=database_url, agents_dir=DATA / "agents", agents=[OPEN])
         async with running_server(settings) as server:
             await server.ready(60)
 
@@ -45,7 +47,7 @@ async def site(tmp_path: Path) -> AsyncIterator[tuple[Server, str]]:
                 return web.Response(text=text, content_type="text/html")
 
             app = web.Application()
-            app.router.add_get("/{name}", page)
+            app.router.add_get(r"/{name:\w+\.html}", page)
             runner = web.AppRunner(app)
             await runner.setup()
             await web.TCPSite(runner, "localhost", 0).start()

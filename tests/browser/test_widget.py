@@ -1,0 +1,107 @@
+"""The widget in somebody's page, by mouse and by keyboard; and what axe-core finds in all pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.async_api import Page, expect
+
+from media_server.audio import CALL_RATE_HZ, Samples
+from media_server.server import Server
+from tests.browser.conftest import Open
+from tests.browser.test_room import site, spoken
+
+
+async def test_a_conversation_of_two_turns(open_page: Open, tmp_path: Path, sentence: Callable[[str], Samples]) -> None:
+    first, second = sentence("my name is olivia"), sentence("what is my name")
+    page = await open_page(spoken(2.0, first, 5.0, second, 30.0))
+    async with site(tmp_path) as (server, origin):
+        await page.goto(f"{origin}/widget.html")
+        orb = page.get_by_role("button", name="Ask us")
+        await orb.focus()
+        await page.keyboard.press("Enter")
+        status = page.get_by_role("status")
+        await expect(status).to_have_text("Listening", timeout=15_000)
+        said = page.get_by_role("log").locator("li")
+        await expect(said).to_have_text(
+            [
+                "my name is olivia",
+                "Nice to meet you, Olivia! How can I help you?",
+                "what is my name",
+                "Your name is Olivia.",
+            ],
+            timeout=20_000,
+        )
+        await expect(status).to_have_text("Speaking")
+        level = "parseFloat(document.querySelector('voice-widget').style.getPropertyValue('--level')) > 0.2"
+        await page.wait_for_function(level)
+        (session,) = server.sessions._by_id.values()
+        assert session.call.floor is not None
+        await page.get_by_role("button", name="Mute").click()
+        await expect(page.get_by_role("button", name="Muted")).to_have_attribute("aria-pressed", "true")
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("button", name="Ask us")).to_be_visible()
+        await expect(page.get_by_role("alert")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("allow", "agent", "reason"),
+    [
+        (False, "open", "The microphone was refused"),
+        (True, "nobody", "no agent called"),
+        (True, "desk", "may not call"),
+    ],
+)
+async def test_what_cannot_be_is_said(open_page: Open, tmp_path: Path, allow: bool, agent: str, reason: str) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16), allow=allow)
+    async with site(tmp_path) as (_, origin):
+        await page.goto(f"{origin}/widget.html")
+        await page.evaluate(f"document.querySelector('voice-widget').setAttribute('agent', '{agent}')")
+        await page.get_by_role("button", name="Ask us").click()
+        await expect(page.get_by_role("alert")).to_contain_text(reason)
+        await expect(page.get_by_role("button", name="Ask us")).to_be_enabled()
+
+
+async def test_a_server_that_is_gone_is_said(open_page: Open, tmp_path: Path) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16))
+    async with site(tmp_path) as (_, origin):
+        await page.goto(f"{origin}/widget.html")
+        await page.evaluate("document.querySelector('voice-widget').setAttribute('base', 'http://127.0.0.1:1')")
+        await page.get_by_role("button", name="Ask us").click()
+        await expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+
+
+async def serious(page: Page, axe: str) -> list[str]:
+    """What axe-core finds of what counts."""
+    await page.evaluate(axe)
+    found: dict[str, Any] = await page.evaluate("axe.run()")
+    bad = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
+    return [f"{v['id']}: {node['html'][:80]} {node['failureSummary'][:200]}" for v in bad for node in v["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_everybody_can_use_the_pages(
+    open_page: Open, server: Server, tmp_path: Path, axe: str, scheme: str
+) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16), color_scheme=scheme, bypass_csp=True)
+    assert await serious(page, axe) == []
+    await page.get_by_role("button", name="Call").click()
+    await expect(page.get_by_role("status")).to_have_text("Listening", timeout=15_000)
+    await page.get_by_label("Type to the agent").fill("what is one plus two")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".latency b")).to_be_visible(timeout=10_000)
+    assert await serious(page, axe) == []
+    await page.goto(f"{server.url}/admin")
+    await page.locator("#calls button").first.click()
+    await expect(page.locator("#timeline svg")).to_be_visible()
+    assert await serious(page, axe) == []
+    async with site(tmp_path) as (_, origin):
+        await page.goto(f"{origin}/widget.html")
+        await page.get_by_role("button", name="Ask us").click()
+        await expect(page.get_by_role("status")).to_have_text("Listening", timeout=15_000)
+        assert await serious(page, axe) == []
+        await page.get_by_role("button", name="Hang up").last.click()
