@@ -11,18 +11,12 @@ import { CallError, VoiceSession } from "./voice-session.js";
 
 const STYLE = `
 :host {
-  --accent: var(--vw-accent, #0f766e); --accent-text: var(--vw-accent-text, #ffffff);
-  --background: var(--vw-background, #ffffff); --text: var(--vw-text, #14201e);
-  --soft: var(--vw-soft, #50615d); --mine: var(--vw-mine, #d8f1ec); --size: var(--vw-size, 4.5rem);
+  /* as the page is, not as the system would like it: light-dark() goes by the page's color-scheme */
+  --accent: var(--vw-accent, light-dark(#0f766e, #2dd4bf)); --accent-text: var(--vw-accent-text, light-dark(#ffffff, #06201c));
+  --background: var(--vw-background, light-dark(#ffffff, #151f1d)); --text: var(--vw-text, light-dark(#14201e, #e6efed));
+  --soft: var(--vw-soft, light-dark(#50615d, #a3b4b0)); --mine: var(--vw-mine, light-dark(#d8f1ec, #134e48)); --size: var(--vw-size, 4.5rem);
   display: inline-flex; flex-direction: column; align-items: center; gap: .6rem; max-width: 100%;
   color: var(--text); font: var(--vw-font, 16px/1.45 system-ui, sans-serif);
-}
-@media (prefers-color-scheme: dark) {
-  :host {
-    --accent: var(--vw-accent, #2dd4bf); --accent-text: var(--vw-accent-text, #06201c);
-    --background: var(--vw-background, #151f1d); --text: var(--vw-text, #e6efed);
-    --soft: var(--vw-soft, #a3b4b0); --mine: var(--vw-mine, #134e48);
-  }
 }
 [hidden] { display: none !important; }
 button { font: inherit; border: 0; cursor: pointer; }

@@ -53,8 +53,8 @@ async def site(tmp_path: Path) -> AsyncIterator[tuple[Server, str]]:
             await web.TCPSite(runner, "localhost", 0).start()
             try:
                 yield server, f"http://localhost:{runner.addresses[0][1]}"
-            finally:
                 await no_sessions(server)
+            finally:
                 await runner.cleanup()
 
 
