@@ -230,12 +230,10 @@ class SocketLine:
 
     async def run(self) -> None:
         """Send the agent's voice; returns when the client is gone."""
-        talking = asyncio.ensure_future(self._talk())
-        try:
+        async with asyncio.TaskGroup() as group:
+            talking = group.create_task(self._talk())
             await self.gone.wait()
-        finally:
             talking.cancel()
-            await asyncio.wait([talking])
 
     async def flush(self) -> None:
         """Wait a moment for what was said to be played."""

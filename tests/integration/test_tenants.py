@@ -30,7 +30,8 @@ async def test_another_tenants_key_gets_nothing_anywhere(tmp_path: Path) -> None
         theirs, _ = await keys.create("theirs", ["admin"], tenant="theirs")
         async with Caller(server.url, "ours", auth=ours) as caller:
             await caller.wait_for("call.started")
-            call = f"/v1/calls/{caller.call_id}"
+            call, embedded = f"/v1/calls/{caller.call_id}", f"/v1/embed/calls/{caller.call_id}"
+            conversation = {"message": "StartConversation", "conversation_config": {"template_id": "ours"}}
 
             async with aiohttp.ClientSession(server.url) as http:
 
@@ -53,15 +54,32 @@ async def test_another_tenants_key_gets_nothing_anywhere(tmp_path: Path) -> None
                     ("GET", f"{call}/events", {}),
                     ("GET", f"{call}/recording", {}),
                     ("DELETE", call, {}),
+                    ("GET", "/chat/token?agent_id=ours", {}),
+                    ("POST", "/api/v1/embed/token", {"json": {"assistantId": "ours"}}),
+                    ("POST", f"/api{embedded}/end", {}),
+                    ("POST", f"/api{embedded}/mute", {"json": {"muted": True}}),
+                    ("POST", f"/api{embedded}/messages", {"json": {"message": "hello"}}),
+                    ("GET", f"/api{embedded}/messages", {}),
+                    ("GET", f"/api{call}", {}),
+                    ("DELETE", f"/api{call}", {}),
+                    ("POST", "/v1/flow/livekit", {"json": conversation}),
                     ("GET", "/metrics", {}),
                 ]
                 for method, path, kwargs in everything:
                     headers = kwargs.pop("headers", {}) | {"Authorization": f"Bearer {theirs}"}
                     async with http.request(method, path, headers=headers, **kwargs) as response:
                         assert response.status == 404, f"{method} {path}"
-                with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-                    await http.ws_connect(f"/v1/chat?agent=ours&token={theirs}")
-                assert refused.value.status == 404
+                for path in ("/v1/chat", "/v1/voice"):
+                    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                        await http.ws_connect(f"{path}?agent=ours&token={theirs}")
+                    assert refused.value.status == 404
+                async with http.ws_connect("/v1/flow", headers={"Authorization": f"Bearer {theirs}"}) as socket:
+                    await socket.send_json(conversation)
+                    assert (await socket.receive_json())["type"] == "config_error"
+                async with http.ws_connect(f"/ws/voice/c?api_key={theirs}&config_id=ours") as socket:
+                    assert (await socket.receive_json())["code"] == "CONFIG_NOT_FOUND"
+                assert (await ask(theirs, "GET", "/v1/discovery/templates"))[1]["templates"].keys() == {"theirs"}
+                assert (await ask(theirs, "GET", "/api/v1/calls"))[1]["data"]["calls"] == []
 
                 assert await ask(theirs, "GET", "/v1/agents") == (200, {"agents": [{"name": "theirs"}]})
                 assert (await ask(theirs, "GET", "/v1/calls"))[1]["calls"] == []
