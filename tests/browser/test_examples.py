@@ -1,0 +1,53 @@
+"""The example pages, each in a conversation of two turns by voice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from playwright.async_api import expect
+
+from media_server.audio import CALL_RATE_HZ, Samples
+from media_server.server import Server
+from tests.browser.conftest import Open
+from tests.browser.test_room import spoken
+from tests.conftest import no_sessions
+
+TOLD, ASKED = "my name is olivia", "what is my name"
+
+
+@pytest.mark.parametrize("page_name", ["plain", "flow", "nextevi"])
+async def test_two_turns(open_page: Open, server: Server, sentence: Callable[[str], Samples], page_name: str) -> None:
+    page = await open_page(spoken(2.0, sentence(TOLD), 5.0, sentence(ASKED), 30.0))
+    await page.goto(f"{server.url}/static/examples/{page_name}.html")
+    await page.get_by_role("button", name="Call").click()
+    said = page.locator("#said li")
+    yours = page.locator("#said li[data-who=you]")
+    await expect(yours).to_have_text([TOLD, ASKED], timeout=25_000)
+    await expect(said.last).to_have_text("Your name is Olivia.", timeout=10_000)
+    await expect(page.get_by_role("alert")).to_have_text("")
+    if page_name == "nextevi":
+        await expect(page.get_by_role("status")).to_have_text(re.compile(r"^[a-z]+, \d+ %$"))
+    await page.get_by_role("button", name="Hang up").click()
+    await expect(page.get_by_role("button", name="Call")).to_be_enabled()
+    await no_sessions(server)
+
+
+async def test_the_widgets_page(open_page: Open, server: Server, sentence: Callable[[str], Samples]) -> None:
+    page = await open_page(spoken(2.0, sentence(TOLD), 5.0, sentence(ASKED), 30.0))
+    await page.goto(f"{server.url}/static/examples/widget.html")
+    await page.get_by_role("button", name="Talk").click()
+    await expect(page.get_by_role("log").locator("li").last).to_have_text("Your name is Olivia.", timeout=25_000)
+    await page.get_by_role("button", name="Hang up").last.click()
+    await no_sessions(server)
+
+
+@pytest.mark.parametrize("page_name", ["plain", "nextevi"])
+async def test_a_refused_microphone_is_said(open_page: Open, server: Server, page_name: str) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16), allow=False)
+    await page.goto(f"{server.url}/static/examples/{page_name}.html")
+    await page.get_by_role("button", name="Call").click()
+    await expect(page.get_by_role("alert")).to_have_text(re.compile("refused|denied|not allowed", re.I))
+    await expect(page.get_by_role("button", name="Call")).to_be_enabled()
