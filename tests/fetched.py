@@ -28,11 +28,13 @@ def fetched(folder: Path, *commands: list[str]) -> Path:
     return folder
 
 
-def from_npm(name: str, package: str) -> Path:
-    """A folder with the package in `node_modules`."""
+def from_npm(name: str, *packages: str) -> Path:
+    """A folder with the packages in `node_modules`."""
     if shutil.which("npm") is None:
         if "MEDIA_SERVER_TESTS_NEED_CLIENTS" in os.environ:
             pytest.fail("no npm here")
         pytest.skip("no Node.js here; Debian: apt-get install nodejs npm")
     folder = CACHE / name
-    return fetched(folder, ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), package])
+    return fetched(
+        folder, ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), *packages]
+    )

@@ -32,8 +32,8 @@ def spoken(*parts: Samples | float) -> Samples:
 
 
 @contextlib.asynccontextmanager
-async def site(tmp_path: Path) -> AsyncIterator[tuple[Server, str]]:
-    """A server with keys, and somebody's site on another origin, whose pages have a key for it."""
+async def site(tmp_path: Path, script: str = "") -> AsyncIterator[tuple[Server, str]]:
+    """A server with keys, and somebody's site on another origin, whose pages have a key for it, and a script."""
     database_url = f"sqlite:///{tmp_path}/x.sqlite"
     async with Database.open(database_url) as database:
         key, _ = await Keys(database).create("site", origins=["http://localhost:*"])
@@ -46,7 +46,11 @@ async def site(tmp_path: Path) -> AsyncIterator[tuple[Server, str]]:
                 text = text.replace("SERVER", server.url).replace("KEY", f"pk_live_{key.removeprefix('sk_')}")
                 return web.Response(text=text, content_type="text/html")
 
+            async def bundle(_: web.Request) -> web.Response:
+                return web.Response(text=script.replace("SERVER", server.url), content_type="text/javascript")
+
             app = web.Application()
+            app.router.add_get("/bundle.js", bundle)
             app.router.add_get(r"/{name:\w+\.html}", page)
             runner = web.AppRunner(app)
             await runner.setup()

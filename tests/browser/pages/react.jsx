@@ -1,0 +1,32 @@
+import { StrictMode, useState } from "react";
+import { createRoot } from "react-dom/client";
+import { VoiceProvider, VoiceWidget, useVoice } from "media-server-browser/react";
+
+function Talk() {
+  const { connectionState, messages, error, connect, disconnect, isMicEnabled, toggleMicrophone } = useVoice();
+  return (
+    <>
+      <p role="status">{connectionState}</p>
+      <button onClick={connect}>Call</button>
+      <button onClick={disconnect}>Hang up</button>
+      <button onClick={toggleMicrophone}>{isMicEnabled ? "Mute" : "Unmute"}</button>
+      <p role="alert">{error}</p>
+      <ul>{messages.map((m) => <li key={m.id}>{`${m.role}: ${m.text}`}</li>)}</ul>
+    </>
+  );
+}
+
+function App() {
+  const [status, setStatus] = useState("");
+  return (
+    <main>
+      <VoiceProvider agent="open" base="SERVER" metadata={{ from: "react" }}>
+        <Talk />
+      </VoiceProvider>
+      <VoiceWidget agent="open" base="SERVER" label="Ask us" onStatusChange={setStatus} />
+      <p id="widget">{status}</p>
+    </main>
+  );
+}
+
+createRoot(document.getElementById("root")).render(<StrictMode><App /></StrictMode>);
