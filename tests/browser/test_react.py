@@ -24,9 +24,9 @@ def bundled(folder: Path, react: str) -> str:
     source = npm / "page.jsx"
     shutil.copy(PAGES / "react.jsx", source)
     command = [npm / "node_modules" / ".bin" / "esbuild", source, "--bundle", "--jsx=automatic", "--format=esm"]
-    made = subprocess.run(map(str, command), capture_output=True, text=True, check=False)
+    made = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
-    return str(made.stdout)
+    return made.stdout
 
 
 @pytest.fixture(params=["18", "19"])
