@@ -71,11 +71,19 @@ def serve(engine: Engine, sock: socket.socket, on_gone: Callable[[], None] = lam
 
 
 def _read(sock: socket.socket, inbox: queue.SimpleQueue[m.ToHost | None], on_gone: Callable[[], None]) -> None:
-    with sock.makefile("rb") as stream:
-        while header := stream.read(m.HEADER.size):
-            inbox.put(m.decode_to_host(stream.read(*m.HEADER.unpack(header))))
-    inbox.put(None)
-    on_gone()
+    # a server that is killed may leave half a message behind: whatever ends this, the host has to leave
+    try:
+        with sock.makefile("rb") as stream:
+            while len(header := stream.read(m.HEADER.size)) == m.HEADER.size:
+                (length,) = m.HEADER.unpack(header)
+                if len(body := stream.read(length)) < length:
+                    return
+                inbox.put(m.decode_to_host(body))
+    except ConnectionResetError:
+        return
+    finally:
+        inbox.put(None)
+        on_gone()
 
 
 def _send(sock: socket.socket, message: m.FromHost) -> None:

@@ -6,6 +6,8 @@ import socket
 import threading
 from collections.abc import Iterable
 
+import pytest
+
 from media_server.engines import host
 from media_server.engines import messages as m
 
@@ -79,3 +81,20 @@ def test_messages_survive_the_wire() -> None:
     assert m.decode_to_host(m.encode(request)) == request
     chunk = m.AudioChunk(7, b"\x00\x01", (m.Word("a", 0.0, 0.5),))
     assert m.decode_from_host(m.encode(chunk)) == chunk
+
+
+@pytest.mark.parametrize("sent", [0, 2, 4, 10, 30])
+def test_a_host_leaves_with_its_server_even_in_the_middle_of_a_message(sent: int) -> None:
+    body = m.encode(m.Generate(1, "a", (m.ChatMessage("user", "hello"),), 10))
+    whole = m.HEADER.pack(len(body)) + body
+    ours, theirs = socket.socketpair()
+    gone = threading.Event()
+    with theirs:
+        thread = threading.Thread(target=host.serve, args=(Counter(), theirs, gone.set), daemon=True)
+        thread.start()
+        with ours:
+            assert receive(ours) == m.Ready("counter")
+            ours.sendall(whole[:sent])
+        thread.join(5)
+        assert not thread.is_alive()
+        assert gone.is_set()
