@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,6 @@ async def test_a_chat_remembers_and_uses_tools(server: Server) -> None:
 
 
 async def test_code_speaks_in_a_chat_too(server: Server) -> None:
-    sys.modules["_agents_desk"].DONE.clear()
     async with chatting(server.url, agent="echo") as client:
         greeted = await client.wait_for("agent.event")
         assert greeted["data"] == [{"role": "assistant", "text": "Welcome."}]

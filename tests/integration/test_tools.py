@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -12,18 +11,16 @@ from media_server.audio import Samples
 from media_server.call.call import Call
 from media_server.caller import Caller
 from media_server.server import Server
-from tests.conftest import no_sessions
+from tests.conftest import done_by_desk, no_sessions
 from tests.integration.test_turns import with_pause
 
 Say = Callable[[str], Samples]
 
 
 @pytest.fixture
-def done() -> list[Any]:
+def done(server: Server) -> list[Any]:
     """What the tools did."""
-    kept: list[Any] = sys.modules["_agents_desk"].DONE
-    kept.clear()
-    return kept
+    return done_by_desk(server)
 
 
 @pytest.fixture
