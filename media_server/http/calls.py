@@ -150,7 +150,10 @@ async def _stream(
     await response.prepare(request)
     async for piece in records.follow(after, call_id, agents, tenant, SILENCE_S):
         lines = [f"id: {e.id}\nevent: {e.event['type']}\ndata: {json.dumps(e.event)}\n\n" for e in piece]
-        await response.write("".join(lines or [": alive\n\n"]).encode())
+        try:
+            await response.write("".join(lines or [": alive\n\n"]).encode())
+        except ConnectionResetError:
+            return response  # who followed is gone
         if call_id and any(e.event["type"] == "call.ended" for e in piece):
             break
     await response.write_eof()
