@@ -70,6 +70,12 @@ async def test_agents_have_voices(tmp_path: Path) -> None:
                 assert changed.status == 200
             await heard(caller, "hello")
             assert await speech_s(caller, text) > 1.15 * taken["mara"], "from the next turn on"
+            # its own code may change it for one call
+            session = server.sessions.get(caller.session_id)
+            session.call.update(voice="", voice_speed=1.5)
+            assert await speech_s(caller, text) < 0.9 * taken["mara"]
+            with pytest.raises(ValueError, match="has no voice 'nobody'"):
+                session.call.update(voice="nobody")
 
 
 async def test_a_saved_file_takes_effect_at_the_next_turn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
