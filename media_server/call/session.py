@@ -21,7 +21,7 @@ from media_server.errors import ClientError
 from media_server.knowledge import Library
 from media_server.rtc import Microphone, Recorder, Speaker
 
-__all__ = ["NATIVE", "Dialect", "Line", "OnMessage", "Session"]
+__all__ = ["NATIVE", "Dialect", "Line", "OnMessage", "Session", "new_call_id"]
 
 log = logging.getLogger("media_server.call")
 
@@ -76,6 +76,12 @@ class _Native:
 
 NATIVE = _Native()
 SIGNS_OF_LIFE = frozenset({"ping", b"ping", '{"type":"ping"}', b'{"type":"ping"}'})
+
+
+def new_call_id() -> str:
+    return f"call-{secrets.token_hex(8)}"
+
+
 L = TypeVar("L", bound=Line)
 OnMessage = Callable[[str | bytes], None]
 
@@ -111,7 +117,7 @@ class Session(Generic[L]):
         call_id: str | None = None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
-        self.call_id = call_id or f"call-{secrets.token_hex(8)}"
+        self.call_id = call_id or new_call_id()
         self.agent = agent
         self._connect_timeout_s = connect_timeout_s
         self._idle_timeout_s = idle_timeout_s

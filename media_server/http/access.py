@@ -14,16 +14,16 @@ from aiohttp import web
 from media_server.agents import Agent, AgentBook
 from media_server.agents.origins import matches
 from media_server.errors import ClientError
-from media_server.store import Database, Grant, Key, Keys, Scope, TokenKind, Tokens
+from media_server.store import PREFIXES, Database, Grant, Key, Keys, Scope, TokenKind, Tokens
 
-__all__ = ["ACCESS", "TOKEN_TTL_S", "Access", "Start"]
+__all__ = ["ACCESS", "TOKEN_TTL_S", "Access", "Start", "require_credit"]
 
 TOKEN_TTL_S = 60.0
 PAGES_PER_MINUTE = 20
 """Tokens for one address of a page that shows nothing but its origin."""
-SHORT = "tmp_"
-PREFIXES = ("wrtc_", "cht_", SHORT)
-"""Of tokens; anything else is taken for a key."""
+SHORT = PREFIXES["short"]
+TOKENS = tuple(PREFIXES.values())
+"""What tokens begin with; anything else is taken for a key."""
 MOST_COUNTED = 10_000
 """Addresses and keys whose rate is remembered."""
 
@@ -56,8 +56,11 @@ class Access:
         self._agents = agents
         self._recent: dict[str, deque[float]] = {}
 
-    async def key(self, request: web.Request, scope: Scope) -> Key | None:
+    async def key(self, request: web.Request, scope: Scope, counted: bool = True) -> Key | None:
         """The key that a request shows; None where there are no keys at all.
+
+        Args:
+            counted: whether the request is one of those that the key may make in a minute.
 
         Raises:
             ClientError: 401 `key_missing`, `key_unknown`, `key_revoked`; 403 `key_scope`, `key_origin`; 429
@@ -81,18 +84,20 @@ class Access:
         origin = request.headers.get("Origin")
         if origin is not None and not any(matches(origin, o) for o in key.origins or ()):
             raise ClientError("key_origin", f"This API key may not be used by pages of {origin}.", status=403)
-        if key.per_minute is not None:
+        if counted and key.per_minute is not None:
             self._count(f"key {key.id}", key.per_minute)
         return key
 
-    async def start_call_of_token(self, request: web.Request) -> tuple[str, Start]:
-        """Who is called with the token that the request shows, and on whose account.
+    async def start_voice(self, request: web.Request, agent: str | None) -> tuple[str, Start]:
+        """Who is called, and on whose account; without `agent` the token that the request shows says it.
 
         Raises:
-            ClientError: what `start_with_token` raises; 400 `bad_request` where it shows none.
+            ClientError: what `start_call` or `start_with_token` raises; 400 `bad_request` where nobody says it.
         """
+        if agent is not None:
+            return agent, await self.start_call(request, agent, "webrtc")
         shown = _bearer(request)
-        if shown is None or not shown.startswith(PREFIXES):
+        if shown is None or not shown.startswith(TOKENS):
             raise ClientError("bad_request", "agent: say who is called, or show a token, which says it.")
         return await self.start_with_token(shown, "webrtc")
 
@@ -105,7 +110,7 @@ class Access:
         shown = _bearer(request)
         metadata: Mapping[str, Any] = {}
         sealed: Mapping[str, Any] = {}
-        if shown is None or not shown.startswith(PREFIXES):
+        if shown is None or not shown.startswith(TOKENS):
             key = await self.key(request, "call")
             self.agent(key, agent)
         else:
@@ -129,14 +134,16 @@ class Access:
     async def check(self, request: web.Request) -> None:
         """Whether the request shows a key or a token that could start a call; of a token only that it shows one.
 
+        It is not counted: the call that begins then is.
+
         Raises:
             ClientError: what `key` raises.
         """
         shown = _bearer(request)
         if shown is not None and shown.startswith(SHORT):
             await self._minter(await self.tokens.short(shown))
-        elif shown is None or not shown.startswith(PREFIXES):
-            await self.key(request, "call")
+        elif shown is None or not shown.startswith(TOKENS):
+            await self.key(request, "call", counted=False)
 
     async def _minter(self, grant: Grant) -> Key | None:
         key = await self.keys.get(grant.key_id) if grant.key_id else None
@@ -194,6 +201,13 @@ class Access:
             message = "Only this machine may do that as long as there are no API keys (media-server keys create)."
             raise _unauthorized("key_missing", message)
 
+    def rate(self, key: Key | None) -> dict[str, int | None]:
+        """How many requests the key may make in a minute, and how many of them are left now."""
+        if key is None or key.per_minute is None:
+            return {"remaining": None, "limit": None, "resetAt": None}
+        used = len(self._recent.get(f"key {key.id}", ()))
+        return {"remaining": max(0, key.per_minute - used), "limit": key.per_minute, "resetAt": None}
+
     def _count(self, who: str, most: int) -> None:
         """Raises `ClientError` (429) for the one too many within a minute."""
         now = time.monotonic()
@@ -212,9 +226,14 @@ class Access:
 ACCESS = web.AppKey("access", Access)
 
 
-def _start(metadata: Mapping[str, Any], key: Key | None, sealed: Mapping[str, Any]) -> Start:
+def require_credit(key: Key | None) -> None:
+    """Raises `ClientError` (402) for a key that cannot pay any more."""
     if key is not None and key.credit is not None and key.credit <= 0:
         raise ClientError("no_credit", "The credit of this API key is used up.", status=402)
+
+
+def _start(metadata: Mapping[str, Any], key: Key | None, sealed: Mapping[str, Any]) -> Start:
+    require_credit(key)
     return Start(metadata, key, sealed)
 
 

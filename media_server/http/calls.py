@@ -17,7 +17,7 @@ from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.store import CallRecord, CallStatus, RecordedEvent, Records
 
-__all__ = ["RECORDS", "course", "routes", "time_text"]
+__all__ = ["RECORDS", "course", "recorded", "routes", "time_text"]
 
 SILENCE_S = 15.0
 """After which a stream says that it is alive."""
@@ -81,17 +81,17 @@ async def page(request: web.Request) -> web.Response:
 @routes.get("/v1/calls/{id}")
 @operation("What was said and done in a call", scope="admin", answers={200: _Call})
 async def one(request: web.Request) -> web.Response:
-    record = await _record(request)
+    record = await recorded(request)
     said = await course(request.app[RECORDS], record.id)
-    recorded = await request.app[RECORDS].recording(record.id)
-    sound = {"recording": f"/v1/calls/{record.id}/recording"} if recorded else {}
+    has_sound = await request.app[RECORDS].recording(record.id)
+    sound = {"recording": f"/v1/calls/{record.id}/recording"} if has_sound else {}
     return web.json_response(_summary(record) | sound | said)
 
 
 @routes.get("/v1/calls/{id}/recording")
 @operation("The sound of a call", scope="admin", answers={200: bytes}, gives="audio/ogg")
 async def recording(request: web.Request) -> web.StreamResponse:
-    record = await _record(request)
+    record = await recorded(request)
     if record.status == "active":
         raise ClientError("call_active", "The call is still going on.", status=409)
     path = await request.app[RECORDS].recording(record.id)
@@ -103,7 +103,7 @@ async def recording(request: web.Request) -> web.StreamResponse:
 @routes.delete("/v1/calls/{id}")
 @operation("Forget a call", scope="admin", answers={204: None})
 async def forget(request: web.Request) -> web.Response:
-    record = await _record(request)
+    record = await recorded(request)
     if record.status == "active":
         message = "The call is still going on; hang up first, or wait."
         raise ClientError("call_active", message, status=409)
@@ -114,7 +114,7 @@ async def forget(request: web.Request) -> web.Response:
 @routes.get("/v1/calls/{id}/events")
 @operation("Follow a call", scope="admin", answers={200: str}, gives="text/event-stream")
 async def events_of_call(request: web.Request) -> web.StreamResponse:
-    record = await _record(request)
+    record = await recorded(request)
     return await _stream(request, record.id, None, None)
 
 
@@ -126,7 +126,8 @@ async def events(request: web.Request) -> web.StreamResponse:
     return await _stream(request, None, agents or None, key.tenant if key else None)
 
 
-async def _record(request: web.Request) -> CallRecord:
+async def recorded(request: web.Request) -> CallRecord:
+    """The call of the address, as far as the key reaches. Raises `ClientError` (404) where there is none."""
     key = await request.app[ACCESS].key(request, "admin")
     record = await request.app[RECORDS].get(request.match_info["id"])
     if record is None or (key is not None and record.tenant != key.tenant):

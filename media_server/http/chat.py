@@ -17,8 +17,9 @@ from media_server.http.access import ACCESS
 from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
+from media_server.http.sockets import new_socket
 
-__all__ = ["carry", "routes"]
+__all__ = ["HEARTBEAT_S", "LARGEST", "carry", "routes"]
 
 HEARTBEAT_S = 20.0
 LARGEST = 64 * 1024
@@ -40,9 +41,7 @@ class _Wanted(BaseModel):
 @operation("Talk in writing: a WebSocket", scope="call", query=_Wanted, answers={101: None})
 async def chat(request: web.Request) -> web.StreamResponse:
     wanted = validated(_Wanted, dict(request.query))
-    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=LARGEST)
-    if not socket.can_prepare(request):
-        raise ClientError("no_websocket", "A chat is a WebSocket; this request is none.")
+    socket = new_socket(request, LARGEST, HEARTBEAT_S)
     sessions = request.app[SESSIONS]
     if wanted.session:
         conversation = sessions.chat(wanted.session)

@@ -12,12 +12,14 @@ from typing_extensions import TypedDict
 
 from media_server.agents import DEFAULT_AGENT
 from media_server.call import Session
+from media_server.call.session import new_call_id
 from media_server.dialects.flow import ALIASES, VOICE_RATE_HZ, AudioEnded, AudioFormat, Flow, StartConversation, parse
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
-from media_server.http.voice import HEARTBEAT_S, converse
+from media_server.http.sockets import converse, new_socket
+from media_server.http.tokens import base_url
 from media_server.rtc import PcmFormat, SocketLine
 
 __all__ = ["routes"]
@@ -85,9 +87,7 @@ class _Failed(Exception):
 @operation("Speechmatics Flow: a WebSocket", scope="call", answers={101: None})
 async def flow(request: web.Request) -> web.StreamResponse:
     """A key is shown in the header, or by a browser as `jwt`."""
-    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=LARGEST)
-    if not socket.can_prepare(request):
-        raise ClientError("no_websocket", "This is a WebSocket; the request is none.")
+    socket = new_socket(request, LARGEST)
     if "jwt" not in request.query:
         # a browser cannot read why an upgrade was refused; programs can
         await request.app[ACCESS].check(request)
@@ -182,9 +182,8 @@ async def start(request: web.Request) -> web.Response:
         agent = _agent(request, wanted)
         sessions = request.app[SESSIONS]
         sessions.check_room()
-        await request.app[ACCESS].check(request)
         begun = await request.app[ACCESS].start_call(request, agent, "webrtc")
-        call_id = f"call-{secrets.token_hex(8)}"
+        call_id = new_call_id()
         sealed: dict[str, Any] = {"dialect": "flow", "call_id": call_id}
         sealed["variables"] = dict(wanted.conversation_config.template_variables)
         sealed["tools"] = [
@@ -196,8 +195,7 @@ async def start(request: web.Request) -> web.Response:
         code = STATUSES.get(refused.status, (refused.status, "invalid_request"))
         body = {"error": {"code": code[1], "message": refused.message}}
         return web.json_response(body, status=code[0], headers=refused.headers)
-    url = f"{request.scheme}://{request.host}"
-    joining = {"url": url, "token": token, "id": secrets.token_hex(8), "session_id": call_id}
+    joining = {"url": base_url(request), "token": token, "id": secrets.token_hex(8), "session_id": call_id}
     return web.json_response(joining, headers={"Cache-Control": "no-store"})
 
 

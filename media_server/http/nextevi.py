@@ -21,7 +21,7 @@ from media_server.http.access import ACCESS
 from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
-from media_server.http.voice import HEARTBEAT_S, converse
+from media_server.http.sockets import converse, new_socket
 from media_server.rtc import PcmFormat, SocketLine
 
 __all__ = ["routes"]
@@ -60,9 +60,7 @@ class _Wanted(BaseModel):
 @operation("NextEVI: a WebSocket", scope="call", query=_Wanted, answers={101: None})
 async def nextevi(request: web.Request) -> web.StreamResponse:
     """What is refused is said in the socket, since a browser cannot read why an upgrade failed."""
-    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=LARGEST)
-    if not socket.can_prepare(request):
-        raise ClientError("no_websocket", "This is a WebSocket; the request is none.")
+    socket = new_socket(request, LARGEST)
     await socket.prepare(request)
     try:
         wanted = validated(_Wanted, {**request.query, **request.match_info})

@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from media_server.dialects.pinecall import Pinecall, PinecallChat
-from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body, validated
-from media_server.http.chat import carry
+from media_server.http.chat import HEARTBEAT_S, LARGEST, carry
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
+from media_server.http.sockets import new_socket
 
 __all__ = ["routes"]
 
@@ -79,9 +79,7 @@ async def chat_cumulative(request: web.Request) -> web.StreamResponse:
 
 async def _chat(request: web.Request, cumulative: bool) -> web.StreamResponse:
     wanted = validated(_ChatWanted, dict(request.query))
-    socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=64 * 1024)
-    if not socket.can_prepare(request):
-        raise ClientError("no_websocket", "A chat is a WebSocket; this request is none.")
+    socket = new_socket(request, LARGEST, HEARTBEAT_S)
     sessions = request.app[SESSIONS]
     sessions.check_room()
     agent, start = await request.app[ACCESS].start_with_token(wanted.token, "chat")

@@ -374,10 +374,7 @@ async def create(request: web.Request) -> web.Response:
     offer = await json_body(request, _Offer)
     sessions = request.app[SESSIONS]
     sessions.check_room()  # before a token is used up for nothing
-    if offer.agent is None:
-        agent, start = await request.app[ACCESS].start_call_of_token(request)
-    else:
-        agent, start = offer.agent, await request.app[ACCESS].start_call(request, offer.agent, "webrtc")
+    agent, start = await request.app[ACCESS].start_voice(request, offer.agent)
     session, answer = await sessions.open(agent, offer.sdp, offer.metadata, offer.variables, start)
     body = {"session_id": session.id, "call_id": session.call_id, "type": "answer", "sdp": answer}
     return web.json_response(body, status=201, headers=_created(session))

@@ -16,7 +16,7 @@ from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.store import TokenKind
 
-__all__ = ["routes"]
+__all__ = ["base_url", "routes"]
 
 MOST_METADATA = 2048
 """Bytes, as JSON."""
@@ -65,7 +65,7 @@ async def mint(request: web.Request) -> web.Response:
     key_id = key.id if key else None
     token = await request.app[ACCESS].tokens.mint(wanted.kind, agent.name, wanted.ttl_s, wanted.metadata, key_id)
     servers = [s.model_dump(exclude_none=True) for s in request.app[SESSIONS].ice_servers]
-    body = {"token": token, "expires_in": wanted.ttl_s, "url": _base(request), "ice_servers": servers}
+    body = {"token": token, "expires_in": wanted.ttl_s, "url": base_url(request), "ice_servers": servers}
     return web.json_response(body, status=201, headers={"Cache-Control": "no-store"})
 
 
@@ -100,7 +100,7 @@ async def _page_token(request: web.Request, kind: TokenKind) -> web.Response:
     # what a page says of itself is not sealed: it may say it again when it calls
     sealed, key_id = (wanted.metadata, key.id) if key else ({}, None)
     token = await request.app[ACCESS].tokens.mint(kind, agent.name, TOKEN_TTL_S, sealed, key_id)
-    base = _base(request)
+    base = base_url(request)
     # http for `server` always: browsers take it for a WebSocket too, but not the other way round
     addresses = {"server": base, "ws_server": base.replace("http", "ws", 1)}
     body = {"token": token, **addresses, "expires_in": TOKEN_TTL_S, "expiresIn": TOKEN_TTL_S}
@@ -119,7 +119,8 @@ async def _wanted_by_page(request: web.Request) -> _WantedByPage:
     return validated(_WantedByPage, given)
 
 
-def _base(request: web.Request) -> str:
+def base_url(request: web.Request) -> str:
+    """Where the client reached this server."""
     return f"{request.scheme}://{request.host}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -11,15 +10,17 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from media_server.call import Session
+from media_server.call.session import new_call_id
 from media_server.dialects.wespoke import ENDINGS
 from media_server.errors import ClientError
 from media_server.events import TextSend, UserMute
-from media_server.http.access import ACCESS, TOKEN_TTL_S
+from media_server.http.access import ACCESS, TOKEN_TTL_S, require_credit
 from media_server.http.body import json_body, validated
-from media_server.http.calls import RECORDS, course, time_text
+from media_server.http.calls import RECORDS, course, recorded, time_text
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
-from media_server.store import CallRecord, Key
+from media_server.http.tokens import base_url
+from media_server.store import CallRecord
 
 __all__ = ["routes"]
 
@@ -93,28 +94,26 @@ async def token(request: web.Request) -> web.StreamResponse:
     key = await request.app[ACCESS].key(request, "call")
     wanted = await json_body(request, _TokenWanted)
     agent = request.app[ACCESS].agent(key, wanted.assistantId)
-    if key is not None and key.credit is not None and key.credit <= 0:
-        raise ClientError("no_credit", "The credit of this API key is used up.", status=402)
+    require_credit(key)
     if refused := wanted.assistantOverrides.keys() - ALLOWED_OVERRIDES:
         message = f"assistantOverrides: {', '.join(sorted(refused))}: not for pages to change."
         raise ClientError("override", message, status=403)
     overrides = validated(_Variables, wanted.assistantOverrides)
     request.app[SESSIONS].check_room()
-    call_id = f"call-{secrets.token_hex(8)}"
+    call_id = new_call_id()
     sealed: dict[str, Any] = {"dialect": "wespoke", "call_id": call_id, "variables": overrides.variableValues}
     if overrides.firstMessage is not None:
         sealed["changes"] = {"greeting": overrides.firstMessage}
     secret = await request.app[ACCESS].tokens.mint(
         "webrtc", agent.name, TOKEN_TTL_S, wanted.metadata, key.id if key else None, sealed
     )
-    limit = key.per_minute if key and key.per_minute else None
     data = {
         "callId": call_id,
         "token": secret,
-        "url": f"{request.scheme}://{request.host}",
+        "url": base_url(request),
         "roomName": call_id,
         "assistant": {"id": agent.name, "name": agent.name, "version": 1},
-        "rateLimit": {"remaining": limit, "limit": limit, "resetAt": None},
+        "rateLimit": request.app[ACCESS].rate(key),
         "expiresIn": int(TOKEN_TTL_S),
     }
     return web.json_response({"success": True, "data": data}, headers={"Cache-Control": "no-store"})
@@ -184,7 +183,7 @@ async def calls(request: web.Request) -> web.StreamResponse:
 @operation("Wespoke: a call record", scope="admin", answers={200: dict[str, Any]})
 @_answered
 async def call(request: web.Request) -> web.StreamResponse:
-    found = await _recorded(request)
+    found = await recorded(request)
     said = await course(request.app[RECORDS], found.id)
     transcript = [
         {"role": t["role"], "text": t["text"], "start": t["at_s"], "interrupted": t.get("interrupted", False)}
@@ -201,24 +200,15 @@ async def call(request: web.Request) -> web.StreamResponse:
 @_answered
 async def forget(request: web.Request) -> web.StreamResponse:
     """The record; it does not end a call. One that has just been hung up is waited for."""
-    found = await _recorded(request)
+    found = await recorded(request)
     try:
         async with asyncio.timeout(DELETE_WAITS_S):
-            while found.status == "active":
+            while (now := await request.app[RECORDS].get(found.id)) and now.status == "active":  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-                found = await _recorded(request)
     except TimeoutError:
         raise ClientError("call_active", "The call is still going on; hang up first.", status=409) from None
     await request.app[RECORDS].delete(found.id)
     return web.json_response({"success": True})
-
-
-async def _recorded(request: web.Request) -> CallRecord:
-    key: Key | None = await request.app[ACCESS].key(request, "admin")
-    found = await request.app[RECORDS].get(request.match_info["id"])
-    if found is None or (key is not None and found.tenant != key.tenant):
-        raise ClientError("unknown_call", "There is no record of such a call.", status=404)
-    return found
 
 
 def _record(found: CallRecord) -> dict[str, Any]:

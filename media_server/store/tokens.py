@@ -16,7 +16,7 @@ from media_server.store.database import Database
 from media_server.store.keys import digest
 from media_server.store.tables import TokenRow
 
-__all__ = ["Grant", "TokenKind", "Tokens"]
+__all__ = ["PREFIXES", "Grant", "TokenKind", "Tokens"]
 
 TokenKind = Literal["webrtc", "chat"]
 AnyKind = TokenKind | Literal["short"]
@@ -45,7 +45,7 @@ class Tokens:
 
     async def mint(
         self,
-        kind: TokenKind | Literal["short"],
+        kind: AnyKind,
         agent: str,
         ttl_s: float,
         metadata: Mapping[str, Any],

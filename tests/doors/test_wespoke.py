@@ -147,6 +147,26 @@ async def test_refusals_and_what_pages_may_read_of_them(tmp_path: Path) -> None:
         assert used.value.code == "token_used"
 
 
+async def test_the_rate_is_told_and_each_request_counted_once(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        key, _ = await g.keys.create("slow", per_minute=4)
+        headers = {"Authorization": f"Bearer {key}"}
+        conversation = {"message": "StartConversation", "conversation_config": {"template_id": "mara"}}
+        async with aiohttp.ClientSession(g.server.url, headers=headers) as http:
+            async with http.post("/v1/flow/livekit", json=conversation) as response:
+                assert response.status == 200
+            async with http.ws_connect("/v1/flow") as socket:
+                await socket.send_json(conversation)
+                assert (await socket.receive_json())["message"] == "ConversationStarted"
+            status, answer = await embed(http, assistantId="mara")
+            assert answer["data"]["rateLimit"] == {"remaining": 1, "limit": 4, "resetAt": None}
+            assert (await embed(http, assistantId="mara"))[0] == 200
+            status, answer = await embed(http, assistantId="mara")
+            assert (status, answer["error"]["code"]) == (429, "RATE_LIMIT_EXCEEDED")
+            assert answer["error"]["retryAfter"] > 0
+        await no_sessions(g.server)
+
+
 async def test_flow_over_webrtc(server: Server, sentence: Callable[[str], Samples]) -> None:
     variables = {"timezone": "UTC"}
     config = {"template_id": "flow-service-assistant-one", "template_variables": variables}
