@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,10 @@ import pytest
 
 from media_server.audio import CALL_RATE_HZ, Samples, resample
 from media_server.server import Server
+from tests import sockets
 from tests.conftest import no_sessions
 from tests.integration.test_access import guarded
+from tests.sockets import SocketClient
 
 RATE = 16_000
 LOOKUP = {
@@ -29,46 +30,18 @@ LOOKUP = {
 }
 
 
-class FlowClient:
+class FlowClient(SocketClient):
+    kind_key = "message"
+
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.socket = socket
-        self.messages: list[dict[str, Any]] = []
-        self.sound = b""
+        super().__init__(socket)
         self.sounds = 0
         self.acknowledge = True
-        self.closed = asyncio.Event()
-        self._changed = asyncio.Event()
 
-    async def read(self) -> None:
-        async for message in self.socket:
-            if message.type is aiohttp.WSMsgType.BINARY:
-                self.sound += message.data
-                self.sounds += 1
-                if self.acknowledge:
-                    await self.send("AudioReceived", seq_no=self.sounds, buffering=0.01)
-            else:
-                self.messages.append(json.loads(message.data))
-            self._changed.set()
-        self.closed.set()
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [m for m in self.messages if m["message"] == kind]
-
-    async def wait_for(self, kind: str, since: int = 0, **fields: Any) -> dict[str, Any]:
-        async with asyncio.timeout(15):
-            while True:
-                for message in self.messages[since:]:
-                    if message["message"] == kind and all(message.get(k) == v for k, v in fields.items()):
-                        return message
-                self._changed.clear()
-                await self._changed.wait()
-
-    async def nth(self, kind: str, n: int) -> None:
-        """Wait until so many messages of a kind have come."""
-        async with asyncio.timeout(15):
-            while len(self.of(kind)) < n:
-                self._changed.clear()
-                await self._changed.wait()
+    async def heard(self, sound: bytes) -> None:
+        self.sounds += 1
+        if self.acknowledge:
+            await self.send("AudioReceived", seq_no=self.sounds, buffering=0.01)
 
     async def send(self, kind: str, **fields: Any) -> None:
         await self.socket.send_json({"message": kind, **fields})
@@ -83,27 +56,12 @@ class FlowClient:
         data = np.concatenate(
             [resample(samples, CALL_RATE_HZ, RATE), np.zeros(int(pause_s * RATE), np.int16)]
         ).tobytes()
-        chunks = [data[i : i + 2048] for i in range(0, len(data), 2048)]
-        for chunk in chunks:
-            await self.socket.send_bytes(chunk)
-            await asyncio.sleep(len(chunk) / 2 / RATE)
-        return len(chunks)
+        return await self.speak_bytes(data, 2048, 2 * RATE)
 
 
-@contextlib.asynccontextmanager
-async def connected(url: str, auth: str = "", **query: str) -> AsyncIterator[FlowClient]:
+def connected(url: str, auth: str = "", **query: str) -> contextlib.AbstractAsyncContextManager[FlowClient]:
     headers = {"Authorization": f"Bearer {auth}"} if auth else {}
-    async with (
-        aiohttp.ClientSession(headers=headers) as http,
-        http.ws_connect(f"{url}/v1/flow", params=query) as socket,
-    ):
-        client = FlowClient(socket)
-        reading = asyncio.create_task(client.read())
-        try:
-            yield client
-        finally:
-            reading.cancel()
-            await asyncio.wait([reading])
+    return sockets.connected(FlowClient, f"{url}/v1/flow", headers, **query)
 
 
 async def test_a_conversation_in_flows_own_words(

@@ -9,7 +9,7 @@ import io
 import itertools
 import json
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ import pytest
 
 from media_server.audio import CALL_RATE_HZ, Samples, resample
 from media_server.server import Server
+from tests import sockets
 from tests.conftest import no_sessions
 from tests.integration.test_access import guarded
+from tests.sockets import SocketClient
 
 RATE = 24_000
 SEED: dict[str, Any] = {"emotion_detection": {"enabled": True}, "turn_detection": {"enabled": True}}
@@ -28,37 +30,18 @@ SEED |= {"audio": {"sample_rate": RATE, "channels": 1, "encoding": "linear16"}}
 SDK = {"type": "session_settings", "sample_rate": RATE, "channels": 1, "encoding": "linear16"}
 
 
-class EviClient:
+class EviClient(SocketClient):
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.socket = socket
-        self.messages: list[dict[str, Any]] = []
+        super().__init__(socket)
         self.times: list[float] = []
-        self.closed = asyncio.Event()
-        self._changed = asyncio.Event()
 
-    async def read(self) -> None:
-        async for message in self.socket:
-            assert message.type is aiohttp.WSMsgType.TEXT, "all clients parse every message as JSON"
-            said = json.loads(message.data)
-            # every field twice, but for the sound
-            assert all(said[k] == v for k, v in said["data"].items() if k not in ("type", "timestamp"))
-            self.messages.append(said)
-            self.times.append(asyncio.get_running_loop().time())
-            self._changed.set()
-        self.closed.set()
-        self._changed.set()
+    async def heard(self, sound: bytes) -> None:
+        raise AssertionError("all clients parse every message as JSON")
 
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [m for m in self.messages if m["type"] == kind]
-
-    async def wait_for(self, kind: str, since: int = 0, **fields: Any) -> dict[str, Any]:
-        async with asyncio.timeout(15):
-            while True:
-                for m in self.messages[since:]:
-                    if m["type"] == kind and all(m.get(k) == v for k, v in fields.items()):
-                        return m
-                self._changed.clear()
-                await self._changed.wait()
+    async def took(self, message: dict[str, Any]) -> None:
+        # every field twice, but for the sound
+        assert all(message[k] == v for k, v in message["data"].items() if k not in ("type", "timestamp"))
+        self.times.append(asyncio.get_running_loop().time())
 
     async def send(self, **message: Any) -> None:
         await self.socket.send_json(message)
@@ -67,22 +50,11 @@ class EviClient:
         data = np.concatenate(
             [resample(samples, CALL_RATE_HZ, RATE), np.zeros(int(pause_s * RATE), np.int16)]
         ).tobytes()
-        for i in range(0, len(data), 8192):
-            await self.socket.send_bytes(data[i : i + 8192])
-            await asyncio.sleep(8192 / 2 / RATE)
+        await self.speak_bytes(data, 8192, 2 * RATE)
 
 
-@contextlib.asynccontextmanager
-async def connected(url: str, connection: str = "conn-1", **query: str) -> AsyncIterator[EviClient]:
-    address = f"{url}/ws/voice/{connection}"
-    async with aiohttp.ClientSession() as http, http.ws_connect(address, params=query) as socket:
-        client = EviClient(socket)
-        reading = asyncio.create_task(client.read())
-        try:
-            yield client
-        finally:
-            reading.cancel()
-            await asyncio.wait([reading])
+def connected(url: str, connection: str = "conn-1", **query: str) -> contextlib.AbstractAsyncContextManager[EviClient]:
+    return sockets.connected(EviClient, f"{url}/ws/voice/{connection}", None, **query)
 
 
 def wav_of(message: dict[str, Any]) -> Samples:

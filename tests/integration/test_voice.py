@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,61 +14,26 @@ import pytest
 from media_server.audio import CALL_RATE_HZ, Samples, resample
 from media_server.server import Server
 from tests.conftest import no_sessions
+from tests.sockets import SocketClient, connected
 
 QUESTION = "what is seven plus five"
 
 
-class SocketCaller:
-    """A client that sends sound in real time, and keeps what comes."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.socket = socket
-        self.events: list[dict[str, Any]] = []
-        self.sound = b""
-        self.closed = asyncio.Event()
-        self._changed = asyncio.Event()
-
-    async def read(self) -> None:
-        async for message in self.socket:
-            if message.type is aiohttp.WSMsgType.BINARY:
-                self.sound += message.data
-            else:
-                self.events.append(json.loads(message.data))
-            self._changed.set()
-        self.closed.set()
-        self._changed.set()
-
-    async def wait_for(self, kind: str, since: int = 0, **fields: Any) -> dict[str, Any]:
-        async with asyncio.timeout(15):
-            while True:
-                for event in self.events[since:]:
-                    if event["type"] == kind and all(event.get(k) == v for k, v in fields.items()):
-                        return event
-                self._changed.clear()
-                await self._changed.wait()
+class SocketCaller(SocketClient):
+    """A client that sends sound in real time."""
 
     async def send(self, **message: Any) -> None:
         await self.socket.send_json(message)
 
     async def speak(self, data: bytes, rate: int, chunk_s: float = 0.1) -> None:
         """Send bytes at so many a second, a chunk at a time."""
-        size = int(rate * chunk_s)
-        for at in range(0, len(data), size):
-            await self.socket.send_bytes(data[at : at + size])
-            await asyncio.sleep(chunk_s)
+        await self.speak_bytes(data, int(rate * chunk_s), rate)
 
 
 @contextlib.asynccontextmanager
 async def calling(server: Server, agent: str = "assistant", **query: Any) -> AsyncIterator[SocketCaller]:
-    url = f"{server.url}/v1/voice"
-    async with aiohttp.ClientSession() as http, http.ws_connect(url, params={"agent": agent, **query}) as socket:
-        caller = SocketCaller(socket)
-        reading = asyncio.create_task(caller.read())
-        try:
-            yield caller
-        finally:
-            reading.cancel()
-            await asyncio.wait([reading])
+    async with connected(SocketCaller, f"{server.url}/v1/voice", agent=agent, **query) as caller:
+        yield caller
     await no_sessions(server)
 
 
@@ -92,7 +56,7 @@ async def test_a_question_is_answered_over_a_websocket(
         assert (await caller.wait_for("call.ended"))["reason"] == "client_hangup"
         async with asyncio.timeout(5):
             await caller.closed.wait()
-        assert [e["seq"] for e in caller.events if "seq" in e] == list(range(len(caller.events) - 1))
+        assert [e["seq"] for e in caller.messages if "seq" in e] == list(range(len(caller.messages) - 1))
         answer = resample(np.frombuffer(caller.sound, np.int16), 24000, CALL_RATE_HZ)
         assert hear(answer) == "seven plus five is twelve"
         assert len(answer) / CALL_RATE_HZ < 4, "silence is not sent"
@@ -150,7 +114,7 @@ async def test_a_file_sent_at_once_is_heard_as_if_it_were_spoken(
         assert (await caller.wait_for("user.transcript", final=True))["text"] == QUESTION
         second = await caller.wait_for("user.transcript", final=True, turn_id="turn-2")
         assert second["text"] == "what is my name"
-        times = [e["time"] for e in caller.events if e["type"] == "user.speech_started"]
+        times = [e["time"] for e in caller.messages if e["type"] == "user.speech_started"]
         assert times[1] - times[0] > 3, "it took the time that it takes to say"
 
 
@@ -164,7 +128,7 @@ async def test_what_was_heard_is_right_although_the_client_buffers(server: Serve
         if buffered_s:
             await caller.send(type="playback.ack", buffered_s=buffered_s)
             await asyncio.sleep(0.1)
-        words = [e for e in caller.events if e["type"] == "agent.word"]
+        words = [e for e in caller.messages if e["type"] == "agent.word"]
         await caller.send(type="agent.interrupt")
         stopped = await caller.wait_for("agent.speech_stopped", reason="interrupted")
         heard = stopped["heard"].split()
@@ -206,7 +170,7 @@ async def test_nonsense_does_not_end_the_call(server: Server) -> None:
         await caller.socket.send_bytes(b"")
         await caller.socket.send_bytes(b"\xff" * 4001)
         await caller.send(type="playback.ack", buffered_s=-1)
-        await caller.wait_for("error", since=len(caller.events) - 1)
+        await caller.wait_for("error", since=len(caller.messages) - 1)
         await caller.send(type="text.send", text="what is one plus two")
         assert (await caller.wait_for("agent.speech_stopped"))["heard"] == "One plus two is three."
 
