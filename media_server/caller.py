@@ -37,6 +37,7 @@ class Caller:
         auth: a key or a token, for a server that asks for one.
         verify: the server's certificate; off for one that it made for itself.
         metadata, variables: sent with the offer.
+        continues: a caller whose connection was lost; the call goes on over this one.
         on_event: gets every event as it arrives.
 
     Raises (on entering):
@@ -54,6 +55,7 @@ class Caller:
         verify: bool = True,
         metadata: dict[str, Any] | None = None,
         variables: dict[str, Any] | None = None,
+        continues: Caller | None = None,
         on_event: Callable[[WireEvent], None] | None = None,
         timeout_s: float = 15.0,
     ) -> None:
@@ -64,7 +66,9 @@ class Caller:
         self._url = url.rstrip("/")
         self._verify = verify
         self._headers = {"Authorization": f"Bearer {auth}"} if auth else {}
-        self._extra = {"agent": agent, "metadata": metadata or {}, "variables": variables or {}}
+        self._extra: dict[str, Any] = {"agent": agent, "metadata": metadata or {}, "variables": variables or {}}
+        if continues:
+            self._extra = {"continues": continues.session_id, "received": len(continues.events)}
         self._on_event = on_event
         self._timeout_s = timeout_s
         self._speaker = Speaker(time.monotonic)

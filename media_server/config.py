@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     connect_timeout_s: float = Field(20, gt=0)
     idle_timeout_s: float = Field(15, gt=0)
 
+    reconnect_s: float = Field(30, ge=0, le=600)
+    """How long a call waits, in silence and for nothing, for a caller whose connection was lost."""
     chat_linger_s: float = Field(60, ge=0, le=86400)
     """How long a chat waits for a client to come back."""
     drain_s: float = Field(0, ge=0, le=86400)

@@ -30,6 +30,8 @@ __all__ = [
     "CallEnd",
     "CallEnded",
     "CallForwarded",
+    "CallReconnected",
+    "CallReconnecting",
     "CallStarted",
     "ClientMessage",
     "ContextSet",
@@ -90,6 +92,25 @@ class CallEnded:
     """client_hangup, agent_hangup, forwarded, silence, max_duration, connection_lost, connect_timeout, idle_timeout,
     server_shutdown, internal_error."""
     duration_s: float
+    away_s: float | None = None
+    """Of it, while the connection was lost; this costs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallReconnecting:
+    """The caller's connection is lost, and the call waits for another one."""
+
+    type: ClassVar = "call.reconnecting"
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallReconnected:
+    """The caller is back."""
+
+    type: ClassVar = "call.reconnected"
+    transport: Transport
+    away_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +401,8 @@ class Error:
 Event = (
     CallStarted
     | CallEnded
+    | CallReconnecting
+    | CallReconnected
     | StateChanged
     | UserSpeechStarted
     | UserSpeechStopped

@@ -140,6 +140,8 @@ class Call(agents.Call):
         """For the caller to say something."""
         self._prompted = False
         """Whether the caller was asked to."""
+        self._away = False
+        """The caller is: nothing is waited for."""
         self._group = asyncio.TaskGroup()
         self._conducting = False
 
@@ -160,6 +162,16 @@ class Call(agents.Call):
                 self._conducting = False
         self._replies.silence()
         return reason
+
+    def wait(self) -> None:
+        """The caller's connection is lost: until `go_on` nobody can say anything."""
+        self._away = True
+        cancel(self._waiting)
+
+    def go_on(self) -> None:
+        """The caller is back."""
+        self._away = False
+        self._wait_if_listening()
 
     async def settled(self) -> None:
         """End the turn under way, and wait until it is understood."""
@@ -364,9 +376,12 @@ class Call(agents.Call):
                 self.floor.note_state(state)
             self._emit(e.StateChanged(state))
             cancel(self._waiting)
-            wait_s = self.agent.idle_hang_up_s if self._prompted else self.agent.idle_s
-            if state == "listening" and wait_s:
-                self._waiting = self._start(self._wait_for_caller(wait_s), "wait")
+            self._wait_if_listening()
+
+    def _wait_if_listening(self) -> None:
+        wait_s = self.agent.idle_hang_up_s if self._prompted else self.agent.idle_s
+        if self.state == "listening" and wait_s and not self._away and self._conducting:
+            self._waiting = self._start(self._wait_for_caller(wait_s), "wait")
 
     def _enter_unless_caller_speaks(self, state: e.State) -> None:
         """What a reply says of the state counts for less than the caller's voice."""

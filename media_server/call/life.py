@@ -40,8 +40,13 @@ class Life:
         journal: Journal,
         parts: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
         give_back: Callable[[], Awaitable[None]],
+        away_s: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """Run the parts to the end, whatever ends it; tell everybody, then `give_back`."""
+        """Run the parts to the end, whatever ends it; tell everybody, then `give_back`.
+
+        Args:
+            away_s: for how long of the call there was nobody.
+        """
         reason = "internal_error"
         try:
             async with asyncio.TaskGroup() as group:
@@ -57,6 +62,6 @@ class Life:
         finally:
             journal.emit(e.StateChanged("ended"))
             self.reason = reason
-            ended = journal.emit(e.CallEnded(reason, journal.clock()))
+            ended = journal.emit(e.CallEnded(reason, journal.clock(), away_s()))
             await give_back()
             await call.dispatch_last(ended)

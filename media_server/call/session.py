@@ -1,13 +1,15 @@
-"""One session: a line and the call on it, from its first moment until the last socket is closed."""
+"""One session: a call and the lines that it goes over, one after the other, until the last socket is closed."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from media_server import events as e
 from media_server import logs
@@ -19,19 +21,28 @@ from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
 from media_server.knowledge import Library
-from media_server.rtc import Microphone, Recorder, Speaker
+from media_server.rtc import Handset, Microphone, Recorder, Speaker
 
-__all__ = ["NATIVE", "Dialect", "Line", "OnMessage", "Session", "new_call_id"]
+__all__ = ["NATIVE", "Dialect", "Line", "Session", "new_call_id"]
 
 log = logging.getLogger("media_server.call")
+
+KEPT = 1000
+"""Messages for a client that comes back."""
 
 
 class Line(Protocol):
     """What a call goes over."""
 
-    microphone: Microphone
-    speaker: Speaker
     connected: asyncio.Event
+    """The other side is there, and ready."""
+    gone: asyncio.Event
+    """It is there no more."""
+    hung_up: bool
+    """It has ended the connection, rather than lost it."""
+
+    @property
+    def transport(self) -> e.Transport: ...
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Never blocks and never fails."""
@@ -82,15 +93,14 @@ def new_call_id() -> str:
     return f"call-{secrets.token_hex(8)}"
 
 
-L = TypeVar("L", bound=Line)
-OnMessage = Callable[[str | bytes], None]
+class Session:
+    """Give it a line (`take`), then `run` it to the end; `hang_up` ends it from outside.
 
-
-class Session(Generic[L]):
-    """`run` it to the end; `hang_up` ends it from outside. Until it runs, who made the session closes its `line`.
+    A line that is lost, rather than hung up, may be followed by another one: for so long the call waits in silence, and
+    what the client was not told yet is kept.
 
     Args:
-        line: makes what the call goes over, of the call's clock and of what takes the client's messages.
+        linger_s: how long it waits for a client whose connection was lost.
         record: takes the events for the call's record.
         recording: folder for the sound, if the agent records.
         dialect: what is said over the line; the native one where none is given.
@@ -104,9 +114,9 @@ class Session(Generic[L]):
         engines: Engines,
         library: Library,
         activity: VoiceActivityModel,
-        line: Callable[[Callable[[], float], OnMessage], L],
         *,
         transport: e.Transport,
+        linger_s: float,
         metadata: Mapping[str, Any],
         variables: Mapping[str, str | int | float | bool],
         connect_timeout_s: float,
@@ -117,15 +127,28 @@ class Session(Generic[L]):
         call_id: str | None = None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
+        """Who knows it may go on with the call."""
         self.call_id = call_id or new_call_id()
         self.agent = agent
+        self._linger_s = linger_s
         self._connect_timeout_s = connect_timeout_s
         self._idle_timeout_s = idle_timeout_s
         self._life = Life()
-        self._dialect = dialect or NATIVE
+        self.dialect = dialect or NATIVE
         self._journal = Journal(self.call_id, self._tell, record)
-        self.line = line(self._journal.clock, self.receive)
-        audio = Audio(activity, self.line.microphone, self.line.speaker, transport)
+        clock = self._journal.clock
+        self.handset = Handset(clock, Microphone(clock), Speaker(clock), self.receive)
+        self._line: Line | None = None
+        self._unclosed: list[Line] = []
+        self._replaced = asyncio.Event()
+        self._connected, self._present = asyncio.Event(), asyncio.Event()
+        """Whether there ever was somebody, and whether there is now."""
+        self._away_since_s: float | None = None
+        self._away_s = 0.0
+        self._told: deque[Mapping[str, Any]] = deque(maxlen=KEPT)
+        self._told_count = self._told_before = 0
+        """Messages to the client, and those of before it was lost."""
+        audio = Audio(activity, self.handset.microphone, self.handset.speaker, transport)
         self.call = Call(
             self.call_id,
             agent,
@@ -141,13 +164,13 @@ class Session(Generic[L]):
         self._journal.dispatch = self.call.dispatch
         self._recorder: Recorder | None = None
         if recording and agent.recording:
-            self._recorder = Recorder(recording / f"{self.call_id}.ogg", self._journal.clock)
-            self.line.microphone.tap, self.line.speaker.tap = self._recorder.heard, self._recorder.spoken
+            self._recorder = Recorder(recording / f"{self.call_id}.ogg", clock)
+            self.handset.microphone.tap, self.handset.speaker.tap = self._recorder.heard, self._recorder.spoken
 
     @property
     def late_frames(self) -> int:
         """Of the agent's voice: handed out too late."""
-        return self.line.speaker.late_frames
+        return self.handset.speaker.late_frames
 
     @property
     def over(self) -> bool:
@@ -163,16 +186,132 @@ class Session(Generic[L]):
         """End the call; `run` returns soon after."""
         self._life.end(reason)
 
+    @property
+    def line(self) -> Line | None:
+        """That it goes over, or went over last."""
+        return self._line
+
+    def take(self, line: Line, received: int | None = None) -> None:
+        """Go on over this line; the one before is closed. The session owns it from now on.
+
+        Args:
+            received: how many messages the client has had; it is sent those that come after them, else those that it
+                was to be told while it was away.
+        """
+        if self._line is not None:
+            self._leave()
+        for message in self._missed(received):
+            line.send(message)
+        self._line = line
+        self._unclosed.append(line)
+        self._replaced.set()
+
     async def run(self) -> None:
         """Conduct the call and give everything back at its end, whatever ends it."""
-        parts = {"call": self._conduct, "line": self._watch_line, "idle": self._watch_idle}
+        parts = {"call": self._conduct, "line": self._keep_line, "idle": self._watch_idle}
         if self._recorder:
             parts["recorder"] = self._recorder.run
-        await self._life.run(self.call, self._journal, parts, self._give_back)
+        await self._life.run(self.call, self._journal, parts, self._give_back, self._all_away_s)
+
+    def receive(self, text: str | bytes) -> None:
+        """Take a message of the client; what is none is answered with an error."""
+        self.handset.microphone.last_data_s = self._journal.clock()
+        if text in SIGNS_OF_LIFE:
+            return  # in any dialect
+        try:
+            for message in self.dialect.incoming(text):
+                if isinstance(message, e.PlaybackAck):
+                    if self._line:
+                        self._line.acknowledge(message.buffered_s)
+                else:
+                    self.call.receive(message)
+        except ClientError as refused:
+            self._journal.emit(e.Error(refused.code, refused.message))
 
     def _tell(self, event: Mapping[str, Any]) -> None:
-        for message in self._dialect.outgoing(event):
-            self.line.send(message)
+        for message in self.dialect.outgoing(event):
+            self._told.append(message)
+            self._told_count += 1
+            if self._line and not self._line.gone.is_set():
+                self._line.send(message)
+
+    def _missed(self, received: int | None) -> Sequence[Mapping[str, Any]]:
+        since = self._told_before if received is None else received
+        first_kept = self._told_count - len(self._told)
+        return list(itertools.islice(self._told, max(0, since - first_kept), None))
+
+    async def _conduct(self) -> None:
+        await self._connected.wait()
+        self.hang_up(await self.call.run())
+
+    async def _keep_line(self) -> None:
+        """Lines come and go; with the last one the call is over."""
+        while (line := self._line) is not None:
+            self._replaced.clear()
+            await self._use(line)
+            await line.close()
+            self._unclosed.remove(line)
+            if self._line is not line:
+                continue
+            if line.hung_up or not self._connected.is_set() or not self._linger_s:
+                self.hang_up("client_hangup" if line.hung_up else "connection_lost")
+                return
+            self._leave()
+            try:
+                async with asyncio.timeout(self._linger_s):
+                    await self._replaced.wait()
+            except TimeoutError:
+                self.hang_up("connection_lost")
+                return
+
+    async def _use(self, line: Line) -> None:
+        """Returns when the other side is gone, or another line takes the place of this one."""
+        async with asyncio.TaskGroup() as group:
+            ends = [group.create_task(line.run()), group.create_task(self._replaced.wait())]
+            connecting = group.create_task(self._connect(line))
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for task in (*ends, connecting):
+                task.cancel()
+
+    async def _connect(self, line: Line) -> None:
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                await line.connected.wait()
+        except TimeoutError:
+            if not self._connected.is_set():
+                self.hang_up("connect_timeout")
+            line.gone.set()
+            return
+        self.handset.microphone.last_data_s = self._journal.clock()
+        self._connected.set()
+        self._present.set()
+        if self._away_since_s is not None:
+            away_s = self._journal.clock() - self._away_since_s
+            self._away_s += away_s
+            self._away_since_s = None
+            self.call.go_on()
+            self._journal.emit(e.CallReconnected(line.transport, away_s))
+
+    def _leave(self) -> None:
+        """The client is away, if it was there."""
+        if self._connected.is_set() and self._away_since_s is None:
+            self._present.clear()
+            self._journal.emit(e.CallReconnecting(self._linger_s))
+            self._away_since_s, self._told_before = self._journal.clock(), self._told_count
+            self.call.wait()
+
+    def _all_away_s(self) -> float | None:
+        now_s = self._journal.clock()
+        return self._away_s + (now_s - self._away_since_s if self._away_since_s is not None else 0.0) or None
+
+    async def _watch_idle(self) -> None:
+        while True:
+            await self._present.wait()
+            left_s = self._idle_timeout_s - (self._journal.clock() - self.handset.microphone.last_data_s)
+            if left_s <= 0:
+                self.hang_up("idle_timeout")
+                return
+            await asyncio.sleep(left_s)
 
     async def _give_back(self) -> None:
         logs.event(
@@ -183,39 +322,8 @@ class Session(Generic[L]):
             speculations=self.call.speculations,
             wasted_speculations=self.call.wasted_speculations,
         )
-        await self.line.flush()
-        await self.line.close()
-
-    async def _conduct(self) -> None:
-        try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                await self.line.connected.wait()
-        except TimeoutError:
-            self.hang_up("connect_timeout")
-            return
-        self.line.microphone.last_data_s = self._journal.clock()
-        self.hang_up(await self.call.run())
-
-    async def _watch_line(self) -> None:
-        await self.line.run()
-        self.hang_up("connection_lost")
-
-    async def _watch_idle(self) -> None:
-        await self.line.connected.wait()
-        while (left_s := self._idle_timeout_s - (self._journal.clock() - self.line.microphone.last_data_s)) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(left_s)
-        self.hang_up("idle_timeout")
-
-    def receive(self, text: str | bytes) -> None:
-        """Take a message of the client; what is none is answered with an error."""
-        self.line.microphone.last_data_s = self._journal.clock()
-        if text in SIGNS_OF_LIFE:
-            return  # in any dialect
-        try:
-            for message in self._dialect.incoming(text):
-                if isinstance(message, e.PlaybackAck):
-                    self.line.acknowledge(message.buffered_s)
-                else:
-                    self.call.receive(message)
-        except ClientError as refused:
-            self._journal.emit(e.Error(refused.code, refused.message))
+        if self._line in self._unclosed:
+            await self._line.flush()
+        for line in self._unclosed:
+            await line.close()
+        self.handset.speaker.stop()

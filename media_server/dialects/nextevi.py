@@ -97,12 +97,15 @@ class NextEvi:
     def __init__(self, connection_id: str, config_id: str, project_id: str) -> None:
         self.manner: Literal["seed", "sdk"] = "seed"
         self.rate_hz = RATE_HZ
+        self.manual = False
+        """The client says when a turn ends."""
         self._settled = False
         self._about = {"connection_id": connection_id, "config_id": config_id, "project_id": project_id}
         self._generation = ""
         self._so_far = ""
         self._chunks = itertools.count()
         self._texts = itertools.count()
+        self._said = ""
 
     def parse(self, text: str | bytes) -> _Incoming:
         """A message of the client; the first settings tell its manner.
@@ -140,6 +143,7 @@ class NextEvi:
             case "user.speech_started":
                 yield self._transcription("", {"time": event["time"], "call_id": event["call_id"]}, "speech_started")
             case "user.transcript" if event["text"]:
+                self._said = event["text"]
                 yield self._transcription(event["text"], event, "utterance_end" if event["final"] else "normal")
             case "emotion.updated":
                 top = [
@@ -152,7 +156,7 @@ class NextEvi:
                 sure = event["probability"]
                 result = {"is_complete": True, "confidence": sure, "processing_time": 0.0}
                 result["reasons"] = ["silence", "semantic"] if sure < 1 else ["silence"]
-                yield self.message("turn_complete", turn_result=result, transcript="")
+                yield self.message("turn_complete", turn_result=result, transcript=self._said)
             case "agent.text_delta":
                 if event["turn_id"] != self._generation:
                     self._begin(event["turn_id"])
@@ -173,6 +177,8 @@ class NextEvi:
             case "call.ended" if event["reason"] == "silence":
                 yield self.message("system_message", content="Nobody said anything.", message_type="hangup")
                 yield self.error("IDLE_TIMEOUT_HANGUP", "Nobody said anything for too long.")
+            case "state.changed":
+                yield self.message("status", status=event["state"])
             case "warning":
                 yield self.message("system_message", content=event["message"], message_type="warning")
             case "error":

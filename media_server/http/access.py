@@ -16,7 +16,7 @@ from media_server.agents.origins import matches
 from media_server.errors import ClientError
 from media_server.store import PREFIXES, Database, Grant, Key, Keys, Scope, TokenKind, Tokens
 
-__all__ = ["ACCESS", "TOKEN_TTL_S", "Access", "Start", "require_credit"]
+__all__ = ["ACCESS", "TOKEN_TTL_S", "Access", "Start", "credential", "require_credit"]
 
 TOKEN_TTL_S = 60.0
 PAGES_PER_MINUTE = 20
@@ -66,7 +66,7 @@ class Access:
             ClientError: 401 `key_missing`, `key_unknown`, `key_revoked`; 403 `key_scope`, `key_origin`; 429
                 `rate_limited`.
         """
-        shown = _bearer(request)
+        shown = credential(request)
         if shown is None:
             await self._require_no_keys(request, scope)
             return None
@@ -96,7 +96,7 @@ class Access:
         """
         if agent is not None:
             return agent, await self.start_call(request, agent, "webrtc")
-        shown = _bearer(request)
+        shown = credential(request)
         if shown is None or not shown.startswith(TOKENS):
             raise ClientError("bad_request", "agent: say who is called, or show a token, which says it.")
         return await self.start_with_token(shown, "webrtc")
@@ -107,7 +107,7 @@ class Access:
         Raises:
             ClientError: what `key` raises, and what `Tokens.use` raises; 403 `key_agent`, 402 `no_credit`.
         """
-        shown = _bearer(request)
+        shown = credential(request)
         metadata: Mapping[str, Any] = {}
         sealed: Mapping[str, Any] = {}
         if shown is None or not shown.startswith(TOKENS):
@@ -139,7 +139,7 @@ class Access:
         Raises:
             ClientError: what `key` raises.
         """
-        shown = _bearer(request)
+        shown = credential(request)
         if shown is not None and shown.startswith(SHORT):
             await self._minter(await self.tokens.short(shown))
         elif shown is None or not shown.startswith(TOKENS):
@@ -157,7 +157,7 @@ class Access:
         Raises:
             ClientError: what `key` raises; 403 `origin_not_allowed`, 429 `rate_limited`.
         """
-        if _bearer(request) is not None or not await self.keys.any():
+        if credential(request) is not None or not await self.keys.any():
             key = await self.key(request, "call")
             self.agent(key, agent.name)
             return key
@@ -237,7 +237,8 @@ def _start(metadata: Mapping[str, Any], key: Key | None, sealed: Mapping[str, An
     return Start(metadata, key, sealed)
 
 
-def _bearer(request: web.Request) -> str | None:
+def credential(request: web.Request) -> str | None:
+    """The key or token that a request shows."""
     if request.headers.get("Upgrade", "").lower() == "websocket":
         # browsers cannot set headers of a WebSocket; each product has its own name for it
         for name in ("token", "jwt", "api_key"):

@@ -93,18 +93,18 @@ async def flow(request: web.Request) -> web.StreamResponse:
         await request.app[ACCESS].check(request)
     await socket.prepare(request)
     try:
-        session = await _begin(request, socket)
+        session, line = await _begin(request, socket)
     except _Failed as failed:
         await socket.send_json({"message": "Error", "type": failed.kind, "reason": failed.reason})
         await socket.close(code=POLICY_VIOLATION)
         return socket
-    line, received = session.line, 0
+    received = 0
     line.connected.set()
 
     async def take_text(text: str) -> None:
         if _ends(text):
             # what was said until here is still to be heard, and understood
-            await _settled(session)
+            await _settled(session, line)
         session.receive(text)
 
     async def take_sound(data: bytes) -> None:
@@ -124,16 +124,16 @@ def _ends(text: str) -> bool:
         return False
 
 
-async def _settled(session: Session[SocketLine]) -> None:
+async def _settled(session: Session, line: SocketLine) -> None:
     try:
         async with asyncio.timeout(FINISH_S):
-            await session.line.heard_all()
+            await line.heard_all()
             await session.call.settled()
     except TimeoutError:
         return
 
 
-async def _begin(request: web.Request, socket: web.WebSocketResponse) -> Session[SocketLine]:
+async def _begin(request: web.Request, socket: web.WebSocketResponse) -> tuple[Session, SocketLine]:
     try:
         async with asyncio.timeout(FIRST_S):
             first = await socket.receive()
@@ -151,14 +151,21 @@ async def _begin(request: web.Request, socket: web.WebSocketResponse) -> Session
         start = await request.app[ACCESS].start_call(request, agent, "webrtc")
         tools = wanted.client_tools()
         variables = dict(wanted.conversation_config.template_variables)
-        session = await sessions.open_socket(
-            agent, lambda clock, _: SocketLine(clock, VOICE_RATE_HZ), {}, variables, start, Flow(), tools
+        session, line = await sessions.open_socket(
+            agent,
+            lambda handset: SocketLine(handset, VOICE_RATE_HZ),
+            {},
+            variables,
+            start,
+            Flow(),
+            tools,
+            lingers=False,
         )
     except ClientError as refused:
         raise _Failed(CODES.get(refused.code, _kind(refused)), refused.message) from refused
     audio = wanted.audio_format or AudioFormat()
-    session.line.format = PcmFormat(audio.sample_rate, 1, audio.encoding)
-    return session
+    line.format = PcmFormat(audio.sample_rate, 1, audio.encoding)
+    return session, line
 
 
 def _kind(refused: ClientError) -> str:

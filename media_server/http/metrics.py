@@ -60,7 +60,7 @@ class Metrics:
                 outcome = "error" if "error" in event else "ok"
                 self._tools.labels(self._called.pop(event["id"], ""), outcome).inc()
 
-    def ended(self, session: Session[Any] | Chat) -> None:
+    def ended(self, session: Session | Chat) -> None:
         self._ended.labels(session.call.agent.name, session.reason).inc()
         self._late.inc(session.late_frames)
         wasted = session.call.wasted_speculations

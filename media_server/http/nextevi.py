@@ -17,7 +17,7 @@ from media_server.call import Session
 from media_server.dialects.nextevi import AudioInput, NextEvi, SessionSettings
 from media_server.errors import ClientError
 from media_server.events import SessionUpdate, TurnEnd
-from media_server.http.access import ACCESS
+from media_server.http.access import ACCESS, credential
 from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
@@ -40,6 +40,12 @@ CODES = {
 }  # fmt: skip
 """By the HTTP status of our refusals: the code with which the socket closes, and NextEVI's name. 4000 and above are
 final for its clients."""
+OWN_CODES = {
+    "unknown_project": "PROJECT_NOT_FOUND", "token_expired": "JWT_TOKEN_EXPIRED", "token_unknown": "JWT_TOKEN_INVALID",
+    "token_used": "JWT_TOKEN_INVALID",
+}  # fmt: skip
+"""By our code, where it says more."""
+REPLACED = 4409
 ENDINGS = {
     "silence": 4408,
     "server_shutdown": WSCloseCode.SERVICE_RESTART,
@@ -61,48 +67,75 @@ class _Wanted(BaseModel):
 async def nextevi(request: web.Request) -> web.StreamResponse:
     """What is refused is said in the socket, since a browser cannot read why an upgrade failed."""
     socket = new_socket(request, LARGEST)
+    sessions = request.app[SESSIONS]
+    name = request.match_info["connection_id"]
+    shown = credential(request) or ""
+    session = sessions.named(name, shown)
     await socket.prepare(request)
+    if session is not None:
+        assert isinstance(session.dialect, NextEvi)
+        line = SocketLine(session.handset, session.dialect.rate_hz, LEAD_S)
+        await _Conversation(session, line, session.dialect).go_on(socket)
+        return socket
     try:
-        wanted = validated(_Wanted, {**request.query, **request.match_info})
+        wanted = validated(_Wanted, {**request.query, "connection_id": name})
         dialect = NextEvi(wanted.connection_id, wanted.config_id, wanted.project_id)
-        sessions = request.app[SESSIONS]
         sessions.check_room()
         start = await request.app[ACCESS].start_call(request, wanted.config_id, "webrtc")
         if wanted.project_id and start.key and wanted.project_id != start.key.tenant:
             raise ClientError("unknown_project", f"The key is not for the project {wanted.project_id!r}.", status=403)
-        session = await sessions.open_socket(
-            wanted.config_id, lambda clock, _: SocketLine(clock, dialect.rate_hz, LEAD_S), {}, {}, start, dialect
+        session, line = await sessions.open_socket(
+            wanted.config_id, lambda handset: SocketLine(handset, dialect.rate_hz, LEAD_S), {}, {}, start, dialect
         )
     except ClientError as refused:
-        code, name = CODES.get(refused.status, (4400, "INVALID_CONFIG"))
-        name = "PROJECT_NOT_FOUND" if refused.code == "unknown_project" else name
-        await socket.send_json(NextEvi.error(name, refused.message))
+        code, kind = CODES.get(refused.status, (4400, "INVALID_CONFIG"))
+        await socket.send_json(NextEvi.error(OWN_CODES.get(refused.code, kind), refused.message))
         await socket.close(code=code)
         return socket
-    await _Conversation(session, dialect).carry(socket)
+    sessions.name(session, name, shown)
+    await _Conversation(session, line, dialect).carry(socket)
     return socket
 
 
 class _Conversation:
     """What a connection's settings and sound do to its line."""
 
-    def __init__(self, session: Session[SocketLine], dialect: NextEvi) -> None:
+    def __init__(self, session: Session, line: SocketLine, dialect: NextEvi) -> None:
         self._session = session
         self._dialect = dialect
-        self._line = session.line
+        self._line = line
         self._line.format = PcmFormat(dialect.rate_hz)
-        self._line.clip = lambda samples: dialect.clip(samples, "")
-        self._manual = False
+        self._choose_sound()
 
     async def carry(self, socket: web.WebSocketResponse) -> None:
+        """A new call."""
         self._line.send(self._dialect.connected(self._session.call_id))
+        await self._converse(socket)
+
+    async def go_on(self, socket: web.WebSocketResponse) -> None:
+        """A call whose connection was lost."""
+        self._line.send(self._dialect.connected(self._session.call_id))
+        self._session.take(self._line)
+        await self._converse(socket)
+
+    async def _converse(self, socket: web.WebSocketResponse) -> None:
         begin = asyncio.get_running_loop().call_later(SETTLE_S, self._line.connected.set)
         try:
-            await converse(
-                socket, self._line, self._take_text, self._take_sound, lambda: ENDINGS.get(self._session.reason, 1000)
-            )
+            await converse(socket, self._line, self._take_text, self._take_sound, self._code)
         finally:
             begin.cancel()
+
+    def _code(self) -> int:
+        return REPLACED if self._session.line is not self._line else ENDINGS.get(self._session.reason, 1000)
+
+    def _choose_sound(self) -> None:
+        """Whole files, or raw sound."""
+        if self._dialect.manner == "sdk":
+            self._line.clip, self._line.packed = None, self._dialect.packed
+            self._line.packet_s = PACKET_S
+            self._line.rate_hz = self._dialect.rate_hz
+        else:
+            self._line.clip = lambda samples: self._dialect.clip(samples, "")
 
     async def _take_sound(self, data: bytes) -> None:
         self._line.connected.set()
@@ -126,17 +159,14 @@ class _Conversation:
     def _settle(self, settings: SessionSettings) -> None:
         sound = settings.sound
         self._line.format = PcmFormat(sound.sample_rate, sound.channels)
-        if self._dialect.manner == "sdk":
-            self._line.clip, self._line.packed = None, self._dialect.packed
-            self._line.packet_s = PACKET_S
-            self._line.rate_hz = self._dialect.rate_hz
+        self._choose_sound()
         call = self._session.call
         if settings.emotion_detection:
             wanted = call.agent.emotions or EMOTIONS
             call.update(emotions=wanted if settings.emotion_detection.enabled else ())
         if settings.turn_detection:
-            self._manual = not settings.turn_detection.enabled
-            turns = "manual" if self._manual else "balanced"
+            self._dialect.manual = not settings.turn_detection.enabled
+            turns = "manual" if self._dialect.manual else "balanced"
             call.receive(SessionUpdate(type="session.update", turns=turns))
         if (idle := settings.idle_timeout) and idle.enabled:
             after_s = max(0.1, idle.hangup_timeout - idle.warning_timeout)
@@ -154,7 +184,7 @@ class _Conversation:
             return
         samples, rate_hz = _wav(data)
         await self._line.hear_samples(samples, rate_hz)
-        if self._manual:
+        if self._dialect.manual:
             await self._line.heard_all()
             self._session.call.receive(TurnEnd(type="turn.end"))
 

@@ -61,7 +61,8 @@ async def offer(request: web.Request) -> web.Response:
     sessions = request.app[SESSIONS]
     sessions.check_room()
     agent, start = await request.app[ACCESS].start_with_token(wanted.token, "webrtc")
-    _, answer = await sessions.open(agent, wanted.sdp, wanted.metadata, {}, start, Pinecall())
+    # its client gives up when a connection is lost
+    _, answer = await sessions.open(agent, wanted.sdp, wanted.metadata, {}, start, Pinecall(), lingers=False)
     return web.json_response({"sdp": answer, "type": "answer"})
 
 

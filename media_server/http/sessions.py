@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from aiortc import RTCIceServer
@@ -17,7 +18,7 @@ from typing_extensions import TypedDict
 
 from media_server.agents import Agent, AgentBook, Tool, client_tool
 from media_server.call import Chat, Session
-from media_server.call.session import Dialect, L, OnMessage
+from media_server.call.session import Dialect, Line
 from media_server.config import IceServer, Settings
 from media_server.dialects import DIALECTS
 from media_server.engines.client import Engines
@@ -30,9 +31,10 @@ from media_server.http.metrics import Metrics
 from media_server.http.openapi import operation
 from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
-from media_server.rtc import Peer, SocketLine
+from media_server.rtc import Handset, Peer, SocketLine
 from media_server.rtc.sdp import parse_fragment
 from media_server.store import Records
+from media_server.store.keys import digest
 
 __all__ = ["Sessions", "routes"]
 
@@ -72,9 +74,11 @@ class Sessions:
         self._tracing = tracing
         self._activity = VoiceActivityModel()
         self._group = group
-        self._by_id: dict[str, Session[Any] | Chat] = {}
+        self._by_id: dict[str, Session | Chat] = {}
         self._keys: dict[str, str | None] = {}
         """Who pays for each."""
+        self._names: dict[str, tuple[Session, str]] = {}
+        """Those that their clients have a name for, and the digest of who may use it."""
         self._opening: list[tuple[str, str | None]] = []
         """Agents and payers of calls that are about to begin."""
         self._nearly_full = False
@@ -94,7 +98,8 @@ class Sessions:
         variables: Mapping[str, str | int | float | bool],
         start: Start,
         dialect: Dialect | None = None,
-    ) -> tuple[Session[Peer], str]:
+        lingers: bool = True,
+    ) -> tuple[Session, str]:
         """A new session and the answer to its offer.
 
         Args:
@@ -102,28 +107,52 @@ class Sessions:
             variables: fill the agent's prompt and greeting.
             start: on whose account.
             dialect: that is spoken on the data channel; the native one where none is given.
+            lingers: whether it waits for a client whose connection was lost.
 
         Raises:
             ClientError: unknown agent, unusable offer, engines not ready, or too many calls.
         """
-        servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
-        session = self._session(
-            agent_name, lambda clock, take: Peer(servers, clock, take), "webrtc", metadata, variables, start, dialect
-        )
-        async with self._beginning(session, start):
-            answer = await session.line.accept(offer)
+        session = self._session(agent_name, "webrtc", metadata, variables, start, dialect, (), lingers)
+        peer = self._peer(session)
+        async with self._beginning(session, peer, start):
+            answer = await peer.accept(offer)
         return session, answer
+
+    async def continue_with_offer(self, session_id: str, offer: str, received: int | None) -> tuple[Session, str]:
+        """A call that goes on over another connection, and the answer to its offer.
+
+        Args:
+            received: how many messages the client has had.
+
+        Raises:
+            ClientError: no such session, or an unusable offer.
+        """
+        session = self.get(session_id)
+        peer = self._peer(session)
+        try:
+            answer = await peer.accept(offer)
+            self.get(session_id)  # it may have ended meanwhile
+        except BaseException:
+            await peer.close()
+            raise
+        session.take(peer, received)
+        return session, answer
+
+    def _peer(self, session: Session) -> Peer:
+        servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
+        return Peer(servers, session.handset)
 
     async def open_socket(
         self,
         agent_name: str,
-        line: Callable[[Callable[[], float], OnMessage], SocketLine],
+        line: Callable[[Handset], SocketLine],
         metadata: Mapping[str, Any],
         variables: Mapping[str, str | int | float | bool],
         start: Start,
         dialect: Dialect | None = None,
         tools: Sequence[Tool] = (),
-    ) -> Session[SocketLine]:
+        lingers: bool = True,
+    ) -> tuple[Session, SocketLine]:
         """A new session over a WebSocket.
 
         Args:
@@ -133,22 +162,23 @@ class Sessions:
         Raises:
             ClientError: unknown agent, engines not ready, or too many calls.
         """
-        session = self._session(agent_name, line, "websocket", metadata, variables, start, dialect, tools)
-        async with self._beginning(session, start):
+        session = self._session(agent_name, "websocket", metadata, variables, start, dialect, tools, lingers)
+        made = line(session.handset)
+        async with self._beginning(session, made, start):
             pass
-        return session
+        return session, made
 
     def _session(
         self,
         agent_name: str,
-        line: Callable[[Callable[[], float], OnMessage], L],
         transport: Transport,
         metadata: Mapping[str, Any],
         variables: Mapping[str, str | int | float | bool],
         start: Start,
         dialect: Dialect | None,
-        tools: Sequence[Tool] = (),
-    ) -> Session[L]:
+        tools: Sequence[Tool],
+        lingers: bool,
+    ) -> Session:
         """What a token settles of the call wins over what the client says of it."""
         agent = _affordable(self._agent(agent_name, start), start)
         settled = start.sealed
@@ -161,8 +191,8 @@ class Sessions:
             self._engines,
             self._library,
             self._activity,
-            line,
             transport=transport,
+            linger_s=self._settings.reconnect_s if lingers else 0.0,
             metadata={**metadata, **start.metadata},
             variables={**variables, **settled.get("variables", {})},
             connect_timeout_s=self._settings.connect_timeout_s,
@@ -180,15 +210,16 @@ class Sessions:
         return session
 
     @contextlib.asynccontextmanager
-    async def _beginning(self, session: Session[Any], start: Start) -> AsyncIterator[None]:
-        """What the session needs to begin is done inside; then it is recorded and runs. If that fails it is closed."""
+    async def _beginning(self, session: Session, line: Line, start: Start) -> AsyncIterator[None]:
+        """What the line needs to begin is done inside; then the call is recorded, and runs. Else the line is closed."""
         with self._taking(session.agent, start):
             try:
                 yield
                 await self._begin_record(session.call_id, session.agent, session.call.metadata, start)
             except BaseException:
-                await session.line.close()
+                await line.close()
                 raise
+        session.take(line)
         self._begin(session, start)
 
     async def open_chat(self, agent_name: str, start: Start) -> Chat:
@@ -248,7 +279,7 @@ class Sessions:
         finally:
             self._opening.remove(entry)
 
-    def _begin(self, session: Session[Any] | Chat, start: Start) -> None:
+    def _begin(self, session: Session | Chat, start: Start) -> None:
         self._by_id[session.id] = session
         self._keys[session.id] = start.key_id
         nearly_full = len(self._by_id) >= NEARLY * self._settings.max_calls
@@ -286,13 +317,14 @@ class Sessions:
         if len(self._by_id) + len(self._opening) >= self._settings.max_calls:
             raise _busy()
 
-    async def _run(self, session: Session[Any] | Chat) -> None:
+    async def _run(self, session: Session | Chat) -> None:
         try:
             await session.run()
         except Exception:  # one call's defect must not end the others
             log.exception("call %s failed", session.call_id)
         finally:
             del self._by_id[session.id], self._keys[session.id]
+            self._names = {name: entry for name, entry in self._names.items() if entry[0] is not session}
             self._metrics.calls = len(self._by_id)
             self._metrics.ended(session)
             self.changed.set()
@@ -302,14 +334,36 @@ class Sessions:
         for session in self._by_id.values():
             session.hang_up("server_shutdown")
 
-    def get(self, session_id: str) -> Session[Peer]:
-        """One over WebRTC. Raises `ClientError` where there is none."""
+    def get(self, session_id: str) -> Session:
+        """Raises `ClientError` where there is none that is spoken."""
         session = self._by_id.get(session_id)
-        if not isinstance(session, Session) or not isinstance(session.line, Peer) or session.over:
+        if not isinstance(session, Session) or session.over:
             raise ClientError("unknown_session", "There is no such session; it may be over.", status=404)
         return session
 
-    def of_call(self, call_id: str) -> Session[Any]:
+    def peer(self, session_id: str) -> Peer:
+        """The connection of one over WebRTC. Raises `ClientError` where there is none."""
+        line = self.get(session_id).line
+        if not isinstance(line, Peer) or line.gone.is_set():
+            message = "The session has no WebRTC connection now; continue it with a new offer."
+            raise ClientError("no_peer", message, status=409)
+        return line
+
+    def name(self, session: Session, name: str, secret: str) -> None:
+        """Let whoever shows the same secret go on with the session by a name that the client has chosen."""
+        self._names[name] = session, digest(secret)
+
+    def named(self, name: str, secret: str) -> Session | None:
+        """The session of this name, if it is under way. Raises `ClientError` (409) where it is somebody else's."""
+        session, owner = self._names.get(name, (None, ""))
+        if session is None or session.over:
+            return None
+        if not hmac.compare_digest(owner, digest(secret)):
+            message = "There is a connection with this name already, and it is somebody else's."
+            raise ClientError("connection_taken", message, status=409)
+        return session
+
+    def of_call(self, call_id: str) -> Session:
         """That conducts this call. Raises `ClientError` where there is none."""
         for session in self._by_id.values():
             if isinstance(session, Session) and session.call_id == call_id and not session.over:
@@ -351,6 +405,10 @@ class _Offer(BaseModel):
     type: Literal["offer"]
     metadata: dict[str, Any] = {}
     variables: dict[str, str | int | float | bool] = {}
+    continues: str | None = None
+    """A session whose connection was lost: the call goes on over this one."""
+    received: Annotated[int, Field(ge=0)] | None = None
+    """How many messages of that session's channel have come; what followed is sent again."""
 
 
 class _Answer(TypedDict):
@@ -364,8 +422,9 @@ routes = web.RouteTableDef()
 SESSIONS = web.AppKey("sessions", Sessions)
 
 
-def _created(session: Session[Peer]) -> dict[str, str]:
-    return {"Location": f"/v1/sessions/{session.id}", "ETag": session.line.etag}
+def _created(session: Session) -> dict[str, str]:
+    etag = {"ETag": session.line.etag} if isinstance(session.line, Peer) else {}
+    return {"Location": f"/v1/sessions/{session.id}", **etag}
 
 
 @routes.post("/v1/sessions")
@@ -373,9 +432,12 @@ def _created(session: Session[Peer]) -> dict[str, str]:
 async def create(request: web.Request) -> web.Response:
     offer = await json_body(request, _Offer)
     sessions = request.app[SESSIONS]
-    sessions.check_room()  # before a token is used up for nothing
-    agent, start = await request.app[ACCESS].start_voice(request, offer.agent)
-    session, answer = await sessions.open(agent, offer.sdp, offer.metadata, offer.variables, start)
+    if offer.continues is not None:
+        session, answer = await sessions.continue_with_offer(offer.continues, offer.sdp, offer.received)
+    else:
+        sessions.check_room()  # before a token is used up for nothing
+        agent, start = await request.app[ACCESS].start_voice(request, offer.agent)
+        session, answer = await sessions.open(agent, offer.sdp, offer.metadata, offer.variables, start)
     body = {"session_id": session.id, "call_id": session.call_id, "type": "answer", "sdp": answer}
     return web.json_response(body, status=201, headers=_created(session))
 
@@ -403,15 +465,15 @@ async def whip(request: web.Request) -> web.Response:
 @operation("Trickle ICE", body=str, takes=FRAGMENT, answers={204: None, 200: str}, gives=FRAGMENT)
 async def patch(request: web.Request) -> web.Response:
     """Trickle ICE: 204. ICE restart: 200 with our new credentials and candidates (RFC 9725 section 4.3)."""
-    session = request.app[SESSIONS].get(request.match_info["id"])
+    peer = request.app[SESSIONS].peer(request.match_info["id"])
     require_type(request, FRAGMENT)
     wanted = request.headers.get("If-Match", "*")
-    if wanted not in ("*", session.line.etag):
+    if wanted not in ("*", peer.etag):
         raise ClientError("stale_ice_session", "If-Match names an ICE session that was replaced.", status=412)
-    ours = await session.line.trickle(parse_fragment(await text_body(request)))
+    ours = await peer.trickle(parse_fragment(await text_body(request)))
     if ours is None:
         return web.Response(status=204)
-    return web.Response(text=ours, content_type=FRAGMENT, headers={"ETag": session.line.etag})
+    return web.Response(text=ours, content_type=FRAGMENT, headers={"ETag": peer.etag})
 
 
 @routes.delete("/v1/sessions/{id}")

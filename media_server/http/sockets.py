@@ -13,6 +13,8 @@ from media_server.rtc import SocketLine
 __all__ = ["converse", "new_socket"]
 
 HEARTBEAT_S = 10.0
+LOST = (None, WSCloseCode.ABNORMAL_CLOSURE)
+"""How sockets close whose client did not say so."""
 LAST_S = 3.0
 """For a client to take what is sent last."""
 
@@ -53,6 +55,7 @@ async def converse(
     try:
         await asyncio.wait([writing, reading], return_when=asyncio.FIRST_COMPLETED)
     finally:
+        line.hung_up = reading.done() and socket.close_code not in LOST
         line.gone.set()
         reading.cancel()
         if reading.done():

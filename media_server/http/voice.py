@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, Json
 
+from media_server.call import Session
 from media_server.events import Encoding
 from media_server.http.access import ACCESS
 from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import converse, new_socket
-from media_server.rtc import PcmFormat, SocketLine
+from media_server.rtc import Handset, PcmFormat, SocketLine
 
 __all__ = ["routes"]
 
@@ -22,13 +23,19 @@ routes = web.RouteTableDef()
 
 
 class _Wanted(BaseModel):
-    """How the client sends sound, and at which rate it wants the agent's (int16, mono)."""
+    """How the client sends sound, and at which rate it wants the agent's (int16, mono).
+
+    `session` goes on with a call whose connection was lost, after `received` messages; what came before
+    `session.opened` does not count.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     agent: str | None = None
     """May be left out with a token, which says it."""
     token: str | None = None
+    session: str | None = None
+    received: Annotated[int, Field(ge=0)] | None = None
     sample_rate: Annotated[int, Field(ge=8000, le=48000)] = 16_000
     channels: Annotated[int, Field(ge=1, le=2)] = 1
     encoding: Encoding = "pcm_s16le"
@@ -44,13 +51,22 @@ async def voice(request: web.Request) -> web.StreamResponse:
     wanted = validated(_Wanted, dict(request.query))
     socket = new_socket(request, LARGEST)
     sessions = request.app[SESSIONS]
-    sessions.check_room()
-    agent, start = await request.app[ACCESS].start_voice(request, wanted.agent)
-    session = await sessions.open_socket(
-        agent, lambda clock, _: SocketLine(clock, wanted.voice_rate), wanted.metadata, wanted.variables, start
-    )
-    session.line.format = PcmFormat(wanted.sample_rate, wanted.channels, wanted.encoding)
-    session.line.send({"type": "session.opened", "session_id": session.id, "call_id": session.call_id})
+
+    def new_line(handset: Handset) -> SocketLine:
+        line = SocketLine(handset, wanted.voice_rate)
+        line.format = PcmFormat(wanted.sample_rate, wanted.channels, wanted.encoding)
+        return line
+
+    if wanted.session is not None:
+        session = sessions.get(wanted.session)
+        line = new_line(session.handset)
+        line.send(_opened(session))
+        session.take(line, wanted.received)
+    else:
+        sessions.check_room()
+        agent, start = await request.app[ACCESS].start_voice(request, wanted.agent)
+        session, line = await sessions.open_socket(agent, new_line, wanted.metadata, wanted.variables, start)
+        line.send(_opened(session))
 
     async def take_text(text: str) -> None:
         session.receive(text)
@@ -58,8 +74,12 @@ async def voice(request: web.Request) -> web.StreamResponse:
     try:
         await socket.prepare(request)
     except BaseException:
-        session.line.gone.set()
+        line.gone.set()
         raise
-    session.line.connected.set()
-    await converse(socket, session.line, take_text, session.line.hear)
+    line.connected.set()
+    await converse(socket, line, take_text, line.hear)
     return socket
+
+
+def _opened(session: Session) -> dict[str, str]:
+    return {"type": "session.opened", "session_id": session.id, "call_id": session.call_id}

@@ -119,7 +119,7 @@ async def token(request: web.Request) -> web.StreamResponse:
     return web.json_response({"success": True, "data": data}, headers={"Cache-Control": "no-store"})
 
 
-async def _live(request: web.Request) -> Session[Any]:
+async def _live(request: web.Request) -> Session:
     """The call that is going on, as far as the key reaches."""
     key = await request.app[ACCESS].key(request, "call")
     session = request.app[SESSIONS].of_call(request.match_info["id"])

@@ -1,5 +1,6 @@
 """The media edge: a caller's microphone, speaker and messages, over WebRTC or a WebSocket."""
 
+from media_server.rtc.handset import Handset
 from media_server.rtc.microphone import Frame, Microphone
 from media_server.rtc.peer import Peer
 from media_server.rtc.recording import Recorder
@@ -8,6 +9,7 @@ from media_server.rtc.speaker import Playback, Speaker, Speech, SpokenWord
 
 __all__ = [
     "Frame",
+    "Handset",
     "Microphone",
     "PcmFormat",
     "Peer",

@@ -31,6 +31,7 @@ class RestartableConnection:
         self._current = connection
         self._restart: asyncio.Task[None] | None = None
         self._closed = False
+        self._lost = False
 
     @classmethod
     def install(cls, transport: RTCIceTransport) -> RestartableConnection:
@@ -114,7 +115,13 @@ class RestartableConnection:
                 return await connection.recv()
             except ConnectionError:
                 if not await self._replaced(connection):
+                    self._lost = True
                     raise
+
+    @property
+    def lost(self) -> bool:
+        """Whether the other side cannot be reached any more."""
+        return self._lost
 
     async def send(self, data: bytes) -> None:
         connection = self._current

@@ -24,7 +24,7 @@ class Frame:
 
 
 class Microphone:
-    """Iterate it once; it ends when the caller's track does."""
+    """Iterate it once, for the length of the call; where one track ends, the next one that is attached goes on."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.last_data_s = clock()
@@ -32,20 +32,20 @@ class Microphone:
         self.tap: Callable[[Frame], None] = lambda frame: None
         """Is given every frame that is heard."""
         self._clock = clock
-        self._track: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
+        self._tracks: asyncio.Queue[MediaStreamTrack] = asyncio.Queue()
 
     def attach(self, track: MediaStreamTrack) -> None:
-        """The track that the offer brought; only the first one counts."""
-        if not self._track.done():
-            self._track.set_result(track)
+        """The track that a line brought."""
+        self._tracks.put_nowait(track)
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
-        async for samples in received(await self._track, MODEL_RATE_HZ):
-            self.last_data_s = now = self._clock()
-            if len(samples) and not self.muted:
-                frame = Frame(samples, now - len(samples) / MODEL_RATE_HZ)
-                self.tap(frame)
-                yield frame
+        while True:
+            async for samples in received(await self._tracks.get(), MODEL_RATE_HZ):
+                self.last_data_s = now = self._clock()
+                if len(samples) and not self.muted:
+                    frame = Frame(samples, now - len(samples) / MODEL_RATE_HZ)
+                    self.tap(frame)
+                    yield frame
 
 
 async def received(track: MediaStreamTrack, rate_hz: int) -> AsyncIterator[Samples]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiortc import (
@@ -13,16 +14,19 @@ from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCDataChannel,
+    RTCDtlsTransport,
     RTCIceServer,
     RTCPeerConnection,
     RTCSessionDescription,
 )
 from aiortc.exceptions import OperationError
+from av import AudioFrame
 
 from media_server.errors import ClientError
+from media_server.events import Transport
 from media_server.rtc.channel import EventsChannel
+from media_server.rtc.handset import Handset
 from media_server.rtc.ice import RestartableConnection, local_fragment
-from media_server.rtc.microphone import Microphone
 from media_server.rtc.sdp import PARSE_ERRORS, Fragment, checked_offer
 from media_server.rtc.speaker import Speaker
 
@@ -31,15 +35,23 @@ __all__ = ["Peer"]
 log = logging.getLogger(__name__)
 
 
-class Peer:
-    """`accept` an offer, use `microphone` and `speaker`, `send`, and `close` in the end, whatever happened."""
+class _Voice(MediaStreamTrack):
+    """The speaker as this connection's track: aiortc stops it with the connection, and the speaker goes on."""
 
-    def __init__(
-        self,
-        ice_servers: Sequence[RTCIceServer],
-        clock: Callable[[], float],
-        on_message: Callable[[str | bytes], None],
-    ) -> None:
+    kind = "audio"
+
+    def __init__(self, speaker: Speaker) -> None:
+        super().__init__()
+        self._speaker = speaker
+
+    async def recv(self) -> AudioFrame:
+        return await self._speaker.recv()
+
+
+class Peer:
+    """`accept` an offer, `send`, and `close` in the end, whatever happened."""
+
+    def __init__(self, ice_servers: Sequence[RTCIceServer], handset: Handset) -> None:
         # an empty list, not None: for None aiortc takes a public STUN server
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers)))
         self._ice: RestartableConnection | None = None
@@ -47,12 +59,17 @@ class Peer:
         self.connected = asyncio.Event()
         self.gone = asyncio.Event()
         """The other side hung up, or cannot be reached any more."""
-        self.microphone = Microphone(clock)
-        self.speaker = Speaker(clock)
-        self._channel = EventsChannel(on_message, self.gone.set)
+        self.hung_up = False
+        """The other side closed the connection, as one does who has nothing more to say."""
+        self._handset = handset
+        self._channel = EventsChannel(handset.receive, self.gone.set)
         self._pc.on("track", self._on_track)
         self._pc.on("datachannel", self._on_channel)
         self._pc.on("connectionstatechange", self._on_state)
+
+    @property
+    def transport(self) -> Transport:
+        return "webrtc"
 
     async def accept(self, offer: str) -> str:
         """The answer to an offer, with all candidates in it.
@@ -67,10 +84,12 @@ class Peer:
             for transceiver in self._pc.getTransceivers():
                 if transceiver.kind == "audio" and first_audio:
                     first_audio = False
-                    transceiver.sender.replaceTrack(self.speaker)
+                    transceiver.sender.replaceTrack(_Voice(self._handset.speaker))
                     transceiver.direction = "sendrecv"
                     self._mid = transceiver.mid or "0"
-                    self._ice = RestartableConnection.install(transceiver.receiver.transport.transport)
+                    transport = transceiver.receiver.transport
+                    self._ice = RestartableConnection.install(transport.transport)
+                    transport.on("statechange", partial(self._on_transport, transport))
                 else:
                     transceiver.direction = "inactive"
             answer = await self._pc.createAnswer()
@@ -114,16 +133,21 @@ class Peer:
     async def close(self) -> None:
         """Give everything back: sockets, threads, tasks."""
         self.gone.set()
-        self.speaker.stop()
         await self._pc.close()
         self._pc.remove_all_listeners()
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio":
-            self.microphone.attach(track)
+            self._handset.microphone.attach(track)
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         self._channel.attach(channel)
+
+    def _on_transport(self, transport: RTCDtlsTransport) -> None:
+        # aiortc's own state says nothing when the other side closes
+        if transport.state == "closed" and not self.gone.is_set():
+            self.hung_up = self._ice is not None and not self._ice.lost
+            self.gone.set()
 
     def _on_state(self) -> None:
         match self._pc.connectionState:

@@ -16,9 +16,9 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples
-from media_server.events import Encoding
-from media_server.rtc.microphone import Microphone
-from media_server.rtc.speaker import FRAME_S, Playback, Speaker
+from media_server.events import Encoding, Transport
+from media_server.rtc.handset import Handset
+from media_server.rtc.speaker import FRAME_S, Playback
 
 __all__ = ["PcmFormat", "PcmTrack", "SocketLine"]
 
@@ -159,17 +159,16 @@ class SocketLine:
     """One WebSocket's side of a call. Who has the socket puts what comes into `hear`, and sends what `next` gives.
 
     Args:
-        clock: seconds since the call began.
         rate_hz: of the agent's voice on the wire (int16, mono).
         lead_s: how far ahead of real time it is sent, so that a late packet is not heard.
     """
 
-    def __init__(self, clock: Callable[[], float], rate_hz: int = 16_000, lead_s: float = 0.2) -> None:
+    def __init__(self, handset: Handset, rate_hz: int = 16_000, lead_s: float = 0.2) -> None:
         self.connected, self.gone = asyncio.Event(), asyncio.Event()
         """The call begins when it is connected: set by who knows that the client is ready."""
-        self.microphone = Microphone(clock)
-        self.speaker = Speaker(clock)
-        self.speaker.buffered = self._buffered
+        self.hung_up = False
+        """The client closed the socket, as one does who has nothing more to say."""
+        self._speaker = handset.speaker
         self.format = PcmFormat()
         """Of what the client sends; may change."""
         self.rate_hz = rate_hz
@@ -181,9 +180,9 @@ class SocketLine:
         self.clip: Callable[[Samples], str | bytes] | None = None
         """Makes a message of a whole piece of speech (48 kHz), sent when it begins, for clients that play pieces."""
         self._lead_s = lead_s
-        self._clock = clock
-        self._track = PcmTrack(clock)
-        self.microphone.attach(self._track)
+        self._clock = handset.clock
+        self._track = PcmTrack(handset.clock)
+        handset.microphone.attach(self._track)
         self._odd = b""
         self._out: deque[str | bytes] = deque()
         self._out_bytes = 0
@@ -193,6 +192,10 @@ class SocketLine:
         self._sent_s = 0.0
         self._reported: tuple[float, float] | None = None
         """What the client last said that it had still to play, and when."""
+
+    @property
+    def transport(self) -> Transport:
+        return "websocket"
 
     async def hear(self, data: bytes) -> None:
         """Take sound of the client; returns when more is welcome. Bytes that are half a sample wait for the rest."""
@@ -230,10 +233,14 @@ class SocketLine:
 
     async def run(self) -> None:
         """Send the agent's voice; returns when the client is gone."""
-        async with asyncio.TaskGroup() as group:
-            talking = group.create_task(self._talk())
-            await self.gone.wait()
-            talking.cancel()
+        self._speaker.buffered, self._speaker.on_start = self._buffered, self._on_start
+        try:
+            async with asyncio.TaskGroup() as group:
+                talking = group.create_task(self._talk())
+                await self.gone.wait()
+                talking.cancel()
+        finally:
+            self._speaker.forget_listener()
 
     async def flush(self) -> None:
         """Wait a moment for what was said to be played."""
@@ -243,7 +250,6 @@ class SocketLine:
         """Nothing comes and goes any more, but what is to be sent already."""
         self.gone.set()
         self._track.stop()
-        self.speaker.stop()
         self._out_changed.set()
 
     def _on_start(self, playback: Playback) -> None:
@@ -251,11 +257,10 @@ class SocketLine:
             self._put(self.clip(playback.speech.samples))
 
     async def _talk(self) -> None:
-        self.speaker.on_start = self._on_start
         resampler, rate_hz = Resampler(self.rate_hz), self.rate_hz
         due_s, waiting = self._clock(), b""
         while True:
-            samples = self.speaker.take()
+            samples = self._speaker.take()
             now = self._clock()
             if self.clip:
                 # the client plays what it was sent in time; here the time is kept
@@ -264,7 +269,7 @@ class SocketLine:
                 continue
             if rate_hz != self.rate_hz:
                 resampler, rate_hz = Resampler(self.rate_hz), self.rate_hz
-            if samples.any() or not self.speaker.drained.is_set():
+            if samples.any() or not self._speaker.drained.is_set():
                 if self._began_s is None or self._began_s + self._sent_s < now:
                     self._began_s, self._sent_s = now, 0.0
                 waiting += resampler.push(_frame(samples[:, None], CALL_RATE_HZ)).tobytes()

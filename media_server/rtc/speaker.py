@@ -104,10 +104,11 @@ class Speaker(MediaStreamTrack):
         """Frames handed out more than one frame after their time."""
         self.tap: Callable[[Samples], None] = lambda samples: None
         """Is given what goes out, 960 samples at a time."""
-        self.on_start: Callable[[Playback], None] = lambda playback: None
+        self.on_start: Callable[[Playback], None]
         """Is told of each piece of speech when its first sample goes out."""
-        self.buffered: Callable[[], float] = lambda: 0.0
+        self.buffered: Callable[[], float]
         """Seconds of speech that were handed out and are still to be played."""
+        self.forget_listener()
         self._clock = clock
         self._handed_out = 0
         """Samples of speech, since the beginning."""
@@ -118,6 +119,11 @@ class Speaker(MediaStreamTrack):
         self._tail: Samples = np.zeros(0, np.int16)
         self._held = False
         self._fade_in = False
+
+    def forget_listener(self) -> None:
+        """Whoever set `on_start` and `buffered` is gone: what is handed out counts as played at once."""
+        self.on_start = lambda playback: None
+        self.buffered = lambda: 0.0
 
     def play(self, speech: Speech) -> Playback:
         """Queue speech behind what is there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -92,7 +93,8 @@ class Records:
         self._server = server
         self._days = days
         self._waiting: list[dict[str, Any]] = []
-        self._ended: list[tuple[str, str, float]] = []
+        self._ended: list[tuple[str, str, float, float]] = []
+        """Call, reason, when, and for how many seconds of it nobody was there."""
         self._recordings = recordings
         self._outbox = outbox
         self._on_written = on_written
@@ -137,7 +139,7 @@ class Records:
         if kind in PASSING or (kind == "user.transcript" and not event["final"]):
             return
         if kind == "call.ended":
-            self._ended.append((event["call_id"], event["reason"], time.time()))
+            self._ended.append((event["call_id"], event["reason"], time.time(), event.get("away_s", 0.0)))
         if len(self._waiting) >= MOST_WAITING:
             self._lost += 1
             return
@@ -256,16 +258,16 @@ class Records:
                     session.add(EventRow(**each))
                     if self._outbox:
                         self._outbox.put(session, each["event"], *self._under_way.get(each["call_id"], ("", "")))
-                for call_id, reason, at in ended:
+                for call_id, reason, at, away_s in ended:
                     status: CallStatus = "failed" if reason in FAILURES else "completed"
                     if row := await session.get(CallRow, call_id):
-                        await _close(session, row, status, reason, at)
+                        await _close(session, row, status, reason, at, away_s)
         except SQLAlchemyError:
             # a full disk must not end calls: once more with the next ones
             log.exception("call records could not be written; %d events wait", len(events))
             self._waiting, self._ended = events + self._waiting, ended + self._ended
             return
-        for call_id, _, _ in ended:
+        for call_id, *_ in ended:
             self._under_way.pop(call_id, None)
         self._on_written()
         if self._lost:
@@ -303,10 +305,12 @@ class Records:
             await self.delete(call_id)
 
 
-async def _close(session: AsyncSession, row: CallRow, status: CallStatus, reason: str, at: float) -> None:
-    """A call is over: what it cost is taken from the credit of who pays."""
+async def _close(
+    session: AsyncSession, row: CallRow, status: CallStatus, reason: str, at: float, away_s: float = 0.0
+) -> None:
+    """A call is over: what it cost, by the second begun, is taken from the credit of who pays."""
     row.status, row.end_reason, row.ended_at = status, reason, at
-    row.cost = round(row.per_minute * max(0.0, at - row.started_at) / 60, 6)
+    row.cost = round(row.per_minute * math.ceil(max(0.0, at - row.started_at - away_s)) / 60, 6)
     if row.key_id and row.cost:
         paying = update(KeyRow).where(KeyRow.id == row.key_id, KeyRow.credit.is_not(None))
         await session.execute(paying.values(credit=KeyRow.credit - row.cost))

@@ -193,13 +193,13 @@ def drill(seed: int) -> Example:
     """
     r = random.Random(seed)
     choice = r.random()
-    if choice < 0.2:
+    if choice < 0.1:
         return dialogue(seed, plan=r.choices(["sum", "date", "repeat", "thanks"], [6, 1, 1, 1], k=4), offered="none")
     skills = sorted(t.KINDS_OF)
-    if choice < 0.55:
+    if choice < 0.7:
         skills = [skill for skill in skills if len(t.KINDS[t.KINDS_OF[skill]].arguments) > 1]
     example = dialogue(
-        seed, skill=r.choice(skills), turns=1, offered="others" if choice > 0.75 else "fitting", unseen=r.random() < 0.6,
+        seed, skill=r.choice(skills), turns=1, offered="others" if choice > 0.8 else "fitting", unseen=r.random() < 0.75,
         persona=False, most_tools=r.choice([1, 2, 3]),
     )  # fmt: skip
     calls = (i for i, m in enumerate(example.messages) if m["content"].startswith("<tool_call>"))

@@ -13,6 +13,7 @@ import argparse
 import itertools
 import json
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +36,10 @@ WEIGHTS = {"system": 0.02, "user": 0.25, "tool": 0.02, "assistant": 1.0}
 DECISION = 10.0
 """Weight of the first token of an answer where tools are offered: it says whether one is called …"""
 CHOICE = 3.0
-"""… and of the rest of the call, which must be right to the letter, and the first token of other answers."""
+"""… and of the rest of the call, which must be right to the letter, and the first token of other answers …"""
+VALUE = 12.0
+"""… and of the first token of each argument's value: there it is decided which value belongs to which argument."""
+_VALUES = re.compile(r'": "?(?=[^{])')
 DRILLS = 0.6
 """Share of short drills in calling tools, once tools come at all."""
 TEMPLATE = """\
@@ -173,7 +177,8 @@ def samples(tok: Tokenizer, seed: int, simple_first: int) -> Iterator[Sample]:
         ids: list[int] = []
         weights: list[float] = []
         for k, message in enumerate(example.messages):
-            head, body = starts[message["role"]], tok.encode(message["content"] + "<|im_end|>\n").ids
+            encoded = tok.encode(message["content"] + "<|im_end|>\n")
+            head, body = starts[message["role"]], encoded.ids
             ids += head + body
             weight = WEIGHTS[message["role"]]
             # the end of a turn that breaks off is not to be learned: it is what tells that more is to come
@@ -182,8 +187,17 @@ def samples(tok: Tokenizer, seed: int, simple_first: int) -> Iterator[Sample]:
             if message["role"] == "assistant":
                 deciding = len(turn) - 2 if message["content"].startswith("<tool_call>") else 1
                 turn[:deciding] = [DECISION if offers else CHOICE, *[CHOICE] * (deciding - 1)]
+                if deciding > 1:
+                    for at in _value_tokens(message["content"], encoded.offsets):
+                        turn[at] = VALUE
             weights += [0.02] * len(head) + turn
         yield ids[:CONTEXT], weights[:CONTEXT]
+
+
+def _value_tokens(call: str, offsets: list[tuple[int, int]]) -> Iterator[int]:
+    """Where the values of a call's arguments begin, as indices of tokens."""
+    for match in _VALUES.finditer(call, call.index('"arguments": {')):
+        yield next(i for i, (start, end) in enumerate(offsets) if start <= match.end() < end)
 
 
 def batches(source: Iterator[Sample], rng: random.Random) -> Iterator[list[Sample]]:

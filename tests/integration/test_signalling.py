@@ -283,9 +283,9 @@ async def test_an_ice_restart_keeps_the_call(http: aiohttp.ClientSession, server
     assert old.local_candidates == []  # the old path is closed: what comes now comes over the new one
 
     assert "Olivia" in await answered("what is my name")
-    session = server.sessions.get(answer["session_id"])
-    assert session.line._ice is not None
-    assert session.line._ice._current.local_username == theirs.username
+    line = server.sessions.peer(answer["session_id"])
+    assert line._ice is not None
+    assert line._ice._current.local_username == theirs.username
     await pc.close()
 
 
