@@ -17,5 +17,5 @@ declare module "react" {
   export function useContext<T>(context: Context<T>): T;
   export function useEffect(effect: () => void | undefined | (() => void), dependencies: unknown[]): void;
   export function useRef<T>(value: T): { current: T };
-  export function useState<T>(value: T): [T, (next: T | ((before: T) => T)) => void];
+  export function useSyncExternalStore<T>(subscribe: (told: () => void) => () => void, now: () => T): T;
 }

@@ -3,79 +3,38 @@
  * @module
  */
 
-import { createContext, createElement, useCallback, useContext, useEffect, useRef, useState } from "react";
+import { createContext, createElement, useCallback, useContext, useEffect, useRef, useSyncExternalStore } from "react";
 import { VoiceSession } from "./voice-session.js";
 import "./voice-widget.js";
 
-/** @typedef {{id: string, role: "user" | "bot", text: string, isInterim: boolean}} Message */
+/** @typedef {import("./voice-session.js").Options & {autoConnect?: boolean}} Options */
 
 /**
- * One call, as a component sees it. Options may be literals: a new object at each render changes nothing of a call under way.
- * @param {import("./voice-session.js").Options & {autoConnect?: boolean}} options
+ * One call, as a component sees it: its state, and what can be done. Options may be literals: a new object at each render
+ * changes nothing of a call under way.
+ * @param {Options} options
  */
 export function useVoiceAssistant(options) {
   const latest = useRef(options);
   latest.current = options;
-  const session = useRef(/** @type {VoiceSession | null} */ (null));
-  const [connectionState, setConnectionState] = useState("disconnected");
-  const [phase, setPhase] = useState("idle");
-  const [isMicEnabled, setMicEnabled] = useState(false);
-  const [error, setError] = useState(/** @type {string | null} */ (null));
-  const [messages, setMessages] = useState(/** @type {Message[]} */ ([]));
-  const voice = useRef(/** @type {HTMLAudioElement | null} */ (null));
-
+  const own = useRef(/** @type {VoiceSession | null} */ (null));
+  const session = (own.current ??= new VoiceSession(options));
+  const state = useSyncExternalStore(useCallback((/** @type {() => void} */ told) => session.subscribe(told), [session]), () => session.getState());
   const connect = useCallback(async () => {
-    if (session.current) return;
-    const mine = (session.current = new VoiceSession(latest.current));
-    setConnectionState("connecting");
-    setError(null);
-    setMessages([]);
-    /** @param {string} id @param {"user" | "bot"} role @param {string} text @param {boolean} isInterim */
-    const say = (id, role, text, isInterim) =>
-      setMessages((before) => [...before.filter((m) => m.id !== id), ...(text ? [{ id, role, text, isInterim }] : [])]);
-    /** @param {string} type @param {(detail: any) => void} react */
-    const on = (type, react) => mine.addEventListener(type, (e) => session.current === mine && react(/** @type {CustomEvent} */ (e).detail));
-    on("streams", ({ voice: stream }) => {
-      voice.current = new Audio();
-      voice.current.srcObject = stream;
-      void voice.current.play().catch(() => setError("The browser does not play sound yet; click the page."));
-    });
-    on("state.changed", (e) => setPhase(e.state));
-    on("user.transcript", (e) => say(`user ${e.turn_id}`, "user", e.text, !e.final));
-    on("agent.text", (e) => say(`bot ${e.turn_id}`, "bot", e.text, false));
-    on("ended", ({ message }) => {
-      session.current = null;
-      setConnectionState("disconnected");
-      setPhase("idle");
-      setMicEnabled(false);
-      setError(message ?? null);
-    });
-    try {
-      await mine.connect();
-      if (session.current !== mine) return;
-      setConnectionState("connected");
-      setMicEnabled(true);
-    } catch (problem) {
-      if (session.current !== mine) return;
-      session.current = null;
-      setConnectionState("disconnected");
-      setError(problem instanceof Error ? problem.message : String(problem));
-    }
-  }, []);
-  const disconnect = useCallback(() => session.current?.hangUp(), []);
-  const toggleMicrophone = useCallback(() => {
-    setMicEnabled((enabled) => {
-      session.current?.mute(enabled);
-      return !enabled;
-    });
-  }, []);
+    session.updateOptions(latest.current);
+    await session.connect().catch(() => {}); // the state says what was wrong
+  }, [session]);
+  const disconnect = useCallback(() => session.disconnect(), [session]);
+  const toggleMicrophone = useCallback(() => session.toggleMute(), [session]);
   useEffect(() => {
     if (latest.current.autoConnect) void connect();
     return disconnect; // a component that is gone does not listen on
   }, [connect, disconnect]);
+  const isConnected = state.status === "connected";
   return {
-    connectionState, phase, messages, error, isMicEnabled, connect, disconnect, toggleMicrophone,
-    isConnected: connectionState === "connected", isConnecting: connectionState === "connecting",
+    ...state, session, connect, disconnect, toggleMicrophone, isConnected, isConnecting: state.status === "connecting",
+    isMicEnabled: isConnected && !state.isMuted, error: state.error?.message ?? null,
+    connectionState: state.status === "idle" || state.status === "error" ? "disconnected" : state.status,
   };
 }
 
@@ -88,14 +47,14 @@ export function useVoice() {
   return voice;
 }
 
-/** @param {import("./voice-session.js").Options & {autoConnect?: boolean, children?: any}} props */
+/** @param {Options & {children?: any}} props */
 export function VoiceProvider({ children, ...options }) {
   return createElement(Voice.Provider, { value: useVoiceAssistant(options) }, children);
 }
 
 /**
  * `<voice-widget>` as a component.
- * @param {{agent: string, base?: string, label?: string, tokenProvider?: () => Promise<string>, onStatusChange?: (status: string) => void}} props
+ * @param {{agent: string, server?: string, label?: string, tokenProvider?: import("./voice-session.js").Options["tokenProvider"], onStatusChange?: (status: string) => void}} props
  */
 export function VoiceWidget({ tokenProvider, onStatusChange, ...attributes }) {
   const element = useRef(/** @type {import("./voice-widget.js").VoiceWidget | null} */ (null));

@@ -47,6 +47,12 @@ export const DisconnectReason = /** @type {const} */ ({
 export const Track = { Kind: /** @type {const} */ ({ Audio: "audio", Video: "video" }) };
 
 const LEVEL_MS = 50;
+const SPEAKING = 0.25;
+/** What our codes are called there. @type {Record<string, string>} */
+const CODES = {
+  no_server: "CONNECTION_ERROR", no_connection: "CONNECTION_ERROR", insecure_page: "MICROPHONE_ERROR", key_missing: "UNAUTHORIZED",
+  token_unknown: "UNAUTHORIZED", token_used: "UNAUTHORIZED", token_expired: "UNAUTHORIZED", too_many_calls: "SERVER_BUSY", bad_answer: "UNKNOWN_ERROR",
+};
 
 class Emitter {
   constructor() {
@@ -113,6 +119,16 @@ class RemoteAudioTrack {
     return element;
   }
 
+  /** The connection is another one, the track stays. @param {MediaStream} stream */
+  goOn(stream) {
+    this.mediaStream = stream;
+    [this.mediaStreamTrack] = stream.getAudioTracks();
+    for (const element of this.attachedElements) {
+      element.srcObject = stream;
+      void this.room.play(element);
+    }
+  }
+
   /** @param {HTMLMediaElement} [element] */
   detach(element) {
     const gone = element ? [element] : this.attachedElements;
@@ -135,17 +151,19 @@ class LocalParticipant extends Emitter {
   /** @param {boolean} on @param {MediaTrackConstraints} [options] */
   async setMicrophoneEnabled(on, options) {
     const { session } = this.room;
-    if (!session) throw new CallError("CONNECTION_ERROR", "Connect first: there is no call.");
+    if (!session) throw new CallError("DISCONNECTED", "Connect first: there is no call.");
     if (on && !session.microphone) {
       try {
         await session.openMicrophone({ ...this.room.options.audioCaptureDefaults, ...options });
       } catch (error) {
-        this.room.emit(RoomEvent.MediaDevicesError, error);
-        throw error;
+        // code looks for the browser's own `NotAllowedError`
+        const own = (error instanceof Error && error.cause) || error;
+        this.room.emit(RoomEvent.MediaDevicesError, own);
+        throw own;
       }
-    } else if (session.microphone) {
-      session.muteMicrophone(!on);
     }
+    // the product's server has no word for it
+    session.setMuted(!on, false);
     this.isMicrophoneEnabled = on;
   }
 
@@ -177,17 +195,19 @@ export class Room extends Emitter {
     /** @type {RemoteAudioTrack | null} */
     this.track = null;
     this.said = "";
-    /** @type {AudioContext | null} */
-    this.audio = null;
+    /** @type {number | undefined} */
+    this.measuring = undefined;
   }
 
   /** @param {string} url @param {string} token */
   async connect(url, token) {
-    const session = (this.session = new VoiceSession({ base: url.replace(/^ws/, "http").replace(/\/$/, ""), tokenProvider: async () => token, listenLater: true }));
+    const session = (this.session = new VoiceSession({ server: url.replace(/^ws/, "http").replace(/\/$/, ""), tokenProvider: async () => token, listenLater: true, audio: null }));
     /** @param {string} type @param {(detail: any) => void} react */
     const on = (type, react) => session.addEventListener(type, (e) => react(/** @type {CustomEvent} */ (e).detail));
     on("streams", ({ voice }) => this.subscribe(voice));
     on("raw", (text) => this.receive(text));
+    on("reconnecting", () => this.state === ConnectionState.Connected && this.reconnect(ConnectionState.Reconnecting, RoomEvent.Reconnecting));
+    on("reconnected", () => this.reconnect(ConnectionState.Connected, RoomEvent.Reconnected));
     on("ended", ({ reason }) => this.leave(reason === "client_hangup" ? undefined : this.said || reason));
     this.enter(ConnectionState.Connecting);
     try {
@@ -195,6 +215,7 @@ export class Room extends Emitter {
     } catch (error) {
       this.session = null;
       this.enter(ConnectionState.Disconnected);
+      if (error instanceof CallError) error.code = CODES[error.code] ?? error.code;
       throw error;
     }
     this.name = session.callId;
@@ -238,6 +259,12 @@ export class Room extends Emitter {
     this.emit(RoomEvent.ConnectionStateChanged, state);
   }
 
+  /** Never `disconnected` on the way: pages take that for the end. @param {(typeof ConnectionState)[keyof typeof ConnectionState]} state @param {string} event */
+  reconnect(state, event) {
+    this.enter(state);
+    this.emit(event);
+  }
+
   /** @param {string} text */
   receive(text) {
     const message = JSON.parse(text);
@@ -249,6 +276,7 @@ export class Room extends Emitter {
 
   /** @param {MediaStream} voice */
   subscribe(voice) {
+    if (this.track) return this.track.goOn(voice);
     const track = (this.track = new RemoteAudioTrack(this, voice));
     const publication = { track, kind: track.kind, trackSid: track.sid, isSubscribed: true };
     this.measure(track);
@@ -260,16 +288,9 @@ export class Room extends Emitter {
 
   /** @param {RemoteAudioTrack} track */
   measure(track) {
-    const audio = (this.audio = new AudioContext());
-    const analyser = audio.createAnalyser();
-    audio.createMediaStreamSource(track.mediaStream).connect(analyser);
-    const samples = new Float32Array(analyser.fftSize);
-    const timer = setInterval(() => {
-      if (audio.state === "closed") return clearInterval(timer);
-      analyser.getFloatTimeDomainData(samples);
-      const level = Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
-      track.volume = Math.min(1, level * 4);
-      const speaking = track.volume > 0.02;
+    this.measuring = setInterval(() => {
+      track.volume = this.session?.level("agent") ?? 0;
+      const speaking = track.volume > SPEAKING;
       if (speaking !== this.agent.isSpeaking) {
         this.agent.isSpeaking = speaking;
         this.agent.emit("isSpeakingChanged", speaking);
@@ -284,9 +305,10 @@ export class Room extends Emitter {
     if (this.state === ConnectionState.Disconnected) return;
     this.session = null;
     this.localParticipant.isMicrophoneEnabled = false;
-    void this.audio?.close().catch(() => {});
+    clearInterval(this.measuring);
     if (this.track) this.emit(RoomEvent.TrackUnsubscribed, this.track, undefined, this.agent);
-    this.remoteParticipants.clear();
+    this.track = null;
+    if (this.remoteParticipants.delete("agent")) this.emit(RoomEvent.ParticipantDisconnected, this.agent);
     this.enter(ConnectionState.Disconnected);
     this.emit(RoomEvent.Disconnected, reason);
   }

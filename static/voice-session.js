@@ -1,130 +1,290 @@
 /**
  * One call to the server: the microphone, the agent's voice, and messages both ways. Over WebRTC, or by itself over a
- * WebSocket where WebRTC cannot connect.
+ * WebSocket where WebRTC cannot connect; a connection that is lost is mended, or followed by another one.
  * @module
  */
 
-/** What a person reads when something cannot be; `code` is for programs. */
-export class CallError extends Error {
-  /** @param {string} code @param {string} message */
-  constructor(code, message) {
-    super(message);
-    this.code = code;
-  }
-}
+import { CallError, openMicrophone, refusal } from "./call-error.js";
+import { IDLE, after } from "./call-state.js";
+import { Level } from "./levels.js";
+import { NoWebRtc, SocketLine, WebRtcLine } from "./lines.js";
 
-/** WebRTC did not come about, and something else may. */
-class NoWebRtc extends Error {}
+export { CallError } from "./call-error.js";
 
-const MICROPHONE_PROBLEMS = {
-  NotAllowedError: ["microphone_refused", "The microphone was refused. Allow it for this page in the browser's address bar, then call again."],
-  NotFoundError: ["no_microphone", "No microphone was found. Plug one in and call again."],
-  NotReadableError: ["microphone_busy", "The microphone cannot be opened; another program may be using it."],
-};
+/** @typedef {import("./call-state.js").CallState} CallState */
+/** @typedef {string | {token: string, server?: string}} Token */
+
+/** @type {Record<string, string>} */
 const ENDINGS = {
   forwarded: "You are handed over to somebody else.",
   server_shutdown: "The server was stopped.",
   idle_timeout: "The server heard nothing any more and hung up.",
   internal_error: "The server made a mistake and had to hang up.",
   max_duration: "The call was as long as it may be.",
+  credits_exhausted: "The credit for calls is used up.",
   silence: "Nobody said anything, so the agent hung up.",
 };
-const CONNECT_TIMEOUT_MS = 15000;
-const WEBRTC_TIMEOUT_MS = 6000;
-const GATHERING_MS = 1000;
-const PING_MS = 5000;
-const HIGHEST_RATE = 48000;
+const LOST = "The connection to the server was lost.";
+/** Before each try to connect again, and how long a try goes on while the server cannot be reached. */
+const WAITS_MS = [0, 1000, 3000];
+const JITTER = 0.2;
+const TRY_MS = 4000;
+const AGAIN_MS = 400;
+/** Of the server, after which there is nothing to connect to. */
+const FINAL = ["unknown_session"];
 
 /**
  * @typedef {object} Options
  * @property {string} [agent] who is called; may be left out with a token that says it
- * @property {string} [base] the server, where it is not the page's own: `https://box.example`
- * @property {() => Promise<string>} [tokenProvider] gives a token for each attempt; where there is none, the page's origin is tried
+ * @property {string} [server] where it is not the page's own: `https://box.example`
+ * @property {(channel: string) => Promise<Token>} [tokenProvider] gets a token from your backend; where there is none, the page's origin is tried
  * @property {Record<string, unknown>} [metadata] comes back in `call.started`
  * @property {Record<string, string | number | boolean>} [variables] fill `{{name}}` in prompt and greeting
+ * @property {Record<string, (args: any) => unknown>} [tools] that run in the page, by their names: what they return goes to the model, what they throw too
  * @property {MediaTrackConstraints} [microphone] how the microphone is opened
+ * @property {HTMLAudioElement | null} [audio] plays the agent's voice; one of its own where none is given, none for null
  * @property {"auto" | "webrtc" | "websocket"} [transport]
+ * @property {RTCIceServer[]} [iceServers] for callers behind another network; none on a LAN
  * @property {boolean} [listenLater] connect without a microphone; `openMicrophone` brings it
  */
 
 /**
  * Events, beside all that the server sends under their own types (`user.transcript`, …; the message is `detail`):
- * `server-event` (every message), `raw` (as it came), `transport` ({kind}), `streams` ({microphone, voice}), `ended` ({reason, message?}).
+ * `event` (every message), `raw` (as it came), `change` (the state), `status`, `phase`, `message` (one of the state's),
+ * `streams` ({microphone, voice}), `transport` ({kind}), `reconnecting` ({attempt}), `reconnected` ({kind}), `ended` ({reason, message?}).
  */
 export class VoiceSession extends EventTarget {
-  /** @param {Options} options */
-  constructor({ agent = "", base = "", tokenProvider, metadata = {}, variables = {}, microphone = {}, transport = "auto", listenLater = false }) {
+  callId = "";
+  sessionId = "";
+  over = false;
+  iceServers = /** @type {RTCIceServer[]} */ ([]);
+  /** @type {MediaStream | null} */
+  microphone = null;
+  /** @type {MediaStream | null} */
+  voice = null;
+  /** @type {WebRtcLine | SocketLine | null} */
+  line = null;
+  /** @type {CallState} */
+  #state = IDLE;
+  #received = 0;
+  #recovering = false;
+  #speaker = "";
+  #startedAt = 0;
+  /** @type {number | undefined} */
+  #ticking = undefined;
+  /** @type {AudioContext | null} */
+  #audio = null;
+  /** @type {Map<MediaStream, Level>} */
+  #levels = new Map();
+
+  agent = "";
+  server = "";
+  wanted = "auto";
+  listenLater = false;
+  /** @type {MediaTrackConstraints} */
+  constraints = {};
+  /** @type {Options["tokenProvider"]} */
+  tokenProvider = undefined;
+  /** @type {NonNullable<Options["metadata"]>} */
+  metadata = {};
+  /** @type {NonNullable<Options["variables"]>} */
+  variables = {};
+  /** @type {NonNullable<Options["tools"]>} */
+  tools = {};
+
+  /** @param {Options} [options] */
+  constructor(options = {}) {
     super();
+    this.updateOptions(options);
+    this.audio = options.audio === undefined ? new Audio() : options.audio;
+  }
+
+  /** For what comes next; a call under way stays as it is. @param {Options} options */
+  updateOptions(options) {
+    const { agent = "", server = "", tokenProvider, metadata = {}, variables = {}, tools = {}, microphone = {} } = options;
     this.agent = agent;
-    this.base = base;
+    this.server = server;
     this.tokenProvider = tokenProvider;
     this.metadata = metadata;
     this.variables = variables;
+    this.tools = tools;
     this.constraints = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...microphone };
-    this.wanted = transport;
-    this.listenLater = listenLater;
-    this.callId = "";
-    /** @type {MediaStream | null} */
-    this.microphone = null;
-    /** @type {WebRtc | Socket | null} */
-    this.line = null;
-    this.over = false;
+    this.wanted = options.transport ?? "auto";
+    this.iceServers = options.iceServers ?? [];
+    this.listenLater = options.listenLater ?? false;
   }
 
-  /** Ask for the microphone and call. @throws {CallError} */
+  // -- state
+
+  /** The same object until something changes. */
+  getState() {
+    return this.#state;
+  }
+
+  /** @param {() => void} told at each change @returns {() => void} ends it */
+  subscribe(told) {
+    this.addEventListener("change", told);
+    return () => this.removeEventListener("change", told);
+  }
+
+  /** @param {Partial<CallState>} change */
+  #set(change) {
+    const before = this.#state;
+    if (Object.entries(change).every(([key, value]) => before[/** @type {keyof CallState} */ (key)] === value)) return;
+    const now = (this.#state = Object.freeze({ ...before, ...change }));
+    if (now.status !== before.status) this.dispatch("status", now.status);
+    if (now.phase !== before.phase) this.dispatch("phase", now.phase);
+    if (now.messages !== before.messages) {
+      for (const message of now.messages) if (!before.messages.includes(message)) this.dispatch("message", message);
+    }
+    this.dispatch("change", now);
+  }
+
+  // -- connecting
+
+  /** Ask for the microphone and call; from a click, so that the browser plays the answer. @throws {CallError} */
   async connect() {
+    if (this.#state.status !== "idle" && this.#state.status !== "error") return;
+    this.over = false;
+    addEventListener("pagehide", this.#leave);
+    this.sessionId = this.callId = "";
+    this.#received = 0;
+    this.#set({ ...IDLE, status: "connecting", isMuted: this.#state.isMuted });
     try {
       if (!this.listenLater) this.microphone = await openMicrophone(this.constraints);
-      if (this.over) return this.release();
-      try {
-        if (this.wanted === "websocket") throw new NoWebRtc();
-        await this.open(new WebRtc(this));
-      } catch (error) {
-        if (!(error instanceof NoWebRtc) || this.wanted === "webrtc" || this.over) throw error;
-        this.line?.close();
-        await this.open(new Socket(this));
-      }
+      if (this.over) return this.#release();
+      this.#applyMute();
+      await this.#openLine();
+      this.#startedAt = performance.now();
+      this.#ticking = setInterval(() => this.#set({ duration: Math.floor((performance.now() - this.#startedAt) / 1000) }), 1000);
+      this.#set({ status: "connected" });
     } catch (error) {
-      this.release();
-      if (error instanceof NoWebRtc) throw new CallError("no_connection", "No media connection came about. A firewall may be blocking UDP between this browser and the server.");
+      const wasOver = this.over;
+      this.#release();
+      if (wasOver) return;
+      const { code = "no_connection", message = String(error) } = /** @type {Partial<CallError>} */ (error);
+      this.#set({ status: "error", phase: "idle", error: { code, message } });
       throw error;
     }
   }
 
-  /** @param {WebRtc | Socket} line */
-  async open(line) {
+  /** WebRTC, or else a WebSocket; in a session that exists already the call goes on. @throws {CallError} */
+  async #openLine() {
+    const none = new CallError("no_connection", "No media connection came about. A firewall may be blocking UDP between this browser and the server.");
+    try {
+      if (this.wanted === "websocket") throw new NoWebRtc();
+      await this.#open(new WebRtcLine(this));
+    } catch (error) {
+      if (!(error instanceof NoWebRtc) || this.over) throw error;
+      if (this.wanted === "webrtc") throw none;
+      await this.#open(new SocketLine(this));
+    }
+  }
+
+  /** @param {WebRtcLine | SocketLine} line */
+  async #open(line) {
+    this.line?.close();
     this.line = line;
     await line.open();
+    if (this.over) return line.close();
+    this.#set({ transport: line.kind });
     this.dispatch("transport", { kind: line.kind });
   }
 
-  /** Begin to listen in a call that was connected without. @param {MediaTrackConstraints} [constraints] @throws {DOMException} */
-  async openMicrophone(constraints = {}) {
-    this.microphone = await navigator.mediaDevices.getUserMedia({ audio: { ...this.constraints, ...constraints } });
-    if (this.over) return this.release();
-    this.line?.listen(this.microphone);
+  /** A line lost the server; for lines. @param {WebRtcLine | SocketLine} line */
+  lost(line) {
+    if (line === this.line && !this.over && !this.#recovering) void this.#recover();
+  }
+
+  async #recover() {
+    this.#recovering = true;
+    this.#set({ status: "reconnecting" });
+    let problem = LOST;
+    for (const [i, wait] of WAITS_MS.entries()) {
+      this.dispatch("reconnecting", { attempt: i + 1 });
+      await sleep(wait * (1 + JITTER * (2 * Math.random() - 1)));
+      if (this.over) break;
+      try {
+        await this.#tryFor(TRY_MS, i === 0);
+        if (this.over) break;
+        this.#recovering = false;
+        this.#set({ status: "connected" });
+        this.dispatch("reconnected", { kind: this.line?.kind });
+        return;
+      } catch (error) {
+        if (error instanceof CallError && FINAL.includes(error.code)) break;
+        if (error instanceof CallError && error.code !== "no_server") problem = error.message;
+      }
+    }
+    this.#recovering = false;
+    this.end("connection_lost", problem);
+  }
+
+  /** One try: as long as the server cannot be reached at all it goes on. @param {number} ms @param {boolean} mend whether the old line may be mended */
+  async #tryFor(ms, mend) {
+    for (const until = performance.now() + ms; ; await sleep(AGAIN_MS)) {
+      try {
+        if (mend && this.line?.kind === "webrtc") return await this.line.restart();
+        return await this.#openLine();
+      } catch (error) {
+        if (mend && error instanceof NoWebRtc) mend = false;
+        else if (!(error instanceof CallError && UNREACHABLE.includes(error.code)) || performance.now() > until || this.over) throw error;
+      }
+    }
   }
 
   /** A token for one attempt. @returns {Promise<string>} @throws {CallError} */
   async token() {
-    if (this.tokenProvider) return this.tokenProvider();
-    const { response, body } = await this.ask("/webrtc/token", { agent_id: this.agent });
+    if (this.tokenProvider) {
+      const given = await this.tokenProvider("webrtc");
+      if (typeof given === "string") return given;
+      if (given.server && !this.server) this.server = given.server.replace(/^ws/, "http").replace(/\/$/, "");
+      return given.token;
+    }
+    const { response, body } = await this.#ask("/webrtc/token", { agent_id: this.agent });
     if (!response.ok) throw refusal(body);
     return body.token;
   }
 
+  /** The answer to an offer, and where candidates go; for lines. @param {string} sdp @throws {CallError} */
+  async offer(sdp) {
+    const { agent, metadata, variables } = this;
+    const goesOn = { continues: this.sessionId, received: this.#received };
+    const offer = { sdp, type: "offer", ...(this.sessionId ? goesOn : { ...(agent && { agent }), metadata, variables }) };
+    let token = this.tokenProvider && !this.sessionId ? await this.token() : undefined;
+    let { response, body } = await this.#ask("/v1/sessions", offer, token);
+    if (!token && response.status === 401 && body?.error?.code === "key_missing") {
+      // the server has keys: the agent may allow this page's origin
+      token = await this.token();
+      ({ response, body } = await this.#ask("/v1/sessions", offer, token));
+    }
+    if (!response.ok) throw refusal(body);
+    this.callId = body.call_id;
+    this.sessionId = body.session_id;
+    return { body, location: response.headers.get("Location") ?? "" };
+  }
+
+  /** What a WebSocket begins with; for lines. @returns {Promise<Record<string, string>>} @throws {CallError} */
+  async introduction() {
+    const { agent, metadata, variables } = this;
+    if (this.sessionId) return { session: this.sessionId, received: String(this.#received) };
+    return { ...(agent && { agent }), token: await this.token(), metadata: JSON.stringify(metadata), variables: JSON.stringify(variables) };
+  }
+
   /** @param {string} path @param {object} body @param {string} [token] */
-  async ask(path, body, token) {
+  async #ask(path, body, token) {
     /** @type {Record<string, string>} */
     const headers = { "Content-Type": "application/json" };
     if (token) headers.Authorization = `Bearer ${token}`;
     try {
-      const response = await fetch(this.base + path, { method: "POST", headers, body: JSON.stringify(body) });
+      const response = await fetch(this.server + path, { method: "POST", headers, body: JSON.stringify(body) });
       return { response, body: await response.json().catch(() => null) };
     } catch {
       throw new CallError("no_server", "The server does not answer. Is it still running?");
     }
   }
+
+  // -- messages
 
   /** Send a message to the server. @param {{type: string, [field: string]: unknown}} message */
   send(message) {
@@ -136,50 +296,192 @@ export class VoiceSession extends EventTarget {
     this.line?.send(text);
   }
 
-  /** Here alone, without a word to the server. @param {boolean} muted */
-  muteMicrophone(muted) {
-    for (const track of this.microphone?.getAudioTracks() ?? []) track.enabled = !muted;
+  /** Type instead of speaking. @param {string} text */
+  sendText(text) {
+    this.send({ type: "text.send", text });
   }
 
-  /** @param {boolean} muted */
-  mute(muted) {
-    this.muteMicrophone(muted);
-    this.send({ type: "user.mute", muted });
+  /** Something that the model is to know from the next turn on; null forgets it. @param {string} key @param {string | null} value */
+  setContext(key, value) {
+    this.send({ type: "context.set", key, value });
   }
 
-  /** End the call from this side. */
-  hangUp() {
-    this.send({ type: "call.end" });
-    this.end("client_hangup");
+  /** How turns are taken: `turns`, `min_pause_ms`, `max_pause_ms`, `completeness`; `language` and `voice` where the agent lets pages choose. @param {Record<string, unknown>} settings */
+  configure(settings) {
+    this.send({ type: "session.update", ...settings });
   }
 
-  /** @param {string} text */
+  /** Drop a tool's call from the state, when it has been looked at. @param {string} id */
+  dismissTool(id) {
+    this.#set({ toolCalls: this.#state.toolCalls.filter((c) => c.toolCallId !== id) });
+  }
+
+  /** What came from the server; for lines. @param {string} text */
   receive(text) {
-    this.dispatch("raw", text);
     const message = JSON.parse(text);
-    this.dispatch("server-event", message);
-    if (message.type === "session.opened") this.callId = message.call_id;
+    if (message.type === "session.opened") {
+      this.sessionId = message.session_id;
+      this.callId = message.call_id;
+    } else {
+      this.#received += 1;
+    }
+    this.dispatch("raw", text);
+    this.dispatch("event", message);
     if (message.type === "agent.speech_stopped" && message.reason === "interrupted") this.line?.silence();
+    if (message.type === "tool.called" && message.runs_at === "client") void this.#runTool(message);
+    this.#set(after(this.#state, message));
     if (message.type) this.dispatch(message.type, message);
-    if (message.type === "call.ended") {
-      const reason = message.reason ?? "";
-      this.end(reason, ENDINGS[/** @type {keyof typeof ENDINGS} */ (reason)]);
+    if (message.type === "call.ended") this.end(message.reason ?? "", ENDINGS[message.reason]);
+  }
+
+  /** @param {{id: string, name: string, arguments: object}} call */
+  async #runTool({ id, name, arguments: args }) {
+    const tool = this.tools[name];
+    if (!tool) return; // the page answers by itself
+    try {
+      this.send({ type: "tool.result", id, result: (await tool(args)) ?? null });
+    } catch (error) {
+      this.send({ type: "tool.result", id, error: error instanceof Error ? error.message : String(error) });
     }
   }
 
+  // -- sound
+
+  /** Begin to listen in a call that was connected without, or go on with another microphone. @param {MediaTrackConstraints} [constraints] @throws {CallError} */
+  async openMicrophone(constraints = {}) {
+    const before = this.microphone;
+    const stream = await openMicrophone({ ...this.constraints, ...constraints });
+    this.microphone = stream;
+    for (const track of before?.getTracks() ?? []) track.stop();
+    if (before) this.#forgetLevel(before);
+    this.#applyMute();
+    if (this.over) return this.#release();
+    await this.line?.listen(stream);
+  }
+
+  /** @param {string} deviceId of `microphones()` @throws {CallError} */
+  async setMicrophone(deviceId) {
+    await this.openMicrophone({ deviceId: { exact: deviceId } });
+  }
+
+  /** @param {string} deviceId of `speakers()` @throws {CallError} */
+  async setSpeaker(deviceId) {
+    this.#speaker = deviceId;
+    if (!this.audio || !("setSinkId" in this.audio)) throw new CallError("no_choice", "This browser plays on the system's own choice only.");
+    try {
+      await /** @type {any} */ (this.audio).setSinkId(deviceId);
+    } catch {
+      throw new CallError("no_speaker", "That speaker is not there any more. Choose another one.");
+    }
+  }
+
+  /** Those there are, with their names once a microphone was allowed. */
+  async microphones() {
+    return (await devices()).filter((d) => d.kind === "audioinput");
+  }
+
+  async speakers() {
+    return (await devices()).filter((d) => d.kind === "audiooutput");
+  }
+
+  /** @param {boolean} muted @param {boolean} [told] whether the server hears of it */
+  setMuted(muted, told = true) {
+    this.#set({ isMuted: muted });
+    this.#applyMute();
+    if (told) this.send({ type: "user.mute", muted });
+  }
+
+  toggleMute() {
+    this.setMuted(!this.#state.isMuted);
+  }
+
+  #applyMute() {
+    for (const track of this.microphone?.getAudioTracks() ?? []) track.enabled = !this.#state.isMuted;
+  }
+
+  /** How loud it is now, 0 to 1; read it at each frame that is drawn. @param {"user" | "agent"} who */
+  level(who) {
+    const stream = who === "user" ? this.microphone : this.voice;
+    if (!stream?.getAudioTracks().length || this.over) return 0;
+    this.#audio ??= new AudioContext();
+    let level = this.#levels.get(stream);
+    if (!level) this.#levels.set(stream, (level = new Level(stream, this.#audio)));
+    return level.level;
+  }
+
+  /** @param {MediaStream} stream */
+  #forgetLevel(stream) {
+    this.#levels.get(stream)?.stop();
+    this.#levels.delete(stream);
+  }
+
+  /** The agent's voice came; for lines. @param {WebRtcLine | SocketLine} line @param {MediaStream} voice */
+  hear(line, voice) {
+    if (line !== this.line) return;
+    if (this.voice) this.#forgetLevel(this.voice);
+    this.voice = voice;
+    if (this.audio) {
+      this.audio.srcObject = voice;
+      void this.startAudio();
+    }
+    this.dispatch("streams", { microphone: this.microphone, voice });
+  }
+
+  /** Play what the browser refused to play before a click; it is tried again at the next click by itself. */
+  async startAudio() {
+    try {
+      if (this.#speaker) await this.setSpeaker(this.#speaker);
+      await this.audio?.play();
+      this.#set({ playbackBlocked: false });
+    } catch (error) {
+      if (!(error instanceof DOMException && error.name === "NotAllowedError")) return;
+      this.#set({ playbackBlocked: true });
+      for (const type of ["pointerdown", "keydown"]) addEventListener(type, () => this.#state.playbackBlocked && this.startAudio(), { once: true });
+    }
+  }
+
+  // -- the end
+
+  /** End the call from this side. */
+  disconnect() {
+    this.end("client_hangup");
+  }
+
+  /** The same, under the name that others have for it. */
+  destroy() {
+    this.disconnect();
+  }
+
+  #leave = () => this.disconnect();
+
   /** @param {string} reason @param {string} [message] */
   end(reason, message) {
-    if (this.over) return;
-    // the server hears of it also when the channel never opened
-    if (reason === "client_hangup") this.line?.abandon();
-    this.release();
+    const wasCalled = this.#state.status !== "idle" && this.#state.status !== "error";
+    if (this.over || !wasCalled) return;
+    if (reason === "client_hangup") this.#abandon();
+    this.#release();
+    const error = message ? { code: reason, message } : null;
+    this.#set({ status: "idle", phase: "idle", userSpeaking: false, agentSpeaking: false, idleWarning: null, error });
     this.dispatch("ended", { reason, message });
   }
 
-  release() {
+  /** The server hears of it also when the channel never opened. */
+  #abandon() {
+    if (!this.sessionId) return;
+    fetch(`${this.server}/v1/sessions/${this.sessionId}`, { method: "DELETE", keepalive: true }).catch(() => {});
+  }
+
+  #release() {
     this.over = true;
+    removeEventListener("pagehide", this.#leave);
+    clearInterval(this.#ticking);
     for (const track of this.microphone?.getTracks() ?? []) track.stop();
     this.line?.close();
+    for (const level of this.#levels.values()) level.stop();
+    this.#levels.clear();
+    void this.#audio?.close().catch(() => {});
+    this.#audio = this.microphone = this.voice = this.line = null;
+    if (this.audio) this.audio.srcObject = null;
   }
 
   /** @param {string} type @param {unknown} detail */
@@ -188,208 +490,12 @@ export class VoiceSession extends EventTarget {
   }
 }
 
-/** A peer connection and its data channel. */
-class WebRtc {
-  kind = "webrtc";
-  location = "";
-  open_ = false;
-  /** @type {number | undefined} */
-  pinging = undefined;
-  /** @type {RTCRtpSender | null} */
-  sender = null;
+/** Of a server that may come back. */
+const UNREACHABLE = ["no_server", "no_connection"];
 
-  /** @param {VoiceSession} session */
-  constructor(session) {
-    this.session = session;
-    this.pc = new RTCPeerConnection({ iceServers: [] });
-    this.channel = this.pc.createDataChannel("events");
-  }
+/** @param {number} ms */
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-  async open() {
-    const { session, pc, channel } = this;
-    const { microphone } = session;
-    this.sender = pc.addTransceiver(microphone?.getAudioTracks()[0] ?? "audio", { streams: microphone ? [microphone] : [] }).sender;
-    pc.addEventListener("track", (e) => session.dispatch("streams", { microphone, voice: e.streams[0] ?? new MediaStream([e.track]) }));
-    const failed = new Promise((_, reject) => {
-      pc.addEventListener("connectionstatechange", () => {
-        if (pc.connectionState !== "failed") return;
-        reject(new NoWebRtc());
-        if (this.open_) session.end("connection_lost", "The connection to the server was lost.");
-      });
-      setTimeout(() => reject(new NoWebRtc()), WEBRTC_TIMEOUT_MS + GATHERING_MS);
-    });
-    failed.catch(() => {});
-    const opened = new Promise((resolve) => channel.addEventListener("open", resolve, { once: true }));
-    channel.addEventListener("message", (e) => session.receive(e.data));
-    channel.addEventListener("close", () => {
-      if (this.open_) session.end("connection_lost", "The server closed the connection.");
-    });
-    await pc.setLocalDescription();
-    await gathered(pc);
-    // a machine without a network, or a policy against it, has none to offer
-    if (!/^a=candidate:/m.test(pc.localDescription?.sdp ?? "")) throw new NoWebRtc();
-    await this.signal();
-    await Promise.race([opened, failed]);
-    this.open_ = true;
-    this.pinging = setInterval(() => session.send({ type: "ping" }), PING_MS);
-  }
-
-  /** @param {MediaStream} microphone */
-  listen(microphone) {
-    void this.sender?.replaceTrack(microphone.getAudioTracks()[0]);
-  }
-
-  async signal() {
-    const { session, pc } = this;
-    const { agent, metadata, variables } = session;
-    const offer = { ...(agent && { agent }), sdp: pc.localDescription?.sdp, type: "offer", metadata, variables };
-    let token = session.tokenProvider ? await session.token() : undefined;
-    let { response, body } = await session.ask("/v1/sessions", offer, token);
-    if (!token && response.status === 401 && body?.error?.code === "key_missing") {
-      // the server has keys: the agent may allow this page's origin
-      token = await session.token();
-      ({ response, body } = await session.ask("/v1/sessions", offer, token));
-    }
-    if (!response.ok) throw refusal(body);
-    session.callId = body.call_id;
-    this.location = response.headers.get("Location") ?? "";
-    await pc.setRemoteDescription({ type: "answer", sdp: body.sdp });
-  }
-
-  /** @param {string} text */
-  send(text) {
-    if (this.channel.readyState === "open") this.channel.send(text);
-  }
-
-  /** Sound is played as it comes; the server has stopped it. */
-  silence() {}
-
-  /** Tell the server that nobody comes any more. */
-  abandon() {
-    if (this.location) fetch(this.session.base + this.location, { method: "DELETE", keepalive: true }).catch(() => {});
-  }
-
-  close() {
-    if (!this.open_) this.abandon();
-    this.open_ = false;
-    clearInterval(this.pinging);
-    // what was sent last still has to leave
-    setTimeout(() => this.pc.close(), 200);
-  }
-}
-
-/** A WebSocket with sound both ways. */
-class Socket {
-  kind = "websocket";
-  /** @type {WebSocket | null} */
-  socket = null;
-  /** @type {AudioContext | null} */
-  audio = null;
-  /** @type {AudioWorkletNode | null} */
-  playback = null;
-  /** @type {AudioWorkletNode | null} */
-  capture = null;
-
-  /** @param {VoiceSession} session */
-  constructor(session) {
-    this.session = session;
-  }
-
-  async open() {
-    const { session } = this;
-    const { microphone } = session;
-    const audio = (this.audio = new AudioContext());
-    if (audio.sampleRate > HIGHEST_RATE) throw new CallError("no_connection", "This sound card's rate is too high for a call without WebRTC.");
-    void audio.resume();
-    await audio.audioWorklet.addModule(new URL("./pcm-worklet.js", import.meta.url));
-    const query = new URLSearchParams({
-      ...(session.agent && { agent: session.agent }), token: await session.token(), metadata: JSON.stringify(session.metadata),
-      variables: JSON.stringify(session.variables), sample_rate: String(audio.sampleRate), voice_rate: String(audio.sampleRate),
-    });
-    const address = new URL(`${session.base}/v1/voice?${query}`, location.href);
-    address.protocol = address.protocol.replace("http", "ws");
-    const socket = (this.socket = new WebSocket(address));
-    socket.binaryType = "arraybuffer";
-    await withTimeout(
-      new Promise((resolve, reject) => {
-        socket.addEventListener("open", resolve, { once: true });
-        socket.addEventListener("error", () => reject(new CallError("no_connection", "The server refused the connection, or cannot be reached.")), { once: true });
-      }),
-      CONNECT_TIMEOUT_MS,
-      new CallError("no_connection", "The server does not answer."),
-    );
-    const playback = (this.playback = new AudioWorkletNode(audio, "playback", { numberOfInputs: 0, outputChannelCount: [1] }));
-    playback.port.onmessage = ({ data }) => {
-      // with a token alone it may be another protocol that is spoken, which has its own word for it or none
-      if (session.agent) session.send({ type: "playback.ack", buffered_s: data });
-    };
-    const voice = audio.createMediaStreamDestination();
-    playback.connect(voice);
-    const capture = (this.capture = new AudioWorkletNode(audio, "capture", { outputChannelCount: [1] }));
-    capture.connect(audio.destination); // silent; what leads nowhere is not run
-    capture.port.onmessage = ({ data }) => socket.readyState === WebSocket.OPEN && socket.send(data);
-    if (microphone) this.listen(microphone);
-    socket.addEventListener("message", ({ data }) => {
-      if (typeof data === "string") session.receive(data);
-      else playback.port.postMessage(data, [data]);
-    });
-    socket.addEventListener("close", () => session.end("connection_lost", "The connection to the server was lost."));
-    session.dispatch("streams", { microphone, voice: voice.stream });
-  }
-
-  /** @param {string} text */
-  send(text) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(text);
-  }
-
-  /** @param {MediaStream} microphone */
-  listen(microphone) {
-    if (this.audio && this.capture) this.audio.createMediaStreamSource(microphone).connect(this.capture);
-  }
-
-  /** What was sent ahead is not to be heard any more. */
-  silence() {
-    this.playback?.port.postMessage("clear");
-  }
-
-  abandon() {}
-
-  close() {
-    this.socket?.close();
-    void this.audio?.close().catch(() => {});
-  }
-}
-
-/** @param {any} body */
-function refusal(body) {
-  return new CallError(body?.error?.code ?? "bad_answer", body?.error?.message ?? "The server gave an answer that makes no sense.");
-}
-
-/** @param {MediaTrackConstraints} constraints */
-async function openMicrophone(constraints) {
-  if (!navigator.mediaDevices) {
-    throw new CallError("insecure_page", "Browsers give a microphone to secure pages only: open this page as http://localhost or over HTTPS.");
-  }
-  try {
-    return await navigator.mediaDevices.getUserMedia({ audio: constraints });
-  } catch (error) {
-    const name = error instanceof DOMException ? error.name : "";
-    const [code, message] = MICROPHONE_PROBLEMS[/** @type {keyof typeof MICROPHONE_PROBLEMS} */ (name)] ?? ["microphone_failed", `The microphone cannot be used (${name || error}).`];
-    throw new CallError(code, message);
-  }
-}
-
-/** Candidates are all local: gathering takes milliseconds. @param {RTCPeerConnection} pc */
-function gathered(pc) {
-  const done = new Promise((resolve) => {
-    const check = () => pc.iceGatheringState === "complete" && resolve(undefined);
-    pc.addEventListener("icegatheringstatechange", check);
-    check();
-  });
-  return Promise.race([done, new Promise((resolve) => setTimeout(resolve, GATHERING_MS))]);
-}
-
-/** @template T @param {Promise<T>} promise @param {number} ms @param {Error} error @returns {Promise<T>} */
-function withTimeout(promise, ms, error) {
-  return Promise.race([promise, new Promise((_, reject) => setTimeout(() => reject(error), ms))]);
+async function devices() {
+  return (await navigator.mediaDevices?.enumerateDevices()) ?? [];
 }

@@ -1,12 +1,13 @@
 /**
  * `<voice-widget agent="mara">`: a button that one talks to, with what was said beside it.
  *
- * Attributes: `agent`, `base` (the server, where it is not the page's own), `label`, `transcript` (`off` hides what was
- * said), `variables` and `metadata` (JSON). Property: `tokenProvider`. Events: `status` ({status}), and the session's own.
+ * Attributes: `agent`, `server` (where it is not the page's own), `label`, `transcript` (`off` hides what was
+ * said), `variables` and `metadata` (JSON). Properties: `tokenProvider`, `tools`. Events: `status` ({status}), and the session's own.
  * Theme: `--vw-accent`, `--vw-accent-text`, `--vw-background`, `--vw-text`, `--vw-soft`, `--vw-mine`, `--vw-size`, `--vw-font`.
  * @module
  */
 
+import { IDLE } from "./call-state.js";
 import { CallError, VoiceSession } from "./voice-session.js";
 
 const STYLE = `
@@ -59,22 +60,17 @@ const MARKUP = `
   <button class="small end" type="button">Hang up</button>
 </div>
 `;
-const PHASES = {
-  listening: "Listening", user_speaking: "Hearing you", thinking: "Thinking", agent_speaking: "Speaking",
-};
-const FLOOR_DB = -50;
+const PHASES = { listening: "Listening", speaking: "Hearing you", pause: "Hearing you", thinking: "Thinking", idle: "" };
 
 export class VoiceWidget extends HTMLElement {
-  /** @type {(() => Promise<string>) | undefined} */
+  /** @type {import("./voice-session.js").Options["tokenProvider"]} */
   tokenProvider = undefined;
+  /** @type {import("./voice-session.js").Options["tools"]} */
+  tools = {};
   /** @type {VoiceSession | null} */
   session = null;
-  /** @type {AudioContext | null} */
-  audio = null;
   /** @type {Map<string, HTMLElement>} */
   lines = new Map();
-  /** @type {Map<string, string>} */
-  replies = new Map();
 
   constructor() {
     super();
@@ -84,17 +80,16 @@ export class VoiceWidget extends HTMLElement {
     root.adoptedStyleSheets = [sheet];
     root.innerHTML = MARKUP;
     this.orb = this.part_("orb");
-    this.voice = new Audio();
     this.orb.addEventListener("click", () => (this.session ? this.hangUp() : void this.call()));
     this.find(".end").addEventListener("click", () => this.hangUp());
-    this.find(".mute").addEventListener("click", () => this.toggleMute());
+    this.find(".mute").addEventListener("click", () => this.session?.toggleMute());
     root.addEventListener("keydown", (e) => {
       if (/** @type {KeyboardEvent} */ (e).key === "Escape") this.hangUp();
     });
   }
 
   connectedCallback() {
-    this.show("idle");
+    this.show(IDLE);
   }
 
   disconnectedCallback() {
@@ -104,134 +99,87 @@ export class VoiceWidget extends HTMLElement {
   /** Begin a call; from a click, since it asks for the microphone. */
   async call() {
     if (this.session) return;
-    this.problem();
-    this.lines.clear();
-    this.replies.clear();
-    this.part_("transcript").replaceChildren();
-    this.show("connecting");
     const session = (this.session = new VoiceSession({
-      agent: this.getAttribute("agent") ?? "assistant", base: this.getAttribute("base") ?? "", tokenProvider: this.tokenProvider,
+      agent: this.getAttribute("agent") ?? "assistant", server: this.getAttribute("server") ?? "", tokenProvider: this.tokenProvider, tools: this.tools,
       variables: JSON.parse(this.getAttribute("variables") ?? "{}"), metadata: JSON.parse(this.getAttribute("metadata") ?? "{}"),
     }));
-    this.listen(session);
+    this.lines.clear();
+    this.part_("transcript").replaceChildren();
+    session.subscribe(() => this.session === session && this.show(session.getState()));
+    session.addEventListener("event", (e) => {
+      const { detail } = /** @type {CustomEvent} */ (e);
+      this.dispatchEvent(new CustomEvent(detail.type ?? "message", { detail }));
+    });
+    session.addEventListener("ended", () => this.left(session));
+    requestAnimationFrame(() => this.draw(session));
     try {
       await session.connect();
-      if (this.session === session) this.show("connected");
     } catch (error) {
-      this.problem(error instanceof Error ? error.message : String(error));
       if (!(error instanceof CallError)) console.error(error);
-      this.left("error");
+      this.left(session);
     }
   }
 
   hangUp() {
-    this.session?.hangUp();
-  }
-
-  toggleMute() {
-    const button = this.find(".mute");
-    const muted = button.getAttribute("aria-pressed") !== "true";
-    this.session?.mute(muted);
-    button.setAttribute("aria-pressed", String(muted));
-    button.textContent = muted ? "Muted" : "Mute";
+    this.session?.disconnect();
   }
 
   /** @param {VoiceSession} session */
-  listen(session) {
-    /** @param {string} type @param {(detail: any) => void} react */
-    const on = (type, react) => session.addEventListener(type, (e) => react(/** @type {CustomEvent} */ (e).detail));
-    on("streams", ({ voice }) => {
-      this.voice.srcObject = voice;
-      void this.voice.play().catch(() => this.problem("The browser does not play sound yet; click the page."));
-      this.measure(voice);
-    });
-    on("state.changed", ({ state }) => this.phase(state));
-    on("user.transcript", (e) => this.say(`user ${e.turn_id}`, "user", e.text, !e.final));
-    on("agent.text_delta", (e) => {
-      this.replies.set(e.turn_id, (this.replies.get(e.turn_id) ?? "") + e.text);
-      this.say(`agent ${e.turn_id}`, "agent", this.replies.get(e.turn_id) ?? "", true);
-    });
-    on("agent.text", (e) => this.say(`agent ${e.turn_id}`, "agent", e.text, false));
-    on("agent.speech_stopped", (e) => {
-      if (e.reason === "interrupted") this.say(`agent ${e.turn_id}`, "agent", `${e.heard} —`, false);
-    });
-    on("server-event", (detail) => this.dispatchEvent(new CustomEvent(detail.type ?? "message", { detail })));
-    on("ended", ({ message }) => {
-      this.problem(message);
-      this.left("idle");
-    });
+  left(session) {
+    if (this.session !== session) return;
+    this.session = null;
+    this.show(session.getState());
   }
 
-  /** @param {string} key @param {string} who @param {string} text @param {boolean} partial */
-  say(key, who, text, partial) {
-    if (this.getAttribute("transcript") === "off") return;
-    let line = this.lines.get(key);
-    if (!text) {
-      line?.remove();
-      return;
-    }
-    const list = this.part_("transcript");
-    if (!line) {
-      this.lines.set(key, (line = document.createElement("li")));
-      list.append(line);
-    }
-    line.className = `${who}${partial ? " partial" : ""}`;
-    line.textContent = text;
-    list.hidden = false;
-    list.scrollTop = list.scrollHeight;
-  }
-
-  /** @param {string} status idle, connecting, connected or error */
-  show(status) {
-    this.dataset.status = status;
+  /** @param {import("./call-state.js").CallState} state */
+  show(state) {
+    const { status, phase, agentSpeaking, isMuted, error, playbackBlocked } = state;
     const label = this.getAttribute("label") ?? "Talk";
+    const said = agentSpeaking ? "Speaking" : PHASES[phase];
+    this.dataset.phase = phase;
     this.orb.setAttribute("aria-label", this.session ? "Hang up" : label);
-    this.part_("controls").hidden = status !== "connected";
-    this.part_("status").textContent = { idle: label, connecting: "Connecting …", error: label }[status] ?? "";
+    this.part_("controls").hidden = status !== "connected" && status !== "reconnecting";
+    this.part_("status").textContent = { idle: label, error: label, connecting: "Connecting …", reconnecting: "Connecting again …", connected: said }[status];
+    const problem = error?.message ?? (playbackBlocked ? "The browser does not play sound yet; click the page." : "");
+    this.part_("problem").textContent = problem;
+    this.part_("problem").hidden = !problem;
+    const mute = this.find(".mute");
+    mute.setAttribute("aria-pressed", String(isMuted));
+    mute.textContent = isMuted ? "Muted" : "Mute";
+    this.showMessages(state.messages);
+    if (status === this.dataset.status) return;
+    this.dataset.status = status;
     this.dispatchEvent(new CustomEvent("status", { detail: { status } }));
   }
 
-  /** @param {string} state */
-  phase(state) {
-    this.dataset.phase = state;
-    const said = PHASES[/** @type {keyof typeof PHASES} */ (state)];
-    if (said) this.part_("status").textContent = said;
+  /** @param {readonly import("./call-state.js").Message[]} messages */
+  showMessages(messages) {
+    if (this.getAttribute("transcript") === "off") return;
+    const list = this.part_("transcript");
+    for (const { id, role, text, isInterim, interrupted } of messages) {
+      let line = this.lines.get(id);
+      if (!line) {
+        this.lines.set(id, (line = document.createElement("li")));
+        list.append(line);
+      }
+      line.className = `${role === "bot" ? "agent" : role}${isInterim ? " partial" : ""}`;
+      const shown = interrupted ? `${text} —` : text;
+      if (line.textContent === shown) continue;
+      line.textContent = shown;
+      list.scrollTop = list.scrollHeight;
+    }
+    for (const [id, line] of this.lines) if (!messages.some((m) => m.id === id)) line.remove();
+    list.hidden = !messages.length;
   }
 
-  /** @param {string} [message] */
-  problem(message) {
-    this.part_("problem").textContent = message ?? "";
-    this.part_("problem").hidden = !message;
-  }
-
-  /** @param {string} status */
-  left(status) {
-    this.session = null;
-    void this.audio?.close().catch(() => {});
-    this.audio = null;
-    this.style.removeProperty("--level");
-    delete this.dataset.phase;
-    this.find(".mute").setAttribute("aria-pressed", "false");
-    this.find(".mute").textContent = "Mute";
-    this.show(status);
-  }
-
-  /** The orb moves with the agent's voice. @param {MediaStream} voice */
-  measure(voice) {
-    const audio = (this.audio = new AudioContext());
-    const analyser = audio.createAnalyser();
-    analyser.fftSize = 1024;
-    audio.createMediaStreamSource(voice).connect(analyser);
-    const samples = new Float32Array(analyser.fftSize);
-    const draw = () => {
-      if (audio.state === "closed") return;
-      analyser.getFloatTimeDomainData(samples);
-      const rms = Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
-      const level = Math.min(1, Math.max(0, 1 - (20 * Math.log10(rms + 1e-9)) / FLOOR_DB));
-      this.style.setProperty("--level", level.toFixed(3));
-      requestAnimationFrame(draw);
-    };
-    draw();
+  /** The orb moves with the agent's voice. @param {VoiceSession} session */
+  draw(session) {
+    if (this.session !== session) {
+      this.style.removeProperty("--level");
+      return;
+    }
+    this.style.setProperty("--level", session.level("agent").toFixed(3));
+    requestAnimationFrame(() => this.draw(session));
   }
 
   /** @param {string} selector @returns {HTMLElement} */

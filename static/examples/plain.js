@@ -1,7 +1,7 @@
 /** A call in a page of one's own. @module */
 
 import { VoiceSession } from "../voice-session.js";
-import { buttons, play, problem, run, say, state } from "./page.js";
+import { buttons, problem, run, say, state } from "./page.js";
 
 /** @type {VoiceSession} */
 let session;
@@ -10,7 +10,6 @@ async function call() {
   session = new VoiceSession({ agent: "assistant" });
   /** @param {string} type @param {(detail: any) => void} react */
   const on = (type, react) => session.addEventListener(type, (e) => react(/** @type {CustomEvent} */ (e).detail));
-  on("streams", ({ voice }) => play(voice));
   on("state.changed", (e) => state(e.state));
   on("user.transcript", (e) => e.final && e.text && say("you", e.text));
   on("agent.text", (e) => say("agent", e.text));
@@ -22,4 +21,4 @@ async function call() {
   await session.connect();
 }
 
-run(call, () => session.hangUp());
+run(call, () => session.disconnect());

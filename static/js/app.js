@@ -1,11 +1,11 @@
 /** The demo page: binds the session to what is seen. @module */
 
-import { Meter } from "./meter.js";
 import { VoiceSession } from "../voice-session.js";
 import { Transcript } from "./transcript.js";
 
 const STATES = {
   connecting: "Connecting …",
+  reconnecting: "Connecting again …",
   listening: "Listening",
   user_speaking: "Hearing you",
   thinking: "Thinking",
@@ -19,10 +19,7 @@ const agent = new URLSearchParams(location.search).get("agent") ?? "assistant";
 const transcript = new Transcript($("transcript"));
 /** @type {VoiceSession | null} */
 let session = null;
-/** @type {AudioContext | null} */
-let audio = null;
-/** @type {Meter[]} */
-let meters = [];
+let shown = "";
 
 $("agent").textContent = agent;
 
@@ -41,12 +38,10 @@ function problem(message) {
 
 /** @param {boolean} inCall */
 function controls(inCall) {
-  for (const id of ["mute", "hangup", "text-form", "meters"]) $(id).hidden = !inCall;
+  for (const id of ["mute", "hangup", "text-form", "meters", "devices"]) $(id).hidden = !inCall;
   const connect = /** @type {HTMLButtonElement} */ ($("connect"));
   connect.hidden = inCall;
   connect.disabled = false;
-  $("mute").setAttribute("aria-pressed", "false");
-  $("mute").textContent = "Mute";
 }
 
 async function call() {
@@ -54,13 +49,13 @@ async function call() {
   transcript.clear();
   /** @type {HTMLButtonElement} */ ($("connect")).disabled = true;
   show("connecting");
-  audio ??= new AudioContext();
-  void audio.resume();
-  const mine = (session = new VoiceSession({ agent }));
+  const mine = (session = new VoiceSession({ agent, audio: /** @type {HTMLAudioElement} */ ($("voice")) }));
   listen(mine);
   try {
     await mine.connect();
     controls(true);
+    draw(mine);
+    void choices(mine);
     $("text").focus();
   } catch (error) {
     problem(error instanceof Error ? error.message : String(error));
@@ -72,15 +67,22 @@ async function call() {
 function listen(s) {
   /** @param {string} type @param {(detail: any) => void} react */
   const on = (type, react) => s.addEventListener(type, (e) => react(/** @type {CustomEvent} */ (e).detail));
-  on("streams", ({ microphone, voice }) => {
-    /** @type {HTMLAudioElement} */ ($("voice")).srcObject = voice;
-    if (audio) meters = [new Meter($("meter-user"), microphone, audio), new Meter($("meter-agent"), voice, audio)];
-  });
   on("transport", ({ kind }) => {
     // a small hint is enough: it works
     if (kind === "websocket") transcript.note("Connected without WebRTC.");
   });
-  on("state.changed", (e) => show(e.state));
+  on("change", ({ isMuted, playbackBlocked }) => {
+    $("mute").setAttribute("aria-pressed", String(isMuted));
+    $("mute").textContent = isMuted ? "Muted" : "Mute";
+    if (playbackBlocked) problem("The browser does not play sound yet; click the page.");
+    else if ($("problem").textContent?.startsWith("The browser does not play")) problem();
+  });
+  on("state.changed", (e) => show((shown = e.state)));
+  on("reconnecting", () => show("reconnecting"));
+  on("reconnected", () => {
+    show(shown);
+    transcript.note("The connection was lost, and is there again.");
+  });
   on("user.transcript", (e) => transcript.user(e));
   on("agent.text_delta", (e) => transcript.agentDelta(e));
   on("agent.text", (e) => transcript.agentText(e));
@@ -97,28 +99,42 @@ function listen(s) {
   });
 }
 
+/** @param {VoiceSession} s */
+function draw(s) {
+  for (const who of /** @type {const} */ (["user", "agent"])) {
+    const bar = /** @type {HTMLElement} */ ($(`meter-${who}`).firstElementChild);
+    bar.style.transform = `scaleX(${session === s ? s.level(who).toFixed(3) : 0})`;
+  }
+  if (session === s) requestAnimationFrame(() => draw(s));
+}
+
+/** Which microphone and which speaker; hidden where there is nothing to choose. @param {VoiceSession} s */
+async function choices(s) {
+  offer("microphone", await s.microphones(), (id) => s.setMicrophone(id));
+  offer("speaker", await s.speakers(), (id) => s.setSpeaker(id));
+}
+
+/** @param {string} id @param {MediaDeviceInfo[]} devices @param {(deviceId: string) => Promise<void>} choose */
+function offer(id, devices, choose) {
+  const select = /** @type {HTMLSelectElement} */ ($(id));
+  select.replaceChildren(...devices.map((d) => new Option(d.label || "default", d.deviceId)));
+  /** @type {HTMLElement} */ (select.parentElement).hidden = devices.length < 2;
+  select.onchange = () => choose(select.value).catch((error) => problem(error.message));
+}
+
 function over() {
-  for (const meter of meters) meter.stop();
-  meters = [];
   session = null;
   controls(false);
   show("ended");
 }
 
 $("connect").addEventListener("click", call);
-$("hangup").addEventListener("click", () => session?.hangUp());
-$("mute").addEventListener("click", () => {
-  const muted = $("mute").getAttribute("aria-pressed") !== "true";
-  session?.mute(muted);
-  $("mute").setAttribute("aria-pressed", String(muted));
-  $("mute").textContent = muted ? "Muted" : "Mute";
-});
+$("hangup").addEventListener("click", () => session?.disconnect());
+$("mute").addEventListener("click", () => session?.toggleMute());
 $("text-form").addEventListener("submit", (e) => {
   e.preventDefault();
   const input = /** @type {HTMLInputElement} */ ($("text"));
   const text = input.value.trim();
-  if (text) session?.send({ type: "text.send", text });
+  if (text) session?.sendText(text);
   input.value = "";
 });
-// a closed tab hangs up at once instead of being missed
-addEventListener("pagehide", () => session?.hangUp());

@@ -70,7 +70,7 @@ async def test_a_server_that_is_gone_is_said(open_page: Open, tmp_path: Path) ->
     page = await open_page(np.zeros(CALL_RATE_HZ, np.int16))
     async with site(tmp_path) as (_, origin):
         await page.goto(f"{origin}/widget.html")
-        await page.evaluate("document.querySelector('voice-widget').setAttribute('base', 'http://127.0.0.1:1')")
+        await page.evaluate("document.querySelector('voice-widget').setAttribute('server', 'http://127.0.0.1:1')")
         await page.get_by_role("button", name="Ask us").click()
         await expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
 

@@ -20,10 +20,10 @@ function App() {
   const [status, setStatus] = useState("");
   return (
     <main>
-      <VoiceProvider agent="open" base="SERVER" metadata={{ from: "react" }}>
+      <VoiceProvider agent="open" server="SERVER" metadata={{ from: "react" }}>
         <Talk />
       </VoiceProvider>
-      <VoiceWidget agent="open" base="SERVER" label="Ask us" onStatusChange={setStatus} />
+      <VoiceWidget agent="open" server="SERVER" label="Ask us" onStatusChange={setStatus} />
       <p id="widget">{status}</p>
     </main>
   );
