@@ -72,6 +72,7 @@ async def server(database: None) -> AsyncIterator[Server]:
         max_calls=4,
         connect_timeout_s=4,
         idle_timeout_s=4,
+        reconnect_s=3,
         chat_linger_s=1,
         agents=agents,
         agents_dir=DATA / "agents",

@@ -143,6 +143,7 @@ class Session:
         self._replaced = asyncio.Event()
         self._connected, self._present = asyncio.Event(), asyncio.Event()
         """Whether there ever was somebody, and whether there is now."""
+        self._why_lost = "connection_lost"
         self._away_since_s: float | None = None
         self._away_s = 0.0
         self._told: deque[Mapping[str, Any]] = deque(maxlen=KEPT)
@@ -254,14 +255,14 @@ class Session:
             if self._line is not line:
                 continue
             if line.hung_up or not self._connected.is_set() or not self._linger_s:
-                self.hang_up("client_hangup" if line.hung_up else "connection_lost")
+                self.hang_up("client_hangup" if line.hung_up else self._why_lost)
                 return
             self._leave()
             try:
                 async with asyncio.timeout(self._linger_s):
                     await self._replaced.wait()
             except TimeoutError:
-                self.hang_up("connection_lost")
+                self.hang_up(self._why_lost)
                 return
 
     async def _use(self, line: Line) -> None:
@@ -283,6 +284,7 @@ class Session:
             line.gone.set()
             return
         self.handset.microphone.last_data_s = self._journal.clock()
+        self._why_lost = "connection_lost"
         self._connected.set()
         self._present.set()
         if self._away_since_s is not None:
@@ -308,10 +310,14 @@ class Session:
         while True:
             await self._present.wait()
             left_s = self._idle_timeout_s - (self._journal.clock() - self.handset.microphone.last_data_s)
-            if left_s <= 0:
-                self.hang_up("idle_timeout")
-                return
-            await asyncio.sleep(left_s)
+            if left_s > 0:
+                await asyncio.sleep(left_s)
+                continue
+            # as with a cable that was pulled: nothing says so
+            self._why_lost = "idle_timeout"
+            self._present.clear()
+            if self._line:
+                self._line.gone.set()
 
     async def _give_back(self) -> None:
         logs.event(

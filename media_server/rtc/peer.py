@@ -62,6 +62,7 @@ class Peer:
         self.hung_up = False
         """The other side closed the connection, as one does who has nothing more to say."""
         self._handset = handset
+        self._track: MediaStreamTrack | None = None
         self._channel = EventsChannel(handset.receive, self.gone.set)
         self._pc.on("track", self._on_track)
         self._pc.on("datachannel", self._on_channel)
@@ -137,8 +138,8 @@ class Peer:
         self._pc.remove_all_listeners()
 
     def _on_track(self, track: MediaStreamTrack) -> None:
-        if track.kind == "audio":
-            self._handset.microphone.attach(track)
+        if track.kind == "audio" and self._track is None:
+            self._track = track
 
     def _on_channel(self, channel: RTCDataChannel) -> None:
         self._channel.attach(channel)
@@ -152,6 +153,10 @@ class Peer:
     def _on_state(self) -> None:
         match self._pc.connectionState:
             case "connected":
+                # not before: the track of a connection that never comes about has no end
+                if self._track:
+                    self._handset.microphone.attach(self._track)
+                    self._track = None
                 self.connected.set()
             case "failed" | "closed":
                 self.gone.set()

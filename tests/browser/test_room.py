@@ -32,11 +32,11 @@ def spoken(*parts: Samples | float) -> Samples:
 
 
 @contextlib.asynccontextmanager
-async def site(tmp_path: Path, script: str = "") -> AsyncIterator[tuple[Server, str]]:
+async def site(tmp_path: Path, script: str = "", keys: bool = True) -> AsyncIterator[tuple[Server, str]]:
     """A server with keys, and somebody's site on another origin, whose pages have a key for it, and a script."""
     database_url = f"sqlite:///{tmp_path}/x.sqlite"
     async with Database.open(database_url) as database:
-        key, _ = await Keys(database).create("site", origins=["http://localhost:*"])
+        key = (await Keys(database).create("site", origins=["http://localhost:*"]))[0] if keys else "sk_none"
         settings = Settings(port=0, database=database_url, agents_dir=DATA / "agents", agents=[OPEN])
         async with running_server(settings) as server:
             await server.ready(60)
