@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import wave
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 import numpy as np
@@ -53,28 +53,29 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     return np.concatenate([resampler.push(frame), resampler.push(None)])
 
 
-def read_wav(path: Path, rate_hz: int) -> Samples:
+def read_wav(path: Path | IO[bytes], rate_hz: int) -> Samples:
     """A WAV file (or anything else that FFmpeg decodes) as mono samples at `rate_hz`.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: there is no audio in it.
     """
+    name = path if isinstance(path, Path) else "the file"
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path) if isinstance(path, Path) else path, mode="r") as container:
             if not container.streams.audio:
-                raise ValueError(f"{path} has no audio in it")
+                raise ValueError(f"{name} has no audio in it")
             resampler = Resampler(rate_hz)
             parts = [resampler.push(frame) for frame in container.decode(audio=0)]
             parts.append(resampler.push(None))
     except av.error.InvalidDataError as e:
-        raise ValueError(f"{path} is not an audio file") from e
+        raise ValueError(f"{name} is not an audio file") from e
     return np.concatenate(parts)
 
 
-def write_wav(path: Path, samples: Samples, rate_hz: int) -> None:
+def write_wav(path: Path | IO[bytes], samples: Samples, rate_hz: int) -> None:
     """Mono 16-bit WAV."""
-    with wave.open(str(path), "wb") as w:
+    with wave.open(str(path) if isinstance(path, Path) else path, "wb") as w:
         w.setnchannels(1)
         w.setsampwidth(2)
         w.setframerate(rate_hz)

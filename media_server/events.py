@@ -19,6 +19,7 @@ from media_server.errors import ClientError, problems
 __all__ = [
     "AgentEvent",
     "AgentInterrupt",
+    "AgentPrompted",
     "AgentSay",
     "AgentSegmentStarted",
     "AgentSegmentStopped",
@@ -27,11 +28,15 @@ __all__ = [
     "AgentText",
     "AgentTextDelta",
     "AgentWord",
+    "AudioLevel",
     "CallEnd",
     "CallEnded",
+    "CallEnding",
     "CallForwarded",
+    "CallPaused",
     "CallReconnected",
     "CallReconnecting",
+    "CallResumed",
     "CallStarted",
     "ClientMessage",
     "ContextSet",
@@ -43,6 +48,7 @@ __all__ = [
     "IdleWarning",
     "KnowledgeSource",
     "KnowledgeUsed",
+    "Limits",
     "Ping",
     "PlaybackAck",
     "SessionUpdate",
@@ -50,10 +56,12 @@ __all__ = [
     "StateChanged",
     "TextSend",
     "ToolCalled",
+    "ToolDelayed",
     "ToolResult",
     "ToolReturned",
     "TranscriptWord",
     "Transport",
+    "TurnContinued",
     "TurnEager",
     "TurnEnd",
     "TurnEnded",
@@ -77,20 +85,41 @@ State = Literal["connecting", "listening", "user_speaking", "thinking", "agent_s
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a call is limited to; None or 0 where nothing is."""
+
+    max_duration_s: float
+    calls: int
+    """Under way, this one among them, of the key that pays or else of all …"""
+    max_calls: int | None
+    """… and how many there may be."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallStarted:
     type: ClassVar = "call.started"
     agent: str
     metadata: Mapping[str, Any]
     """What came with the offer."""
     transport: Transport
+    limits: Limits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnding:
+    """The server's side ends the call: what is being said is the last."""
+
+    type: ClassVar = "call.ending"
+    reason: str
+    """As `call.ended` has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
     type: ClassVar = "call.ended"
     reason: str
-    """client_hangup, agent_hangup, forwarded, silence, max_duration, connection_lost, connect_timeout, idle_timeout,
-    server_shutdown, internal_error."""
+    """client_hangup, agent_hangup, forwarded, silence, max_duration, credits_exhausted, connection_lost,
+    connect_timeout, idle_timeout, server_shutdown, internal_error."""
     duration_s: float
     away_s: float | None = None
     """Of it, while the connection was lost; this costs nothing."""
@@ -111,6 +140,33 @@ class CallReconnected:
     type: ClassVar = "call.reconnected"
     transport: Transport
     away_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallPaused:
+    """A person has taken over: the agent is silent, and takes note of what is said."""
+
+    type: ClassVar = "call.paused"
+
+
+@dataclass(frozen=True, slots=True)
+class CallResumed:
+    """The agent goes on."""
+
+    type: ClassVar = "call.resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLevel:
+    """How loud one side was in the last tenth of a second; told where the agent's settings say so."""
+
+    type: ClassVar = "audio.level"
+    who: Literal["user", "agent"]
+    rms: float
+    """0 to 1, as is `peak`."""
+    peak: float
+    speech: float | None = None
+    """Of the caller: the probability that it is speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +239,18 @@ class TurnResumed:
 
     type: ClassVar = "turn.resumed"
     turn_id: str
+    text: str
+    """What was said before the pause, as far as it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnContinued:
+    """The caller went on although the turn was taken for complete, before anything of the answer was heard."""
+
+    type: ClassVar = "turn.continued"
+    turn_id: str
+    """Of the turn that was not complete; what is said now is another one."""
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +285,9 @@ class TurnEnded:
     turn_id: str
     probability: float
     """That the caller was done, as the pause was chosen by it; 1 where nothing was asked."""
+    text: str
+    cause: Literal["silence", "semantic", "client"]
+    """A pause, one that was shorter since the words were complete, or the client's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,12 +370,33 @@ class ToolCalled:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolDelayed:
+    """A tool takes long."""
+
+    type: ClassVar = "tool.delayed"
+    id: str
+    name: str
+    waited_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ToolReturned:
     type: ClassVar = "tool.returned"
     id: str
     result: Any = None
     error: str | None = None
     ephemeral: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPrompted:
+    """What the model was shown and what it answered; told to clients that ask for it."""
+
+    type: ClassVar = "agent.prompted"
+    turn_id: str
+    prompt: Any
+    """Messages, each with `role` and `content`."""
+    response: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +481,8 @@ class Warning_:  # noqa: N801 - `Warning` is a builtin
     type: ClassVar = "warning"
     code: str
     message: str
+    remaining_s: float | None = None
+    """Until the call is ended, where that is what is warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,7 +494,10 @@ class Error:
 
 Event = (
     CallStarted
+    | CallEnding
     | CallEnded
+    | CallPaused
+    | CallResumed
     | CallReconnecting
     | CallReconnected
     | StateChanged
@@ -413,6 +510,7 @@ Event = (
     | TurnEager
     | TurnPaused
     | TurnResumed
+    | TurnContinued
     | AgentTextDelta
     | AgentText
     | AgentSegmentStarted
@@ -421,8 +519,11 @@ Event = (
     | AgentWord
     | AgentSpeechStopped
     | ToolCalled
+    | ToolDelayed
     | ToolReturned
+    | AgentPrompted
     | KnowledgeUsed
+    | AudioLevel
     | CallForwarded
     | AgentEvent
     | TurnMetrics
@@ -479,13 +580,15 @@ class AgentInterrupt(_Message):
 
 
 class SessionUpdate(_Message):
-    """Settings of this call, from the next turn on."""
+    """Settings of this call, from the next turn on; language and voice where the agent lets clients choose."""
 
     type: Literal["session.update"]
     turns: TurnPreset | None = None
     min_pause_ms: int | None = Field(None, ge=100, le=5000)
     max_pause_ms: int | None = Field(None, ge=100, le=10000)
     completeness: bool | None = None
+    language: str | None = Field(None, pattern=r"^[a-z]{2,3}$")
+    voice: str | None = Field(None, max_length=64)
 
 
 class TurnEnd(_Message):
@@ -511,7 +614,10 @@ class UserMute(_Message):
 
 
 class CallEnd(_Message):
+    """With `finish` what was said so far is still understood first, and told."""
+
     type: Literal["call.end"]
+    finish: bool = False
 
 
 class ContextSet(_Message):

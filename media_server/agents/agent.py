@@ -111,6 +111,9 @@ class Agent:
         speculation: begin the reply at the first sign of a pause, and drop it if the caller goes on.
         allowed_origins: of pages that may call it without a key: `https://site.com`, `https://*.site.com`,
             `http://localhost:*`.
+        client_settings: what clients may choose for their call: `language`, `voice`.
+        tell_prompts: tell the client what the model is shown and answers: for those who make the agent.
+        audio_levels: tell the client how loud both sides are, ten times a second.
         language: spoken by callers, for a recogniser that knows several.
         hotwords: what callers are likely to say: names, products.
         interrupt_words: words from which on a caller's sound stops the agent.
@@ -149,6 +152,9 @@ class Agent:
     completeness: bool | None = None
     speculation: bool = True
     allowed_origins: tuple[Annotated[str, AfterValidator(check_pattern)], ...] = ()
+    client_settings: frozenset[Literal["language", "voice"]] = frozenset({"language", "voice"})
+    tell_prompts: bool = False
+    audio_levels: bool = False
     language: Annotated[str | None, Field(pattern=r"^[a-z]{2,3}$")] = None
     hotwords: Annotated[tuple[str, ...], Field(max_length=100)] = ()
     interrupt_words: Annotated[int, Field(ge=1, le=20)] = 1

@@ -50,6 +50,17 @@ class Call(Protocol):
         """
         ...
 
+    paused: bool
+    """A person has taken over."""
+
+    def pause(self) -> None:
+        """Be silent for a person who takes over: what is said goes into the transcript, `say` is theirs."""
+        ...
+
+    def resume(self) -> None:
+        """Go on, knowing what was said."""
+        ...
+
     def send(self, name: str, data: Any = None) -> None:
         """Send the client an `agent.event` with this name and data (JSON)."""
         ...

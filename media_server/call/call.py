@@ -29,8 +29,10 @@ __all__ = ["Audio", "Call"]
 
 MOST_MESSAGES = 100
 """Of the client, that wait to be handled."""
-NOTICE_S = 15.0
-"""Before a call is ended for its length."""
+NOTICE_S = {"max_duration": 15.0, "credits_exhausted": 60.0}
+"""Before a call is ended for its length, or since nobody pays for more."""
+FINISH_S = 3.0
+"""At the end, for what was said to be understood."""
 
 T = TypeVar("T")
 
@@ -68,6 +70,7 @@ class Call(agents.Call):
         clock: seconds since the call began.
         metadata: what came with the offer.
         variables: that fill prompt and greeting.
+        limits: what the client is told of them.
     """
 
     def __init__(
@@ -82,8 +85,15 @@ class Call(agents.Call):
         clock: Callable[[], float],
         metadata: Mapping[str, Any],
         variables: Mapping[str, str | int | float | bool],
+        limits: e.Limits | None = None,
     ) -> None:
         self.id = call_id
+        self.paused = False
+        """A person has taken over, and the agent is silent."""
+        self.limit_reason = "max_duration"
+        """Why the call may last only as long as it may."""
+        self._limits = limits
+        self._ending = False
         self.metadata = metadata
         self.variables = variables
         self.agent = agent.filled_in(variables)
@@ -189,7 +199,7 @@ class Call(agents.Call):
         return self.floor.wasted_speculations if self.floor else 0
 
     async def _conduct(self) -> str:
-        self._emit(e.CallStarted(self.agent.name, self.metadata, self._transport))
+        self._emit(e.CallStarted(self.agent.name, self.metadata, self._transport, self._limits))
         self._enter("listening")
         listening = self._start(self.floor.run(), "listen") if self.floor else None
         preparing = self._start(self._replies.prepare(), "prepare")
@@ -198,6 +208,10 @@ class Call(agents.Call):
             self._replies.say(self.agent.greeting)
         while not isinstance(message := await self._messages.get(), e.CallEnd | _HangUp):
             self._handle(message)
+        if isinstance(message, e.CallEnd) and message.finish:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FINISH_S):
+                    await self.settled()
         if self.floor:
             self.floor.stop()
         self._handlers.stop()
@@ -225,6 +239,7 @@ class Call(agents.Call):
         self._interrupt()
 
     def hangup(self, *, after_speech: bool = False) -> None:
+        self._tell_ending("agent_hangup")
         self._do_when_said(lambda: self._hang_up("agent_hangup"), at_once=not after_speech)
 
     def forward(self, to: str) -> None:
@@ -299,18 +314,37 @@ class Call(agents.Call):
             found = await emotions_of(self._engines, self.id, text, self.agent.emotions)
             self._emit(e.EmotionUpdated(turn_id, found, "text"))
 
+    def pause(self) -> None:
+        """A person takes over: `say` is theirs, until `resume`."""
+        if not self.paused:
+            self.paused = True
+            self._interrupt()
+            self._emit(e.CallPaused())
+
+    def resume(self) -> None:
+        """The agent goes on; it knows what was said."""
+        if self.paused:
+            self.paused = False
+            self._emit(e.CallResumed())
+
+    def _tell_ending(self, reason: str) -> None:
+        if not self._ending:
+            self._ending = True
+            self._emit(e.CallEnding(reason))
+
     def _hang_up(self, reason: str) -> None:
+        self._tell_ending(reason)
         self._messages.put_nowait(_HangUp(reason))
 
     async def _end_in_time(self) -> None:
         """The call is as long as it may be."""
         limit_s = self.agent.max_duration_s
-        notice_s = min(NOTICE_S, limit_s / 2)
+        notice_s = min(NOTICE_S[self.limit_reason], limit_s / 2)
         await asyncio.sleep(limit_s - notice_s)
         message = f"The call is limited to {limit_s:g} seconds and ends in {notice_s:g}."
-        self._emit(e.Warning_("call_ending", message))
+        self._emit(e.Warning_("call_ending", message, notice_s))
         await asyncio.sleep(notice_s)
-        self._hang_up("max_duration")
+        self._hang_up(self.limit_reason)
 
     def _hand_over(self, to: str) -> None:
         agent = self._latest(to)
@@ -344,6 +378,9 @@ class Call(agents.Call):
             case e.ToolResult():
                 if not self._replies.tools.answered(message):
                     self._emit(e.Error("unknown_tool_call", f"No tool call {message.id!r} is waiting for a result."))
+            case e.SessionUpdate(language=language, voice=voice) if language or voice:
+                wanted = {"language": language, "voice": voice}
+                self._change_for_client({k: v for k, v in wanted.items() if v})
             case e.SessionUpdate() as u if self.floor:
                 changed = self.floor.taking.changed(u.turns, u.min_pause_ms, u.max_pause_ms, u.completeness)
                 self.floor.taking = changed
@@ -355,6 +392,15 @@ class Call(agents.Call):
                 self._emit(e.Error("no_audio", f"There is no sound in a chat: {message.type} does nothing."))
             case _:
                 pass
+
+    def _change_for_client(self, wanted: dict[str, Any]) -> None:
+        refused = wanted.keys() - self.agent.client_settings
+        try:
+            if refused:
+                raise ValueError(f"{' and '.join(sorted(refused))}: not for clients to change")
+            self._become(self._version, self._changes | wanted)
+        except ValueError as wrong:
+            self._emit(e.Error("bad_setting", f"The settings stay as they are: {wrong}."))
 
     def _interrupt(self) -> None:
         """Stop what the agent is thinking or saying, or was going to."""

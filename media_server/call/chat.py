@@ -106,6 +106,11 @@ class Chat:
             async with asyncio.timeout(LAST_S):
                 await self._detached.wait()
 
+    @property
+    def newest(self) -> int:
+        """The number of the newest event; -1 without any."""
+        return self._kept[-1]["seq"] if self._kept else -1
+
     def check(self, after: int) -> None:
         """Raises `ClientError` (410 `too_late`) where what came after this event is not kept any more."""
         if self._kept and self._kept[0]["seq"] > after + 1:

@@ -101,6 +101,7 @@ class Floor:
         self._listener = Listener(microphone, VoiceActivity(activity), self._turns)
         self._hearing = Hearing(engines, self._listener, call, start, emit)
         self._speech_turn = ""
+        self._thinking = False
         self._judging: asyncio.Task[None] | None = None
         self._pause: SpokenTurn | None = None
         """The caller's turn as it stood at the last pause."""
@@ -122,8 +123,14 @@ class Floor:
         self._taking = taking
         self._turns.settings = _turn_settings(taking)
 
+    @property
+    def speech(self) -> float:
+        """The probability that what is heard now is speech."""
+        return self._listener.probability
+
     def note_state(self, state: e.State) -> None:
         """While the agent speaks, a sound is weighed before it is an interruption."""
+        self._thinking = state == "thinking"
         self._turns.agent_speaking = state == "agent_speaking"
 
     def mute(self, muted: bool) -> None:
@@ -145,6 +152,8 @@ class Floor:
     def _on_heard(self, heard: Heard) -> None:
         match heard.decision:
             case SpeechStarted(at_s=at_s):
+                if self._thinking and self._pause:
+                    self._emit(e.TurnContinued(self._pause.id, self._hearing.text))
                 self._speech_turn = self._begin_turn()
                 self._partial_shown = False
                 self._hearing.begin()
@@ -160,7 +169,7 @@ class Floor:
                     self._hearing.resume(at_s, self._pause.watch.times["speech_ended"])
                 cancel(self._judging)
                 self._drop_speculation()
-                self._emit(e.TurnResumed(self._speech_turn))
+                self._emit(e.TurnResumed(self._speech_turn, self._hearing.text))
                 self._emit(e.UserSpeechStarted(self._speech_turn))
                 if self._doubt_since_s is None:
                     self._enter("user_speaking")
@@ -202,6 +211,8 @@ class Floor:
         await asyncio.sleep(ON_ITS_WAY_S)
         heard = self._listener.finish(self._clock())
         for each in heard:
+            if isinstance(each.decision, TurnEnded) and self._pause:
+                self._pause.cause = "client"
             self._on_heard(each)
         if not heard:
             self._emit(e.Warning_("nothing_said", "The client ended a turn in which nobody had spoken."))
@@ -288,6 +299,7 @@ class Floor:
             except EngineError:
                 return  # the pause ends by itself, and the reply will tell
             pause.complete = completeness(said.text, probability, self._engines.complete_at, said.complete)
+            pause.cause = "semantic"
             self._emit(e.TurnPaused(pause.id, said.text, pause.complete))
             if self._speculation:
                 self._emit(e.TurnEager(pause.id, said.text, pause.complete))

@@ -70,6 +70,13 @@ class Hearing:
         self._settled = Said()
         self._agreement = Agreement()
 
+    @property
+    def text(self) -> str:
+        """What was said up to the last pause, as far as it is known."""
+        done = self.finished
+        said = done.result() if done and done.done() and not done.cancelled() else None
+        return said.text if isinstance(said, Said) else self._settled.text
+
     def begin(self) -> None:
         """A new turn."""
         self._settled, self._agreement = Said(), Agreement()

@@ -22,6 +22,8 @@ class Life:
     def __init__(self) -> None:
         self.reason = ""
         """Why it ended; once everybody was told."""
+        self.ended = asyncio.Event()
+        """Set with the first reason."""
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     @property
@@ -33,6 +35,7 @@ class Life:
         """`run` returns soon after."""
         if not self._over.done():
             self._over.set_result(reason)
+            self.ended.set()
 
     async def run(
         self,

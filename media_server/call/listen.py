@@ -49,6 +49,8 @@ class Listener:
         self._segment_samples = 0
         """Of those kept, the last ones: what is still to be transcribed."""
         self._end_s = 0.0
+        self.probability = 0.0
+        """That what was heard last is speech."""
 
     def begin_segment(self, at_s: float, silent_since_s: float) -> None:
         """Leave out what came before speech that resumed at `at_s`, but for a pre-roll out of the silence before it."""
@@ -64,8 +66,8 @@ class Listener:
                 chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
                 self._keep(chunk)
                 # the network cannot hear anything in digital silence, and a muted caller sends a lot of it
-                probability = self._activity.probability(chunk) if chunk.any() else 0.0
-                decision = self._turns.hear(probability, start_s)
+                self.probability = self._activity.probability(chunk) if chunk.any() else 0.0
+                decision = self._turns.hear(self.probability, start_s)
                 start_s += CHUNK / MODEL_RATE_HZ
                 self._end_s = start_s
                 if decision is None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from media_server import events as e
 from media_server.agents import Call
@@ -40,6 +40,8 @@ class SpokenTurn:
     gate: Gate = field(default_factory=Gate)
     complete: float = 1.0
     """The probability that it is over, as far as anybody was asked."""
+    cause: Literal["silence", "semantic", "client"] = "silence"
+    """Why it is over."""
 
 
 class _Patience:
@@ -220,10 +222,13 @@ class Replies:
             def over() -> None:
                 self._emit(final)
                 self._understood(turn.id, said.text)
-                self._emit(e.TurnEnded(turn.id, turn.complete))
+                self._emit(e.TurnEnded(turn.id, turn.complete, said.text, turn.cause))
                 self._history.add_user(said.text)
 
             turn.gate.do(over)
+            if self._call.paused:
+                await turn.gate.opened.wait()
+                return
             try:
                 await self._think_and_speak(turn.id, messages, turn.gate, turn.watch, patience)
             except EngineError:
@@ -240,8 +245,10 @@ class Replies:
         else:
             self._emit(e.UserTranscript(turn_id, text, True))
             self._understood(turn_id, text)
-            self._emit(e.TurnEnded(turn_id, 1.0))
+            self._emit(e.TurnEnded(turn_id, 1.0, text, "client"))
             self._history.add_user(text)
+        if self._call.paused:
+            return
         messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns)
         async with self._in_time(gate) as patience:
             await self._think_and_speak(turn_id, messages, gate, watch, patience)

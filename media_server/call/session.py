@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from media_server import events as e
 from media_server import logs
@@ -21,7 +22,7 @@ from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
 from media_server.knowledge import Library
-from media_server.rtc import Handset, Microphone, Recorder, Speaker
+from media_server.rtc import Handset, LevelMeter, Microphone, Recorder, Speaker
 
 __all__ = ["NATIVE", "Dialect", "Line", "Session", "new_call_id"]
 
@@ -105,6 +106,7 @@ class Session:
         recording: folder for the sound, if the agent records.
         dialect: what is said over the line; the native one where none is given.
         call_id: where it is settled already.
+        limits: what the client is told of them.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class Session:
         recording: Path | None,
         dialect: Dialect | None = None,
         call_id: str | None = None,
+        limits: e.Limits | None = None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         """Who knows it may go on with the call."""
@@ -161,12 +164,23 @@ class Session:
             self._journal.clock,
             metadata,
             variables,
+            limits,
         )
         self._journal.dispatch = self.call.dispatch
         self._recorder: Recorder | None = None
         if recording and agent.recording:
             self._recorder = Recorder(recording / f"{self.call_id}.ogg", clock)
-            self.handset.microphone.tap, self.handset.speaker.tap = self._recorder.heard, self._recorder.spoken
+            self._tap(self._recorder)
+        if agent.audio_levels:
+            self._tap(LevelMeter(self._tell_level))
+
+    def _tap(self, listener: Recorder | LevelMeter) -> None:
+        self.handset.microphone.taps.append(listener.heard)
+        self.handset.speaker.taps.append(listener.spoken)
+
+    def _tell_level(self, who: Literal["user", "agent"], rms: float, peak: float) -> None:
+        speech = self.call.floor.speech if self.call.floor and who == "user" else None
+        self._journal.emit(e.AudioLevel(who, rms, peak, speech))
 
     @property
     def late_frames(self) -> int:
@@ -177,6 +191,11 @@ class Session:
     def over(self) -> bool:
         """Hung up; what is left is to give things back."""
         return self._life.over
+
+    @property
+    def ended(self) -> asyncio.Event:
+        """Set when it is hung up."""
+        return self._life.ended
 
     @property
     def reason(self) -> str:
@@ -330,6 +349,9 @@ class Session:
         )
         if self._line in self._unclosed:
             await self._line.flush()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(getattr(self.dialect, "goodbye_s", 0)):
+                    await self._line.gone.wait()
         for line in self._unclosed:
             await line.close()
         self.handset.speaker.stop()

@@ -20,7 +20,7 @@ from media_server.call.tools import INTERRUPTED, Returned, ToolRunner
 from media_server.engines.client import Engines
 from media_server.engines.messages import CalledTool, ChatMessage, TextChunk, ToolCall
 from media_server.errors import RequestFailed
-from media_server.events import AgentText, AgentTextDelta, Event
+from media_server.events import AgentPrompted, AgentText, AgentTextDelta, Event
 from media_server.knowledge import Library
 
 __all__ = ["Announcements", "Reply"]
@@ -225,9 +225,14 @@ class Reply:
             )
         tools = specs(agent) if len(done) < MAX_ROUNDS else ""
         options: dict[str, Any] = {"tools": tools, "temperature": agent.temperature, "top_p": agent.top_p}
+        answer = ""
         async with self._engines.generate(self._call.id, messages, agent.max_reply_tokens, **options) as pieces:
             async for piece in pieces:
+                answer += piece.text if isinstance(piece, TextChunk) else f" {piece.name}({piece.arguments})"
                 yield piece.text if isinstance(piece, TextChunk) else piece
+        if agent.tell_prompts:
+            shown_to_model = [{"role": m.role, "content": m.content} for m in messages]
+            self._emit(AgentPrompted(self._turn_id, shown_to_model, answer.strip()))
 
     async def _of_agent(self) -> AsyncGenerator[str | CalledTool | Clause, None]:
         """The agent's own code answers in place of the model."""

@@ -17,6 +17,8 @@ __all__ = ["Returned", "ToolRunner"]
 
 log = logging.getLogger(__name__)
 
+DELAYED_S = 3.0
+"""After which a tool counts as slow."""
 LONGEST_RESULT = 4000
 """Characters that the model is shown of a result."""
 INTERRUPTED = "The caller interrupted; whether it was done is not known."
@@ -72,9 +74,13 @@ class ToolRunner:
         shown = None if ephemeral and runs_at == "server" else json.loads(call.arguments)
         emit(e.ToolCalled(call.id, call.name, shown, runs_at, ephemeral or None))
         result, error, silent = None, INTERRUPTED, False
+        slow = asyncio.get_running_loop().call_later(
+            DELAYED_S, lambda: emit(e.ToolDelayed(call.id, call.name, DELAYED_S))
+        )
         try:
             result, error, silent = await self._result(call, tool)
         finally:
+            slow.cancel()
             seen = None if ephemeral else result
             emit(e.ToolReturned(call.id, seen, error or None, ephemeral or None))
         content = json.dumps({"error": error} if error else result, ensure_ascii=False)

@@ -60,7 +60,7 @@ def add(commands: Any) -> None:
     _server_options(calls)
     calls.add_argument("id", nargs="?", help="of a call: what was said and done in it")
     calls.add_argument("--agent", help="only with this one")
-    calls.add_argument("--status", choices=["active", "completed", "failed"])
+    calls.add_argument("--status", choices=["queued", "active", "completed", "failed"])
     calls.add_argument("--limit", type=int, default=20, help="(%(default)s)")
     calls.set_defaults(run=_calls)
 

@@ -11,5 +11,5 @@ from media_server.dialects.wespoke import Wespoke
 
 __all__ = ["DIALECTS"]
 
-DIALECTS: dict[str, Callable[[], Dialect]] = {"flow": Flow, "pinecall": Pinecall, "wespoke": Wespoke}
+DIALECTS: dict[str, Callable[..., Dialect]] = {"flow": Flow, "pinecall": Pinecall, "wespoke": Wespoke}
 """Those that a token can settle."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -54,6 +55,10 @@ class _ConversationConfig(_Message):
     template_variables: dict[str, str] = {}
 
 
+class _Debug(_Message):
+    llm: bool = False
+
+
 class StartConversation(_Message):
     """The first message, and the body of the request that starts a call over WebRTC."""
 
@@ -61,6 +66,9 @@ class StartConversation(_Message):
     conversation_config: _ConversationConfig
     audio_format: AudioFormat | None = None
     tools: Annotated[list[_Tool], Field(max_length=100)] = []
+    debug: _Debug = _Debug()
+    sdp: str | None = None
+    """Ours: an offer, answered at once, in a request that starts a call over WebRTC."""
 
     def client_tools(self) -> list[Tool]:
         """The tools, which run in the client.
@@ -122,18 +130,30 @@ def parse(text: str | bytes) -> _Incoming:
 
 
 class Flow:
-    """One conversation's translation. Times are seconds since the call began."""
+    """One conversation's translation. Times are seconds since the call began.
 
-    def __init__(self, language: str = "English") -> None:
+    Args:
+        prompts: the client is told what the model is shown, as far as the agent allows it.
+        notes: what the client is warned of at the start.
+    """
+
+    goodbye_s = 1.5
+    """After the end, for the client to close the connection."""
+
+    def __init__(self, language: str = "English", *, prompts: bool = False, notes: Sequence[str] = ()) -> None:
         self._language = language
+        self._prompts = prompts
+        self._notes = notes
         self._speech_began_s = 0.0
+        self._state = "connecting"
+        self._ending = False
 
     def incoming(self, text: str | bytes) -> list[e.ClientMessage]:
         match parse(text):
             case StartConversation():
                 raise ClientError("protocol_error", "The conversation has started already.")
             case AudioEnded():
-                return [e.CallEnd(type="call.end")]
+                return [e.CallEnd(type="call.end", finish=True)]
             case _AudioReceived(buffering=buffered_s):
                 return (
                     [] if buffered_s is None else [e.PlaybackAck(type="playback.ack", buffered_s=min(buffered_s, 60))]
@@ -159,6 +179,14 @@ class Flow:
                 call_id = event["call_id"]
                 started = {"id": call_id, "asr_session_id": call_id, "language_pack_info": pack}
                 yield {"message": "ConversationStarted", **started}
+                yield from self._limits(event.get("limits"))
+                for note in self._notes:
+                    yield {"message": "Warning", "type": "protocol_error", "reason": note}
+            case "state.changed":
+                before, self._state = self._state, event["state"]
+                status = {"prev_status": before, "status": self._state}
+                if before != "connecting":  # of the start there is a message of its own
+                    yield _info("status_update", f"The conversation is {self._state}.", event=status)
             case "user.speech_started":
                 self._speech_began_s = event["time"]
             case "user.transcript" if event["text"]:
@@ -174,13 +202,32 @@ class Flow:
             case "tool.called" if event["runs_at"] == "client":
                 function = {"name": event["name"], "arguments": event["arguments"]}
                 yield {"message": "ToolInvoke", "id": event["id"], "type": "function", "function": function}
+            case "agent.prompted" if self._prompts:
+                yield {"message": "prompt", "prompt": {"prompt": event["prompt"], "response": event["response"]}}
+            case "call.ending":
+                self._ending = True
+                yield {"message": "ConversationEnding"}
             case "call.ended":
-                if event["reason"] != "client_hangup":
+                if event["reason"] != "client_hangup" and not self._ending:
                     yield {"message": "ConversationEnding"}
                 yield {"message": "ConversationEnded"}
+            case "warning" if event["code"] == "call_ending":
+                left = {"conversation_termination": event["remaining_s"]}
+                yield {"message": "Warning", "type": "conversation_termination", "reason": event["message"], **left}
+            case "idle.warning":
+                yield {"message": "Warning", "type": "idle_timeout", "reason": "Nobody says anything."}
             case "warning" | "error":
                 kind = WARNINGS.get(event["code"], "llm_error" if event["type"] == "error" else "protocol_error")
                 yield {"message": "Warning", "type": kind, "reason": event["message"]}
+
+    def _limits(self, limits: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
+        if limits is None:
+            return
+        if seconds := limits["max_duration_s"]:
+            reason = f"The conversation may last {seconds:g} seconds."
+            yield _info("conversation_duration_limit", reason, conversation_duration_limit=seconds)
+        usage = {"usage": limits["calls"], "quota": limits.get("max_calls"), "last_updated": _now()}
+        yield _info("concurrent_session_usage", "Conversations under way.", **usage)
 
     def _transcript(self, event: Mapping[str, Any]) -> dict[str, Any]:
         language = {"language": event["language"]} if event.get("language") else {}
@@ -217,8 +264,15 @@ class Flow:
 WARNINGS = {
     "bad_message": "protocol_error", "protocol_error": "protocol_error", "unknown_tool_call": "protocol_error",
     "nothing_said": "protocol_error", "engine_lost": "llm_error", "engine_slow": "high_llm_latency",
-    "call_ending": "session_timeout",
 }  # fmt: skip
+
+
+def _info(kind: str, reason: str, /, **fields: Any) -> dict[str, Any]:
+    return {"message": "Info", "type": kind, "reason": reason, **fields}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def _s(seconds: float) -> float:

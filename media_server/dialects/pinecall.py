@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from media_server import events as e
+from media_server.agents import TurnPreset
 from media_server.errors import ClientError, problems
 
 __all__ = ["Pinecall", "PinecallChat"]
 
+QUIET_DB = -45.0
+"""Of the agent's voice, which needs nobody to tell whether it is speech."""
 SHORT_MS = 2000
 """An answer cut before this goes on in the next one."""
 
@@ -26,8 +30,10 @@ class _Mute(_Action):
 
 
 class _Configure(_Action):
-    model_config = ConfigDict(extra="allow")
     action: Literal["configure"]
+    language: str | None = None
+    voice: str | None = None
+    turn_detection: TurnPreset | None = None
 
 
 class _InjectText(_Action):
@@ -85,8 +91,14 @@ class Pinecall:
                 return [e.TextSend(type="text.send", text=said)]
             case _SetContext(key=key, value=value):
                 return [e.ContextSet(type="context.set", key=key, value=value)]
-            case _Configure():
-                raise ClientError("not_allowed", "The agent's settings are not for pages to change.")
+            case _Configure() as wanted:
+                settings = wanted.model_dump(exclude_none=True, exclude={"action", "turn_detection"})
+                if wanted.turn_detection:
+                    settings["turns"] = wanted.turn_detection
+                try:
+                    return [e.SessionUpdate(type="session.update", **settings)]
+                except ValidationError as wrong:
+                    raise ClientError("bad_message", f"configure: {problems(wrong)}.") from wrong
 
     def outgoing(self, event: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         turn = event.get("turn_id", "")
@@ -100,8 +112,8 @@ class Pinecall:
             case "user.transcript" if event["text"]:
                 yield _event("user.message", text=event["text"], message_id=f"user-{turn}")
                 yield _event("message.confirmed", message_id=f"user-{turn}")
-            case "turn.eager" | "turn.paused" | "turn.resumed" as kind:
-                name = {"turn.eager": "eager.turn", "turn.paused": "turn.pause", "turn.resumed": "turn.resumed"}[kind]
+            case "turn.eager" | "turn.paused" | "turn.resumed" | "turn.continued" as kind:
+                name = {"turn.eager": "eager.turn", "turn.paused": "turn.pause"}.get(kind, kind)
                 yield _event(name, text=event.get("text", ""), probability=event.get("probability", 0.0))
             case "turn.ended":
                 yield _event("turn.end", text=event.get("text", ""), probability=event["probability"])
@@ -119,11 +131,7 @@ class Pinecall:
                 yield from self._stopped(event, turn)
             case "tool.called":
                 self._tools[event["id"]] = event["name"]
-                called = {
-                    "id": event["id"],
-                    "name": event["name"],
-                    "arguments": json.dumps(event.get("arguments") or {}),
-                }
+                called = _called(event)
                 for name in ("llm.tool_call", "llm.toolCall"):
                     yield _event(name, tool_calls=[called], toolCalls=[called], msg_id=event["id"])
             case "tool.returned":
@@ -137,6 +145,10 @@ class Pinecall:
                 left = event["remaining_s"]
                 for name in ("session.idle_warning", "session.idleWarning"):
                     yield _event(name, remaining_seconds=left, idle_timeout_seconds=left)
+            case "call.paused" | "call.resumed" as kind:
+                yield _event(f"session.{kind.removeprefix('call.')}")
+            case "audio.level":
+                yield _metrics(event)
             case "agent.event":
                 yield _event(event["name"], data=event["data"])
             case "error":
@@ -182,6 +194,8 @@ class PinecallChat:
         match event["type"]:
             case "session.opened":
                 yield _event("chat.connected", session_id=event["session_id"])
+                if "history" in event:
+                    yield _event("chat.history", messages=event["history"])
             case "agent.text_delta":
                 so_far = self._so_far[turn] = self._so_far.get(turn, "") + event["text"]
                 text = so_far if self._cumulative else event["text"]
@@ -191,12 +205,7 @@ class PinecallChat:
                 yield _event("chat.done", message_id=turn, text=event["text"])
             case "tool.called":
                 self._tools[event["id"]] = event["name"]
-                called = {
-                    "id": event["id"],
-                    "name": event["name"],
-                    "arguments": json.dumps(event.get("arguments") or {}),
-                }
-                yield _event("chat.tool_call", tool_calls=[called])
+                yield _event("chat.tool_call", tool_calls=[_called(event)])
             case "tool.returned":
                 result = {"error": event["error"]} if "error" in event else event.get("result")
                 name = self._tools.pop(event["id"], "")
@@ -205,6 +214,14 @@ class PinecallChat:
                 yield _event("chat.error", error=event["message"], code=event["code"])
             case "agent.event":
                 yield _event(event["name"], data=event["data"])
+
+
+def _metrics(event: Mapping[str, Any]) -> dict[str, Any]:
+    source = "bot" if event["who"] == "agent" else "user"
+    energy_db = max(-60.0, 20 * math.log10(event["rms"] + 1e-9))
+    probability = event.get("speech", float(energy_db > QUIET_DB))
+    about = {"rms": event["rms"], "peak": event["peak"], "is_speech": probability >= 0.5, "vad_prob": probability}
+    return _event("audio.metrics", source=source, energy_db=round(energy_db, 1), **about)
 
 
 def _called(event: Mapping[str, Any]) -> dict[str, str]:

@@ -14,11 +14,13 @@ from media_server.http import (
     calls,
     chat,
     flow,
+    live,
     metrics,
     nextevi,
     openapi,
     pinecall,
     sessions,
+    speech,
     tokens,
     voice,
     wespoke,
@@ -27,13 +29,13 @@ from media_server.http.access import ACCESS, Access
 from media_server.http.cors import cors, cors_headers
 from media_server.http.errors import errors_as_json
 from media_server.http.openapi import operation
+from media_server.http.speech import ENGINES
 from media_server.paths import STATIC
 from media_server.store import Records
 
 __all__ = ["make_app"]
 
 MAX_BODY = 64 * 1024
-ENGINES = web.AppKey("engines", Engines)
 
 routes = web.RouteTableDef()
 
@@ -118,6 +120,8 @@ def make_app(
     app.add_routes(chat.routes)
     app.add_routes(voice.routes)
     app.add_routes(flow.routes)
+    app.add_routes(live.routes)
+    app.add_routes(speech.routes)
     app.add_routes(nextevi.routes)
     app.add_routes(pinecall.routes)
     app.add_routes(openapi.routes)

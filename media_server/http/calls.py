@@ -17,10 +17,11 @@ from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.store import CallRecord, CallStatus, RecordedEvent, Records
 
-__all__ = ["RECORDS", "course", "recorded", "routes", "time_text"]
+__all__ = ["RECORDS", "UNDER_WAY", "course", "recorded", "routes", "time_text"]
 
 SILENCE_S = 15.0
 """After which a stream says that it is alive."""
+UNDER_WAY = ("queued", "active")
 RECORDS = web.AppKey("records", Records)
 routes = web.RouteTableDef()
 
@@ -92,7 +93,7 @@ async def one(request: web.Request) -> web.Response:
 @operation("The sound of a call", scope="admin", answers={200: bytes}, gives="audio/ogg")
 async def recording(request: web.Request) -> web.StreamResponse:
     record = await recorded(request)
-    if record.status == "active":
+    if record.status in UNDER_WAY:
         raise ClientError("call_active", "The call is still going on.", status=409)
     path = await request.app[RECORDS].recording(record.id)
     if path is None:
@@ -104,7 +105,7 @@ async def recording(request: web.Request) -> web.StreamResponse:
 @operation("Forget a call", scope="admin", answers={204: None})
 async def forget(request: web.Request) -> web.Response:
     record = await recorded(request)
-    if record.status == "active":
+    if record.status in UNDER_WAY:
         message = "The call is still going on; hang up first, or wait."
         raise ClientError("call_active", message, status=409)
     await request.app[RECORDS].delete(record.id)

@@ -56,13 +56,20 @@ async def chat(request: web.Request) -> web.StreamResponse:
 
 
 async def carry(
-    request: web.Request, socket: web.WebSocketResponse, conversation: Chat, after: int, dialect: Dialect | None
+    request: web.Request,
+    socket: web.WebSocketResponse,
+    conversation: Chat,
+    after: int,
+    dialect: Dialect | None,
+    *,
+    history: bool = False,
 ) -> web.WebSocketResponse:
     """Accept a socket and have it take part in a conversation until either is over.
 
     Args:
         after: the last event that the client has seen.
         dialect: that is spoken on it; the native one where none is given.
+        history: tell what was said before.
     """
     await socket.prepare(request)
 
@@ -75,7 +82,10 @@ async def carry(
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 conversation.receive(message.data, dialect)
 
-    await send({"type": "session.opened", "session_id": conversation.id, "call_id": conversation.call_id})
+    opened: dict[str, Any] = {"session_id": conversation.id, "call_id": conversation.call_id}
+    if history:
+        opened["history"] = conversation.call.transcript
+    await send({"type": "session.opened", **opened})
     parts = [asyncio.ensure_future(_serve(conversation, send, after)), asyncio.ensure_future(read())]
     try:
         await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)

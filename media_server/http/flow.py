@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, NotRequired
 
 from aiohttp import WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -34,6 +35,7 @@ CODES = {
     "unknown_agent": "config_error", "key_agent": "not_allowed", "key_origin": "not_allowed",
     "key_scope": "not_allowed",
     "token_wrong_agent": "not_allowed", "token_wrong_kind": "not_allowed", "too_many_calls": "quota_exceeded",
+    "too_many_calls_of_key": "quota_exceeded",
     "rate_limited": "quota_exceeded", "no_credit": "quota_exceeded", "draining": "job_error", "not_ready": "job_error",
     "protocol_error": "protocol_error", "config_error": "config_error",
 }  # fmt: skip
@@ -60,8 +62,11 @@ class _Templates(TypedDict):
 class _Joining(TypedDict):
     url: str
     token: str
+    """Empty where the request brought an offer: there is nothing left to join."""
     id: str
     session_id: str
+    sdp: NotRequired[str]
+    type: NotRequired[str]
 
 
 class _ShortKeyWanted(BaseModel):
@@ -103,7 +108,7 @@ async def flow(request: web.Request) -> web.StreamResponse:
 
     async def take_text(text: str) -> None:
         if _ends(text):
-            # what was said until here is still to be heard, and understood
+            # some clients close the socket in the same breath: what was said is understood before that is noticed
             await _settled(session, line)
         session.receive(text)
 
@@ -157,7 +162,7 @@ async def _begin(request: web.Request, socket: web.WebSocketResponse) -> tuple[S
             {},
             variables,
             start,
-            Flow(),
+            Flow(prompts=wanted.debug.llm),
             tools,
             lingers=False,
         )
@@ -191,19 +196,34 @@ async def start(request: web.Request) -> web.Response:
         sessions.check_room()
         begun = await request.app[ACCESS].start_call(request, agent, "webrtc")
         call_id = new_call_id()
-        sealed: dict[str, Any] = {"dialect": "flow", "call_id": call_id}
-        sealed["variables"] = dict(wanted.conversation_config.template_variables)
-        sealed["tools"] = [
-            {"name": t.name, "description": t.description, "parameters": dict(t.parameters), "timeout_s": t.timeout_s}
-            for t in wanted.client_tools()
-        ]
-        token = await request.app[ACCESS].tokens.mint("webrtc", agent, TOKEN_TTL_S, {}, begun.key_id, sealed)
+        sealed = _sealed(wanted, call_id)
+        joining = {"url": base_url(request), "token": "", "id": secrets.token_hex(8), "session_id": call_id}
+        if wanted.sdp is None:
+            minted = await request.app[ACCESS].tokens.mint("webrtc", agent, TOKEN_TTL_S, {}, begun.key_id, sealed)
+            joining["token"] = minted
+        else:
+            _, answer = await sessions.open(agent, wanted.sdp, {}, {}, replace(begun, sealed=sealed))
+            joining |= {"sdp": answer, "type": "answer"}
     except ClientError as refused:
         code = STATUSES.get(refused.status, (refused.status, "invalid_request"))
         body = {"error": {"code": code[1], "message": refused.message}}
         return web.json_response(body, status=code[0], headers=refused.headers)
-    joining = {"url": base_url(request), "token": token, "id": secrets.token_hex(8), "session_id": call_id}
     return web.json_response(joining, headers={"Cache-Control": "no-store"})
+
+
+def _sealed(wanted: StartConversation, call_id: str) -> dict[str, Any]:
+    """What the conversation is to be, whoever joins it."""
+    notes = ["audio_format is ignored over WebRTC."] if wanted.audio_format else []
+    return {
+        "dialect": "flow",
+        "dialect_options": {"prompts": wanted.debug.llm, "notes": notes},
+        "call_id": call_id,
+        "variables": dict(wanted.conversation_config.template_variables),
+        "tools": [
+            {"name": t.name, "description": t.description, "parameters": dict(t.parameters), "timeout_s": t.timeout_s}
+            for t in wanted.client_tools()
+        ],
+    }
 
 
 async def _wanted(request: web.Request) -> StartConversation:

@@ -70,10 +70,9 @@ async def nextevi(request: web.Request) -> web.StreamResponse:
     sessions = request.app[SESSIONS]
     name = request.match_info["connection_id"]
     shown = credential(request) or ""
-    session = sessions.named(name, shown)
+    session = sessions.named(f"nextevi {name}", shown)
     await socket.prepare(request)
-    if session is not None:
-        assert isinstance(session.dialect, NextEvi)
+    if isinstance(session, Session) and isinstance(session.dialect, NextEvi):
         line = SocketLine(session.handset, session.dialect.rate_hz, LEAD_S)
         await _Conversation(session, line, session.dialect).go_on(socket)
         return socket
@@ -92,7 +91,7 @@ async def nextevi(request: web.Request) -> web.StreamResponse:
         await socket.send_json(NextEvi.error(OWN_CODES.get(refused.code, kind), refused.message))
         await socket.close(code=code)
         return socket
-    sessions.name(session, name, shown)
+    sessions.name(session, f"nextevi {name}", shown)
     await _Conversation(session, line, dialect).carry(socket)
     return socket
 

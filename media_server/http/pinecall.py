@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from media_server.agents import Agent
+from media_server.call import Chat
 from media_server.dialects.pinecall import Pinecall, PinecallChat
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body, validated
@@ -15,9 +18,12 @@ from media_server.http.chat import HEARTBEAT_S, LARGEST, carry
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket
+from media_server.http.speech import ENGINES
 
 __all__ = ["routes"]
 
+THREAD_LINGER_S = 3600.0
+"""How long a thread is kept while nobody is there."""
 routes = web.RouteTableDef()
 
 
@@ -32,6 +38,8 @@ class _Offer(BaseModel):
     type: Literal["offer"]
     token: str
     metadata: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    """As the channel's `configure`: what the agent lets pages choose."""
 
 
 class _Answer(TypedDict):
@@ -43,6 +51,59 @@ class _ChatWanted(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     token: str = ""
+    thread: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{16,128}$")] = ""
+    """A name of the client's own for a conversation that it comes back to; whoever knows it does."""
+
+
+class _Voice(TypedDict):
+    id: str
+    name: str
+    provider: str
+
+
+class _Voices(TypedDict):
+    voices: list[_Voice]
+
+
+class _AgentInfo(TypedDict):
+    id: str
+    name: str
+    greeting: str
+    language: str | None
+
+
+class _Agents(TypedDict):
+    agents: list[_AgentInfo]
+
+
+@routes.get("/api/sdk/voices")
+@operation("Pinecall: voices", scope="call", answers={200: _Voices})
+async def voices(request: web.Request) -> web.Response:
+    await request.app[ACCESS].key(request, "call")
+    found = [{"id": v, "name": v, "provider": "local"} for v in request.app[ENGINES].voices]
+    return web.json_response({"voices": found})
+
+
+@routes.get("/api/sdk/agents")
+@operation("Pinecall: agents", scope="call", answers={200: _Agents})
+async def agents(request: web.Request) -> web.Response:
+    access = request.app[ACCESS]
+    key = await access.key(request, "call")
+    return web.json_response({"agents": [_about(access.agent(key, name)) for name in access.agents(key)]})
+
+
+@routes.get("/api/sdk/agent-info/{agent}")
+@operation("Pinecall: what its widget shows of an agent", scope="call", answers={200: _AgentInfo})
+async def agent_info(request: web.Request) -> web.Response:
+    """With a key, or from a page whose origin the agent allows."""
+    access = request.app[ACCESS]
+    agent = access.agent(None, request.match_info["agent"])
+    await access.page(request, agent)
+    return web.json_response(_about(agent))
+
+
+def _about(agent: Agent) -> _AgentInfo:
+    return _AgentInfo(id=agent.name, name=agent.name, greeting=agent.greeting, language=agent.language)
 
 
 @routes.get("/webrtc/ice-servers")
@@ -62,7 +123,9 @@ async def offer(request: web.Request) -> web.Response:
     sessions.check_room()
     agent, start = await request.app[ACCESS].start_with_token(wanted.token, "webrtc")
     # its client gives up when a connection is lost
-    _, answer = await sessions.open(agent, wanted.sdp, wanted.metadata, {}, start, Pinecall(), lingers=False)
+    session, answer = await sessions.open(agent, wanted.sdp, wanted.metadata, {}, start, Pinecall(), lingers=False)
+    if wanted.config:
+        session.receive(json.dumps({"action": "configure", **wanted.config}))
     return web.json_response({"sdp": answer, "type": "answer"})
 
 
@@ -84,5 +147,12 @@ async def _chat(request: web.Request, cumulative: bool) -> web.StreamResponse:
     sessions = request.app[SESSIONS]
     sessions.check_room()
     agent, start = await request.app[ACCESS].start_with_token(wanted.token, "chat")
-    conversation = await sessions.open_chat(agent, start)
-    return await carry(request, socket, conversation, -1, PinecallChat(cumulative))
+    dialect = PinecallChat(cumulative)
+    if not wanted.thread:
+        return await carry(request, socket, await sessions.open_chat(agent, start), -1, dialect)
+    name, owner = f"thread {agent} {wanted.thread}", start.key_id or ""
+    conversation = sessions.named(name, owner)
+    if not isinstance(conversation, Chat):
+        conversation = await sessions.open_chat(agent, start, THREAD_LINGER_S)
+        sessions.name(conversation, name, owner)
+    return await carry(request, socket, conversation, conversation.newest, dialect, history=True)

@@ -24,7 +24,7 @@ from media_server.dialects import DIALECTS
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
-from media_server.events import Transport
+from media_server.events import Limits, Transport
 from media_server.http.access import ACCESS, Start
 from media_server.http.body import json_body, require_type, text_body
 from media_server.http.metrics import Metrics
@@ -77,7 +77,7 @@ class Sessions:
         self._by_id: dict[str, Session | Chat] = {}
         self._keys: dict[str, str | None] = {}
         """Who pays for each."""
-        self._names: dict[str, tuple[Session, str]] = {}
+        self._names: dict[str, tuple[Session | Chat, str]] = {}
         """Those that their clients have a name for, and the digest of who may use it."""
         self._opening: list[tuple[str, str | None]] = []
         """Agents and payers of calls that are about to begin."""
@@ -180,10 +180,10 @@ class Sessions:
         lingers: bool,
     ) -> Session:
         """What a token settles of the call wins over what the client says of it."""
-        agent = _affordable(self._agent(agent_name, start), start)
+        agent, by_credit = _affordable(self._agent(agent_name, start), start)
         settled = start.sealed
         if "dialect" in settled:
-            dialect = DIALECTS[settled["dialect"]]()
+            dialect = DIALECTS[settled["dialect"]](**settled.get("dialect_options", {}))
         tools = [*tools, *(client_tool(**each) for each in settled.get("tools", ()))]
         session = Session(
             agent,
@@ -201,13 +201,23 @@ class Sessions:
             recording=self._settings.recordings_dir if self._records else None,
             dialect=dialect,
             call_id=settled.get("call_id"),
+            limits=self._limits(agent, start),
         )
+        if by_credit:
+            session.call.limit_reason = "credits_exhausted"
         changes = dict(settled.get("changes", {}))
         if tools:
             changes["tools"] = _with(agent.tools, tools)
         if changes:
             session.call.update(**changes)
         return session
+
+    def _limits(self, agent: Agent, start: Start) -> Limits:
+        key = start.key
+        if key and key.max_calls is not None:
+            under_way = list(self._keys.values()).count(key.id)
+            return Limits(agent.max_duration_s, under_way + 1, key.max_calls)
+        return Limits(agent.max_duration_s, len(self) + 1, self._settings.max_calls)
 
     @contextlib.asynccontextmanager
     async def _beginning(self, session: Session, line: Line, start: Start) -> AsyncIterator[None]:
@@ -222,23 +232,28 @@ class Sessions:
         session.take(line)
         self._begin(session, start)
 
-    async def open_chat(self, agent_name: str, start: Start) -> Chat:
+    async def open_chat(self, agent_name: str, start: Start, linger_s: float | None = None) -> Chat:
         """A new conversation in writing.
+
+        Args:
+            linger_s: how long it waits for a client to come back, where that is not the server's setting.
 
         Raises:
             ClientError: unknown agent, engines not ready, or too many calls.
         """
-        agent = _affordable(self._agent(agent_name, start), start)
+        agent, _ = _affordable(self._agent(agent_name, start), start)
         chat = Chat(
             agent,
             self._agents.get,
             self._engines,
             self._library,
             metadata=start.metadata,
-            variables={},
-            linger_s=self._settings.chat_linger_s,
+            variables=start.sealed.get("variables", {}),
+            linger_s=self._settings.chat_linger_s if linger_s is None else linger_s,
             record=self._note,
         )
+        if changes := start.sealed.get("changes"):
+            chat.call.update(**changes)
         with self._taking(agent, start):
             await self._begin_record(chat.call_id, agent, chat.call.metadata, start)
         self._begin(chat, start)
@@ -266,7 +281,7 @@ class Sessions:
         paid = [*self._keys.values(), *(key_id for _, key_id in self._opening)]
         if key and key.max_calls is not None and paid.count(key.id) >= key.max_calls:
             message = "This API key has as many calls under way as it may have."
-            raise ClientError("too_many_calls", message, status=503, headers=BUSY)
+            raise ClientError("too_many_calls_of_key", message, status=429, headers=BUSY)
         return agent
 
     @contextlib.contextmanager
@@ -349,11 +364,11 @@ class Sessions:
             raise ClientError("no_peer", message, status=409)
         return line
 
-    def name(self, session: Session, name: str, secret: str) -> None:
+    def name(self, session: Session | Chat, name: str, secret: str) -> None:
         """Let whoever shows the same secret go on with the session by a name that the client has chosen."""
         self._names[name] = session, digest(secret)
 
-    def named(self, name: str, secret: str) -> Session | None:
+    def named(self, name: str, secret: str) -> Session | Chat | None:
         """The session of this name, if it is under way. Raises `ClientError` (409) where it is somebody else's."""
         session, owner = self._names.get(name, (None, ""))
         if session is None or session.over:
@@ -363,12 +378,19 @@ class Sessions:
             raise ClientError("connection_taken", message, status=409)
         return session
 
-    def of_call(self, call_id: str) -> Session:
-        """That conducts this call. Raises `ClientError` where there is none."""
-        for session in self._by_id.values():
-            if isinstance(session, Session) and session.call_id == call_id and not session.over:
-                return session
+    def under_way(self, call_id: str) -> Session | Chat:
+        """The conversation, spoken or written. Raises `ClientError` where there is none."""
+        for found in self._by_id.values():
+            if found.call_id == call_id and not found.over:
+                return found
         raise ClientError("unknown_session", "There is no such call; it may be over.", status=404)
+
+    def of_call(self, call_id: str) -> Session:
+        """That conducts this call, if it is spoken. Raises `ClientError` where there is none."""
+        found = self.under_way(call_id)
+        if isinstance(found, Session):
+            return found
+        raise ClientError("unknown_session", "There is no sound in this conversation.", status=404)
 
     def chat(self, session_id: str) -> Chat:
         """Raises `ClientError` where there is none."""
@@ -378,12 +400,14 @@ class Sessions:
         return chat
 
 
-def _affordable(agent: Agent, start: Start) -> Agent:
-    """No call is longer than its credit lasts."""
+def _affordable(agent: Agent, start: Start) -> tuple[Agent, bool]:
+    """No call is longer than its credit lasts; whether it is the credit that limits this one."""
     if start.key is None or start.key.credit is None or not agent.price_per_minute:
-        return agent
-    lasts_s = max(1.0, start.key.credit / agent.price_per_minute * 60)
-    return replace(agent, max_duration_s=min(agent.max_duration_s or lasts_s, lasts_s, 86400))
+        return agent, False
+    lasts_s = min(max(1.0, start.key.credit / agent.price_per_minute * 60), 86400)
+    if agent.max_duration_s and agent.max_duration_s <= lasts_s:
+        return agent, False
+    return replace(agent, max_duration_s=lasts_s), True
 
 
 def _with(own: Sequence[Tool], tools: Sequence[Tool]) -> list[Tool]:

@@ -16,7 +16,7 @@ from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.store import TokenKind
 
-__all__ = ["base_url", "routes"]
+__all__ = ["addresses", "base_url", "routes"]
 
 MOST_METADATA = 2048
 """Bytes, as JSON."""
@@ -100,10 +100,7 @@ async def _page_token(request: web.Request, kind: TokenKind) -> web.Response:
     # what a page says of itself is not sealed: it may say it again when it calls
     sealed, key_id = (wanted.metadata, key.id) if key else ({}, None)
     token = await request.app[ACCESS].tokens.mint(kind, agent.name, TOKEN_TTL_S, sealed, key_id)
-    base = base_url(request)
-    # http for `server` always: browsers take it for a WebSocket too, but not the other way round
-    addresses = {"server": base, "ws_server": base.replace("http", "ws", 1)}
-    body = {"token": token, **addresses, "expires_in": TOKEN_TTL_S, "expiresIn": TOKEN_TTL_S}
+    body = {"token": token, **addresses(request), "expires_in": TOKEN_TTL_S, "expiresIn": TOKEN_TTL_S}
     return web.json_response(body, headers={"Cache-Control": "no-store"})
 
 
@@ -122,6 +119,14 @@ async def _wanted_by_page(request: web.Request) -> _WantedByPage:
 def base_url(request: web.Request) -> str:
     """Where the client reached this server."""
     return f"{request.scheme}://{request.host}"
+
+
+def addresses(request: web.Request) -> dict[str, str]:
+    """Where the client reached this server; http for `server` always: browsers take it for a WebSocket too, but not
+    the other way round.
+    """
+    base = base_url(request)
+    return {"server": base, "ws_server": base.replace("http", "ws", 1)}
 
 
 def _check_metadata(metadata: dict[str, Any]) -> None:

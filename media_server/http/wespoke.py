@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from media_server.agents import Agent
 from media_server.call import Session
 from media_server.call.session import new_call_id
-from media_server.dialects.wespoke import ENDINGS
+from media_server.dialects.wespoke import ENDINGS, WespokeChat
 from media_server.errors import ClientError
 from media_server.events import TextSend, UserMute
-from media_server.http.access import ACCESS, TOKEN_TTL_S, require_credit
+from media_server.http.access import ACCESS, TOKEN_TTL_S, Start, require_credit
 from media_server.http.body import json_body, validated
-from media_server.http.calls import RECORDS, course, recorded, time_text
+from media_server.http.calls import RECORDS, UNDER_WAY, course, recorded, time_text
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.tokens import base_url
@@ -35,6 +39,10 @@ OWN = {"unknown_call": "CALL_NOT_FOUND", "unknown_session": "CALL_NOT_FOUND", "o
 ALLOWED_OVERRIDES = frozenset({"variableValues", "firstMessage"})
 """A key in a page must not rewrite a prompt."""
 STATUSES = {"active": "in_progress"}
+QUEUED_S = TOKEN_TTL_S + 30.0
+"""How long a call may take to begin."""
+CHAT_LINGER_S = 900.0
+"""How long a chat waits for the next message."""
 routes = web.RouteTableDef()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -78,6 +86,10 @@ class _Said(BaseModel):
     message: Annotated[str, Field(min_length=1, max_length=4000)]
 
 
+class _Written(BaseModel):
+    content: Annotated[str, Field(min_length=1, max_length=4000)]
+
+
 class _Page(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
@@ -91,6 +103,26 @@ class _Page(BaseModel):
 @_answered
 async def token(request: web.Request) -> web.StreamResponse:
     """Single use; agent, metadata and overrides are sealed under it."""
+    agent, start = await _start(request)
+    call_id = new_call_id()
+    sealed = {"dialect": "wespoke", "call_id": call_id, **start.sealed}
+    access = request.app[ACCESS]
+    secret = await access.tokens.mint("webrtc", agent.name, TOKEN_TTL_S, start.metadata, start.key_id, sealed)
+    await request.app[RECORDS].queue(call_id, agent.name, start.metadata, agent.tenant, start.key_id, QUEUED_S)
+    data = {
+        "callId": call_id,
+        "token": secret,
+        "url": base_url(request),
+        "roomName": call_id,
+        "assistant": _assistant(agent),
+        "rateLimit": access.rate(start.key),
+        "expiresIn": int(TOKEN_TTL_S),
+    }
+    return web.json_response({"success": True, "data": data}, headers={"Cache-Control": "no-store"})
+
+
+async def _start(request: web.Request) -> tuple[Agent, Start]:
+    """Whom a page may talk to, and what is settled of the conversation."""
     key = await request.app[ACCESS].key(request, "call")
     wanted = await json_body(request, _TokenWanted)
     agent = request.app[ACCESS].agent(key, wanted.assistantId)
@@ -100,23 +132,70 @@ async def token(request: web.Request) -> web.StreamResponse:
         raise ClientError("override", message, status=403)
     overrides = validated(_Variables, wanted.assistantOverrides)
     request.app[SESSIONS].check_room()
-    call_id = new_call_id()
-    sealed: dict[str, Any] = {"dialect": "wespoke", "call_id": call_id, "variables": overrides.variableValues}
+    sealed: dict[str, Any] = {"variables": overrides.variableValues}
     if overrides.firstMessage is not None:
         sealed["changes"] = {"greeting": overrides.firstMessage}
-    secret = await request.app[ACCESS].tokens.mint(
-        "webrtc", agent.name, TOKEN_TTL_S, wanted.metadata, key.id if key else None, sealed
-    )
-    data = {
-        "callId": call_id,
-        "token": secret,
-        "url": base_url(request),
-        "roomName": call_id,
-        "assistant": {"id": agent.name, "name": agent.name, "version": 1},
-        "rateLimit": request.app[ACCESS].rate(key),
-        "expiresIn": int(TOKEN_TTL_S),
-    }
-    return web.json_response({"success": True, "data": data}, headers={"Cache-Control": "no-store"})
+    return agent, Start(wanted.metadata, key, sealed)
+
+
+@routes.post("/api/v1/embed/chat")
+@operation("Wespoke: begin a chat", scope="call", body=_TokenWanted, answers={200: dict[str, Any]})
+@_answered
+async def begin_chat(request: web.Request) -> web.StreamResponse:
+    agent, start = await _start(request)
+    chat = await request.app[SESSIONS].open_chat(agent.name, start, CHAT_LINGER_S)
+    now = time_text(time.time())
+    data: dict[str, Any] = {"chatId": chat.id, "assistant": _assistant(agent), "startedAt": now}
+    if greeting := chat.call.agent.greeting:
+        said = {"id": "greeting", "role": "assistant", "content": greeting, "timestamp": now}
+        data["greetingMessage"] = said
+    return web.json_response({"success": True, "data": data})
+
+
+@routes.post("/api/v1/embed/chat/{id}/messages")
+@operation("Wespoke: write in a chat", scope="call", body=_Written, answers={200: str}, gives="text/event-stream")
+@_answered
+async def write(request: web.Request) -> web.StreamResponse:
+    """The answer, as it is made."""
+    chat = request.app[SESSIONS].chat(request.match_info["id"])
+    wanted = await json_body(request, _Written)
+    dialect = WespokeChat()
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+    done = asyncio.Event()
+
+    async def send(message: Mapping[str, Any]) -> None:
+        # what was before this message is not the answer to it
+        for name, data in dialect.outgoing(message) if message["seq"] > before else ():
+            await response.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
+            if name == "done":
+                done.set()
+
+    before = chat.newest
+    chat.call.receive(TextSend(type="text.send", text=wanted.content))
+    await response.prepare(request)
+    serving = asyncio.ensure_future(chat.serve(send, before))
+    ending = asyncio.ensure_future(done.wait())
+    try:
+        await asyncio.wait([serving, ending], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (serving, ending):
+            task.cancel()
+        await asyncio.gather(serving, ending, return_exceptions=True)
+    with contextlib.suppress(ConnectionError):  # who asked may be gone
+        await response.write_eof()
+    return response
+
+
+@routes.post("/api/v1/embed/chat/{id}/end")
+@operation("Wespoke: end a chat", scope="call", answers={200: dict[str, bool]})
+@_answered
+async def end_chat(request: web.Request) -> web.StreamResponse:
+    request.app[SESSIONS].chat(request.match_info["id"]).hang_up("client_hangup")
+    return web.json_response({"success": True})
+
+
+def _assistant(agent: Agent) -> dict[str, Any]:
+    return {"id": agent.name, "name": agent.name, "version": 1}
 
 
 async def _live(request: web.Request) -> Session:
@@ -162,10 +241,15 @@ async def say(request: web.Request) -> web.StreamResponse:
 async def messages(request: web.Request) -> web.StreamResponse:
     wanted = validated(_Page, dict(request.query))
     session = await _live(request)
-    said = list(session.call.transcript)[wanted.offset : wanted.offset + wanted.limit]
-    numbered = enumerate(said, wanted.offset)
-    found = [{"id": f"message-{i}", "role": m["role"], "content": m["text"], "timestamp": None} for i, m in numbered]
-    return web.json_response({"success": True, "data": {"messages": found}})
+    records = request.app[RECORDS]
+    found = await records.get(session.call_id)
+    began = found.started_at if found else 0.0
+    said = (await course(records, session.call_id))["transcript"][wanted.offset : wanted.offset + wanted.limit]
+    shown = [
+        {"id": f"message-{i}", "role": m["role"], "content": m["text"], "timestamp": time_text(began + m["at_s"])}
+        for i, m in enumerate(said, wanted.offset)
+    ]
+    return web.json_response({"success": True, "data": {"messages": shown}})
 
 
 @routes.get("/api/v1/calls")
@@ -203,7 +287,7 @@ async def forget(request: web.Request) -> web.StreamResponse:
     found = await recorded(request)
     try:
         async with asyncio.timeout(DELETE_WAITS_S):
-            while (now := await request.app[RECORDS].get(found.id)) and now.status == "active":  # noqa: ASYNC110
+            while (now := await request.app[RECORDS].get(found.id)) and now.status in UNDER_WAY:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise ClientError("call_active", "The call is still going on; hang up first.", status=409) from None

@@ -1,6 +1,7 @@
 """The media edge: a caller's microphone, speaker and messages, over WebRTC or a WebSocket."""
 
 from media_server.rtc.handset import Handset
+from media_server.rtc.levels import LevelMeter
 from media_server.rtc.microphone import Frame, Microphone
 from media_server.rtc.peer import Peer
 from media_server.rtc.recording import Recorder
@@ -10,6 +11,7 @@ from media_server.rtc.speaker import Playback, Speaker, Speech, SpokenWord
 __all__ = [
     "Frame",
     "Handset",
+    "LevelMeter",
     "Microphone",
     "PcmFormat",
     "Peer",

@@ -29,8 +29,8 @@ class Microphone:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.last_data_s = clock()
         self.muted = False
-        self.tap: Callable[[Frame], None] = lambda frame: None
-        """Is given every frame that is heard."""
+        self.taps: list[Callable[[Frame], None]] = []
+        """Are given every frame that is heard."""
         self._clock = clock
         self._tracks: asyncio.Queue[MediaStreamTrack] = asyncio.Queue()
 
@@ -44,7 +44,8 @@ class Microphone:
                 self.last_data_s = now = self._clock()
                 if len(samples) and not self.muted:
                     frame = Frame(samples, now - len(samples) / MODEL_RATE_HZ)
-                    self.tap(frame)
+                    for tap in self.taps:
+                        tap(frame)
                     yield frame
 
 

@@ -102,8 +102,8 @@ class Speaker(MediaStreamTrack):
         self.drained.set()
         self.late_frames = 0
         """Frames handed out more than one frame after their time."""
-        self.tap: Callable[[Samples], None] = lambda samples: None
-        """Is given what goes out, 960 samples at a time."""
+        self.taps: list[Callable[[Samples], None]] = []
+        """Are given what goes out, 960 samples at a time."""
         self.on_start: Callable[[Playback], None]
         """Is told of each piece of speech when its first sample goes out."""
         self.buffered: Callable[[], float]
@@ -212,7 +212,8 @@ class Speaker(MediaStreamTrack):
     def take(self) -> Samples:
         """The next 960 samples, for who keeps the time himself; silence where nothing is said."""
         samples = self._next()
-        self.tap(samples)
+        for tap in self.taps:
+            tap(samples)
         self._frames += 1
         return samples
 

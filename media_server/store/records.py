@@ -24,16 +24,18 @@ __all__ = ["CallRecord", "CallStatus", "RecordedEvent", "Records"]
 
 log = logging.getLogger(__name__)
 
-CallStatus = Literal["active", "completed", "failed"]
+CallStatus = Literal["queued", "active", "completed", "failed"]
 FLUSH_S = 0.2
 """Between two writes; what was not written yet dies with the server."""
 MOST_WAITING = 20_000
 """Events kept in memory while the database cannot be written."""
 CLEAN_S = 3600.0
-FAILURES = frozenset({"connect_timeout", "internal_error", "server_lost"})
+FAILURES = frozenset({"connect_timeout", "internal_error", "not_connected", "server_lost"})
 PASSING = frozenset(
     {
         "agent.text_delta",
+        "agent.prompted",
+        "audio.level",
         "agent.word",
         "agent.segment_started",
         "agent.segment_stopped",
@@ -100,6 +102,8 @@ class Records:
         self._on_written = on_written
         self._under_way: dict[str, tuple[str, str]] = {}
         """Agent and tenant, by call."""
+        self._queued: dict[str, float] = {}
+        """Calls that somebody has a token for, and when that is past, in seconds of the monotonic clock."""
         self._written = asyncio.Condition()
         self._lost = 0
 
@@ -118,20 +122,53 @@ class Records:
             key_id: of the key whose credit pays.
             per_minute: the price.
         """
+        await self._open("active", call_id, agent, metadata, tenant, key_id, per_minute)
+        self._queued.pop(call_id, None)
+
+    async def queue(
+        self,
+        call_id: str,
+        agent: str,
+        metadata: Mapping[str, Any],
+        tenant: str,
+        key_id: str | None,
+        expires_in_s: float,
+    ) -> None:
+        """Somebody may call: it is in the records, and fails there if it has not begun when that time is over."""
+        await self._open("queued", call_id, agent, metadata, tenant, key_id, 0.0)
+        self._queued[call_id] = time.monotonic() + expires_in_s
+
+    async def _open(
+        self,
+        status: CallStatus,
+        call_id: str,
+        agent: str,
+        metadata: Mapping[str, Any],
+        tenant: str,
+        key_id: str | None,
+        per_minute: float,
+    ) -> None:
         row = CallRow(
             id=call_id,
             server=self._server,
             tenant=tenant,
             agent=agent,
-            status="active",
+            status=status,
             started_at=time.time(),
             meta=dict(metadata),
             key_id=key_id,
             per_minute=per_minute,
         )
         async with self._database.begin() as session:
-            session.add(row)
+            await session.merge(row)  # a call that was queued is there already
         self._under_way[call_id] = (agent, tenant)
+
+    def _fail_queued(self) -> None:
+        """Those whose token was not used in time."""
+        now = time.monotonic()
+        for call_id in [call_id for call_id, expires in self._queued.items() if expires < now]:
+            del self._queued[call_id]
+            self.note({"type": "call.ended", "call_id": call_id, "reason": "not_connected", "duration_s": 0.0})
 
     def note(self, event: Mapping[str, Any]) -> None:
         """Something happened in a call; of `call.ended` its record takes the reason."""
@@ -155,6 +192,7 @@ class Records:
                     with contextlib.suppress(SQLAlchemyError):  # there is a next hour
                         await self._forget_old()
                 await asyncio.sleep(FLUSH_S)
+                self._fail_queued()
                 await self._flush()
         finally:
             await self._flush()
@@ -256,8 +294,7 @@ class Records:
             async with self._database.begin() as session:
                 for each in events:
                     session.add(EventRow(**each))
-                    if self._outbox:
-                        self._outbox.put(session, each["event"], *self._under_way.get(each["call_id"], ("", "")))
+                    self._tell(session, each["event"])
                 for call_id, reason, at, away_s in ended:
                     status: CallStatus = "failed" if reason in FAILURES else "completed"
                     if row := await session.get(CallRow, call_id):
@@ -276,9 +313,18 @@ class Records:
         async with self._written:
             self._written.notify_all()
 
+    def _tell(self, session: AsyncSession, event: Mapping[str, Any], whose: tuple[str, str] | None = None) -> None:
+        """Webhooks, of an event; that a call failed is told beside that it ended."""
+        if self._outbox is None:
+            return
+        agent, tenant = whose or self._under_way.get(event["call_id"], ("", ""))
+        self._outbox.put(session, event, agent, tenant)
+        if event["type"] == "call.ended" and event["reason"] in FAILURES:
+            self._outbox.put(session, {**event, "type": "call.failed"}, agent, tenant)
+
     async def close_lost(self) -> None:
         """Close what an earlier run of this server left open; before the first call of this one."""
-        mine = (CallRow.server == self._server) & (CallRow.status == "active")
+        mine = (CallRow.server == self._server) & CallRow.status.in_(["active", "queued"])
         async with self._database.begin() as session:
             lost = list(await session.scalars(select(CallRow).where(mine)))
             for row in lost:
@@ -287,11 +333,11 @@ class Records:
                     select(EventRow.event).where(EventRow.call_id == row.id).order_by(EventRow.id.desc()).limit(1)
                 )
                 duration = round(float(last.get("time", 0.0)) if last else 0.0, 3)
-                await _close(session, row, "failed", "server_lost", row.started_at + duration)
-                told = {"type": "call.ended", "call_id": row.id, "reason": "server_lost", "duration_s": duration}
+                reason = "server_lost" if row.status == "active" else "not_connected"
+                await _close(session, row, "failed", reason, row.started_at + duration)
+                told = {"type": "call.ended", "call_id": row.id, "reason": reason, "duration_s": duration}
                 session.add(EventRow(call_id=row.id, event=told))
-                if self._outbox:
-                    self._outbox.put(session, told, row.agent, row.tenant)
+                self._tell(session, told, (row.agent, row.tenant))
         if lost:
             log.warning("%d calls were under way when the server died; they are recorded as lost", len(lost))
 

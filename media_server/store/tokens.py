@@ -19,8 +19,8 @@ from media_server.store.tables import TokenRow
 __all__ = ["PREFIXES", "Grant", "TokenKind", "Tokens"]
 
 TokenKind = Literal["webrtc", "chat"]
-AnyKind = TokenKind | Literal["short"]
-PREFIXES: dict[AnyKind, str] = {"webrtc": "wrtc_", "chat": "cht_", "short": "tmp_"}
+AnyKind = TokenKind | Literal["stream", "short"]
+PREFIXES: dict[AnyKind, str] = {"webrtc": "wrtc_", "chat": "cht_", "stream": "strm_", "short": "tmp_"}
 KEPT_S = 3600.0
 """How long a token is remembered that is over, to say what was wrong with it."""
 
@@ -56,8 +56,8 @@ class Tokens:
 
         Args:
             metadata: of the call.
-            sealed: what else the token settles of it: `dialect`, `call_id`, `variables`, `changes` of the agent,
-                `tools`.
+            sealed: what else the token settles of it: `dialect`, `dialect_options`, `call_id`, `variables`, `changes`
+                of the agent, `tools`.
         """
         token, now = PREFIXES[kind] + secrets.token_urlsafe(24), time.time()
         row = TokenRow(
@@ -88,7 +88,7 @@ class Tokens:
             raise ClientError("token_expired", "The token has expired; ask for a new one.", status=401)
         return Grant(row.key_id, row.agent, row.meta, row.sealed or {})
 
-    async def use(self, token: str, kind: TokenKind, agent: str | None) -> Grant:
+    async def use(self, token: str, kind: AnyKind, agent: str | None) -> Grant:
         """Use a token up. Of several who try at once, in whatever process, one succeeds.
 
         Args:

@@ -1,0 +1,144 @@
+"""`/v1/audio`: the recogniser and the voice by themselves, in the form of OpenAI's API."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import Annotated, Literal
+
+import numpy as np
+from aiohttp import BodyPartReader, web
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
+
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample, write_wav
+from media_server.call.clauses import ClauseCutter
+from media_server.call.speakable import speakable
+from media_server.engines.client import Engines
+from media_server.errors import ClientError, EngineError
+from media_server.http.access import ACCESS
+from media_server.http.body import json_body
+from media_server.http.openapi import operation
+
+__all__ = ["ENGINES", "routes"]
+
+ENGINES = web.AppKey("engines", Engines)
+PCM_RATE_HZ = 24_000
+"""Of raw sound, as there."""
+LARGEST = 25 * 1024 * 1024
+LONGEST_S = 30.0
+"""That the recogniser hears at once: a window of Whisper."""
+routes = web.RouteTableDef()
+
+
+class _Wanted(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    input: Annotated[str, Field(min_length=1, max_length=4096)]
+    voice: str = ""
+    """One that there is not is the usual one: published programs name other products' voices."""
+    speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+    response_format: Literal["wav", "pcm"] = "wav"
+
+
+class _Voice(TypedDict):
+    id: str
+    name: str
+
+
+class _Voices(TypedDict):
+    voices: list[_Voice]
+
+
+class _Transcription(TypedDict):
+    text: str
+    duration: float
+    language: str
+
+
+@routes.get("/v1/audio/voices")
+@operation("Voices", scope="call", answers={200: _Voices})
+async def voices(request: web.Request) -> web.Response:
+    await request.app[ACCESS].key(request, "call")
+    return web.json_response({"voices": [{"id": v, "name": v} for v in request.app[ENGINES].voices]})
+
+
+@routes.post("/v1/audio/speech")
+@operation("Text to speech", scope="call", body=_Wanted, answers={200: bytes}, gives="audio/wav")
+async def speech(request: web.Request) -> web.Response:
+    """A WAV file (48 kHz), or raw int16 (`pcm`, 24 kHz)."""
+    await request.app[ACCESS].key(request, "call")
+    wanted = await json_body(request, _Wanted)
+    engines = request.app[ENGINES]
+    _check_ready(engines)
+    voice = wanted.voice if wanted.voice in engines.voices else ""
+    cutter, made = ClauseCutter(), list[Samples]()
+    try:
+        for place, clause in enumerate([*cutter.push(wanted.input), *cutter.flush()]):
+            words = speakable(clause, engines.english)
+            async with engines.synthesize(words, place + 1, (voice, wanted.speed)) as chunks:
+                made += [np.frombuffer(chunk.samples, np.int16) async for chunk in chunks]
+    except EngineError as failed:
+        raise ClientError(failed.code, failed.message, status=503) from failed
+    samples = np.concatenate(made) if made else np.zeros(0, np.int16)
+    if wanted.response_format == "pcm":
+        return web.Response(body=resample(samples, CALL_RATE_HZ, PCM_RATE_HZ).tobytes(), content_type="audio/pcm")
+    file = io.BytesIO()
+    write_wav(file, samples, CALL_RATE_HZ)
+    return web.Response(body=file.getvalue(), content_type="audio/wav")
+
+
+@routes.post("/v1/audio/transcriptions")
+@operation("Speech to text", scope="call", takes="multipart/form-data", body=bytes, answers={200: _Transcription})
+async def transcriptions(request: web.Request) -> web.Response:
+    """The field `file` is a recording of 25 MB at most, in any form that FFmpeg knows; `language` may be said."""
+    await request.app[ACCESS].key(request, "call")
+    if not request.content_type.startswith("multipart/"):
+        raise ClientError("wrong_content_type", "The body has to be multipart/form-data with a file in it.", status=415)
+    fields = await _fields(request)
+    if "file" not in fields:
+        raise ClientError("bad_request", "file: the recording is missing.")
+    engines = request.app[ENGINES]
+    _check_ready(engines)
+    try:
+        samples = await asyncio.to_thread(read_wav, io.BytesIO(fields["file"]), MODEL_RATE_HZ)
+    except (ValueError, OSError) as wrong:
+        raise ClientError("bad_request", f"file: {wrong}.") from wrong
+    language = fields.get("language", b"").decode(errors="replace") or None
+    text: list[str] = []
+    heard = ""
+    try:
+        for start in range(0, len(samples), int(LONGEST_S * MODEL_RATE_HZ)):
+            piece = samples[start : start + int(LONGEST_S * MODEL_RATE_HZ)]
+            said = await engines.transcribe(piece, final=True, language=language)
+            text.append(said.text)
+            heard = said.language
+    except EngineError as failed:
+        raise ClientError(failed.code, failed.message, status=503) from failed
+    body = {"text": " ".join(filter(None, text)), "duration": round(len(samples) / MODEL_RATE_HZ, 3), "language": heard}
+    return web.json_response(body)
+
+
+async def _fields(request: web.Request) -> dict[str, bytes]:
+    """The parts of a form, by their names."""
+    found: dict[str, bytes] = {}
+    left = LARGEST
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader) or not part.name:
+                continue
+            data = bytearray()
+            while piece := await part.read_chunk():
+                left -= len(piece)
+                if left < 0:
+                    raise ClientError("too_large", "file: more than 25 MB.", status=413)
+                data += piece
+            found[part.name] = bytes(data)
+    except (ValueError, AssertionError) as wrong:
+        raise ClientError("bad_request", "The form cannot be read.") from wrong
+    return found
+
+
+def _check_ready(engines: Engines) -> None:
+    if not engines.ready:
+        raise ClientError("not_ready", "The models are still being loaded.", status=503, headers={"Retry-After": "2"})

@@ -1,0 +1,64 @@
+"""Listening in on a call: both sides as one stream of sound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import av
+import numpy as np
+
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples
+from media_server.rtc.handset import Handset
+from media_server.rtc.microphone import Frame
+
+__all__ = ["LISTENING_RATE_HZ", "listen_in"]
+
+LISTENING_RATE_HZ = MODEL_RATE_HZ
+PIECE_S = 0.05
+LATEST_S = 1.0
+"""Of a side that comes faster than it is listened to, the rest is left out."""
+SIGN_OF_LIFE_S = 5.0
+
+
+class _Side:
+    def __init__(self) -> None:
+        self._waiting: Samples = np.zeros(0, np.int16)
+
+    def add(self, samples: Samples) -> None:
+        self._waiting = np.concatenate([self._waiting, samples])[-int(LATEST_S * LISTENING_RATE_HZ) :]
+
+    def take(self, n: int) -> Samples:
+        taken, self._waiting = self._waiting[:n], self._waiting[n:]
+        return np.pad(taken, (0, n - len(taken)))
+
+
+async def listen_in(handset: Handset) -> AsyncGenerator[bytes, None]:
+    """Both sides mixed, int16 mono at `LISTENING_RATE_HZ`, every 50 ms; two zero bytes after each 5 s of silence."""
+    caller, agent, resampler = _Side(), _Side(), Resampler(LISTENING_RATE_HZ)
+
+    def heard(frame: Frame) -> None:
+        caller.add(frame.samples)
+
+    def spoken(samples: Samples) -> None:
+        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        frame.sample_rate = CALL_RATE_HZ
+        agent.add(resampler.push(frame))
+
+    handset.microphone.taps.append(heard)
+    handset.speaker.taps.append(spoken)
+    size, silent_s, due_s = int(PIECE_S * LISTENING_RATE_HZ), 0.0, handset.clock()
+    try:
+        while True:
+            due_s = max(due_s + PIECE_S, handset.clock() - LATEST_S)
+            await asyncio.sleep(max(0.0, due_s - handset.clock()))
+            both = caller.take(size).astype(np.int32) + agent.take(size)
+            silent_s = 0.0 if both.any() else silent_s + PIECE_S
+            if both.any():
+                yield np.clip(both, -32768, 32767).astype(np.int16).tobytes()
+            elif silent_s >= SIGN_OF_LIFE_S:
+                silent_s = 0.0
+                yield bytes(2)
+    finally:
+        handset.microphone.taps.remove(heard)
+        handset.speaker.taps.remove(spoken)
