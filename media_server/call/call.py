@@ -14,8 +14,9 @@ from pydantic_core import to_jsonable_python
 from media_server import agents
 from media_server import events as e
 from media_server.agents import Agent
+from media_server.call.cancelling import cancel
 from media_server.call.emotions import emotions_of
-from media_server.call.floor import Floor, cancel
+from media_server.call.floor import Floor
 from media_server.call.handlers import HandlerRunner
 from media_server.call.history import History
 from media_server.call.replies import Replies

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from media_server import events as e
 from media_server.agents import Call, TurnTaking
+from media_server.call.cancelling import cancel
 from media_server.call.completeness import completeness, pause_ms
 from media_server.call.gate import Gate
 from media_server.call.hearing import Hearing, Said, outcome
@@ -218,11 +219,11 @@ class Floor:
             self._emit(e.Warning_("nothing_said", "The client ended a turn in which nobody had spoken."))
 
     async def settled(self) -> None:
-        """Take what was said so far for a turn, and wait until it is understood."""
+        """Take what was said so far for a turn, and wait until it is understood and told."""
         for each in self._listener.finish(self._clock()):
             self._on_heard(each)
         if self._pause:
-            await asyncio.wait([self._pause.hearing])
+            await self._pause.told.wait()
 
     def _consider(self, pause: SpokenTurn) -> None:
         """In a pause of the caller: ask whether the turn is complete, and begin the reply on trial."""
@@ -315,12 +316,6 @@ class Floor:
             cancel(self._partial)
             self._emit(e.UserSpeechStopped(self._speech_turn))
             self._enter("listening")
-
-
-def cancel(task: asyncio.Task[Any] | None) -> None:
-    """Once: a second time would disturb its cleaning up."""
-    if task is not None and not task.cancelling():
-        task.cancel()
 
 
 def _turn_settings(taking: TurnTaking) -> TurnSettings:

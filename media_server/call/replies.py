@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from media_server import events as e
 from media_server.agents import Call
+from media_server.call.cancelling import cancel, is_cancelled
 from media_server.call.gate import Gate
 from media_server.call.hearing import Said, outcome
 from media_server.call.history import History
@@ -42,6 +43,8 @@ class SpokenTurn:
     """The probability that it is over, as far as anybody was asked."""
     cause: Literal["silence", "semantic", "client"] = "silence"
     """Why it is over."""
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+    """What was said in it is told, or cannot be."""
 
 
 class _Patience:
@@ -141,7 +144,7 @@ class Replies:
     @property
     def busy(self) -> bool:
         """Whether something is being said or about to be."""
-        return self.current is not None and not self.current.done() and not self.current.cancelling()
+        return self.current is not None and not self.current.done() and not is_cancelled(self.current)
 
     def say(self, text: str) -> asyncio.Future[bool]:
         """Say `text`, word for word, after what is being said now, or while a tool works. Whether it was heard."""
@@ -168,9 +171,7 @@ class Replies:
         return self.current
 
     def _give_up(self) -> None:
-        # once: a second time would disturb its cleaning up
-        if self.current and not self.current.cancelling():
-            self.current.cancel()
+        cancel(self.current)
 
     async def _reply(self, work: Callable[[], Awaitable[None]], before: asyncio.Task[None] | None) -> None:
         if before:
@@ -202,6 +203,8 @@ class Replies:
         except EngineSlow:
             turn.hearing.cancel()
             raise
+        finally:
+            turn.told.set()
 
     async def _answer_in_time(self, turn: SpokenTurn) -> None:
         async with self._in_time(turn.gate) as patience:
@@ -224,6 +227,7 @@ class Replies:
                 self._understood(turn.id, said.text)
                 self._emit(e.TurnEnded(turn.id, turn.complete, said.text, turn.cause))
                 self._history.add_user(said.text)
+                turn.told.set()
 
             turn.gate.do(over)
             if self._call.paused:

@@ -273,7 +273,7 @@ class Session:
             self._unclosed.remove(line)
             if self._line is not line:
                 continue
-            if line.hung_up or not self._connected.is_set() or not self._linger_s:
+            if line.hung_up or not self._linger_s:
                 self.hang_up("client_hangup" if line.hung_up else self._why_lost)
                 return
             self._leave()

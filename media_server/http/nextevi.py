@@ -70,7 +70,9 @@ async def nextevi(request: web.Request) -> web.StreamResponse:
     sessions = request.app[SESSIONS]
     name = request.match_info["connection_id"]
     shown = credential(request) or ""
-    session = sessions.named(f"nextevi {name}", shown)
+    session = sessions.named(f"nextevi {name}")
+    if isinstance(session, Session) and not sessions.is_owner(f"nextevi {name}", shown):
+        await _require_same_tenant(request, session)
     await socket.prepare(request)
     if isinstance(session, Session) and isinstance(session.dialect, NextEvi):
         line = SocketLine(session.handset, session.dialect.rate_hz, LEAD_S)
@@ -94,6 +96,22 @@ async def nextevi(request: web.Request) -> web.StreamResponse:
     sessions.name(session, f"nextevi {name}", shown)
     await _Conversation(session, line, dialect).carry(socket)
     return socket
+
+
+async def _require_same_tenant(request: web.Request, session: Session) -> None:
+    """Somebody else's connection cannot be taken over by its name.
+
+    Raises:
+        ClientError: 409 `connection_taken`.
+    """
+    try:
+        start = await request.app[ACCESS].start_call(request, session.call.agent.name, "webrtc")
+        same = start.key is not None and start.key.tenant == session.call.agent.tenant
+    except ClientError:
+        same = False
+    if not same:
+        message = "There is a connection with this name already, and it is somebody else's."
+        raise ClientError("connection_taken", message, status=409)
 
 
 class _Conversation:

@@ -151,8 +151,8 @@ async def _chat(request: web.Request, cumulative: bool) -> web.StreamResponse:
     if not wanted.thread:
         return await carry(request, socket, await sessions.open_chat(agent, start), -1, dialect)
     name, owner = f"thread {agent} {wanted.thread}", start.key_id or ""
-    conversation = sessions.named(name, owner)
-    if not isinstance(conversation, Chat):
+    conversation = sessions.named(name)
+    if not isinstance(conversation, Chat) or not sessions.is_owner(name, owner):
         conversation = await sessions.open_chat(agent, start, THREAD_LINGER_S)
         sessions.name(conversation, name, owner)
     return await carry(request, socket, conversation, conversation.newest, dialect, history=True)

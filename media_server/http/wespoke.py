@@ -242,6 +242,7 @@ async def messages(request: web.Request) -> web.StreamResponse:
     wanted = validated(_Page, dict(request.query))
     session = await _live(request)
     records = request.app[RECORDS]
+    await records.flush()
     found = await records.get(session.call_id)
     began = found.started_at if found else 0.0
     said = (await course(records, session.call_id))["transcript"][wanted.offset : wanted.offset + wanted.limit]

@@ -63,6 +63,7 @@ class Peer:
         """The other side closed the connection, as one does who has nothing more to say."""
         self._handset = handset
         self._track: MediaStreamTrack | None = None
+        self._closing: asyncio.Future[None] | None = None
         self._channel = EventsChannel(handset.receive, self.gone.set)
         self._pc.on("track", self._on_track)
         self._pc.on("datachannel", self._on_channel)
@@ -134,7 +135,9 @@ class Peer:
     async def close(self) -> None:
         """Give everything back: sockets, threads, tasks."""
         self.gone.set()
-        await self._pc.close()
+        # aiortc does not survive that its closing is cancelled, nor to be closed a second time meanwhile
+        self._closing = self._closing or asyncio.ensure_future(self._pc.close())
+        await asyncio.shield(self._closing)
         self._pc.remove_all_listeners()
 
     def _on_track(self, track: MediaStreamTrack) -> None:

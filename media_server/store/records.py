@@ -105,6 +105,7 @@ class Records:
         self._queued: dict[str, float] = {}
         """Calls that somebody has a token for, and when that is past, in seconds of the monotonic clock."""
         self._written = asyncio.Condition()
+        self._writing = asyncio.Lock()
         self._lost = 0
 
     async def start(
@@ -193,9 +194,9 @@ class Records:
                         await self._forget_old()
                 await asyncio.sleep(FLUSH_S)
                 self._fail_queued()
-                await self._flush()
+                await self.flush()
         finally:
-            await self._flush()
+            await self.flush()
 
     async def newest(self) -> int:
         """The id of the newest event; 0 without any."""
@@ -271,7 +272,7 @@ class Records:
 
     async def delete(self, call_id: str) -> None:
         """Forget a call that is over, with all that was said."""
-        await self._flush()  # what is written later would belong to nothing
+        await self.flush()  # what is written later would belong to nothing
         async with self._database.begin() as session:
             await session.execute(delete(EventRow).where(EventRow.call_id == call_id))
             await session.execute(delete(CallRow).where(CallRow.id == call_id))
@@ -285,7 +286,12 @@ class Records:
     def _recording(self, call_id: str) -> Path:
         return self._recordings / f"{call_id}.ogg"
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
+        """Write at once what waits to be written."""
+        async with self._writing:  # one after the other: events keep their order
+            await self._write()
+
+    async def _write(self) -> None:
         events, self._waiting = self._waiting, []
         ended, self._ended = self._ended, []
         if not events and not ended:

@@ -12,8 +12,10 @@ import aiohttp
 import numpy as np
 import pytest
 
+from media_server.agents import Agent
 from media_server.audio import CALL_RATE_HZ, Samples, resample
-from media_server.server import Server
+from media_server.config import Settings
+from media_server.server import Server, running_server
 from tests import sockets
 from tests.conftest import no_sessions
 from tests.integration.test_access import guarded
@@ -277,4 +279,77 @@ async def test_keys_and_short_keys(tmp_path: Path) -> None:
             templates = (await found.json())["templates"]
         assert {"mara", "luna"} <= templates.keys()
         assert templates["mara"]["name"] == "mara"
+        await no_sessions(g.server)
+
+
+async def test_what_the_client_is_told_beside_the_conversation(tmp_path: Path) -> None:
+    agents = [Agent("mara", max_duration_s=3, tell_prompts=True)]
+    settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents=agents)
+    async with running_server(settings) as server:
+        await server.ready(60)
+        async with connected(server.url) as client:
+            await client.start("mara", debug={"llm": True})
+            limit = await client.wait_for("Info", type="conversation_duration_limit")
+            assert limit["conversation_duration_limit"] == 3
+            usage = await client.wait_for("Info", type="concurrent_session_usage")
+            assert (usage["usage"], usage["quota"]) == (1, 32)
+            assert usage["last_updated"]
+            await client.send("AddInput", input="what is one plus two", immediate=True)
+            prompted = (await client.wait_for("prompt"))["prompt"]
+            assert prompted["prompt"][0]["role"] == "system"
+            assert prompted["response"]
+            changes = [m["event"] for m in client.of("Info") if m["type"] == "status_update"]
+            assert {"prev_status": "listening", "status": "thinking"} in changes
+            warning = await client.wait_for("Warning", type="conversation_termination")
+            assert warning["conversation_termination"] == 1.5
+            assert all(m["reason"] for m in client.messages if m["message"] in ("Info", "Warning"))
+            await client.wait_for("ConversationEnded")
+            assert len(client.of("ConversationEnding")) == 1
+        async with connected(server.url) as client:
+            await client.start("mara")
+            await client.send("AddInput", input="what is one plus two", immediate=True)
+            await client.wait_for("ResponseStarted")
+            assert not client.of("prompt"), "not asked for"
+            await client.send("AudioEnded", last_seq_no=0)
+
+
+async def test_an_agent_that_hangs_up_finishes_what_it_says(server: Server) -> None:
+    async with connected(server.url) as client:
+        await client.start("assistant")
+        await client.wait_for("ConversationStarted")
+        (session,) = server.sessions._by_id.values()
+        session.call.say("goodbye and have a nice day")
+        session.call.hangup(after_speech=True)
+        await client.wait_for("ConversationEnded")
+        kinds = [m["message"] for m in client.messages]
+        assert kinds.index("ConversationEnding") < kinds.index("ResponseCompleted") < kinds.index("ConversationEnded")
+        async with asyncio.timeout(5):
+            await client.closed.wait()
+        assert client.socket.close_code == 1000
+
+
+async def test_a_silent_caller_is_warned(server: Server) -> None:
+    async with connected(server.url) as client:
+        await client.start("curt")
+        assert (await client.wait_for("Warning", type="idle_timeout"))["reason"]
+        await client.wait_for("ConversationEnded")
+
+
+async def test_more_calls_than_the_key_may_have(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        key, _ = await g.keys.create("one", max_calls=1)
+        async with connected(g.server.url, auth=key) as first:
+            await first.start("mara")
+            usage = await first.wait_for("Info", type="concurrent_session_usage")
+            assert (usage["usage"], usage["quota"]) == (1, 1)
+            async with connected(g.server.url, auth=key) as second:
+                await second.start("mara")
+                assert (await second.wait_for("Error"))["type"] == "quota_exceeded"
+            body = {"message": "StartConversation", "conversation_config": {"template_id": "mara"}}
+            offer = body | {"sdp": "v=0\r\n"}
+            async with g.http.post(
+                f"{g.server.url}/v1/flow/webrtc", json=offer, headers={"Authorization": f"Bearer {key}"}
+            ) as refused:
+                assert (refused.status, (await refused.json())["error"]["code"]) == (429, "quota_exceeded")
+                assert refused.headers["Retry-After"]
         await no_sessions(g.server)

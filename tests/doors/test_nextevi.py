@@ -187,11 +187,14 @@ async def test_nonsense_is_answered_and_the_call_goes_on(server: Server) -> None
 async def test_refusals_are_said_in_the_socket(tmp_path: Path) -> None:
     async with guarded(tmp_path) as g:
         key = "oak_" + g.key.removeprefix("sk_")
+        expired = await g.token(ttl_s=0.01)
         cases: list[tuple[dict[str, str], int, str]] = [
             ({"config_id": "mara"}, 4401, "AUTHENTICATION_FAILED"),
             ({"config_id": "mara", "api_key": "oak_x_y"}, 4401, "AUTHENTICATION_FAILED"),
             ({"config_id": "nobody", "api_key": key}, 4404, "CONFIG_NOT_FOUND"),
             ({"config_id": "mara", "api_key": key, "project_id": "other"}, 4403, "PROJECT_NOT_FOUND"),
+            ({"config_id": "mara", "authorization": "Bearer wrtc_nonsense"}, 4401, "JWT_TOKEN_INVALID"),
+            ({"config_id": "mara", "authorization": f"Bearer {expired}"}, 4401, "JWT_TOKEN_EXPIRED"),
         ]
         for query, code, name in cases:
             async with connected(g.server.url, **query) as client:
@@ -206,3 +209,77 @@ async def test_refusals_are_said_in_the_socket(tmp_path: Path) -> None:
         async with connected(g.server.url, "bad id!", config_id="mara", api_key=key) as client:
             await client.wait_for("error", error_code="INVALID_CONFIG")
         await no_sessions(g.server)
+
+
+def cut(client: EviClient) -> None:
+    """The network, not the client: no closing handshake."""
+    response = client.socket._response
+    assert response is not None
+    assert response.connection is not None
+    assert response.connection.transport is not None
+    response.connection.transport.abort()
+
+
+@pytest.mark.parametrize("manner", ["seed", "sdk"])
+async def test_a_connection_that_breaks_is_taken_up_again(server: Server, manner: str) -> None:
+    settings = SDK if manner == "sdk" else {"type": "session_settings", "data": SEED}
+    async with connected(server.url, "voice_7", config_id="assistant") as client:
+        opened = await client.wait_for("connection_metadata")
+        await client.send(**settings)
+        await client.send(type="text_input", text="my name is olivia")
+        await client.wait_for("tts_chunk", is_last=True)
+        cut(client)
+    async with connected(server.url, "voice_7", config_id="assistant") as again:
+        first = await again.wait_for("connection_metadata")
+        assert again.messages[0] is first
+        assert first["session_id"] == opened["session_id"]
+        await again.send(**settings)
+        await again.send(type="text_input", text="what is my name")
+        await again.wait_for("llm_response_chunk", is_final=True, content="Your name is Olivia.")
+        chunk = await again.wait_for("tts_chunk", is_last=False)
+        assert chunk["format"] == ("linear16" if manner == "sdk" else "wav")
+        # a retry while the old one still seems to be there takes its place
+        async with connected(server.url, "voice_7", config_id="assistant") as third:
+            assert (await third.wait_for("connection_metadata"))["session_id"] == opened["session_id"]
+            async with asyncio.timeout(5):
+                await again.closed.wait()
+            assert again.socket.close_code == 4409
+            await third.send(type="text_input", text="what is my name")
+            await third.wait_for("llm_response_chunk", is_final=True, content="Your name is Olivia.")
+            assert {m["status"] for m in third.of("status")} >= {"thinking", "listening"}
+    await no_sessions(server)
+    async with connected(server.url, "voice_7", config_id="assistant") as new:
+        assert (await new.wait_for("connection_metadata"))["session_id"] != opened["session_id"], "it was closed"
+
+
+async def test_a_name_is_its_tenants(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        key = "oak_" + g.key.removeprefix("sk_")
+        colleague, _ = await g.keys.create("colleague")
+        stranger, _ = await g.keys.create("stranger", tenant="other")
+        token = await g.token()
+        begun = {"config_id": "mara", "authorization": f"Bearer {token}"}
+        async with connected(g.server.url, "mine", **begun) as client:
+            opened = await client.wait_for("connection_metadata")
+            for bad in (stranger, "oak_nonsense_x"):
+                with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                    async with connected(g.server.url, "mine", config_id="mara", api_key=bad):
+                        pass
+                assert refused.value.status == 409
+            cut(client)
+        # the token is used up; who shows it again is who began
+        same = {"config_id": "mara", "api_key": colleague}
+        for query in (begun, same, {"config_id": "mara", "api_key": key}):
+            async with connected(g.server.url, "mine", **query) as again:
+                assert (await again.wait_for("connection_metadata"))["session_id"] == opened["session_id"]
+                cut(again)
+
+
+async def test_a_turn_is_told_with_its_words(server: Server, sentence: Callable[[str], Samples]) -> None:
+    async with connected(server.url, config_id="assistant") as client:
+        await client.send(**SDK)
+        await client.speak(sentence("what is seven plus five"))
+        result = await client.wait_for("turn_complete")
+        assert result["transcript"] == "what is seven plus five"
+        assert result["turn_result"]["reasons"]
+        assert 0 <= result["turn_result"]["confidence"] <= 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +12,18 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from media_server.agents import Agent
 from media_server.audio import Samples
+from media_server.call import tools
 from media_server.caller import Caller
+from media_server.config import Settings, Webhook
 from media_server.errors import ClientError
-from media_server.server import Server
-from tests.conftest import no_sessions
+from media_server.http import wespoke
+from media_server.server import Server, running_server
+from media_server.store import Database, Keys
+from tests.conftest import DATA, no_sessions
 from tests.doors.test_flow import LOOKUP
 from tests.integration.test_access import guarded
 
@@ -201,4 +209,177 @@ async def test_flow_over_webrtc(server: Server, sentence: Callable[[str], Sample
             async with http.post("/v1/flow/webrtc", data=bad) as response:
                 assert (response.status, (await response.json())["error"]["code"]) == (status, code)
     await no_sessions(server)
-    await asyncio.sleep(0)
+
+
+class Offering(Joining):
+    """Sends its offer with Flow's request, and is answered at once."""
+
+    async def _signal(self) -> str:
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        audio = {"type": "raw", "encoding": "pcm_s16le", "sample_rate": 16000}
+        config = {"template_id": "assistant"}
+        body = {"message": "StartConversation", "conversation_config": config, "audio_format": audio}
+        async with (
+            aiohttp.ClientSession(self._url) as http,
+            http.post("/v1/flow/webrtc", json=body | {"sdp": self.pc.localDescription.sdp}) as response,
+        ):
+            answer = await response.json()
+            assert (response.status, answer["type"]) == (200, "answer"), answer
+        self.call_id = answer["session_id"]
+        return str(answer["sdp"])
+
+
+async def test_flow_over_webrtc_in_one_request(server: Server, sentence: Callable[[str], Samples]) -> None:
+    async with Offering(server.url, "") as caller:
+        started = await caller.wait_for("ConversationStarted")
+        assert started["id"] == caller.call_id
+        assert "audio_format" in (await caller.wait_for("Warning"))["reason"]
+        caller.speak(sentence("what is seven plus five"))
+        await caller.wait_for("AddPartialTranscript")
+        # goodbye in the middle of it: what was said is still understood
+        await asyncio.sleep(1.0)
+        began = asyncio.get_running_loop().time()
+        caller.send(message="AudioEnded")
+        await caller.wait_for("ConversationEnded")
+        assert caller.of("AddTranscript")[0]["metadata"]["transcript"].startswith("what is seven")
+        await no_sessions(server)
+        assert asyncio.get_running_loop().time() - began > 1.4, "the client may close first"
+
+
+async def test_a_call_that_never_comes_is_a_record_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wespoke, "QUEUED_S", 1.0)
+    told: list[Any] = []
+
+    async def webhook(request: web.Request) -> web.Response:
+        told.append(await request.json())
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", webhook)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    hook = Webhook(
+        url=f"http://127.0.0.1:{runner.addresses[0][1]}/",
+        secret="whsec_" + base64.b64encode(b"s" * 32).decode(),
+        events=frozenset({"call.failed", "call.started"}),
+    )
+    settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", webhooks=[hook])
+    async with running_server(settings) as server, aiohttp.ClientSession(server.url) as http:
+        await server.ready(60)
+        _, first = await embed(http, assistantId="assistant", metadata={"a": 1})
+        _, second = await embed(http, assistantId="assistant")
+        address = f"/api/v1/calls/{first['data']['callId']}"
+        async with http.get(address) as response:
+            assert (await response.json())["data"]["status"] == "queued"
+        async with Joining(server.url, second["data"]["token"]) as caller:
+            async with http.get(f"/api/v1/calls/{second['data']['callId']}") as response:
+                assert (await response.json())["data"]["status"] == "in_progress"
+            async with asyncio.timeout(10):
+                while (record := (await (await http.get(address)).json())["data"])["status"] == "queued":  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            assert (record["status"], record["endReason"], record["cost"]) == ("failed", "connection_lost", 0)
+            assert caller.call_id == second["data"]["callId"]
+        async with asyncio.timeout(10):
+            while len(told) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    await runner.cleanup()
+    assert {(m["type"], m["data"]["call_id"]) for m in told} == {
+        ("call.failed", first["data"]["callId"]),
+        ("call.started", second["data"]["callId"]),
+    }
+
+
+def events_of(text: str) -> list[tuple[str, Any]]:
+    """Server-sent events: names and data."""
+    blocks = [block.split("\n") for block in text.strip().split("\n\n")]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in blocks]
+
+
+async def test_a_chat_answers_by_server_sent_events(server: Server) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        overrides = {"firstMessage": "Good day {{name}}!", "variableValues": {"name": "Ada"}}
+        body = {"assistantId": "desk", "metadata": {"a": 1}, "assistantOverrides": overrides}
+        async with http.post("/api/v1/embed/chat", json=body) as response:
+            begun = (await response.json())["data"]
+        assert begun["greetingMessage"]["content"] == "Good day Ada!"
+        assert begun["assistant"]["id"] == "desk"
+        assert begun["startedAt"]
+        base = f"/api/v1/embed/chat/{begun['chatId']}"
+        async with http.post(f"{base}/messages", json={"content": "where is my order four two seven"}) as response:
+            assert response.content_type == "text/event-stream"
+            got = events_of(await response.text())
+        names = [name for name, _ in got]
+        assert names.index("tool:started") < names.index("tool:completed") < names.index("message:complete")
+        assert (names[-1], names.count("message:start")) == ("done", 1)
+        tool = next(data for name, data in got if name == "tool:completed")
+        assert (tool["toolName"], tool["toolType"]) == ("get_order_status", "function")
+        assert tool["toolId"]
+        assert tool["toolDetails"] == {"result": {"status": "shipped"}}
+        chunks = [data["accumulatedContent"] for name, data in got if name == "message:chunk"]
+        assert all(b.startswith(a) for a, b in itertools.pairwise(chunks))
+        complete = next(data for name, data in got if name == "message:complete")
+        assert complete["message"]["content"] == chunks[-1] == "The status is shipped."
+        assert complete["message"]["role"] == "assistant"
+        assert complete["timestamp"]
+        async with http.post(f"{base}/messages", json={"content": "what is one plus two"}) as response:
+            got = events_of(await response.text())
+        assert [name for name, _ in got][-1] == "done"
+        assert next(d for n, d in got if n == "message:complete")["message"]["content"] == "One plus two is three."
+        async with http.post(f"{base}/messages", json={"content": ""}) as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (400, "INVALID_REQUEST")
+        async with http.post(f"{base}/end") as response:
+            assert await response.json() == {"success": True}
+        await no_sessions(server)
+        async with http.post(f"{base}/messages", json={"content": "hello"}) as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (404, "CALL_NOT_FOUND")
+
+
+async def test_a_slow_tool_is_told_and_a_failing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "DELAYED_S", 0.1)
+    settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents_dir=DATA / "agents")
+    async with running_server(settings) as server, aiohttp.ClientSession(server.url) as http:
+        await server.ready(60)
+        _, answer = await embed(http, assistantId="broken")
+        async with Joining(server.url, answer["data"]["token"]) as caller:
+            address = f"/api/v1/embed/calls/{caller.call_id}/messages"
+            async with http.post(address, json={"message": "what time is it"}) as response:
+                assert response.status == 200
+            slow = await caller.wait_for("tool_delayed")
+            assert (slow["toolName"], slow["toolDetails"]["waited"]) == ("get_time", 0.1)
+            failed = await caller.wait_for("tool_failed")
+            assert (failed["toolName"], "did not answer" in failed["toolDetails"]["error"]) == ("get_time", True)
+            await caller.wait_for("conversation_item", lambda e: e["role"] == "assistant" and e["isComplete"])
+            async with asyncio.timeout(5):
+                while len(said := (await (await http.get(address)).json())["data"]["messages"]) < 1:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+        assert (said[0]["role"], said[0]["content"]) == ("user", "what time is it")
+        assert said[0]["timestamp"].startswith("20")
+        await no_sessions(server)
+
+
+async def test_a_credit_that_runs_out_ends_the_call(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path}/x.sqlite"
+    async with Database.open(database) as opened:
+        secret, _ = await Keys(opened).create("poor", scopes=["call", "admin"], credit=2)
+        settings = Settings(port=0, database=database, agents=[Agent("dear", price_per_minute=60)])
+        async with running_server(settings) as server:
+            await server.ready(60)
+            async with aiohttp.ClientSession(server.url, headers={"Authorization": f"Bearer {secret}"}) as http:
+                _, answer = await embed(http, assistantId="dear")
+                async with Joining(server.url, answer["data"]["token"]) as caller:
+                    warned = await caller.wait_for("call_ending", lambda e: "remaining" in e)
+                    assert warned["remaining"] == 1
+                    await caller.wait_for("call_ending", lambda e: e["reason"] == "credits_exhausted")
+                await no_sessions(server)
+                async with asyncio.timeout(5):
+                    while True:
+                        async with http.get(f"/api/v1/calls/{caller.call_id}") as response:
+                            record = (await response.json())["data"]
+                        if record["status"] == "completed":
+                            break
+                        await asyncio.sleep(0.1)
+                assert record["endReason"] == "credits_exhausted"
+                assert record["cost"] in (2, 3), "by the second begun"
+                status, refused = await embed(http, assistantId="dear")
+                assert (status, refused["error"]["code"]) == (402, "INSUFFICIENT_CREDITS")

@@ -180,7 +180,7 @@ async def test_old_calls_are_forgotten(tmp_path: Path) -> None:
         await records.start("new", "a", {})
         for call_id in ("old", "new"):
             records.note({"type": "call.ended", "call_id": call_id, "reason": "client_hangup"})
-        await records._flush()
+        await records.flush()
         async with database.begin() as session:
             await session.execute(text("UPDATE calls SET started_at = started_at - 100000 WHERE id = 'old'"))
         await records._forget_old()
@@ -195,11 +195,11 @@ async def test_a_database_that_cannot_be_written_for_a_while_loses_nothing(tmp_p
         async with database.begin() as session:
             await session.execute(text("ALTER TABLE events RENAME TO away"))
         records.note({"type": "call.started", "call_id": "call"})
-        await records._flush()
+        await records.flush()
         async with database.begin() as session:
             await session.execute(text("ALTER TABLE away RENAME TO events"))
         records.note({"type": "call.ended", "call_id": "call", "reason": "connect_timeout"})
-        await records._flush()
+        await records.flush()
         assert [e.event["type"] for e in await records.events()] == ["call.started", "call.ended"]
         record = await records.get("call")
         assert record is not None

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from media_server import events as e
@@ -41,6 +41,8 @@ def test_messages_of_a_client(text: str | bytes, kind: type) -> None:
 
 @given(st.one_of(st.text(max_size=100), st.binary(max_size=100)))
 def test_anything_else_is_refused_with_a_sentence(text: str | bytes) -> None:
+    # hypothesis tries the strings of the source code too, and there are messages among them
+    assume((b'"type"' if isinstance(text, bytes) else '"type"') not in text)  # type: ignore[operator]
     with pytest.raises(ClientError) as refused:
         e.parse_client_message(text)
     assert refused.value.code == "bad_message"
