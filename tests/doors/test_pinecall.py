@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Callable
+import secrets
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import numpy as np
 import pytest
 
-from media_server.audio import Samples
+from media_server.agents import Agent
+from media_server.audio import CALL_RATE_HZ, Samples, resample
+from media_server.call import Session
 from media_server.caller import Caller
+from media_server.config import Settings
+from media_server.engines.client import Engines
 from media_server.errors import ClientError
-from media_server.server import Server
+from media_server.server import Server, running_server
 from tests.conftest import no_sessions
 from tests.integration.test_access import PAGE, guarded
 
@@ -27,6 +34,7 @@ class PinecallCaller(Caller):
         self.token = token
         self.agent = agent
         self.given = metadata
+        self.config: dict[str, Any] = {}
 
     async def _signal(self) -> str:
         await self.pc.setLocalDescription(await self.pc.createOffer())
@@ -35,6 +43,7 @@ class PinecallCaller(Caller):
                 assert await response.json() == {"iceServers": []}
             token = self.token or await page_token(http, self.agent)
             body = {"sdp": self.pc.localDescription.sdp, "type": "offer", "token": token, "metadata": self.given}
+            body |= {"config": self.config}
             async with http.post("/webrtc/offer", json=body) as response:
                 answer = await response.json()
                 if response.status != 200:
@@ -102,6 +111,8 @@ async def test_what_a_page_may_do(server: Server) -> None:
             '{"action": "dance"}',
             '{"action": "inject_text"}',
             '{"action": "configure", "voice": "x"}',
+            '{"action": "configure", "language": "klingon"}',
+            '{"action": "configure", "turn_detection": "psychic"}',
         ):
             since = len(caller.events)
             caller.send_raw(bad)
@@ -111,6 +122,7 @@ async def test_what_a_page_may_do(server: Server) -> None:
         caller.send(action="unmute")
         caller.send(action="set_context", key="page", value="shoes")
         caller.send(action="set_context", key="page", value=None)
+        caller.send(action="configure", language="en", turn_detection="patient", whatever=1)
         caller.send(action="inject_text", text="what is two plus two")
         await caller.wait_for("bot.finished", since=since)
         assert not [e for e in caller.events[since:] if e["event"] == "llm.error"]
@@ -201,3 +213,237 @@ async def test_tokens_and_their_refusals(tmp_path: Path) -> None:
             async with PinecallCaller(url, "mara", "nonsense"):
                 pass
         assert wrong.value.status == 401
+
+
+async def test_a_page_chooses_what_the_agent_lets_it(tmp_path: Path) -> None:
+    agents = [Agent("free"), Agent("strict", client_settings=frozenset())]
+    async with running_server(Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents=agents)) as server:
+        await server.ready(60)
+        caller = PinecallCaller(server.url, "free")
+        caller.config = {"language": "de", "llm": "openai/gpt-5"}
+        async with caller:
+            (session,) = server.sessions._by_id.values()
+            async with asyncio.timeout(5):
+                while session.call.agent.language != "de":  # noqa: ASYNC110 - nobody else waits for it
+                    await asyncio.sleep(0.02)
+        await no_sessions(server)
+        caller = PinecallCaller(server.url, "strict")
+        caller.config = {"language": "de"}
+        async with caller:
+            refused = await caller.wait_for("llm.error")
+            assert "not for clients to change" in refused["error"]
+        await no_sessions(server)
+
+
+async def test_a_caller_who_goes_on_after_all(
+    server: Server, sentence: Callable[[str], Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model takes its time, and the caller says something more before anything of the answer is heard."""
+    generate = Engines.generate
+
+    @contextlib.asynccontextmanager
+    async def slowly(self: Any, *args: Any, **options: Any) -> AsyncIterator[Any]:
+        await asyncio.sleep(3)
+        async with generate(self, *args, **options) as pieces:
+            yield pieces
+
+    monkeypatch.setattr(Engines, "generate", slowly)
+    async with PinecallCaller(server.url, "assistant") as caller:
+        caller.speak(sentence("my name is olivia"))
+        ended = await caller.wait_for("turn.end")
+        assert ended["text"] == "my name is olivia"
+        caller.speak(sentence("what is my name"))
+        went_on = await caller.wait_for("turn.continued")
+        assert went_on["text"] == "my name is olivia"
+        assert not caller.of("bot.speaking")
+        await caller.wait_for("bot.finished")
+        assert caller.of("llm.thinking")
+    await no_sessions(server)
+
+
+async def test_a_pause_that_is_none(server: Server, sentence: Callable[[str], Samples]) -> None:
+    async with PinecallCaller(server.url, "assistant") as caller:
+        caller.speak(sentence("i would like to um"))
+        paused = await caller.wait_for("turn.pause")
+        assert 0 <= paused["probability"] <= 1
+        caller.speak(sentence("book an appointment"))
+        resumed = await caller.wait_for("turn.resumed")
+        assert resumed["text"] == paused["text"]
+        assert (await caller.wait_for("turn.end"))["text"].endswith("appointment")
+        eager = caller.of("eager.turn")
+        assert eager
+        assert all({"text", "probability"} <= e.keys() for e in eager)
+
+
+async def test_levels_ten_times_a_second(tmp_path: Path, sentence: Callable[[str], Samples]) -> None:
+    agents = [Agent("loud", audio_levels=True)]
+    async with running_server(Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents=agents)) as server:
+        await server.ready(60)
+        async with PinecallCaller(server.url, "loud") as caller:
+            caller.speak(sentence("what is seven plus five"))
+            await caller.wait_for("bot.finished")
+            levels = caller.of("audio.metrics")
+        for source in ("user", "bot"):
+            mine = [e for e in levels if e["source"] == source]
+            assert any(e["is_speech"] and e["energy_db"] > -40 for e in mine), source
+            assert all(-60 <= e["energy_db"] <= 0 for e in mine)
+            assert all(0 <= e["rms"] <= e["peak"] <= 1 for e in mine)
+            assert all(0 <= e["vad_prob"] <= 1 for e in mine)
+        user = [e for e in levels if e["source"] == "user"]
+        seconds = (user[-1]["time"] - user[0]["time"]) if "time" in user[0] else None
+        assert seconds is None or len(user) / seconds == pytest.approx(10, abs=3)
+        await no_sessions(server)
+
+
+@pytest.mark.parametrize("path", ["/ws", "/chat/ws"])
+async def test_a_thread_is_come_back_to(server: Server, path: str) -> None:
+    thread = f"thread-{secrets.token_hex(8)}"
+
+    async def talk(text: str, before: list[str]) -> str:
+        async with aiohttp.ClientSession(server.url) as http:
+            token = await page_token(http, "assistant", "chat")
+            async with http.ws_connect(path, params={"token": token, "thread": thread}) as socket:
+                assert (await socket.receive_json())["event"] == "chat.connected"
+                history = await socket.receive_json()
+                assert history["event"] == "chat.history"
+                assert [m["text"] for m in history["messages"]] == before
+                await socket.send_json({"event": "message", "text": text})
+                async with asyncio.timeout(10):
+                    while (message := await socket.receive_json())["event"] != "chat.done":
+                        pass
+                return str(message["text"])
+
+    told = "Nice to meet you, Olivia! How can I help you?"
+    assert await talk("my name is olivia", []) == told
+    assert await talk("what is my name", ["my name is olivia", told]) == "Your name is Olivia."
+    (chat,) = server.sessions._by_id.values()
+    chat.hang_up("client_hangup")
+    await no_sessions(server)
+    async with aiohttp.ClientSession(server.url) as http:
+        token = await page_token(http, "assistant", "chat")
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(path, params={"token": token, "thread": "short"})
+        assert refused.value.status == 400
+
+
+async def test_a_person_takes_over_and_somebody_listens(
+    server: Server, sentence: Callable[[str], Samples], hear: Callable[[Samples], str]
+) -> None:
+    async with PinecallCaller(server.url, "assistant") as caller, aiohttp.ClientSession(server.url) as http:
+        (session,) = server.sessions._by_id.values()
+        base = f"/v1/calls/{session.call_id}"
+        async with http.get("/stream/token", params={"agent_id": "assistant,desk", "scope": "observe"}) as response:
+            body = await response.json()
+            assert response.status == 200
+        assert body["token"].startswith("strm_")
+        assert body["expires_in"] == body["expiresIn"] == 60
+        async with http.ws_connect(f"/live/{session.call_id}/ws", params={"token": body["token"]}) as listening:
+            about = await listening.receive_json()
+            assert about == {
+                "type": "metadata",
+                "sampleRate": 16000,
+                "channels": 1,
+                "bitDepth": 16,
+                "sessionId": session.call_id,
+            }
+            sound = bytearray()
+
+            async def listen() -> None:
+                async for message in listening:
+                    assert message.type is aiohttp.WSMsgType.BINARY
+                    if not message.data:
+                        return
+                    sound.extend(message.data if len(message.data) > 2 else b"")
+
+            task = asyncio.create_task(listen())
+            async with http.post(f"{base}/pause") as response:
+                assert response.status == 204
+            await caller.wait_for("session.paused")
+            caller.speak(sentence("my name is olivia"))
+            await caller.wait_for("user.message", lambda e: e["text"] == "my name is olivia")
+            async with http.post(f"{base}/say", json={"text": "Nice to meet you, Olivia! How can I help you?"}) as response:
+                assert response.status == 204
+            said = await caller.wait_for("bot.finished")
+            assert said["text"] == "Nice to meet you, Olivia! How can I help you?"
+            assert not caller.of("llm.response")[1:], "the agent kept silent"
+            async with http.post(f"{base}/resume") as response:
+                assert response.status == 204
+            await caller.wait_for("session.resumed")
+            since = len(caller.events)
+            caller.speak(sentence("what is my name"))
+            answer = await caller.wait_for("bot.finished", since=since)
+            assert "Olivia" in answer["text"], "it knows what was said meanwhile"
+            for path, body, status in (
+                (f"{base}/say", {"text": ""}, 400),
+                ("/v1/calls/nobody/pause", None, 404),
+                ("/v1/calls/nobody/say", {"text": "x"}, 404),
+            ):
+                async with http.post(path, json=body) as response:
+                    assert response.status == status
+            session.hang_up("agent_hangup")
+            async with asyncio.timeout(5):
+                await task
+        mixed = resample(np.frombuffer(bytes(sound), np.int16), 16000, CALL_RATE_HZ)
+        assert "my name is olivia" in hear(mixed[: 4 * CALL_RATE_HZ])
+    await no_sessions(server)
+    assert isinstance(session, Session)
+    assert session.handset.microphone.taps == []
+    assert session.handset.speaker.taps == []
+
+
+async def test_who_may_listen(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        url = g.server.url
+        boss, _ = await g.keys.create("boss", scopes=["call", "admin"])
+        headers = {"Authorization": f"Bearer {boss}"}
+        async with PinecallCaller(url, "mara", await g.token()):
+            (session,) = g.server.sessions._by_id.values()
+            address = f"{url}/live/{session.call_id}/ws"
+
+            async def token(**query: str) -> tuple[int, Any]:
+                async with g.http.get(f"{url}/stream/token", params=query, headers=headers) as response:
+                    return response.status, await response.json()
+
+            for query, status in (
+                ({"agent_id": "nobody"}, 404),
+                ({}, 400),
+                ({"agent_id": "mara", "scope": "supervise"}, 400),
+            ):
+                answer = await token(**query)
+                assert (answer[0], bool(answer[1]["detail"])) == (status, True)
+            async with g.http.get(f"{url}/stream/token", params={"agent_id": "mara"}) as response:
+                assert response.status == 401
+            async with g.http.get(
+                f"{url}/stream/token", params={"agent_id": "mara"}, headers={"Authorization": f"Bearer {g.key}"}
+            ) as response:
+                assert response.status == 403, "a key that is not the operator's"
+            luna = (await token(agent_id="luna"))[1]["token"]
+            other = (await token(agent_id="mara", call_id="another"))[1]["token"]
+            once = (await token(agent_id="mara", call_id=session.call_id))[1]["token"]
+            for bad, status in ((luna, 403), (other, 403), ("strm_x", 401), (await g.token(), 403)):
+                with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                    await g.http.ws_connect(address, params={"token": bad})
+                assert refused.value.status == status
+            async with g.http.ws_connect(address, params={"token": once}) as socket:
+                assert (await socket.receive_json())["type"] == "metadata"
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await g.http.ws_connect(address, params={"token": once})
+        await no_sessions(g.server)
+
+
+async def test_what_its_tools_ask_about_agents_and_voices(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        headers = {"Authorization": f"Bearer {g.key}"}
+
+        async def get(path: str, headers: dict[str, str] = headers) -> tuple[int, Any]:
+            async with g.http.get(g.server.url + path, headers=headers) as response:
+                return response.status, await response.json()
+
+        status, body = await get("/api/sdk/voices")
+        assert (status, body["voices"][0]["provider"]) == (200, "local")
+        status, body = await get("/api/sdk/agents")
+        assert {"mara", "luna"} <= {a["id"] for a in body["agents"]}
+        assert (await get("/api/sdk/agent-info/mara", {"Origin": PAGE}))[1]["id"] == "mara"
+        assert (await get("/api/sdk/agent-info/mara", {}))[0] == 401
+        assert (await get("/api/sdk/agent-info/nobody"))[0] == 404
+        assert (await get("/api/sdk/agents", {}))[0] == 401

@@ -1,0 +1,70 @@
+"""The recogniser and the voice by themselves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+
+from media_server.audio import CALL_RATE_HZ, Samples, read_wav, resample
+from media_server.server import Server
+from tests.conftest import sentence_file
+from tests.integration.test_access import guarded
+
+
+async def test_text_to_speech_and_back(server: Server, hear: Callable[[Samples], str]) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        async with http.get("/v1/audio/voices") as response:
+            assert (await response.json())["voices"]
+        body = {"model": "tts-1", "voice": "alloy", "input": "Seven plus five is twelve."}
+        async with http.post("/v1/audio/speech", json=body) as response:
+            assert (response.status, response.content_type) == (200, "audio/wav")
+            file = await response.read()
+        assert hear(read_wav(io.BytesIO(file), CALL_RATE_HZ)) == "seven plus five is twelve"
+        async with http.post("/v1/audio/speech", json=body | {"response_format": "pcm", "speed": 1.5}) as response:
+            raw = np.frombuffer(await response.read(), np.int16)
+        assert len(raw) / 24_000 < 0.8 * len(read_wav(io.BytesIO(file), CALL_RATE_HZ)) / CALL_RATE_HZ
+        assert np.abs(resample(raw, 24_000, CALL_RATE_HZ)).max() > 1000
+        form = aiohttp.FormData()
+        form.add_field("model", "whisper-1")
+        form.add_field("file", sentence_file("what is seven plus five").read_bytes(), filename="a.wav")
+        async with http.post("/v1/audio/transcriptions", data=form) as response:
+            said = await response.json()
+        assert (said["text"], said["duration"] > 1) == ("what is seven plus five", True)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"input": ""}, {"input": "x", "speed": 9}, {"input": "x", "response_format": "mp3"}, {"input": 3}]
+)
+async def test_bad_wishes_for_speech(server: Server, body: dict[str, object]) -> None:
+    async with aiohttp.ClientSession(server.url) as http, http.post("/v1/audio/speech", json=body) as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (400, "bad_request")
+
+
+async def test_bad_recordings(server: Server) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        for content, code in ((b"nonsense", "bad_request"), (b"", "bad_request")):
+            form = aiohttp.FormData()
+            form.add_field("file", content, filename="a.wav")
+            async with http.post("/v1/audio/transcriptions", data=form) as response:
+                assert (response.status, (await response.json())["error"]["code"]) == (400, code)
+        form = aiohttp.FormData()
+        form.add_field("other", b"x", filename="a.wav")
+        async with http.post("/v1/audio/transcriptions", data=form) as response:
+            assert "file" in (await response.json())["error"]["message"]
+        async with http.post("/v1/audio/transcriptions", json={}) as response:
+            assert response.status == 415
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        async with http.post("/v1/audio/transcriptions", data=b"nonsense", headers=headers) as response:
+            assert response.status == 400
+
+
+async def test_only_with_a_key(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        for method, path in (("GET", "voices"), ("POST", "speech"), ("POST", "transcriptions")):
+            async with g.http.request(method, f"{g.server.url}/v1/audio/{path}") as response:
+                assert response.status == 401
