@@ -46,7 +46,7 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, layers, and the page's types where No
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@if command -v npx >/dev/null; then npx --yes -p typescript@5.9 tsc -p static/jsconfig.json; \
+	@if command -v npx >/dev/null; then npx --yes -p typescript@5.9.3 tsc -p static/jsconfig.json; \
 		else echo "NOTE: no Node.js here, so the page's types are not checked."; fi
 
 format: $(VENV)/.dev ## put the code into shape

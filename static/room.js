@@ -14,6 +14,8 @@ export const ConnectionState = /** @type {const} */ ({
   SignalReconnecting: "signalReconnecting",
 });
 
+/** As a type it is one of those strings. @typedef {(typeof ConnectionState)[keyof typeof ConnectionState]} ConnectionState */
+
 export const RoomEvent = /** @type {const} */ ({
   Connected: "connected",
   Reconnecting: "reconnecting",
@@ -184,7 +186,7 @@ export class Room extends Emitter {
     this.options = options;
     this.name = "";
     this.metadata = "";
-    /** @type {(typeof ConnectionState)[keyof typeof ConnectionState]} */
+    /** @type {ConnectionState} */
     this.state = ConnectionState.Disconnected;
     this.canPlaybackAudio = true;
     this.localParticipant = new LocalParticipant(this);
@@ -253,13 +255,13 @@ export class Room extends Emitter {
     this.emit(RoomEvent.AudioPlaybackStatusChanged, can);
   }
 
-  /** @param {(typeof ConnectionState)[keyof typeof ConnectionState]} state */
+  /** @param {ConnectionState} state */
   enter(state) {
     this.state = state;
     this.emit(RoomEvent.ConnectionStateChanged, state);
   }
 
-  /** Never `disconnected` on the way: pages take that for the end. @param {(typeof ConnectionState)[keyof typeof ConnectionState]} state @param {string} event */
+  /** Never `disconnected` on the way: pages take that for the end. @param {ConnectionState} state @param {string} event */
   reconnect(state, event) {
     this.enter(state);
     this.emit(event);

@@ -88,18 +88,18 @@ class Access:
             self._count(f"key {key.id}", key.per_minute)
         return key
 
-    async def start_voice(self, request: web.Request, agent: str | None) -> tuple[str, Start]:
+    async def start(self, request: web.Request, agent: str | None, kind: TokenKind) -> tuple[str, Start]:
         """Who is called, and on whose account; without `agent` the token that the request shows says it.
 
         Raises:
             ClientError: what `start_call` or `start_with_token` raises; 400 `bad_request` where nobody says it.
         """
         if agent is not None:
-            return agent, await self.start_call(request, agent, "webrtc")
+            return agent, await self.start_call(request, agent, kind)
         shown = credential(request)
         if shown is None or not shown.startswith(TOKENS):
             raise ClientError("bad_request", "agent: say who is called, or show a token, which says it.")
-        return await self.start_with_token(shown, "webrtc")
+        return await self.start_with_token(shown, kind)
 
     async def start_call(self, request: web.Request, agent: str, kind: TokenKind) -> Start:
         """On whose account this call may start.

@@ -27,7 +27,9 @@ routes = web.RouteTableDef()
 
 
 class _Wanted(BaseModel):
-    """`agent` begins a conversation, `session` goes on with one, after the event with the number `after`."""
+    """`agent`, or a token, which says it, begins a conversation; `session` goes on with one, after the event with the
+    number `after`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,10 +47,10 @@ async def chat(request: web.Request) -> web.StreamResponse:
     sessions = request.app[SESSIONS]
     if wanted.session:
         conversation = sessions.chat(wanted.session)
-    elif wanted.agent:
+    elif wanted.agent or wanted.token:
         sessions.check_room()
-        start = await request.app[ACCESS].start_call(request, wanted.agent, "chat")
-        conversation = await sessions.open_chat(wanted.agent, start)
+        agent, start = await request.app[ACCESS].start(request, wanted.agent, "chat")
+        conversation = await sessions.open_chat(agent, start)
     else:
         raise ClientError("bad_request", "Say which agent (agent=…), or which conversation goes on (session=…).")
     conversation.check(wanted.after)

@@ -460,7 +460,7 @@ async def create(request: web.Request) -> web.Response:
         session, answer = await sessions.continue_with_offer(offer.continues, offer.sdp, offer.received)
     else:
         sessions.check_room()  # before a token is used up for nothing
-        agent, start = await request.app[ACCESS].start_voice(request, offer.agent)
+        agent, start = await request.app[ACCESS].start(request, offer.agent, "webrtc")
         session, answer = await sessions.open(agent, offer.sdp, offer.metadata, offer.variables, start)
     body = {"session_id": session.id, "call_id": session.call_id, "type": "answer", "sdp": answer}
     return web.json_response(body, status=201, headers=_created(session))

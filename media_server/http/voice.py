@@ -64,7 +64,7 @@ async def voice(request: web.Request) -> web.StreamResponse:
         session.take(line, wanted.received)
     else:
         sessions.check_room()
-        agent, start = await request.app[ACCESS].start_voice(request, wanted.agent)
+        agent, start = await request.app[ACCESS].start(request, wanted.agent, "webrtc")
         session, line = await sessions.open_socket(agent, new_line, wanted.metadata, wanted.variables, start)
         line.send(_opened(session))
 

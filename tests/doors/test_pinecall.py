@@ -361,10 +361,11 @@ async def test_a_person_takes_over_and_somebody_listens(
             await caller.wait_for("session.paused")
             caller.speak(sentence("my name is olivia"))
             await caller.wait_for("user.message", lambda e: e["text"] == "my name is olivia")
-            async with http.post(f"{base}/say", json={"text": "Nice to meet you, Olivia! How can I help you?"}) as response:
+            words = "Nice to meet you, Olivia! How can I help you?"
+            async with http.post(f"{base}/say", json={"text": words}) as response:
                 assert response.status == 204
             said = await caller.wait_for("bot.finished")
-            assert said["text"] == "Nice to meet you, Olivia! How can I help you?"
+            assert said["text"] == words
             assert not caller.of("llm.response")[1:], "the agent kept silent"
             async with http.post(f"{base}/resume") as response:
                 assert response.status == 204
