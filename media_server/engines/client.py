@@ -226,7 +226,7 @@ class Engines:
         turn = {"turn": str(pack.turn)} if pack.turn else {}
         self.stt = engine("stt", stt, pack.recogniser, "language", "window_s", **turn)
         self.hears_completeness = pack.turn is not None
-        self.llm = engine("llm", llm, pack.chat, "context", "slots", "temperature", "top_p")
+        self.llm = engine("llm", llm, pack.chat, "context", "slots", "temperature", "top_p", "described_arguments")
         others = {
             name: {"path": str(pack.folder / v.path), "length_scale": v.length_scale, "speaker": v.speaker}
             for name, v in pack.manifest.voices.items()

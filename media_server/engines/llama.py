@@ -22,6 +22,7 @@ import numpy as np
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from media_server.engines import messages as m
+from media_server.engines.labels import Labels, labels_of
 from media_server.engines.toolcalls import BEGIN, Called, ToolCallScanner, call_grammar, instructions, written
 
 __all__ = ["LlamaEngine"]
@@ -75,9 +76,18 @@ class LlamaEngine:
     """Decodes one token for every reply under way, and a piece of prefill for the new ones, per step."""
 
     def __init__(
-        self, model: Any, context: Any, slots: int, limit: int, temperature: float, top_p: float, info: str
+        self,
+        model: Any,
+        context: Any,
+        slots: int,
+        limit: int,
+        temperature: float,
+        top_p: float,
+        info: str,
+        described_arguments: bool,
     ) -> None:
         self.info = info
+        self._described_arguments = described_arguments
         self._model = model
         self._context = context
         self._vocab = lib.llama_model_get_vocab(model)
@@ -113,6 +123,7 @@ class LlamaEngine:
         top_p: float = 0.95,
         device: str = "cpu",
         threads: int = 1,
+        described_arguments: bool = False,
     ) -> LlamaEngine:
         """Load a GGUF file.
 
@@ -120,6 +131,7 @@ class LlamaEngine:
             context: tokens of one conversation.
             slots: conversations whose KV cache is kept at a time.
             device: cpu, cuda (everything on the GPU), or auto.
+            described_arguments: show the model what arguments of tools mean in place of their names.
         """
         if not Path(path).is_file():
             raise FileNotFoundError(f"there is no file {path}")
@@ -145,7 +157,7 @@ class LlamaEngine:
             raise ValueError(f"llama.cpp cannot make a context of {context} tokens for {slots} conversations")
         where = "cuda" if gpu else "cpu"
         info = f"{Path(path).name}, {where}, {slots} conversations of {context} tokens"
-        engine = cls(model, ctx, slots, context, temperature, top_p, info)
+        engine = cls(model, ctx, slots, context, temperature, top_p, info, described_arguments)
         engine.warm_up()
         return engine
 
@@ -155,6 +167,11 @@ class LlamaEngine:
 
     def submit(self, request: _Request) -> None:
         self._waiting.append(request)
+
+    def _labels(self, request: _Request) -> Labels | None:
+        """What arguments of the tools go by, where that is not their names."""
+        offers = isinstance(request, m.Generate | m.Judge) and request.tools
+        return labels_of(request.tools) if offers and self._described_arguments else None  # type: ignore[union-attr]
 
     def cancel(self, request_id: int) -> None:
         self._waiting = [r for r in self._waiting if r.id != request_id]
@@ -259,29 +276,32 @@ class LlamaEngine:
     def _for_template(self, request: _Request) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
         """The messages, and the tools, as templates know them (those of Hugging Face)."""
         messages: list[dict[str, Any]] = []
+        labels = self._labels(request)
         for c in request.messages:
             # what a caller types must not end a turn or begin another, nor offer or call a tool: the model's own marks
             # are taken out
             marks = self._controls if c.role in ("system", "assistant") else self._marks
             content = marks.sub("", c.content)
             message: dict[str, Any] = {"role": c.role, "content": content}
-            if c.tool_calls and self._knows_tools:
+            calls = [(t.id, t.name, labels.shown(t.name, t.arguments) if labels else t.arguments) for t in c.tool_calls]
+            if calls and self._knows_tools:
                 message["tool_calls"] = [
-                    {"id": t.id, "type": "function", "function": {"name": t.name, "arguments": json.loads(t.arguments)}}
-                    for t in c.tool_calls
+                    {"id": id_, "type": "function", "function": {"name": name, "arguments": json.loads(arguments)}}
+                    for id_, name, arguments in calls
                 ]
-            elif c.tool_calls:
-                message["content"] = "\n".join([content, *(written(t.name, t.arguments) for t in c.tool_calls)]).strip()
+            elif calls:
+                message["content"] = "\n".join([content, *(written(*call) for _, *call in calls)]).strip()
             elif c.role == "tool":
                 message |= {"tool_call_id": c.tool_call_id} if self._knows_tools else {"role": "user"}
             messages.append(message)
         if isinstance(request, m.Choose) or not request.tools:
             return messages, None
+        tools = labels.tools if labels else request.tools
         if self._knows_tools:
-            return messages, json.loads(request.tools)
+            return messages, json.loads(tools)
         if messages[0]["role"] != "system":
             messages.insert(0, {"role": "system", "content": ""})
-        messages[0]["content"] = f"{messages[0]['content']}\n\n{instructions(request.tools)}".strip()
+        messages[0]["content"] = f"{messages[0]['content']}\n\n{instructions(tools)}".strip()
         return messages, None
 
     def _sample(self, slot: _Slot) -> list[m.Result]:
@@ -306,8 +326,7 @@ class LlamaEngine:
             results.append(m.Finished(request_id, "length"))
         return results
 
-    @staticmethod
-    def _said(reply: _Reply, text: str, last: bool) -> list[m.Result]:
+    def _said(self, reply: _Reply, text: str, last: bool) -> list[m.Result]:
         """The next piece of a reply, as text and calls."""
         request_id, scanner = reply.request.id, reply.scanner
         if scanner is None:
@@ -324,7 +343,13 @@ class LlamaEngine:
             return [m.Failed(request_id, "broken_tool_call", "The model began to call a tool and did not finish.")]
         if last and (rest := scanner.flush()):
             parts.append(rest)
-        return [m.CalledTool(request_id, *p) if isinstance(p, Called) else m.TextChunk(request_id, p) for p in parts]
+        labels = self._labels(reply.request)
+        return [
+            m.CalledTool(request_id, p.name, labels.meant(*p) if labels else p.arguments)
+            if isinstance(p, Called)
+            else m.TextChunk(request_id, p)
+            for p in parts
+        ]
 
     def _judge(self, slot: _Slot) -> list[m.Result]:
         """The probabilities of the tokens that are asked about, from the logits of the last batch."""
@@ -420,7 +445,8 @@ class LlamaEngine:
             top_p = top_p if request.top_p is None else request.top_p
             gbnf, begins = request.grammar, request.grammar_from
             if request.tools and not gbnf:
-                gbnf, begins = call_grammar(request.tools), BEGIN
+                labels = self._labels(request)
+                gbnf, begins = call_grammar(labels.tools if labels else request.tools), BEGIN
             if gbnf:
                 grammar = self._grammar(gbnf, begins)
                 if not grammar:

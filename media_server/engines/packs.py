@@ -59,6 +59,8 @@ class ChatModel(_Model):
     """Conversations whose KV cache is kept; memory grows with context times slots."""
     complete_at: float = Field(0.1, gt=0, lt=1)
     """Probability of the end of a turn at which this model is undecided whether a caller is done."""
+    described_arguments: bool = False
+    """Show the model what arguments of tools mean in place of their names: for small models."""
     temperature: float = Field(0.7, ge=0)
     top_p: float = Field(0.95, gt=0, le=1)
 

@@ -10,8 +10,9 @@ import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import llama_cpp
 import numpy as np
@@ -22,6 +23,7 @@ from skills import NOT_UNDERSTOOD, WEIGHTS, Conversation
 
 from media_server.engines import messages as m
 from media_server.engines.llama import LlamaEngine
+from media_server.engines.toolcalls import written
 
 FIRST_SEED = 50_000_000
 AT_ONCE = 16
@@ -34,8 +36,8 @@ class Case:
     messages: list[Message]
     right: Callable[[str], bool]
     wanted: str
-    grammar: str = ""
-    """That a tool call, once it is begun, has to follow."""
+    tools: str = ""
+    """As a developer offers them: JSON in OpenAI's form. With them the engine holds the reply to a grammar."""
 
 
 def last_reply(example: Example) -> Case:
@@ -60,12 +62,14 @@ class Scores:
                 i = waiting.pop(0)
                 under_way.add(i)
                 prompt = tuple(m.ChatMessage(x["role"], x["content"]) for x in cases[i].messages)
-                request = m.Generate(i, f"case {i}", prompt, 120, grammar=cases[i].grammar, grammar_from="<tool_call>")
-                self.engine.submit(request)
+                self.engine.submit(m.Generate(i, f"case {i}", prompt, 120, tools=cases[i].tools))
             for result in self.engine.step():
                 if isinstance(result, m.TextChunk):
                     replies[result.id] += result.text
                     self.tokens += 1
+                elif isinstance(result, m.CalledTool):
+                    replies[result.id] += written(result.name, result.arguments)
+                    self.tokens += len(result.arguments) // 3
                 elif isinstance(result, m.Finished | m.Failed):
                     under_way.discard(result.id)
         self.busy_s += time.perf_counter() - began
@@ -86,7 +90,7 @@ class Scores:
         return share
 
 
-def call_in(reply: str) -> object:
+def call_in(reply: str) -> Any:
     """The call that a reply makes, parsed; None without."""
     inside = reply.partition("<tool_call>")[2].partition("</tool_call>")[0]
     try:
@@ -95,25 +99,29 @@ def call_in(reply: str) -> object:
         return None
 
 
-def call_grammar(messages: list[Message]) -> str:
-    """GBNF of the calls that the tools in a prompt allow: their names, their arguments' names, their types."""
-    offered = messages[0]["content"].partition("<tools>\n")[2].partition("\n</tools>")[0]
-    tools = [json.loads(line) for line in offered.splitlines()]
-    values = {
-        "integer": '"-"? [0-9]+', "number": '"-"? [0-9]+', "boolean": '"true" | "false"', "string": r'"\"" [^"\\]* "\""',
-    }  # fmt: skip
+def as_offered(
+    r: random.Random, messages: list[Message], unseen: bool
+) -> tuple[list[Message], str, dict[str, dict[str, str]]]:
+    """A prompt without its tools, these as a developer offers them, and the names of their arguments by their labels.
 
-    def value(described: str) -> str:
-        kind = described.split(":")[0]
-        return values.get(kind) or " | ".join(json.dumps(json.dumps(choice)) for choice in kind.split("|"))
-
-    calls = []
-    for tool in tools:
-        parts = [json.dumps(f'{{"name": {json.dumps(tool["name"])}, "arguments": {{')]
-        for i, (name, described) in enumerate(tool["arguments"].items()):
-            parts += [json.dumps(f"{', ' if i else ''}{json.dumps(name)}: "), f"({value(described)})"]
-        calls.append(" ".join([*parts, json.dumps("}}")]))
-    return rf'root ::= "<tool_call>\n" ({" | ".join(calls)}) "\n</tool_call>"'
+    With `unseen` the names mean nothing, and were never used in training; what they mean stands in the description.
+    """
+    system, _, block = messages[0]["content"].partition("\n\n<tools>\n")
+    tools: list[dict[str, Any]] = []
+    names: dict[str, dict[str, str]] = {}
+    for line in block.removesuffix("\n</tools>").splitlines():
+        shown = json.loads(line)
+        own = names[shown["name"]] = dict[str, str]()
+        properties = {}
+        for label, kind in shown["arguments"].items():
+            said = label in {meaning for k in t.KINDS.values() for a in k.arguments.values() for meaning in a.meanings}
+            own[label] = t.invented(r, test=True) if unseen else label.replace(" ", "_")
+            schema = {"type": "string", "enum": kind.split("|")} if "|" in kind else {"type": kind}
+            properties[own[label]] = schema | ({"description": label} if said else {})
+        parameters = {"type": "object", "properties": properties, "required": list(properties)}
+        function = {"name": shown["name"], "description": shown["description"], "parameters": parameters}
+        tools.append({"type": "function", "function": function})
+    return [{**messages[0], "content": system}, *messages[1:]], json.dumps(tools), names
 
 
 def tool_cases(n: int, seed: int, unseen: bool) -> tuple[list[Case], list[Case]]:
@@ -134,9 +142,11 @@ def tool_cases(n: int, seed: int, unseen: bool) -> tuple[list[Case], list[Case]]
         )
         if example.messages[-2]["role"] != "tool":
             continue
-        call = example.messages[-3]["content"]
-        wanted = call_in(call)
-        calls.append(Case(example.messages[:-3], lambda reply, w=wanted: call_in(reply) == w, call))  # type: ignore[misc]
+        call = call_in(example.messages[-3]["content"])
+        before, tools, names = as_offered(random.Random(seed), example.messages[:-3], unseen)
+        arguments = {names[call["name"]][label]: value for label, value in call["arguments"].items()}
+        wanted = {"name": call["name"], "arguments": arguments}
+        calls.append(Case(before, lambda reply, w=wanted: call_in(reply) == w, json.dumps(wanted), tools))  # type: ignore[misc]
         answers.append(last_reply(example))
     return calls, answers
 
@@ -182,7 +192,8 @@ def main() -> None:
     ap.add_argument("--show", type=int, default=3, help="errors printed for each figure")
     ap.add_argument("--json", type=Path)
     args = ap.parse_args()
-    s = Scores(LlamaEngine.load(args.model, context=1024, slots=AT_ONCE, temperature=0), args.show)
+    engine = LlamaEngine.load(args.model, context=1024, slots=AT_ONCE, temperature=0, described_arguments=True)
+    s = Scores(engine, args.show)
     n = args.each * 5
     seeds = range(FIRST_SEED, FIRST_SEED + args.each)
 
@@ -224,8 +235,6 @@ def main() -> None:
     for name, unseen, asked in (("known names", False, "95 %"), ("names never seen", True, "90 %")):
         calls, answers = tool_cases(n, FIRST_SEED + 1_000_000, unseen)
         s.cases(f"tool calls, {name}", calls, asked)
-        held = [replace(case, grammar=call_grammar(case.messages)) for case in calls]
-        s.cases(f"tool calls, {name}, held to a grammar", held, asked)
         s.cases(f"answers with what the tool returned, {name}", answers)
     cases = []
     for i in range(n):

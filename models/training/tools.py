@@ -1,7 +1,8 @@
 """Tools offered to the chat model: what they are called, how they are written into the prompt, what they return.
 
 In half of the dialogues names are invented, so that the model learns to copy the name that goes with a description
-instead of learning names.
+instead of learning names. Arguments that are described go by their description (the engine does the same with this
+pack, and puts the names back): which value belongs to a name that means nothing is more than a small model finds out.
 """
 
 from __future__ import annotations
@@ -106,32 +107,32 @@ KINDS_OF = {name: name for name in KINDS if name not in ("calculate", "hang_up")
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool as it is offered: its kind under the names that the developer gave."""
+    """A tool as it is offered: its kind under the name that the developer gave."""
 
     kind: str
     name: str
     description: str
-    names: dict[str, str]
-    """Of the arguments, by the intent's names."""
-    lines: dict[str, str]
-    """Type and meaning of each argument, by its name."""
+    labels: dict[str, str]
+    """Of the arguments, by the intent's names: what each means, or its name where that is not said."""
+    types: dict[str, str]
+    """Of each argument, by its label."""
 
     def spec(self) -> str:
         """One line of the prompt; the chat template in the GGUF file makes the same of a JSON schema.
 
         The description goes first: a causal model reads the name knowing already what it is the name of.
         """
-        return json.dumps({"description": self.description, "name": self.name, "arguments": self.lines})
+        return json.dumps({"description": self.description, "name": self.name, "arguments": self.types})
 
     def call(self, intent: Intent) -> str:
         arguments: dict[str, Any] = {}
-        for key, name in self.names.items():
+        for key, label in self.labels.items():
             value = intent.values[key]
-            if self.lines[name].startswith("boolean"):
+            if self.types[label] == "boolean":
                 value = value in ("on", "open")
-            elif self.lines[name].startswith("string") and not isinstance(value, str):
+            elif self.types[label] == "string" and not isinstance(value, str):
                 value = str(value)
-            arguments[name] = value
+            arguments[label] = value
         return f"<tool_call>\n{json.dumps({'name': self.name, 'arguments': arguments})}\n</tool_call>"
 
 
@@ -155,16 +156,16 @@ def invented(r: random.Random, test: bool) -> str:
 
 
 def make_tool(r: random.Random, kind: str, unseen: bool, test: bool) -> Tool:
-    """A tool of a kind; with `unseen` its name and its arguments' names are invented, and described."""
+    """A tool of a kind; with `unseen` its name is invented, and its arguments are described."""
     k = KINDS[kind]
     described = unseen or r.random() < 0.5
-    names: dict[str, str] = {}
-    lines: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    types: dict[str, str] = {}
     for key, a in k.arguments.items():
-        name = ""
-        while not name or name in names.values():
-            name = invented(r, test) if unseen else r.choice(a.names)
-        names[key] = name
+        label = ""
+        while not label or label in labels.values():
+            label = r.choice(a.meanings if described else a.names)
+        labels[key] = label
         type_ = a.type
         if a.choices:
             type_ = "|".join(a.choices) if r.random() < 0.6 else "string"
@@ -172,16 +173,16 @@ def make_tool(r: random.Random, kind: str, unseen: bool, test: bool) -> Tool:
                 type_ = "boolean"
         elif a.type == "integer" and r.random() < 0.2:
             type_ = r.choice(["number", "string"])
-        lines[name] = f"{type_}: {r.choice(a.meanings)}" if described else type_
-    order = list(names)
+        types[label] = type_
+    order = list(labels)
     r.shuffle(order)
-    names = {key: names[key] for key in order}
+    labels = {key: labels[key] for key in order}
     return Tool(
         kind,
         invented(r, test) if unseen else r.choice(k.names),
         r.choice(k.descriptions),
-        names,
-        {n: lines[n] for n in names.values()},
+        labels,
+        {label: types[label] for label in labels.values()},
     )
 
 

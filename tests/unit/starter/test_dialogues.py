@@ -74,7 +74,7 @@ def test_two_arguments_never_share_a_name() -> None:
     r = random.Random(0)
     for _ in range(500):
         tool: Tool = make_tool(r, r.choice(sorted(KINDS)), r.random() < 0.5, False)
-        assert len(set(tool.names.values())) == len(tool.lines) == len(KINDS[tool.kind].arguments)
+        assert len(set(tool.labels.values())) == len(tool.types) == len(KINDS[tool.kind].arguments)
 
 
 def test_a_sentence_that_breaks_off_is_waited_for() -> None:
