@@ -1,10 +1,12 @@
 """How long callers wait for an answer: speaks turns through a real call and prints where the time goes.
 
     python -m bench.latency --turns 30 [--url http://127.0.0.1:8080] [--json out.json]
-    python -m bench.latency --compare speculation
+    python -m bench.latency --compare speculation [--random-model]
 
 The figures are the server's own `turn.metrics`; `over_pause_ms` is the response without the pause that ended the turn
 (`endpoint_ms`). `--compare` asks two agents in turn, one with the named setting on and one with it off.
+`--random-model` takes a language model of 100 M parameters, whose thinking takes time as that of real ones does; as its
+weights are random, nobody asks it whether a turn is complete (`completeness` is off, a pause is the preset's shortest).
 The browser's capture, the network and both jitter buffers come on top of it, for any server.
 """
 
@@ -20,6 +22,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from bench.random_model import pack_with_random_model
 from bench.server import SENTENCES, measured_server
 from media_server.agents import DEFAULT_AGENT
 from media_server.audio import CALL_RATE_HZ, read_wav
@@ -80,11 +83,18 @@ async def run(args: argparse.Namespace) -> None:
     agents = ["on", "off"] if args.compare else ["assistant"]
     async with contextlib.AsyncExitStack() as stack:
         config = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "agents.toml"
+        more = "completeness = false\nmax_reply_tokens = 24\n" if args.random_model else ""
         lines = [
-            f'[[agents]]\nname = "{a}"\n{args.compare} = {json.dumps(a == "on")}\n' for a in agents if args.compare
+            f'[[agents]]\nname = "{a}"\n{args.compare} = {json.dumps(a == "on")}\n{more}'
+            for a in agents
+            if args.compare
         ]
+        options = ["--config", str(config)]
+        if args.random_model:
+            lines.insert(0, f'pack = "random"\nmodels_dir = "{config.parent}/models"\n')
+            pack_with_random_model(config.parent / "models")
         config.write_text("\n".join(lines))
-        url = args.url or (await stack.enter_async_context(measured_server("--config", str(config)))).url
+        url = args.url or (await stack.enter_async_context(measured_server(*options))).url
         rows = await measure(url, args.turns, agents)
     print(f"{platform.machine()}, {os.cpu_count()} cores, {args.turns} turns, preset {DEFAULT_AGENT.turns}\n")
     result = {agent: figures(rows[agent]) for agent in agents}
@@ -109,6 +119,7 @@ def main() -> None:
     ap.add_argument("--turns", type=int, default=30)
     ap.add_argument("--url", help="a server that runs already; otherwise one is started")
     ap.add_argument("--compare", choices=["speculation", "completeness"], help="with this setting on and off")
+    ap.add_argument("--random-model", action="store_true", help="a language model that takes its time; with --compare")
     ap.add_argument("--json", type=Path, help="write the figures there")
     asyncio.run(run(ap.parse_args()))
 

@@ -70,6 +70,18 @@ def write_random_model(path: Path) -> int:
     return count
 
 
+def pack_with_random_model(folder: Path) -> None:
+    """Make the pack `random` in a folder of packs: the starter pack with such a language model."""
+    pack = folder / "random"
+    pack.mkdir(parents=True)
+    for name in ("stt", "voice"):
+        (pack / name).symlink_to(STARTER.parents[1] / name)
+    write_random_model(pack / "chat.gguf")
+    manifest = (STARTER.parents[1] / "pack.toml").read_text().partition("\n[[files]]")[0]
+    manifest = manifest.replace("chat/starter-chat.gguf", "chat.gguf").replace("slots = 16", "slots = 8")
+    (pack / "pack.toml").write_text(f"files = []\n{manifest}")
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("path", type=Path)

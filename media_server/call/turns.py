@@ -122,7 +122,8 @@ class TurnMachine:
                 if speech and run_ms >= s.resume_ms:
                     self.state = "speaking"
                     return SpeechResumed(self._since_s)
-                if not speech and (now_s - self._silent_since_s) * 1000 + 1e-6 >= self._pause_ms:
+                # to the nearest chunk: a pause is not stretched by what is left of the one in which it would end
+                if not speech and (now_s - self._silent_since_s + CHUNK_S / 2) * 1000 + 1e-6 >= self._pause_ms:
                     self.state = "idle"
                     return TurnEnded(self._silent_since_s, now_s)
         return None

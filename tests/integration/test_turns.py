@@ -163,6 +163,28 @@ async def test_words_do_interrupt_and_history_holds_what_was_heard(
     assert call_of(server, caller).history.entries[0].content == heard
 
 
+async def test_the_voice_stops_within_three_packets_of_the_callers_sound(
+    caller: Caller, sentence: Say, server: Server
+) -> None:
+    """Counted in what goes to the wire, from the moment at which the caller's sound is told."""
+    session = server.sessions.get(caller.session_id)
+    noticed = False
+    after: list[bool] = []
+    caller.send(type="agent.say", text=LONG)
+    await caller.wait_for("agent.word", lambda e: e["text"] == "lights,")
+
+    async def notice(_: Any) -> None:
+        nonlocal noticed
+        noticed = True
+
+    session.call.on("user.speech_started", notice)
+    session.handset.speaker.taps.append(lambda samples: after.append(bool(samples.any())) if noticed else None)
+    caller.speak(sentence("what is nine times three"))
+    await caller.wait_for("agent.speech_stopped", lambda e: e["reason"] == "interrupted")
+    assert sum(after[:20]) <= 3, "packets of 20 ms with the agent's voice in them"
+    assert not any(after[3:20])
+
+
 async def test_push_to_talk_ends_a_turn_when_the_client_says_so(caller: Caller, sentence: Say) -> None:
     caller.send(type="session.update", turns="manual")
     spoken = with_pause(1.8, sentence("my name is olivia"), sentence("what is my name"))

@@ -31,6 +31,13 @@ def play(script: str, settings: TurnSettings | None = None, *, agent_speaking: b
     return [d for d in decisions if d is not None]
 
 
+def test_a_pause_ends_with_the_nearest_chunk() -> None:
+    ended = play("..######" + "." * 10, TurnSettings(pause_ms=200))[-1]
+    assert isinstance(ended, TurnEnded)
+    # six chunks of 32 ms are 192 ms, seven would be 224
+    assert ended.at_s - ended.speech_ended_at_s == pytest.approx(0.192)
+
+
 def names(decisions: list[Decision]) -> list[str]:
     return [type(d).__name__ for d in decisions if not isinstance(d, PartialDue)]
 
