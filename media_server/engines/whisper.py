@@ -214,15 +214,14 @@ class WhisperEngine:
             said = [w for w in words if w["word"].strip()] if wanted else []
             loud = np.nonzero(np.abs(samples) > AUDIBLE * np.abs(samples).max())[0] / RATE_HZ
             first, last = (float(loud[0]), float(loud[-1])) if len(loud) else (0.0, len(samples) / RATE_HZ)
+            starts, ends = [float(w["start"]) for w in said], [float(w["end"]) for w in said]
+            if said:
+                starts[0], ends[-1] = max(starts[0], first), last
             out.append(
                 tuple(
-                    m.HeardWord(
-                        w["word"].strip(),
-                        max(float(w["start"]), first) if i == 0 else float(w["start"]),
-                        last if i == len(said) - 1 else float(w["end"]),
-                        float(w["probability"]),
-                    )
-                    for i, w in enumerate(said)
+                    # a model that is lost puts words anywhere; none ends before it begins
+                    m.HeardWord(w["word"].strip(), start, max(start, end), float(w["probability"]))
+                    for w, start, end in zip(said, starts, ends, strict=True)
                 )
             )
         return out
