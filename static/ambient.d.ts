@@ -19,3 +19,7 @@ declare module "react" {
   export function useRef<T>(value: T): { current: T };
   export function useSyncExternalStore<T>(subscribe: (told: () => void) => () => void, now: () => T): T;
 }
+
+declare module "react-dom/client" {
+  export function createRoot(container: HTMLElement): { render(element: unknown): void };
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 
 from aiohttp import web
@@ -68,6 +70,17 @@ async def readyz(request: web.Request) -> web.Response:
 
 # listed once: nothing but these can be asked for, and no request waits for the disk to be searched
 FILES = {str(path.relative_to(STATIC)): path for path in STATIC.rglob("*") if path.is_file()}
+POLICY = "default-src 'self'; connect-src 'self'; media-src 'self' blob: mediastream:; img-src 'self' data:"
+
+
+def _policy(page: str) -> str:
+    """The Content-Security-Policy of a page: import maps have to stand in it, and are allowed by their hash."""
+    maps = re.findall(r'<script type="importmap">(.*?)</script>', page, re.DOTALL)
+    hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(m.encode()).digest()).decode()}'" for m in maps]
+    return " ".join([f"{POLICY}; script-src 'self'", *hashes])
+
+
+POLICIES = {name: _policy(path.read_text()) for name, path in FILES.items() if name.endswith(".html")}
 
 
 @routes.get("/")
@@ -86,13 +99,13 @@ async def static(request: web.Request) -> web.FileResponse:
     path = FILES.get(request.match_info["path"])
     if path is None:
         raise web.HTTPNotFound
-    return web.FileResponse(path)
+    policy = POLICIES.get(request.match_info["path"])
+    return web.FileResponse(path, headers={"Content-Security-Policy": policy} if policy else None)
 
 
 async def _offline_page(_: web.BaseRequest, response: web.StreamResponse) -> None:
     """The page may talk to this server and nobody else; browsers are told so."""
-    policy = "default-src 'self'; connect-src 'self'; media-src 'self' blob: mediastream:; img-src 'self' data:"
-    response.headers.setdefault("Content-Security-Policy", policy)
+    response.headers.setdefault("Content-Security-Policy", POLICY)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     if re.match("text/(html|css|javascript)", response.headers.get("Content-Type", "")):
         response.headers.setdefault("Cache-Control", "no-cache")

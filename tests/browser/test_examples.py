@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 
 import numpy as np
@@ -10,10 +12,12 @@ import pytest
 from playwright.async_api import expect
 
 from media_server.audio import CALL_RATE_HZ, Samples
+from media_server.paths import STATIC
 from media_server.server import Server
 from tests.browser.conftest import Open
 from tests.browser.test_room import spoken
 from tests.conftest import no_sessions
+from tests.fetched import from_npm
 
 TOLD, ASKED = "my name is olivia", "what is my name"
 
@@ -32,6 +36,39 @@ async def test_two_turns(open_page: Open, server: Server, sentence: Callable[[st
         await expect(page.get_by_role("status")).to_have_text(re.compile(r"^[a-z]+, \d+ %$"))
     await page.get_by_role("button", name="Hang up").click()
     await expect(page.get_by_role("button", name="Call")).to_be_enabled()
+    await no_sessions(server)
+
+
+@pytest.fixture(scope="session")
+def vendored_react() -> str:
+    """React as `npm run react` vendors it."""
+    npm = from_npm("react-19", "react@19", "react-dom@19", "esbuild@0.25.12")
+    source = npm / "vendor-react.js"
+    shutil.copy(STATIC / "examples" / "vendor-react.js", source)
+    command = [npm / "node_modules" / ".bin" / "esbuild", source, "--bundle", "--format=esm"]
+    made = subprocess.run(
+        [*map(str, command), '--define:process.env.NODE_ENV="production"'], capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
+    return made.stdout
+
+
+async def test_the_react_page(
+    open_page: Open, server: Server, sentence: Callable[[str], Samples], vendored_react: str
+) -> None:
+    page = await open_page(spoken(2.0, sentence(TOLD), 5.0, sentence(ASKED), 30.0))
+    await page.route(
+        "**/examples/vendor/react.js", lambda route: route.fulfill(body=vendored_react, content_type="text/javascript")
+    )
+    await page.goto(f"{server.url}/static/examples/react.html")
+    await page.get_by_role("button", name="Call").click()
+    await expect(page.locator("#said li[data-who=you]")).to_have_text([TOLD, ASKED], timeout=25_000)
+    await expect(page.locator("#said li").last).to_have_text("Your name is Olivia.", timeout=10_000)
+    await expect(page.get_by_role("alert")).to_have_text("")
+    await page.get_by_role("button", name="Mute").click()
+    await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
+    await page.get_by_role("button", name="Hang up").click()
+    await expect(page.get_by_role("status")).to_have_text("disconnected")
     await no_sessions(server)
 
 

@@ -201,7 +201,7 @@ async def test_calls_are_paid_for_from_a_keys_credit(tmp_path: Path) -> None:
                 warned = await caller.wait_for("warning")
                 assert warned["code"] == "call_ending"
                 ended = await caller.wait_for("call.ended")
-                assert ended["reason"] == "max_duration", "no longer than it is paid for"
+                assert ended["reason"] == "credits_exhausted", "no longer than it is paid for"
             async with asyncio.timeout(5):
                 while True:
                     async with http.get(f"/v1/calls/{caller.call_id}") as response:
@@ -229,7 +229,7 @@ async def test_a_key_has_so_many_calls_at_once(tmp_path: Path, caplog: pytest.Lo
             await server.ready(60)
             async with Caller(server.url, auth=small) as caller:
                 await caller.wait_for("call.started")
-                assert await refused(server.url, small, "assistant") == (503, "too_many_calls")
+                assert await refused(server.url, small, "assistant") == (429, "too_many_calls_of_key")
                 assert "lines are in use" not in caplog.text
                 async with Caller(server.url, auth=large) as other:
                     await other.wait_for("call.started")
