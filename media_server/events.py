@@ -277,6 +277,8 @@ class IdleWarning:
     type: ClassVar = "idle.warning"
     remaining_s: float
     """Until the agent hangs up; 0 if it does not."""
+    final: bool | None = None
+    """There is none after it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ MOST_MESSAGES = 100
 """Of the client, that wait to be handled."""
 NOTICE_S = {"max_duration": 15.0, "credits_exhausted": 60.0}
 """Before a call is ended for its length, or since nobody pays for more."""
+LAST_WARNING_S = 5.0
+"""Before a call is ended since nobody says anything."""
 FINISH_S = 3.0
 """At the end, for what was said to be understood."""
 
@@ -437,8 +439,10 @@ class Call(agents.Call):
 
     async def _wait_for_caller(self, seconds: float) -> None:
         """Nobody says anything: ask once whether somebody is there, then hang up."""
-        await asyncio.sleep(seconds)
-        if not self._prompted:
+        if self._prompted:
+            await self._last_warning(seconds)
+        else:
+            await asyncio.sleep(seconds)
             self._prompted = True
             self._emit(e.IdleWarning(self.agent.idle_hang_up_s))
             if self.agent.idle_prompt:
@@ -446,8 +450,15 @@ class Call(agents.Call):
                 return  # once it is said, the silence after it is waited for
             if not self.agent.idle_hang_up_s:
                 return
-            await asyncio.sleep(self.agent.idle_hang_up_s)
+            await self._last_warning(self.agent.idle_hang_up_s)
         self._hang_up("silence")
+
+    async def _last_warning(self, seconds: float) -> None:
+        """Silence, and towards its end a last warning."""
+        left_s = min(LAST_WARNING_S, seconds / 2)
+        await asyncio.sleep(seconds - left_s)
+        self._emit(e.IdleWarning(left_s, True))
+        await asyncio.sleep(left_s)
 
     def _start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         return self._group.create_task(work, name=f"{self.id}-{name}")

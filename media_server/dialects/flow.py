@@ -204,6 +204,8 @@ class Flow:
                 yield {"message": "ToolInvoke", "id": event["id"], "type": "function", "function": function}
             case "agent.prompted" if self._prompts:
                 yield {"message": "prompt", "prompt": {"prompt": event["prompt"], "response": event["response"]}}
+            case "turn.metrics" if self._prompts:
+                yield {"message": "Debug", "llm": {k: v for k, v in event.items() if k.endswith("_ms")}}
             case "call.ending":
                 self._ending = True
                 yield {"message": "ConversationEnding"}

@@ -171,12 +171,14 @@ class NextEvi:
             case "agent.speech_stopped":
                 yield self._speech(np.zeros(0, np.int16), "", last=True)
             case "idle.warning":
-                left = event["remaining_s"]
-                yield self.message("idle_warning", time_remaining=left, warning_type="warning")
+                left, kind = event["remaining_s"], "final_warning" if event.get("final") else "warning"
+                yield self.message("idle_warning", time_remaining=left, warning_type=kind)
                 yield self.message("system_message", content="Are you still there?", message_type="warning")
             case "call.ended" if event["reason"] == "silence":
                 yield self.message("system_message", content="Nobody said anything.", message_type="hangup")
                 yield self.error("IDLE_TIMEOUT_HANGUP", "Nobody said anything for too long.")
+            case "call.started":
+                yield self.message("system_message", content=f"This is {event['agent']}.", message_type="initial")
             case "state.changed":
                 yield self.message("status", status=event["state"])
             case "warning":

@@ -139,7 +139,7 @@ class Pinecall:
                 name = self._tools.pop(event["id"], "")
                 yield _event("llm.tool_result", tool_call_id=event["id"], name=name, result=result, msg_id=event["id"])
             case "knowledge.used":
-                sources = [{"title": s["title"] or s["file"], **s} for s in event["sources"]]
+                sources = [{**s, "title": s["title"] or s["file"]} for s in event["sources"]]
                 yield _event("docs.sources", sources=sources)
             case "idle.warning":
                 left = event["remaining_s"]

@@ -66,6 +66,18 @@ async def test_what_cannot_be_is_said(open_page: Open, tmp_path: Path, allow: bo
         await expect(page.get_by_role("button", name="Ask us")).to_be_enabled()
 
 
+async def test_a_wrong_token_is_said(open_page: Open, tmp_path: Path) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16))
+    async with site(tmp_path) as (_, origin):
+        await page.goto(f"{origin}/widget.html")
+        await page.evaluate(
+            "() => { document.querySelector('voice-widget').tokenProvider = async () => 'wrtc_nonsense'; }"
+        )
+        await page.get_by_role("button", name="Ask us").click()
+        await expect(page.get_by_role("alert")).to_contain_text("There is no such token")
+        await expect(page.get_by_role("button", name="Ask us")).to_be_enabled()
+
+
 async def test_a_server_that_is_gone_is_said(open_page: Open, tmp_path: Path) -> None:
     page = await open_page(np.zeros(CALL_RATE_HZ, np.int16))
     async with site(tmp_path) as (_, origin):

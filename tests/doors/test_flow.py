@@ -298,6 +298,7 @@ async def test_what_the_client_is_told_beside_the_conversation(tmp_path: Path) -
             prompted = (await client.wait_for("prompt"))["prompt"]
             assert prompted["prompt"][0]["role"] == "system"
             assert prompted["response"]
+            assert (await client.wait_for("Debug"))["llm"]["response_ms"] >= 0
             changes = [m["event"] for m in client.of("Info") if m["type"] == "status_update"]
             assert {"prev_status": "listening", "status": "thinking"} in changes
             warning = await client.wait_for("Warning", type="conversation_termination")

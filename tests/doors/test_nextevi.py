@@ -160,7 +160,9 @@ async def test_nobody_says_anything(server: Server) -> None:
         warned = await client.wait_for("idle_warning")
         assert (warned["warning_type"], warned["time_remaining"]) == ("warning", 0.5)
         await client.wait_for("system_message", message_type="warning")
+        assert (await client.wait_for("idle_warning", warning_type="final_warning"))["time_remaining"] == 0.25
         await client.wait_for("system_message", message_type="hangup")
+        assert client.of("system_message")[0]["message_type"] == "initial"
         await client.wait_for("error", error_code="IDLE_TIMEOUT_HANGUP")
         async with asyncio.timeout(5):
             await client.closed.wait()
@@ -283,3 +285,12 @@ async def test_a_turn_is_told_with_its_words(server: Server, sentence: Callable[
         assert result["transcript"] == "what is seven plus five"
         assert result["turn_result"]["reasons"]
         assert 0 <= result["turn_result"]["confidence"] <= 1
+
+
+async def test_the_client_says_when_a_turn_ends(server: Server, sentence: Callable[[str], Samples]) -> None:
+    async with connected(server.url, config_id="assistant") as client:
+        await client.send(type="session_settings", data={"turn_detection": {"enabled": False}})
+        await client.speak(sentence("what is seven plus five"), pause_s=2)
+        assert not client.of("turn_complete")
+        await client.send(type="end_turn")
+        assert (await client.wait_for("turn_complete"))["transcript"] == "what is seven plus five"

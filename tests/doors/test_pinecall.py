@@ -23,7 +23,9 @@ from media_server.engines.client import Engines
 from media_server.errors import ClientError
 from media_server.server import Server, running_server
 from tests.conftest import no_sessions
+from tests.doors.test_wespoke import events_of
 from tests.integration.test_access import PAGE, guarded
+from tests.integration.test_knowledge import agents_in
 
 
 class PinecallCaller(Caller):
@@ -448,3 +450,39 @@ async def test_what_its_tools_ask_about_agents_and_voices(tmp_path: Path) -> Non
         assert (await get("/api/sdk/agent-info/mara", {}))[0] == 401
         assert (await get("/api/sdk/agent-info/nobody"))[0] == 404
         assert (await get("/api/sdk/agents", {}))[0] == 401
+
+
+async def test_silence_is_warned_of_and_ends_the_call(server: Server) -> None:
+    async with PinecallCaller(server.url, "curt") as caller:
+        warned = await caller.wait_for("session.idle_warning")
+        assert 0 < warned["remaining_seconds"] <= warned["idle_timeout_seconds"]
+        over = await caller.wait_for("session.timeout")
+        assert over["reason"] == "idle_timeout"
+        assert len(caller.of("session.idle_warning")) == len(caller.of("session.idleWarning")) == 2
+    await no_sessions(server)
+
+
+async def test_what_was_looked_up_is_told(tmp_path: Path) -> None:
+    settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents_dir=agents_in(tmp_path / "agents"))
+    async with running_server(settings) as server:
+        await server.ready(60)
+        async with PinecallCaller(server.url, "guide") as caller:
+            async with asyncio.timeout(20):
+                while not caller.of("docs.sources"):  # until the documents are indexed
+                    since = len(caller.events)
+                    caller.send(action="inject_text", text="what is the weather in berlin")
+                    await caller.wait_for("llm.response", since=since)
+            (source,) = caller.of("docs.sources")[0]["sources"]
+            assert (source["file"], bool(source["title"])) == ("berlin.md", True)
+        async with aiohttp.ClientSession(server.url) as http:
+            # Wespoke's chats say the same
+            async with http.post("/api/v1/embed/chat", json={"assistantId": "guide"}) as response:
+                chat = (await response.json())["data"]["chatId"]
+            wanted = {"content": "what is the weather in berlin"}
+            async with http.post(f"/api/v1/embed/chat/{chat}/messages", json=wanted) as response:
+                got = events_of(await response.text())
+            (used,) = [data for name, data in got if name == "knowledge:used"]
+            assert used["sources"][0]["file"] == "berlin.md"
+            async with http.post(f"/api/v1/embed/chat/{chat}/end") as response:
+                assert response.status == 200
+        await no_sessions(server)

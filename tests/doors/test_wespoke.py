@@ -383,3 +383,40 @@ async def test_a_credit_that_runs_out_ends_the_call(tmp_path: Path) -> None:
                 assert record["cost"] in (2, 3), "by the second begun"
                 status, refused = await embed(http, assistantId="dear")
                 assert (status, refused["error"]["code"]) == (402, "INSUFFICIENT_CREDITS")
+
+
+async def test_a_barge_in_is_told(server: Server, sentence: Callable[[str], Samples]) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        _, answer = await embed(http, assistantId="assistant")
+        async with Joining(server.url, answer["data"]["token"]) as caller:
+            address = f"/api/v1/embed/calls/{caller.call_id}/messages"
+            async with http.post(address, json={"message": "what can you do"}) as response:
+                assert response.status == 200
+            await caller.wait_for("conversation_item", lambda e: e["role"] == "assistant" and e["isComplete"])
+            await asyncio.sleep(0.8)
+            caller.speak(sentence("what is nine times three"))
+            cut = await caller.wait_for("barge_in")
+            assert cut["heard"]
+            await caller.wait_for("conversation_item", lambda e: "twenty seven" in e["content"])
+    await no_sessions(server)
+
+
+async def test_a_chat_tells_what_fails(tmp_path: Path) -> None:
+    settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents_dir=DATA / "agents")
+    async with running_server(settings) as server, aiohttp.ClientSession(server.url) as http:
+        await server.ready(60)
+
+        async def asked(agent: str, text: str) -> list[tuple[str, Any]]:
+            async with http.post("/api/v1/embed/chat", json={"assistantId": agent}) as response:
+                chat = (await response.json())["data"]["chatId"]
+            async with http.post(f"/api/v1/embed/chat/{chat}/messages", json={"content": text}) as response:
+                got = events_of(await response.text())
+            async with http.post(f"/api/v1/embed/chat/{chat}/end"):
+                return got
+
+        failed = next(data for name, data in await asked("broken", "what time is it") if name == "tool:failed")
+        assert failed["toolName"] == "get_time"
+        assert "did not answer" in failed["toolDetails"]["error"]
+        error = next(data for name, data in await asked("echo", "goodbye") if name == "error")
+        assert (error["code"], "no goodbyes" in error["message"]) == ("agent_failed", True)
+        await no_sessions(server)
