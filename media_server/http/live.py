@@ -26,7 +26,7 @@ __all__ = ["routes"]
 routes = web.RouteTableDef()
 
 
-class _Said(BaseModel):
+class _ToSay(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: Annotated[str, Field(min_length=1, max_length=4000)]
@@ -75,11 +75,11 @@ async def resume(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/calls/{id}/say")
-@operation("Say something in a call", scope="admin", body=_Said, answers={204: None})
+@operation("Say something in a call", scope="admin", body=_ToSay, answers={204: None})
 async def say(request: web.Request) -> web.Response:
     """In the agent's voice, word for word, after what is being said."""
     live = await _live(request)
-    live.call.say((await json_body(request, _Said)).text)
+    live.call.say((await json_body(request, _ToSay)).text)
     return web.Response(status=204)
 
 

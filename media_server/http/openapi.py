@@ -126,7 +126,9 @@ def _answer(kind: Any, gives: str, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     schema = TypeAdapter(kind).json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(schema.pop("$defs", {}))
+    for name, each in schema.pop("$defs", {}).items():
+        if schemas.setdefault(name, each) != each:
+            raise TypeError(f"There are two models called {name}: one of them needs another name.")
     return schema
 
 

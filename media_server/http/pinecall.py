@@ -55,14 +55,14 @@ class _ChatWanted(BaseModel):
     """A name of the client's own for a conversation that it comes back to; whoever knows it does."""
 
 
-class _Voice(TypedDict):
+class _SdkVoice(TypedDict):
     id: str
     name: str
     provider: str
 
 
-class _Voices(TypedDict):
-    voices: list[_Voice]
+class _SdkVoices(TypedDict):
+    voices: list[_SdkVoice]
 
 
 class _AgentInfo(TypedDict):
@@ -72,12 +72,12 @@ class _AgentInfo(TypedDict):
     language: str | None
 
 
-class _Agents(TypedDict):
+class _SdkAgents(TypedDict):
     agents: list[_AgentInfo]
 
 
 @routes.get("/api/sdk/voices")
-@operation("Pinecall: voices", scope="call", answers={200: _Voices})
+@operation("Pinecall: voices", scope="call", answers={200: _SdkVoices})
 async def voices(request: web.Request) -> web.Response:
     await request.app[ACCESS].key(request, "call")
     found = [{"id": v, "name": v, "provider": "local"} for v in request.app[ENGINES].voices]
@@ -85,7 +85,7 @@ async def voices(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/sdk/agents")
-@operation("Pinecall: agents", scope="call", answers={200: _Agents})
+@operation("Pinecall: agents", scope="call", answers={200: _SdkAgents})
 async def agents(request: web.Request) -> web.Response:
     access = request.app[ACCESS]
     key = await access.key(request, "call")

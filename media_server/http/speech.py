@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+from av.error import FFmpegError
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
@@ -31,7 +33,7 @@ LONGEST_S = 30.0
 routes = web.RouteTableDef()
 
 
-class _Wanted(BaseModel):
+class _SpeechWanted(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     input: Annotated[str, Field(min_length=1, max_length=4096)]
@@ -64,11 +66,11 @@ async def voices(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/audio/speech")
-@operation("Text to speech", scope="call", body=_Wanted, answers={200: bytes}, gives="audio/wav")
+@operation("Text to speech", scope="call", body=_SpeechWanted, answers={200: bytes}, gives="audio/*")
 async def speech(request: web.Request) -> web.Response:
     """A WAV file (48 kHz), or raw int16 (`pcm`, 24 kHz)."""
     await request.app[ACCESS].key(request, "call")
-    wanted = await json_body(request, _Wanted)
+    wanted = await json_body(request, _SpeechWanted)
     engines = request.app[ENGINES]
     _check_ready(engines)
     voice = wanted.voice if wanted.voice in engines.voices else ""
@@ -102,7 +104,7 @@ async def transcriptions(request: web.Request) -> web.Response:
     _check_ready(engines)
     try:
         samples = await asyncio.to_thread(read_wav, io.BytesIO(fields["file"]), MODEL_RATE_HZ)
-    except (ValueError, OSError) as wrong:
+    except (ValueError, OSError, FFmpegError) as wrong:
         raise ClientError("bad_request", f"file: {wrong}.") from wrong
     language = fields.get("language", b"").decode(errors="replace") or None
     text: list[str] = []
@@ -134,7 +136,7 @@ async def _fields(request: web.Request) -> dict[str, bytes]:
                     raise ClientError("too_large", "file: more than 25 MB.", status=413)
                 data += piece
             found[part.name] = bytes(data)
-    except (ValueError, AssertionError) as wrong:
+    except (ValueError, AssertionError, HttpProcessingError) as wrong:
         raise ClientError("bad_request", "The form cannot be read.") from wrong
     return found
 
