@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ from media_server.http.access import ACCESS
 from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
-from media_server.http.sockets import new_socket
+from media_server.http.sockets import new_socket, until_first
 
 __all__ = ["HEARTBEAT_S", "LARGEST", "carry", "routes"]
 
@@ -88,13 +87,7 @@ async def carry(
     if history:
         opened["history"] = conversation.call.transcript
     await send({"type": "session.opened", **opened})
-    parts = [asyncio.ensure_future(_serve(conversation, send, after)), asyncio.ensure_future(read())]
-    try:
-        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for part in parts:
-            part.cancel()
-        await asyncio.gather(*parts, return_exceptions=True)
+    await until_first(_serve(conversation, send, after), read())
     await socket.close()
     return socket
 

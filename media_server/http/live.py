@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import html
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
@@ -17,8 +16,9 @@ from media_server.http.access import ACCESS, TOKEN_TTL_S, credential
 from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
-from media_server.http.sockets import new_socket
+from media_server.http.sockets import new_socket, until_first
 from media_server.http.tokens import addresses
+from media_server.paths import STATIC
 from media_server.rtc.listening import LISTENING_RATE_HZ, listen_in
 
 __all__ = ["routes"]
@@ -130,13 +130,7 @@ async def listen(request: web.Request) -> web.StreamResponse:
 
 async def _send(socket: web.WebSocketResponse, session: Session) -> None:
     """Until the call is over."""
-    parts = [asyncio.ensure_future(_pump(socket, session)), asyncio.ensure_future(session.ended.wait())]
-    try:
-        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for part in parts:
-            part.cancel()
-        await asyncio.gather(*parts, return_exceptions=True)
+    await until_first(_pump(socket, session), session.ended.wait())
     with contextlib.suppress(ConnectionError):
         await socket.send_bytes(b"")
         await socket.close()
@@ -150,31 +144,6 @@ async def _pump(socket: web.WebSocketResponse, session: Session) -> None:
 
 @routes.get("/live/{id}/player")
 @operation("A page that listens in", answers={200: str}, gives="text/html")
-async def player(request: web.Request) -> web.Response:
+async def player(_: web.Request) -> web.FileResponse:
     """The token goes on to the sound; it is good for one time."""
-    call_id = html.escape(request.match_info["id"])
-    return web.Response(text=PLAYER.replace("{{call}}", call_id), content_type="text/html")
-
-
-PLAYER = """\
-<!doctype html>
-<html lang="en">
-<head>
-  <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-  <meta name="color-scheme" content="light dark">
-  <title>Listening to {{call}}</title>
-  <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
-  <link rel="stylesheet" href="/static/examples/examples.css">
-  <script type="module" src="/static/js/player.js"></script>
-</head>
-<body>
-  <main>
-    <h1>Listening in</h1>
-    <p>Both sides of <code id="call">{{call}}</code>. Nobody in the call hears you.</p>
-    <p><button id="listen" type="button">Listen</button></p>
-    <p id="state" role="status">Not connected</p>
-    <p id="problem" role="alert"></p>
-  </main>
-</body>
-</html>
-"""
+    return web.FileResponse(STATIC / "player.html")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from media_server.errors import ClientError
 from media_server.rtc import SocketLine
 
-__all__ = ["converse", "new_socket"]
+__all__ = ["converse", "new_socket", "until_first"]
 
 HEARTBEAT_S = 10.0
 LOST = (None, WSCloseCode.ABNORMAL_CLOSURE)
@@ -29,6 +30,17 @@ def new_socket(request: web.Request, largest: int, heartbeat_s: float = HEARTBEA
     if not socket.can_prepare(request):
         raise ClientError("no_websocket", "This is a WebSocket; the request is none.")
     return socket
+
+
+async def until_first(*parts: Coroutine[Any, Any, object]) -> None:
+    """Run them side by side until one is done, or fails; the others are cancelled then. What they raise is not told."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def converse(

@@ -23,6 +23,7 @@ from media_server.http.body import json_body, validated
 from media_server.http.calls import RECORDS, UNDER_WAY, course, recorded, time_text
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
+from media_server.http.sockets import until_first
 from media_server.http.tokens import base_url
 from media_server.store import CallRecord
 
@@ -173,14 +174,7 @@ async def write(request: web.Request) -> web.StreamResponse:
     before = chat.newest
     chat.call.receive(TextSend(type="text.send", text=wanted.content))
     await response.prepare(request)
-    serving = asyncio.ensure_future(chat.serve(send, before))
-    ending = asyncio.ensure_future(done.wait())
-    try:
-        await asyncio.wait([serving, ending], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (serving, ending):
-            task.cancel()
-        await asyncio.gather(serving, ending, return_exceptions=True)
+    await until_first(chat.serve(send, before), done.wait())
     with contextlib.suppress(ConnectionError):  # who asked may be gone
         await response.write_eof()
     return response

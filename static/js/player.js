@@ -3,6 +3,8 @@
 /** @template {HTMLElement} T @param {string} id @returns {T} */
 const $ = (id) => /** @type {T} */ (document.getElementById(id));
 
+$("call").textContent = decodeURIComponent(location.pathname.split("/")[2]);
+
 async function listen() {
   const button = /** @type {HTMLButtonElement} */ ($("listen"));
   button.disabled = true;

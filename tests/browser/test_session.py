@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 from playwright.async_api import Page, expect
 
 from media_server.agents import Agent, client_tool
 from media_server.audio import CALL_RATE_HZ, Samples
+from media_server.caller import Caller
 from media_server.config import Settings
 from media_server.server import Server, running_server
 from tests.browser.conftest import Open
@@ -209,3 +211,26 @@ async def test_a_page_without_modules_has_the_global(
         await expect(page.get_by_role("status")).to_have_text("disconnected")
     with contextlib.suppress(Exception):
         await page.close()
+
+
+async def test_somebody_listens_in(open_page: Open, shop: Server, sentence: Callable[[str], Samples]) -> None:
+    async with Caller(shop.url) as caller:
+        await caller.wait_for("call.started")
+        async with (
+            aiohttp.ClientSession(shop.url) as http,
+            http.get("/stream/token", params={"agent_id": "assistant"}) as response,
+        ):
+            token = (await response.json())["token"]
+        page = await open_page()
+        await page.goto(f"{shop.url}/live/{caller.call_id}/player?token={token}")
+        await expect(page.locator("#call")).to_have_text(caller.call_id)
+        await page.get_by_role("button", name="Listen").click()
+        await expect(page.get_by_role("status")).to_have_text("Listening")
+        caller.speak(sentence("goodbye"))
+        await caller.wait_for("agent.speech_stopped")
+        caller.send(type="call.end")
+        await expect(page.get_by_role("status")).to_have_text("The call is over.")
+        await expect(page.get_by_role("alert")).to_have_text("")
+        await page.reload()
+        await page.get_by_role("button", name="Listen").click()
+        await expect(page.get_by_role("alert")).to_contain_text("ask for a new one")
