@@ -122,3 +122,26 @@ async def test_a_flow_page_talks(open_page: Open, tmp_path: Path, sentence: Call
         await page.get_by_role("button", name="End").click()
         await expect(page.locator("#said li").last).to_have_text(re.compile("^ConversationEnded"))
         await expect(page.get_by_role("status")).to_have_text("disconnected")
+
+
+async def test_a_pinecall_page_talks(open_page: Open, tmp_path: Path, sentence: Callable[[str], Samples]) -> None:
+    page = await open_page(spoken(2.0, sentence("my name is olivia"), 5.0, sentence("what is my name"), 30.0))
+    async with site(tmp_path) as (server, origin):
+        await page.goto(f"{origin}/pinecall.html")
+        await page.get_by_role("button", name="Call").click()
+        await expect(page.get_by_role("status")).to_have_text("connected", timeout=15_000)
+        await expect(page.locator("#said li")).to_have_text(
+            [
+                "user: my name is olivia",
+                "bot: Nice to meet you, Olivia! How can I help you?",
+                "user: what is my name",
+                "bot: Your name is Olivia.",
+            ],
+            timeout=25_000,
+        )
+        kinds = set(await page.evaluate("events.map((e) => e.event)"))
+        assert {"speech.started", "speech.ended", "turn.pause", "turn.end", "bot.speaking", "bot.finished"} <= kinds
+        (session,) = server.sessions._by_id.values()
+        assert session.call.metadata == {"page": "shop"}
+        await page.get_by_role("button", name="End").click()
+        await expect(page.get_by_role("status")).to_have_text("idle")
