@@ -269,8 +269,9 @@ class Session:
         while (line := self._line) is not None:
             self._replaced.clear()
             await self._use(line)
-            await line.close()
-            self._unclosed.remove(line)
+            for old in [each for each in self._unclosed if each is line or each is not self._line]:
+                await old.close()
+                self._unclosed.remove(old)
             if self._line is not line:
                 continue
             if line.hung_up or not self._linger_s:

@@ -14,6 +14,7 @@ from media_server.audio import Samples
 from media_server.caller import Caller
 from media_server.config import Settings
 from media_server.errors import ClientError
+from media_server.rtc import SocketLine
 from media_server.server import Server, running_server
 from media_server.store import Database, Keys
 from tests.conftest import no_sessions
@@ -134,6 +135,23 @@ async def test_a_client_that_closes_its_connection_has_hung_up(server: Server) -
         session = server.sessions.get(opened["session_id"])
         await client.socket.close()
         await no_sessions(server, timeout_s=3)
+    assert session.reason == "client_hangup"
+
+
+async def test_of_several_who_come_back_at_once_the_last_one_has_the_call(caller: Caller, server: Server) -> None:
+    session = server.sessions.get(caller.session_id)
+    lines = [SocketLine(session.handset) for _ in range(3)]
+    for line in lines:
+        session.take(line)
+        line.connected.set()
+    async with asyncio.timeout(5):
+        await lines[0].gone.wait()
+        await lines[1].gone.wait()
+    assert session.line is lines[2]
+    assert not lines[2].gone.is_set()
+    lines[2].hung_up = True
+    lines[2].gone.set()
+    await no_sessions(server)
     assert session.reason == "client_hangup"
 
 
