@@ -193,10 +193,10 @@ def drill(seed: int) -> Example:
     """
     r = random.Random(seed)
     choice = r.random()
-    if choice < 0.1:
+    if choice < 0.3:
         return dialogue(seed, plan=r.choices(["sum", "date", "repeat", "thanks"], [6, 1, 1, 1], k=4), offered="none")
     skills = sorted(t.KINDS_OF)
-    if choice < 0.7:
+    if choice < 0.75:
         skills = [skill for skill in skills if len(t.KINDS[t.KINDS_OF[skill]].arguments) > 1]
     example = dialogue(
         seed, skill=r.choice(skills), turns=1, offered="others" if choice > 0.8 else "fitting", unseen=r.random() < 0.75,
