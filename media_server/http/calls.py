@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.body import validated
 from media_server.http.openapi import operation
+from media_server.http.sockets import new_socket, until_first
 from media_server.store import CallRecord, CallStatus, RecordedEvent, Records
 
 __all__ = ["RECORDS", "UNDER_WAY", "course", "recorded", "routes", "time_text"]
@@ -40,6 +42,12 @@ class _Followed(BaseModel):
 
     agents: str = ""
     """Names, with commas between; all where there are none."""
+    token: str = ""
+    """Over a WebSocket: of `/stream/token`, in place of a key."""
+    call: str = ""
+    """Over a WebSocket: this one alone."""
+    tool_results: bool = False
+    """Over a WebSocket: what tools returned too."""
 
 
 class _Summary(TypedDict):
@@ -122,9 +130,51 @@ async def events_of_call(request: web.Request) -> web.StreamResponse:
 @routes.get("/v1/events")
 @operation("Follow all calls", scope="admin", query=_Followed, answers={200: str}, gives="text/event-stream")
 async def events(request: web.Request) -> web.StreamResponse:
+    """As server-sent events, or over a WebSocket where the request asks for one."""
+    if request.headers.get("Upgrade", "").lower() == "websocket":
+        return await _over_a_socket(request, validated(_Followed, dict(request.query)))
     key = await request.app[ACCESS].key(request, "admin")
     agents = [a for a in validated(_Followed, dict(request.query)).agents.split(",") if a]
     return await _stream(request, None, agents or None, key.tenant if key else None)
+
+
+async def _over_a_socket(request: web.Request, wanted: _Followed) -> web.StreamResponse:
+    """`{"event", …, "agent"}` from now on; `{"action": "ping"}` is answered with a `pong`."""
+    access, records = request.app[ACCESS], request.app[RECORDS]
+    socket = new_socket(request, 4096)
+    agents, call_id = [a for a in wanted.agents.split(",") if a], wanted.call
+    if wanted.token:
+        granted = await access.tokens.use(wanted.token, "stream", None)
+        allowed: dict[str, Any] = dict(granted.sealed)
+        agents = [a for a in agents if a in allowed["agents"]] or allowed["agents"]
+        call_id = allowed["call_id"] or call_id
+        key = await access.keys.get(granted.key_id) if granted.key_id else None
+    else:
+        key = await access.key(request, "admin")
+    names: dict[str, str] = {}
+
+    async def tell() -> None:
+        after, tenant = await records.newest(), key.tenant if key else None
+        async for piece in records.follow(after, call_id or None, agents or None, tenant, SILENCE_S):
+            for each in piece:
+                of = each.event["call_id"]
+                if of not in names:
+                    record = await records.get(of)
+                    names[of] = record.agent if record else ""
+                hidden = {"type", *(() if wanted.tool_results else ("result",))}
+                fields = {k: v for k, v in each.event.items() if k not in hidden}
+                await socket.send_json({"event": each.event["type"], **fields, "agent": names[of]})
+
+    async def answer() -> None:
+        async for message in socket:
+            with contextlib.suppress(ValueError, TypeError, AttributeError):  # what is no ping is nothing
+                if json.loads(message.data).get("action") == "ping":
+                    await socket.send_json({"event": "pong"})
+
+    await socket.prepare(request)
+    await until_first(tell(), answer())
+    await socket.close()
+    return socket
 
 
 async def recorded(request: web.Request) -> CallRecord:

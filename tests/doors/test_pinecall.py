@@ -486,3 +486,43 @@ async def test_what_was_looked_up_is_told(tmp_path: Path) -> None:
             async with http.post(f"/api/v1/embed/chat/{chat}/end") as response:
                 assert response.status == 200
         await no_sessions(server)
+
+
+async def test_events_of_all_calls_over_a_websocket(server: Server) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+
+        async def following(**query: str) -> aiohttp.ClientWebSocketResponse:
+            socket = await http.ws_connect("/v1/events", params=query)
+            await socket.send_str("nonsense")
+            await socket.send_str("3")
+            await socket.send_json({"action": "ping"})
+            assert await socket.receive_json() == {"event": "pong"}
+            return socket
+
+        async with http.get("/stream/token", params={"agent_id": "desk"}) as response:
+            token = (await response.json())["token"]
+        everything, some = await following(tool_results="1"), await following(token=token)
+        for agent in ("assistant", "desk"):
+            async with PinecallCaller(server.url, agent) as caller:
+                caller.send(action="inject_text", text="where is my order four two seven")
+                await caller.wait_for("bot.finished")
+            await no_sessions(server)
+
+        async def until_ended(socket: aiohttp.ClientWebSocketResponse, agent: str) -> list[dict[str, Any]]:
+            got: list[dict[str, Any]] = []
+            async with asyncio.timeout(10):
+                while not got or (got[-1]["event"], got[-1]["agent"]) != ("call.ended", agent):
+                    got.append(await socket.receive_json())
+            return got
+
+        seen = await until_ended(everything, "desk")
+        assert {e["agent"] for e in seen} == {"assistant", "desk"}
+        assert next(e for e in seen if e["event"] == "tool.returned")["result"] == {"status": "shipped"}
+        mine = await until_ended(some, "desk")
+        assert {e["agent"] for e in mine} == {"desk"}
+        assert "result" not in next(e for e in mine if e["event"] == "tool.returned")
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect("/v1/events", params={"token": token})
+        assert refused.value.status == 401
+        await everything.close()
+        await some.close()
