@@ -149,19 +149,23 @@ class Records:
         key_id: str | None,
         per_minute: float,
     ) -> None:
-        row = CallRow(
-            id=call_id,
-            server=self._server,
-            tenant=tenant,
-            agent=agent,
-            status=status,
-            started_at=time.time(),
-            meta=dict(metadata),
-            key_id=key_id,
-            per_minute=per_minute,
-        )
+        values = {
+            "server": self._server,
+            "tenant": tenant,
+            "agent": agent,
+            "status": status,
+            "started_at": time.time(),
+            "ended_at": None,
+            "end_reason": None,
+            "meta": dict(metadata),
+            "key_id": key_id,
+            "per_minute": per_minute,
+        }
         async with self._database.begin() as session:
-            await session.merge(row)  # a call that was queued is there already
+            # a call that was queued is there already; to write first waits for other writers, instead of failing
+            known = await session.execute(update(CallRow).where(CallRow.id == call_id).values(**values))
+            if not known.rowcount:  # type: ignore[attr-defined]
+                session.add(CallRow(id=call_id, **values))
         self._under_way[call_id] = (agent, tenant)
 
     def _fail_queued(self) -> None:
@@ -332,6 +336,8 @@ class Records:
         """Close what an earlier run of this server left open; before the first call of this one."""
         mine = (CallRow.server == self._server) & CallRow.status.in_(["active", "queued"])
         async with self._database.begin() as session:
+            # to write first waits for other writers, instead of failing after what they have written meanwhile
+            await session.execute(update(CallRow).where(mine).values(server=CallRow.server))
             lost = list(await session.scalars(select(CallRow).where(mine)))
             for row in lost:
                 # nobody knows when exactly it ended; what is known of last is not before that

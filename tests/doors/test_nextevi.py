@@ -53,8 +53,12 @@ class EviClient(SocketClient):
         await self.speak_bytes(data, 8192, 2 * RATE)
 
 
-def connected(url: str, connection: str = "conn-1", **query: str) -> contextlib.AbstractAsyncContextManager[EviClient]:
-    return sockets.connected(EviClient, f"{url}/ws/voice/{connection}", None, **query)
+CONNECTIONS = itertools.count(1)
+
+
+def connected(url: str, connection: str = "", **query: str) -> contextlib.AbstractAsyncContextManager[EviClient]:
+    name = connection or f"connection-{next(CONNECTIONS)}"
+    return sockets.connected(EviClient, f"{url}/ws/voice/{name}", None, **query)
 
 
 def wav_of(message: dict[str, Any]) -> Samples:
@@ -66,7 +70,7 @@ def wav_of(message: dict[str, Any]) -> Samples:
 async def test_the_published_clients_get_one_wav_after_the_other(
     server: Server, sentence: Callable[[str], Samples], hear: Callable[[Samples], str]
 ) -> None:
-    async with connected(server.url, config_id="assistant") as client:
+    async with connected(server.url, "conn-1", config_id="assistant") as client:
         opened = await client.wait_for("connection_metadata")
         assert client.messages[0] is opened
         assert opened["data"]["connection_id"] == "conn-1"
