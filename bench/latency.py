@@ -83,7 +83,7 @@ async def run(args: argparse.Namespace) -> None:
     agents = ["on", "off"] if args.compare else ["assistant"]
     async with contextlib.AsyncExitStack() as stack:
         config = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "agents.toml"
-        more = "completeness = false\nmax_reply_tokens = 24\n" if args.random_model else ""
+        more = "completeness = false\nmax_reply_tokens = 10\n" if args.random_model else ""
         lines = [
             f'[[agents]]\nname = "{a}"\n{args.compare} = {json.dumps(a == "on")}\n{more}'
             for a in agents
