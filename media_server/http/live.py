@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
-from typing_extensions import TypedDict
 
 from media_server.call import Chat, Session
 from media_server.errors import ClientError
@@ -17,7 +15,7 @@ from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket, until_first
-from media_server.http.tokens import addresses
+from media_server.http.tokens import PageToken, given_to_page, refused_to_page
 from media_server.paths import STATIC
 from media_server.rtc.listening import LISTENING_RATE_HZ, listen_in
 
@@ -39,14 +37,6 @@ class _StreamWanted(BaseModel):
     """Names, with commas between."""
     scope: Literal["observe"] = "observe"
     call_id: str = ""
-
-
-class _StreamToken(TypedDict):
-    token: str
-    server: str
-    ws_server: str
-    expires_in: float
-    expiresIn: float
 
 
 async def _live(request: web.Request) -> Session | Chat:
@@ -85,7 +75,7 @@ async def say(request: web.Request) -> web.Response:
 
 @routes.get("/stream/token")
 @routes.post("/stream/token")
-@operation("A token to listen in", scope="admin", query=_StreamWanted, body=_StreamWanted, answers={200: _StreamToken})
+@operation("A token to listen in", scope="admin", query=_StreamWanted, body=_StreamWanted, answers={200: PageToken})
 async def stream_token(request: web.Request) -> web.Response:
     """For these agents' calls, or one of them. With a key only."""
     try:
@@ -96,13 +86,10 @@ async def stream_token(request: web.Request) -> web.Response:
             wanted = validated(_StreamWanted, dict(request.query))
         agents = [request.app[ACCESS].agent(key, name).name for name in wanted.agent_id.split(",")]
     except ClientError as refused:
-        # clients of Pinecall read `detail`
-        body = refused.body() | {"detail": refused.message}
-        return web.json_response(body, status=refused.status, headers=refused.headers)
+        return refused_to_page(refused)
     sealed = {"agents": agents, "call_id": wanted.call_id}
     token = await request.app[ACCESS].tokens.mint("stream", "", TOKEN_TTL_S, {}, key.id if key else None, sealed)
-    body = {"token": token, **addresses(request), "expires_in": TOKEN_TTL_S, "expiresIn": TOKEN_TTL_S}
-    return web.json_response(body, headers={"Cache-Control": "no-store"})
+    return given_to_page(request, token)
 
 
 @routes.get("/live/{id}/ws")
@@ -118,22 +105,17 @@ async def listen(request: web.Request) -> web.StreamResponse:
     await socket.prepare(request)
     form = {"sampleRate": LISTENING_RATE_HZ, "channels": 1, "bitDepth": 16}
     await socket.send_json({"type": "metadata", **form, "sessionId": session.call_id})
-    sending = asyncio.ensure_future(_send(socket, session))
-    try:
-        async for _ in socket:
-            pass  # who listens has nothing to say
-    finally:
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
+    await until_first(_pump(socket, session), session.ended.wait(), _gone(socket))
+    with contextlib.suppress(ConnectionError):
+        await socket.send_bytes(b"")
+    await socket.close()
     return socket
 
 
-async def _send(socket: web.WebSocketResponse, session: Session) -> None:
-    """Until the call is over."""
-    await until_first(_pump(socket, session), session.ended.wait())
-    with contextlib.suppress(ConnectionError):
-        await socket.send_bytes(b"")
-        await socket.close()
+async def _gone(socket: web.WebSocketResponse) -> None:
+    """Who listens has nothing to say."""
+    async for _ in socket:
+        pass
 
 
 async def _pump(socket: web.WebSocketResponse, session: Session) -> None:

@@ -16,7 +16,7 @@ from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.store import TokenKind
 
-__all__ = ["addresses", "base_url", "routes"]
+__all__ = ["PageToken", "base_url", "given_to_page", "refused_to_page", "routes"]
 
 MOST_METADATA = 2048
 """Bytes, as JSON."""
@@ -47,7 +47,7 @@ class _Token(TypedDict):
     ice_servers: list[dict[str, Any]]
 
 
-class _PageToken(TypedDict):
+class PageToken(TypedDict):
     token: str
     server: str
     ws_server: str
@@ -71,7 +71,7 @@ async def mint(request: web.Request) -> web.Response:
 
 @routes.get("/webrtc/token")
 @routes.post("/webrtc/token")
-@operation("A token for a page", scope="call", query=_WantedByPage, body=_WantedByPage, answers={200: _PageToken})
+@operation("A token for a page", scope="call", query=_WantedByPage, body=_WantedByPage, answers={200: PageToken})
 async def for_page(request: web.Request) -> web.Response:
     """With a key, or straight from a page whose origin the agent allows."""
     return await _page_token(request, "webrtc")
@@ -79,9 +79,7 @@ async def for_page(request: web.Request) -> web.Response:
 
 @routes.get("/chat/token")
 @routes.post("/chat/token")
-@operation(
-    "A token for a page's chat", scope="call", query=_WantedByPage, body=_WantedByPage, answers={200: _PageToken}
-)
+@operation("A token for a page's chat", scope="call", query=_WantedByPage, body=_WantedByPage, answers={200: PageToken})
 async def for_page_chat(request: web.Request) -> web.Response:
     """The same for a conversation in writing."""
     return await _page_token(request, "chat")
@@ -94,14 +92,28 @@ async def _page_token(request: web.Request, kind: TokenKind) -> web.Response:
         key = await request.app[ACCESS].page(request, agent)
         _check_metadata(wanted.metadata)
     except ClientError as refused:
-        # clients of Pinecall read `detail`
-        body = refused.body() | {"detail": refused.message}
-        return web.json_response(body, status=refused.status, headers=refused.headers)
+        return refused_to_page(refused)
     # what a page says of itself is not sealed: it may say it again when it calls
     sealed, key_id = (wanted.metadata, key.id) if key else ({}, None)
     token = await request.app[ACCESS].tokens.mint(kind, agent.name, TOKEN_TTL_S, sealed, key_id)
-    body = {"token": token, **addresses(request), "expires_in": TOKEN_TTL_S, "expiresIn": TOKEN_TTL_S}
+    return given_to_page(request, token)
+
+
+def given_to_page(request: web.Request, token: str) -> web.Response:
+    """A token, and where it is good, as clients of Pinecall read it.
+
+    `server` is http always: browsers take that for a WebSocket too, but not the other way round.
+    """
+    base = base_url(request)
+    where = {"server": base, "ws_server": base.replace("http", "ws", 1)}
+    body = {"token": token, **where, "expires_in": TOKEN_TTL_S, "expiresIn": TOKEN_TTL_S}
     return web.json_response(body, headers={"Cache-Control": "no-store"})
+
+
+def refused_to_page(refused: ClientError) -> web.Response:
+    """The refusal of a token: clients of Pinecall read `detail`."""
+    body = refused.body() | {"detail": refused.message}
+    return web.json_response(body, status=refused.status, headers=refused.headers)
 
 
 async def _wanted_by_page(request: web.Request) -> _WantedByPage:
@@ -119,14 +131,6 @@ async def _wanted_by_page(request: web.Request) -> _WantedByPage:
 def base_url(request: web.Request) -> str:
     """Where the client reached this server."""
     return f"{request.scheme}://{request.host}"
-
-
-def addresses(request: web.Request) -> dict[str, str]:
-    """Where the client reached this server; http for `server` always: browsers take it for a WebSocket too, but not
-    the other way round.
-    """
-    base = base_url(request)
-    return {"server": base, "ws_server": base.replace("http", "ws", 1)}
 
 
 def _check_metadata(metadata: dict[str, Any]) -> None:
