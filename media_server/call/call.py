@@ -15,14 +15,13 @@ from media_server import agents
 from media_server import events as e
 from media_server.agents import Agent
 from media_server.call.cancelling import cancel
-from media_server.call.emotions import emotions_of
+from media_server.call.emotions import Emotions
 from media_server.call.floor import Floor
 from media_server.call.handlers import HandlerRunner
 from media_server.call.history import History
 from media_server.call.replies import Replies
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
-from media_server.errors import EngineError
 from media_server.knowledge import Library
 from media_server.rtc import Microphone, Speaker
 
@@ -126,7 +125,7 @@ class Call(agents.Call):
             enter=self._enter_unless_caller_speaks,
             turn_ids=self._next_turn,
             said_all=self._on_said_all,
-            understood=self._on_understood,
+            emotions=Emotions(self, engines, emit, self._start),
         )
         self._transport: e.Transport = audio.transport if audio else "chat"
         self.floor: Floor | None = None
@@ -306,16 +305,6 @@ class Call(agents.Call):
     def _on_said_all(self) -> None:
         if self._afterwards:
             self._afterwards.popleft()()
-
-    def _on_understood(self, turn_id: str, text: str) -> None:
-        if self.agent.emotions:
-            self._start(self._feel(turn_id, text), "emotions")
-
-    async def _feel(self, turn_id: str, text: str) -> None:
-        # a conversation goes on without it
-        with contextlib.suppress(EngineError):
-            found = await emotions_of(self._engines, self.id, text, self.agent.emotions)
-            self._emit(e.EmotionUpdated(turn_id, found, "text"))
 
     def pause(self) -> None:
         """A person takes over: `say` is theirs, until `resume`."""

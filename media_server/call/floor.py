@@ -188,7 +188,7 @@ class Floor:
                 watch = Stopwatch()
                 watch.mark("speech_ended", ended_s)
                 watch.mark("paused", self._clock())
-                self._pause = pause = SpokenTurn(self._speech_turn, hearing, self._partial_shown, watch)
+                self._pause = pause = SpokenTurn(self._speech_turn, hearing, self._partial_shown, watch, heard.turn)
                 if self._doubt_since_s is not None:
                     self._turns.end_after(math.inf)
                     self._judging = self._start(self._settle(pause), "settle")

@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from media_server import events as e
 from media_server.agents import Call
+from media_server.audio import Samples
 from media_server.call.cancelling import cancel, is_cancelled
+from media_server.call.emotions import Emotions, Feeling
 from media_server.call.gate import Gate
 from media_server.call.hearing import Said, outcome
 from media_server.call.history import History
@@ -38,6 +40,8 @@ class SpokenTurn:
     shown: bool
     """Whether the client has seen words of it."""
     watch: Stopwatch
+    sound: Samples
+    """Its last seconds, shape [n] at 16 kHz."""
     gate: Gate = field(default_factory=Gate)
     complete: float = 1.0
     """The probability that it is over, as far as anybody was asked."""
@@ -45,6 +49,8 @@ class SpokenTurn:
     """Why it is over."""
     told: asyncio.Event = field(default_factory=asyncio.Event)
     """What was said in it is told, or cannot be."""
+    feeling: Feeling | None = None
+    """What the caller seems to feel, where somebody wants to know."""
 
 
 class _Patience:
@@ -82,7 +88,7 @@ class Replies:
         enter: is told which state the reply brings the call into.
         turn_ids: gives the next turn's id.
         said_all: is told when everything was said.
-        understood: is told the turn and what the caller said in it, when that is sure.
+        emotions: looks for them in what the caller says.
     """
 
     def __init__(
@@ -99,7 +105,7 @@ class Replies:
         enter: Callable[[e.State], None],
         turn_ids: Callable[[], str],
         said_all: Callable[[], None],
-        understood: Callable[[str, str], None],
+        emotions: Emotions,
     ) -> None:
         self.current: asyncio.Task[None] | None = None
         self.tools = ToolRunner(call)
@@ -114,7 +120,7 @@ class Replies:
         self._enter = enter
         self._turn_ids = turn_ids
         self._said_all = said_all
-        self._understood = understood
+        self._emotions = emotions
         self._utterance: Utterance | Written | None = None
         self._to_say = Announcements()
 
@@ -205,6 +211,8 @@ class Replies:
             raise
         finally:
             turn.told.set()
+            if not turn.gate.opened.is_set():
+                cancel(turn.feeling)
 
     async def _answer_in_time(self, turn: SpokenTurn) -> None:
         async with self._in_time(turn.gate) as patience:
@@ -222,9 +230,11 @@ class Replies:
                 return
             messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns, said.text)
 
+            turn.feeling = self._emotions.look(turn.id, said.text, turn.sound)
+
             def over() -> None:
                 self._emit(final)
-                self._understood(turn.id, said.text)
+                self._emotions.tell(turn.feeling)
                 self._emit(e.TurnEnded(turn.id, turn.complete, said.text, turn.cause))
                 self._history.add_user(said.text)
                 turn.told.set()
@@ -248,7 +258,7 @@ class Replies:
             self._history.add_instruction(text)
         else:
             self._emit(e.UserTranscript(turn_id, text, True))
-            self._understood(turn_id, text)
+            self._emotions.tell(self._emotions.look(turn_id, text))
             self._emit(e.TurnEnded(turn_id, 1.0, text, "client"))
             self._history.add_user(text)
         if self._call.paused:

@@ -22,14 +22,20 @@ import numpy.typing as npt
 from media_server.audio import Samples
 from media_server.config import Settings
 from media_server.engines import messages as m
-from media_server.engines.packs import ChatModel, EmbeddingModel, Pack, RecogniserModel, VoiceModel
+from media_server.engines.packs import ChatModel, EmbeddingModel, EmotionModel, Pack, RecogniserModel, VoiceModel
 from media_server.errors import ConfigurationError, EngineLost, RequestFailed
 
 __all__ = ["EngineClient", "Engines", "Voice"]
 
 log = logging.getLogger(__name__)
 
-NAMES = {"stt": "speech recognition", "llm": "language model", "tts": "voice", "embedding": "embedding"}
+NAMES = {
+    "stt": "speech recognition",
+    "llm": "language model",
+    "tts": "voice",
+    "embedding": "embedding",
+    "emotion": "emotion",
+}
 STABLE_S = 30.0
 """A host that lived this long is restarted at once; younger ones after a growing wait."""
 LONGEST_WAIT_S = 5.0
@@ -205,14 +211,14 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 class Engines:
-    """The engines that calls use: three, and a fourth where the pack has a model of embeddings."""
+    """The engines that calls use: three, and more where the pack has a model of embeddings or one of emotions."""
 
     def __init__(self, pack: Pack, settings: Settings) -> None:
         stt, llm, tts = pack.manifest.stt, pack.manifest.llm, pack.manifest.tts
 
         def engine(
             kind: str,
-            model: RecogniserModel | ChatModel | VoiceModel | EmbeddingModel,
+            model: RecogniserModel | ChatModel | VoiceModel | EmbeddingModel | EmotionModel,
             path: Path,
             *names: str,
             **more: Any,
@@ -245,6 +251,13 @@ class Engines:
             self.related_at = embedding.related_at
             sums = {f.path: f.sha256 for f in pack.manifest.files}
             self.embedding_name = sums.get(embedding.path, embedding.path)
+        self.emotion: EngineClient | None = None
+        """Of packs that have one; otherwise emotions are told by the words."""
+        self.heard_emotions: tuple[str, ...] = ()
+        """Those that it tells apart."""
+        if pack.emotion and (emotion := pack.manifest.emotion):
+            self.emotion = engine("emotion", emotion, pack.emotion, "labels")
+            self.heard_emotions = emotion.labels
         self.english = stt.language == "en"
         self.settle_after_s = min(LONGEST_PIECE_S, stt.window_s / 2)
         """Speech from this length on is cut behind its stable words, so that what is left to do stays short."""
@@ -254,7 +267,7 @@ class Engines:
 
     @property
     def all(self) -> tuple[EngineClient, ...]:
-        return self.stt, self.llm, self.tts, *([self.embedding] if self.embedding else [])
+        return self.stt, self.llm, self.tts, *(e for e in (self.embedding, self.emotion) if e)
 
     @property
     def ready(self) -> bool:
@@ -339,7 +352,22 @@ class Engines:
         self, call_id: str, messages: tuple[m.ChatMessage, ...], words: Sequence[str]
     ) -> tuple[float, ...]:
         """How likely each word is as the model's answer, compared with the others; together 1."""
-        async with self.llm.ask(lambda i: m.Choose(i, call_id, messages, tuple(words))) as results:
+        return await self._shares(self.llm, lambda i: m.Choose(i, call_id, messages, tuple(words)))
+
+    async def feel(self, samples: Samples) -> tuple[float, ...]:
+        """How likely each of `heard_emotions` is, by the sound (16 kHz mono int16); together 1.
+
+        Raises:
+            EngineError: the model failed, or there is none.
+        """
+        if self.emotion is None:
+            raise RequestFailed("no_emotion", "The model pack has no classifier of emotions.")
+        raw = np.ascontiguousarray(samples).tobytes()
+        return await self._shares(self.emotion, lambda i: m.Feel(i, raw))
+
+    @staticmethod
+    async def _shares(engine: EngineClient, make: Callable[[int], m.Request]) -> tuple[float, ...]:
+        async with engine.ask(make) as results:
             shares = None
             async for r in results:
                 if isinstance(r, m.Chosen):

@@ -117,6 +117,10 @@ def _load(kind: str, options: dict[str, Any]) -> Engine:
             from media_server.engines.embedding import EmbeddingEngine
 
             return EmbeddingEngine.load(**options)
+        case "emotion":
+            from media_server.engines.emotion import EmotionEngine
+
+            return EmotionEngine.load(**options)
     raise ValueError(f"no engine is called {kind!r}")
 
 

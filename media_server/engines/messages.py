@@ -20,6 +20,7 @@ __all__ = [
     "EndOfTurn",
     "Failed",
     "Fatal",
+    "Feel",
     "Finished",
     "FromHost",
     "Generate",
@@ -132,6 +133,13 @@ class Choose(msgspec.Struct, frozen=True, tag="choose"):
     words: tuple[str, ...]
 
 
+class Feel(msgspec.Struct, frozen=True, tag="feel"):
+    """Tell how likely each label of the classifier is for this sound: int16 mono samples at 16 kHz."""
+
+    id: int
+    samples: bytes
+
+
 class Synthesize(msgspec.Struct, frozen=True, tag="synthesize"):
     """Speak one clause. The lower `place`, its position in the reply, the sooner its turn."""
 
@@ -204,7 +212,7 @@ class EndOfTurn(msgspec.Struct, frozen=True, tag="end_of_turn"):
 
 
 class Chosen(msgspec.Struct, frozen=True, tag="chosen"):
-    """A share for each word; together they are 1."""
+    """A share for each word, or for each label of a classifier; together they are 1."""
 
     id: int
     shares: tuple[float, ...]
@@ -238,8 +246,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     message: str
 
 
-Request = Transcribe | Generate | Judge | Choose | Synthesize | Embed
-ToHost = Transcribe | Generate | Judge | Choose | Synthesize | Embed | Cancel
+Request = Transcribe | Generate | Judge | Choose | Feel | Synthesize | Embed
+ToHost = Transcribe | Generate | Judge | Choose | Feel | Synthesize | Embed | Cancel
 Result = Transcript | TextChunk | CalledTool | EndOfTurn | Chosen | AudioChunk | Vectors | Finished | Failed
 FromHost = (
     Ready | Fatal | Transcript | TextChunk | CalledTool | EndOfTurn | Chosen | AudioChunk | Vectors | Finished | Failed

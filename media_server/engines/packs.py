@@ -16,6 +16,7 @@ from media_server.paths import BUNDLED_MODELS
 __all__ = [
     "ChatModel",
     "EmbeddingModel",
+    "EmotionModel",
     "Pack",
     "PackFile",
     "RecogniserModel",
@@ -48,6 +49,13 @@ class RecogniserModel(_Model):
 
 class TurnModel(_Model):
     """A classifier in the form of Smart Turn v3 (ONNX): whether a turn sounds complete."""
+
+
+class EmotionModel(_Model):
+    """An ONNX classifier of speech: what a caller feels, by the sound."""
+
+    labels: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,30}$")], ...] = Field(min_length=2, max_length=100)
+    """What its outputs stand for, in order, in the words that agents use."""
 
 
 class ChatModel(_Model):
@@ -101,6 +109,7 @@ class _Manifest(_Table):
     voices: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")], VoiceModel] = {}
     """Others that agents may have, by name."""
     turn: TurnModel | None = None
+    emotion: EmotionModel | None = None
     embedding: EmbeddingModel | None = None
     files: list[PackFile]
 
@@ -119,6 +128,10 @@ class Pack:
     @property
     def turn(self) -> Path | None:
         return self.folder / self.manifest.turn.path if self.manifest.turn else None
+
+    @property
+    def emotion(self) -> Path | None:
+        return self.folder / self.manifest.emotion.path if self.manifest.emotion else None
 
     @property
     def embedding(self) -> Path | None:

@@ -82,13 +82,17 @@ async def test_the_published_clients_get_one_wav_after_the_other(
         assert 0 < final["data"]["confidence"] <= 1
         assert [w["word"] for w in final["words"]] == ["what", "is", "seven", "plus", "five"]
         assert final["metadata"]["event_type"] == "utterance_end"
-        emotions = (await client.wait_for("emotion_update"))["data"]
+        emotions_told = await client.wait_for("emotion_update")
+        emotions = emotions_told["data"]
         scores = [x["score"] for x in emotions["top_emotions"]]
         assert sum(scores) == pytest.approx(1, abs=0.01)
         assert scores == sorted(scores, reverse=True)
         assert emotions["source"] == "text"
         assert {"name", "emotion", "percentage", "confidence"} <= emotions["top_emotions"][0].keys()
-        assert (await client.wait_for("turn_complete"))["turn_result"]["is_complete"]
+        over = await client.wait_for("turn_complete")
+        assert over["turn_result"]["is_complete"]
+        places = [client.messages.index(m) for m in (final, emotions_told, over)]
+        assert places == sorted(places), "the words, what they feel like, and only then that the turn is over"
         last = await client.wait_for("llm_response_chunk", is_final=True)
         assert last["data"]["content"] == "Seven plus five is twelve."
         pieces = [m for m in client.of("llm_response_chunk") if not m["is_final"]]
