@@ -57,6 +57,27 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["MEDIA_SERVER_KNOWLEDGE_DIR"] = str(tmp_path_factory.mktemp("knowledge-index"))
 
 
+async def kept(settings: Settings) -> AsyncIterator[Server]:
+    """A server for several tests, in a task of its own: fixtures are entered and left in different ones."""
+    started: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+
+    async def run() -> None:
+        async with running_server(settings) as server:
+            await server.ready(60)
+            started.set_result(server)
+            await stop.wait()
+
+    task = asyncio.create_task(run())
+    either: list[asyncio.Future[Any]] = [task, started]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        await task
+    yield started.result()
+    stop.set()
+    await task
+
+
 @pytest.fixture(scope="session")
 async def server(database: None) -> AsyncIterator[Server]:
     """One server for all tests; its timeouts are short."""
@@ -77,25 +98,8 @@ async def server(database: None) -> AsyncIterator[Server]:
         agents=agents,
         agents_dir=DATA / "agents",
     )
-    started: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-
-    async def run() -> None:
-        # in a task of its own: fixtures are entered and left in different ones
-        async with running_server(settings) as server:
-            await server.ready(60)
-            started.set_result(server)
-            await stop.wait()
-
-    task = asyncio.create_task(run())
-    first = asyncio.create_task(asyncio.wait_for(asyncio.shield(started), 60))
-    await asyncio.wait([task, first], return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        first.cancel()
-        await task
-    yield started.result()
-    stop.set()
-    await task
+    async for server in kept(settings):
+        yield server
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -14,8 +13,8 @@ from media_server.agents import Agent
 from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.caller import Caller
 from media_server.config import Settings
-from media_server.server import Server, running_server
-from tests.conftest import DATA, STARTER, no_sessions
+from media_server.server import Server
+from tests.conftest import DATA, STARTER, kept, no_sessions
 
 AGENTS = [
     Agent(name="kind", emotions=("anger", "joy", "sadness")),
@@ -33,21 +32,8 @@ async def feeling(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
     manifest = models / "feels" / "pack.toml"
     table = '[emotion]\npath = "emotion.onnx"\nlabels = ["joy", "sadness", "neutral"]\nthreads = 1\n\n[tts]'
     manifest.write_text(manifest.read_text().replace("[tts]", table, 1).replace('"starter"', '"feels"', 1))
-    started: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-
-    async def run() -> None:
-        settings = Settings(port=0, pack="feels", models_dir=models, agents=AGENTS)
-        async with running_server(settings) as server:
-            await server.ready(60)
-            started.set_result(server)
-            await stop.wait()
-
-    task = asyncio.create_task(run())
-    await asyncio.wait([task, started], return_when=asyncio.FIRST_COMPLETED)
-    yield started.result()
-    stop.set()
-    await task
+    async for server in kept(Settings(port=0, pack="feels", models_dir=models, agents=AGENTS)):
+        yield server
 
 
 def kinds(caller: Caller) -> list[str]:
