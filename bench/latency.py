@@ -4,7 +4,8 @@
     python -m bench.latency --compare speculation [--random-model]
 
 The figures are the server's own `turn.metrics`; `over_pause_ms` is the response without the pause that ended the turn
-(`endpoint_ms`). `--compare` asks two agents in turn, one with the named setting on and one with it off.
+(`endpoint_ms`). `--compare` asks two agents in turn, one with the named setting on and one with it off; their prompts
+begin differently, or the second one would find in the model's cache what the first one had computed.
 `--random-model` takes a language model of 100 M parameters, whose thinking takes time as that of real ones does; as its
 weights are random, nobody asks it whether a turn is complete (`completeness` is off, a pause is the preset's shortest).
 The browser's capture, the network and both jitter buffers come on top of it, for any server.
@@ -38,6 +39,10 @@ PARTS = [
     "response_ms",
     "over_pause_ms",
 ]
+PROMPTS = {
+    on: f"You are {name}, a helpful voice assistant. Be concise and warm."
+    for on, name in (("on", "Anna"), ("off", "Ben"))
+}
 TEXTS = [
     "what is seven plus five",
     "turn on the light in the kitchen",
@@ -85,7 +90,7 @@ async def run(args: argparse.Namespace) -> None:
         config = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "agents.toml"
         more = "completeness = false\nmax_reply_tokens = 10\n" if args.random_model else ""
         lines = [
-            f'[[agents]]\nname = "{a}"\n{args.compare} = {json.dumps(a == "on")}\n{more}'
+            f'[[agents]]\nname = "{a}"\nprompt = "{PROMPTS[a]}"\n{args.compare} = {json.dumps(a == "on")}\n{more}'
             for a in agents
             if args.compare
         ]

@@ -23,6 +23,8 @@ from media_server.call.metrics import Stopwatch
 from media_server.call.replies import Replies, SpokenTurn
 from media_server.call.turns import (
     PartialDue,
+    SilenceEnded,
+    SilenceStarted,
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
@@ -106,6 +108,8 @@ class Floor:
         self._judging: asyncio.Task[None] | None = None
         self._pause: SpokenTurn | None = None
         """The caller's turn as it stood at the last pause."""
+        self._silence: tuple[asyncio.Task[Said | EngineError], float] | None = None
+        """What is said up to a silence that is no pause yet, and since when somebody finds out."""
         self._speculation: asyncio.Task[None] | None = None
         self._doubt_since_s: float | None = None
         """Since when a sound makes the agent pause that may turn out to be no interruption."""
@@ -180,14 +184,20 @@ class Floor:
                     self._yield()
                 if self._partial is None or self._partial.done():
                     self._partial = self._start(self._show_partial(self._speech_turn, heard), "partial")
-            case SpeechPaused(ended_at_s=ended_s):
+            case SilenceStarted():
                 # what was said until now is all there is if the caller stays silent: begin at once
+                if self._engines.room_to_hear_ahead:
+                    self._listen_to(heard)
+            case SilenceEnded():
+                self._end_silence()
+            case SpeechPaused(ended_at_s=ended_s):
                 cancel(self._partial)
-                hearing = self._hearing.pause(heard)
+                hearing, began_s = self._silence or self._listen_to(heard)
+                self._silence = None
                 self._emit(e.UserSpeechStopped(self._speech_turn))
                 watch = Stopwatch()
                 watch.mark("speech_ended", ended_s)
-                watch.mark("paused", self._clock())
+                watch.mark("paused", began_s)
                 self._pause = pause = SpokenTurn(self._speech_turn, hearing, self._partial_shown, watch, heard.turn)
                 if self._doubt_since_s is not None:
                     self._turns.end_after(math.inf)
@@ -224,6 +234,17 @@ class Floor:
             self._on_heard(each)
         if self._pause:
             await self._pause.told.wait()
+
+    def _listen_to(self, heard: Heard) -> tuple[asyncio.Task[Said | EngineError], float]:
+        """Find out what is said in a turn up to this silence: who will know it, and when that began."""
+        self._silence = self._hearing.pause(heard), self._clock()
+        return self._silence
+
+    def _end_silence(self) -> None:
+        """It was no pause."""
+        if self._silence:
+            self._hearing.abandon()
+            self._silence = None
 
     def _consider(self, pause: SpokenTurn) -> None:
         """In a pause of the caller: ask whether the turn is complete, and begin the reply on trial."""
@@ -310,6 +331,7 @@ class Floor:
         if self._turns.state != "idle":
             self._turns.reset()
             self._go_on()
+            self._end_silence()
             self._hearing.abandon()
             cancel(self._judging)
             self._drop_speculation()

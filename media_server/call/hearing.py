@@ -21,6 +21,8 @@ __all__ = ["Hearing", "Said", "outcome"]
 
 LEFT_S = 1.0
 """Of sound, at least, behind such a cut."""
+WITHIN_WORDS_S = 0.2
+"""Silence as long as this may be a stop within a word: what is said on both sides of it is heard as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,14 @@ class Hearing:
 
     def pause(self, heard: Heard) -> asyncio.Task[Said | EngineError]:
         """The caller is silent: find out at once all that was said."""
-        self.finished = self._start(self._finish(heard), "transcribe")
+        self.finished = self._start(self._finish(heard, self._settled), "transcribe")
         return self.finished
 
     def resume(self, at_s: float, silent_since_s: float) -> None:
         """The caller goes on. What is transcribed stays so; only what comes now is still to do."""
         done = self.finished
-        if done and done.done() and not done.cancelled() and isinstance(said := done.result(), Said):
+        known = done and done.done() and not done.cancelled() and at_s - silent_since_s > WITHIN_WORDS_S
+        if done and known and isinstance(said := done.result(), Said):
             self._settled, self._agreement = said, Agreement()
             self._listener.begin_segment(at_s, silent_since_s)
         else:
@@ -131,8 +134,7 @@ class Hearing:
         cut_s = heard.start_s + end_s
         self._listener.begin_segment(cut_s, cut_s)
 
-    async def _finish(self, heard: Heard) -> Said | EngineError:
-        settled = self._settled
+    async def _finish(self, heard: Heard, settled: Said) -> Said | EngineError:
         try:
             done = await with_retry(self._engines, self._emit, lambda: self._transcribe(heard, final=True, words=True))
             return settled.then(done, heard.start_s)

@@ -3,11 +3,14 @@
     state      what is heard                              decision              next state
     idle       speech for onset_ms                        SpeechStarted         speaking
     speaking   every partial_ms                           PartialDue            speaking
+    speaking   silence                                    SilenceStarted        speaking
+    speaking   speech again                               SilenceEnded          speaking
     speaking   silence for offset_ms                      SpeechPaused          pausing
     pausing    speech for resume_ms                       SpeechResumed         speaking
     pausing    silence for pause_ms since speech ended    TurnEnded             idle
 
-How long that pause is may be told while it lasts: `end_after`.
+The first silence is the sign of a pause, or a stop within a word: good for work that may be for nothing. How long a
+pause is may be told while it lasts: `end_after`.
 
 While the agent speaks, `barge_in_ms` takes the place of `onset_ms`: a click does not make it pause.
 """
@@ -21,6 +24,8 @@ __all__ = [
     "CHUNK_S",
     "Decision",
     "PartialDue",
+    "SilenceEnded",
+    "SilenceStarted",
     "SpeechPaused",
     "SpeechResumed",
     "SpeechStarted",
@@ -40,7 +45,7 @@ class TurnSettings:
     onset_ms: int = 96
     barge_in_ms: int = 128
     resume_ms: int = 64
-    offset_ms: int = 96
+    offset_ms: int = 64
     partial_ms: int = 300
     speech_at: float = 0.5
     """Probability from which a chunk is speech …"""
@@ -55,6 +60,16 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class PartialDue:
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceStarted:
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceEnded:
     at_s: float
 
 
@@ -74,7 +89,7 @@ class TurnEnded:
     at_s: float
 
 
-Decision = SpeechStarted | PartialDue | SpeechPaused | SpeechResumed | TurnEnded
+Decision = SpeechStarted | PartialDue | SilenceStarted | SilenceEnded | SpeechPaused | SpeechResumed | TurnEnded
 
 
 class TurnMachine:
@@ -88,6 +103,8 @@ class TurnMachine:
         self._since_s = 0.0
         """When the present run of speech or of silence began."""
         self._silent_since_s = 0.0
+        self._silent = False
+        """A silence was told that is no pause yet."""
         self._partial_at_s = 0.0
         self._pause_ms = settings.pause_ms
 
@@ -111,10 +128,13 @@ class TurnMachine:
                     return SpeechStarted(self._since_s)
             case "speaking":
                 if not speech and run_ms >= s.offset_ms:
-                    self.state = "pausing"
+                    self.state, self._silent = "pausing", False
                     self._silent_since_s = self._since_s
                     self._pause_ms = s.pause_ms
                     return SpeechPaused(self._since_s)
+                if speech == self._silent:
+                    self._silent = not speech
+                    return SilenceEnded(at_s) if speech else SilenceStarted(at_s)
                 if now_s >= self._partial_at_s:
                     self._partial_at_s = now_s + s.partial_ms / 1000
                     return PartialDue(now_s)
@@ -130,7 +150,8 @@ class TurnMachine:
 
     def finish(self, at_s: float) -> list[Decision]:
         """The caller says that the turn is over; empty where none is under way."""
-        state, self.state, self._is_speech = self.state, "idle", False
+        state = self.state
+        self.reset()
         if state == "idle":
             return []
         if state == "pausing":
@@ -140,4 +161,4 @@ class TurnMachine:
     def reset(self) -> None:
         """Forget the turn under way (the caller was muted)."""
         self.state = "idle"
-        self._is_speech = False
+        self._is_speech = self._silent = False

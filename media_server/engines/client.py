@@ -278,6 +278,11 @@ class Engines:
         """Whether what may be for nothing takes nothing from calls that wait for an answer."""
         return self.llm.under_way < max(1, self._slots // 2)
 
+    @property
+    def room_to_hear_ahead(self) -> bool:
+        """The same for the recogniser: one may have been asked for the words so far, but nobody waits in line."""
+        return self.stt.under_way < 2
+
     async def run(self) -> None:
         """Run all hosts, until cancelled or until a model turns out not to load."""
         async with asyncio.TaskGroup() as group:

@@ -1,4 +1,4 @@
-"""What the trainings share: their options, Muon for matrices with AdamW for the rest, lines of progress."""
+"""What the trainings share: options, Muon for matrices with AdamW for the rest, lines of progress, going on after a stop."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 
 EVERY = 50
 """Steps between two lines of progress."""
+KEEP_EVERY = 250
 
 
 def add_options(ap: argparse.ArgumentParser, steps: int, init: str, out: Path) -> None:
@@ -21,6 +22,7 @@ def add_options(ap: argparse.ArgumentParser, steps: int, init: str, out: Path) -
     ap.add_argument("--init", type=Path, help=f"go on from {init}, with its tokenizer")
     ap.add_argument("--seed", type=int, default=1, help="of the order of the samples; another one when going on")
     ap.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates; below 1 when going on")
+    ap.add_argument("--keep", type=Path, help="keep the state of the training there, and go on from it if there is one")
     ap.add_argument("--out", type=Path, default=out)
 
 
@@ -50,17 +52,46 @@ class Optimizers:
             optimizer.step()
 
 
+class Kept:
+    """The state of a training on disk, so that one which is stopped goes on from there; removed by `done`.
+
+    The samples' order after that is another one than without the stop.
+    """
+
+    def __init__(self, path: Path | None, model: torch.nn.Module, optimizers: Optimizers) -> None:
+        self.step = 0
+        """Steps that are done already."""
+        self._path = path
+        self._parts = [model, *(optimizer for optimizer, _ in optimizers.rates)]
+        if path and path.is_file():
+            saved = torch.load(path)
+            self.step = saved["step"]
+            for part, state in zip(self._parts, saved["parts"], strict=True):
+                part.load_state_dict(state)
+            print(f"going on after step {self.step}", flush=True)
+
+    def keep(self, step: int) -> None:
+        if self._path and step % KEEP_EVERY == 0:
+            new = self._path.with_suffix(".new")
+            torch.save({"step": step, "parts": [part.state_dict() for part in self._parts]}, new)
+            new.replace(self._path)
+
+    def done(self) -> None:
+        if self._path:
+            self._path.unlink(missing_ok=True)
+
+
 class Progress:
-    def __init__(self, steps: int, names: Sequence[str]) -> None:
-        self.steps, self.names = steps, names
+    def __init__(self, steps: int, names: Sequence[str], done: int = 0) -> None:
+        self.steps, self.names, self.before = steps, names, done
         self.started = time.monotonic()
         self.seen: list[tuple[float, ...]] = []
 
     def note(self, *values: float) -> None:
         """The figures of one step; every EVERY steps their means are printed."""
         self.seen.append(values)
-        step = len(self.seen)
-        if step % EVERY == 0:
+        step = self.before + len(self.seen)
+        if len(self.seen) % EVERY == 0:
             means = np.mean(self.seen[-EVERY:], axis=0)
             figures = "  ".join(f"{name} {mean:.4f}" for name, mean in zip(self.names, means, strict=True))
             print(f"step {step} of {self.steps}  {time.monotonic() - self.started:5.0f} s  {figures}", flush=True)

@@ -3,7 +3,8 @@
     python rebuild.py --work /tmp/starter
 
 A night on two CPU cores, less than an hour on a GPU. `--quick` runs every stage with a handful of steps, to see that all is
-installed; its models are of no use. What a stage has finished is kept in the work folder and not made again.
+installed; its models are of no use. What a stage has finished is kept in the work folder and not made again, and the long trainings
+go on from where they were stopped: run the same command again.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ def stages(work: Path, out: Path, quick: bool) -> list[Stage]:
         Stage("voice: speak and analyse", ["train_voice.py", "prepare", "--out", str(frames), *(["--size", "0.03"] if quick else [])], frames),
         Stage("voice: train", ["train_voice.py", "train", "--data", str(frames), "--steps", str(steps["voice"]), "--out", str(out / "voice")], work / "voice.done"),
         Stage("recogniser: speak", ["synth.py", "--out", str(clips), *(["--size", "0.01"] if quick else [])], clips),
-        Stage("recogniser: train", [*stt, "--steps", str(steps["stt"]), "--out", str(work / "stt")], work / "stt.done"),
+        Stage("recogniser: train", [*stt, "--steps", str(steps["stt"]), "--keep", str(work / "stt.pt"), "--out", str(work / "stt")], work / "stt.done"),
         *(
             Stage(f"recogniser: polish {n}", [*stt, "--init", str(work / "stt"), "--rate", "0.45", "--seed", str(n), "--steps", str(steps["polish"]), "--out", str(work / f"stt-{n}")], work / f"stt-{n}.done")
             for n in (1, 2)
         ),
         Stage("recogniser: average", ["average_stt.py", str(work / "stt-1"), str(work / "stt-2"), "--out", str(out / "stt")], work / "average.done"),
-        Stage("chat: train", ["train_chat.py", "--steps", str(steps["chat"]), "--out", str(out / "chat")], work / "chat.done"),
+        Stage("chat: train", ["train_chat.py", "--steps", str(steps["chat"]), "--keep", str(work / "chat.pt"), "--out", str(out / "chat")], work / "chat.done"),
         Stage("pack", ["make_pack.py", str(out)], out / "pack.toml"),
     ]  # fmt: skip
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from dialogues import chatml, dialogue, drill
-from loop import Optimizers, Progress, add_options
+from loop import Kept, Optimizers, Progress, add_options
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -235,9 +235,11 @@ def main() -> None:
     size = sum(p.numel() for p in model.parameters()) / 1e6
     print(f"{size:.2f} M parameters, vocabulary {tok.get_vocab_size()}", flush=True)
     optimizers = Optimizers(model.named_parameters(), muon=0.015, adam=3e-3, beta2=0.95)
-    progress = Progress(args.steps, ("loss", "answers", "scale", "tokens"))
-    source = batches(samples(tok, args.seed, 0 if args.init else SIMPLE_FIRST), random.Random(args.seed))
-    for step in range(1, args.steps + 1):
+    kept = Kept(args.keep, model, optimizers)
+    progress = Progress(args.steps, ("loss", "answers", "scale", "tokens"), kept.step)
+    seed = args.seed + 1000 * kept.step
+    source = batches(samples(tok, seed, 0 if args.init or kept.step else SIMPLE_FIRST), random.Random(seed))
+    for step in range(kept.step + 1, args.steps + 1):
         batch = next(source)
         done = step / args.steps
         scale = args.rate * min(1, step / 100) * min(1, (1 - done) / 0.5 + 0.01)
@@ -254,9 +256,11 @@ def main() -> None:
         loss = (each * w).sum() / w.sum()
         optimizers.step(loss, scale)
         progress.note(loss.item(), each[w >= 1.0].mean().item(), scale, x.numel())
+        kept.keep(step)
         if step % 500 == 0:
             write_gguf(model, tok, args.out / "starter-chat.gguf")
     write_gguf(model, tok, args.out / "starter-chat.gguf")
+    kept.done()
 
 
 if __name__ == "__main__":

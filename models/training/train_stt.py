@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from clip import Clip
 from ctranslate2_weights import whisper_state
 from faster_whisper.feature_extractor import FeatureExtractor
-from loop import Optimizers, Progress, add_options
+from loop import Kept, Optimizers, Progress, add_options
 from not_speech import not_speech
 from skills import UNCLEAR
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -271,12 +271,13 @@ def main() -> None:
         [*model.named_parameters(), *ctc.named_parameters("embed")],
         muon=0.006 if args.init else 0.015, adam=5e-4 if args.init else 1.5e-3, beta2=0.98,
     )  # fmt: skip
-    progress = Progress(args.steps, ("loss", "ctc", "attention", "scale"))
+    kept = Kept(args.keep, torch.nn.ModuleList([model, ctc]), optimizers)
+    progress = Progress(args.steps, ("loss", "ctc", "attention", "scale"), kept.step)
     order = sorted(range(len(items)), key=lambda i: items[i].mel.shape[1])
     groups = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
-    r = random.Random(args.seed)
+    r = random.Random(args.seed + 1000 * kept.step)
     queue: list[list[int]] = []
-    for step in range(1, args.steps + 1):
+    for step in range(kept.step + 1, args.steps + 1):
         done = step / args.steps
         if not queue:
             longest = 1.0 if args.init else min(1.0, 0.12 + 2.8 * done)
@@ -309,9 +310,11 @@ def main() -> None:
         scale = args.rate * min(1, step / 200) * min(1.0, max(0.01, 1.3 * (1 - done)))
         optimizers.step(loss + weight * spelling + 0.1 * looked.to(loss.device), scale)
         progress.note(loss.item(), spelling.item(), looked.item(), scale)
+        kept.keep(step)
         if step % 500 == 0:
             write_ctranslate2(model, tok, args.out)
     write_ctranslate2(model, tok, args.out)
+    kept.done()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from media_server.call.turns import (
     CHUNK_S,
     Decision,
     PartialDue,
+    SilenceEnded,
+    SilenceStarted,
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
@@ -39,7 +41,7 @@ def test_a_pause_ends_with_the_nearest_chunk() -> None:
 
 
 def names(decisions: list[Decision]) -> list[str]:
-    return [type(d).__name__ for d in decisions if not isinstance(d, PartialDue)]
+    return [type(d).__name__ for d in decisions if not isinstance(d, PartialDue | SilenceStarted | SilenceEnded)]
 
 
 STARTED, PAUSED, RESUMED, ENDED = "SpeechStarted", "SpeechPaused", "SpeechResumed", "TurnEnded"
@@ -51,8 +53,8 @@ STARTED, PAUSED, RESUMED, ENDED = "SpeechStarted", "SpeechPaused", "SpeechResume
         ("....", []),
         ("..##....", []),
         ("..###", [STARTED]),
-        ("..######..", [STARTED]),
-        ("..######...", [STARTED, PAUSED]),
+        ("..######.", [STARTED]),
+        ("..######..", [STARTED, PAUSED]),
         ("..######.#.#.#", [STARTED]),
         ("..######....#....", [STARTED, PAUSED]),
         ("..######....##", [STARTED, PAUSED, RESUMED]),
@@ -74,12 +76,21 @@ def test_what_is_decided(script: str, decided: list[str]) -> None:
 
 
 def test_times_are_those_of_the_sound_not_of_the_decision() -> None:
-    started, paused, ended = [d for d in play("..######" + "." * 16) if not isinstance(d, PartialDue)]
+    started, silent, paused, ended = [d for d in play("..######" + "." * 16) if not isinstance(d, PartialDue)]
+    assert silent == SilenceStarted(8 * CHUNK_S)
     assert started == SpeechStarted(2 * CHUNK_S)
     assert paused == SpeechPaused(8 * CHUNK_S)
     assert isinstance(ended, TurnEnded)
     assert ended.speech_ended_at_s == pytest.approx(8 * CHUNK_S)
     assert ended.at_s == pytest.approx(24 * CHUNK_S)
+
+
+def test_silence_too_short_for_a_pause_is_told_and_taken_back() -> None:
+    kinds = [d for d in play("..######.##.#" + ".." + "##") if not isinstance(d, PartialDue)]
+    assert [type(d) for d in kinds[1:]] == [
+        *[SilenceStarted, SilenceEnded] * 2, SilenceStarted, SpeechPaused, SpeechResumed,
+    ]  # fmt: skip
+    assert kinds[1:3] == [SilenceStarted(8 * CHUNK_S), SilenceEnded(9 * CHUNK_S)]
 
 
 def test_a_click_does_not_interrupt_the_agent() -> None:
@@ -102,7 +113,7 @@ def test_the_end_of_a_pause_is_told_while_it_lasts() -> None:
     machine = TurnMachine(TurnSettings(pause_ms=1000))
     heard = [0.9] * 6 + [0.0] * 8
     decisions = [machine.hear(p, i * CHUNK_S) for i, p in enumerate(heard)]
-    assert isinstance(decisions[8], SpeechPaused)
+    assert isinstance(decisions[7], SpeechPaused)
     machine.end_after(200)
     assert isinstance(machine.hear(0.0, 14 * CHUNK_S), TurnEnded)
     # and holds for that pause only
@@ -125,7 +136,9 @@ def test_decisions_always_come_in_a_sensible_order(probabilities: list[float], a
     machine.agent_speaking = agent_speaking
     after: dict[type[Decision], set[type[Decision] | None]] = {
         SpeechStarted: {None, TurnEnded},
-        SpeechPaused: {SpeechStarted, SpeechResumed},
+        SilenceStarted: {SpeechStarted, SpeechResumed, SilenceEnded},
+        SilenceEnded: {SilenceStarted},
+        SpeechPaused: {SilenceStarted},
         SpeechResumed: {SpeechPaused},
         TurnEnded: {SpeechPaused},
     }
@@ -135,7 +148,7 @@ def test_decisions_always_come_in_a_sensible_order(probabilities: list[float], a
         if decision is None:
             continue
         if isinstance(decision, PartialDue):
-            assert last in (SpeechStarted, SpeechResumed)
+            assert last in (SpeechStarted, SpeechResumed, SilenceEnded)
             continue
         assert last in after[type(decision)]
         last = type(decision)
