@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from media_server import events as e
+from media_server import rfc3339
 from media_server.agents import Tool, client_tool
 from media_server.errors import ClientError, problems
 
@@ -228,7 +228,7 @@ class Flow:
         if seconds := limits["max_duration_s"]:
             reason = f"The conversation may last {seconds:g} seconds."
             yield _info("conversation_duration_limit", reason, conversation_duration_limit=seconds)
-        usage = {"usage": limits["calls"], "quota": limits.get("max_calls"), "last_updated": _now()}
+        usage = {"usage": limits["calls"], "quota": limits.get("max_calls"), "last_updated": rfc3339.now()}
         yield _info("concurrent_session_usage", "Conversations under way.", **usage)
 
     def _transcript(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -271,10 +271,6 @@ WARNINGS = {
 
 def _info(kind: str, reason: str, /, **fields: Any) -> dict[str, Any]:
     return {"message": "Info", "type": kind, "reason": reason, **fields}
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def _s(seconds: float) -> float:

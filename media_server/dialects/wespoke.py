@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from media_server import events as e
+from media_server import rfc3339
 
 __all__ = ["ENDINGS", "Wespoke", "WespokeChat"]
 
@@ -92,7 +92,7 @@ class WespokeChat:
                 yield "message:chunk", {"accumulatedContent": self._so_far}
             case "agent.text":
                 yield from self._begin(turn)
-                message = {"id": turn, "role": "assistant", "content": event["text"], "timestamp": _stamp()}
+                message = {"id": turn, "role": "assistant", "content": event["text"], "timestamp": rfc3339.now()}
                 yield "message:complete", {"message": message, "timestamp": message["timestamp"]}
             case "tool.called":
                 self._tools[event["id"]] = event["name"]
@@ -118,12 +118,8 @@ class WespokeChat:
         return {"toolName": name, "toolType": "function", "toolId": event["id"], "toolDetails": details}
 
 
-def _stamp() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-
-
 def _message(kind: str, /, **fields: Any) -> dict[str, Any]:
-    return {"type": kind, "timestamp": _stamp(), **fields}
+    return {"type": kind, "timestamp": rfc3339.now(), **fields}
 
 
 def _item(item: str, role: str, text: str, complete: bool = True, first: bool = False) -> dict[str, Any]:

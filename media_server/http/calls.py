@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import json
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, NotRequired
@@ -17,6 +16,7 @@ from media_server.http.access import ACCESS
 from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sockets import new_socket, until_first
+from media_server.rfc3339 import stamp
 from media_server.store import CallRecord, CallStatus, RecordedEvent, Records
 
 __all__ = ["RECORDS", "UNDER_WAY", "course", "recorded", "routes", "time_text"]
@@ -214,9 +214,7 @@ async def _stream(
 
 def time_text(seconds: float | None) -> str | None:
     """RFC 3339."""
-    if seconds is None:
-        return None
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="milliseconds")
+    return None if seconds is None else stamp(seconds)
 
 
 def _summary(call: CallRecord) -> dict[str, Any]:

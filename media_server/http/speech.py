@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from typing import Annotated, Literal
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = ["ENGINES", "routes"]
 ENGINES = web.AppKey("engines", Engines)
 PCM_RATE_HZ = 24_000
 """Of raw sound, as there."""
+LANGUAGE = re.compile(r"[a-z]{2,3}")
 LARGEST = 25 * 1024 * 1024
 LONGEST_S = 30.0
 """That the recogniser hears at once: a window of Whisper."""
@@ -107,6 +109,8 @@ async def transcriptions(request: web.Request) -> web.Response:
     except (ValueError, OSError, FFmpegError) as wrong:
         raise ClientError("bad_request", f"file: {wrong}.") from wrong
     language = fields.get("language", b"").decode(errors="replace") or None
+    if language and not LANGUAGE.fullmatch(language):
+        raise ClientError("bad_request", "language: has to be two or three small letters, as in ISO 639.")
     text: list[str] = []
     heard = ""
     try:

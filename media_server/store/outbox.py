@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import random
 import secrets
@@ -14,6 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from media_server.rfc3339 import stamp
 from media_server.store.database import Database
 from media_server.store.tables import DeliveryRow
 
@@ -67,9 +67,8 @@ class Outbox:
         for s in self._subscriptions:
             if tenant != s.tenant or event["type"] not in s.types or (s.agents is not None and agent not in s.agents):
                 continue
-            stamp = datetime.datetime.fromtimestamp(now, datetime.UTC).isoformat(timespec="milliseconds")
             data = {"agent": agent} | {k: v for k, v in event.items() if k != "type"}
-            body = json.dumps({"type": event["type"], "timestamp": stamp, "data": data}, ensure_ascii=False)
+            body = json.dumps({"type": event["type"], "timestamp": stamp(now), "data": data}, ensure_ascii=False)
             session.add(
                 DeliveryRow(
                     message_id=f"msg_{secrets.token_hex(12)}",

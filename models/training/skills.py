@@ -748,9 +748,9 @@ class Conversation:
 
 OPPOSITE = {"louder": "quietly", "slower": "fast", "faster": "slowly"}
 WEIGHTS = {
-    "greet": 5, "how": 2, "thanks": 2, "bye": 3, "joke": 1, "hear": 1.5, "robot": 1.5, "who": 3, "made": 1, "can_do": 2, "yes_no": 4,
-    "speech": 1, "tell_name": 5, "spell_name": 2.5, "ask_name": 5, "tell_colour": 3, "ask_colour": 3, "tell_code": 2, "ask_code": 2,
-    "repeat": 6, "sum": 20, "number": 3, "light": 6, "light_all": 1, "light_colour": 3, "light_level": 2, "door": 3, "ask_door": 1.5,
+    "greet": 5, "how": 2, "thanks": 2, "bye": 3, "joke": 1, "hear": 1.5, "robot": 1.5, "who": 3, "made": 2, "can_do": 2, "yes_no": 4,
+    "speech": 4, "tell_name": 5, "spell_name": 2.5, "ask_name": 5, "tell_colour": 3, "ask_colour": 3, "tell_code": 2, "ask_code": 2,
+    "repeat": 6, "sum": 24, "number": 5, "light": 6, "light_all": 2.5, "light_colour": 3, "light_level": 2, "door": 3, "ask_door": 1.5,
     "volume": 3, "timer": 4, "alarm": 2, "cancel": 1, "time_left": 0.5, "heat": 3, "ask_heat": 1, "pizza": 7, "size_only": 1.5,
     "topping_only": 3, "without": 1.5, "food": 3, "ask_order": 4, "done_order": 1, "cancel_order": 1, "menu": 1, "price": 1,
     "order_status": 4, "transfer": 4, "human": 1.5, "problem": 1.5, "appointment": 5, "hour_only": 3, "date": 1.5, "time": 3, "weather": 3,

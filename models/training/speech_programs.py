@@ -10,6 +10,7 @@ import ctypes.util
 import functools
 import random
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,16 @@ class _Voice(ctypes.Structure):
     _fields_ = (("name", ctypes.c_char_p), ("features", ctypes.c_void_p))
 
 
+def _library(name: str, mode: int = ctypes.DEFAULT_MODE) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(name, mode=mode)
+    except OSError as missing:
+        sys.exit(f"{missing}. The speech programs are missing; README.md beside this file says how to install them.")
+
+
 @functools.cache
 def _flite() -> Any:
-    lib = ctypes.CDLL("libflite.so.1", mode=ctypes.RTLD_GLOBAL)
+    lib = _library("libflite.so.1", ctypes.RTLD_GLOBAL)
     for name in ("libflite_usenglish.so.1", "libflite_cmulex.so.1"):
         ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
     lib.flite_init()
@@ -125,7 +133,7 @@ _SYNCHRONOUS = 2
 
 class _Espeak:
     def __init__(self) -> None:
-        self.lib = ctypes.CDLL("libespeak-ng.so.1")
+        self.lib = _library("libespeak-ng.so.1")
         self.rate = self.lib.espeak_Initialize(_SYNCHRONOUS, 0, None, 0)
         self.pieces: list[np.ndarray] = []
         self.starts: list[int] = []

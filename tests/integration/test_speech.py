@@ -56,6 +56,11 @@ async def test_bad_recordings(server: Server) -> None:
         form.add_field("other", b"x", filename="a.wav")
         async with http.post("/v1/audio/transcriptions", data=form) as response:
             assert "file" in (await response.json())["error"]["message"]
+        form = aiohttp.FormData()
+        form.add_field("file", sentence_file("hello").read_bytes(), filename="a.wav")
+        form.add_field("language", "<|en|>")
+        async with http.post("/v1/audio/transcriptions", data=form) as response:
+            assert (response.status, "ISO 639" in (await response.json())["error"]["message"]) == (400, True)
         async with http.post("/v1/audio/transcriptions", json={}) as response:
             assert response.status == 415
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
