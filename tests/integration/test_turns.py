@@ -14,12 +14,13 @@ import pytest
 from scores import word_errors
 
 from media_server.agents import PRESETS
-from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
 from media_server.call.call import Call
 from media_server.caller import Caller
 from media_server.engines.client import EngineClient
 from media_server.engines.messages import Transcript
 from media_server.engines.piper import PiperEngine, as_it_stands
+from media_server.engines.whisper import WhisperEngine
 from media_server.server import Server
 from tests.conftest import STARTER, no_sessions
 
@@ -59,6 +60,17 @@ async def test_somebody_who_hesitates_is_not_cut_off(caller: Caller, sentence: S
     text = await one_turn(caller, spoken)
     assert text.startswith("i would like to")
     assert text.endswith("book an appointment")
+
+
+async def test_a_stop_within_a_word_does_not_make_two_of_it(caller: Caller, sentence: Say) -> None:
+    spoken = sentence("what is seven plus five")
+    engine = WhisperEngine.load(STARTER / "stt")
+    said = engine.transcribe([resample(spoken, CALL_RATE_HZ, MODEL_RATE_HZ)], words=True)[0]
+    seven = said.words[2]
+    middle = int((seven.start_s + seven.end_s) / 2 * CALL_RATE_HZ)
+    stopped = np.concatenate([spoken[:middle], np.zeros(int(0.16 * CALL_RATE_HZ), np.int16), spoken[middle:]])
+    assert await one_turn(caller, stopped) == "what is seven plus five"
+    assert caller.of("turn.resumed"), "it was long enough to be a pause"
 
 
 async def test_a_word_that_says_it_all_is_answered_at_once(caller: Caller, sentence: Say) -> None:
