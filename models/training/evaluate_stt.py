@@ -179,7 +179,7 @@ def main() -> None:
         percent=False,
     )
 
-    if HUMAN.is_dir():
+    if any(HUMAN.rglob("*.wav")):  # the other package has the same folder, with GSM in it
         print("A person (recorded prompts, telephone band)")
         human(s)
     else:
