@@ -187,7 +187,7 @@ class Floor:
             case SilenceStarted():
                 # what was said until now is all there is if the caller stays silent: begin at once
                 if self._engines.room_to_hear_ahead:
-                    self._listen_to(heard)
+                    self._silence = self._listen_to(heard)
             case SilenceEnded():
                 self._end_silence()
             case SpeechPaused(ended_at_s=ended_s):
@@ -237,8 +237,7 @@ class Floor:
 
     def _listen_to(self, heard: Heard) -> tuple[asyncio.Task[Said | EngineError], float]:
         """Find out what is said in a turn up to this silence: who will know it, and when that began."""
-        self._silence = self._hearing.pause(heard), self._clock()
-        return self._silence
+        return self._hearing.pause(heard), self._clock()
 
     def _end_silence(self) -> None:
         """It was no pause."""

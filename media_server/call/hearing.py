@@ -75,9 +75,14 @@ class Hearing:
     @property
     def text(self) -> str:
         """What was said up to the last pause, as far as it is known."""
+        return (self._known or self._settled).text
+
+    @property
+    def _known(self) -> Said | None:
+        """What was said up to the last pause, if that is known by now."""
         done = self.finished
         said = done.result() if done and done.done() and not done.cancelled() else None
-        return said.text if isinstance(said, Said) else self._settled.text
+        return said if isinstance(said, Said) else None
 
     def begin(self) -> None:
         """A new turn."""
@@ -90,9 +95,7 @@ class Hearing:
 
     def resume(self, at_s: float, silent_since_s: float) -> None:
         """The caller goes on. What is transcribed stays so; only what comes now is still to do."""
-        done = self.finished
-        known = done and done.done() and not done.cancelled() and at_s - silent_since_s > WITHIN_WORDS_S
-        if done and known and isinstance(said := done.result(), Said):
+        if (said := self._known) and at_s - silent_since_s > WITHIN_WORDS_S:
             self._settled, self._agreement = said, Agreement()
             self._listener.begin_segment(at_s, silent_since_s)
         else:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,8 @@ PREPARED = 64
 LONGEST_PIECE_S = 10.0
 LAST_PLACE = 1000
 """In a reply: what nobody waits for."""
+NO_ESTIMATE = "The model gave no estimate."
+R = TypeVar("R", m.Transcript, m.EndOfTurn, m.Chosen, m.Vectors)
 Voice = tuple[str, float]
 """Its name in the pack, empty for the usual one, and how fast it speaks: 1 as it is."""
 
@@ -306,14 +308,8 @@ class Engines:
         """
         raw = np.ascontiguousarray(samples).tobytes()
         sound = b"" if turn is None or not self.hears_completeness else np.ascontiguousarray(turn).tobytes()
-        async with self.stt.ask(lambda i: m.Transcribe(i, raw, final, words, language, hotwords, sound)) as results:
-            transcript = None
-            async for r in results:
-                if isinstance(r, m.Transcript):
-                    transcript = r
-        if transcript is None:
-            raise RequestFailed("no_result", "The recogniser gave no result.")
-        return transcript
+        ask = self.stt.ask(lambda i: m.Transcribe(i, raw, final, words, language, hotwords, sound))
+        return await _answer(ask, m.Transcript, "The recogniser gave no result.")
 
     @contextlib.asynccontextmanager
     async def generate(
@@ -344,20 +340,15 @@ class Engines:
 
     async def judge(self, call_id: str, messages: tuple[m.ChatMessage, ...], tools: str = "") -> float:
         """The model's probability that the caller's turn, the last of `messages`, is complete."""
-        async with self.llm.ask(lambda i: m.Judge(i, call_id, messages, tools)) as results:
-            probability = None
-            async for r in results:
-                if isinstance(r, m.EndOfTurn):
-                    probability = r.probability
-        if probability is None:
-            raise RequestFailed("no_result", "The model gave no estimate.")
-        return probability
+        ask = self.llm.ask(lambda i: m.Judge(i, call_id, messages, tools))
+        return (await _answer(ask, m.EndOfTurn, NO_ESTIMATE)).probability
 
     async def choose(
         self, call_id: str, messages: tuple[m.ChatMessage, ...], words: Sequence[str]
     ) -> tuple[float, ...]:
         """How likely each word is as the model's answer, compared with the others; together 1."""
-        return await self._shares(self.llm, lambda i: m.Choose(i, call_id, messages, tuple(words)))
+        ask = self.llm.ask(lambda i: m.Choose(i, call_id, messages, tuple(words)))
+        return (await _answer(ask, m.Chosen, NO_ESTIMATE)).shares
 
     async def feel(self, samples: Samples) -> tuple[float, ...]:
         """How likely each of `heard_emotions` is, by the sound (16 kHz mono int16); together 1.
@@ -368,18 +359,7 @@ class Engines:
         if self.emotion is None:
             raise RequestFailed("no_emotion", "The model pack has no classifier of emotions.")
         raw = np.ascontiguousarray(samples).tobytes()
-        return await self._shares(self.emotion, lambda i: m.Feel(i, raw))
-
-    @staticmethod
-    async def _shares(engine: EngineClient, make: Callable[[int], m.Request]) -> tuple[float, ...]:
-        async with engine.ask(make) as results:
-            shares = None
-            async for r in results:
-                if isinstance(r, m.Chosen):
-                    shares = r.shares
-        if shares is None:
-            raise RequestFailed("no_result", "The model gave no estimate.")
-        return shares
+        return (await _answer(self.emotion.ask(lambda i: m.Feel(i, raw)), m.Chosen, NO_ESTIMATE)).shares
 
     async def embed(self, texts: Sequence[str], *, query: bool) -> npt.NDArray[np.float32]:
         """Vectors of length 1, shape [texts, numbers].
@@ -389,14 +369,9 @@ class Engines:
         """
         if self.embedding is None:
             raise RequestFailed("no_embedding", "The model pack has no model of embeddings.")
-        async with self.embedding.ask(lambda i: m.Embed(i, tuple(texts), query)) as results:
-            vectors = None
-            async for r in results:
-                if isinstance(r, m.Vectors):
-                    vectors = np.frombuffer(r.vectors, np.float32).reshape(len(texts), -1)
-        if vectors is None:
-            raise RequestFailed("no_result", "The model of embeddings gave no result.")
-        return vectors
+        ask = self.embedding.ask(lambda i: m.Embed(i, tuple(texts), query))
+        found = await _answer(ask, m.Vectors, "The model of embeddings gave no result.")
+        return np.frombuffer(found.vectors, np.float32).reshape(len(texts), -1)
 
     @contextlib.asynccontextmanager
     async def synthesize(
@@ -435,3 +410,17 @@ class Engines:
 async def _each(chunks: tuple[m.AudioChunk, ...]) -> AsyncIterator[m.AudioChunk]:
     for chunk in chunks:
         yield chunk
+
+
+async def _answer(
+    ask: contextlib.AbstractAsyncContextManager[AsyncIterator[m.Result]], kind: type[R], lacking: str
+) -> R:
+    """The one result of this kind that a request has; `lacking` says that there was none."""
+    answer = None
+    async with ask as results:
+        async for result in results:
+            if isinstance(result, kind):
+                answer = result
+    if answer is None:
+        raise RequestFailed("no_result", lacking)
+    return answer

@@ -12,16 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 
 from media_server.audio import MODEL_RATE_HZ, Samples
 from media_server.engines import messages as m
+from media_server.engines.features import LogMel, waveform
+from media_server.engines.onnx import load_onnx
 
 __all__ = ["EmotionEngine"]
 
-HOP = 160
-"""Samples per frame of features."""
 MELS = (80, 128)
 SHORTEST_S = 0.5
 """Less is padded: convolutions of real models fail on a few milliseconds."""
@@ -39,6 +38,7 @@ class EmotionEngine:
         self._session = session
         self._labels = tuple(labels)
         self._input = session.get_inputs()[0]
+        self._log_mel = LogMel(self._input.shape[1]) if len(self._input.shape) == 3 else None
         self._pending: list[m.Feel] = []
 
     @classmethod
@@ -50,13 +50,9 @@ class EmotionEngine:
 
         Raises:
             ValueError: it takes something else, or gives another number of labels.
+            RuntimeError: there is no CUDA.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        there = set(onnxruntime.get_available_providers())
-        wanted = ["CPUExecutionProvider"] if device == "cpu" else ["CUDAExecutionProvider", "CPUExecutionProvider"]
-        session = onnxruntime.InferenceSession(str(path), options, providers=[p for p in wanted if p in there])
+        session = load_onnx(path, threads, device)
         shapes = [x.shape for x in session.get_inputs()]
         if len(shapes) != 1 or not (len(shapes[0]) == 2 or (len(shapes[0]) == 3 and shapes[0][1] in MELS)):
             taken = f"{Path(path).name} takes {' and '.join(map(str, shapes))}"
@@ -85,9 +81,10 @@ class EmotionEngine:
 
     def scores(self, samples: Samples) -> NDArray[np.float32]:
         """How well each label fits what sounds so, shape [n] at 16 kHz; together 1."""
-        x: NDArray[np.float32] = samples.astype(np.float32) / np.float32(32768)
-        x = np.pad(x, (max(0, int(SHORTEST_S * MODEL_RATE_HZ) - len(x)), 0))
-        fed = self._waveform(x) if len(self._input.shape) == 2 else self._features(x)
+        samples = np.pad(samples, (max(0, int(SHORTEST_S * MODEL_RATE_HZ) - len(samples)), 0))
+        last = self._input.shape[-1]
+        length = last if isinstance(last, int) else None
+        fed = self._log_mel(samples, length) if self._log_mel else waveform(samples, length)
         out: NDArray[np.float32] = np.asarray(self._session.run(None, {self._input.name: fed})[0], np.float32)
         out = out.reshape(-1)
         if out.min() >= 0 and abs(float(out.sum()) - 1) < 1e-3:
@@ -95,25 +92,3 @@ class EmotionEngine:
         shares: NDArray[np.float32] = np.exp(out - out.max())
         shares /= shares.sum()
         return shares
-
-    def _waveform(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return _normal(_fitted(x, self._input.shape[1]))[None, :]
-
-    def _features(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        _, mels, frames = self._input.shape
-        x = _normal(_fitted(x, frames * HOP if isinstance(frames, int) else None))
-        made = FeatureExtractor(feature_size=mels)(x, padding=0)[:, : len(x) // HOP]
-        return np.ascontiguousarray(made[None, ...], np.float32)
-
-
-def _fitted(x: NDArray[np.float32], length: int | str | None) -> NDArray[np.float32]:
-    """The last samples, silence in front of them, where a length is fixed."""
-    if not isinstance(length, int):
-        return x
-    padded: NDArray[np.float32] = np.pad(x[-length:], (max(0, length - len(x)), 0))
-    return padded
-
-
-def _normal(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    normal: NDArray[np.float32] = (x - x.mean()) / np.sqrt(x.var() + 1e-7)
-    return normal

@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from piper import PiperConfig, PiperVoice, SynthesisConfig
 
 from media_server.audio import CALL_RATE_HZ, Samples, resample
 from media_server.engines import messages as m
+from media_server.engines.onnx import load_onnx
 
 __all__ = ["PiperEngine", "as_it_stands"]
 
@@ -61,26 +61,18 @@ class PiperEngine:
             speaker: of a file that has several.
             voices: further ones by name, each with `path`, `length_scale` and `speaker`.
         """
-        cuda = device != "cpu" and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-        if device == "cuda" and not cuda:
-            raise RuntimeError("onnxruntime was installed without CUDA; install onnxruntime-gpu or use device = 'cpu'")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # threads that spin between clauses would burn the cores that the other engines need
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        providers = ["CUDAExecutionProvider"] if cuda else ["CPUExecutionProvider"]
         files: dict[str, PiperVoice] = {}
         loaded: dict[str, _Voice] = {}
         for name, each in {"": {"path": path, "length_scale": length_scale, "speaker": speaker}, **voices}.items():
             file = str(each["path"])
             if file not in files:
-                session = onnxruntime.InferenceSession(file, options, providers=providers)
+                session = load_onnx(file, threads, device)
                 config = PiperConfig.from_dict(json.loads(Path(f"{file}.json").read_text("utf-8")))
                 files[file] = PiperVoice(session=session, config=config)
             loaded[name] = _Voice(files[file], each["length_scale"], each["speaker"])
         more = f", {len(voices)} more voices" if voices else ""
         rate = loaded[""].piper.config.sample_rate
+        cuda = "CUDAExecutionProvider" in loaded[""].piper.session.get_providers()
         engine = cls(loaded, f"{Path(path).name}, {'cuda' if cuda else 'cpu'}, {rate} Hz{more}")
         for name in loaded:
             list(engine.synthesize(as_it_stands("Hello."), name))

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from faster_whisper.feature_extractor import FeatureExtractor
 
-from media_server.audio import MODEL_RATE_HZ, Samples
+from media_server.audio import Samples
+from media_server.engines.features import LogMel
+from media_server.engines.onnx import load_onnx
 
 __all__ = ["SmartTurn"]
 
@@ -23,7 +24,7 @@ class SmartTurn:
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
         self._input = session.get_inputs()[0].name
-        self._extractor = FeatureExtractor(feature_size=80, chunk_length=SECONDS)
+        self._features = LogMel(80)
 
     @classmethod
     def load(cls, path: str | Path, threads: int = 1) -> SmartTurn:
@@ -32,10 +33,7 @@ class SmartTurn:
         Raises:
             ValueError: it takes something else.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = load_onnx(path, threads)
         shape = session.get_inputs()[0].shape
         if list(shape[-2:]) != [80, 100 * SECONDS]:
             raise ValueError(f"{Path(path).name} takes {shape}, not the features [1, 80, 800] of Smart Turn v3")
@@ -43,9 +41,6 @@ class SmartTurn:
 
     def probability(self, samples: Samples) -> float:
         """That a turn which sounds so, shape [n] at 16 kHz, is complete."""
-        size = SECONDS * MODEL_RATE_HZ
-        x = np.pad(samples[-size:].astype(np.float32) / 32768, (max(0, size - len(samples)), 0))
-        x = (x - x.mean()) / np.sqrt(x.var() + 1e-7)
-        features = self._extractor(x, padding=0)[None, :, : 100 * SECONDS].astype(np.float32)
+        features = self._features(samples, 100 * SECONDS)
         (out,) = self._session.run(None, {self._input: features})[:1]
         return float(np.asarray(out).reshape(-1)[0])

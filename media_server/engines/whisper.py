@@ -10,7 +10,7 @@ from pathlib import Path
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
-from faster_whisper.tokenizer import _LANGUAGE_CODES, Tokenizer
+from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 from media_server.audio import Samples
@@ -129,7 +129,7 @@ class WhisperEngine:
         """
         pieces = [(i, at, piece) for i, u in enumerate(utterances) for at, piece in windows(u, self._window_s)]
         # a client may name one that there is not: then it is as if none was named
-        given = (language if language in _LANGUAGE_CODES else None) or self._language
+        given = (language if language in self._model.supported_languages else None) or self._language
         heard = self._windows([piece for _, _, piece in pieces], given, hotwords, words)
         out: list[list[Heard]] = [[] for _ in utterances]
         for (i, at, _), h in zip(pieces, heard, strict=True):

@@ -49,6 +49,10 @@ class _Followed(BaseModel):
     tool_results: bool = False
     """Over a WebSocket: what tools returned too."""
 
+    @property
+    def names(self) -> list[str]:
+        return [name for name in self.agents.split(",") if name]
+
 
 class _Summary(TypedDict):
     id: str
@@ -134,7 +138,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     if request.headers.get("Upgrade", "").lower() == "websocket":
         return await _over_a_socket(request, validated(_Followed, dict(request.query)))
     key = await request.app[ACCESS].key(request, "admin")
-    agents = [a for a in validated(_Followed, dict(request.query)).agents.split(",") if a]
+    agents = validated(_Followed, dict(request.query)).names
     return await _stream(request, None, agents or None, key.tenant if key else None)
 
 
@@ -142,7 +146,7 @@ async def _over_a_socket(request: web.Request, wanted: _Followed) -> web.StreamR
     """`{"event", …, "agent"}` from now on; `{"action": "ping"}` is answered with a `pong`."""
     access, records = request.app[ACCESS], request.app[RECORDS]
     socket = new_socket(request, 4096)
-    agents, call_id = [a for a in wanted.agents.split(",") if a], wanted.call
+    agents, call_id = wanted.names, wanted.call
     if wanted.token:
         granted = await access.tokens.use(wanted.token, "stream", None)
         allowed: dict[str, Any] = dict(granted.sealed)

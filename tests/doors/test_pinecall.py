@@ -524,5 +524,8 @@ async def test_events_of_all_calls_over_a_websocket(server: Server) -> None:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await http.ws_connect("/v1/events", params={"token": token})
         assert refused.value.status == 401
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect("/v1/events", params={"tool_results": "maybe"})
+        assert refused.value.status == 400
         await everything.close()
         await some.close()

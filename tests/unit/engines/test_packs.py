@@ -73,3 +73,10 @@ def test_a_pack_may_have_a_classifier_of_turns(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace("[llm]", '[turn]\npath = "turn/model.onnx"\n\n[llm]'))
     assert load_pack("starter", tmp_path).turn == tmp_path / "starter" / "turn" / "model.onnx"
     assert load_pack("starter", tmp_path / "elsewhere").turn is None
+
+
+@pytest.mark.parametrize("labels", ["", 'labels = ["joy"]', 'labels = ["joy", "Very Sad"]', 'labels = ["joy", 3]'])
+def test_a_classifier_of_emotions_names_what_it_tells_apart(labels: str) -> None:
+    text = (STARTER / "pack.toml").read_text().replace("[tts]", f'[emotion]\npath = "e.onnx"\n{labels}\n\n[tts]')
+    with pytest.raises(ConfigurationError, match=r"emotion\.labels"):
+        read_manifest(text, "pack.toml")
