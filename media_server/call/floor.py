@@ -16,7 +16,7 @@ from media_server.call.completeness import completeness, pause_ms
 from media_server.call.gate import Gate
 from media_server.call.hearing import Hearing, Said, outcome
 from media_server.call.history import History
-from media_server.call.interruption import ACKNOWLEDGEMENTS, LONGEST_DOUBT_S, Sound, weigh
+from media_server.call.interruption import ACKNOWLEDGEMENTS, ECHO_AGAIN_S, LONGEST_DOUBT_S, Sound, weigh
 from media_server.call.listen import Heard, Listener
 from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
@@ -42,7 +42,7 @@ __all__ = ["Floor"]
 LATELY_WORDS = 12
 """Of the agent's, that may come back as its echo."""
 SETTLE_S = 2.0
-"""How long a sound that made the agent pause may take to be understood."""
+"""How long a sound that made the agent pause may last, or take to be understood, before the agent yields to it."""
 ON_ITS_WAY_S = 0.15
 """Of sound, when a client says that the turn is over."""
 
@@ -115,6 +115,8 @@ class Floor:
         """Since when a sound makes the agent pause that may turn out to be no interruption."""
         self._doubtful: Sound = "noise"
         """What it seems to be so far."""
+        self._echoed_s = -math.inf
+        """When the agent's own voice last came back."""
         self._partial: asyncio.Task[None] | None = None
         self._partial_shown = False
 
@@ -180,10 +182,10 @@ class Floor:
                     self._enter("user_speaking")
             case PartialDue(at_s=at_s):
                 doubtful_s = at_s - self._doubt_since_s if self._doubt_since_s is not None else 0.0
-                if doubtful_s > LONGEST_DOUBT_S and self._doubtful != "echo":
+                if doubtful_s > SETTLE_S and self._doubtful != "echo":
                     self._yield()
                 if self._partial is None or self._partial.done():
-                    self._partial = self._start(self._show_partial(self._speech_turn, heard), "partial")
+                    self._partial = self._start(self._show_partial(self._speech_turn, heard, doubtful_s), "partial")
             case SilenceStarted():
                 # what was said until now is all there is if the caller stays silent: begin at once
                 if self._engines.room_to_hear_ahead:
@@ -256,7 +258,13 @@ class Floor:
     def _sound(self, text: str) -> Sound:
         lately = " ".join(self._replies.heard.split()[-LATELY_WORDS:])
         words = self._call.agent.acknowledgements
-        return weigh(text, lately, ACKNOWLEDGEMENTS if words is None else words, self._call.agent.interrupt_words)
+        return weigh(
+            text,
+            lately,
+            ACKNOWLEDGEMENTS if words is None else words,
+            self._call.agent.interrupt_words,
+            after_echo=self._clock() - self._echoed_s < ECHO_AGAIN_S,
+        )
 
     def _yield(self) -> None:
         """The caller has the floor."""
@@ -278,7 +286,10 @@ class Floor:
         await asyncio.wait([pause.hearing], timeout=SETTLE_S)
         said = pause.hearing.result() if pause.hearing.done() else None
         # where the recogniser does not answer it is better to stop than to talk over somebody
-        if not isinstance(said, Said) or self._sound(said.text) == "speech":
+        sound = self._sound(said.text) if isinstance(said, Said) else "speech"
+        if sound == "echo":
+            self._echoed_s = self._clock()
+        if sound == "speech":
             self._yield()
             self._turns.end_after(_turn_settings(self._taking).pause_ms)
             self._consider(pause)
@@ -295,16 +306,18 @@ class Floor:
             if self._pause:
                 self._pause = replace(self._pause, gate=Gate())
 
-    async def _show_partial(self, turn_id: str, heard: Heard) -> None:
+    async def _show_partial(self, turn_id: str, heard: Heard, doubtful_s: float) -> None:
         # a partial that fails is not worth a word: the final one will tell
         with contextlib.suppress(EngineError):
             said = await self._hearing.so_far(heard)
-            if said.text and turn_id == self._speech_turn:
-                if self._doubt_since_s is not None:
-                    self._doubtful = self._sound(said.text)
-                    if self._doubtful != "speech":
-                        return
+            if turn_id != self._speech_turn:
+                return
+            if self._doubt_since_s is not None:
+                self._doubtful = self._sound(said.text)
+                long = doubtful_s > LONGEST_DOUBT_S and self._doubtful != "echo"
+                if long or self._doubtful == "speech":
                     self._yield()
+            if said.text and self._doubt_since_s is None:
                 self._partial_shown = True
                 self._emit(e.UserTranscript(turn_id, said.text, False, said.confidence, said.language, said.stable))
 

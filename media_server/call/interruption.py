@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Literal
 
-__all__ = ["ACKNOWLEDGEMENTS", "LONGEST_DOUBT_S", "Sound", "weigh"]
+__all__ = ["ACKNOWLEDGEMENTS", "ECHO_AGAIN_S", "LONGEST_DOUBT_S", "Sound", "weigh"]
 
 Sound = Literal["speech", "acknowledgement", "echo", "noise"]
 
@@ -18,15 +18,21 @@ ACKNOWLEDGEMENTS = frozenset(
 PREFIX = 4
 """Letters that make a beginning."""
 LONGEST_DOUBT_S = 0.9
-"""Who speaks for longer than this means it, whatever is understood of it."""
+"""Who is heard to speak for longer than this means it, whatever is understood of it, but for echo."""
 ECHO_SHARE = 0.6
-"""Of the words, at least so many, in the agent's order: its own voice, back through the caller's microphone."""
+"""Of the words, at least so many, in the agent's order: its own voice, back through the caller's microphone …"""
+ECHO_AGAIN_SHARE = 0.5
+"""… and where it has just come back: cut at a comma, what is left of an echo is short and easily misheard."""
+ECHO_AGAIN_S = 1.5
+"""For how long after an echo more of it is expected."""
 _ANNOTATION = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*")
 """What recognisers write for sounds: `[unclear]`, `(music)`, `*cough*`."""
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 
-def weigh(text: str, said_lately: str, acknowledgements: Collection[str], min_words: int) -> Sound:
+def weigh(
+    text: str, said_lately: str, acknowledgements: Collection[str], min_words: int, *, after_echo: bool = False
+) -> Sound:
     """What a sound is, by its transcript.
 
     Args:
@@ -34,12 +40,13 @@ def weigh(text: str, said_lately: str, acknowledgements: Collection[str], min_wo
         said_lately: the agent's last words.
         acknowledgements: in lower case.
         min_words: from which on, acknowledgements not counted, it is an interruption.
+        after_echo: the agent's own voice has come back within the last `ECHO_AGAIN_S`.
     """
     words = _words(text)
     if not words:
         return "noise"
     echoed = _in_common(words, _words(said_lately))
-    if echoed >= ECHO_SHARE * len(words):
+    if echoed >= (ECHO_AGAIN_SHARE if after_echo else ECHO_SHARE) * len(words):
         return "echo"
     if all(w in acknowledgements for w in words):
         return "acknowledgement"

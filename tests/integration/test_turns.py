@@ -155,10 +155,33 @@ async def test_a_cough_does_not_interrupt(caller: Caller) -> None:
     assert (stopped["reason"], stopped["heard"]) == ("completed", LONG)
 
 
-async def test_the_agents_own_echo_does_not_interrupt(caller: Caller) -> None:
+@pytest.fixture(scope="module")
+def echo() -> Samples:
     voice = PiperEngine.load(STARTER / "voice" / "starter-voice.onnx")
-    echo = np.concatenate([s for s, _ in voice.synthesize(as_it_stands("switch lights, set timers"))])
-    assert await say_at(caller, "take", (echo * 0.4).astype(np.int16)) == f"completed: {LONG}"
+    said = np.concatenate([s for s, _ in voice.synthesize(as_it_stands("switch lights, set timers"))])
+    return (said * 0.4).astype(np.int16)
+
+
+async def test_the_agents_own_echo_does_not_interrupt(caller: Caller, echo: Samples) -> None:
+    assert await say_at(caller, "take", echo) == f"completed: {LONG}"
+
+
+async def test_echo_does_not_interrupt_where_the_recogniser_is_slow(
+    caller: Caller, echo: Samples, server: Server
+) -> None:
+    recogniser = server.engines.stt.pid
+    assert recogniser is not None
+    caller.send(type="agent.say", text=LONG)
+    await caller.wait_for("agent.word", lambda e: e["text"] == "take")
+    os.kill(recogniser, signal.SIGSTOP)
+    try:
+        caller.speak(echo)
+        await caller.wait_for("user.speech_started")
+        await asyncio.sleep(1.4)
+    finally:
+        os.kill(recogniser, signal.SIGCONT)
+    stopped = await caller.wait_for("agent.speech_stopped")
+    assert (stopped["reason"], stopped["heard"]) == ("completed", LONG)
 
 
 async def test_words_do_interrupt_and_history_holds_what_was_heard(

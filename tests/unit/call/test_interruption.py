@@ -36,3 +36,9 @@ def test_what_a_sound_is(text: str, sound: str) -> None:
 def test_more_words_can_be_asked_for() -> None:
     assert weigh("goodbye", SAID, ACKNOWLEDGEMENTS, 2) == "noise"
     assert weigh("goodbye then", SAID, ACKNOWLEDGEMENTS, 2) == "speech"
+
+
+def test_what_follows_an_echo_is_sooner_taken_for_more_of_it() -> None:
+    assert weigh("six timer", SAID, ACKNOWLEDGEMENTS, 1) == "speech"
+    assert weigh("six timer", SAID, ACKNOWLEDGEMENTS, 1, after_echo=True) == "echo"
+    assert weigh("please stop the timer", SAID, ACKNOWLEDGEMENTS, 1, after_echo=True) == "speech"
