@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from ctranslate2_weights import whisper_state
+from starter_pack import STT
 from tokenizers import Tokenizer
 from train_stt import make_model, write_ctranslate2
 
@@ -19,7 +20,7 @@ from train_stt import make_model, write_ctranslate2
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("folders", type=Path, nargs="+")
-    ap.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "starter" / "stt")
+    ap.add_argument("--out", type=Path, default=STT)
     args = ap.parse_args()
     tok = Tokenizer.from_file(str(args.folders[0] / "tokenizer.json"))
     states = [whisper_state(f / "model.bin") for f in args.folders]

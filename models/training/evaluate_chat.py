@@ -20,6 +20,7 @@ import tools as t
 from dialogues import Example, Message, chatml, cut_off, dialogue
 from scores import auc
 from skills import NOT_UNDERSTOOD, WEIGHTS, Conversation
+from starter_pack import CHAT
 
 from media_server.engines import messages as m
 from media_server.engines.llama import LlamaEngine
@@ -185,9 +186,7 @@ def end_of_turn(path: Path, n: int) -> tuple[float, float]:
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument(
-        "--model", type=Path, default=Path(__file__).parent.parent / "starter" / "chat" / "starter-chat.gguf"
-    )
+    ap.add_argument("--model", type=Path, default=CHAT)
     ap.add_argument("--each", type=int, default=30, help="cases for each skill")
     ap.add_argument("--show", type=int, default=3, help="errors printed for each figure")
     ap.add_argument("--json", type=Path)

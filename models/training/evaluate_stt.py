@@ -20,6 +20,7 @@ from opus_call import through_calls
 from scores import auc, word_errors
 from skills import UNCLEAR
 from speech_programs import HELD_OUT_VOICE, STARTER, read_wav, speak, to_int16
+from starter_pack import STT
 from transcripts import foreign, label
 
 from media_server.audio import Samples
@@ -66,7 +67,7 @@ class Scores:
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--model", type=Path, default=Path(__file__).parent.parent / "starter" / "stt")
+    ap.add_argument("--model", type=Path, default=STT)
     ap.add_argument("--sentences", type=int, default=40, help="for each voice")
     ap.add_argument("--show", type=int, default=3, help="errors printed for each figure")
     ap.add_argument("--json", type=Path)

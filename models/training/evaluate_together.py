@@ -20,6 +20,7 @@ import numpy as np
 from dialogues import dialogue
 from scores import word_errors
 from speech_programs import RATE, speak, to_int16
+from starter_pack import PACK, STT
 from transcripts import known_words, plain
 
 from bench.server import measured_server
@@ -28,7 +29,6 @@ from media_server.caller import Caller
 from media_server.engines.whisper import WhisperEngine
 from media_server.errors import ClientError
 
-STARTER = Path(__file__).parent.parent / "starter"
 PLANS = [
     ["tell_name", "sum", "ask_name"], ["pizza", "food", "ask_order"], ["tell_colour", "light", "ask_colour"], ["sum", "repeat"],
     ["greet", "tell_name", "light", "bye"], ["transfer", "repeat"], ["light", "light_colour", "light_level"], ["timer", "alarm", "sum"],
@@ -100,9 +100,9 @@ def trimmed(x: Samples) -> Samples:
 
 
 async def run(n: int, at_once: int, show: int) -> dict[str, float]:
-    recogniser = WhisperEngine.load(STARTER / "stt")
+    recogniser = WhisperEngine.load(STT)
     gate = asyncio.Semaphore(at_once)
-    async with measured_server() as server:
+    async with measured_server("--models-dir", str(PACK.parent), "--pack", PACK.name) as server:
 
         async def one(i: int, said: list[str], wanted: str, voice: str) -> Result:
             async with gate:

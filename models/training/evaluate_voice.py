@@ -19,6 +19,7 @@ from dialogues import replies
 from pocketsphinx import Config, Decoder
 from scores import word_errors
 from speech_programs import RATE, flite
+from starter_pack import STT, VOICE
 from transcripts import plain
 
 from media_server.audio import CALL_RATE_HZ, Samples, resample
@@ -27,7 +28,6 @@ from media_server.engines.whisper import WhisperEngine
 
 JUDGED = 60
 """Replies given to PocketSphinx, out of four times as many: it takes its time."""
-STARTER = Path(__file__).parent.parent / "starter"
 SIX_WORDS = [
     "Okay, the light in the kitchen", "Nice to meet you, dear Olivia!", "Of course, I am connecting you", "The timer is set for twenty",
     "You ordered a small pizza with", "Your name is Olivia, I think.", "It is twelve in the morning.",
@@ -55,8 +55,8 @@ class Listener:
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--model", type=Path, default=STARTER / "voice" / "starter-voice.onnx")
-    ap.add_argument("--recogniser", type=Path, default=STARTER / "stt")
+    ap.add_argument("--model", type=Path, default=VOICE)
+    ap.add_argument("--recogniser", type=Path, default=STT)
     ap.add_argument("--replies", type=int, default=200)
     ap.add_argument("--json", type=Path)
     args = ap.parse_args()

@@ -10,14 +10,16 @@ go on from where they were stopped: run the same command again.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from starter_pack import PACK
+
 HERE = Path(__file__).parent
-STARTER = HERE.parent / "starter"
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,15 @@ def stages(work: Path, out: Path, quick: bool) -> list[Stage]:
     stt = ["train_stt.py", "--data", str(clips)]
     return [
         Stage("voice: speak and analyse", ["train_voice.py", "prepare", "--out", str(frames), *(["--size", "0.03"] if quick else [])], frames),
-        Stage("voice: train", ["train_voice.py", "train", "--data", str(frames), "--steps", str(steps["voice"]), "--out", str(out / "voice")], work / "voice.done"),
+        Stage("voice: train", ["train_voice.py", "train", "--data", str(frames), "--steps", str(steps["voice"])], work / "voice.done"),
         Stage("recogniser: speak", ["synth.py", "--out", str(clips), *(["--size", "0.01"] if quick else [])], clips),
         Stage("recogniser: train", [*stt, "--steps", str(steps["stt"]), "--keep", str(work / "stt.pt"), "--out", str(work / "stt")], work / "stt.done"),
         *(
             Stage(f"recogniser: polish {n}", [*stt, "--init", str(work / "stt"), "--rate", "0.45", "--seed", str(n), "--steps", str(steps["polish"]), "--out", str(work / f"stt-{n}")], work / f"stt-{n}.done")
             for n in (1, 2)
         ),
-        Stage("recogniser: average", ["average_stt.py", str(work / "stt-1"), str(work / "stt-2"), "--out", str(out / "stt")], work / "average.done"),
-        Stage("chat: train", ["train_chat.py", "--steps", str(steps["chat"]), "--keep", str(work / "chat.pt"), "--out", str(out / "chat")], work / "chat.done"),
+        Stage("recogniser: average", ["average_stt.py", str(work / "stt-1"), str(work / "stt-2")], work / "average.done"),
+        Stage("chat: train", ["train_chat.py", "--steps", str(steps["chat"]), "--keep", str(work / "chat.pt")], work / "chat.done"),
         Stage("pack", ["make_pack.py", str(out)], out / "pack.toml"),
     ]  # fmt: skip
 
@@ -54,24 +56,27 @@ def stages(work: Path, out: Path, quick: bool) -> list[Stage]:
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--work", type=Path, default=Path("/tmp/starter-models"), help="recordings, and what is done")
-    ap.add_argument("--out", type=Path, default=STARTER, help="the pack")
+    ap.add_argument("--out", type=Path, default=PACK, help="the pack")
     ap.add_argument("--quick", action="store_true", help="a few steps of everything, into WORK/pack")
     args = ap.parse_args()
-    out = args.work / "pack" if args.quick else args.out
-    args.work.mkdir(parents=True, exist_ok=True)
+    work = args.work.resolve()
+    out = work / "pack" if args.quick else args.out.resolve()
+    environment = os.environ | {"STARTER_PACK": str(out)}
+    work.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    for stage in stages(args.work, out, args.quick):
+    for stage in stages(work, out, args.quick):
         if stage.made.exists() and stage.made.name != "pack.toml":
             print(f"== {stage.name}: done already", flush=True)
             continue
         print(f"== {stage.name} ({(time.monotonic() - began) / 60:.0f} min so far)", flush=True)
-        if subprocess.run([sys.executable, *stage.script], cwd=HERE, check=False).returncode:
+        if subprocess.run([sys.executable, *stage.script], cwd=HERE, env=environment, check=False).returncode:
             sys.exit(f"{stage.name} failed; mend the cause and run this again: it goes on from here.")
         if stage.made.suffix == ".done":
             stage.made.touch()
     print(f"== made in {(time.monotonic() - began) / 60:.0f} min: {out}", flush=True)
     if not args.quick:
-        sys.exit(subprocess.run([sys.executable, "evaluate.py", "--full"], cwd=HERE, check=False).returncode)
+        scored = subprocess.run([sys.executable, "evaluate.py", "--full"], cwd=HERE, env=environment, check=False)
+        sys.exit(scored.returncode)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from lexicon import LETTER_NAMES
 from piper import PiperVoice, SynthesisConfig
+from starter_pack import VOICE
 
 from media_server import audio
 
@@ -186,7 +187,7 @@ def festival(text: str, voice: str) -> np.ndarray:
 
 @functools.cache
 def _starter_voice() -> tuple[PiperVoice, int]:
-    voice = PiperVoice.load(Path(__file__).parent.parent / "starter/voice/starter-voice.onnx")
+    voice = PiperVoice.load(VOICE)
     return voice, voice.config.sample_rate
 
 

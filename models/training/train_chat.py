@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from dialogues import chatml, dialogue, drill
 from loop import Kept, Optimizers, Progress, add_options
+from starter_pack import CHAT
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -217,7 +218,7 @@ def batches(source: Iterator[Sample], rng: random.Random) -> Iterator[list[Sampl
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(ap, 24000, "a GGUF file of this shape", Path(__file__).parent.parent / "starter" / "chat")
+    add_options(ap, 24000, "a GGUF file of this shape", CHAT.parent)
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)

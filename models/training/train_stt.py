@@ -30,6 +30,7 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from loop import Kept, Optimizers, Progress, add_options
 from not_speech import not_speech
 from skills import UNCLEAR
+from starter_pack import STT
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
@@ -247,7 +248,7 @@ def collate(chosen: list[Item], tok: Tokenizer, r: random.Random, masked: bool, 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--data", type=Path, required=True, nargs="+", help="what synth.py made")
-    add_options(ap, 20000, "a CTranslate2 folder of this shape", Path(__file__).parent.parent / "starter" / "stt")
+    add_options(ap, 20000, "a CTranslate2 folder of this shape", STT)
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)

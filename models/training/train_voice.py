@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from dialogues import replies, sentences
 from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
+from starter_pack import VOICE
 from vocoder import BAND_EDGES_HZ, BANDS, CEPSTRUM, HOP, RATE, Vocoder
 
 SYMBOLS = 256
@@ -359,7 +360,7 @@ def main() -> None:
     p.add_argument("--steps", type=int, default=8000)
     p.add_argument("--threads", type=int, default=torch.get_num_threads())
     p.add_argument("--init", type=Path, help="go on from a state saved before")
-    p.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "starter" / "voice")
+    p.add_argument("--out", type=Path, default=VOICE.parent)
     p.set_defaults(run=train)
     args = ap.parse_args()
     args.run(args)
