@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -118,18 +119,19 @@ class Agent:
         hotwords: what callers are likely to say: names, products.
         interrupt_words: words from which on a caller's sound stops the agent.
         acknowledgements: words that do not count among them, in lower case; a usual set where none are given.
-        idle_s: silence of both after which `idle_prompt` is said; 0 for never.
+        idle_s: silence of both after which `idle_prompt` is said; 0 for never. Not in writing.
         idle_hang_up_s: silence after that prompt which ends the call; 0 for never.
         emotions: what to look for in what callers say, in single words; nothing where there are none.
         recording: keep the sound of both sides with the call's record.
         price_per_minute: of a call, taken from the credit of the key that pays for it.
-        max_duration_s: the longest call; it is warned of, then hung up. 0 for any length.
+        max_duration_s: the longest spoken call; it is warned of, then hung up. 0 for any length.
         max_calls: at once; more are refused. None for as many as the server takes.
         answer_timeout_s: without an answer after this long, `apology` is said and the turn is given up. The time that
             tools take does not count.
         temperature, top_p: how freely the model words its answers; the pack's where they are not given.
         max_reply_tokens: a reply is cut there.
         history_turns: exchanges that the model is shown; older ones are dropped.
+        remember: show the model what was said in the last calls of somebody whose token says who it is.
 
     Raises:
         ValueError: a value that cannot be, with its name.
@@ -159,13 +161,13 @@ class Agent:
     hotwords: Annotated[tuple[str, ...], Field(max_length=100)] = ()
     interrupt_words: Annotated[int, Field(ge=1, le=20)] = 1
     acknowledgements: frozenset[str] | None = None
-    idle_s: Annotated[float, Field(ge=0, le=3600)] = 0
+    idle_s: Annotated[float, Field(ge=0, le=3600)] = 45
     idle_prompt: str = "Are you still there?"
-    idle_hang_up_s: Annotated[float, Field(ge=0, le=3600)] = 0
+    idle_hang_up_s: Annotated[float, Field(ge=0, le=3600)] = 25
     emotions: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z]{2,30}$")], ...], Field(max_length=20)] = ()
     recording: bool = False
     price_per_minute: Annotated[float, Field(ge=0)] = 0
-    max_duration_s: Annotated[float, Field(ge=0, le=86400)] = 0
+    max_duration_s: Annotated[float, Field(ge=0, le=86400)] = 600
     max_calls: Annotated[int | None, Field(ge=0)] = None
     answer_timeout_s: Annotated[float, Field(ge=1, le=600)] = 15
     apology: str = "I am sorry, something went wrong. Could you say it again?"
@@ -173,6 +175,7 @@ class Agent:
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     max_reply_tokens: Annotated[int, Field(ge=1, le=4096)] = 200
     history_turns: Annotated[int, Field(ge=1, le=1000)] = 12
+    remember: bool = True
     handlers: Annotated[Handlers, SkipValidation] = field(default_factory=Handlers, repr=False, compare=False)
     """Filled by `on` and `on_turn`; shared by all versions of an agent."""
 
@@ -221,10 +224,15 @@ class Agent:
         return responder
 
     def filled_in(self, variables: Mapping[str, str | int | float | bool]) -> Agent:
-        """This agent with `{{name}}` in prompt and greeting replaced; names without a value stay as they are."""
+        """This agent with `{{name}}` in prompt and greeting replaced; names without a value stay as they are.
+
+        `date` and `time` are there without being given: now, where the server is.
+        """
+        now = datetime.now()
+        values = {"date": f"{now:%A}, {now.day} {now:%B %Y}", "time": f"{now:%H:%M}"} | dict(variables)
 
         def fill(text: str) -> str:
-            return _VARIABLE.sub(lambda m: str(variables.get(m[1], m[0])), text)
+            return _VARIABLE.sub(lambda m: str(values.get(m[1], m[0])), text)
 
         return replace(self, prompt=fill(self.prompt), greeting=fill(self.greeting))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from media_server.agents.agent import Agent
@@ -36,6 +36,10 @@ class Call(Protocol):
 
     def interrupt(self) -> None:
         """Stop what the agent is saying or about to say."""
+        ...
+
+    def reject(self, reason: Literal["rejected", "busy"] = "rejected") -> None:
+        """At `call.ringing`: do not take the call."""
         ...
 
     def hangup(self, *, after_speech: bool = False) -> None:
@@ -71,6 +75,10 @@ class Call(Protocol):
 
     def once(self, event: str, handler: Callable[..., Any]) -> None:
         """Have `handler` run for the next event of this type."""
+        ...
+
+    def set_variables(self, **variables: str | int | float | bool) -> None:
+        """Fill prompt and greeting with these as well, from now on."""
         ...
 
     def update(self, **changes: Any) -> None:

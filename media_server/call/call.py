@@ -7,7 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic_core import to_jsonable_python
 
@@ -22,6 +22,7 @@ from media_server.call.history import History
 from media_server.call.replies import Replies
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
+from media_server.errors import ClientError
 from media_server.knowledge import Library
 from media_server.rtc import Microphone, Speaker
 
@@ -35,6 +36,12 @@ LAST_WARNING_S = 5.0
 """Before a call is ended since nobody says anything."""
 FINISH_S = 3.0
 """At the end, for what was said to be understood."""
+RING_S = 5.0
+"""How long the agent's code may think about taking a call; then it is taken."""
+PREPARE_S = 0.15
+"""How long it may delay an answer."""
+LAST_S = 10.0
+"""How long it may take at the call's end."""
 
 T = TypeVar("T")
 
@@ -95,6 +102,8 @@ class Call(agents.Call):
         self.limit_reason = "max_duration"
         """Why the call may last only as long as it may."""
         self._limits = limits
+        self._refused = ""
+        """Why the agent does not take the call."""
         self._ending = False
         self.metadata = metadata
         self.variables = variables
@@ -125,6 +134,7 @@ class Call(agents.Call):
             enter=self._enter_unless_caller_speaks,
             turn_ids=self._next_turn,
             said_all=self._on_said_all,
+            prepare_turn=self.prepare,
             emotions=Emotions(self, engines, emit, self._start),
         )
         self._transport: e.Transport = audio.transport if audio else "chat"
@@ -205,7 +215,7 @@ class Call(agents.Call):
         self._enter("listening")
         listening = self._start(self.floor.run(), "listen") if self.floor else None
         preparing = self._start(self._replies.prepare(), "prepare")
-        limiting = self._start(self._end_in_time(), "limit") if self.agent.max_duration_s else None
+        limiting = self._start(self._end_in_time(), "limit") if self.floor and self.agent.max_duration_s else None
         if self.agent.greeting:
             self._replies.say(self.agent.greeting)
         while not isinstance(message := await self._messages.get(), e.CallEnd | _HangUp):
@@ -238,16 +248,23 @@ class Call(agents.Call):
         return self._replies.say(text)
 
     def interrupt(self) -> None:
+        self._require_begun()
         self._interrupt()
 
+    def reject(self, reason: Literal["rejected", "busy"] = "rejected") -> None:
+        self._refused = reason
+
     def hangup(self, *, after_speech: bool = False) -> None:
+        self._require_begun()
         self._tell_ending("agent_hangup")
         self._do_when_said(lambda: self._hang_up("agent_hangup"), at_once=not after_speech)
 
     def forward(self, to: str) -> None:
+        self._require_begun()
         self._do_when_said(lambda: self._hand_over(to))
 
     def send(self, name: str, data: Any = None) -> None:
+        self._require_begun()
         self._emit(e.AgentEvent(name, to_jsonable_python(data)))
 
     def on(self, event: str, handler: Callable[..., Any]) -> None:
@@ -255,6 +272,10 @@ class Call(agents.Call):
 
     def once(self, event: str, handler: Callable[..., Any]) -> None:
         self._handlers.add(event, handler, once=True)
+
+    def set_variables(self, **variables: str | int | float | bool) -> None:
+        self.variables = {**self.variables, **variables}
+        self._become(self._version, self._changes)
 
     def update(self, **changes: Any) -> None:
         if fixed := changes.keys() & {"name", "tenant", "handlers"}:
@@ -268,7 +289,27 @@ class Call(agents.Call):
 
     async def dispatch_last(self, event: Mapping[str, Any]) -> None:
         """Run the agent's code that waits for the call's end."""
-        await self._handlers.last(event)
+        await self._handlers.finished(event, LAST_S)
+
+    async def ring(self) -> None:
+        """Ask the agent's code whether to take the call, before there is one.
+
+        Raises:
+            ClientError: it does not: 403 `call_rejected`, 409 `busy`.
+        """
+        await self._handlers.finished({"type": "call.ringing", "call_id": self.id}, RING_S)
+        if self._refused == "busy":
+            raise ClientError("busy", "The agent is busy; try again later.", status=409, headers={"Retry-After": "10"})
+        if self._refused:
+            raise ClientError("call_rejected", "The agent does not take this call.", status=403)
+
+    async def prepare(self) -> None:
+        """Let the agent's code put things right before the model is asked."""
+        await self._handlers.finished({"type": "call.preparing", "call_id": self.id}, PREPARE_S)
+
+    def _require_begun(self) -> None:
+        if self.state == "connecting":
+            raise RuntimeError("the call has not begun: it can be rejected or changed, nothing else")
 
     def _become(self, version: Agent, changes: dict[str, Any]) -> None:
         """Go on as this version of an agent.
@@ -310,6 +351,7 @@ class Call(agents.Call):
         """A person takes over: `say` is theirs, until `resume`."""
         if not self.paused:
             self.paused = True
+            cancel(self._waiting)
             self._interrupt()
             self._emit(e.CallPaused())
 
@@ -318,6 +360,7 @@ class Call(agents.Call):
         if self.paused:
             self.paused = False
             self._emit(e.CallResumed())
+            self._wait_if_listening()
 
     def _tell_ending(self, reason: str) -> None:
         if not self._ending:
@@ -418,7 +461,8 @@ class Call(agents.Call):
 
     def _wait_if_listening(self) -> None:
         wait_s = self.agent.idle_hang_up_s if self._prompted else self.agent.idle_s
-        if self.state == "listening" and wait_s and not self._away and self._conducting:
+        someone_is_heard = self.floor and not self.paused and not self._away
+        if self.state == "listening" and wait_s and someone_is_heard and self._conducting:
             self._waiting = self._start(self._wait_for_caller(wait_s), "wait")
 
     def _enter_unless_caller_speaks(self, state: e.State) -> None:

@@ -14,9 +14,6 @@ __all__ = ["HandlerRunner"]
 
 log = logging.getLogger(__name__)
 
-LAST_S = 10.0
-"""How long handlers of `call.ended` may take."""
-
 
 class HandlerRunner:
     """Handlers of the agent and those that code added with `on` and `once`."""
@@ -31,7 +28,7 @@ class HandlerRunner:
         self._added.setdefault(event, []).append((handler, once))
 
     def dispatch(self, event: Mapping[str, Any]) -> None:
-        """Start whatever waits for this event; `call.ended` is for `last`."""
+        """Start whatever waits for this event, beside the call."""
         for handler in self._take(event["type"]):
             task = self._start(self._run(handler, event), f"on-{event['type']}")
             self._running.add(task)
@@ -42,15 +39,15 @@ class HandlerRunner:
         for task in self._running:
             task.cancel()
 
-    async def last(self, event: Mapping[str, Any]) -> None:
-        """Run what waits for the call's end, for LAST_S at most."""
+    async def finished(self, event: Mapping[str, Any], within_s: float) -> None:
+        """Run what waits for this event to its end; what takes longer is stopped."""
         handlers = self._take(event["type"])
         try:
-            async with asyncio.timeout(LAST_S), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
                 for handler in handlers:
                     group.create_task(self._run(handler, event))
         except TimeoutError:
-            log.warning("code at the end of call %s took longer than %g s and was stopped", self._call.id, LAST_S)
+            log.warning("code at %s of call %s was stopped after %g s", event["type"], self._call.id, within_s)
 
     def _take(self, kind: str) -> list[Callable[..., Any]]:
         added = self._added.get(kind, [])

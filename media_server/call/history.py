@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from media_server.engines.messages import ChatMessage, ToolCall
 
@@ -15,6 +16,20 @@ class History:
     """Turns alternate: what the caller says before the agent was heard joins what the caller said last."""
 
     entries: list[ChatMessage] = field(default_factory=list)
+    earlier: tuple[ChatMessage, ...] = ()
+    """Of the caller's calls before this one."""
+
+    def remember(self, said: Iterable[tuple[Literal["user", "assistant"], str]], most: int) -> None:
+        """Show the model the last `most` messages of earlier calls: whole exchanges, before all of this call."""
+        before = History()
+        for role, text in said:
+            before._add(role, text)
+        kept = before.entries[-most:]
+        while kept and kept[0].role != "user":
+            del kept[0]
+        while kept and kept[-1].role != "assistant":
+            del kept[-1]
+        self.earlier = tuple(kept)
 
     def add_user(self, text: str) -> None:
         self._add("user", text)
@@ -50,14 +65,14 @@ class History:
         `saying` is what the caller says now, which may still grow and is not in the history yet.
         """
         if saying:
-            grown = History(list(self.entries))
+            grown = History(list(self.entries), self.earlier)
             grown.add_user(saying)
             return grown.messages(prompt, turns)
         users = [i for i, e in enumerate(self.entries) if e.role == "user"]
         at_once = max(1, turns // 2)
         left = -(-max(0, len(users) - turns) // at_once) * at_once
         start = users[left] if users else len(self.entries)
-        return ChatMessage("system", prompt), *self.entries[start:]
+        return ChatMessage("system", prompt), *self.earlier, *self.entries[start:]
 
 
 def _plain_words(entry: ChatMessage, role: str) -> bool:

@@ -88,6 +88,7 @@ class Replies:
         enter: is told which state the reply brings the call into.
         turn_ids: gives the next turn's id.
         said_all: is told when everything was said.
+        prepare_turn: runs the agent's code before the model is asked.
         emotions: looks for them in what the caller says.
     """
 
@@ -105,6 +106,7 @@ class Replies:
         enter: Callable[[e.State], None],
         turn_ids: Callable[[], str],
         said_all: Callable[[], None],
+        prepare_turn: Callable[[], Awaitable[None]],
         emotions: Emotions,
     ) -> None:
         self.current: asyncio.Task[None] | None = None
@@ -120,6 +122,7 @@ class Replies:
         self._enter = enter
         self._turn_ids = turn_ids
         self._said_all = said_all
+        self._prepare_turn = prepare_turn
         self._emotions = emotions
         self._utterance: Utterance | Written | None = None
         self._to_say = Announcements()
@@ -228,6 +231,7 @@ class Replies:
                 if turn.shown:
                     self._emit(final)
                 return
+            await self._prepare_turn()
             messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns, said.text)
 
             turn.feeling = self._emotions.look(turn.id, said.text, turn.sound)
@@ -263,6 +267,7 @@ class Replies:
             self._history.add_user(text)
         if self._call.paused:
             return
+        await self._prepare_turn()
         messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns)
         async with self._in_time(gate) as patience:
             await self._think_and_speak(turn_id, messages, gate, watch, patience)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 MAX_ROUNDS = 5
 """Of tools in one reply; after them the model has to answer with what it has."""
+_PLACE = re.compile(r"\{\{\s*RAG_CONTEXT\s*\}\}")
+"""In a prompt: for what the agent's documents say of the turn."""
 
 
 class Announcements:
@@ -159,12 +162,19 @@ class Reply:
                 clause.settle(heard=False)
 
     async def _look_up(self) -> None:
-        """Show the model what fits, as a search that it need not ask for; each turn has its own, history none."""
+        """Show the model what fits; each turn has its own, history none.
+
+        It stands where the prompt has a place for it, else as the result of a search that the model need not ask for.
+        """
         agent = self._agent
         if not agent.knowledge or agent.knowledge_use != "turn" or agent.handlers.turn:
             return
         query = self._messages[-1].content
-        if found := await self._search(query):
+        found = await self._search(query)
+        if _PLACE.search(agent.prompt):
+            prompt = _PLACE.sub(lambda _: found, agent.prompt)
+            self._messages = (ChatMessage("system", prompt), *self._messages[1:])
+        elif found:
             call = ToolCall(_tool_id(), KNOWLEDGE_TOOL, json.dumps({"query": query}, ensure_ascii=False))
             result = Returned(json.dumps(found, ensure_ascii=False), ephemeral=True)
             self._rounds.append(_Round(calls=[call], results=[result], tools_begun=True))

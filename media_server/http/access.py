@@ -24,6 +24,8 @@ PAGES_PER_MINUTE = 20
 SHORT = PREFIXES["short"]
 TOKENS = tuple(PREFIXES.values())
 """What tokens begin with; anything else is taken for a key."""
+MOST_CONTACT = 200
+"""Characters."""
 MOST_COUNTED = 10_000
 """Addresses and keys whose rate is remembered."""
 
@@ -45,6 +47,14 @@ class Start:
     @property
     def key_id(self) -> str | None:
         return self.key.id if self.key else None
+
+    @property
+    def contact(self) -> str | None:
+        """Who calls: `contact` or `userId` of what a token has sealed. A key for pages seals what pages say: nobody."""
+        if self.key and self.key.origins is not None:
+            return None
+        named = self.metadata.get("contact") or self.metadata.get("userId")
+        return str(named)[:MOST_CONTACT] if isinstance(named, str | int) else None
 
 
 class Access:

@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 
 from media_server.agents import Agent, AgentBook, Tool, client_tool
 from media_server.call import Chat, Session
+from media_server.call.call import Call
 from media_server.call.session import Dialect, Line
 from media_server.config import IceServer, Settings
 from media_server.dialects import DIALECTS
@@ -27,6 +28,7 @@ from media_server.errors import ClientError
 from media_server.events import Limits, Transport
 from media_server.http.access import ACCESS, Start
 from media_server.http.body import json_body, require_type, text_body
+from media_server.http.calls import course
 from media_server.http.metrics import Metrics
 from media_server.http.openapi import operation
 from media_server.http.tracing import Tracing
@@ -43,6 +45,10 @@ log = logging.getLogger(__name__)
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 BUSY = {"Retry-After": "10"}
+REMEMBERED_CALLS = 5
+"""Of somebody who calls again, and …"""
+MOST_REMEMBERED = 20
+"""… messages of them."""
 NEARLY = 0.8
 """Of the lines: when so many are in use the operator is warned."""
 
@@ -224,8 +230,9 @@ class Sessions:
         """What the line needs to begin is done inside; then the call is recorded, and runs. Else the line is closed."""
         with self._taking(session.agent, start):
             try:
+                await session.call.ring()
                 yield
-                await self._begin_record(session.call_id, session.agent, session.call.metadata, start)
+                await self._begin_record(session.call, start)
             except BaseException:
                 await line.close()
                 raise
@@ -255,7 +262,8 @@ class Sessions:
         if changes := start.sealed.get("changes"):
             chat.call.update(**changes)
         with self._taking(agent, start):
-            await self._begin_record(chat.call_id, agent, chat.call.metadata, start)
+            await chat.call.ring()
+            await self._begin_record(chat.call, start)
         self._begin(chat, start)
         return chat
 
@@ -311,15 +319,25 @@ class Sessions:
         if self._records:
             self._records.note(event)
 
-    async def _begin_record(self, call_id: str, agent: Agent, metadata: Mapping[str, Any], start: Start) -> None:
-        """Raises `ClientError` (503) where the call could not be recorded."""
+    async def _begin_record(self, call: Call, start: Start) -> None:
+        """It is recorded, and knows what its caller said before. Raises `ClientError` (503) where that cannot be."""
         if self._records is None:
             return
+        agent, contact = call.agent, start.contact
         try:
-            await self._records.start(call_id, agent.name, metadata, agent.tenant, start.key_id, agent.price_per_minute)
+            if contact and agent.remember:
+                call.history.remember(await self._said_before(agent, contact), MOST_REMEMBERED)
+            await self._records.start(
+                call.id, agent.name, call.metadata, agent.tenant, start.key_id, agent.price_per_minute, contact
+            )
         except SQLAlchemyError as failed:
-            log.exception("call %s could not be recorded", call_id)
+            log.exception("call %s could not be recorded", call.id)
             raise ClientError("no_records", "The database cannot be written.", status=503) from failed
+
+    async def _said_before(self, agent: Agent, contact: str) -> list[tuple[Literal["user", "assistant"], str]]:
+        assert self._records
+        calls = await self._records.of_contact(contact, agent.name, agent.tenant, REMEMBERED_CALLS)
+        return [(m["role"], m["text"]) for c in calls for m in (await course(self._records, c.id))["transcript"]]
 
     def check_room(self) -> None:
         """Raises `ClientError` (503) as long as no call can be taken."""

@@ -109,7 +109,9 @@ async def token(request: web.Request) -> web.StreamResponse:
     sealed = {"dialect": "wespoke", "call_id": call_id, **start.sealed}
     access = request.app[ACCESS]
     secret = await access.tokens.mint("webrtc", agent.name, TOKEN_TTL_S, start.metadata, start.key_id, sealed)
-    await request.app[RECORDS].queue(call_id, agent.name, start.metadata, agent.tenant, start.key_id, QUEUED_S)
+    await request.app[RECORDS].queue(
+        call_id, agent.name, start.metadata, agent.tenant, start.key_id, QUEUED_S, start.contact
+    )
     data = {
         "callId": call_id,
         "token": secret,

@@ -125,7 +125,7 @@ class PcmTrack(MediaStreamTrack):
             self._chunks[0] = (rest, rate_hz)
         else:
             self._chunks.popleft()
-        self._chunks_s = sum(len(s) / r for s, r in self._chunks)
+        self._chunks_s = self._chunks_s - n / rate_hz if self._chunks else 0.0
         self._changed.set()
         self._quiet_s = QUIET_S
         return _frame(piece, rate_hz)

@@ -116,14 +116,16 @@ class Records:
         tenant: str = "",
         key_id: str | None = None,
         per_minute: float = 0.0,
+        contact: str | None = None,
     ) -> None:
         """A call begins; it is in the records when this returns.
 
         Args:
             key_id: of the key whose credit pays.
             per_minute: the price.
+            contact: who calls.
         """
-        await self._open("active", call_id, agent, metadata, tenant, key_id, per_minute)
+        await self._open("active", call_id, agent, metadata, tenant, key_id, per_minute, contact)
         self._queued.pop(call_id, None)
 
     async def queue(
@@ -134,9 +136,10 @@ class Records:
         tenant: str,
         key_id: str | None,
         expires_in_s: float,
+        contact: str | None = None,
     ) -> None:
         """Somebody may call: it is in the records, and fails there if it has not begun when that time is over."""
-        await self._open("queued", call_id, agent, metadata, tenant, key_id, 0.0)
+        await self._open("queued", call_id, agent, metadata, tenant, key_id, 0.0, contact)
         self._queued[call_id] = time.monotonic() + expires_in_s
 
     async def _open(
@@ -148,6 +151,7 @@ class Records:
         tenant: str,
         key_id: str | None,
         per_minute: float,
+        contact: str | None,
     ) -> None:
         values = {
             "server": self._server,
@@ -160,6 +164,7 @@ class Records:
             "meta": dict(metadata),
             "key_id": key_id,
             "per_minute": per_minute,
+            "contact": contact,
         }
         async with self._database.begin() as session:
             # a call that was queued is there already; to write first waits for other writers, instead of failing
@@ -273,6 +278,14 @@ class Records:
                 same = (CallRow.started_at == last.started_at) & (CallRow.id < last.id)
                 wanted = wanted.where((CallRow.started_at < last.started_at) | same)
             return [_record(row) for row in await session.scalars(wanted)]
+
+    async def of_contact(self, contact: str, agent: str, tenant: str, most: int) -> list[CallRecord]:
+        """The last calls of somebody with an agent, the oldest first, with all that was said in them."""
+        await self.flush()  # of one that ended a moment ago
+        mine = (CallRow.contact == contact) & (CallRow.agent == agent) & (CallRow.tenant == tenant)
+        wanted = select(CallRow).where(mine, CallRow.status != "queued").order_by(CallRow.started_at.desc()).limit(most)
+        async with self._database.begin() as session:
+            return [_record(row) for row in await session.scalars(wanted)][::-1]
 
     async def delete(self, call_id: str) -> None:
         """Forget a call that is over, with all that was said."""

@@ -59,7 +59,11 @@ class CallRow(Base):
     """A call, from its first moment on."""
 
     __tablename__ = "calls"
-    __table_args__ = (Index("calls_started_at", "started_at"), Index("calls_tenant", "tenant", "started_at"))
+    __table_args__ = (
+        Index("calls_started_at", "started_at"),
+        Index("calls_tenant", "tenant", "started_at"),
+        Index("calls_contact", "contact", "started_at"),
+    )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     server: Mapped[str] = mapped_column(String(200))
@@ -72,6 +76,8 @@ class CallRow(Base):
     end_reason: Mapped[str | None] = mapped_column(String(32))
     key_id: Mapped[str | None] = mapped_column(String(32))
     """Who pays."""
+    contact: Mapped[str | None] = mapped_column(String(200))
+    """Who calls, as a token says."""
     per_minute: Mapped[float] = mapped_column(Float, server_default="0")
     """Its price."""
     cost: Mapped[float | None] = mapped_column(Float)

@@ -61,9 +61,9 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Guarded]:
             yield Guarded(local, keys, http, secret)
 
 
-async def refused(url: str, auth: str, agent: str = "mara") -> tuple[int, str]:
+async def refused(url: str, auth: str, agent: str = "mara", **options: Any) -> tuple[int, str]:
     with pytest.raises(ClientError) as error:
-        async with Caller(url, agent, auth=auth):
+        async with Caller(url, agent, auth=auth, **options):
             pass
     return error.value.status, error.value.code
 

@@ -52,6 +52,14 @@ async def refused(url: str, **query: Any) -> int:
     return error.value.status
 
 
+async def test_silence_does_not_end_a_chat(server: Server) -> None:
+    async with chatting(server.url, agent="curt") as client:
+        await client.wait_for("call.started")
+        await asyncio.sleep(1.5)
+        assert await client.ask("what is one plus two") == "One plus two is three."
+    await no_sessions(server)
+
+
 async def test_a_chat_remembers_and_uses_tools(server: Server) -> None:
     async with chatting(server.url, agent="desk") as client:
         assert (await client.wait_for("call.started"))["agent"] == "desk"

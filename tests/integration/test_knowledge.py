@@ -29,6 +29,13 @@ knowledge_use = "tool"
 knowledge_description = "Get the weather in a city"
 
 [[agents]]
+name = "placed"
+prompt = "Be brief. What we know: {{RAG_CONTEXT}}."
+knowledge = "documents"
+knowledge_passages = 1
+tell_prompts = true
+
+[[agents]]
 name = "plain"
 """
 
@@ -65,6 +72,20 @@ async def becomes(client: Client, files: list[str]) -> None:
     async with asyncio.timeout(10):
         while (await sources(client, "when does the zoo open"))[0] != files:
             pass
+
+
+async def test_what_fits_stands_where_the_prompt_wants_it(tmp_path: Path) -> None:
+    settings = Settings(port=0, agents_dir=agents_in(tmp_path / "agents"), database=f"sqlite:///{tmp_path}/x.sqlite")
+    async with running_server(settings) as server:
+        await server.ready(60)
+        await knows(server, "tell me about the museum", "museum.md")
+        async with chatting(server.url, agent="placed") as client:
+            assert (await sources(client, "what is the weather at the museum"))[0] == ["museum.md"]
+            await client.ask("what is one plus two")
+            prompts = [e["prompt"] for e in client.events if e["type"] == "agent.prompted"]
+            assert [m["role"] for m in prompts[0]] == ["system", "user"]
+            assert prompts[0][0]["content"] == "Be brief. What we know: Museum: sunny and free."
+            assert prompts[1][0]["content"] == "Be brief. What we know: ."
 
 
 async def test_what_fits_is_shown_to_the_model_and_told(tmp_path: Path) -> None:

@@ -281,6 +281,17 @@ async def test_a_caller_who_answers_the_question_is_not_hung_up(server: Server, 
     await no_sessions(server)
 
 
+async def test_nobody_is_asked_anything_while_a_person_has_taken_over(server: Server) -> None:
+    async with Caller(server.url, "curt") as caller:
+        await caller.wait_for("call.started")
+        call_of(server, caller).pause()
+        await asyncio.sleep(1.5)
+        assert not caller.of("call.ended")
+        call_of(server, caller).resume()
+        assert (await caller.wait_for("call.ended"))["reason"] == "silence"
+    await no_sessions(server)
+
+
 @pytest.mark.parametrize("kind", ["stt", "llm", "tts"])
 async def test_an_engine_that_does_not_answer_gives_an_apology(server: Server, sentence: Say, kind: str) -> None:
     engine: EngineClient = getattr(server.engines, kind)

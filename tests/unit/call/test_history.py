@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Literal
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,3 +96,22 @@ def test_calls_that_are_kept_nowhere_leave_only_what_was_heard() -> None:
     h.add_tools("One moment.", [], [])
     h.add_agent("You are Olivia.")
     assert [e.content for e in h.entries] == ["who am i", "One moment. You are Olivia."]
+
+
+def test_of_earlier_calls_whole_exchanges_come_first() -> None:
+    history = History()
+    said: list[tuple[Literal["user", "assistant"], str]] = [
+        ("assistant", "Hello!"),
+        ("user", "one"),
+        ("assistant", "1"),
+        ("user", "two"),
+        ("assistant", "2"),
+        ("assistant", "Still there?"),
+        ("user", "nobody answered this"),
+    ]
+    history.remember(said, 4)
+    history.add_user("three")
+    shown = [(m.role, m.content) for m in history.messages("p", 10)]
+    assert shown == [("system", "p"), ("user", "two"), ("assistant", "2 Still there?"), ("user", "three")]
+    assert [m.content for m in history.messages("p", 10, "four")][-1] == "three four"
+    assert [m.content for m in history.entries] == ["three"], "this call is this call"
