@@ -24,7 +24,7 @@ import { CallError, refusal } from "./call-error.js";
 const IDLE = Object.freeze({ status: "idle", messages: [], typing: false, streamingText: "", sessionId: "", error: null });
 const WAITS_MS = [0, 1000, 3000];
 
-/** Events: `change` (the state), and all of the server's under their own types. */
+/** Events: `change` (the state), all of the server's under their own types, and `event` (all of them). */
 export class ChatSession extends EventTarget {
   /** @type {ChatState} */
   #state = IDLE;
@@ -164,6 +164,7 @@ export class ChatSession extends EventTarget {
         this.#end(null);
     }
     this.dispatchEvent(new CustomEvent(message.type, { detail: message }));
+    this.dispatchEvent(new CustomEvent("event", { detail: message }));
   }
 
   /** @param {{id: string, name: string, arguments: object}} call */

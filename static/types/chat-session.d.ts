@@ -1,4 +1,4 @@
-/** Events: `change` (the state), and all of the server's under their own types. */
+/** Events: `change` (the state), all of the server's under their own types, and `event` (all of them). */
 export class ChatSession extends EventTarget {
     /** @param {ChatOptions} [options] */
     constructor({ agent, server, tokenProvider, tools }?: ChatOptions);

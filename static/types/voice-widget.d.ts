@@ -3,18 +3,23 @@ export class VoiceWidget extends HTMLElement {
     tokenProvider: import("./voice-session.js").Options["tokenProvider"];
     /** @type {import("./voice-session.js").Options["tools"]} */
     tools: import("./voice-session.js").Options["tools"];
-    /** @type {VoiceSession | null} */
-    session: VoiceSession | null;
+    /** @type {VoiceSession | ChatSession | null} */
+    session: VoiceSession | ChatSession | null;
     /** @type {Map<string, HTMLElement>} */
     lines: Map<string, HTMLElement>;
-    orb: HTMLElement;
+    /** @returns {"orb" | "modal" | "chat"} */
+    get mode(): "orb" | "modal" | "chat";
     connectedCallback(): void;
+    /** What there is in this mode. */
+    build(): void;
     disconnectedCallback(): void;
-    /** Begin a call; from a click, since it asks for the microphone. */
+    /** Begin a call, or a conversation in writing; from a click, since a call asks for the microphone. */
     call(): Promise<void>;
     hangUp(): void;
-    /** @param {VoiceSession} session */
-    left(session: VoiceSession): void;
+    /** Send what is in the field; in writing the first message begins the conversation. @param {HTMLInputElement} field */
+    write(field: HTMLInputElement): Promise<void>;
+    /** @param {VoiceSession | ChatSession} session */
+    left(session: VoiceSession | ChatSession): void;
     /** @param {import("./call-state.js").CallState} state */
     show(state: import("./call-state.js").CallState): void;
     /** @param {readonly import("./call-state.js").Message[]} messages */
@@ -27,3 +32,4 @@ export class VoiceWidget extends HTMLElement {
     part_(name: string): HTMLElement;
 }
 import { VoiceSession } from "./voice-session.js";
+import { ChatSession } from "./chat-session.js";

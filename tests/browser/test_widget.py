@@ -14,6 +14,7 @@ from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.server import Server
 from tests.browser.conftest import Open
 from tests.browser.test_room import site, spoken
+from tests.conftest import no_sessions
 
 
 async def test_a_conversation_of_two_turns(open_page: Open, tmp_path: Path, sentence: Callable[[str], Samples]) -> None:
@@ -46,6 +47,68 @@ async def test_a_conversation_of_two_turns(open_page: Open, tmp_path: Path, sent
         await page.keyboard.press("Escape")
         await expect(page.get_by_role("button", name="Ask us")).to_be_visible()
         await expect(page.get_by_role("alert")).to_be_hidden()
+
+
+async def test_in_writing(open_page: Open, tmp_path: Path, axe: str) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16), allow=False)
+    async with site(tmp_path) as (server, origin):
+        await page.goto(f"{origin}/modes.html")
+        chat = page.locator("voice-widget[mode=chat]")
+        await chat.get_by_label("Write to the agent").fill("my name is olivia")
+        await page.keyboard.press("Enter")
+        said = chat.get_by_role("log").locator("li")
+        await expect(said).to_have_text(["my name is olivia", "Nice to meet you, Olivia! How can I help you?"])
+        await expect(chat.get_by_label("Write to the agent")).to_have_value("")
+        await chat.get_by_label("Write to the agent").fill("what is my name")
+        await chat.get_by_role("button", name="Send").click()
+        await expect(said.last).to_have_text("Your name is Olivia.")
+        assert await serious(page, axe) == []
+        (conversation,) = server.sessions._by_id.values()
+        conversation.hang_up("agent_hangup")
+        await expect(chat.get_by_role("status")).to_have_text("Write to us")
+        await chat.get_by_label("Write to the agent").fill("what is my name")
+        await page.keyboard.press("Enter")
+        await expect(said).to_have_count(2)
+        await expect(said.last).not_to_have_text("Your name is Olivia.")
+        await page.goto("about:blank")
+        for each in list(server.sessions._by_id.values()):
+            each.hang_up("client_hangup")
+
+
+async def test_in_writing_what_cannot_be_is_said(open_page: Open, tmp_path: Path) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16), allow=False)
+    async with site(tmp_path) as (_, origin):
+        await page.goto(f"{origin}/modes.html")
+        chat = page.locator("voice-widget[mode=chat]")
+        await page.evaluate("document.querySelector('voice-widget').setAttribute('agent', 'nobody')")
+        await chat.get_by_label("Write to the agent").fill("hello")
+        await page.keyboard.press("Enter")
+        await expect(chat.get_by_role("alert")).to_contain_text("no agent called")
+        await expect(chat.get_by_label("Write to the agent")).to_have_value("hello")
+
+
+async def test_in_a_panel(open_page: Open, tmp_path: Path, sentence: Callable[[str], Samples], axe: str) -> None:
+    page = await open_page(spoken(2.0, sentence("my name is olivia"), 30.0))
+    async with site(tmp_path) as (server, origin):
+        await page.goto(f"{origin}/modes.html")
+        await page.get_by_role("button", name="Our assistant").click()
+        panel = page.get_by_role("dialog", name="Our assistant")
+        said = panel.get_by_role("log").locator("li")
+        await expect(said).to_have_text(
+            ["my name is olivia", "Nice to meet you, Olivia! How can I help you?"], timeout=20_000
+        )
+        await expect(panel.get_by_role("status")).to_have_text("Listening", timeout=10_000)
+        await panel.get_by_label("Write to the agent").fill("what is my name")
+        await page.keyboard.press("Enter")
+        await expect(said.last).to_have_text("Your name is Olivia.", timeout=10_000)
+        assert await serious(page, axe) == []
+        await panel.get_by_role("button", name="Close").click()
+        await expect(panel).to_be_hidden()
+        await no_sessions(server)
+        await page.get_by_role("button", name="Our assistant").click()
+        await expect(panel.get_by_role("status")).to_have_text("Listening", timeout=15_000)
+        await page.keyboard.press("Escape")
+        await expect(panel).to_be_hidden()
 
 
 @pytest.mark.parametrize(
