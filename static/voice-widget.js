@@ -4,7 +4,7 @@
  * Attributes: `mode` (`orb`; `modal`: a button in the corner of the page that opens a panel; `chat`: in writing), `agent`, `server` (where
  * it is not the page's own), `label`, `transcript` (`off` hides what was said), `variables` and `metadata` (JSON).
  * Properties: `tokenProvider`, `tools`. Events: `status` ({status}), and the session's own.
- * Theme: `--vw-accent`, `--vw-accent-text`, `--vw-background`, `--vw-text`, `--vw-soft`, `--vw-mine`, `--vw-size`, `--vw-font`.
+ * Theme: `theme` (`light`, `dark`, `midnight`, `aurora`, `sunset`; without it the page's light or dark), and `--vw-accent`, `--vw-accent-text`, `--vw-background`, `--vw-text`, `--vw-soft`, `--vw-mine`, `--vw-size`, `--vw-font`.
  * @module
  */
 
@@ -15,12 +15,18 @@ import { CallError, VoiceSession } from "./voice-session.js";
 const STYLE = `
 :host {
   /* as the page is, not as the system would like it: light-dark() goes by the page's color-scheme */
-  --accent: var(--vw-accent, light-dark(#0f766e, #2dd4bf)); --accent-text: var(--vw-accent-text, light-dark(#ffffff, #06201c));
-  --background: var(--vw-background, light-dark(#ffffff, #151f1d)); --text: var(--vw-text, light-dark(#14201e, #e6efed));
-  --soft: var(--vw-soft, light-dark(#50615d, #a3b4b0)); --mine: var(--vw-mine, light-dark(#d8f1ec, #134e48)); --size: var(--vw-size, 4.5rem);
+  --accent: var(--vw-accent, var(--theme-accent, light-dark(#0f766e, #2dd4bf))); --accent-text: var(--vw-accent-text, light-dark(#ffffff, #06201c));
+  --background: var(--vw-background, var(--theme-background, light-dark(#ffffff, #151f1d))); --text: var(--vw-text, light-dark(#14201e, #e6efed));
+  --soft: var(--vw-soft, light-dark(#50615d, #a3b4b0)); --mine: var(--vw-mine, var(--theme-mine, light-dark(#d8f1ec, #134e48))); --size: var(--vw-size, 4.5rem);
   display: inline-flex; flex-direction: column; align-items: center; gap: .6rem; max-width: 100%;
   color: var(--text); font: var(--vw-font, 16px/1.45 system-ui, sans-serif);
 }
+:host([theme=light]), :host([theme=sunset]) { color-scheme: light; }
+:host([theme=dark]), :host([theme=midnight]), :host([theme=aurora]) { color-scheme: dark; }
+:host([theme=midnight]) { --theme-accent: #a5b4fc; --theme-background: #0f1330; --theme-mine: #312e81; }
+:host([theme=aurora]) { --theme-accent: #6ee7b7; --theme-background: #0b2027; --theme-mine: #14532d; }
+:host([theme=sunset]) { --theme-accent: #c2410c; --theme-background: #fff7ed; --theme-mine: #fed7aa; }
+:host([theme]:not([mode=modal])) { background: var(--background); padding: 1rem; border-radius: 18px; }
 [hidden] { display: none !important; }
 button { font: inherit; border: 0; cursor: pointer; }
 button:focus-visible { outline: 3px solid var(--text); outline-offset: 3px; }

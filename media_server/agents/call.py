@@ -18,7 +18,9 @@ class Call(Protocol):
     agent: Agent
     """As it is now: with what `update` changed."""
     metadata: Mapping[str, Any]
-    """What came with the offer."""
+    """What came with the offer, and what a token has sealed, which wins."""
+    client_metadata: Mapping[str, Any]
+    """What came with the offer alone: the word of a page."""
     variables: Mapping[str, str | int | float | bool]
     """That fill prompt and greeting."""
 

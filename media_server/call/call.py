@@ -106,6 +106,7 @@ class Call(agents.Call):
         """Why the agent does not take the call."""
         self._ending = False
         self.metadata = metadata
+        self.client_metadata: Mapping[str, Any] = {}
         self.variables = variables
         self.agent = agent.filled_in(variables)
         self._version = agent

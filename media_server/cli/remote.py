@@ -148,12 +148,14 @@ def _agents(args: argparse.Namespace) -> int:
 
 
 def _tokens(args: argparse.Namespace) -> int:
+    from media_server.client import create_token
+
     try:
         metadata = json.loads(args.metadata)
     except ValueError as e:
         raise MediaServerError("bad_option", f"--metadata is not valid JSON: {e}.") from e
-    wanted = {"agent": args.agent, "kind": args.kind, "ttl_s": args.ttl, "metadata": metadata}
-    print(asyncio.run(_ask(args, "POST", "/v1/tokens", json=wanted))["token"])
+    options = {"key": args.key, "kind": args.kind, "ttl_s": args.ttl, "metadata": metadata, "verify": not args.insecure}
+    print(asyncio.run(create_token(args.url, args.agent, **options)).token)
     return 0
 
 
@@ -184,20 +186,9 @@ def _line(record: dict[str, Any]) -> str:
 
 
 async def _ask(args: argparse.Namespace, method: str, path: str, **options: Any) -> Any:
-    import aiohttp
+    from media_server.client import ask
 
-    headers = {"Authorization": f"Bearer {args.key}"} if args.key else {}
-    try:
-        async with (
-            aiohttp.ClientSession(headers=headers) as http,
-            http.request(method, args.url.rstrip("/") + path, ssl=not args.insecure, **options) as response,
-        ):
-            body = await response.json()
-    except aiohttp.ClientConnectionError as e:
-        raise MediaServerError("no_server", f"Nobody answers at {args.url}: {e}.") from e
-    if "error" in body:
-        raise MediaServerError(body["error"]["code"], body["error"]["message"])
-    return body
+    return await ask(args.url, method, path, key=args.key, verify=not args.insecure, **options)
 
 
 def _chat(args: argparse.Namespace) -> int:

@@ -209,6 +209,7 @@ class Sessions:
             call_id=settled.get("call_id"),
             limits=self._limits(agent, start),
         )
+        session.call.client_metadata = metadata
         if by_credit:
             session.call.limit_reason = "credits_exhausted"
         changes = dict(settled.get("changes", {}))

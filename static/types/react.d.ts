@@ -79,11 +79,12 @@ export function VoiceProvider({ children, ...options }: Options & {
 }): unknown;
 /**
  * `<voice-widget>` as a component.
- * @param {{agent: string, mode?: "orb" | "modal" | "chat", server?: string, label?: string, tokenProvider?: import("./voice-session.js").Options["tokenProvider"], onStatusChange?: (status: string) => void}} props
+ * @param {{agent: string, mode?: "orb" | "modal" | "chat", theme?: string, server?: string, label?: string, tokenProvider?: import("./voice-session.js").Options["tokenProvider"], onStatusChange?: (status: string) => void}} props
  */
 export function VoiceWidget({ tokenProvider, onStatusChange, ...attributes }: {
     agent: string;
     mode?: "orb" | "modal" | "chat";
+    theme?: string;
     server?: string;
     label?: string;
     tokenProvider?: import("./voice-session.js").Options["tokenProvider"];

@@ -62,7 +62,9 @@ async def test_in_writing(open_page: Open, tmp_path: Path, axe: str) -> None:
         await chat.get_by_label("Write to the agent").fill("what is my name")
         await chat.get_by_role("button", name="Send").click()
         await expect(said.last).to_have_text("Your name is Olivia.")
-        assert await serious(page, axe) == []
+        for theme in ("light", "dark", "midnight", "aurora", "sunset"):
+            await page.evaluate(f"document.querySelector('voice-widget').setAttribute('theme', '{theme}')")
+            assert await serious(page, axe) == [], theme
         (conversation,) = server.sessions._by_id.values()
         conversation.hang_up("agent_hangup")
         await expect(chat.get_by_role("status")).to_have_text("Write to us")

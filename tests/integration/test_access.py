@@ -16,8 +16,9 @@ import pytest
 
 from media_server.agents import Agent
 from media_server.caller import Caller
+from media_server.client import ask, create_token
 from media_server.config import Settings
-from media_server.errors import ClientError, ConfigurationError
+from media_server.errors import ClientError, ConfigurationError, MediaServerError
 from media_server.server import Server, running_server
 from media_server.store import Database, Keys
 from tests.conftest import no_sessions
@@ -66,6 +67,25 @@ async def refused(url: str, auth: str, agent: str = "mara", **options: Any) -> t
         async with Caller(url, agent, auth=auth, **options):
             pass
     return error.value.status, error.value.code
+
+
+async def test_a_backend_makes_tokens(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        made = await create_token(g.server.url, "mara", key=g.key, ttl_s=30, metadata={"plan": "gold"})
+        assert (made.url, made.expires_in_s, made.ice_servers) == (g.server.url, 30, [])
+        said = {"plan": "free", "page": "x"}
+        async with Caller(g.server.url, "mara", auth=made.token, metadata=said) as caller:
+            started = await caller.wait_for("call.started")
+            assert started["metadata"] == {"plan": "gold", "page": "x"}
+            assert g.server.sessions._by_id[caller.session_id].call.client_metadata == said
+        with pytest.raises(MediaServerError, match="no agent called 'nobody'"):
+            await create_token(g.server.url, "nobody", key=g.key)
+        with pytest.raises(MediaServerError, match="API key"):
+            await create_token(g.server.url, "mara")
+        with pytest.raises(MediaServerError, match="no media server"):
+            await ask(g.server.url, "GET", "/")
+    with pytest.raises(MediaServerError, match="Nobody answers"):
+        await create_token("http://127.0.0.1:1", "mara")
 
 
 async def test_a_token_is_good_for_one_call_with_its_agent(tmp_path: Path) -> None:
