@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from media_server.agents import Agent, Call, Tool, client_tool, tool
+    from media_server.agents import Agent, Call, Tool, ToolAnswer, client_tool, tool
 
-__all__ = ["Agent", "Call", "Tool", "__version__", "client_tool", "tool"]
+__all__ = ["Agent", "Call", "Tool", "ToolAnswer", "__version__", "client_tool", "tool"]
 __version__ = "0.1.0"
 
 

@@ -12,7 +12,7 @@ from media_server.agents.agent import (
 )
 from media_server.agents.call import Call
 from media_server.agents.folder import AgentBook, Problem
-from media_server.agents.tools import Tool, ToolRefusal, client_tool, tool
+from media_server.agents.tools import Tool, ToolAnswer, ToolRefusal, client_tool, remote_tool, tool
 
 __all__ = [
     "DEFAULT_AGENT",
@@ -25,9 +25,11 @@ __all__ = [
     "Handlers",
     "Problem",
     "Tool",
+    "ToolAnswer",
     "ToolRefusal",
     "TurnPreset",
     "TurnTaking",
     "client_tool",
+    "remote_tool",
     "tool",
 ]

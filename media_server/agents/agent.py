@@ -98,6 +98,7 @@ class Agent:
         name: as in URLs and events; letters, digits, `-` and `_`.
         prompt: the system prompt; `{{name}}` stands for a variable that comes with the call.
         greeting: said when the call starts, with variables as well; nothing if empty.
+        variables: that fill both where the call brings none of the name.
         tools: what the model may call.
         tenant: whom it belongs to, with all its calls; empty for the operator.
         knowledge: a folder of documents (Markdown, text, PDF) that answers may draw on; in an agent's file it is
@@ -140,6 +141,7 @@ class Agent:
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     prompt: str = "You are a helpful voice assistant. Be concise and warm."
     greeting: str = ""
+    variables: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     tools: Sequence[Annotated[InstanceOf[Tool], BeforeValidator(_as_tool)]] = ()
     tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
     knowledge: Path | None = None
@@ -229,7 +231,11 @@ class Agent:
         `date` and `time` are there without being given: now, where the server is.
         """
         now = datetime.now()
-        values = {"date": f"{now:%A}, {now.day} {now:%B %Y}", "time": f"{now:%H:%M}"} | dict(variables)
+        values: dict[str, str | int | float | bool] = {
+            "date": f"{now:%A}, {now.day} {now:%B %Y}",
+            "time": f"{now:%H:%M}",
+        }
+        values |= {**self.variables, **variables}
 
         def fill(text: str) -> str:
             return _VARIABLE.sub(lambda m: str(values.get(m[1], m[0])), text)

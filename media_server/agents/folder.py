@@ -66,6 +66,8 @@ class AgentBook:
             raise ConfigurationError(f"The agent {agent.name} cannot be: {e}.") from e
         self._fixed = {a.name: a for a in fixed}
         self._by_file: dict[Path, list[Agent]] = {}
+        self._registered: dict[str, Agent] = {}
+        """By programs, for as long as they are there."""
 
     def get(self, name: str) -> Agent | None:
         """The agent as it is now."""
@@ -90,6 +92,22 @@ class AgentBook:
             there = f"there are: {', '.join(sorted(self._voices))}" if self._voices else "it has no named ones"
             raise ValueError(f"voice: the model pack has none called {agent.voice!r}; {there}")
 
+    def register(self, agent: Agent) -> None:
+        """Add an agent of a program, or put it in the place of what the program registered before.
+
+        Raises:
+            KeyError: the server has one of this name itself.
+            ValueError: it wants what there is not.
+        """
+        if agent.name in self._all() and agent.name not in self._registered:
+            raise KeyError(agent.name)
+        self.check(agent)
+        self._registered[agent.name] = agent
+
+    def withdraw(self, name: str) -> None:
+        """The program is gone."""
+        self._registered.pop(name, None)
+
     def change(self, name: str, changes: Mapping[str, Any]) -> Agent:
         """Change settings of an agent, until its file is read again.
 
@@ -109,11 +127,11 @@ class AgentBook:
             if agent in agents:
                 agents[agents.index(agent)] = changed
                 return changed
-        self._fixed[name] = changed
+        (self._registered if name in self._registered else self._fixed)[name] = changed
         return changed
 
     def _all(self) -> dict[str, Agent]:
-        return self._fixed | {a.name: a for agents in self._by_file.values() for a in agents}
+        return self._registered | self._fixed | {a.name: a for agents in self._by_file.values() for a in agents}
 
     def load(self, folder: Path) -> list[Problem]:
         """Read all files of the folder, but those whose name begins with `_` or `.`; runs the Python ones.

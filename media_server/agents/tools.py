@@ -7,7 +7,7 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, NotRequired, overload
 
 import docstring_parser
@@ -15,13 +15,29 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict, get_type_hints
 
-__all__ = ["Tool", "ToolRefusal", "client_tool", "tool"]
+__all__ = ["Tool", "ToolAnswer", "ToolRefusal", "client_tool", "remote_tool", "tool"]
 
 NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 
 
 class ToolRefusal(Exception):
     """The arguments do not fit; the sentence is for the model, which may try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What a tool may return to say more than its result.
+
+    Args:
+        error: what went wrong, for the model; the result does not count then.
+        ephemeral: it serves the reply under way and is kept nowhere.
+        silent: the model need not say anything to it.
+    """
+
+    result: Any = None
+    error: str = ""
+    ephemeral: bool = False
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +88,7 @@ class Tool:
         except ValueError as e:
             raise ToolRefusal(f"The arguments are not valid JSON: {e}.") from e
 
-    async def run(self, arguments: dict[str, Any], call: Any) -> Any:
+    async def run(self, arguments: dict[str, Any], call: Any) -> ToolAnswer:
         """Run the function; a plain one in a thread, which a timeout leaves behind. What it returns, as JSON has it."""
         assert self.function is not None
         if inspect.iscoroutinefunction(self.function):
@@ -82,7 +98,8 @@ class Tool:
             proxy = _FromThread(call, asyncio.get_running_loop())
             given = arguments | ({self._call_as: proxy} if self._call_as else {})
             result = await asyncio.to_thread(self.function, **given)
-        return to_jsonable_python(result, fallback=str)
+        answer = result if isinstance(result, ToolAnswer) else ToolAnswer(result)
+        return replace(answer, result=to_jsonable_python(answer.result, fallback=str))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function itself, for code and tests that call it directly."""
@@ -195,6 +212,18 @@ def client_tool(
     """
     schema = _inlined({"type": "object", "properties": {}, **(parameters or {})})
     return Tool(name, description, schema, timeout_s, ephemeral, speculative)
+
+
+def remote_tool(
+    name: str, description: str, parameters: Mapping[str, Any] | None, function: Callable[..., Any], timeout_s: float
+) -> Tool:
+    """A tool that another process runs.
+
+    Args:
+        parameters: JSON Schema of the arguments, an object.
+        function: asks that process; async, takes the call as `_call`, and the arguments by name.
+    """
+    return replace(client_tool(name, description, parameters, timeout_s=timeout_s), function=function, _call_as="_call")
 
 
 def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:

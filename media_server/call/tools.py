@@ -7,10 +7,10 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from media_server import events as e
-from media_server.agents import Call, Tool, ToolRefusal
+from media_server.agents import Call, Tool, ToolAnswer, ToolRefusal
 from media_server.engines.messages import ToolCall
 
 __all__ = ["Returned", "ToolRunner"]
@@ -73,43 +73,44 @@ class ToolRunner:
         # of what is ephemeral only a client that has to run it is told more than the name
         shown = None if ephemeral and runs_at == "server" else json.loads(call.arguments)
         emit(e.ToolCalled(call.id, call.name, shown, runs_at, ephemeral or None))
-        result, error, silent = None, INTERRUPTED, False
+        answer = ToolAnswer(error=INTERRUPTED)
         slow = asyncio.get_running_loop().call_later(
             DELAYED_S, lambda: emit(e.ToolDelayed(call.id, call.name, DELAYED_S))
         )
         try:
-            result, error, silent = await self._result(call, tool)
+            answer = await self._answer(call, tool)
+            ephemeral = ephemeral or answer.ephemeral
         finally:
             slow.cancel()
-            seen = None if ephemeral else result
-            emit(e.ToolReturned(call.id, seen, error or None, ephemeral or None))
-        content = json.dumps({"error": error} if error else result, ensure_ascii=False)
+            seen = None if ephemeral else answer.result
+            emit(e.ToolReturned(call.id, seen, answer.error or None, ephemeral or None))
+        content = json.dumps({"error": answer.error} if answer.error else answer.result, ensure_ascii=False)
         if len(content) > LONGEST_RESULT:
             content = json.dumps({"cut_off": content[:LONGEST_RESULT]}, ensure_ascii=False)
-        return Returned(content, ephemeral, silent)
+        return Returned(content, ephemeral, answer.silent)
 
-    async def _result(self, call: ToolCall, tool: Tool | None) -> tuple[Any, str, bool]:
-        """The result, what went wrong, and whether there is nothing to be said of it."""
+    async def _answer(self, call: ToolCall, tool: Tool | None) -> ToolAnswer:
+        """What the tool says, or what went wrong with it."""
         if tool is None:
-            return None, f"There is no tool called {call.name}.", False
+            return ToolAnswer(error=f"There is no tool called {call.name}.")
         try:
             arguments = tool.check(call.arguments)
             async with asyncio.timeout(tool.timeout_s) as deadline:
                 if tool.function is None:
                     return await self._ask_client(call.id)
-                return await tool.run(arguments, self._call), "", False
+                return await tool.run(arguments, self._call)
         except ToolRefusal as refusal:
-            return None, str(refusal), False
+            return ToolAnswer(error=str(refusal))
         except Exception as failed:  # whatever a developer's code raises is for the model to know and the log
             if isinstance(failed, TimeoutError) and deadline.expired():
-                return None, f"{tool.name} did not answer within {tool.timeout_s:g} seconds.", False
+                return ToolAnswer(error=f"{tool.name} did not answer within {tool.timeout_s:g} seconds.")
             log.exception("the tool %s failed in call %s", tool.name, self._call.id)
-            return None, str(failed) or type(failed).__name__, False
+            return ToolAnswer(error=str(failed) or type(failed).__name__)
 
-    async def _ask_client(self, call_id: str) -> tuple[Any, str, bool]:
+    async def _ask_client(self, call_id: str) -> ToolAnswer:
         self._answers[call_id] = asyncio.get_running_loop().create_future()
         try:
             answer = await self._answers[call_id]
         finally:
             del self._answers[call_id]
-        return answer.result, answer.error or "", answer.silent
+        return ToolAnswer(answer.result, answer.error or "", silent=answer.silent)

@@ -66,17 +66,20 @@ class Access:
         self._agents = agents
         self._recent: dict[str, deque[float]] = {}
 
-    async def key(self, request: web.Request, scope: Scope, counted: bool = True) -> Key | None:
+    async def key(
+        self, request: web.Request, scope: Scope, counted: bool = True, shown: str | None = None
+    ) -> Key | None:
         """The key that a request shows; None where there are no keys at all.
 
         Args:
+            shown: where it is shown elsewhere than in the request's head.
             counted: whether the request is one of those that the key may make in a minute.
 
         Raises:
             ClientError: 401 `key_missing`, `key_unknown`, `key_revoked`; 403 `key_scope`, `key_origin`; 429
                 `rate_limited`.
         """
-        shown = credential(request)
+        shown = shown or credential(request)
         if shown is None:
             await self._require_no_keys(request, scope)
             return None

@@ -21,6 +21,7 @@ from media_server.http import (
     nextevi,
     openapi,
     pinecall,
+    processes,
     sessions,
     speech,
     tokens,
@@ -126,6 +127,7 @@ def make_app(
     app[ACCESS] = access
     app[ENGINES] = engines
     app[sessions.SESSIONS] = all_sessions
+    app[processes.PROCESSES] = processes.Processes(all_agents, all_sessions)
     app.add_routes(routes)
     app.add_routes(sessions.routes)
     app.add_routes(tokens.routes)
@@ -137,6 +139,7 @@ def make_app(
     app.add_routes(speech.routes)
     app.add_routes(nextevi.routes)
     app.add_routes(pinecall.routes)
+    app.add_routes(processes.routes)
     app.add_routes(openapi.routes)
     app.add_routes(metrics.routes)
     if records:

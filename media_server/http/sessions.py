@@ -85,6 +85,8 @@ class Sessions:
         """Who pays for each."""
         self._names: dict[str, tuple[Session | Chat, str]] = {}
         """Those that their clients have a name for, and the digest of who may use it."""
+        self.observers: list[Callable[[Mapping[str, Any]], None]] = []
+        """Each is told all events of all calls."""
         self._opening: list[tuple[str, str | None]] = []
         """Agents and payers of calls that are about to begin."""
         self._nearly_full = False
@@ -319,6 +321,8 @@ class Sessions:
             self._tracing.observe(event)
         if self._records:
             self._records.note(event)
+        for observe in self.observers:
+            observe(event)
 
     async def _begin_record(self, call: Call, start: Start) -> None:
         """It is recorded, and knows what its caller said before. Raises `ClientError` (503) where that cannot be."""
@@ -396,6 +400,14 @@ class Sessions:
         """Whether it is the secret with which the session of this name began."""
         _, owner = self._names.get(name, (None, ""))
         return hmac.compare_digest(owner, digest(secret))
+
+    def has_voice(self, name: str) -> bool:
+        """Whether the model pack has a voice of this name."""
+        return name in self._engines.voices
+
+    def conversations(self) -> list[Session | Chat]:
+        """All that are under way."""
+        return [each for each in self._by_id.values() if not each.over]
 
     def under_way(self, call_id: str) -> Session | Chat:
         """The conversation, spoken or written. Raises `ClientError` where there is none."""

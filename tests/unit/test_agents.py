@@ -71,7 +71,7 @@ def test_arguments_that_do_not_fit_are_explained(given: str, said: str) -> None:
 async def test_a_function_is_called_with_what_was_given() -> None:
     given = order.check('{"dish": "soup", "to": {"street": "x"}}')
     assert given["to"] == Address(street="x")
-    assert await order.run(given, call=None) == "1 small soup"
+    assert (await order.run(given, call=None)).result == "1 small soup"
     assert await order("soup", 2, call=None) == "2 small soup"
 
 
@@ -80,7 +80,7 @@ async def test_what_is_returned_becomes_json() -> None:
     def find(name: str) -> Any:
         return {"address": Address(street=name), "path": Path("/x"), "unknown": object}
 
-    result = await find.run(find.check('{"name": "a"}'), call=None)
+    result = (await find.run(find.check('{"name": "a"}'), call=None)).result
     assert result["address"] == {"street": "a", "number": 1}
     assert result["path"] == "/x"
 
@@ -100,7 +100,7 @@ async def test_a_plain_function_may_use_the_call_too() -> None:
         call.say("hello")
         return call.id
 
-    assert await speak.run({}, Listening()) == "call-1"
+    assert (await speak.run({}, Listening())).result == "call-1"
     await asyncio.sleep(0)
     assert said == ["hello"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from media_server import events as e
-from media_server.agents import Tool, client_tool, tool
+from media_server.agents import Tool, ToolAnswer, client_tool, tool
 from media_server.call.tools import LONGEST_RESULT, ToolRunner
 from media_server.engines.messages import ToolCall
 
@@ -41,6 +41,24 @@ async def test_several_run_side_by_side_and_are_told_in_order() -> None:
         told, events = await run(("meet", '{"name": "a"}'), ("meet", '{"name": "b"}'), tools=[meet])
     assert told == ["a", "b"]
     assert [type(event) for event in events] == [e.ToolCalled, e.ToolCalled, e.ToolReturned, e.ToolReturned]
+
+
+async def test_an_answer_says_more_than_its_result() -> None:
+    @tool
+    async def look() -> ToolAnswer:
+        return ToolAnswer({"pin": 4711}, ephemeral=True, silent=True)
+
+    @tool
+    async def miss() -> ToolAnswer:
+        return ToolAnswer(error="nobody is there")
+
+    events: list[e.Event] = []
+    calls = [ToolCall("id-1", "look", "{}"), ToolCall("id-2", "miss", "{}")]
+    seen, missed = await ToolRunner(Silent()).run(calls, [look, miss], events.append)  # type: ignore[arg-type]
+    assert (json.loads(seen.content), seen.ephemeral, seen.silent) == ({"pin": 4711}, True, True)
+    assert (json.loads(missed.content), missed.ephemeral) == ({"error": "nobody is there"}, False)
+    returned = {each.id: each for each in events if isinstance(each, e.ToolReturned)}
+    assert (returned["id-1"].result, returned["id-2"].error) == (None, "nobody is there")
 
 
 @tool

@@ -1,0 +1,352 @@
+"""Pinecall's agents that are programs of their own: they create agents, run tools, answer turns, and come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from media_server.agents import Agent
+from media_server.caller import Caller
+from media_server.config import Settings
+from media_server.http import processes
+from media_server.server import Server, running_server
+from tests.conftest import no_sessions
+from tests.doors.test_pinecall import PinecallCaller
+from tests.integration.test_access import guarded, refused
+from tests.integration.test_chat import chatting
+from tests.sockets import SocketClient, connected
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_order_status",
+        "description": "Get the status of an order",
+        "parameters": {
+            "type": "object",
+            "properties": {"order_id": {"type": "string", "description": "order number"}},
+            "required": ["order_id"],
+        },
+    },
+}
+MARA = {
+    "agent_id": "mara",
+    "prompt": "You are {{name}}, a voice assistant.",
+    "vars": {"name": "Mara"},
+    "llm": "openai/gpt-5-chat-latest",
+    "voice": "elevenlabs/sarah",
+    "stt": "deepgram/flux",
+    "language": "en-US",
+    "tools": [TOOL],
+    "session_limits": {"max_duration_seconds": 300, "idle_timeout_seconds": 60, "idle_grace_seconds": 10},
+}
+
+
+class Program(SocketClient):
+    kind_key = "event"
+
+    async def send(self, event: str, **fields: Any) -> None:
+        await self.socket.send_json({"event": event, **fields})
+
+    async def create(self, **changes: Any) -> dict[str, Any]:
+        await self.send("agent.create", **{**MARA, **changes})
+        return await self.wait_for("agent.created")
+
+    async def failed(self, event: str, **fields: Any) -> dict[str, Any]:
+        """The error that this is answered with."""
+        since = len(self.messages)
+        await self.send(event, **fields)
+        return await self.wait_for("error", since=since)
+
+
+@contextlib.asynccontextmanager
+async def program(url: str, key: str = "") -> AsyncIterator[Program]:
+    async with connected(Program, f"{url}/client") as each:
+        await each.send("connect", api_key=key)
+        assert await each.wait_for("connected")
+        yield each
+
+
+async def ask(caller: Caller, text: str) -> str:
+    since = len(caller.events)
+    caller.send(type="text.send", text=text)
+    return str((await caller.wait_for("agent.speech_stopped", since=since))["heard"])
+
+
+async def test_tools_run_in_the_program(server: Server) -> None:
+    async with program(server.url) as mara:
+        created = await mara.create()
+        assert [what.split(":")[0] for what in created["unused"]] == ["stt", "llm", "voice"]
+        async with PinecallCaller(server.url, "mara", userId="ada") as caller:
+            caller.send(action="inject_text", text="where is my order four two seven")
+            started = await mara.wait_for("call.started")
+            assert (started["agent_id"], started["transport"]) == ("mara", "webrtc")
+            asked = await mara.wait_for("llm.tool_call", call_id=started["call_id"])
+            (call,) = asked["tool_calls"]
+            assert (call["name"], json.loads(call["arguments"])) == ("get_order_status", {"order_id": "427"})
+            results = [{"tool_call_id": call["id"], "result": {"status": "shipped"}}]
+            wrong = [{"tool_call_id": "tool-nonsense", "result": 1}]
+            of = {"call_id": started["call_id"], "msg_id": asked["msg_id"]}
+            assert (await mara.failed("llm.tool_result", **of, results=wrong))["code"] == "UNKNOWN_TOOL_CALL"
+            await mara.send("llm.tool_result", **of, results=results)
+            assert (await caller.wait_for("bot.finished"))["text"] == "The status is shipped."
+            finished = await mara.wait_for("bot.finished", agent_id="mara")
+            assert finished["text"] == "The status is shipped."
+        ended = await mara.wait_for("call.ended")
+        assert ended["duration_seconds"] > 0
+        assert [m["content"] for m in ended["messages"]] == ["where is my order four two seven", finished["text"]]
+        assert not mara.of("llm.toolCall"), "programs know one name of each event"
+    await no_sessions(server)
+    assert await refused(server.url, "", agent="mara") == (404, "unknown_agent"), "it went with the program"
+
+
+async def test_a_program_without_a_model_answers_turns(server: Server) -> None:
+    async with program(server.url) as mara:
+        await mara.create(llm=None, tools=[])
+        async with Caller(server.url, "mara") as caller:
+            call_id = (await mara.wait_for("call.started"))["call_id"]
+            caller.send(type="text.send", text="hello")
+            assert (await mara.wait_for("turn.end"))["text"] == "hello"
+            await mara.send("bot.reply", call_id=call_id, message_id="m1", text="One plus two is three.")
+            assert (await caller.wait_for("agent.speech_stopped"))["heard"] == "One plus two is three."
+            assert (await mara.wait_for("bot.finished"))["message_id"] == "m1"
+            assert await mara.wait_for("message.confirmed", message_id="m1")
+
+            since = len(caller.events)
+            caller.send(type="text.send", text="and more")
+            await mara.wait_for("turn.end", text="and more")
+            stream = {"call_id": call_id, "message_id": "m2"}
+            await mara.send("bot.reply.stream", **stream, action="start")
+            for token in ("Two ", "and two ", "is four."):
+                await mara.send("bot.reply.stream", **stream, action="chunk", token=token)
+            await mara.send("bot.reply.stream", **stream, action="end")
+            assert (await caller.wait_for("agent.speech_stopped", since=since))["heard"] == "Two and two is four."
+            assert (await mara.wait_for("bot.finished", message_id="m2"))["text"] == "Two and two is four."
+
+            since = len(caller.events)
+            await mara.send("bot.reply", call_id=call_id, message_id="m3", text="By the way, it is twelve.")
+            assert (await caller.wait_for("agent.speech_stopped", since=since))["heard"] == "By the way, it is twelve."
+            assert await mara.wait_for("bot.finished", message_id="m3")
+
+            await mara.send("bot.reply", call_id=call_id, message_id="m4", text="Hush.", add_to_history=False)
+            assert (await mara.wait_for("reply.rejected"))["message_id"] == "m4"
+            await mara.send("bot.reply.stream", call_id=call_id, message_id="m5", action="chunk", token="late")
+            assert await mara.wait_for("reply.rejected", message_id="m5")
+    await no_sessions(server)
+
+
+async def test_what_a_program_may_do_with_a_call(server: Server) -> None:
+    async with program(server.url) as mara:
+        await mara.create()
+        async with Caller(server.url, "mara") as caller:
+            call_id = (await mara.wait_for("call.started"))["call_id"]
+            of = {"call_id": call_id}
+            assert await ask(caller, "my name is olivia") == "Nice to meet you, Olivia! How can I help you?"
+            await mara.send("history.get", **of, request_id=1)
+            assert [m["role"] for m in (await mara.wait_for("history.data", request_id=1))["messages"]] == [
+                "user",
+                "assistant",
+            ]
+            await mara.send("history.clear", **of, request_id=2)
+            assert (await mara.wait_for("history.updated", request_id=2))["count"] == 0
+            said = [
+                {"role": "user", "content": "my name is clara"},
+                {"role": "assistant", "content": "Nice to meet you, Clara! How can I help you?"},
+            ]
+            await mara.send("history.add", **of, request_id=3, messages=said)
+            assert (await mara.wait_for("history.updated", request_id=3))["count"] == 2
+            assert await ask(caller, "what is my name") == "Your name is Clara."
+            await mara.send("history.set_vars", **of, request_id=4, vars={"name": "Sofia"})
+            await mara.send("history.add_context", **of, request_id=5, key="plan", context="gold")
+            await mara.send("history.set_instructions", **of, request_id=6, instructions="You are {{name}}. Be kind.")
+            assert await mara.wait_for("history.updated", request_id=6)
+            call = server.sessions._by_id[caller.session_id].call
+            assert call.agent.prompt == "You are Sofia. Be kind.\n\nplan: gold"
+            failed = await mara.failed("history.set_instructions", **of)
+            assert failed["code"] == "BAD_MESSAGE"
+
+            await mara.send("session.configure", session_id=call_id, voice="calm")
+            assert await mara.wait_for("session.configured")
+            assert call.agent.voice == "calm"
+            assert (await mara.failed("session.configure", session_id=call_id, voice="nobody"))["code"] == "BAD_MESSAGE"
+
+            await mara.send("session.pause", session_id=call_id)
+            assert await mara.wait_for("session.paused")
+            since = len(caller.events)
+            await mara.send("session.send", session_id=call_id, text="A person speaks.")
+            assert await mara.wait_for("session.sent")
+            assert (await caller.wait_for("agent.speech_stopped", since=since))["heard"] == "A person speaks."
+            await mara.send("session.resume", session_id=call_id)
+            assert await mara.wait_for("session.resumed")
+            assert (await mara.failed("session.pause", contact="nobody"))["code"] == "UNKNOWN_CALL"
+
+            for what, done in (("mute", "muted"), ("unmute", "unmuted"), ("hold", "held"), ("unhold", "unheld")):
+                await mara.send(f"call.{what}", **of)
+                assert await mara.wait_for(f"call.{done}")
+            assert (await mara.failed("call.dtmf", **of))["code"] == "NOT_SUPPORTED"
+
+            caller.send(type="text.send", text="what can you do")
+            await mara.wait_for("bot.speaking", since=len(mara.messages))
+            await asyncio.sleep(0.4)
+            await mara.send("bot.cancel", **of)
+            assert await mara.wait_for("bot.interrupted")
+
+            await mara.send("call.forward", **of, to="assistant", message="One moment.")
+            assert (await mara.wait_for("call.forwarded"))["to"] == "assistant"
+            await mara.send("call.hangup", **of)
+            assert (await caller.wait_for("call.ended"))["reason"] == "agent_hangup"
+            assert (await mara.wait_for("call.ended"))["reason"] == "agent_hangup"
+            assert (await mara.failed("call.hangup", **of))["code"] == "UNKNOWN_CALL"
+    await no_sessions(server)
+
+
+async def test_a_program_is_asked_before_a_call_and_before_the_model(server: Server) -> None:
+    async with program(server.url) as mara:
+        await mara.create(ringing=True, preparing=True)
+        calling = asyncio.create_task(refused(server.url, "", agent="mara", metadata={"contact": "ada"}))
+        rings = await mara.wait_for("call.ringing")
+        assert (rings["agent_id"], rings["to"]) == ("mara", "mara")
+        await mara.send("call.reject", call_id=rings["call_id"], reason="busy")
+        assert await calling == (409, "busy")
+
+        async def accept() -> None:
+            again = await mara.wait_for("call.ringing", since=mara.messages.index(rings) + 1)
+            await mara.send("call.accept", call_id=again["call_id"])
+
+        accepting = asyncio.create_task(accept())
+        async with Caller(server.url, "mara") as caller:
+            await accepting
+            call_id = (await mara.wait_for("call.started"))["call_id"]
+            caller.send(type="text.send", text="what is your name")
+            before = await mara.wait_for("llm.before")
+            await mara.send("history.set_vars", call_id=call_id, vars={"name": "Sofia"})
+            await mara.send("llm.ready", call_id=call_id, turn=before["turn"])
+            assert "Sofia" in (await caller.wait_for("agent.speech_stopped"))["heard"]
+    await no_sessions(server)
+
+
+async def test_conversations_in_writing(server: Server) -> None:
+    async with program(server.url) as mara:
+        await mara.create()
+        async with chatting(server.url, agent="mara") as visitor:
+            await visitor.wait_for("call.started")
+            assert (await mara.wait_for("chat.started"))["agent_id"] == "mara"
+            assert await visitor.ask("what is one plus two") == "One plus two is three."
+            await visitor.socket.send_json({"type": "call.end"})
+        assert (await mara.wait_for("call.ended"))["messages"][-1]["content"] == "One plus two is three."
+
+        await mara.send("llm.chat", session_id="s1", agent_id="mara", text="my name is olivia")
+        assert (await mara.wait_for("llm.chat.done"))["text"] == "Nice to meet you, Olivia! How can I help you?"
+        assert "".join(m["text"] for m in mara.of("llm.chat.token")).startswith("Nice to")
+        await mara.send("llm.chat", session_id="s1", agent_id="mara", text="what is my name")
+        await mara.wait_for("llm.chat.done", text="Your name is Olivia.")
+        assert len(mara.of("llm.chat.started")) == 1
+        assert (await mara.failed("llm.chat", session_id="s2", agent_id="assistant", text="x"))[
+            "code"
+        ] == "UNKNOWN_AGENT"
+    await no_sessions(server)
+
+
+async def test_a_program_that_goes_and_comes_back(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "AWAY_S", 4.0)
+    async with contextlib.AsyncExitStack() as first:
+        mara = await first.enter_async_context(program(server.url))
+        await mara.create()
+        async with Caller(server.url, "mara") as caller:
+            call_id = (await mara.wait_for("call.started"))["call_id"]
+            caller.send(type="text.send", text="where is my order four two seven")
+            await mara.wait_for("llm.tool_call")
+            await first.aclose()
+            returned = await caller.wait_for("tool.returned")
+            assert returned["error"] == "agent offline"
+            await caller.wait_for("agent.speech_stopped")
+            async with program(server.url) as again:
+                await again.create()
+                await asyncio.sleep(4.5)
+                assert not caller.of("call.ended"), "it is back in time"
+                assert await ask(caller, "what is one plus two") == "One plus two is three."
+                assert (await again.wait_for("bot.finished"))["call_id"] == call_id
+            since = len(caller.events)
+            assert (await caller.wait_for("agent.text", since=since))["text"] == processes.GOODBYE
+            assert (await caller.wait_for("call.ended"))["reason"] == "agent_hangup"
+    await no_sessions(server)
+
+
+async def test_agents_are_configured_and_named_once(server: Server) -> None:
+    async with program(server.url) as mara, program(server.url) as other:
+        await mara.create()
+        conflict = await other.failed("agent.create", **MARA)
+        assert (conflict["code"], conflict["holder_alive"]) == ("AGENT_CONFLICT", True)
+        assert conflict["retry_after_s"] > 0
+        fatal = await other.failed("agent.create", **{**MARA, "agent_id": "desk"})
+        assert fatal["code"] == "AGENT_CONFLICT_FATAL"
+        await mara.send("agent.configure", agent_id="mara", greeting="Good day!")
+        await mara.wait_for("agent.configured")
+        await mara.send("channel.add", agent_id="mara", channel="webrtc")
+        assert (await mara.wait_for("channel.added"))["channel"] == "webrtc"
+        async with Caller(server.url, "mara") as caller:
+            assert (await caller.wait_for("agent.text"))["text"] == "Good day!"
+        await mara.send("ping")
+        assert await mara.wait_for("pong")
+    await no_sessions(server)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("hello", "BAD_MESSAGE"),
+        ('{"event": "dance"}', "BAD_MESSAGE"),
+        ('{"event": "connect"}', "BAD_MESSAGE"),
+        ('{"event": "agent.create"}', "BAD_MESSAGE"),
+        ('{"event": "agent.create", "agent_id": "a b"}', "BAD_MESSAGE"),
+        ('{"event": "agent.create", "agent_id": "x", "allowed_origins": ["*"]}', "REGISTRATION_ERROR"),
+        ('{"event": "agent.create", "agent_id": "x", "language": "klingonese"}', "BAD_MESSAGE"),
+        (
+            '{"event": "agent.create", "agent_id": "x", "tools": [{"function": {"name": "t", "parameters": '
+            '{"properties": {"a": {"$ref": "#/nowhere"}}}}}]}',
+            "REGISTRATION_ERROR",
+        ),
+        ('{"event": "agent.configure", "agent_id": "desk"}', "UNKNOWN_AGENT"),
+        ('{"event": "channel.add", "agent_id": "desk"}', "UNKNOWN_AGENT"),
+        ('{"event": "bot.reply", "call_id": "call-x", "text": "hi"}', "UNKNOWN_CALL"),
+        ('{"event": "session.pause", "session_id": "call-x"}', "UNKNOWN_CALL"),
+        ('{"event": "session.send"}', "UNKNOWN_CALL"),
+    ],
+)
+async def test_what_is_wrong_is_said(server: Server, message: str, code: str) -> None:
+    async with program(server.url) as mara:
+        await mara.socket.send_str(message)
+        error = await mara.wait_for("error")
+        assert error["code"] == code
+        assert error["message"].endswith(".")
+        await mara.send("ping")
+        assert await mara.wait_for("pong"), "the socket is still good"
+
+
+async def test_only_a_key_for_everything_creates_agents(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        for key in ("", "sk_nonsense", g.key):
+            async with connected(Program, f"{g.server.url}/client") as each:
+                await each.send("connect", api_key=key)
+                assert (await each.wait_for("error"))["code"] == "UNAUTHORIZED"
+                await asyncio.wait_for(each.closed.wait(), 5)
+        secret, _ = await g.keys.create("backend", scopes=("admin",), tenant="acme")
+        async with program(g.server.url, secret) as mara:
+            await mara.create(agent_id="sofia")
+            own, _ = await g.keys.create("pages", tenant="acme")
+            async with Caller(g.server.url, "sofia", auth=own) as caller:
+                await caller.wait_for("call.started")
+            assert await refused(g.server.url, g.key, "sofia") == (404, "unknown_agent"), "of another tenant"
+
+
+async def test_a_program_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "FIRST_S", 0.3)
+    settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents=[Agent("mara")])
+    async with running_server(settings) as server, connected(Program, f"{server.url}/client") as each:
+        assert (await each.wait_for("error"))["code"] == "NOT_CONNECTED"
+        await asyncio.wait_for(each.closed.wait(), 5)
