@@ -113,7 +113,7 @@ async def client(request: web.Request) -> web.StreamResponse:
     process = _Process(request.app[PROCESSES], request.app[SESSIONS], key)
     process.send({"event": "connected", "org_id": key.tenant if key else ""})
     try:
-        await until_first(process.write(socket), process.read(socket))
+        await until_first(process.write(socket), process.read(socket), process.overwhelmed.wait())
     finally:
         request.app[PROCESSES].withdraw(process)
         await process.leave()
@@ -141,6 +141,8 @@ class _Process:
     """A program on its socket: `write` and `read` carry messages until it is gone."""
 
     def __init__(self, processes: Processes, sessions: Sessions, key: Key | None) -> None:
+        self.overwhelmed = asyncio.Event()
+        """It does not read what it is sent."""
         self._processes = processes
         self._sessions = sessions
         self._key = key
@@ -159,11 +161,14 @@ class _Process:
         self._chats: dict[str, tuple[Chat, asyncio.Task[None]]] = {}
 
     def send(self, message: Mapping[str, Any]) -> None:
-        if not self._gone:
-            self._unsent.put_nowait(message)
+        if self._gone:
+            return
+        self._unsent.put_nowait(message)
+        if self._unsent.qsize() > MOST_UNSENT:
+            self.overwhelmed.set()
 
     async def write(self, socket: web.WebSocketResponse) -> None:
-        while self._unsent.qsize() < MOST_UNSENT:
+        while True:
             await socket.send_str(json.dumps(await self._unsent.get(), ensure_ascii=False))
 
     async def read(self, socket: web.WebSocketResponse) -> None:
@@ -255,7 +260,8 @@ class _Process:
         try:
             return await answer
         finally:
-            self._asked.pop((call.id, what), None)
+            if self._asked.get((call.id, what)) is answer:
+                del self._asked[call.id, what]
 
     async def _ring(self, call: Call) -> None:
         who = str(call.metadata.get("contact") or "")

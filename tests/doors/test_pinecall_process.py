@@ -344,6 +344,18 @@ async def test_only_a_key_for_everything_creates_agents(tmp_path: Path) -> None:
             assert await refused(g.server.url, g.key, "sofia") == (404, "unknown_agent"), "of another tenant"
 
 
+async def test_a_program_that_does_not_read_is_let_go(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "MOST_UNSENT", 50)
+    async with program(server.url) as mara:
+        await mara.create()
+        everything: Any = server.sessions.observers[0]
+        process = everything.__self__.get("mara")
+        for _ in range(60):
+            process.send({"event": "pong"})  # faster than anything can be written
+        await asyncio.wait_for(mara.closed.wait(), 10)
+    await no_sessions(server)
+
+
 async def test_a_program_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "FIRST_S", 0.3)
     settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents=[Agent("mara")])
