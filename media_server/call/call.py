@@ -155,7 +155,7 @@ class Call(agents.Call):
                 start=self._start,
                 enter=self._enter,
                 begin_turn=self._begin_turn,
-                interrupt=self._interrupt,
+                interrupt=self._interrupt_agent,
             )
         self._afterwards: deque[Callable[[], None]] = deque()
         """What is to be done when everything was said, one thing after the other."""
@@ -356,6 +356,14 @@ class Call(agents.Call):
             self._interrupt()
             self._emit(e.CallPaused())
 
+    def note_person(self, text: str) -> None:
+        """What the person said in their own voice, which was heard."""
+        turn_id = self._next_turn()
+        self._emit(e.AgentText(turn_id, text))
+        self._emit(e.AgentSpeechStarted(turn_id))
+        self._emit(e.AgentSpeechStopped(turn_id, "completed", text))
+        self.history.add_agent(text)
+
     def resume(self) -> None:
         """The agent goes on; it knows what was said."""
         if self.paused:
@@ -444,6 +452,13 @@ class Call(agents.Call):
         if self.floor:
             self.floor.forget()
         self._replies.interrupt()
+
+    def _interrupt_agent(self) -> None:
+        """The caller speaks: the agent stops, but a person who has taken over is not cut off."""
+        if self.floor and self.paused and not self._replies.busy:
+            self.floor.forget()
+        else:
+            self._interrupt()
 
     # -- small things
 

@@ -231,7 +231,8 @@ class Replies:
                 if turn.shown:
                     self._emit(final)
                 return
-            await self._prepare_turn()
+            if not self._call.paused:
+                await self._prepare_turn()
             messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns, said.text)
 
             turn.feeling = self._emotions.look(turn.id, said.text, turn.sound)

@@ -18,6 +18,7 @@ from media_server.agents import Agent
 from media_server.call.call import Audio, Call
 from media_server.call.journal import Journal
 from media_server.call.life import Life
+from media_server.call.person import Person
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
@@ -137,6 +138,7 @@ class Session:
         self._connect_timeout_s = connect_timeout_s
         self._idle_timeout_s = idle_timeout_s
         self._life = Life()
+        self._engines, self._activity = engines, activity
         self.dialect = dialect or NATIVE
         self._journal = Journal(self.call_id, self._tell, record)
         clock = self._journal.clock
@@ -232,6 +234,11 @@ class Session:
         if self._recorder:
             parts["recorder"] = self._recorder.run
         await self._life.run(self.call, self._journal, parts, self._give_back, self._all_away_s)
+
+    def person(self) -> Person:
+        """Somebody who may take the call over in their own voice."""
+        speaker, clock = self.handset.speaker, self.handset.clock
+        return Person(self.call, self._engines, self._activity, speaker, clock, self.call.note_person)
 
     def receive(self, text: str | bytes) -> None:
         """Take a message of the client; what is none is answered with an error."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import Annotated, Any, Literal
 
-from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+import numpy as np
+from aiohttp import WSMsgType, web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from media_server.call import Chat, Session
-from media_server.errors import ClientError
+from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S, credential
 from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
@@ -21,7 +22,20 @@ from media_server.rtc.listening import LISTENING_RATE_HZ, listen_in
 
 __all__ = ["routes"]
 
+LARGEST = 64 * 1024
 routes = web.RouteTableDef()
+
+
+StreamScope = Literal["observe", "participate", "supervise"]
+
+
+class _Action(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["say", "pause", "resume"]
+    text: Annotated[str, Field(max_length=4000)] = ""
+    sample_rate: Annotated[int, Field(ge=8000, le=48000)] = LISTENING_RATE_HZ
+    """With `pause`: of the person's voice, which comes as int16 mono."""
 
 
 class _ToSay(BaseModel):
@@ -35,7 +49,8 @@ class _StreamWanted(BaseModel):
 
     agent_id: Annotated[str, Field(min_length=1)]
     """Names, with commas between."""
-    scope: Literal["observe"] = "observe"
+    scope: StreamScope = "observe"
+    """`participate`: may have something said; `supervise`: may take the call over, also in their own voice."""
     call_id: str = ""
 
 
@@ -87,7 +102,7 @@ async def stream_token(request: web.Request) -> web.Response:
         agents = [request.app[ACCESS].agent(key, name).name for name in wanted.agent_id.split(",")]
     except ClientError as refused:
         return refused_to_page(refused)
-    sealed = {"agents": agents, "call_id": wanted.call_id}
+    sealed = {"agents": agents, "call_id": wanted.call_id, "scope": wanted.scope}
     token = await request.app[ACCESS].tokens.mint("stream", "", TOKEN_TTL_S, {}, key.id if key else None, sealed)
     return given_to_page(request, token)
 
@@ -95,33 +110,95 @@ async def stream_token(request: web.Request) -> web.Response:
 @routes.get("/live/{id}/ws")
 @operation("Listen in on a call: a WebSocket", answers={101: None})
 async def listen(request: web.Request) -> web.StreamResponse:
-    """One message of JSON, then both sides as int16 mono; an empty message at the end."""
-    socket = new_socket(request, 1024)
+    """One message of JSON, then both sides as int16 mono; an empty message at the end.
+
+    Who may do more than listen sends `{"action": "say", "text"}`, or `pause` and `resume`, and in between int16 mono.
+    """
+    socket = new_socket(request, LARGEST)
     session = request.app[SESSIONS].of_call(request.match_info["id"])
     granted = await request.app[ACCESS].tokens.use(credential(request) or "", "stream", None)
     about: dict[str, Any] = dict(granted.sealed)
     if session.call.agent.name not in about["agents"] or about["call_id"] not in ("", session.call_id):
         raise ClientError("token_wrong_agent", "The token is not for this call.", status=403)
     await socket.prepare(request)
+    scope: StreamScope = about.get("scope", "observe")
     form = {"sampleRate": LISTENING_RATE_HZ, "channels": 1, "bitDepth": 16}
-    await socket.send_json({"type": "metadata", **form, "sessionId": session.call_id})
-    await until_first(_pump(socket, session), session.ended.wait(), _gone(socket))
+    more = {} if scope == "observe" else {"scope": scope}
+    await socket.send_json({"type": "metadata", **form, "sessionId": session.call_id, **more})
+    seat = _Seat(socket, session, scope)
+    try:
+        speaking = [seat.person.run()] if scope == "supervise" else []
+        await until_first(seat.listen(), session.ended.wait(), seat.act(), *speaking)
+    finally:
+        seat.leave()
     with contextlib.suppress(ConnectionError):
         await socket.send_bytes(b"")
     await socket.close()
     return socket
 
 
-async def _gone(socket: web.WebSocketResponse) -> None:
-    """Who listens has nothing to say."""
-    async for _ in socket:
-        pass
+class _Seat:
+    """Somebody beside a call, on a socket: `listen`, and `act` as far as their token goes."""
+
+    def __init__(self, socket: web.WebSocketResponse, session: Session, scope: StreamScope) -> None:
+        self.person = session.person()
+        self._socket = socket
+        self._session = session
+        self._scope = scope
+        self._speaking_at_hz: int | None = None
+        """While this person has taken the call over: the rate of their voice."""
+
+    async def listen(self) -> None:
+        hears_agent = lambda: self._speaking_at_hz is None  # noqa: E731
+        async with contextlib.aclosing(listen_in(self._session.handset, hears_agent)) as pieces:
+            async for piece in pieces:
+                await self._socket.send_bytes(piece)
+
+    async def act(self) -> None:
+        """Returns when they are gone."""
+        async for message in self._socket:
+            try:
+                if message.type is WSMsgType.BINARY:
+                    await self._speak(message.data)
+                elif message.type is WSMsgType.TEXT:
+                    self._do(_action(message.data))
+            except ClientError as refused:
+                await self._socket.send_json({"type": "error", "code": refused.code, "message": refused.message})
+
+    def leave(self) -> None:
+        """They are gone: a call that they have taken over is given back."""
+        if self._speaking_at_hz is not None:
+            self._speaking_at_hz = None
+            self._session.call.resume()
+
+    async def _speak(self, data: bytes) -> None:
+        if self._speaking_at_hz is None:
+            raise ClientError("not_taken_over", "Take the call over first (pause): nobody hears you.", status=409)
+        samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.int16)
+        await self.person.hear(samples, self._speaking_at_hz)
+
+    def _do(self, wanted: _Action) -> None:
+        call = self._session.call
+        if self._scope == "observe" or (self._scope == "participate" and wanted.action != "say"):
+            raise ClientError("token_scope", f"This token is not for that: it is for {self._scope!r}.", status=403)
+        match wanted.action:
+            case "say" if wanted.text:
+                call.say(wanted.text)
+            case "say":
+                raise ClientError("bad_request", "text: what is to be said?")
+            case "pause":
+                call.pause()
+                self._speaking_at_hz = wanted.sample_rate
+            case "resume":
+                self._speaking_at_hz = None
+                call.resume()
 
 
-async def _pump(socket: web.WebSocketResponse, session: Session) -> None:
-    async with contextlib.aclosing(listen_in(session.handset)) as pieces:
-        async for piece in pieces:
-            await socket.send_bytes(piece)
+def _action(text: str) -> _Action:
+    try:
+        return _Action.model_validate_json(text)
+    except ValidationError as wrong:
+        raise ClientError("bad_request", f"{problems(wrong)}.") from wrong
 
 
 @routes.get("/live/{id}/player")

@@ -5,7 +5,7 @@ from media_server.rtc.levels import LevelMeter
 from media_server.rtc.microphone import Frame, Microphone
 from media_server.rtc.peer import Peer
 from media_server.rtc.recording import Recorder
-from media_server.rtc.socket import PcmFormat, SocketLine
+from media_server.rtc.socket import PcmFormat, PcmTrack, SocketLine
 from media_server.rtc.speaker import Playback, Speaker, Speech, SpokenWord
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "LevelMeter",
     "Microphone",
     "PcmFormat",
+    "PcmTrack",
     "Peer",
     "Playback",
     "Recorder",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import av
 import numpy as np
@@ -33,8 +33,12 @@ class _Side:
         return np.pad(taken, (0, n - len(taken)))
 
 
-async def listen_in(handset: Handset) -> AsyncGenerator[bytes, None]:
-    """Both sides mixed, int16 mono at `LISTENING_RATE_HZ`, every 50 ms; two zero bytes after each 5 s of silence."""
+async def listen_in(handset: Handset, hears_agent: Callable[[], bool] = lambda: True) -> AsyncGenerator[bytes, None]:
+    """Both sides mixed, int16 mono at `LISTENING_RATE_HZ`, every 50 ms; two zero bytes after each 5 s of silence.
+
+    Args:
+        hears_agent: false while what the caller hears is who listens: nobody wants to hear themselves.
+    """
     caller, agent, resampler = _Side(), _Side(), Resampler(LISTENING_RATE_HZ)
 
     def heard(frame: Frame) -> None:
@@ -43,7 +47,8 @@ async def listen_in(handset: Handset) -> AsyncGenerator[bytes, None]:
     def spoken(samples: Samples) -> None:
         frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
         frame.sample_rate = CALL_RATE_HZ
-        agent.add(resampler.push(frame))
+        if hears_agent():
+            agent.add(resampler.push(frame))
 
     handset.microphone.taps.append(heard)
     handset.speaker.taps.append(spoken)

@@ -234,3 +234,35 @@ async def test_somebody_listens_in(open_page: Open, shop: Server, sentence: Call
         await page.reload()
         await page.get_by_role("button", name="Listen").click()
         await expect(page.get_by_role("alert")).to_contain_text("ask for a new one")
+
+
+async def test_somebody_takes_a_call_over_in_a_page(
+    open_page: Open, shop: Server, sentence: Callable[[str], Samples], hear: Callable[[Samples], str]
+) -> None:
+    async with Caller(shop.url) as caller:
+        await caller.wait_for("call.started")
+        async with (
+            aiohttp.ClientSession(shop.url) as http,
+            http.get("/stream/token", params={"agent_id": "assistant", "scope": "supervise"}) as response,
+        ):
+            token = (await response.json())["token"]
+        page = await open_page(spoken(3.0, sentence("what is seven plus five"), 30.0))
+        await page.goto(f"{shop.url}/live/{caller.call_id}/player?token={token}")
+        await page.get_by_role("button", name="Listen").click()
+        await page.get_by_role("button", name="Take over").click()
+        await expect(page.get_by_role("status")).to_have_text("The caller hears you")
+        await caller.wait_for("call.paused")
+        said = await caller.wait_for("agent.text", timeout_s=40)
+        assert said["text"] == "what is seven plus five"
+        assert "seven plus five" in hear(caller.recording())
+        await page.get_by_role("button", name="Give back").click()
+        await caller.wait_for("call.resumed")
+        await page.get_by_label("Say in the agent's voice").fill("One moment.")
+        await page.get_by_role("button", name="Say", exact=True).click()
+        await caller.wait_for("agent.speech_stopped", lambda e: e["heard"] == "One moment.")
+        since = len(caller.events)
+        await page.get_by_role("button", name="Take over").click()
+        await caller.wait_for("call.paused", since=since)
+        since = len(caller.events)
+        await page.close()
+        await caller.wait_for("call.resumed", since=since)

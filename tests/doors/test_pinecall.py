@@ -20,12 +20,14 @@ from media_server.call import Session
 from media_server.caller import Caller
 from media_server.config import Settings
 from media_server.engines.client import Engines
+from media_server.engines.piper import PiperEngine, as_it_stands
 from media_server.errors import ClientError
 from media_server.server import Server, running_server
-from tests.conftest import no_sessions
+from tests.conftest import STARTER, no_sessions
 from tests.doors.test_wespoke import events_of
 from tests.integration.test_access import PAGE, guarded
 from tests.integration.test_knowledge import agents_in
+from tests.sockets import SocketClient, connected
 
 
 class PinecallCaller(Caller):
@@ -394,6 +396,89 @@ async def test_a_person_takes_over_and_somebody_listens(
     assert session.handset.speaker.taps == []
 
 
+async def test_a_person_takes_over_in_their_own_voice(
+    server: Server, sentence: Callable[[str], Samples], hear: Callable[[Samples], str]
+) -> None:
+    async with PinecallCaller(server.url, "assistant") as caller, aiohttp.ClientSession(server.url) as http:
+        (session,) = server.sessions._by_id.values()
+        async with http.get("/stream/token", params={"agent_id": "assistant", "scope": "supervise"}) as response:
+            token = (await response.json())["token"]
+        async with connected(SocketClient, f"{server.url}/live/{session.call_id}/ws", token=token) as person:
+            assert (await person.wait_for("metadata"))["scope"] == "supervise"
+            await person.socket.send_bytes(bytes(640))
+            assert (await person.wait_for("error"))["code"] == "not_taken_over"
+            await person.socket.send_json({"action": "pause", "sample_rate": 48000})
+            await caller.wait_for("session.paused")
+            caller.speak(sentence("my name is olivia"))
+            await caller.wait_for("user.message", lambda e: e["text"] == "my name is olivia")
+            before = len(caller.recording())
+            words = "nice to meet you olivia how can i help you"
+            voice = PiperEngine.load(STARTER / "voice" / "starter-voice.onnx")
+            said = as_it_stands("Nice to meet you, Olivia! How can I help you?")
+            spoken = np.concatenate([s for s, _ in voice.synthesize(said)])
+            await person.speak_bytes(spoken.tobytes(), 960 * 2, 2 * CALL_RATE_HZ)
+            told = await caller.wait_for("bot.finished")
+            assert told["text"] == words
+            assert hear(caller.recording()[before:]) == words
+            assert not caller.of("llm.response")[1:], "the agent kept silent"
+            await person.socket.send_json({"action": "resume"})
+            await caller.wait_for("session.resumed")
+            since = len(caller.events)
+            caller.speak(sentence("what is my name"))
+            answer = await caller.wait_for("bot.finished", since=since)
+            assert answer["text"] == "Your name is Olivia.", "it knows what was said meanwhile"
+            for bad in ("hello", '{"action": "dance"}', '{"action": "say"}', '{"action": "pause", "sample_rate": 1}'):
+                since = len(person.messages)
+                await person.socket.send_str(bad)
+                assert (await person.wait_for("error", since=since))["code"] == "bad_request"
+            since = len(caller.events)
+            await person.socket.send_json({"action": "pause"})
+            await caller.wait_for("session.paused", since=since)
+        await caller.wait_for("session.resumed", since=since)
+    await no_sessions(server)
+
+
+async def test_a_person_who_speaks_is_not_cut_off(server: Server, sentence: Callable[[str], Samples]) -> None:
+    async with PinecallCaller(server.url, "assistant") as caller, aiohttp.ClientSession(server.url) as http:
+        (session,) = server.sessions._by_id.values()
+        assert isinstance(session, Session)
+        async with http.get("/stream/token", params={"agent_id": "assistant", "scope": "supervise"}) as response:
+            token = (await response.json())["token"]
+        async with connected(SocketClient, f"{server.url}/live/{session.call_id}/ws", token=token) as person:
+            await person.socket.send_json({"action": "pause", "sample_rate": 48000})
+            await caller.wait_for("session.paused")
+            cut: list[str] = []
+            session.handset.speaker.interrupt = lambda: cut.append("cut") or 0.0  # type: ignore[method-assign, func-returns-value]
+            speaking = asyncio.create_task(
+                person.speak_bytes(sentence("what can you do").tobytes(), 960 * 2, 2 * CALL_RATE_HZ)
+            )
+            caller.speak(sentence("my name is olivia"))
+            await caller.wait_for("user.message")
+            await speaking
+            assert cut == []
+            await person.socket.send_json({"action": "resume"})
+            await caller.wait_for("session.resumed")
+    await no_sessions(server)
+
+
+async def test_who_may_only_have_something_said(server: Server) -> None:
+    async with PinecallCaller(server.url, "assistant") as caller, aiohttp.ClientSession(server.url) as http:
+        (session,) = server.sessions._by_id.values()
+        for scope, said in (("observe", False), ("participate", True)):
+            async with http.get("/stream/token", params={"agent_id": "assistant", "scope": scope}) as response:
+                token = (await response.json())["token"]
+            async with connected(SocketClient, f"{server.url}/live/{session.call_id}/ws", token=token) as person:
+                await person.socket.send_json({"action": "pause"})
+                assert (await person.wait_for("error"))["code"] == "token_scope"
+                since = len(person.messages)
+                await person.socket.send_json({"action": "say", "text": "One moment."})
+                if said:
+                    assert (await caller.wait_for("bot.finished"))["text"] == "One moment."
+                else:
+                    assert (await person.wait_for("error", since=since))["code"] == "token_scope"
+    await no_sessions(server)
+
+
 async def test_who_may_listen(tmp_path: Path) -> None:
     async with guarded(tmp_path) as g:
         url = g.server.url
@@ -410,7 +495,7 @@ async def test_who_may_listen(tmp_path: Path) -> None:
             for query, status in (
                 ({"agent_id": "nobody"}, 404),
                 ({}, 400),
-                ({"agent_id": "mara", "scope": "supervise"}, 400),
+                ({"agent_id": "mara", "scope": "command"}, 400),
             ):
                 answer = await token(**query)
                 assert (answer[0], bool(answer[1]["detail"])) == (status, True)

@@ -1,0 +1,88 @@
+"""A person who has taken a call over, by voice: heard by the caller, and written down for when the agent goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import av
+import numpy as np
+
+from media_server.agents import Call
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples
+from media_server.call.listen import Listener
+from media_server.call.turns import TurnEnded, TurnMachine, TurnSettings
+from media_server.engines.client import Engines
+from media_server.engines.silero import VoiceActivity, VoiceActivityModel
+from media_server.errors import EngineError
+from media_server.rtc import Frame, Microphone, PcmTrack, Speaker, Speech
+
+__all__ = ["Person"]
+
+PAUSE_MS = 700
+"""After which something is written down."""
+AHEAD_S = 0.06
+"""Of silence before a sound, so that a piece that comes late is not heard as a gap."""
+
+
+class Person:
+    """`hear` takes their sound, `run` conducts them until it is cancelled. Nobody hears them unless the call is paused.
+
+    Args:
+        said: is told what was said, at each pause.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        engines: Engines,
+        activity: VoiceActivityModel,
+        speaker: Speaker,
+        clock: Callable[[], float],
+        said: Callable[[str], None],
+    ) -> None:
+        self._call = call
+        self._engines = engines
+        self._speaker = speaker
+        self._said = said
+        self._track = PcmTrack(clock)
+        self._resampler = Resampler(CALL_RATE_HZ)
+        self._utterances: asyncio.Queue[Samples] = asyncio.Queue()
+        microphone = Microphone(clock)
+        microphone.attach(self._track)
+        microphone.taps.append(self._play)
+        self._listener = Listener(microphone, VoiceActivity(activity), TurnMachine(TurnSettings(pause_ms=PAUSE_MS)))
+
+    async def hear(self, samples: Samples, rate_hz: int) -> None:
+        """Take sound, shape [n]; returns when more is welcome."""
+        await self._track.push(samples[:, None], rate_hz)
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._write_down(), name=f"{self._call.id}-person")
+                async for heard in self._listener:
+                    if isinstance(heard.decision, TurnEnded) and self._call.paused:
+                        self._utterances.put_nowait(heard.utterance)
+        finally:
+            self._track.stop()
+
+    def _play(self, frame: Frame) -> None:
+        if not self._call.paused or not frame.samples.any():
+            return
+        if self._speaker.drained.is_set():
+            self._speaker.play(Speech(np.zeros(int(AHEAD_S * CALL_RATE_HZ), np.int16)))
+        sound = av.AudioFrame.from_ndarray(frame.samples[None], format="s16", layout="mono")
+        sound.sample_rate = MODEL_RATE_HZ
+        self._speaker.play(Speech(self._resampler.push(sound)))
+
+    async def _write_down(self) -> None:
+        while True:
+            samples = await self._utterances.get()
+            # words that cannot be had are lost to the history; the caller has heard them
+            with contextlib.suppress(EngineError):
+                language = self._call.agent.language
+                transcript = await self._engines.transcribe(samples, final=True, language=language)
+                if transcript.text:
+                    self._said(transcript.text)
