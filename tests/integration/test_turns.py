@@ -285,6 +285,9 @@ async def test_nobody_is_asked_anything_while_a_person_has_taken_over(server: Se
     async with Caller(server.url, "curt") as caller:
         await caller.wait_for("call.started")
         call_of(server, caller).pause()
+        await asyncio.sleep(0.7)
+        caller.send(type="text.send", text="hello")
+        await caller.wait_for("turn.ended")
         await asyncio.sleep(1.5)
         assert not caller.of("call.ended")
         call_of(server, caller).resume()
