@@ -68,9 +68,12 @@ class SocketClient:
     async def speak_bytes(self, data: bytes, size: int, second: int) -> int:
         """Send bytes, `size` at a time, `second` of them in one; how many messages it took."""
         chunks = [data[at : at + size] for at in range(0, len(data), size)]
+        clock = asyncio.get_running_loop().time
+        due_s = clock()
         for chunk in chunks:
             await self.socket.send_bytes(chunk)
-            await asyncio.sleep(len(chunk) / second)
+            due_s += len(chunk) / second  # a microphone does not fall behind, however busy the machine is
+            await asyncio.sleep(max(0.0, due_s - clock()))
         return len(chunks)
 
 

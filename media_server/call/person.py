@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import av
 import numpy as np
 
 from media_server.agents import Call
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples
-from media_server.call.listen import Listener
+from media_server.call.listen import Heard, Listener
 from media_server.call.turns import TurnEnded, TurnMachine, TurnSettings
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivity, VoiceActivityModel
@@ -22,7 +22,7 @@ __all__ = ["Person"]
 
 PAUSE_MS = 700
 """After which something is written down."""
-AHEAD_S = 0.06
+AHEAD_S = 0.2
 """Of silence before a sound, so that a piece that comes late is not heard as a gap."""
 
 
@@ -45,6 +45,7 @@ class Person:
         self._call = call
         self._engines = engines
         self._speaker = speaker
+        self._clock = clock
         self._said = said
         self._track = PcmTrack(clock)
         self._resampler = Resampler(CALL_RATE_HZ)
@@ -58,13 +59,21 @@ class Person:
         """Take sound, shape [n]; returns when more is welcome."""
         await self._track.push(samples[:, None], rate_hz)
 
+    def finish(self) -> None:
+        """They give the call back: what they have just said is written down without waiting for a pause."""
+        self._take(self._listener.finish(self._clock()))
+
+    def _take(self, heard: Iterable[Heard]) -> None:
+        for each in heard:
+            if isinstance(each.decision, TurnEnded) and self._call.paused:
+                self._utterances.put_nowait(each.utterance)
+
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._write_down(), name=f"{self._call.id}-person")
                 async for heard in self._listener:
-                    if isinstance(heard.decision, TurnEnded) and self._call.paused:
-                        self._utterances.put_nowait(heard.utterance)
+                    self._take([heard])
         finally:
             self._track.stop()
 

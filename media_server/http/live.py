@@ -149,7 +149,9 @@ class _Seat:
         """While this person has taken the call over: the rate of their voice."""
 
     async def listen(self) -> None:
-        hears_agent = lambda: self._speaking_at_hz is None  # noqa: E731
+        def hears_agent() -> bool:
+            return self._speaking_at_hz is None
+
         async with contextlib.aclosing(listen_in(self._session.handset, hears_agent)) as pieces:
             async for piece in pieces:
                 await self._socket.send_bytes(piece)
@@ -191,6 +193,7 @@ class _Seat:
                 self._speaking_at_hz = wanted.sample_rate
             case "resume":
                 self._speaking_at_hz = None
+                self.person.finish()
                 call.resume()
 
 
