@@ -32,7 +32,8 @@ from vocoder import BAND_EDGES_HZ, BANDS, CEPSTRUM, HOP, RATE, Vocoder
 SYMBOLS = 256
 PHONEMES = 128
 FRAMES = 192
-GAIN = 1.0
+LOUD = 0.8
+"""From which on sound is pressed together: with its noise it would go beyond 1 now and then."""
 IPA = {
     "aa": "ɑɔɒaː", "ae": "æa", "ah": "ʌəɐ", "ao": "ɔoɑː", "aw": "aʊ", "ax": "əɐɪᵻʌi", "ay": "aɪ", "b": "b", "ch": "tʃ",
     "d": "dɾ", "dh": "ð", "eh": "ɛe", "er": "ɚɜɝɹəː", "ey": "eɪ", "f": "f", "g": "ɡg", "hh": "h", "ih": "ɪiᵻə",
@@ -250,7 +251,13 @@ class PiperVoice(torch.nn.Module):
             cepstrum[0], bands[0], torch.exp(log_f0[0]), torch.sigmoid(3 * voicing[0]), scales[0] / 0.667
         )
         per_id = torch.stack([durations, torch.zeros_like(durations)], 2).flatten(1)[:, :-1]
-        return (samples * GAIN).view(1, 1, -1), per_id.float()
+        return limited(samples).view(1, 1, -1), per_id.float()
+
+
+def limited(samples: torch.Tensor) -> torch.Tensor:
+    """Never beyond 1: what is louder than LOUD is pressed together, the rest stays as it is."""
+    over = torch.relu(samples.abs() - LOUD) / (1 - LOUD)
+    return samples.clamp(-LOUD, LOUD) + samples.sign() * torch.tanh(over) * (1 - LOUD)
 
 
 def export(voice: Voice, out: Path) -> None:
