@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import wave
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CALL_RATE_HZ", "MODEL_RATE_HZ", "Resampler", "Samples", "read_wav", "resample", "write_wav"]
+__all__ = ["CALL_RATE_HZ", "MODEL_RATE_HZ", "Resampler", "Samples", "frame_of", "read_wav", "resample", "write_wav"]
 
 Samples = NDArray[np.int16]
 """Mono samples, shape [n]."""
@@ -43,14 +43,20 @@ class Resampler:
         return np.concatenate(out) if out else np.zeros(0, np.int16)
 
 
+def frame_of(samples: Samples, rate_hz: int) -> av.AudioFrame:
+    """Samples, shape [n] or [n, channels], as a frame."""
+    layout = "stereo" if samples.ndim == 2 and samples.shape[1] == 2 else "mono"
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples).reshape(1, -1), format="s16", layout=layout)
+    frame.sample_rate = rate_hz
+    return frame
+
+
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     """A whole recording at another rate, shape [n * to_hz / from_hz]."""
     if from_hz == to_hz or len(samples) == 0:
         return samples
-    frame: Any = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="s16", layout="mono")
-    frame.sample_rate = from_hz
     resampler = Resampler(to_hz)
-    return np.concatenate([resampler.push(frame), resampler.push(None)])
+    return np.concatenate([resampler.push(frame_of(samples, from_hz)), resampler.push(None)])
 
 
 def read_wav(path: Path | IO[bytes], rate_hz: int) -> Samples:

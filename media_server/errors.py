@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -16,7 +17,10 @@ __all__ = [
     "MediaServerError",
     "RequestFailed",
     "problems",
+    "understood",
 ]
+
+T = TypeVar("T")
 
 
 class MediaServerError(Exception):
@@ -88,3 +92,17 @@ def problems(error: ValidationError) -> str:
     said = {"unexpected_keyword_argument": "there is no such setting"}
     fields = ((".".join(map(str, x["loc"])), said.get(x["type"], x["msg"])) for x in error.errors()[:5])
     return "; ".join(f"{field}: {message}".removeprefix(": ") for field, message in fields)
+
+
+def understood(read: Callable[[Any], T], message: Any, code: str = "bad_message") -> T:
+    """A message of a client, as `read` (a method of a pydantic `TypeAdapter`) makes it.
+
+    Raises:
+        ClientError: with this code, and a sentence for each field that does not fit.
+    """
+    from pydantic import ValidationError  # the engines' processes do without
+
+    try:
+        return read(message)
+    except ValidationError as wrong:
+        raise ClientError(code, f"The message was not understood. {problems(wrong)}.") from wrong

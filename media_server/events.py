@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from media_server.agents import TurnPreset
-from media_server.errors import ClientError, problems
+from media_server.errors import understood
 
 __all__ = [
     "AgentEvent",
@@ -666,7 +666,4 @@ def parse_client_message(text: str | bytes) -> ClientMessage:
     Raises:
         ClientError: `bad_message`, with a sentence for each field that does not fit.
     """
-    try:
-        return _CLIENT_MESSAGES.validate_json(text)
-    except ValidationError as e:
-        raise ClientError("bad_message", f"The message was not understood. {problems(e)}.") from e
+    return understood(_CLIENT_MESSAGES.validate_json, text)

@@ -10,7 +10,7 @@ from media_server.agents.agent import (
     TurnPreset,
     TurnTaking,
 )
-from media_server.agents.call import Call
+from media_server.agents.call import Call, contact_of
 from media_server.agents.folder import AgentBook, Problem
 from media_server.agents.tools import Tool, ToolAnswer, ToolRefusal, client_tool, remote_tool, tool
 
@@ -30,6 +30,7 @@ __all__ = [
     "TurnPreset",
     "TurnTaking",
     "client_tool",
+    "contact_of",
     "remote_tool",
     "tool",
 ]

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from media_server.agents.agent import Agent
 
-__all__ = ["Call"]
+__all__ = ["Call", "contact_of"]
+
+
+def contact_of(metadata: Mapping[str, Any]) -> str:
+    """Who calls, as a call's metadata say; empty where they do not."""
+    named = metadata.get("contact") or metadata.get("userId")
+    return str(named) if isinstance(named, str | int) else ""
 
 
 class Call(Protocol):

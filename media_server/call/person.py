@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 
-import av
 import numpy as np
 
 from media_server.agents import Call
-from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples, frame_of
 from media_server.call.listen import Heard, Listener
 from media_server.call.turns import TurnEnded, TurnMachine, TurnSettings
 from media_server.engines.client import Engines
@@ -82,9 +81,7 @@ class Person:
             return
         if self._speaker.drained.is_set():
             self._speaker.play(Speech(np.zeros(int(AHEAD_S * CALL_RATE_HZ), np.int16)))
-        sound = av.AudioFrame.from_ndarray(frame.samples[None], format="s16", layout="mono")
-        sound.sample_rate = MODEL_RATE_HZ
-        self._speaker.play(Speech(self._resampler.push(sound)))
+        self._speaker.play(Speech(self._resampler.push(frame_of(frame.samples, MODEL_RATE_HZ))))
 
     async def _write_down(self) -> None:
         while True:

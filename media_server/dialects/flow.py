@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from media_server import events as e
 from media_server import rfc3339
 from media_server.agents import Tool, client_tool
-from media_server.errors import ClientError, problems
+from media_server.errors import ClientError, understood
 
 __all__ = ["ALIASES", "AudioEnded", "AudioFormat", "Flow", "StartConversation", "parse"]
 
@@ -123,10 +123,7 @@ def parse(text: str | bytes) -> _Incoming:
     Raises:
         ClientError: `protocol_error`, with a sentence for each field that does not fit.
     """
-    try:
-        return _MESSAGES.validate_json(text)
-    except ValidationError as wrong:
-        raise ClientError("protocol_error", f"The message was not understood. {problems(wrong)}.") from wrong
+    return understood(_MESSAGES.validate_json, text, "protocol_error")
 
 
 class Flow:

@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from media_server import events as e
 from media_server.audio import CALL_RATE_HZ, Samples
-from media_server.errors import ClientError, problems
+from media_server.errors import ClientError, understood
 
 __all__ = ["AudioInput", "EndTurn", "NextEvi", "SessionSettings"]
 
@@ -116,9 +116,7 @@ class NextEvi:
         try:
             raw = json.loads(text)
             nested = isinstance(raw, dict) and isinstance(raw.get("data"), dict)
-            message = _MESSAGES.validate_python({**raw, **raw["data"]} if nested else raw)
-        except ValidationError as wrong:
-            raise ClientError("bad_message", f"The message was not understood. {problems(wrong)}.") from wrong
+            message = understood(_MESSAGES.validate_python, {**raw, **raw["data"]} if nested else raw)
         except (ValueError, RecursionError) as wrong:
             raise ClientError("bad_message", "The message is no JSON.") from wrong
         if isinstance(message, SessionSettings) and not self._settled:

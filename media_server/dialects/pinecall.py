@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from media_server import events as e
 from media_server.agents import TurnPreset
-from media_server.errors import ClientError, problems
+from media_server.errors import ClientError, problems, understood
 
 __all__ = ["Pinecall", "PinecallChat"]
 
@@ -80,11 +80,7 @@ class Pinecall:
     def incoming(self, text: str | bytes) -> list[e.ClientMessage]:
         if text in ("ping", b"ping"):
             return [e.Ping(type="ping")]
-        try:
-            action = _ACTIONS.validate_json(text)
-        except ValidationError as wrong:
-            raise ClientError("bad_message", f"The message was not understood. {problems(wrong)}.") from wrong
-        match action:
+        match understood(_ACTIONS.validate_json, text):
             case _Mute(action=what):
                 return [e.UserMute(type="user.mute", muted=what == "mute")]
             case _InjectText(text=said):
@@ -181,10 +177,7 @@ class PinecallChat:
         self._tools: dict[str, str] = {}
 
     def incoming(self, text: str | bytes) -> list[e.ClientMessage]:
-        try:
-            message = _CHAT.validate_json(text)
-        except ValidationError as wrong:
-            raise ClientError("bad_message", f"The message was not understood. {problems(wrong)}.") from wrong
+        message = understood(_CHAT.validate_json, text)
         if isinstance(message, _ChatContext):
             return [e.ContextSet(type="context.set", key=message.key, value=message.value)]
         return [e.TextSend(type="text.send", text=message.text)]

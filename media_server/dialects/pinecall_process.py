@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from media_server import rfc3339
 from media_server.dialects.pinecall import Pinecall, PinecallChat
-from media_server.errors import ClientError, problems
+from media_server.errors import understood
 
 __all__ = [
     "AgentConfigure",
@@ -227,10 +227,7 @@ def parse(text: str | bytes) -> _Incoming:
     Raises:
         ClientError: `BAD_MESSAGE`, with a sentence for each field that does not fit.
     """
-    try:
-        return _MESSAGES.validate_json(text)
-    except ValidationError as wrong:
-        raise ClientError("BAD_MESSAGE", f"The message was not understood. {problems(wrong)}.") from wrong
+    return understood(_MESSAGES.validate_json, text, "BAD_MESSAGE")
 
 
 class FollowedCall:
@@ -263,20 +260,18 @@ class FollowedCall:
         if message_id:
             self._names[self.turn_id] = message_id
 
-    def outgoing(self, event: Mapping[str, Any], to: str, metadata: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def outgoing(self, event: Mapping[str, Any], who: str) -> Iterator[dict[str, Any]]:
         """An event as the program is told it.
 
         Args:
-            to: the agent.
-            metadata: of the call.
+            who: calls, where that is known.
         """
         match event["type"]:
             case "call.started":
-                who = str(metadata.get("contact") or metadata.get("userId") or "")
                 self._written = event["transport"] == "chat"
                 kind = "chat.started" if self._written else "call.started"
-                about = {"from": who, "to": to, "direction": "inbound", "transport": event["transport"]}
-                yield {"event": kind, **self._of, **about, "metadata": dict(metadata)}
+                about = {"from": who, "to": self.agent_id, "direction": "inbound", "transport": event["transport"]}
+                yield {"event": kind, **self._of, **about, "metadata": event["metadata"]}
                 return
             case "call.ended":
                 ended_at = self._started_at + event["duration_s"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from media_server.agents import Agent, AgentBook
+from media_server.agents import Agent, AgentBook, contact_of
 from media_server.agents.origins import matches
 from media_server.errors import ClientError
 from media_server.store import PREFIXES, Database, Grant, Key, Keys, Scope, TokenKind, Tokens
@@ -53,8 +53,7 @@ class Start:
         """Who calls: `contact` or `userId` of what a token has sealed. A key for pages seals what pages say: nobody."""
         if self.key and self.key.origins is not None:
             return None
-        named = self.metadata.get("contact") or self.metadata.get("userId")
-        return str(named)[:MOST_CONTACT] if isinstance(named, str | int) else None
+        return contact_of(self.metadata)[:MOST_CONTACT] or None
 
 
 class Access:

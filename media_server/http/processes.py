@@ -16,7 +16,7 @@ from aiohttp import WSMsgType, web
 from pydantic import ValidationError
 
 from media_server import events as e
-from media_server.agents import Agent, AgentBook, Call, Handlers, ToolAnswer, remote_tool
+from media_server.agents import Agent, AgentBook, Call, Handlers, ToolAnswer, contact_of, remote_tool
 from media_server.call import Chat, Session
 from media_server.dialects import pinecall_process as p
 from media_server.dialects.pinecall import PinecallChat
@@ -220,8 +220,7 @@ class _Process:
             self._follow(call_id, event["agent"] if begins else event["to"])
         if (followed := self._calls.get(call_id)) is None:
             return
-        metadata = event.get("metadata", {}) if event["type"] == "call.started" else {}
-        for message in followed.outgoing(event, followed.agent_id, metadata):
+        for message in followed.outgoing(event, contact_of(event.get("metadata", {}))):
             self.send(message)
         if event["type"] == "call.ended":
             del self._calls[call_id]
@@ -264,9 +263,9 @@ class _Process:
                 del self._asked[call.id, what]
 
     async def _ring(self, call: Call) -> None:
-        who = str(call.metadata.get("contact") or "")
-        verdict = await self._ask(call, "ringing", {"event": "call.ringing", "from": who, "to": call.agent.name})
-        if verdict == "busy" or verdict == "rejected":
+        about = {"from": contact_of(call.metadata), "to": call.agent.name}
+        verdict = await self._ask(call, "ringing", {"event": "call.ringing", **about})
+        if verdict in ("busy", "rejected"):
             call.reject("busy" if verdict == "busy" else "rejected")
 
     # -- what the program says
@@ -419,8 +418,7 @@ class _Process:
         if message.session_id is not None:
             return [self._call(message.session_id)]
         known = [each for each in self._sessions.conversations() if each.call_id in self._calls]
-        of = [each.call.metadata.get("contact") or each.call.metadata.get("userId") for each in known]
-        found = [each for each, who in zip(known, of, strict=True) if message.contact and str(who) == message.contact]
+        found = [each for each in known if message.contact and contact_of(each.call.metadata) == message.contact]
         if not found:
             raise ClientError("UNKNOWN_CALL", "There is no such call; it may be over.")
         return found

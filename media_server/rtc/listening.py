@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 
-import av
 import numpy as np
 
-from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples, frame_of
 from media_server.rtc.handset import Handset
 from media_server.rtc.microphone import Frame
 
@@ -45,10 +44,8 @@ async def listen_in(handset: Handset, hears_agent: Callable[[], bool] = lambda: 
         caller.add(frame.samples)
 
     def spoken(samples: Samples) -> None:
-        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
-        frame.sample_rate = CALL_RATE_HZ
         if hears_agent():
-            agent.add(resampler.push(frame))
+            agent.add(resampler.push(frame_of(samples, CALL_RATE_HZ)))
 
     handset.microphone.taps.append(heard)
     handset.speaker.taps.append(spoken)

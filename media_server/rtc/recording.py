@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 
-from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples, frame_of
 from media_server.rtc.microphone import Frame
 
 __all__ = ["Recorder"]
@@ -70,9 +70,7 @@ class Recorder:
 
     def heard(self, frame: Frame) -> None:
         """Of the caller."""
-        raw: Any = av.AudioFrame.from_ndarray(np.ascontiguousarray(frame.samples[None]), format="s16", layout="mono")
-        raw.sample_rate = MODEL_RATE_HZ
-        self._caller.add(self._resampler.push(raw), frame.captured_at_s)
+        self._caller.add(self._resampler.push(frame_of(frame.samples, MODEL_RATE_HZ)), frame.captured_at_s)
 
     def spoken(self, samples: Samples) -> None:
         """Of the agent: 48 kHz samples that go out now."""

@@ -15,7 +15,7 @@ import numpy as np
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
-from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples, frame_of
 from media_server.events import Encoding, Transport
 from media_server.rtc.handset import Handset
 from media_server.rtc.speaker import FRAME_S, Playback
@@ -112,7 +112,7 @@ class PcmTrack(MediaStreamTrack):
     async def recv(self) -> av.AudioFrame:
         if not await self._come():
             self._due_s = self._clock()
-            return _frame(np.zeros((int(PIECE_S * MODEL_RATE_HZ), 1), np.int16), MODEL_RATE_HZ)
+            return frame_of(np.zeros((int(PIECE_S * MODEL_RATE_HZ), 1), np.int16), MODEL_RATE_HZ)
         samples, rate_hz = self._chunks[0]
         n = len(samples)
         if self._due_s + n / rate_hz > self._clock() + FRAME_S:
@@ -128,7 +128,7 @@ class PcmTrack(MediaStreamTrack):
         self._chunks_s = self._chunks_s - n / rate_hz if self._chunks else 0.0
         self._changed.set()
         self._quiet_s = QUIET_S
-        return _frame(piece, rate_hz)
+        return frame_of(piece, rate_hz)
 
     async def _come(self) -> bool:
         """Wait for sound; false if there is none for so long that it has to be taken for silence."""
@@ -146,13 +146,6 @@ class PcmTrack(MediaStreamTrack):
     def stop(self) -> None:
         super().stop()
         self._changed.set()
-
-
-def _frame(samples: Samples, rate_hz: int) -> av.AudioFrame:
-    layout = "mono" if samples.shape[1] == 1 else "stereo"
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples).reshape(1, -1), format="s16", layout=layout)
-    frame.sample_rate = rate_hz
-    return frame
 
 
 class SocketLine:
@@ -272,7 +265,7 @@ class SocketLine:
             if samples.any() or not self._speaker.drained.is_set():
                 if self._began_s is None or self._began_s + self._sent_s < now:
                     self._began_s, self._sent_s = now, 0.0
-                waiting += resampler.push(_frame(samples[:, None], CALL_RATE_HZ)).tobytes()
+                waiting += resampler.push(frame_of(samples, CALL_RATE_HZ)).tobytes()
                 if len(waiting) >= int(self.packet_s * rate_hz * 0.9) * 2:
                     self._put(self.packed(waiting))
                     waiting = b""

@@ -13,7 +13,7 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
-from media_server.audio import CALL_RATE_HZ, Samples
+from media_server.audio import CALL_RATE_HZ, Samples, frame_of
 
 __all__ = ["Playback", "Speaker", "Speech", "SpokenWord"]
 
@@ -175,8 +175,7 @@ class Speaker(MediaStreamTrack):
         elif wait_s < -FRAME_S:
             self.late_frames += 1
         pts = self._frames * FRAME
-        frame = AudioFrame.from_ndarray(self.take()[None], format="s16", layout="mono")
-        frame.sample_rate = CALL_RATE_HZ
+        frame = frame_of(self.take(), CALL_RATE_HZ)
         frame.pts = pts
         frame.time_base = _TIME_BASE
         return frame
