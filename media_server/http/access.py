@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import time
 from collections import deque
@@ -24,6 +25,8 @@ PAGES_PER_MINUTE = 20
 SHORT = PREFIXES["short"]
 TOKENS = tuple(PREFIXES.values())
 """What tokens begin with; anything else is taken for a key."""
+REVOKED_EVERY_S = 2.0
+"""How often somebody who stays is looked at again."""
 MOST_CONTACT = 200
 """Characters."""
 MOST_COUNTED = 10_000
@@ -129,7 +132,7 @@ class Access:
             short = shown.startswith(SHORT)
             grant = await (self.tokens.short(shown) if short else self.tokens.use(shown, kind, agent))
             metadata, sealed = grant.metadata, grant.sealed
-            key = await self._minter(grant)
+            key = await self.minter(grant)
             if short:
                 self.agent(key, agent)
         return _start(metadata, key, sealed)
@@ -141,7 +144,7 @@ class Access:
             ClientError: what `Tokens.use` raises; 402 `no_credit`.
         """
         grant = await self.tokens.use(token, kind, None)
-        return grant.agent, _start(grant.metadata, await self._minter(grant), grant.sealed)
+        return grant.agent, _start(grant.metadata, await self.minter(grant), grant.sealed)
 
     async def check(self, request: web.Request) -> None:
         """Whether the request shows a key or a token that could start a call; of a token only that it shows one.
@@ -153,11 +156,27 @@ class Access:
         """
         shown = credential(request)
         if shown is not None and shown.startswith(SHORT):
-            await self._minter(await self.tokens.short(shown))
+            await self.minter(await self.tokens.short(shown))
         elif shown is None or not shown.startswith(TOKENS):
             await self.key(request, "call", counted=False)
 
-    async def _minter(self, grant: Grant) -> Key | None:
+    async def withdrawn(self, key: Key | None) -> None:
+        """Returns once this key opens nothing any more; where none was shown, once there are keys.
+
+        What stays open for hours asks this: streams, and programs that lead agents. Calls end by themselves.
+        """
+        while True:
+            await asyncio.sleep(REVOKED_EVERY_S)
+            if key is None:
+                gone = await self.keys.any()
+            else:
+                now = await self.keys.get(key.id)
+                gone = now is None or now.revoked_at is not None
+            if gone:
+                return
+
+    async def minter(self, grant: Grant) -> Key | None:
+        """The key that minted a token. Raises `ClientError` (401 `key_revoked`)."""
         key = await self.keys.get(grant.key_id) if grant.key_id else None
         if grant.key_id and (key is None or key.revoked_at is not None):
             raise _unauthorized("key_revoked", "The API key that minted this token was revoked.")

@@ -17,7 +17,7 @@ from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sockets import new_socket, until_first
 from media_server.rfc3339 import stamp
-from media_server.store import CallRecord, CallStatus, RecordedEvent, Records
+from media_server.store import CallRecord, CallStatus, Key, RecordedEvent, Records
 
 __all__ = ["RECORDS", "UNDER_WAY", "course", "recorded", "routes", "time_text"]
 
@@ -127,8 +127,8 @@ async def forget(request: web.Request) -> web.Response:
 @routes.get("/v1/calls/{id}/events")
 @operation("Follow a call", scope="admin", answers={200: str}, gives="text/event-stream")
 async def events_of_call(request: web.Request) -> web.StreamResponse:
-    record = await recorded(request)
-    return await _stream(request, record.id, None, None)
+    record, key = await _reached(request)
+    return await _stream(request, key, record.id, None)
 
 
 @routes.get("/v1/events")
@@ -139,7 +139,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         return await _over_a_socket(request, validated(_Followed, dict(request.query)))
     key = await request.app[ACCESS].key(request, "admin")
     agents = validated(_Followed, dict(request.query)).names
-    return await _stream(request, None, agents or None, key.tenant if key else None)
+    return await _stream(request, key, None, agents or None)
 
 
 async def _over_a_socket(request: web.Request, wanted: _Followed) -> web.StreamResponse:
@@ -152,7 +152,7 @@ async def _over_a_socket(request: web.Request, wanted: _Followed) -> web.StreamR
         allowed: dict[str, Any] = dict(granted.sealed)
         agents = [a for a in agents if a in allowed["agents"]] or allowed["agents"]
         call_id = allowed["call_id"] or call_id
-        key = await access.keys.get(granted.key_id) if granted.key_id else None
+        key = await access.minter(granted)
     else:
         key = await access.key(request, "admin")
     names: dict[str, str] = {}
@@ -176,22 +176,26 @@ async def _over_a_socket(request: web.Request, wanted: _Followed) -> web.StreamR
                     await socket.send_json({"event": "pong"})
 
     await socket.prepare(request)
-    await until_first(tell(), answer())
+    await until_first(tell(), answer(), access.withdrawn(key))
     await socket.close()
     return socket
 
 
 async def recorded(request: web.Request) -> CallRecord:
     """The call of the address, as far as the key reaches. Raises `ClientError` (404) where there is none."""
+    return (await _reached(request))[0]
+
+
+async def _reached(request: web.Request) -> tuple[CallRecord, Key | None]:
     key = await request.app[ACCESS].key(request, "admin")
     record = await request.app[RECORDS].get(request.match_info["id"])
     if record is None or (key is not None and record.tenant != key.tenant):
         raise ClientError("unknown_call", "There is no record of such a call.", status=404)
-    return record
+    return record, key
 
 
 async def _stream(
-    request: web.Request, call_id: str | None, agents: Sequence[str] | None, tenant: str | None
+    request: web.Request, key: Key | None, call_id: str | None, agents: Sequence[str] | None
 ) -> web.StreamResponse:
     """Server-sent events (WHATWG HTML section 9.2); `Last-Event-ID` goes on where a connection broke off.
 
@@ -204,15 +208,18 @@ async def _stream(
     after = int(last) if last else (0 if call_id else await records.newest())
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
-    async for piece in records.follow(after, call_id, agents, tenant, SILENCE_S):
-        lines = [f"id: {e.id}\nevent: {e.event['type']}\ndata: {json.dumps(e.event)}\n\n" for e in piece]
-        try:
+
+    async def tell() -> None:
+        tenant = None if call_id or key is None else key.tenant
+        async for piece in records.follow(after, call_id, agents, tenant, SILENCE_S):
+            lines = [f"id: {e.id}\nevent: {e.event['type']}\ndata: {json.dumps(e.event)}\n\n" for e in piece]
             await response.write("".join(lines or [": alive\n\n"]).encode())
-        except ConnectionResetError:
-            return response  # who followed is gone
-        if call_id and any(e.event["type"] == "call.ended" for e in piece):
-            break
-    await response.write_eof()
+            if call_id and any(e.event["type"] == "call.ended" for e in piece):
+                return
+
+    await until_first(tell(), request.app[ACCESS].withdrawn(key))
+    with contextlib.suppress(ConnectionError):  # who followed is gone
+        await response.write_eof()
     return response
 
 

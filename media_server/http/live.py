@@ -120,6 +120,7 @@ async def listen(request: web.Request) -> web.StreamResponse:
     about: dict[str, Any] = dict(granted.sealed)
     if session.call.agent.name not in about["agents"] or about["call_id"] not in ("", session.call_id):
         raise ClientError("token_wrong_agent", "The token is not for this call.", status=403)
+    key = await request.app[ACCESS].minter(granted)
     await socket.prepare(request)
     scope: StreamScope = about.get("scope", "observe")
     form = {"sampleRate": LISTENING_RATE_HZ, "channels": 1, "bitDepth": 16}
@@ -128,7 +129,8 @@ async def listen(request: web.Request) -> web.StreamResponse:
     seat = _Seat(socket, session, scope)
     try:
         speaking = [seat.person.run()] if scope == "supervise" else []
-        await until_first(seat.listen(), session.ended.wait(), seat.act(), *speaking)
+        over = (session.ended.wait(), request.app[ACCESS].withdrawn(key))
+        await until_first(seat.listen(), seat.act(), *over, *speaking)
     finally:
         seat.leave()
     with contextlib.suppress(ConnectionError):

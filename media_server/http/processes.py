@@ -112,8 +112,14 @@ async def client(request: web.Request) -> web.StreamResponse:
         return socket
     process = _Process(request.app[PROCESSES], request.app[SESSIONS], key)
     process.send({"event": "connected", "org_id": key.tenant if key else ""})
+
+    async def revoked() -> None:
+        await request.app[ACCESS].withdrawn(key)
+        await socket.send_json({"event": "error", "code": "UNAUTHORIZED", "message": "This API key was revoked."})
+        await socket.close(code=POLICY_VIOLATION)
+
     try:
-        await until_first(process.write(socket), process.read(socket), process.overwhelmed.wait())
+        await until_first(process.write(socket), process.read(socket), process.overwhelmed.wait(), revoked())
     finally:
         request.app[PROCESSES].withdraw(process)
         await process.leave()

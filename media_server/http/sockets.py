@@ -33,14 +33,21 @@ def new_socket(request: web.Request, largest: int, heartbeat_s: float = HEARTBEA
 
 
 async def until_first(*parts: Coroutine[Any, Any, object]) -> None:
-    """Run them side by side until one is done, or fails; the others are cancelled then. What they raise is not told."""
+    """Run them side by side until one is done, or fails; the others are cancelled then.
+
+    Raises:
+        Exception: what the first to fail raised, unless it is that the client is gone.
+    """
     tasks = [asyncio.ensure_future(part) for part in parts]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for failed in ended:
+        if isinstance(failed, Exception) and not isinstance(failed, ConnectionError):
+            raise failed
 
 
 async def converse(

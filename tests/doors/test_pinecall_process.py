@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from media_server.agents import Agent
@@ -342,6 +343,51 @@ async def test_only_a_key_for_everything_creates_agents(tmp_path: Path) -> None:
             async with Caller(g.server.url, "sofia", auth=own) as caller:
                 await caller.wait_for("call.started")
             assert await refused(g.server.url, g.key, "sofia") == (404, "unknown_agent"), "of another tenant"
+
+
+async def test_a_revoked_key_closes_what_it_opened(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        secret, key = await g.keys.create("backend", scopes=("admin",))
+        admin = {"Authorization": f"Bearer {secret}"}
+        async with (
+            program(g.server.url, secret) as mara,
+            aiohttp.ClientSession(g.server.url) as http,
+            Caller(g.server.url, "luna", auth=g.key) as caller,
+        ):
+            await mara.create(agent_id="sofia")
+            await caller.wait_for("call.started")
+            wanted = {"agent_id": "luna"}
+            async with http.get("/stream/token", params=wanted, headers=admin) as response:
+                token = (await response.json())["token"]
+            listening = f"{g.server.url}/live/{caller.call_id}/ws"
+            async with (
+                http.get("/v1/events", headers=admin) as stream,
+                http.get(f"/v1/calls/{caller.call_id}/events", headers=admin) as one,
+                connected(SocketClient, f"{g.server.url}/v1/events", headers=admin) as events,
+                connected(SocketClient, listening, token=token) as person,
+            ):
+                await person.wait_for("metadata")
+                await asyncio.sleep(2.5)
+                assert not events.closed.is_set(), "a good key stays good"
+                await g.keys.revoke(key.id)
+                assert (await mara.wait_for("error"))["code"] == "UNAUTHORIZED"
+                for each in (mara, events, person):
+                    await asyncio.wait_for(each.closed.wait(), 5)
+                for each_stream in (stream, one):
+                    await asyncio.wait_for(each_stream.content.read(), 5)
+            assert not caller.of("call.ended"), "calls under way end by themselves"
+            assert await refused(g.server.url, g.key, "sofia") == (404, "unknown_agent"), "its program is gone"
+
+
+async def test_programs_may_have_so_many_agents(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "MOST_AGENTS", 2)
+    async with program(server.url) as mara:
+        for name in ("one", "two"):
+            await mara.create(agent_id=name)
+        full = await mara.failed("agent.create", **{**MARA, "agent_id": "three"})
+        assert (full["code"], full["used"], full["limit"]) == ("SERVER_AT_CAPACITY", 2, 2)
+        await mara.create(agent_id="two")
+        await mara.nth("agent.created", 3)  # what is there already may be made anew
 
 
 async def test_a_program_that_does_not_read_is_let_go(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
