@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ def add_options(ap: argparse.ArgumentParser, steps: int, init: str, out: Path) -
     ap.add_argument("--steps", type=int, default=steps)
     ap.add_argument("--threads", type=int, default=torch.get_num_threads())
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    ap.add_argument("--init", type=Path, help=f"go on from {init}, with its tokenizer")
+    ap.add_argument("--init", type=Path, help=f"go on from {init}")
     ap.add_argument("--seed", type=int, default=1, help="of the order of the samples; another one when going on")
     ap.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates; below 1 when going on")
     ap.add_argument("--keep", type=Path, help="keep the state of the training there, and go on from it if there is one")
@@ -40,6 +40,9 @@ class Optimizers:
             (torch.optim.AdamW(others, lr=adam, betas=(0.9, beta2), weight_decay=0.0), adam),
         ]
 
+    def __iter__(self) -> Iterator[torch.optim.Optimizer]:
+        return (optimizer for optimizer, _ in self.rates)
+
     def step(self, loss: torch.Tensor, scale: float) -> None:
         """One step down the gradient of `loss`, at `scale` times the learning rates."""
         for optimizer, rate in self.rates:
@@ -58,11 +61,11 @@ class Kept:
     The samples' order after that is another one than without the stop.
     """
 
-    def __init__(self, path: Path | None, model: torch.nn.Module, optimizers: Optimizers) -> None:
+    def __init__(self, path: Path | None, model: torch.nn.Module, optimizers: Iterable[torch.optim.Optimizer]) -> None:
         self.step = 0
         """Steps that are done already."""
         self._path = path
-        self._parts = [model, *(optimizer for optimizer, _ in optimizers.rates)]
+        self._parts = [model, *optimizers]
         if path and path.is_file():
             saved = torch.load(path)
             self.step = saved["step"]

@@ -8,6 +8,7 @@ Needs the Debian packages that `speech_programs` names, and wamerican. Writes a 
 from __future__ import annotations
 
 import argparse
+import os
 import pickle
 import random
 import re
@@ -196,7 +197,7 @@ def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--out", type=Path, required=True)
     ap.add_argument("--size", type=float, default=1.0, help="factor on the number of clips")
-    ap.add_argument("--processes", type=int, default=2)
+    ap.add_argument("--processes", type=int, default=os.cpu_count())
     args = ap.parse_args()
     wanted = jobs(args.size)
     clips: list[Clip] = []

@@ -218,7 +218,7 @@ def batches(source: Iterator[Sample], rng: random.Random) -> Iterator[list[Sampl
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(ap, 24000, "a GGUF file of this shape", CHAT.parent)
+    add_options(ap, 24000, "a GGUF file of this shape, with its tokenizer", CHAT.parent)
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)

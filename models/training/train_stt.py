@@ -248,7 +248,7 @@ def collate(chosen: list[Item], tok: Tokenizer, r: random.Random, masked: bool, 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--data", type=Path, required=True, nargs="+", help="what synth.py made")
-    add_options(ap, 20000, "a CTranslate2 folder of this shape", STT)
+    add_options(ap, 20000, "a CTranslate2 folder of this shape, with its tokenizer", STT)
     args = ap.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import pickle
 import pydoc_data.topics
 import random
 import re
 import subprocess
 import tempfile
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -25,6 +25,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from dialogues import replies, sentences
+from loop import Kept, Progress, add_options
 from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
 from starter_pack import VOICE
 from vocoder import BAND_EDGES_HZ, BANDS, CEPSTRUM, HOP, RATE, Vocoder
@@ -292,66 +293,64 @@ def train(args: argparse.Namespace) -> None:
         voice.spread.copy_(torch.tensor(every.std(0)))
         f0 = np.concatenate([i["f0"][i["voiced"] > 0] for i in items])
         voice.f0_mean.fill_(float(np.log(f0).mean()))
+    voice.to(args.device)
     hz = 700 * (np.exp(np.linspace(0, np.log(1 + 8000 / 700), 80)) - 1)
     order = np.arange(CEPSTRUM)
     to_log_spectrum = torch.tensor(
         np.cos(np.outer(order, hz / RATE * 2 * np.pi)) * np.where(order == 0, 1, 2)[:, None], dtype=torch.float32
-    )
+    ).to(args.device)
     optimizer = torch.optim.AdamW(voice.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=0.01)
-    rng = random.Random(0)
+    kept = Kept(args.keep, voice, [optimizer])
+    progress = Progress(args.steps, ("spectrum", "rough", "pitch", "voicing", "timing"), kept.step)
     ordered = sorted(range(len(items)), key=lambda i: len(items[i]["f0"]))
     groups = [ordered[i : i + 16] for i in range(0, len(ordered), 16)]
-    start, step, seen = time.time(), 0, []
-    while step < args.steps:
-        rng.shuffle(groups)
-        for group in groups[: args.steps - step]:
-            done = step / args.steps
-            b = [items[i] for i in group]
-            n, t = max(len(i["ids"]) for i in b), max(len(i["f0"]) for i in b)
+    r = random.Random(args.seed + 1000 * kept.step)
+    queue: list[list[int]] = []
+    for step in range(kept.step + 1, args.steps + 1):
+        if not queue:
+            queue = list(groups)
+            r.shuffle(queue)
+        b = [items[i] for i in queue.pop()]
+        n, t = max(len(i["ids"]) for i in b), max(len(i["f0"]) for i in b)
 
-            def pad(key: str, size: int, dtype=torch.float32, b=b):
-                rows = [torch.as_tensor(np.asarray(i[key]), dtype=dtype) for i in b]
-                return torch.stack([F.pad(r, [0, 0] * (r.ndim - 1) + [0, size - len(r)]) for r in rows])
+        def pad(key: str, size: int, dtype=torch.float32, b=b):
+            rows = [torch.as_tensor(np.asarray(i[key]), dtype=dtype) for i in b]
+            return torch.stack([F.pad(r, [0, 0] * (r.ndim - 1) + [0, size - len(r)]) for r in rows]).to(args.device)
 
-            ids, durations = pad("ids", n, torch.long), pad("durations", n, torch.long)
-            symbol_mask = (torch.arange(n) < torch.tensor([len(i["ids"]) for i in b])[:, None]).float().unsqueeze(1)
-            frame_mask = (torch.arange(t) < torch.tensor([len(i["f0"]) for i in b])[:, None]).float().unsqueeze(1)
-            cepstrum, bands, f0, voiced = pad("cepstrum", t), pad("bands", t), pad("f0", t), pad("voiced", t)
-            with torch.autocast("cpu", torch.bfloat16):
-                h, log_duration = voice.encode(ids, symbol_mask)
-                index, within = place(durations, torch.arange(t))
-                c, a, f, v = voice.decode(h, index, within, frame_mask)
-            m = frame_mask[:, 0]
-            total = m.sum()
-            spectrum = (((c.float() - cepstrum) @ to_log_spectrum).abs().mean(2) * m).sum() / total
-            rough = ((a.float() - bands).abs().mean(2) * m * voiced).sum() / total
-            vm = m * voiced
-            pitch = ((f.float() - torch.log(f0.clamp(min=50))).abs() * vm).sum() / vm.sum()
-            voicing = (F.binary_cross_entropy_with_logits(v.float(), voiced, reduction="none") * m).sum() / total
-            sm = symbol_mask[:, 0]
-            timing = ((log_duration.float() - torch.log1p(durations.float())).abs() * sm).sum() / sm.sum()
-            loss = spectrum + rough + 3 * pitch + 0.3 * voicing + timing
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(voice.parameters(), 1.0)
-            for g in optimizer.param_groups:
-                g["lr"] = 2e-3 * min(1, (step + 1) / 100) * max(0.02, 1 - done)
-            optimizer.step()
-            step += 1
-            seen.append([x.item() for x in (spectrum, rough, pitch, voicing, timing)])
-            if step % 50 == 0:
-                means = np.mean(seen[-50:], 0)
-                print(
-                    f"step {step} {time.time() - start:5.0f} s  "
-                    + " ".join(
-                        f"{k} {x:.4f}"
-                        for k, x in zip(("spectrum", "rough", "pitch", "voicing", "timing"), means, strict=True)
-                    ),
-                    flush=True,
-                )
+        def mask(key: str, size: int, b=b):
+            lengths = torch.tensor([len(i[key]) for i in b])
+            return (torch.arange(size) < lengths[:, None]).float().unsqueeze(1).to(args.device)
+
+        ids, durations = pad("ids", n, torch.long), pad("durations", n, torch.long)
+        symbol_mask, frame_mask = mask("ids", n), mask("f0", t)
+        cepstrum, bands, f0, voiced = pad("cepstrum", t), pad("bands", t), pad("f0", t), pad("voiced", t)
+        with torch.autocast(args.device, torch.bfloat16):
+            h, log_duration = voice.encode(ids, symbol_mask)
+            index, within = place(durations, torch.arange(t, device=args.device))
+            c, a, f, v = voice.decode(h, index, within, frame_mask)
+        m = frame_mask[:, 0]
+        total = m.sum()
+        spectrum = (((c.float() - cepstrum) @ to_log_spectrum).abs().mean(2) * m).sum() / total
+        rough = ((a.float() - bands).abs().mean(2) * m * voiced).sum() / total
+        vm = m * voiced
+        pitch = ((f.float() - torch.log(f0.clamp(min=50))).abs() * vm).sum() / vm.sum()
+        voicing = (F.binary_cross_entropy_with_logits(v.float(), voiced, reduction="none") * m).sum() / total
+        sm = symbol_mask[:, 0]
+        timing = ((log_duration.float() - torch.log1p(durations.float())).abs() * sm).sum() / sm.sum()
+        loss = spectrum + rough + 3 * pitch + 0.3 * voicing + timing
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(voice.parameters(), 1.0)
+        for g in optimizer.param_groups:
+            g["lr"] = 2e-3 * args.rate * min(1, step / 100) * max(0.02, 1 - step / args.steps)
+        optimizer.step()
+        progress.note(*(x.item() for x in (spectrum, rough, pitch, voicing, timing)))
+        kept.keep(step)
+    voice.to("cpu")
     torch.save(voice.state_dict(), args.data.with_suffix(".pt"))
     export(voice, args.out)
-    print(f"{step} steps; wrote {args.out}/starter-voice.onnx")
+    kept.done()
+    print(f"wrote {args.out}/starter-voice.onnx")
 
 
 def main() -> None:
@@ -360,14 +359,11 @@ def main() -> None:
     p = sub.add_parser("prepare")
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--size", type=float, default=1.0, help="share of the sentences")
-    p.add_argument("--processes", type=int, default=2)
+    p.add_argument("--processes", type=int, default=os.cpu_count())
     p.set_defaults(run=prepare)
     p = sub.add_parser("train")
     p.add_argument("--data", type=Path, required=True)
-    p.add_argument("--steps", type=int, default=8000)
-    p.add_argument("--threads", type=int, default=torch.get_num_threads())
-    p.add_argument("--init", type=Path, help="go on from a state saved before")
-    p.add_argument("--out", type=Path, default=VOICE.parent)
+    add_options(p, 8000, "a state saved before, the .pt beside the data", VOICE.parent)
     p.set_defaults(run=train)
     args = ap.parse_args()
     args.run(args)
