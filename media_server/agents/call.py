@@ -35,10 +35,11 @@ class Call(Protocol):
         """What was said and heard so far: `{"role": "user" | "assistant", "text": …}`."""
         ...
 
-    def say(self, text: str, *, interrupt: bool = False) -> Awaitable[bool]:
+    def say(self, text: str, *, interrupt: bool = False, remember: bool = True) -> Awaitable[bool]:
         """Say this, word for word: after what is being said, or at once in its place.
 
-        While a tool works, it is said at once. Await it to wait until it was heard; False if it was cut off.
+        While a tool works, it is said at once. Await it to wait until it was heard; False if it was cut off. Without
+        `remember` the model never knows that it was said.
         """
         ...
 

@@ -239,14 +239,14 @@ class Call(agents.Call):
         said = (m for m in self.history.entries if m.role in ("user", "assistant") and m.content)
         return [{"role": m.role, "text": m.content} for m in said]
 
-    def say(self, text: str, *, interrupt: bool = False) -> Awaitable[bool]:
+    def say(self, text: str, *, interrupt: bool = False, remember: bool = True) -> Awaitable[bool]:
         if interrupt:
             self._interrupt()
         if not self._conducting:
             never: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             never.set_result(False)
             return never
-        return self._replies.say(text)
+        return self._replies.say(text, remember)
 
     def interrupt(self) -> None:
         self._require_begun()

@@ -155,9 +155,9 @@ class Replies:
         """Whether something is being said or about to be."""
         return self.current is not None and not self.current.done() and not is_cancelled(self.current)
 
-    def say(self, text: str) -> asyncio.Future[bool]:
+    def say(self, text: str, remembered: bool = True) -> asyncio.Future[bool]:
         """Say `text`, word for word, after what is being said now, or while a tool works. Whether it was heard."""
-        heard = self._to_say.add(text)
+        heard = self._to_say.add(text, remembered=remembered)
         if not self.busy:
             self._begin(self._say_queued)
         return heard
@@ -327,7 +327,8 @@ class Replies:
             turn_id = self._turn_ids()
             self._emit(e.AgentText(turn_id, said.text))
 
-            clause = Clause(said.text)  # whoever waits for it finds it in the history when it is told
+            # whoever waits for it finds it in the history when it is told
+            clause = Clause(said.text, remembered=said.remembered)
 
             async def clauses(clause: Clause = clause) -> AsyncGenerator[Clause, None]:
                 yield clause
@@ -337,7 +338,7 @@ class Replies:
                 await self._speak(turn_id, clauses, None)
                 heard_all = True
             finally:
-                self._history.add_agent(clause.heard)
+                self._history.add_agent(clause.kept)
                 said.settle(heard_all)
 
     async def _speak(

@@ -30,11 +30,18 @@ class Clause:
     playbacks: list[Playback] = field(default_factory=list)
     read: bool = False
     """In a chat: it was sent."""
+    remembered: bool = True
+    """Whether it goes into the history."""
 
     @property
     def heard(self) -> str:
         """The words that were played."""
         return self.text if self.read else " ".join(w.text for p in self.playbacks for w in p.heard_words)
+
+    @property
+    def kept(self) -> str:
+        """What of it goes into the history."""
+        return self.heard if self.remembered else ""
 
     def settle(self, heard: bool) -> None:
         """Tell whoever waits for it whether it was heard; only the first time counts."""

@@ -41,8 +41,8 @@ class Announcements:
         self._waiting: list[Clause] = []
         self._came = asyncio.Event()
 
-    def add(self, text: str, first: bool = False) -> asyncio.Future[bool]:
-        clause = Clause(text, asyncio.get_running_loop().create_future())
+    def add(self, text: str, first: bool = False, remembered: bool = True) -> asyncio.Future[bool]:
+        clause = Clause(text, asyncio.get_running_loop().create_future(), remembered=remembered)
         self._waiting.insert(0 if first else len(self._waiting), clause)
         self._came.set()
         assert clause.done is not None
@@ -151,7 +151,7 @@ class Reply:
         if not self._over.is_set():
             return
         for r in self._rounds:
-            heard = " ".join(filter(None, (c.heard for c in r.clauses)))
+            heard = " ".join(filter(None, (c.kept for c in r.clauses)))
             kept = [(c, x.content) for c, x in zip(r.calls, self._results(r), strict=True) if not x.ephemeral]
             history.add_tools(heard, [c for c, _ in kept], [content for _, content in kept])
 

@@ -323,17 +323,17 @@ class _Process:
         call, followed = session.call, self._calls[message.call_id]
         of = {"agent_id": followed.agent_id, "call_id": call.id}
         match message:
-            case p.BotReply(add_to_history=False):
-                reason = "What is said is always in the history here."
-                self.send({"event": "reply.rejected", **of, "message_id": message.message_id, "reason": reason})
-            case p.BotReply(text=text, message_id=message_id):
+            case p.BotReply(text=text, message_id=message_id, add_to_history=remember):
                 if turn := self._turns.get(call.id):
                     followed.answered(message_id)
-                    turn.put_nowait(text)
+                    if remember:
+                        turn.put_nowait(text)
+                    else:
+                        call.say(text, remember=False)  # within the answer
                     turn.put_nowait(None)
                 else:
                     followed.expect(text, message_id)
-                    call.say(text)
+                    call.say(text, remember=remember)
             case p.BotReplyStream():
                 self._stream(message, call, followed)
             case p.BotCancel():

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 PARTS = {
     "stt": ("evaluate_stt.py", "--sentences", 20, 40),
     "chat": ("evaluate_chat.py", "--each", 10, 40),
-    "voice": ("evaluate_voice.py", "--replies", 60, 200),
+    "voice": ("evaluate_voice.py", "--replies", 60, 600),
     "together": ("evaluate_together.py", "--dialogues", 17, 50),
 }
 """Script, its option for how many cases, and how many: briefly, and in full."""
@@ -52,7 +52,7 @@ def evaluate(parts: list[str], full: bool, out: Path | None) -> int:
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all without any")
-    ap.add_argument("--full", action="store_true", help="more cases: a quarter of an hour")
+    ap.add_argument("--full", action="store_true", help="more cases: an hour")
     ap.add_argument("--json", type=Path, help="write the figures here")
     args = ap.parse_args()
     if unknown := set(args.parts) - set(PARTS):

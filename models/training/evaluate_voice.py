@@ -26,8 +26,8 @@ from media_server.audio import CALL_RATE_HZ, Samples, resample
 from media_server.engines.piper import PiperEngine, as_it_stands
 from media_server.engines.whisper import WhisperEngine
 
-JUDGED = 60
-"""Replies given to PocketSphinx, out of four times as many: it takes its time."""
+GRAMMAR = 240
+"""Sentences that PocketSphinx chooses from, at least: also such as are not spoken, so that there is something to confuse."""
 SIX_WORDS = [
     "Okay, the light in the kitchen", "Nice to meet you, dear Olivia!", "Of course, I am connecting you", "The timer is set for twenty",
     "You ordered a small pizza with", "Your name is Olivia, I think.", "It is twelve in the morning.",
@@ -82,14 +82,13 @@ def main() -> None:
     at_16k = [resample(x, CALL_RATE_HZ, RATE) for x in ours]
     source = [(flite(text, "slt", 175, 1.0)[0] * 32767).astype(np.int16) for text in wanted]
 
-    # sentences that are not spoken are in the grammar too, so that there is something to confuse
-    listener = Listener(sorted({plain(t) for t in everything[: 4 * JUDGED]}))
+    listener = Listener(sorted({plain(t) for t in everything[: max(args.replies, GRAMMAR)]}))
     errors = {}
     for voice, clips in (("source", source), ("starter", at_16k)):
-        wrong = [word_errors(t, listener.hear(c)) for t, c in zip(said[:JUDGED], clips[:JUDGED], strict=True)]
+        wrong = [word_errors(t, listener.hear(c)) for t, c in zip(said, clips, strict=True)]
         errors[voice] = sum(e for e, _ in wrong)
         share = errors[voice] / sum(n for _, n in wrong)
-        figure(f"PocketSphinx, {voice} voice", share, "%", f"{errors[voice]} words")
+        figure(f"PocketSphinx, {voice} voice", share, "%", f"{errors[voice]} of {sum(n for _, n in wrong)} words")
     figure("  times as many errors as the source (asked: 1.3)", errors["starter"] / max(1, errors["source"]), "x")
     recogniser = WhisperEngine.load(args.recogniser)
     for voice, clips in (("source", source), ("starter", at_16k)):

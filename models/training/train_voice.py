@@ -1,6 +1,6 @@
 """Train the starter voice and write it as a Piper ONNX file with its JSON.
 
-    python train_voice.py prepare --out /tmp/voice.pkl      # flite speaks, WORLD analyses
+    python train_voice.py prepare --out /tmp/voice.pkl      # flite speaks, and is analysed
     python train_voice.py train --data /tmp/voice.pkl --out ../starter/voice
 
 The source voice is flite's `slt`. Flite prints its phones with their times; they are aligned with the phonemes
@@ -24,15 +24,19 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from analysis import analyse
 from dialogues import replies, sentences
 from loop import Kept, Progress, add_options
 from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
+from speech_programs import FLITE_PITCH_HZ, read_wav
 from starter_pack import VOICE
-from vocoder import BAND_EDGES_HZ, BANDS, CEPSTRUM, HOP, RATE, Vocoder
+from vocoder import BANDS, CEPSTRUM, HOP, RATE, Vocoder
 
 SYMBOLS = 256
 PHONEMES = 128
 FRAMES = 192
+PITCH = f"int_f0_target_mean={FLITE_PITCH_HZ['slt']}"
+"""A little above the voice's own, at which some of its consonants are too weak to be understood."""
 LOUD = 0.8
 """From which on sound is pressed together: with its noise it would go beyond 1 now and then."""
 IPA = {
@@ -105,9 +109,7 @@ def align(phones: list[tuple[str, float]], symbols: list[str]) -> tuple[list[flo
 
 
 def prepare_one(text: str) -> dict | None:
-    import pyworld
     from piper.phonemize_espeak import EspeakPhonemizer
-    from speech_programs import read_wav
 
     phonemized = EspeakPhonemizer().phonemize("en-us", text)
     if len(phonemized) != 1:
@@ -115,7 +117,10 @@ def prepare_one(text: str) -> dict | None:
     symbols = ["^", *[p for p in phonemized[0] if p in DEFAULT_PHONEME_ID_MAP], "$"]
     with tempfile.NamedTemporaryFile(suffix=".wav") as f:
         printed = subprocess.run(
-            ["flite", "-voice", "slt", "-psdur", "-t", text, "-o", f.name], check=True, capture_output=True, text=True
+            ["flite", "-voice", "slt", "--setf", PITCH, "-psdur", "-t", text, "-o", f.name],
+            check=True,
+            capture_output=True,
+            text=True,
         )
         x = read_wav(f.name).astype(np.float64)
     ends = [(p, float(t)) for p, t in (w.split(":") for w in printed.stdout.split())]
@@ -139,20 +144,9 @@ def prepare_one(text: str) -> dict | None:
     edges = np.round(np.concatenate([[0], np.cumsum(seconds)]) * RATE / HOP).astype(int)
     durations = np.diff(edges)
     frames = int(edges[-1])
-    period = HOP / RATE * 1000
-    f0, t = pyworld.dio(x, RATE, f0_floor=90, f0_ceil=350, frame_period=period)
-    f0 = pyworld.stonemask(x, f0, t, RATE)
-    sp = pyworld.cheaptrick(x, f0, t, RATE)
-    ap = pyworld.d4c(x, f0, t, RATE)
-    cepstrum = np.fft.irfft(np.log(sp + 1e-12) / 2, axis=1)[:, :CEPSTRUM]
-    hz = np.linspace(0, RATE / 2, ap.shape[1])
-    bands = np.stack(
-        [ap[:, (hz >= a) & (hz <= b)].mean(1) for a, b in zip(BAND_EDGES_HZ, BAND_EDGES_HZ[1:], strict=False)], 1
-    )
-    voiced = f0 > 0
-    if voiced.sum() < 5:
+    found = analyse(x)
+    if found is None:
         return None
-    f0 = np.interp(np.arange(len(f0)), np.nonzero(voiced)[0], f0[voiced])
 
     def fit(a: np.ndarray) -> np.ndarray:
         a = a[:frames]
@@ -160,14 +154,14 @@ def prepare_one(text: str) -> dict | None:
 
     return {
         "text": text, "ids": [DEFAULT_PHONEME_ID_MAP[s][0] for s in symbols], "durations": durations,
-        "cepstrum": fit(cepstrum), "bands": fit(bands), "f0": fit(f0), "voiced": fit(voiced.astype(np.float32)),
+        "cepstrum": fit(found.cepstrum), "bands": fit(found.bands), "f0": fit(found.f0), "voiced": fit(found.voiced),
     }  # fmt: skip
 
 
 def prepare(args: argparse.Namespace) -> None:
     wanted = texts()
     wanted = wanted[:: max(1, round(1 / args.size))]
-    with ProcessPoolExecutor(args.processes) as pool:
+    with ProcessPoolExecutor(args.processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         items = [i for i in pool.map(prepare_one, wanted, chunksize=16) if i]
     args.out.write_bytes(pickle.dumps(items))
     seconds = sum(len(i["f0"]) for i in items) * HOP / RATE

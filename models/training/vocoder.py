@@ -78,7 +78,8 @@ class Vocoder(torch.nn.Module):
         roughness = aperiodicity @ self.noise_bands
         roughness = roughness * voiced.unsqueeze(1) + (1 - voiced).unsqueeze(1)
         magnitude = torch.exp(cepstrum @ self.noise_cosines) * roughness
-        spectrum = torch.cat([magnitude, magnitude], 1)
-        spectrum = spectrum * torch.randn_like(spectrum) * noise_scale
+        # phases alone are drawn: with magnitudes too it would be rougher, and consonants harder to tell apart
+        turn = 2 * math.pi * torch.rand_like(magnitude)
+        spectrum = torch.cat([magnitude * torch.cos(turn), magnitude * torch.sin(turn)], 1) * math.sqrt(2) * noise_scale
         noise = F.conv_transpose1d(spectrum.T.unsqueeze(0), self.noise_basis, stride=HOP)[0, 0]
         return harmonics + noise[HOP // 2 : HOP // 2 + harmonics.shape[0]]

@@ -134,8 +134,22 @@ async def test_a_program_without_a_model_answers_turns(server: Server) -> None:
             assert (await caller.wait_for("agent.speech_stopped", since=since))["heard"] == "By the way, it is twelve."
             assert await mara.wait_for("bot.finished", message_id="m3")
 
-            await mara.send("bot.reply", call_id=call_id, message_id="m4", text="Hush.", add_to_history=False)
-            assert (await mara.wait_for("reply.rejected"))["message_id"] == "m4"
+            # neither of its own accord nor as an answer
+            for message_id, typed in (("m4", ""), ("m6", "what then")):
+                since = len(caller.events)
+                if typed:
+                    caller.send(type="text.send", text=typed)
+                    await mara.wait_for("turn.end", text=typed)
+                said = {"message_id": message_id, "text": f"Hush {message_id}.", "add_to_history": False}
+                await mara.send("bot.reply", call_id=call_id, **said)
+                heard = (await caller.wait_for("agent.speech_stopped", since=since))["heard"]
+                assert heard == said["text"]
+                assert await mara.wait_for("bot.finished", message_id=message_id)
+            await mara.send("history.get", call_id=call_id)
+            history = (await mara.wait_for("history.data"))["messages"]
+            assert history[-1] == {"role": "user", "content": "what then"}
+            assert not [m for m in history if "Hush" in m["content"]]
+
             await mara.send("bot.reply.stream", call_id=call_id, message_id="m5", action="chunk", token="late")
             assert await mara.wait_for("reply.rejected", message_id="m5")
     await no_sessions(server)
