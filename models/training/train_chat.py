@@ -32,6 +32,8 @@ WIDTH, LAYERS, HEADS, FEED_FORWARD, CONTEXT, VOCABULARY = 192, 6, 3, 512, 1024, 
 TOKENS_PER_BATCH = 3000
 SIMPLE_FIRST = 16_000
 """Dialogues without tools at the start: copying is learned sooner from short ones."""
+SIMPLE_A_STEP = 15
+"""About so many of them are in a batch."""
 WEIGHTS = {"system": 0.02, "user": 0.25, "tool": 0.02, "assistant": 1.0}
 """Of the roles in the loss."""
 DECISION = 10.0
@@ -239,7 +241,8 @@ def main() -> None:
     kept = Kept(args.keep, model, optimizers)
     progress = Progress(args.steps, ("loss", "answers", "scale", "tokens"), kept.step)
     seed = args.seed + 1000 * kept.step
-    source = batches(samples(tok, seed, 0 if args.init or kept.step else SIMPLE_FIRST), random.Random(seed))
+    simple = 0 if args.init else max(0, SIMPLE_FIRST - SIMPLE_A_STEP * kept.step)
+    source = batches(samples(tok, seed, simple), random.Random(seed))
     for step in range(kept.step + 1, args.steps + 1):
         batch = next(source)
         done = step / args.steps
