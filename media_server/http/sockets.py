@@ -36,7 +36,7 @@ async def until_first(*parts: Coroutine[Any, Any, object]) -> None:
     """Run them side by side until one is done, or fails; the others are cancelled then.
 
     Raises:
-        Exception: what the first to fail raised, unless it is that the client is gone.
+        Exception: what one of them raised, unless it is that the client is gone.
     """
     tasks = [asyncio.ensure_future(part) for part in parts]
     try:

@@ -1,7 +1,7 @@
 """The vocoder's parameters of a recording: WORLD's analysis, put right by what the vocoder makes of it.
 
 WORLD's envelopes are blurred over several periods, so that a vowel runs on into the consonant after it ("off" is heard as
-"on"). Analysis by synthesis: what the vocoder says is compared with the recording in bands of 8 ms, and the envelopes are
+"on"). Analysis by synthesis: what the vocoder says is compared with the recording in bands, every 8 ms, and the envelopes are
 changed by the difference, a few times.
 """
 

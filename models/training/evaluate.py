@@ -52,7 +52,7 @@ def evaluate(parts: list[str], full: bool, out: Path | None) -> int:
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all without any")
-    ap.add_argument("--full", action="store_true", help="more cases: an hour")
+    ap.add_argument("--full", action="store_true", help="many more cases of everything")
     ap.add_argument("--json", type=Path, help="write the figures here")
     args = ap.parse_args()
     if unknown := set(args.parts) - set(PARTS):

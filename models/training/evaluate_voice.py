@@ -18,7 +18,7 @@ import numpy as np
 from dialogues import replies
 from pocketsphinx import Config, Decoder
 from scores import word_errors
-from speech_programs import RATE, flite
+from speech_programs import FLITE_PITCH_HZ, RATE, flite
 from starter_pack import STT, VOICE
 from transcripts import plain
 
@@ -80,15 +80,15 @@ def main() -> None:
         ours.append(np.concatenate(pieces))
     seconds = sum(map(len, ours)) / CALL_RATE_HZ
     at_16k = [resample(x, CALL_RATE_HZ, RATE) for x in ours]
-    source = [(flite(text, "slt", 175, 1.0)[0] * 32767).astype(np.int16) for text in wanted]
+    source = [(flite(text, "slt", FLITE_PITCH_HZ["slt"], 1.0)[0] * 32767).astype(np.int16) for text in wanted]
 
     listener = Listener(sorted({plain(t) for t in everything[: max(args.replies, GRAMMAR)]}))
     errors = {}
     for voice, clips in (("source", source), ("starter", at_16k)):
         wrong = [word_errors(t, listener.hear(c)) for t, c in zip(said, clips, strict=True)]
         errors[voice] = sum(e for e, _ in wrong)
-        share = errors[voice] / sum(n for _, n in wrong)
-        figure(f"PocketSphinx, {voice} voice", share, "%", f"{errors[voice]} of {sum(n for _, n in wrong)} words")
+        words = sum(n for _, n in wrong)
+        figure(f"PocketSphinx, {voice} voice", errors[voice] / words, "%", f"{errors[voice]} of {words} words")
     figure("  times as many errors as the source (asked: 1.3)", errors["starter"] / max(1, errors["source"]), "x")
     recogniser = WhisperEngine.load(args.recogniser)
     for voice, clips in (("source", source), ("starter", at_16k)):
