@@ -329,6 +329,7 @@ async def test_agents_are_configured_and_named_once(server: Server) -> None:
         ('{"event": "agent.configure", "agent_id": "desk"}', "UNKNOWN_AGENT"),
         ('{"event": "channel.add", "agent_id": "desk"}', "UNKNOWN_AGENT"),
         ('{"event": "bot.reply", "call_id": "call-x", "text": "hi"}', "UNKNOWN_CALL"),
+        ('{"event": "bot.reply", "call_id": "call-x", "text": "hi", "add_to_history": "perhaps"}', "BAD_MESSAGE"),
         ('{"event": "session.pause", "session_id": "call-x"}', "UNKNOWN_CALL"),
         ('{"event": "session.send"}', "UNKNOWN_CALL"),
     ],
