@@ -242,6 +242,14 @@ def main() -> None:
     progress = Progress(args.steps, ("loss", "answers", "scale", "tokens"), kept.step)
     seed = args.seed + 1000 * kept.step
     simple = 0 if args.init else max(0, SIMPLE_FIRST - SIMPLE_A_STEP * kept.step)
+
+    def surprise(x: torch.Tensor) -> torch.Tensor:
+        """Cross entropy of each token after the first, [items * (positions - 1)]."""
+        with torch.autocast(args.device, torch.bfloat16):
+            logits = model(input_ids=x, use_cache=False).logits[:, :-1]
+        return F.cross_entropy(logits.float().flatten(0, 1), x[:, 1:].flatten(), reduction="none")
+
+    compiled = torch.compile(surprise, dynamic=True)
     source = batches(samples(tok, seed, simple), random.Random(seed))
     for step in range(kept.step + 1, args.steps + 1):
         batch = next(source)
@@ -254,9 +262,7 @@ def main() -> None:
             x[i, : len(ids)] = torch.tensor(ids)
             w[i, : len(ids)] = torch.tensor(weights)
         x, w = x.to(args.device), w[:, 1:].flatten().to(args.device)
-        with torch.autocast(args.device, torch.bfloat16):
-            logits = model(input_ids=x).logits[:, :-1]
-        each = F.cross_entropy(logits.float().flatten(0, 1), x[:, 1:].flatten(), reduction="none")
+        each = compiled(x)
         loss = (each * w).sum() / w.sum()
         optimizers.step(loss, scale)
         progress.note(loss.item(), each[w >= 1.0].mean().item(), scale, x.numel())

@@ -161,8 +161,13 @@ def prepare_one(text: str) -> dict | None:
 def prepare(args: argparse.Namespace) -> None:
     wanted = texts()
     wanted = wanted[:: max(1, round(1 / args.size))]
+    items = []
     with ProcessPoolExecutor(args.processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        items = [i for i in pool.map(prepare_one, wanted, chunksize=16) if i]
+        for count, item in enumerate(pool.map(prepare_one, wanted, chunksize=16), 1):
+            if item:
+                items.append(item)
+            if count % 200 == 0:
+                print(f"{count} of {len(wanted)} sentences", flush=True)
     args.out.write_bytes(pickle.dumps(items))
     seconds = sum(len(i["f0"]) for i in items) * HOP / RATE
     print(f"{len(items)} of {len(wanted)} sentences aligned, {seconds / 60:.0f} minutes")
