@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from media_server import rfc3339
 from media_server.dialects.pinecall import Pinecall, PinecallChat
-from media_server.errors import understood
+from media_server.errors import ClientError, understood
 
 __all__ = [
     "AgentConfigure",
@@ -36,7 +36,10 @@ __all__ = [
     "parse",
 ]
 
-Text = Annotated[str, Field(min_length=1, max_length=4000)]
+MOST_TEXT = 4000
+MOST_UNFINISHED = 100
+"""Replies in pieces whose end has not come."""
+Text = Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
 Variables = dict[str, str | int | float | bool]
 OWN = frozenset({"llm.tool_call", "llm.toolCall", "session.idleWarning"})
 """Of what a page is told: tools are asked for otherwise here, and programs know one name of each event."""
@@ -248,7 +251,22 @@ class FollowedCall:
         self._messages: list[dict[str, str]] = []
         self._names: dict[str, str] = {}
         """What the program calls its replies, by the turns that they were said in."""
-        self._to_be_said: deque[tuple[str, str]] = deque()
+        self._to_be_said: deque[tuple[str, str]] = deque(maxlen=MOST_UNFINISHED)
+        self.unfinished: dict[str, str] = {}
+        """What there is of replies of its own accord that come in pieces, by what the program calls them."""
+
+    def begin(self, message_id: str) -> None:
+        """Of a reply in pieces. Raises `ClientError` where too many have no end yet."""
+        if len(self.unfinished) >= MOST_UNFINISHED:
+            raise ClientError("BAD_MESSAGE", f"bot.reply.stream: {MOST_UNFINISHED} replies of this call have no end.")
+        self.unfinished[message_id] = ""
+
+    def go_on(self, message_id: str, token: str) -> None:
+        """Raises `ClientError` where it is too long; then it is dropped."""
+        text = self.unfinished.pop(message_id) + token
+        if len(text) > MOST_TEXT:
+            raise ClientError("BAD_MESSAGE", f"bot.reply.stream: more than {MOST_TEXT} characters in one reply.")
+        self.unfinished[message_id] = text
 
     def expect(self, text: str, message_id: str) -> None:
         """The program has something said, and calls it so."""

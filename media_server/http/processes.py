@@ -162,8 +162,6 @@ class _Process:
         """What it was asked, `ringing` or `preparing`, by call."""
         self._turns: dict[str, asyncio.Queue[str | None]] = {}
         """The pieces of its answers, by call; None at an answer's end."""
-        self._replies: dict[tuple[str, str], str] = {}
-        """Of its own accord, piece by piece."""
         self._chats: dict[str, tuple[Chat, asyncio.Task[None]]] = {}
 
     def send(self, message: Mapping[str, Any]) -> None:
@@ -359,19 +357,19 @@ class _Process:
 
     def _stream(self, message: p.BotReplyStream, call: Any, followed: p.FollowedCall) -> None:
         """Pieces of an answer as they come; what it says of its own accord is said when it is whole."""
-        turn, mine = self._turns.get(call.id), (call.id, message.message_id)
+        turn, mine = self._turns.get(call.id), message.message_id in followed.unfinished
         match message.action:
             case "start":
                 if turn:
                     followed.answered(message.message_id)
                 else:
-                    self._replies[mine] = ""
-            case "chunk" if mine in self._replies:
-                self._replies[mine] += message.token
+                    followed.begin(message.message_id)
+            case "chunk" if mine:
+                followed.go_on(message.message_id, message.token)
             case "chunk" if turn and message.token:
                 turn.put_nowait(message.token)
-            case "end" if mine in self._replies:
-                if text := self._replies.pop(mine).strip():
+            case "end" if mine:
+                if text := followed.unfinished.pop(message.message_id).strip():
                     followed.expect(text, message.message_id)
                     call.say(text)
             case "end" if turn:

@@ -152,6 +152,19 @@ async def test_a_program_without_a_model_answers_turns(server: Server) -> None:
 
             await mara.send("bot.reply.stream", call_id=call_id, message_id="m5", action="chunk", token="late")
             assert await mara.wait_for("reply.rejected", message_id="m5")
+
+            # more of its own accord than anybody would listen to
+            stream = {"call_id": call_id, "message_id": "m7"}
+            await mara.send("bot.reply.stream", **stream, action="start")
+            await mara.send("bot.reply.stream", **stream, action="chunk", token="m" * 4000)
+            error = await mara.failed("bot.reply.stream", **stream, action="chunk", token="m")
+            assert error["message"] == "bot.reply.stream: more than 4000 characters in one reply."
+            await mara.send("bot.reply.stream", **stream, action="end")
+            assert await mara.wait_for("reply.rejected", message_id="m7")
+            for n in range(100):
+                await mara.send("bot.reply.stream", call_id=call_id, message_id=f"n{n}", action="start")
+            error = await mara.failed("bot.reply.stream", call_id=call_id, message_id="n100", action="start")
+            assert error["message"] == "bot.reply.stream: 100 replies of this call have no end."
     await no_sessions(server)
 
 
