@@ -29,7 +29,9 @@ from media_server.rtc import Microphone, Speaker
 __all__ = ["Audio", "Call"]
 
 MOST_MESSAGES = 100
-"""Of the client, that wait to be handled."""
+"""Of the client, that wait to be handled, answered or said."""
+MOST_CONTEXT = 20_000
+"""Characters of all that a client has the model know, by its keys."""
 NOTICE_S = {"max_duration": 15.0, "credits_exhausted": 60.0}
 """Before a call is ended for its length, or since nobody pays for more."""
 LAST_WARNING_S = 5.0
@@ -113,7 +115,7 @@ class Call(agents.Call):
         """The agent without what belongs to this call."""
         self._latest = latest
         self._engines = engines
-        self._context: dict[str, str | None] = {}
+        self._context: dict[str, str] = {}
         """What the client wants the model to know."""
         self._changes: dict[str, Any] = {}
         """Of `update`."""
@@ -170,7 +172,10 @@ class Call(agents.Call):
 
     def receive(self, message: e.ClientMessage) -> None:
         """Take a message of the client; a client that floods is told so and loses the message."""
-        if self._messages.qsize() < MOST_MESSAGES:
+        waiting = self._messages.qsize()
+        if isinstance(message, e.AgentSay) or (isinstance(message, e.TextSend) and not message.interrupt):
+            waiting += len(self._afterwards) + self._replies.waiting
+        if waiting < MOST_MESSAGES:
             self._messages.put_nowait(message)
         else:
             self._emit(e.Error("too_many_messages", "Messages come faster than they can be handled; one was dropped."))
@@ -320,7 +325,7 @@ class Call(agents.Call):
         """
         try:
             agent = replace(version, **changes).filled_in(self.variables)
-            if known := [f"{key}: {value}" for key, value in self._context.items() if value is not None]:
+            if known := [f"{key}: {value}" for key, value in self._context.items()]:
                 agent = replace(agent, prompt="\n".join([agent.prompt, "", *known]))
         except TypeError as unknown:
             raise ValueError(str(unknown)) from unknown
@@ -417,8 +422,7 @@ class Call(agents.Call):
             case e.AgentInterrupt():
                 self._interrupt()
             case e.ContextSet(key=key, value=value):
-                self._context |= {key: value}
-                self._become(self._version, self._changes)
+                self._set_context(key, value)
             case e.ToolResult():
                 if not self._replies.tools.answered(message):
                     self._emit(e.Error("unknown_tool_call", f"No tool call {message.id!r} is waiting for a result."))
@@ -436,6 +440,15 @@ class Call(agents.Call):
                 self._emit(e.Error("no_audio", f"There is no sound in a chat: {message.type} does nothing."))
             case _:
                 pass
+
+    def _set_context(self, key: str, value: str | None) -> None:
+        context = {k: v for k, v in self._context.items() if k != key} | ({} if value is None else {key: value})
+        if value is not None and sum(len(k) + len(v) for k, v in context.items()) > MOST_CONTEXT:
+            message = f"context.set: {key!r} is not known to the model: more than {MOST_CONTEXT} characters in all."
+            self._emit(e.Error("too_much_context", message))
+            return
+        self._context = context
+        self._become(self._version, self._changes)
 
     def _change_for_client(self, wanted: dict[str, Any]) -> None:
         refused = wanted.keys() - self.agent.client_settings

@@ -10,6 +10,11 @@ from media_server.engines.messages import ChatMessage, ToolCall
 
 __all__ = ["History"]
 
+MOST_ENTRIES = 1000
+"""Kept of a call; the oldest leave."""
+MOST_CHARACTERS = 20_000
+"""Of one entry, whose beginning leaves."""
+
 
 @dataclass(slots=True)
 class History:
@@ -36,7 +41,7 @@ class History:
 
     def add_instruction(self, text: str) -> None:
         """What the client tells the model; nobody said it."""
-        self.entries.append(ChatMessage("system", text))
+        self._keep(ChatMessage("system", text))
 
     def add_agent(self, heard: str) -> None:
         """What was heard of a reply; of one that was cut off at once there is nothing to keep."""
@@ -50,16 +55,23 @@ class History:
             return
         if self.entries and _plain_words(self.entries[-1], "assistant"):
             heard = f"{self.entries.pop().content} {heard}".strip()
-        self.entries.append(ChatMessage("assistant", heard, tuple(calls)))
-        self.entries += [ChatMessage("tool", r, tool_call_id=c.id) for c, r in zip(calls, results, strict=True)]
+        self._keep(ChatMessage("assistant", heard, tuple(calls)))
+        for called, result in zip(calls, results, strict=True):
+            self._keep(ChatMessage("tool", result, tool_call_id=called.id))
 
     def _add(self, role: str, text: str) -> None:
         if self.entries and _plain_words(self.entries[-1], role):
             text = f"{self.entries.pop().content} {text}"
-        self.entries.append(ChatMessage(role, text))
+        self._keep(ChatMessage(role, text[-MOST_CHARACTERS:]))
+
+    def _keep(self, entry: ChatMessage) -> None:
+        self.entries.append(entry)
+        if len(self.entries) > MOST_ENTRIES:
+            del self.entries[0]
 
     def messages(self, prompt: str, turns: int, saying: str = "") -> tuple[ChatMessage, ...]:
-        """The prompt and at most the last `turns` exchanges, beginning with the caller's words.
+        """The prompt and at most the last `turns` exchanges, beginning with the caller's words, or what the client told
+        the model before them.
 
         The oldest leave several at a time: while none leaves, the model's cache of the conversation stays good.
         `saying` is what the caller says now, which may still grow and is not in the history yet.
@@ -72,7 +84,9 @@ class History:
         at_once = max(1, turns // 2)
         left = -(-max(0, len(users) - turns) // at_once) * at_once
         start = users[left] if users else len(self.entries)
-        return ChatMessage("system", prompt), *self.earlier, *self.entries[start:]
+        before = self.entries[users[left - 1] if left else 0 : start]
+        told = [e for e in before if e.role == "system"]
+        return ChatMessage("system", prompt), *self.earlier, *told, *self.entries[start:]
 
 
 def _plain_words(entry: ChatMessage, role: str) -> bool:

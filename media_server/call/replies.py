@@ -155,6 +155,11 @@ class Replies:
         """Whether something is being said or about to be."""
         return self.current is not None and not self.current.done() and not is_cancelled(self.current)
 
+    @property
+    def waiting(self) -> int:
+        """How much is still to be said."""
+        return len(self._to_say)
+
     def say(self, text: str, remembered: bool = True) -> asyncio.Future[bool]:
         """Say `text`, word for word, after what is being said now, or while a tool works. Whether it was heard."""
         heard = self._to_say.add(text, remembered=remembered)

@@ -41,6 +41,9 @@ class Announcements:
         self._waiting: list[Clause] = []
         self._came = asyncio.Event()
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def add(self, text: str, first: bool = False, remembered: bool = True) -> asyncio.Future[bool]:
         clause = Clause(text, asyncio.get_running_loop().create_future(), remembered=remembered)
         self._waiting.insert(0 if first else len(self._waiting), clause)

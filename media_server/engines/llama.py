@@ -248,7 +248,7 @@ class LlamaEngine:
             slot.cached = tokens[:n]
 
     def _prompt(self, request: _Request) -> list[int] | None:
-        """Tokens of the conversation; its oldest exchanges are dropped until it fits with room for a reply.
+        """Tokens of the conversation; what is oldest in it is dropped until it fits with room for a reply.
 
         For `Judge` up to the token with which the template ends the last turn.
         """
@@ -262,16 +262,29 @@ class LlamaEngine:
                 said = messages[-1]["content"].rstrip()
                 end = len(self._tokenize(prompt[: prompt.rindex(said) + len(said)]))
                 tokens = tokens[: end + 1]
-            if len(tokens) + room <= self._limit:
+            over = len(tokens) + room - self._limit
+            if over <= 0:
                 return tokens
-            turns = [i for i, c in enumerate(messages) if c["role"] != "system"]
-            if len(turns) <= 1:
+            if not self._shorten(messages, over):
                 return None
-            # drop up to the next caller's turn, so that the rest starts with one
-            drop = turns[0]
-            del messages[drop]
-            while drop < len(messages) - 1 and messages[drop]["role"] in ("assistant", "tool"):
-                del messages[drop]
+
+    def _shorten(self, messages: list[dict[str, Any]], over: int) -> bool:
+        """Drop the oldest exchange; of the last one what is longest loses `over` tokens: a result its end, all else its
+        beginning. Whether there was anything to drop.
+        """
+        first = 1 if messages[0]["role"] == "system" else 0
+        # the rest is to start with a caller's turn
+        following = next((i for i in range(first + 1, len(messages)) if messages[i]["role"] == "user"), None)
+        if following is not None:
+            del messages[first:following]
+            return True
+        longest = max(messages[first:], key=lambda c: len(c["content"]), default=None)
+        if not longest or not longest["content"]:
+            return False
+        content = longest["content"]
+        kept = int(len(content) * max(0.0, 1 - over / len(self._tokenize(content))))
+        longest["content"] = content[:kept] if longest["role"] == "tool" else content[len(content) - kept :]
+        return True
 
     def _for_template(self, request: _Request) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
         """The messages, and the tools, as templates know them (those of Hugging Face)."""

@@ -87,6 +87,41 @@ async def test_a_chat_remembers_and_uses_tools(server: Server) -> None:
     await no_sessions(server)
 
 
+async def test_a_text_longer_than_the_model_can_read_does_not_end_a_chat(server: Server) -> None:
+    async with chatting(server.url, agent="assistant") as client:
+        assert await client.ask("word " * 790 + "what is one plus two")
+        assert await client.ask("what is one plus two") == "One plus two is three."
+        assert not [e for e in client.events if e["type"] == "error"]
+    await no_sessions(server)
+
+
+async def test_what_the_model_is_to_know_has_an_end(server: Server) -> None:
+    async with chatting(server.url, agent="assistant") as client:
+        for n in range(6):
+            await client.socket.send_json({"type": "context.set", "key": f"page {n}", "value": "word " * 790})
+        error = await client.wait_for("error")
+        assert (error["code"], "'page 5' is not known" in error["message"]) == ("too_much_context", True)
+        await client.socket.send_json({"type": "text.send", "text": "what is one plus two"})
+        assert (await client.wait_for("error"))["code"] == "prompt_too_long"
+        assert (await client.wait_for("agent.text"))["text"].startswith("I am sorry")
+        for n in range(5):
+            await client.socket.send_json({"type": "context.set", "key": f"page {n}", "value": None})
+        assert await client.ask("what is one plus two") == "One plus two is three."
+    await no_sessions(server)
+
+
+async def test_what_is_to_be_said_has_an_end(server: Server) -> None:
+    async with chatting(server.url, agent="assistant") as client:
+        for _ in range(300):
+            await client.socket.send_json({"type": "text.send", "text": "hello", "interrupt": False})
+            await asyncio.sleep(0.001)  # each is taken before the next one comes
+        assert (await client.wait_for("error"))["code"] == "too_many_messages"
+        await client.socket.send_json({"type": "text.send", "text": "what is one plus two"})
+        while (await client.wait_for("agent.text"))["text"] != "One plus two is three.":
+            pass
+    await no_sessions(server)
+
+
 async def test_code_speaks_in_a_chat_too(server: Server) -> None:
     async with chatting(server.url, agent="echo") as client:
         greeted = await client.wait_for("agent.event")

@@ -6,7 +6,7 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_server.call.history import History
+from media_server.call.history import MOST_CHARACTERS, MOST_ENTRIES, History
 from media_server.engines.messages import ToolCall
 
 
@@ -51,6 +51,31 @@ def test_the_beginning_stays_the_same_for_several_turns() -> None:
         h.add_agent(f"a{i}")
     assert len(set(beginnings)) == 6
     assert beginnings[-1] == "q30"
+
+
+def test_what_the_client_told_the_model_leaves_with_the_exchange_before_it() -> None:
+    h = History()
+    h.add_agent("Welcome.")
+    h.add_instruction("i0")
+    assert [m.content for m in h.messages("P", 2)] == ["P", "i0"], "also where nobody has said anything"
+    for i in range(4):
+        h.add_user(f"q{i}")
+        h.add_agent(f"a{i}")
+        h.add_instruction(f"i{i + 1}")
+    assert [m.content for m in h.messages("P", 9)][:4] == ["P", "i0", "q0", "a0"]
+    assert [m.content for m in h.messages("P", 2)] == ["P", "i2", "q2", "a2", "i3", "q3", "a3", "i4"]
+
+
+def test_what_is_kept_has_an_end() -> None:
+    h = History()
+    for _ in range(30):
+        h.add_user("m" * 1000)
+    h.add_user("the end")
+    (entry,) = h.entries
+    assert (len(entry.content), entry.content[-8:]) == (MOST_CHARACTERS, " the end")
+    for i in range(MOST_ENTRIES):
+        h.add_instruction(f"i{i}")
+    assert (len(h.entries), h.entries[0].content) == (MOST_ENTRIES, "i0")
 
 
 def test_without_words_there_is_only_the_prompt() -> None:

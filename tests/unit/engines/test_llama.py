@@ -95,8 +95,42 @@ def test_an_overfull_conversation_loses_its_oldest_turns(engine: LlamaEngine) ->
     assert run(engine)[1].startswith("Hello")
 
 
+def test_a_turn_longer_than_the_context_loses_its_beginning(engine: LlamaEngine, plain: Llama) -> None:
+    engine.submit(ask(1, "hello", "Hi there.", "word " * 2000 + "what is seven plus five"))
+    assert run(engine)[1]
+    tokens = engine._prompt(ask(1, "word " * 2000 + "what is seven plus five"))
+    assert tokens
+    assert 512 - 60 - 10 < len(tokens) <= 512 - 60, "no more than has to be"
+    prompt = plain.detokenize(tokens, special=True).decode()
+    assert PROMPT.content in prompt
+    assert prompt.endswith("word what is seven plus five<|im_end|>\n<|im_start|>assistant\n")
+
+
+def test_a_result_longer_than_the_context_loses_its_end(engine: LlamaEngine, plain: Llama) -> None:
+    asked = ask(1, "hello", "Hi there.", "where is my order")
+    call = m.ToolCall("1", "look", "{}")
+    told = m.ChatMessage("tool", '{"status": "shipped", "log": "' + "word " * 2000 + '"}', tool_call_id="1")
+    calling = m.ChatMessage("assistant", "", (call,))
+    tokens = engine._prompt(structs.replace(asked, messages=(*asked.messages, calling, told)))
+    assert tokens
+    prompt = plain.detokenize(tokens, special=True).decode()
+    assert "where is my order" in prompt
+    assert "Hi there" not in prompt
+    assert '{"status": "shipped", "log": "word word' in prompt
+
+
+def test_what_a_client_told_the_model_leaves_before_what_is_newer(engine: LlamaEngine) -> None:
+    asked = ask(1, "hello", "Hi there.", "what is seven plus five")
+    system, *turns = asked.messages
+    told = m.ChatMessage("system", "word " * 2000)
+    tokens = engine._prompt(structs.replace(asked, messages=(system, told, *turns)))
+    assert tokens == engine._prompt(asked)
+
+
 def test_a_prompt_that_cannot_fit_is_a_clear_failure(engine: LlamaEngine) -> None:
-    engine.submit(ask(1, "word " * 2000))
+    asked = ask(1, "hello")
+    endless = m.ChatMessage("system", "word " * 2000)
+    engine.submit(structs.replace(asked, messages=(endless, *asked.messages[1:])))
     assert run(engine) == {1: "!prompt_too_long"}
 
 
