@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from media_server import events as e
 from media_server.agents import Agent
 from media_server.call.call import Call
 from media_server.call.journal import Journal, Message
 from media_server.call.life import Life
+from media_server.call.reception import Reception
 from media_server.call.session import NATIVE, Dialect
 from media_server.engines.client import Engines
 from media_server.errors import ClientError
@@ -73,6 +73,7 @@ class Chat:
             variables,
         )
         self._journal.dispatch = self.call.dispatch
+        self._reception = Reception(self._journal.emit, self._journal.clock, self.call.receive)
 
     @property
     def over(self) -> bool:
@@ -90,11 +91,7 @@ class Chat:
 
     def receive(self, text: str | bytes, dialect: Dialect | None = None) -> None:
         """Take a message of a client; what is none is answered with an error."""
-        try:
-            for message in (dialect or NATIVE).incoming(text):
-                self.call.receive(message)
-        except ClientError as refused:
-            self._journal.emit(e.Error(refused.code, refused.message))
+        self._reception.receive(text, (dialect or NATIVE).incoming)
 
     async def run(self) -> None:
         """Conduct the conversation to its end."""

@@ -19,9 +19,9 @@ from media_server.call.call import Audio, Call
 from media_server.call.journal import Journal
 from media_server.call.life import Life
 from media_server.call.person import Person
+from media_server.call.reception import Reception
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
-from media_server.errors import ClientError
 from media_server.knowledge import Library
 from media_server.rtc import Handset, LevelMeter, Microphone, Recorder, Speaker
 
@@ -142,6 +142,7 @@ class Session:
         self.dialect = dialect or NATIVE
         self._journal = Journal(self.call_id, self._tell, record)
         clock = self._journal.clock
+        self._reception = Reception(self._journal.emit, clock, self._take_message)
         self.handset = Handset(clock, Microphone(clock), Speaker(clock), self.receive)
         self._line: Line | None = None
         self._unclosed: list[Line] = []
@@ -243,17 +244,14 @@ class Session:
     def receive(self, text: str | bytes) -> None:
         """Take a message of the client; what is none is answered with an error."""
         self.handset.microphone.last_data_s = self._journal.clock()
-        if text in SIGNS_OF_LIFE:
-            return  # in any dialect
-        try:
-            for message in self.dialect.incoming(text):
-                if isinstance(message, e.PlaybackAck):
-                    if self._line:
-                        self._line.acknowledge(message.buffered_s)
-                else:
-                    self.call.receive(message)
-        except ClientError as refused:
-            self._journal.emit(e.Error(refused.code, refused.message))
+        if text not in SIGNS_OF_LIFE:  # in any dialect
+            self._reception.receive(text, self.dialect.incoming)
+
+    def _take_message(self, message: e.ClientMessage) -> None:
+        if not isinstance(message, e.PlaybackAck):
+            self.call.receive(message)
+        elif self._line:
+            self._line.acknowledge(message.buffered_s)
 
     def _tell(self, event: Mapping[str, Any]) -> None:
         for message in self.dialect.outgoing(event):

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from media_server.call import call, reception
 from media_server.server import Server
 from tests.conftest import no_sessions
 from tests.integration.test_access import guarded
@@ -110,15 +111,32 @@ async def test_what_the_model_is_to_know_has_an_end(server: Server) -> None:
     await no_sessions(server)
 
 
-async def test_what_is_to_be_said_has_an_end(server: Server) -> None:
+async def test_what_is_to_be_said_has_an_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call, "MOST_MESSAGES", 5)
     async with chatting(server.url, agent="assistant") as client:
-        for _ in range(300):
+        for _ in range(40):
             await client.socket.send_json({"type": "text.send", "text": "hello", "interrupt": False})
             await asyncio.sleep(0.001)  # each is taken before the next one comes
         assert (await client.wait_for("error"))["code"] == "too_many_messages"
         await client.socket.send_json({"type": "text.send", "text": "what is one plus two"})
         while (await client.wait_for("agent.text"))["text"] != "One plus two is three.":
             pass
+    await no_sessions(server)
+
+
+async def test_a_client_that_floods_is_told_so_and_heard_later(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reception, "PER_S", 1.0)
+    async with chatting(server.url, agent="assistant") as client:
+        for _ in range(1000):
+            await client.socket.send_json({"type": "nonsense"})
+        assert (await client.wait_for("error"))["code"] == "bad_message"
+        while (await client.wait_for("error"))["code"] != "too_many_messages":
+            pass
+        await asyncio.sleep(1.1)
+        assert await client.ask("what is one plus two") == "One plus two is three."
+        errors = [e["code"] for e in client.events if e["type"] == "error"]
+        assert errors.count("bad_message") < 300
+        assert errors.count("too_many_messages") < 5
     await no_sessions(server)
 
 

@@ -1,0 +1,59 @@
+"""What clients send, at a pace that can be borne: understood, or answered with an error."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from media_server import events as e
+from media_server.errors import ClientError
+
+__all__ = ["Reception"]
+
+MOST, PER_S = 100, 2.0
+"""Messages in so many seconds. Each may cost a reply, or an error in the call's record."""
+TOLD_EVERY_S = 1.0
+"""That some were dropped."""
+
+
+class Reception:
+    """Of one conversation.
+
+    Args:
+        emit: takes what is answered where something is wrong.
+        clock: of the conversation, in seconds.
+        take: takes each message.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[e.Event], object],
+        clock: Callable[[], float],
+        take: Callable[[e.ClientMessage], None],
+    ) -> None:
+        self._emit, self._clock, self._take = emit, clock, take
+        self._recent: deque[float] = deque(maxlen=MOST)
+        self._told_at = -TOLD_EVERY_S
+
+    def receive(self, text: str | bytes, incoming: Callable[[str | bytes], Iterable[e.ClientMessage]]) -> None:
+        """Take a message as it came; `incoming` translates it."""
+        try:
+            for each in incoming(text):
+                # some acknowledge every packet of sound
+                if isinstance(each, e.PlaybackAck) or self._in_time():
+                    self._take(each)
+        except ClientError as refused:
+            if self._in_time():
+                self._emit(e.Error(refused.code, refused.message))
+
+    def _in_time(self) -> bool:
+        """Whether one more can be borne."""
+        now = self._clock()
+        if len(self._recent) < MOST or now - self._recent[0] >= PER_S:
+            self._recent.append(now)
+            return True
+        if now - self._told_at >= TOLD_EVERY_S:
+            self._told_at = now
+            message = f"More than {MOST} messages in {PER_S:g} seconds: some were dropped."
+            self._emit(e.Error("too_many_messages", message))
+        return False
