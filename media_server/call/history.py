@@ -12,7 +12,7 @@ __all__ = ["History"]
 
 MOST_ENTRIES = 1000
 """Kept of a call; the oldest leave."""
-MOST_CHARACTERS = 20_000
+MOST_CHARACTERS = 8000
 """Of one entry, whose beginning leaves."""
 
 

@@ -35,6 +35,8 @@ LEAST_PREFILL = 32
 SMOOTHING = 0.3
 """Weight of the last step in what prefill is held to take."""
 _INT32_MAX = 2**31 - 1
+MARKS = 16
+"""Characters' worth of tokens around each message, about: who says it, and its end."""
 _GGML_LOG_LEVEL_ERROR = 4
 """ggml.h; the bindings do not name it."""
 
@@ -265,18 +267,29 @@ class LlamaEngine:
             over = len(tokens) + room - self._limit
             if over <= 0:
                 return tokens
-            if not self._shorten(messages, over):
+            if not self._shorten(messages, over, len(tokens)):
                 return None
 
-    def _shorten(self, messages: list[dict[str, Any]], over: int) -> bool:
-        """Drop the oldest exchange; of the last one what is longest loses `over` tokens: a result its end, all else its
-        beginning. Whether there was anything to drop.
+    def _shorten(self, messages: list[dict[str, Any]], over: int, tokens: int) -> bool:
+        """Drop the oldest exchanges; of the last one what is longest loses `over` tokens: a result its end, anything
+        else its beginning. Whether there was anything to drop.
+
+        Args:
+            tokens: of all of them. What each takes of it is guessed by its length: to tokenize all again after each
+                exchange would take long.
         """
+        lengths = [len(c["content"]) + MARKS for c in messages]
+        each = tokens / sum(lengths)
         first = 1 if messages[0]["role"] == "system" else 0
-        # the rest is to start with a caller's turn
-        following = next((i for i in range(first + 1, len(messages)) if messages[i]["role"] == "user"), None)
-        if following is not None:
-            del messages[first:following]
+        dropped = 0.0
+        while dropped < over:
+            # the rest is to start with a caller's turn
+            following = next((i for i in range(first + 1, len(messages)) if messages[i]["role"] == "user"), None)
+            if following is None:
+                break
+            dropped += each * sum(lengths[first:following])
+            del messages[first:following], lengths[first:following]
+        if dropped:
             return True
         longest = max(messages[first:], key=lambda c: len(c["content"]), default=None)
         if not longest or not longest["content"]:

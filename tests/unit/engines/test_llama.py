@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import llama_cpp
 import pytest
@@ -93,6 +94,11 @@ def test_an_overfull_conversation_loses_its_oldest_turns(engine: LlamaEngine) ->
     turns = [x for _ in range(40) for x in ("what is my name", "I do not know your name yet. What is it?")]
     engine.submit(ask(1, *turns, "hello"))
     assert run(engine)[1].startswith("Hello")
+    with patch.object(engine, "_format", wraps=engine._format) as formatted:
+        tokens = engine._prompt(ask(1, *turns, "hello"))
+    assert tokens
+    assert len(tokens) > 512 * 0.75, "no more than has to be"
+    assert formatted.call_count <= 4, "in few steps"
 
 
 def test_a_turn_longer_than_the_context_loses_its_beginning(engine: LlamaEngine, plain: Llama) -> None:
