@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import wave
 from pathlib import Path
 from typing import IO
@@ -19,6 +20,8 @@ MODEL_RATE_HZ = 16_000
 """What the recogniser and voice activity work at."""
 CALL_RATE_HZ = 48_000
 """What Opus on the wire works at."""
+FORMATS = "wav,w64,mp3,ogg,flac,matroska,webm,mov,mp4,m4a,3gp,aac,amr,aiff,au,caf,asf,avi,flv,mpeg,mpegts"
+"""Of files with sound in them; others of FFmpeg's are lists of files and addresses, which it would open."""
 
 
 class Resampler:
@@ -59,22 +62,28 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     return np.concatenate([resampler.push(frame_of(samples, from_hz)), resampler.push(None)])
 
 
-def read_wav(path: Path | IO[bytes], rate_hz: int) -> Samples:
-    """A WAV file (or anything else that FFmpeg decodes) as mono samples at `rate_hz`.
+def read_wav(path: Path | IO[bytes], rate_hz: int, longest_s: float = math.inf) -> Samples:
+    """A WAV file (or another of `FORMATS`) as mono samples at `rate_hz`.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: there is no audio in it.
+        ValueError: there is no audio in it, or more than `longest_s`.
     """
     name = path if isinstance(path, Path) else "the file"
     try:
-        with av.open(str(path) if isinstance(path, Path) else path, mode="r") as container:
+        source, options = str(path) if isinstance(path, Path) else path, {"format_whitelist": FORMATS}
+        with av.open(source, mode="r", options=options) as container:
             if not container.streams.audio:
                 raise ValueError(f"{name} has no audio in it")
             resampler = Resampler(rate_hz)
-            parts = [resampler.push(frame) for frame in container.decode(audio=0)]
+            parts, left = list[Samples](), longest_s * rate_hz
+            for frame in container.decode(audio=0):
+                parts.append(resampler.push(frame))
+                left -= len(parts[-1])
+                if left < 0:  # a small file may hold days of silence
+                    raise ValueError(f"{name} has more than {longest_s / 60:g} minutes of audio in it")
             parts.append(resampler.push(None))
-    except av.error.InvalidDataError as e:
+    except (av.error.InvalidDataError, av.error.ArgumentError) as e:
         raise ValueError(f"{name} is not an audio file") from e
     return np.concatenate(parts)
 

@@ -30,6 +30,7 @@ PCM_RATE_HZ = 24_000
 """Of raw sound, as there."""
 LANGUAGE = re.compile(r"[a-z]{2,3}")
 LARGEST = 25 * 1024 * 1024
+LONGEST_FILE_S = 3600.0
 LONGEST_S = 30.0
 """That the recogniser hears at once: a window of Whisper."""
 routes = web.RouteTableDef()
@@ -95,7 +96,9 @@ async def speech(request: web.Request) -> web.Response:
 @routes.post("/v1/audio/transcriptions")
 @operation("Speech to text", scope="call", takes="multipart/form-data", body=bytes, answers={200: _Transcription})
 async def transcriptions(request: web.Request) -> web.Response:
-    """The field `file` is a recording of 25 MB at most, in any form that FFmpeg knows; `language` may be said."""
+    """The field `file` is a recording of 25 MB and an hour at most, in a usual form (WAV, MP3, Ogg, FLAC, WebM, MP4 …);
+    `language` may be said.
+    """
     await request.app[ACCESS].key(request, "call")
     if not request.content_type.startswith("multipart/"):
         raise ClientError("wrong_content_type", "The body has to be multipart/form-data with a file in it.", status=415)
@@ -105,7 +108,7 @@ async def transcriptions(request: web.Request) -> web.Response:
     engines = request.app[ENGINES]
     _check_ready(engines)
     try:
-        samples = await asyncio.to_thread(read_wav, io.BytesIO(fields["file"]), MODEL_RATE_HZ)
+        samples = await asyncio.to_thread(read_wav, io.BytesIO(fields["file"]), MODEL_RATE_HZ, LONGEST_FILE_S)
     except (ValueError, OSError, FFmpegError) as wrong:
         raise ClientError("bad_request", f"file: {wrong}.") from wrong
     language = fields.get("language", b"").decode(errors="replace") or None

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from media_server.audio import Resampler, read_wav, resample, write_wav
+from media_server.audio import Resampler, frame_of, read_wav, resample, write_wav
 
 
 @pytest.mark.parametrize(("a", "b"), [(16_000, 48_000), (48_000, 16_000), (22_050, 48_000)])
@@ -36,6 +37,29 @@ def test_what_is_no_audio_is_an_error(tmp_path: Path) -> None:
         read_wav(tmp_path / "x.wav", 16_000)
     with pytest.raises(OSError, match="No such file"):
         read_wav(tmp_path / "none.wav", 16_000)
+
+
+def test_a_list_of_files_is_no_audio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_wav(tmp_path / "secret.wav", np.ones(16_000, np.int16), 16_000)
+    for content in (b"ffconcat version 1.0\nfile secret.wav\n", b"v=0\nc=IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\n"):
+        with pytest.raises(ValueError, match="not an audio file"):
+            read_wav(io.BytesIO(content), 16_000)
+
+
+def test_a_recording_that_is_too_long_is_not_read_to_its_end() -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=8000, layout="mono")
+        for _ in range(121):
+            container.mux(stream.encode(frame_of(np.zeros(8000, np.int16), 8000)))
+        container.mux(stream.encode(None))
+    assert len(file.getvalue()) < 30_000
+    file.seek(0)
+    with pytest.raises(ValueError, match="the file has more than 2 minutes of audio in it"):
+        read_wav(file, 16_000, 120)
+    file.seek(0)
+    assert len(read_wav(file, 16_000, 121)) == 121 * 16_000
 
 
 def test_a_stream_may_change_its_format() -> None:
