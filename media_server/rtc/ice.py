@@ -15,6 +15,8 @@ from aiortc import RTCIceCandidate
 from aiortc.rtcicetransport import RTCIceTransport, candidate_from_aioice, candidate_to_aioice
 from aiortc.sdp import candidate_to_sdp
 
+from media_server.rtc.sdp import MOST_CANDIDATES
+
 __all__ = ["RestartableConnection", "local_fragment"]
 
 log = logging.getLogger(__name__)
@@ -82,7 +84,8 @@ class RestartableConnection:
 
         There is no end of candidates: aioice would give up where none is left that has an address.
         """
-        await self.newest.add_remote_candidate(candidate_to_aioice(candidate))
+        if len(self.newest.remote_candidates) < MOST_CANDIDATES:
+            await self.newest.add_remote_candidate(candidate_to_aioice(candidate))
 
     @property
     def newest(self) -> Connection:

@@ -10,9 +10,11 @@ from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from media_server.errors import ClientError
 
-__all__ = ["Fragment", "checked_offer", "parse_fragment"]
+__all__ = ["MOST_CANDIDATES", "PARSE_ERRORS", "Fragment", "checked_offer", "parse_fragment"]
 
 END = "a=end-of-candidates"
+MOST_CANDIDATES = 100
+"""Of a caller. To each the server sends checks; RFC 8445 section 6.1.2.5 has no more pairs tried."""
 CODECS = {"opus", "pcmu", "pcma", "g722"}
 # what the parser of aiortc throws at lines it does not expect
 PARSE_ERRORS = (ValueError, AssertionError, IndexError, KeyError, TypeError, AttributeError)
@@ -38,7 +40,14 @@ def checked_offer(sdp: str) -> str:
     Raises:
         ClientError: `bad_sdp`, `no_audio` or `no_common_codec`.
     """
-    lines = [line for line in sdp.splitlines() if line != END and (line[:12] != "a=candidate:" or _has_address(line))]
+    lines, candidates = list[str](), 0
+    for line in sdp.splitlines():
+        if line.startswith("a=candidate:"):
+            candidates += _has_address(line)
+            if not _has_address(line) or candidates > MOST_CANDIDATES:
+                continue
+        if line != END:
+            lines.append(line)
     text = "\r\n".join(lines) + "\r\n"
     try:
         description = SessionDescription.parse(text)

@@ -11,8 +11,10 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceTransport
+from aiortc.sdp import candidate_from_sdp
 
 from media_server.rtc.ice import RestartableConnection
+from media_server.rtc.sdp import MOST_CANDIDATES
 
 
 async def test_a_transport_uses_its_connection_by_these_names() -> None:
@@ -52,6 +54,15 @@ async def test_attributes_are_set_on_the_connection_itself() -> None:
     outer.remote_username = "abcd"
     outer.ice_controlling = True
     assert (inner.remote_username, inner.ice_controlling) == ("abcd", True)
+    await outer.close()
+
+
+async def test_no_more_candidates_are_taken_than_is_usual() -> None:
+    inner = Connection(ice_controlling=False)
+    outer = RestartableConnection(inner)
+    for i in range(150):
+        await outer.trickle(candidate_from_sdp(f"{i} 1 udp 2113937151 192.0.2.{i} 50000 typ host"))
+    assert len(inner.remote_candidates) == MOST_CANDIDATES
     await outer.close()
 
 

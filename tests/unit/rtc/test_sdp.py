@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from media_server.errors import ClientError
-from media_server.rtc.sdp import checked_offer, parse_fragment
+from media_server.rtc.sdp import MOST_CANDIDATES, checked_offer, parse_fragment
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,11 @@ def test_a_good_offer_passes(offer: str) -> None:
 def test_candidates_by_name_are_dropped(offer: str) -> None:
     named = "a=candidate:1 1 udp 2113937151 1c3d-aaaa.local 50000 typ host\r\n"
     assert ".local" not in checked_offer(offer + named)
+
+
+def test_no_more_addresses_are_tried_than_is_usual(offer: str) -> None:
+    many = "".join(f"a=candidate:{i} 1 udp 2113937151 192.0.2.{i} 50000 typ host\r\n" for i in range(150))
+    assert checked_offer(offer + many).count("a=candidate:") == MOST_CANDIDATES
 
 
 @given(data=st.data())
