@@ -14,6 +14,8 @@ LATER_CLAUSE = 40
 """… and a later one; longer clauses sound better."""
 LONGEST = 200
 """Where nothing ends a clause, a space after this many characters does."""
+WINDOW = 2 * LONGEST
+"""In which an end is looked for: to look through all of a long text, again for each clause, would take long."""
 _SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s|[。！？]|\n")
 _LIST_NUMBER = re.compile(r"(?:.*\n)?\s*\d{1,2}\.", re.DOTALL)
 _COMMA = re.compile(r"[,;:—–]\s|[，；：]")
@@ -50,10 +52,10 @@ class ClauseCutter:
 
     def _end(self) -> int | None:
         """Where the first clause of the text ends; `None` if that cannot be known yet."""
-        ends = (m.end() for m in _SENTENCE_END.finditer(self._text) if not self._abbreviates(m.start()))
+        ends = (m.end() for m in _SENTENCE_END.finditer(self._text, 0, WINDOW) if not self._abbreviates(m.start()))
         sentence = next(ends, None)
         least = FIRST_CLAUSE if self._first else LATER_CLAUSE
-        for m in _COMMA.finditer(self._text, 0, sentence or len(self._text)):
+        for m in _COMMA.finditer(self._text, 0, sentence or WINDOW):
             if m.start() >= least:
                 return m.end()
         if sentence is None and len(self._text) > LONGEST:

@@ -31,7 +31,7 @@ ABBREVIATIONS = {
     "&": "and", "+": "plus", "=": "equals", "@": "at",
 }  # fmt: skip
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
-_LINE_MARKS = re.compile(r"^\s*(?:#{1,6}\s+|[-*•+]\s+|>\s+|\d{1,2}[.)]\s+(?=\D))", re.MULTILINE)
+_LINE_MARKS = re.compile(r"^[^\S\n]*(?:#{1,6}\s+|[-*•+]\s+|>\s+|\d{1,2}[.)]\s+(?=\D))", re.MULTILINE)
 _EMPHASIS = re.compile(r"(\*{1,3}|_{2,3}|~~|`+)(?=\S)|(?<=\S)(\*{1,3}|_{2,3}|~~|`+)")
 _TAIL = re.compile(r"[.,;:!?…)\]\"'»”]+$")
 _HEAD = re.compile(r"^[(\[\"'«“]+")

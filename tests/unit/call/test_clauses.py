@@ -53,6 +53,13 @@ def test_text_without_any_end_is_cut_all_the_same() -> None:
     assert sum(c.count("word") for c in clauses) == 200
 
 
+def test_an_end_far_away_is_not_waited_for() -> None:
+    cutter = ClauseCutter()
+    at_once = cutter.push("word " * 200 + "end. ")
+    assert max(map(len, at_once)) <= 2 * 200
+    assert " ".join(at_once) == ("word " * 200 + "end.")
+
+
 @given(st.text(alphabet="ab ,.!?\n;:3", max_size=500), st.integers(1, 20))
 def test_nothing_is_lost_whatever_the_pieces(text: str, size: int) -> None:
     assert "".join("".join(cut(text, size)).split()) == "".join(text.split())
