@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,8 @@ from typing_extensions import TypedDict, get_type_hints
 
 __all__ = ["Tool", "ToolAnswer", "ToolRefusal", "client_tool", "remote_tool", "tool"]
 
+MOST_PARTS, DEEPEST = 2000, 50
+"""Of a schema whose references are replaced by what they stand for: few of them may stand for millions."""
 NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 
 
@@ -230,11 +233,14 @@ def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema without references and titles, which models read less well than what they stand for.
 
     Raises:
-        ValueError: it refers to itself, or to what it does not hold.
+        ValueError: it refers to itself, or to what it does not hold, or is too large with what it refers to.
     """
     definitions = schema.get("$defs", {})
+    parts = itertools.count(1)
 
     def inline(part: Any, within: tuple[str, ...]) -> Any:
+        if next(parts) > MOST_PARTS or len(within) > DEEPEST:
+            raise ValueError(f"more than {MOST_PARTS} parts, or {DEEPEST} references within each other")
         if isinstance(part, list):
             return [inline(p, within) for p in part]
         if not isinstance(part, dict):

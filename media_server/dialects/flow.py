@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -24,6 +23,8 @@ VOICE_RATE_HZ = 16_000
 """Of the agent's voice, whatever the client's format is: clients play it so."""
 NO_RESPONSE = "<NO_RESPONSE_REQUIRED/>"
 TOOL_TIMEOUT_S = 30.0
+LARGEST_TOOLS = 65_536
+"""Characters of the parameters' schemas: a grammar is made of them."""
 LEAST_S = 0.001
 """Times have to be more than 0: clients take it for a missing one."""
 
@@ -74,7 +75,7 @@ class StartConversation(_Message):
         """The tools, which run in the client.
 
         Raises:
-            ClientError: `config_error`: parameters that are no schema, or two of one name.
+            ClientError: `config_error`: parameters that are no schema, two of one name, or too much of them.
         """
         made: dict[str, Tool] = {}
         for each in self.tools:
@@ -85,6 +86,10 @@ class StartConversation(_Message):
                 made[f.name] = client_tool(f.name, f.description, f.parameters, timeout_s=TOOL_TIMEOUT_S)
             except (ValueError, TypeError, AttributeError) as wrong:
                 raise ClientError("config_error", f"tools: the parameters of {f.name}: {wrong}.") from wrong
+        if sum(len(json.dumps(tool.parameters)) for tool in made.values()) > LARGEST_TOOLS:
+            raise ClientError(
+                "config_error", f"tools: their parameters have more than {LARGEST_TOOLS} characters in all."
+            )
         return list(made.values())
 
 
@@ -234,7 +239,7 @@ class Flow:
         results = []
         for w in words:
             content = w["text"]
-            bare = re.sub(r"[.,!?…]+$", "", content)
+            bare = content.rstrip(".,!?…")
             results.append(_result("word", bare or content, w, language))
             if bare and bare != content:
                 results.append(_result("punctuation", content[len(bare)], w, language))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,16 @@ LOOKUP = {
         "parameters": {"type": "object", "properties": {"order_id": {"type": "string"}}, "required": ["order_id"]},
     },
 }
+
+
+LONG = {"type": "object", "description": "m" * 1000}
+TOO_MANY_TOOLS = json.dumps(
+    {
+        "message": "StartConversation",
+        "conversation_config": {"template_id": "default"},
+        "tools": [{"type": "function", "function": {"name": f"f{i}", "parameters": LONG}} for i in range(70)],
+    }
+)
 
 
 class FlowClient(SocketClient):
@@ -211,6 +222,11 @@ async def test_the_callers_voice_interrupts(server: Server, sentence: Callable[[
             ' "tools": [{"type": "function", "function": {"name": "a b"}}]}',
             "protocol_error",
             "name",
+        ),
+        (
+            TOO_MANY_TOOLS,
+            "config_error",
+            "more than 65536 characters",
         ),
     ],
 )

@@ -256,6 +256,12 @@ def test_a_tool_of_the_client_may_refer_to_its_own_definitions() -> None:
     endless = {"$ref": "#/$defs/A"}
     with pytest.raises(ValueError, match="refers to itself"):
         client_tool("f", "", {"properties": {"a": endless}, "$defs": {"A": {"anyOf": [endless]}}})
+    # eight of the next, ten times over, are a thousand million
+    many = {f"A{i}": {"anyOf": [{"$ref": f"#/$defs/A{i + 1}"}] * 8} for i in range(10)} | {"A10": {"enum": [1]}}
+    long = {f"A{i}": {"anyOf": [{"$ref": f"#/$defs/A{i + 1}"}]} for i in range(500)} | {"A500": {"enum": [1]}}
+    for definitions in (many, long):
+        with pytest.raises(ValueError, match="more than 2000 parts, or 50 references within each other"):
+            client_tool("f", "", {"properties": {"a": {"$ref": "#/$defs/A0"}}, "$defs": definitions})
     assert isinstance(made, Tool)
     with pytest.raises(TypeError, match="runs in the client"):
         made()
