@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from media_server.agents import TurnPreset
 from media_server.errors import understood
+from media_server.jsonable import jsonable
 
 __all__ = [
     "AgentEvent",
@@ -545,10 +546,12 @@ def _plain(value: Any) -> Any:
         return round(value, 3)
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return jsonable(value)
     if dataclasses.is_dataclass(value):
         # what comes from tools and agents' code is not ours to round
         given = {f.name: (f.type, getattr(value, f.name)) for f in dataclasses.fields(value)}
-        fields = {name: v if kind == "Any" else _plain(v) for name, (kind, v) in given.items()}
+        fields = {name: jsonable(v) if kind == "Any" else _plain(v) for name, (kind, v) in given.items()}
         return {k: v for k, v in fields.items() if v is not None}
     return value
 

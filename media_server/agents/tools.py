@@ -13,8 +13,9 @@ from typing import Annotated, Any, NotRequired, overload
 
 import docstring_parser
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict, get_type_hints
+
+from media_server.jsonable import jsonable
 
 __all__ = ["Tool", "ToolAnswer", "ToolRefusal", "client_tool", "remote_tool", "tool"]
 
@@ -102,7 +103,7 @@ class Tool:
             given = arguments | ({self._call_as: proxy} if self._call_as else {})
             result = await asyncio.to_thread(self.function, **given)
         answer = result if isinstance(result, ToolAnswer) else ToolAnswer(result)
-        return replace(answer, result=to_jsonable_python(answer.result, fallback=str))
+        return replace(answer, result=jsonable(answer.result))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function itself, for code and tests that call it directly."""
@@ -191,7 +192,7 @@ def tool(
             raise TypeError(f"the tool {tool_name} cannot be described to a model: {e}") from e
         for p in inspect.signature(function).parameters.values():
             if p.name in fields and p.default is not p.empty and p.default is not None:
-                schema["properties"][p.name]["default"] = to_jsonable_python(p.default, fallback=str)
+                schema["properties"][p.name]["default"] = jsonable(p.default)
         return Tool(
             tool_name, description or told, schema, timeout_s, ephemeral, speculative, function, adapter, call_as
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic_core import from_json
 
 from media_server import events as e
 from media_server import rfc3339
@@ -296,7 +297,7 @@ def _tool_result(result: _ToolResult) -> e.ToolResult:
     if content == NO_RESPONSE:
         return e.ToolResult(type="tool.result", id=result.id, result="done", silent=True)
     try:
-        value = json.loads(content)
+        value = from_json(content)
     except ValueError:
         value = content
     return e.ToolResult(type="tool.result", id=result.id, result=value)

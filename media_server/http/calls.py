@@ -10,6 +10,7 @@ from typing import Annotated, Any, NotRequired
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from media_server.errors import ClientError
@@ -174,7 +175,7 @@ async def _over_a_socket(request: web.Request, wanted: _Followed) -> web.StreamR
     async def answer() -> None:
         async for message in socket:
             with contextlib.suppress(ValueError, TypeError, AttributeError):  # what is no ping is nothing
-                if json.loads(message.data).get("action") == "ping":
+                if from_json(message.data).get("action") == "ping":
                     await socket.send_json({"event": "pong"})
 
     await socket.prepare(request)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from media_server.errors import ClientError
@@ -122,7 +123,7 @@ async def _wanted_by_page(request: web.Request) -> _WantedByPage:
     given: dict[str, Any] = dict(request.query)
     if "metadata" in given:
         try:
-            given["metadata"] = json.loads(given["metadata"])
+            given["metadata"] = from_json(given["metadata"])
         except ValueError as e:
             raise ClientError("bad_request", "metadata: not valid JSON.") from e
     return validated(_WantedByPage, given)

@@ -16,6 +16,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from media_server.jsonable import jsonable
 from media_server.store.database import Database
 from media_server.store.outbox import Outbox
 from media_server.store.tables import CallRow, EventRow, KeyRow
@@ -161,7 +162,7 @@ class Records:
             "started_at": time.time(),
             "ended_at": None,
             "end_reason": None,
-            "meta": dict(metadata),
+            "meta": jsonable(metadata),
             "key_id": key_id,
             "per_minute": per_minute,
             "contact": contact,

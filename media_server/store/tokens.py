@@ -12,6 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import delete, update
 
 from media_server.errors import ClientError
+from media_server.jsonable import jsonable
 from media_server.store.database import Database
 from media_server.store.keys import digest
 from media_server.store.tables import TokenRow
@@ -65,8 +66,8 @@ class Tokens:
             kind=kind,
             agent=agent,
             key_id=key_id,
-            meta=dict(metadata),
-            sealed=dict(sealed),
+            meta=jsonable(metadata),
+            sealed=jsonable(sealed),
             expires_at=now + ttl_s,
         )
         async with self._database.begin() as session:

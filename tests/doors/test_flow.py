@@ -16,6 +16,8 @@ import pytest
 from media_server.agents import Agent
 from media_server.audio import CALL_RATE_HZ, Samples, resample
 from media_server.config import Settings
+from media_server.dialects.flow import Flow
+from media_server.events import ToolResult
 from media_server.server import Server, running_server
 from tests import sockets
 from tests.conftest import no_sessions
@@ -202,6 +204,12 @@ async def test_the_callers_voice_interrupts(server: Server, sentence: Callable[[
         assert cut["content"]
         (_, second) = client.of("AddTranscript")
         assert second["metadata"]["transcript"] == "what is my name "
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '"\\ud800"', "9" * 10_000])
+def test_a_result_that_is_no_json_is_text(content: str) -> None:
+    message = json.dumps({"message": "ToolResult", "id": "a", "status": "ok", "content": content})
+    assert [m.result for m in Flow().incoming(message) if isinstance(m, ToolResult)] == [content]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from media_server.agents import Agent
+from media_server.agents import Agent, client_tool
 from media_server.caller import Caller
 from media_server.config import Settings, Webhook
 from media_server.errors import ClientError, ConfigurationError
@@ -129,3 +129,37 @@ async def test_a_database_that_is_not_there_is_a_sentence() -> None:
         async with running_server(Settings(port=0, database="postgresql://caller:secret@127.0.0.1:1/nothing")):
             pass
     assert "secret" not in error.value.message
+
+
+async def test_values_that_json_cannot_hold_keep_nothing_from_being_recorded() -> None:
+    order = {"type": "object", "properties": {"order_id": {"type": "string", "description": "order number"}}}
+    look = client_tool("get_order_status", "Get the status of an order", order)
+    async with postgresql() as url:
+        settings = Settings(port=0, database=url, agents=[Agent("mara", tools=[look])])
+        async with running_server(settings) as server, aiohttp.ClientSession(server.url) as http:
+            await server.ready(60)
+            wanted = '{"agent": "mara", "kind": "chat", "metadata": {"a": NaN, "b": -1e999, "c": "\\u0000"}}'
+            headers = {"Content-Type": "application/json"}
+            async with http.post("/v1/tokens", data=wanted, headers=headers) as minted:
+                token = (await minted.json())["token"]
+            async with chatting(server.url, token=token) as client:
+                started = await client.wait_for("call.started")
+                assert started["metadata"] == {"a": None, "b": None, "c": "\0"}
+                await client.socket.send_json({"type": "text.send", "text": "where is my order four two seven"})
+                called = await client.wait_for("tool.called")
+                result = '{"status": "shipped", "at": NaN, "of": [1e999, "\\u0000"]}'
+                message = f'{{"type": "tool.result", "id": "{called["id"]}", "result": {result}}}'
+                await client.socket.send_str(message)
+                returned = await client.wait_for("tool.returned")
+                assert returned["result"] == {"status": "shipped", "at": None, "of": [None, "\0"]}
+                await client.wait_for("agent.text")
+                await client.socket.send_json({"type": "call.end"})
+                await client.wait_for("call.ended")
+            async with asyncio.timeout(10):
+                while True:
+                    async with http.get(f"/v1/calls/{started['call_id']}") as response:
+                        record = await response.json()
+                    if record["status"] != "active":
+                        break
+            assert record["metadata"] == started["metadata"]
+            assert record["tools"][0]["result"] == returned["result"]

@@ -1,0 +1,38 @@
+"""What comes from clients and from agents' code, as JSON can hold it on every wire and in every database."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+__all__ = ["jsonable"]
+
+
+def jsonable(value: Any) -> Any:
+    """Plain dicts, lists, strings, numbers, booleans and None.
+
+    Browsers and PostgreSQL refuse NaN and the infinities, UTF-8 half of a surrogate pair: None and `?` stand for them.
+    What JSON has no form for is written as `str` does.
+    """
+    return _held(to_jsonable_python(value, fallback=_form))
+
+
+def _form(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def _held(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case list():
+            return [_held(v) for v in value]
+        case dict():
+            return {_held(k): _held(v) for k, v in value.items()}
+        case _:
+            return value

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from types import MappingProxyType
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media_server.jsonable import jsonable
+
+
+def test_what_json_cannot_hold_is_stood_for() -> None:
+    numbers = {"a": [math.nan, (1.5, -math.inf)], math.inf: 1}
+    assert jsonable(numbers) == {"a": [None, [1.5, None]], "inf": 1}
+    others = {"s": "\ud800x😀", "day": datetime.date(2026, 1, 2), "o": ValueError("x"), "m": MappingProxyType({"a": 1})}
+    assert jsonable(others) == {"s": "?x😀", "day": "2026-01-02", "o": "x", "m": {"a": 1}}
+
+
+_LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None))
+
+
+@given(st.recursive(_LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_whatever_it_is_any_wire_can_carry_it(value: Any) -> None:
+    text = json.dumps(jsonable(value), allow_nan=False, ensure_ascii=False)
+    assert json.loads(text.encode()) == jsonable(value)
