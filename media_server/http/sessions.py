@@ -462,7 +462,7 @@ class _Offer(BaseModel):
     variables: dict[str, str | int | float | bool] = {}
     continues: str | None = None
     """A session whose connection was lost: the call goes on over this one."""
-    received: Annotated[int, Field(ge=0)] | None = None
+    received: Annotated[int, Field(ge=0, lt=2**53)] | None = None
     """How many messages of that session's channel have come; what followed is sent again."""
 
 

@@ -35,7 +35,7 @@ class _Wanted(BaseModel):
     """May be left out with a token, which says it."""
     token: str | None = None
     session: str | None = None
-    received: Annotated[int, Field(ge=0)] | None = None
+    received: Annotated[int, Field(ge=0, lt=2**53)] | None = None
     sample_rate: Annotated[int, Field(ge=8000, le=48000)] = 16_000
     channels: Annotated[int, Field(ge=1, le=2)] = 1
     encoding: Encoding = "pcm_s16le"

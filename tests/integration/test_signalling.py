@@ -76,6 +76,11 @@ BAD: dict[str, tuple[dict[str, Any], int, str]] = {
     "no object": ({"json": []}, 400, "bad_request"),
     "missing field": ({"json": {"agent": "assistant", "type": "offer"}}, 400, "bad_request"),
     "unknown field": ({"json": {"agent": "assistant", "sdp": "v=0", "type": "offer", "x": 1}}, 400, "bad_request"),
+    "more messages than there can be": (
+        {"json": {"sdp": "v=0", "type": "offer", "continues": "x", "received": 10**30}},
+        400,
+        "bad_request",
+    ),
     "not an offer": ({"json": {"agent": "assistant", "sdp": "v=0", "type": "answer"}}, 400, "bad_request"),
     "wrong content type": ({"data": "hello", "headers": {"Content-Type": "text/plain"}}, 415, "wrong_content_type"),
     "no UTF-8": ({"data": b'{"agent":"\xff"}', "headers": {"Content-Type": "application/json"}}, 400, "bad_encoding"),
