@@ -2,7 +2,7 @@
 
     python rebuild.py --work /tmp/starter
 
-A night on two CPU cores, `--share 0.45` less than three hours. `--quick` runs every stage with a handful of steps, to see that all is installed; its models are of no use.
+A night on two CPU cores; `--share 0.5` half of it, with models not as good. `--quick` runs every stage with a handful of steps, to see that all is installed; its models are of no use.
 The recogniser needs the voice, and the chat model needs neither: so both lines run side by side, each with half of the cores, which
 is sooner than one after the other with all of them. What a stage has finished is kept in the work folder and not made again, and the
 trainings go on from where they were stopped: run the same command again.
@@ -32,7 +32,7 @@ class Stage:
     """What is there when the stage is done."""
 
 
-STEPS = {"voice": 8000, "stt": 18000, "polish": 1500, "chat": 24000}
+STEPS = {"voice": 8000, "stt": 24000, "polish": 1500, "chat": 24000}
 QUICK = {"voice": 30, "stt": 20, "polish": 5, "chat": 20}
 
 
