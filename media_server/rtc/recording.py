@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -17,6 +17,7 @@ from media_server.rtc.microphone import Frame
 __all__ = ["Recorder"]
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 WRITE_S = 1.0
 """Between two writes …"""
@@ -67,27 +68,32 @@ class Recorder:
         self._caller, self._agent = _Side(), _Side()
         self._resampler = Resampler(CALL_RATE_HZ)
         self._written = 0
+        self._given_up = False
 
     def heard(self, frame: Frame) -> None:
         """Of the caller."""
+        if self._given_up:
+            return
         self._caller.add(self._resampler.push(frame_of(frame.samples, MODEL_RATE_HZ)), frame.captured_at_s)
 
     def spoken(self, samples: Samples) -> None:
         """Of the agent: 48 kHz samples that go out now."""
+        if self._given_up:
+            return
         self._agent.add(samples, self._clock())
 
     async def run(self) -> None:
         """Write, for ever; a disk that is full ends the recording and not the call."""
-        writer = None
         try:
-            writer = await asyncio.to_thread(_Writer, self._path)
+            writer = await _in_thread(_Writer, self._path)
             try:
                 while True:
                     await asyncio.sleep(WRITE_S)
-                    await asyncio.to_thread(writer.write, *self._due(self._clock() - LATE_S))
+                    await _in_thread(writer.write, *self._due(self._clock() - LATE_S))
             finally:
-                await asyncio.to_thread(writer.close, *self._due(self._clock()))
+                await _in_thread(writer.close, *self._due(self._clock()))
         except (OSError, av.FFmpegError):
+            self._given_up = True
             log.exception("%s could not be written; the call goes on unrecorded", self._path)
 
     def _due(self, until_s: float) -> tuple[Samples, Samples]:
@@ -95,6 +101,16 @@ class Recorder:
         until = max(self._written, int(until_s * CALL_RATE_HZ) // FRAME * FRAME)
         self._written = until
         return self._caller.take(until), self._agent.take(until)
+
+
+async def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """To its end, also when cancelled: a thread cannot be stopped, and the file is not for two at a time."""
+    working = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
 
 
 class _Writer:
