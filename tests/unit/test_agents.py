@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -265,3 +267,53 @@ def test_a_tool_of_the_client_may_refer_to_its_own_definitions() -> None:
     assert isinstance(made, Tool)
     with pytest.raises(TypeError, match="runs in the client"):
         made()
+
+
+def test_plain_functions_that_hang_keep_neither_threads_nor_the_process() -> None:
+    script = """
+import asyncio, time
+from media_server.agents import tool
+
+@tool
+def hang() -> str:
+    "Wait for ever."
+    time.sleep(1000)
+
+async def main():
+    hanging = [asyncio.create_task(hang.run({}, None)) for _ in range(50)]
+    await asyncio.sleep(0.1)
+    await asyncio.wait_for(asyncio.to_thread(print, "free"), 5)
+    for each in hanging:
+        each.cancel()
+    await asyncio.wait(hanging)
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, "free\n"), done.stderr
+
+
+async def test_what_a_plain_function_raises_is_raised() -> None:
+    @tool
+    def broken() -> str:
+        """Fail."""
+        raise LookupError("not found")
+
+    with pytest.raises(LookupError, match="not found"):
+        await broken.run({}, None)
+
+
+async def test_a_tool_cannot_end_the_server() -> None:
+    @tool
+    def plain() -> None:
+        """Stop."""
+        sys.exit()
+
+    @tool
+    async def other() -> None:
+        """Stop."""
+        sys.exit()
+
+    for each in (plain, other):
+        with pytest.raises(RuntimeError, match="wanted to end the program"):
+            await each.run({}, None)
