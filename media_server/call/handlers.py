@@ -61,5 +61,5 @@ class HandlerRunner:
             result = handler(event, self._call) if takes_event else handler(self._call)
             if inspect.isawaitable(result):
                 await result
-        except Exception:  # it is a developer's code; the call goes on
+        except (Exception, SystemExit):  # it is a developer's code; the call and the server go on
             log.exception("code at %s failed in call %s", event["type"], self._call.id)

@@ -263,7 +263,7 @@ class Reply:
                         return
                     if text:
                         yield str(text)
-        except Exception as failed:  # it is a developer's code, and the caller should hear more than nothing
+        except (Exception, SystemExit) as failed:  # a developer's code; the caller should hear more than nothing
             log.exception("the code of agent %s failed at a turn of call %s", self._agent.name, self._call.id)
             raise RequestFailed(
                 "agent_failed", f"The agent's code failed: {failed or type(failed).__name__}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -116,3 +117,8 @@ async def note(event: dict[str, Any], call: Call) -> None:
 @echo.on("user.transcript")
 async def fail(event: dict[str, Any], call: Call) -> None:
     raise RuntimeError("this must not end the call")
+
+
+@echo.on("user.transcript")
+def leave(call: Call) -> None:
+    sys.exit("nor this the server")
