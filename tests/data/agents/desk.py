@@ -120,5 +120,5 @@ async def fail(event: dict[str, Any], call: Call) -> None:
 
 
 @echo.on("user.transcript")
-def leave(call: Call) -> None:
+async def leave(call: Call) -> None:
     sys.exit("nor this the server")
