@@ -32,6 +32,8 @@ class RestartableConnection:
     def __init__(self, connection: Connection) -> None:
         self._current = connection
         self._restart: asyncio.Task[None] | None = None
+        self._beginning = asyncio.Lock()
+        """A restart: two requests at a time would each begin one, and one of them would be nobody's."""
         self._closed = False
         self._lost = False
 
@@ -58,8 +60,11 @@ class RestartableConnection:
 
     async def restart(self, username: str, password: str) -> None:
         """Begin anew with the peer's new credentials; the old path carries the media until the new one stands."""
-        if self._restart:
-            await self._cancel_restart()
+        async with self._beginning:
+            await self._restart_with(username, password)
+
+    async def _restart_with(self, username: str, password: str) -> None:
+        await self._cancel_restart()
         new = Connection(
             ice_controlling=self._current.ice_controlling,
             stun_server=self._current.stun_server,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 
@@ -55,6 +56,15 @@ async def test_attributes_are_set_on_the_connection_itself() -> None:
     outer.ice_controlling = True
     assert (inner.remote_username, inner.ice_controlling) == ("abcd", True)
     await outer.close()
+
+
+async def test_of_two_restarts_at_a_time_one_is_left() -> None:
+    connection = RestartableConnection(Connection(ice_controlling=False))
+    await asyncio.gather(*(connection.restart(f"user{i}", "password" * 3) for i in range(3)))
+    restarts = [task for task in asyncio.all_tasks() if task.get_name() == "ice-restart"]
+    assert len(restarts) == 1
+    await connection.close()
+    assert restarts[0].done()
 
 
 async def test_no_more_candidates_are_taken_than_is_usual() -> None:
