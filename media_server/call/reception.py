@@ -10,8 +10,9 @@ from media_server.errors import ClientError
 
 __all__ = ["Reception"]
 
-MOST, PER_S = 100, 2.0
-"""Messages in so many seconds. Each may cost a reply, or an error in the call's record."""
+MOST, PER_S = 400, 2.0
+"""Messages in so many seconds: more than a program that waits for each answer gets to. Each may cost a reply, or an
+error in the call's record."""
 TOLD_EVERY_S = 1.0
 """That some were dropped."""
 

@@ -125,6 +125,7 @@ async def test_what_is_to_be_said_has_an_end(server: Server, monkeypatch: pytest
 
 
 async def test_a_client_that_floods_is_told_so_and_heard_later(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reception, "MOST", 50)
     monkeypatch.setattr(reception, "PER_S", 1.0)
     async with chatting(server.url, agent="assistant") as client:
         for _ in range(1000):
