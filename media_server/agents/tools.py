@@ -15,7 +15,7 @@ import docstring_parser
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict, get_type_hints
 
-from media_server.agents.threads import in_thread
+from media_server.agents.running import in_thread, staying
 from media_server.jsonable import jsonable
 
 __all__ = ["Tool", "ToolAnswer", "ToolRefusal", "client_tool", "remote_tool", "tool"]
@@ -96,7 +96,7 @@ class Tool:
     async def run(self, arguments: dict[str, Any], call: Any) -> ToolAnswer:
         """Run the function; a plain one in a thread, which a timeout leaves behind. What it returns, as JSON has it."""
         assert self.function is not None
-        try:
+        with staying():
             if inspect.iscoroutinefunction(self.function):
                 given = arguments | ({self._call_as: call} if self._call_as else {})
                 result = await self.function(**given)
@@ -104,8 +104,6 @@ class Tool:
                 proxy = _FromThread(call, asyncio.get_running_loop())
                 given = arguments | ({self._call_as: proxy} if self._call_as else {})
                 result = await in_thread(self.function, **given)
-        except SystemExit as stop:  # the server is not the tool's to end
-            raise RuntimeError(f"{self.name} wanted to end the program") from stop
         answer = result if isinstance(result, ToolAnswer) else ToolAnswer(result)
         return replace(answer, result=jsonable(answer.result))
 

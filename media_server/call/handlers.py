@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from media_server.agents import Call
+from media_server.agents.running import staying
 
 __all__ = ["HandlerRunner"]
 
@@ -58,8 +59,9 @@ class HandlerRunner:
     async def _run(self, handler: Callable[..., Any], event: Mapping[str, Any]) -> None:
         try:
             takes_event = len(inspect.signature(handler).parameters) > 1
-            result = handler(event, self._call) if takes_event else handler(self._call)
-            if inspect.isawaitable(result):
-                await result
-        except (Exception, SystemExit):  # it is a developer's code; the call and the server go on
+            with staying():
+                result = handler(event, self._call) if takes_event else handler(self._call)
+                if inspect.isawaitable(result):
+                    await result
+        except Exception:  # it is a developer's code; the call goes on
             log.exception("code at %s failed in call %s", event["type"], self._call.id)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from media_server.agents import KNOWLEDGE_TOOL, Call
+from media_server.agents.running import staying
 from media_server.call.clauses import ClauseCutter
 from media_server.call.history import History
 from media_server.call.lookup import offered, shown, specs, used
@@ -255,7 +256,7 @@ class Reply:
         try:
             async with contextlib.aclosing(responder(self._messages[-1].content, self._call)) as answer:
                 while True:
-                    piece = asyncio.ensure_future(anext(answer, None))
+                    piece = asyncio.ensure_future(_next(answer))
                     async with contextlib.aclosing(self._meanwhile(piece)) as said:
                         async for clause in said:
                             yield clause
@@ -263,7 +264,7 @@ class Reply:
                         return
                     if text:
                         yield str(text)
-        except (Exception, SystemExit) as failed:  # a developer's code; the caller should hear more than nothing
+        except Exception as failed:  # it is a developer's code, and the caller should hear more than nothing
             log.exception("the code of agent %s failed at a turn of call %s", self._agent.name, self._call.id)
             raise RequestFailed(
                 "agent_failed", f"The agent's code failed: {failed or type(failed).__name__}."
@@ -301,6 +302,12 @@ class Reply:
             if not work.done():
                 work.cancel()
                 await asyncio.wait([work])
+
+
+async def _next(answer: AsyncGenerator[Any, None]) -> Any:
+    """The next piece of what an agent's code answers; None at its end."""
+    with staying():
+        return await anext(answer, None)
 
 
 def _tool_id() -> str:

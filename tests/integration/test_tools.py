@@ -199,12 +199,13 @@ async def test_code_answers_in_place_of_the_model(call: Any, done: list[Any]) ->
 async def test_code_that_fails_costs_one_answer(call: Any, server: Server, done: list[Any]) -> None:
     caller = await call("echo")
     await caller.wait_for("agent.speech_stopped")
-    since = len(caller.events)
-    caller.send(type="text.send", text="goodbye")
-    error = await caller.wait_for("error", since=since)
-    assert error["code"] == "agent_failed"
-    assert "no goodbyes" in error["message"]
-    await caller.wait_for("agent.speech_stopped", lambda e: e["heard"].startswith("I am sorry"), since=since)
+    for text, reason in (("goodbye", "no goodbyes"), ("leave", "nor leaves")):
+        since = len(caller.events)
+        caller.send(type="text.send", text=text)
+        error = await caller.wait_for("error", since=since)
+        assert error["code"] == "agent_failed"
+        assert reason in error["message"]
+        await caller.wait_for("agent.speech_stopped", lambda e: e["heard"].startswith("I am sorry"), since=since)
     assert (await ask(caller, "what is this"))["heard"] == "You said what is this."
     caller.send(type="call.end")
     await caller.wait_for("call.ended")

@@ -96,6 +96,8 @@ echo = Agent("echo")
 async def answer(text: str, call: Call) -> AsyncGenerator[str, None]:
     if text == "goodbye":
         raise RuntimeError("no goodbyes")
+    if text == "leave":
+        sys.exit("nor leaves")
     if text == "hello":
         await call.say("Hello there!")
     yield "You said "
