@@ -43,9 +43,9 @@ def checked_offer(sdp: str) -> str:
     lines, candidates = list[str](), 0
     for line in sdp.splitlines():
         if line.startswith("a=candidate:"):
-            candidates += _has_address(line)
-            if not _has_address(line) or candidates > MOST_CANDIDATES:
+            if candidates == MOST_CANDIDATES or not _has_address(line):
                 continue
+            candidates += 1
         if line != END:
             lines.append(line)
     text = "\r\n".join(lines) + "\r\n"
