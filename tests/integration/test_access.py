@@ -22,6 +22,7 @@ from media_server.errors import ClientError, ConfigurationError, MediaServerErro
 from media_server.server import Server, running_server
 from media_server.store import Database, Keys
 from tests.conftest import no_sessions
+from tests.integration.test_records import ended_record
 
 PAGE = "https://page.example"
 
@@ -222,12 +223,7 @@ async def test_calls_are_paid_for_from_a_keys_credit(tmp_path: Path) -> None:
                 assert warned["code"] == "call_ending"
                 ended = await caller.wait_for("call.ended")
                 assert ended["reason"] == "credits_exhausted", "no longer than it is paid for"
-            async with asyncio.timeout(5):
-                while True:
-                    async with http.get(f"/v1/calls/{caller.call_id}") as response:
-                        record = await response.json()
-                    if record["status"] != "active":
-                        break
+            record = await ended_record(http, caller.call_id)
             assert record["cost"] == math.ceil(record["duration_s"]), "by the second begun"
             key = await keys.get(made.id)
             assert key is not None

@@ -15,6 +15,7 @@ from media_server.call import call, reception
 from media_server.server import Server
 from tests.conftest import no_sessions
 from tests.integration.test_access import guarded
+from tests.integration.test_records import ended_record
 
 
 class Client:
@@ -78,12 +79,7 @@ async def test_a_chat_remembers_and_uses_tools(server: Server) -> None:
         assert (await client.socket.receive()).type is aiohttp.WSMsgType.CLOSE
     assert [e["seq"] for e in client.events] == list(range(len(client.events)))
     async with aiohttp.ClientSession(server.url) as http:
-        async with asyncio.timeout(5):
-            while True:
-                async with http.get(f"/v1/calls/{ended['call_id']}") as response:
-                    record = await response.json()
-                if record["status"] != "active":
-                    break
+        record = await ended_record(http, ended["call_id"])
     assert (record["agent"], record["status"]) == ("desk", "completed")
     await no_sessions(server)
 

@@ -21,6 +21,7 @@ from media_server.errors import ClientError, ConfigurationError
 from media_server.server import running_server
 from media_server.store import Database, Keys, Tokens
 from tests.integration.test_chat import chatting
+from tests.integration.test_records import ended_record
 from tests.integration.test_webhooks import SECRET, receiving
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -155,11 +156,6 @@ async def test_values_that_json_cannot_hold_keep_nothing_from_being_recorded() -
                 await client.wait_for("agent.text")
                 await client.socket.send_json({"type": "call.end"})
                 await client.wait_for("call.ended")
-            async with asyncio.timeout(10):
-                while True:
-                    async with http.get(f"/v1/calls/{started['call_id']}") as response:
-                        record = await response.json()
-                    if record["status"] != "active":
-                        break
+            record = await ended_record(http, started["call_id"])
             assert record["metadata"] == started["metadata"]
             assert record["tools"][0]["result"] == returned["result"]
