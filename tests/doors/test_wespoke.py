@@ -97,6 +97,8 @@ async def test_a_call_from_token_to_record(server: Server, sentence: Callable[[s
             "start": record["transcript"][0]["start"],
             "interrupted": False,
         }
+        async with http.get(f"/api/v1/calls?offset={10**30}") as response:
+            assert (response.status, (await response.json())["success"]) == (400, False)
         async with http.get("/api/v1/calls?limit=1") as response:
             assert (await response.json())["data"]["calls"][0]["id"] == data["callId"]
         # right after it was hung up, the record is waited for
