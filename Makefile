@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 CHECKED := media_server tests bench models/training download_models.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test lint format bench wheel clean evaluate-models starter-models
+.PHONY: help install dev serve test test-real real-models lint format bench wheel clean evaluate-models starter-models
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ test: $(VENV)/.dev ## set up if need be, and run all tests
 	@command -v chromium chromium-browser google-chrome >/dev/null \
 		|| echo "NOTE: no Chromium here, so the tests of the page are skipped. Debian: apt-get install chromium"
 	$(BIN)/python -m pytest $(ARGS)
+
+real-models: $(VENV)/.dev ## fetch real models and recorded speech, for tests and benchmarks: 1.4 GB; ARGS=real-small for the small pack
+	$(BIN)/python -m tests.real_models $(ARGS)
+
+test-real: $(VENV)/.dev ## run the tests that need real models on the pack `real` (make real-models fetches it)
+	MEDIA_SERVER_TESTS_REAL=real $(BIN)/python -m pytest -m real $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, layers, and the page's types where Node.js is
 	$(BIN)/ruff check $(CHECKED)

@@ -18,6 +18,7 @@ from media_server.config import Settings
 from media_server.engines.whisper import WhisperEngine
 from media_server.paths import BUNDLED_MODELS
 from media_server.server import Server, running_server
+from tests.real_models import MODELS, SPEECH
 
 DATA = Path(__file__).parent / "data"
 STARTER = BUNDLED_MODELS / "starter"
@@ -48,6 +49,18 @@ def hear() -> Callable[[Samples], str]:
         return engine.transcribe([resample(spoken, CALL_RATE_HZ, MODEL_RATE_HZ)])[0].text
 
     return hear
+
+
+@pytest.fixture(scope="session")
+def real_pack() -> str:
+    """The pack of real models that tests marked `real` run on: MEDIA_SERVER_TESTS_REAL, or the small one."""
+    name = os.environ.get("MEDIA_SERVER_TESTS_REAL", "real-small")
+    if not (MODELS / name / "pack.toml").is_file() or not (SPEECH / ".complete").is_file():
+        missing = f"the pack {name} or the recordings are not here: make real-models ARGS='{name} speech'"
+        if "MEDIA_SERVER_TESTS_NEED_REAL" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return name
 
 
 @pytest.fixture(scope="session", autouse=True)
