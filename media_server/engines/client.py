@@ -179,7 +179,12 @@ class EngineClient:
                 yield message
 
         try:
-            _write(writer, make(request_id))
+            try:
+                _write(writer, make(request_id))
+            except (UnicodeEncodeError, OverflowError) as unsound:
+                # half of a surrogate pair, a number beyond 64 bits
+                finished = True
+                raise RequestFailed("bad_request", f"The {self.name} cannot be asked this: {unsound}.") from unsound
             async with contextlib.aclosing(results()) as stream:
                 yield stream
         finally:
