@@ -96,7 +96,7 @@ def _pack(settings: Settings) -> list[Finding]:
         return [Finding("bad", e.message)]
     problems = problems_of(pack)
     if problems:
-        remedy = f"python -m download_models fetch {settings.pack} --source URL"
+        remedy = f"media-server models fetch {settings.pack}"
         return [Finding("bad", f"model pack {settings.pack}: {p}", remedy) for p in problems]
     size_mb = sum(f.size for f in pack.manifest.files) / 1e6
     return [Finding("ok", f"model pack {settings.pack} in {pack.folder}: {size_mb:.1f} MB, all checksums right")]

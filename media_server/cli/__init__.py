@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from media_server import __version__
-from media_server.cli import database, remote, serve
+from media_server.cli import database, models, remote, serve
 from media_server.errors import MediaServerError
 
 __all__ = ["main"]
@@ -16,6 +16,7 @@ A voice server that needs no cloud: callers speak to it from a browser, local mo
 
   media-server serve                                start it, then open http://127.0.0.1:8080
   media-server serve agents/                        with your own agents: docs/agents.md
+  media-server models fetch small                   get models that understand everyday speech
   media-server doctor                               what will run where, and what is missing
   media-server keys create NAME                     from the first key on nobody gets in without
   media-server call --wav in.wav --out out.wav      call it without a browser
@@ -40,6 +41,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"media-server {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for each in (serve, database, remote):
+    for each in (serve, models, database, remote):
         each.add(commands)
     return parser

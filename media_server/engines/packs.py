@@ -6,7 +6,7 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +17,7 @@ __all__ = [
     "ChatModel",
     "EmbeddingModel",
     "EmotionModel",
+    "ModelOrigin",
     "Pack",
     "PackFile",
     "RecogniserModel",
@@ -98,6 +99,18 @@ class PackFile(_Table):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+class ModelOrigin(_Table):
+    """Where one of the models came from, and under which terms."""
+
+    part: str
+    """What it is here: stt, llm, tts, voices.NAME, embedding, turn or emotion."""
+    id: str
+    repo: str | None = None
+    revision: str | None = None
+    licence: str
+    commercial_use: Literal["yes", "no", "unclear"] = "unclear"
+
+
 class _Manifest(_Table):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     description: str
@@ -111,6 +124,7 @@ class _Manifest(_Table):
     turn: TurnModel | None = None
     emotion: EmotionModel | None = None
     embedding: EmbeddingModel | None = None
+    models: list[ModelOrigin] = []
     files: list[PackFile]
 
 
@@ -170,7 +184,7 @@ def load_pack(name: str, models_dir: Path) -> Pack:
     else:
         raise ConfigurationError(
             f"There is no model pack {name!r} in {models_dir.resolve()}. "
-            f"`python -m download_models fetch {name} --source URL` brings it; `list` shows what there is."
+            f"`media-server models fetch {name}` brings it; `media-server models list` shows what there is."
         )
     pack = Pack(folder, read_manifest((folder / "pack.toml").read_text("utf-8"), str(folder / "pack.toml")))
     missing = [f.path for f in pack.manifest.files if not (folder / f.path).is_file()]

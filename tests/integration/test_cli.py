@@ -56,7 +56,7 @@ async def test_call_can_print_json(server: Server) -> None:
         (("call", "--wav", sentence_file("hello"), "--url", "http://127.0.0.1:9"), "Is the server running"),
         (("call", "--wav", sentence_file("hello"), "--url", "URL", "--agent", "nobody"), "no agent called 'nobody'"),
         (("serve", "--host", "0.0.0.0"), "--open"),
-        (("serve", "--pack", "no-such"), "python -m download_models"),
+        (("serve", "--pack", "no-such"), "media-server models fetch no-such"),
         (("serve", "--config", "no-such.toml"), "no configuration file"),
         (("serve", "--port", "70000"), "port"),
         (("serve", "--port", "PORT"), "Cannot listen"),
@@ -84,7 +84,7 @@ async def test_doctor_finds_all_well() -> None:
 async def test_doctor_says_what_is_missing() -> None:
     status, out, _ = await run("doctor", "--pack", "no-such")
     assert status == 1
-    assert "download_models fetch no-such" in out
+    assert "media-server models fetch no-such" in out
 
 
 @pytest.mark.parametrize("command", [(), ("serve",), ("call",), ("doctor",)])
