@@ -1,11 +1,12 @@
 """How long callers wait for an answer: speaks turns through a real call and prints where the time goes.
 
     python -m bench.latency --turns 30 [--url http://127.0.0.1:8080] [--json out.json]
-    python -m bench.latency --compare speculation [--random-model]
+    python -m bench.latency --compare speculation [--random-model | --pack real]
 
 The figures are the server's own `turn.metrics`; `over_pause_ms` is the response without the pause that ended the turn
 (`endpoint_ms`). `--compare` asks two agents in turn, one with the named setting on and one with it off; their prompts
 begin differently, or the second one would find in the model's cache what the first one had computed.
+`--pack` takes another pack than the starter's; its answers are cut at 40 tokens, so that the turns take alike long.
 `--random-model` takes a language model of 100 M parameters, whose thinking takes time as that of real ones does; as its
 weights are random, nobody asks it whether a turn is complete (`completeness` is off, a pause is the preset's shortest).
 The browser's capture, the network and both jitter buffers come on top of it, for any server.
@@ -39,6 +40,8 @@ PARTS = [
     "response_ms",
     "over_pause_ms",
 ]
+SLOWEST_S = 180.0
+"""Of an answer, with large models on few cores."""
 PROMPTS = {
     on: f"You are {name}, a helpful voice assistant. Be concise and warm."
     for on, name in (("on", "Anna"), ("off", "Ben"))
@@ -67,8 +70,8 @@ async def measure(url: str, turns: int, agents: list[str]) -> dict[str, list[dic
             for agent, caller in callers.items():
                 since = len(caller.events)
                 caller.speak(sound)
-                metrics = await caller.wait_for("turn.metrics", since=since)
-                await caller.wait_for("agent.speech_stopped", since=since)
+                metrics = await caller.wait_for("turn.metrics", since=since, timeout_s=SLOWEST_S)
+                await caller.wait_for("agent.speech_stopped", since=since, timeout_s=SLOWEST_S)
                 row = {k: float(metrics[k]) for k in PARTS if k in metrics}
                 rows[agent].append(row | {"over_pause_ms": row["response_ms"] - row["endpoint_ms"]})
             print(f"\r{i + 1} of {turns} turns", end="", flush=True)
@@ -89,12 +92,16 @@ async def run(args: argparse.Namespace) -> None:
     async with contextlib.AsyncExitStack() as stack:
         config = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "agents.toml"
         more = "completeness = false\nmax_reply_tokens = 10\n" if args.random_model else ""
+        if args.pack:
+            more = "max_reply_tokens = 40\nanswer_timeout_s = 120\n"
         lines = [
             f'[[agents]]\nname = "{a}"\nprompt = "{PROMPTS[a]}"\n{args.compare} = {json.dumps(a == "on")}\n{more}'
             for a in agents
             if args.compare
         ]
         options = ["--config", str(config)]
+        if args.pack:
+            lines.insert(0, f'pack = "{args.pack}"\n')
         if args.random_model:
             lines.insert(0, f'pack = "random"\nmodels_dir = "{config.parent}/models"\n')
             pack_with_random_model(config.parent / "models")
@@ -124,6 +131,7 @@ def main() -> None:
     ap.add_argument("--turns", type=int, default=30)
     ap.add_argument("--url", help="a server that runs already; otherwise one is started")
     ap.add_argument("--compare", choices=["speculation", "completeness"], help="with this setting on and off")
+    ap.add_argument("--pack", help="in place of the starter pack; with --compare")
     ap.add_argument("--random-model", action="store_true", help="a language model that takes its time; with --compare")
     ap.add_argument("--json", type=Path, help="write the figures there")
     asyncio.run(run(ap.parse_args()))
