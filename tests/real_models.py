@@ -88,6 +88,7 @@ PACKS: dict[str, tuple[str, tuple[File, ...]]] = {
     "real-small": (
         """name = "real-small"
 description = "For tests and benchmarks only: Whisper tiny.en, SmolLM2 135M, the Piper voice joe, Smart Turn."
+notice = "These models are for tests and benchmarks only. Models to talk with: media-server models fetch small"
 revision = "1"
 licence = "MIT, Apache-2.0, CC0-1.0, BSD-2-Clause"
 
@@ -105,6 +106,7 @@ context = 2048
     "real": (
         """name = "real"
 description = "For tests and benchmarks only: Whisper base, Qwen2.5-Coder 1.5B, the Piper voice joe, Smart Turn."
+notice = "These models are for tests and benchmarks only. Models to talk with: media-server models fetch small"
 revision = "1"
 licence = "MIT, Apache-2.0, CC0-1.0, BSD-2-Clause"
 

@@ -114,6 +114,8 @@ class ModelOrigin(_Table):
 class _Manifest(_Table):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     description: str
+    notice: str = ""
+    """What whoever starts the server with this pack should know; said at every start."""
     revision: str
     licence: str
     stt: RecogniserModel

@@ -12,6 +12,8 @@ from pathlib import Path
 HEAD = """\
 name = "starter"
 description = "Three tiny models trained by this project: a closed domain, in English, in under 20 MB."
+notice = "The starter models understand a few topics only (sums, lights, timers, pizza, orders). Models to talk with: \
+media-server models fetch small"
 revision = "{revision}"
 licence = "Apache-2.0; see README.md for what they were made from"
 

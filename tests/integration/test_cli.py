@@ -154,3 +154,21 @@ async def test_commands_say_that_nobody_answers() -> None:
     status, _, err = await run("agents", "--url", "http://127.0.0.1:9")
     assert status == 1
     assert "Nobody answers at http://127.0.0.1:9" in err
+
+
+async def test_serve_says_what_its_models_are_good_for() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "media_server.cli", "serve", "--port", "0",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(90):
+            while b"Ready" not in await process.stdout.readline():
+                pass
+            notice = (await process.stdout.readline()).decode()
+    finally:
+        process.terminate()
+        await process.wait()
+    assert "a few topics only" in notice
+    assert "media-server models fetch small" in notice
