@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-__all__ = ["jsonable"]
+__all__ = ["jsonable", "sound"]
 
 
 def jsonable(value: Any) -> Any:
@@ -20,6 +20,14 @@ def jsonable(value: Any) -> Any:
     return _held(to_jsonable_python(value, fallback=_form))
 
 
+def sound(text: str) -> str:
+    """The text as UTF-8 can hold it: halves of a surrogate pair are joined, `?` stands for one without the other."""
+    if text.isascii():
+        return text
+    paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return paired.encode("utf-8", "replace").decode()
+
+
 def _form(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else str(value)
 
@@ -29,7 +37,7 @@ def _held(value: Any) -> Any:
         case float():
             return value if math.isfinite(value) else None
         case str():
-            return value.encode("utf-8", "replace").decode()
+            return sound(value)
         case list():
             return [_held(v) for v in value]
         case dict():

@@ -1,0 +1,308 @@
+"""The calls that stand between a model's marks, in whichever of the known forms they are written. Pure.
+
+Models are taught one form and write others, so the form is seen from what is written: JSON in its many shapes, Python's
+calls, XML-like elements, a name before its arguments.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from media_server.engines.literals import Invocation, Values, json_text
+
+__all__ = ["Called", "NotACall", "calls_in"]
+
+
+class Called(NamedTuple):
+    """A call in a reply; `arguments` is a JSON object."""
+
+    name: str
+    arguments: str
+
+
+class NotACall(ValueError):
+    """What is written is no call, or not a whole one; the message says why."""
+
+
+_ARGUMENTS = ("arguments", "parameters", "args", "params", "action_input", "tool_input", "input")
+_NAMES = ("name", "tool_name", "tool", "function", "action")
+_BESIDE = {"id", "type", "tool_call_id", "call_id", "index", *_ARGUMENTS, *_NAMES}
+"""Keys that an object may have and still be nothing but a call."""
+_NAME = re.compile(r"[A-Za-z_][\w.\-]*")
+_PREFIXES = ("functions.", "function.", "default_api.", "tools.", "tool.")
+
+_NOISE = re.compile(r"\]<\]minimax\[>\[|<\|constrain\|>\s*\w*")
+_NAMESPACE = re.compile(r"(</?)(?:｜DSML｜|atem:|minimax:|seed:|antml:)")
+_SUFFIX = re.compile(r"(</?\w+):opensource>")
+_OPEN, _CLOSE = re.compile(r"<\|open\|>([^<]*)<\|sep\|>"), re.compile(r"<\|close\|>([^<]*)<\|sep\|>")
+_SEPARATORS = re.compile(
+    r"\[CALL_ID\][\w-]*|\[ARGS\]|<\|tool_call_argument_begin\|>|<\|tool_call:args\|>|<｜tool▁sep｜>|<\|tool_sep\|>"
+    r"|</?tool_sep>"
+)
+_EACH = re.compile(
+    r"<｜tool[▁_ ]call[▁_ ]begin｜>|<｜tool[▁_ ]call[▁_ ]end｜>|<\|tool_call_(?:begin|end)\|>|<\|tool_call:end\|>"
+    r"|<\|tool_call:begin\|>[^<]*<\|tool_call:name\|>|</?tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|eom_id\|>"
+    r"|</?tool_calls?>|<\|plugin\|>"
+)
+"""Marks between the calls of one block, which is read as one after the other."""
+_HEADER = re.compile(r"(?:function\s*\n|call:|functions?[.:](?=\w))?\s*([A-Za-z_][\w.\-]*)(?::\d+)?\s*")
+_FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n?")
+_HEAD = re.compile(r"""<(?:function|invoke|call)(?:=|\s+(?:name|tool)=)\s*["']?([^"'>\s]+)["']?[^>]*>""")
+_HEAD_ENDS = re.compile(r"</(?:function|invoke|call)>")
+_PARAMETER = re.compile(
+    r"""<(?:parameter|param|argument)(?:=|\s+(?:name|key)=)\s*["']?([^"'>]+?)["']?((?:\s+\w+="[^"]*")*)\s*>"""
+)
+_PARAMETER_ENDS = re.compile(r"</(?:parameter|param|argument)>")
+_KEY = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)(?:</arg_value>|(?=<arg_key>)|\Z)", re.DOTALL)
+_CLOSED = re.compile(r"</(?:function|invoke|call|parameter|param|argument)>(?:\s*</\w+>)*\s*\Z")
+_ELEMENT = re.compile(r"<([A-Za-z_][\w.\-]*)>(.*?)</\1>", re.DOTALL)
+
+
+def calls_in(text: str, offered: Collection[str], types: Mapping[str, Any], whole: bool, marked: bool) -> list[Called]:
+    """The calls that a text consists of.
+
+    Args:
+        offered: names of the tools that may be called; others are calls only where their form leaves no doubt.
+        types: by its name, each tool's JSON Schema: what a value that is written without quotes is.
+        whole: the text is complete; else what is not closed in it is no call.
+        marked: it stands between marks of calls.
+
+    Raises:
+        NotACall: it is none, or something beside them.
+    """
+    try:
+        text = _plain(text)
+        if _HEAD.search(text):
+            called = list(_elements(text, types, whole))
+        elif "<arg_key>" in text:
+            called = list(_keys(text, types, whole))
+        else:
+            called = list(_values(text, offered, whole, marked))
+        calls = [Called(name, json_text(arguments)) for name, arguments in called]
+    except NotACall:
+        raise
+    except (ValueError, RecursionError) as e:
+        raise NotACall(f"the call cannot be read: {e}") from e
+    if not calls:
+        raise NotACall("there is no call between the marks")
+    return calls
+
+
+def _plain(text: str) -> str:
+    """The text without namespaces and separators that carry no meaning of their own."""
+    text = _SUFFIX.sub(r"\1>", _NAMESPACE.sub(r"\1", _NOISE.sub("", text)))
+    text = _OPEN.sub(r"<\1>", _CLOSE.sub(r"</\1>", text))
+    return _SEPARATORS.sub("\n", text).strip()
+
+
+# JSON, Python, and names before their arguments
+
+
+def _values(text: str, offered: Collection[str], whole: bool, marked: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    for part in filter(None, (_FENCE.sub("", p).strip() for p in _EACH.split(text))):
+        values = Values(part, closing=whole)
+        while values.at < len(part):
+            if part[values.at] in " \t\r\n;,":
+                values.at += 1
+                continue
+            if part[values.at] in "{[":
+                value = values.value()
+                yield from _shaped(value, offered, marked)
+                _surplus(part, values, marked)
+                continue
+            yield from _named(part, values, offered, marked, whole)
+
+
+def _surplus(part: str, values: Values, marked: bool) -> None:
+    """Skip brackets that are closed once too often."""
+    while marked and part[values.at : values.at + 1] in ("}", "]") and part[values.at :]:
+        values.at += 1
+
+
+def _named(
+    part: str, values: Values, offered: Collection[str], marked: bool, whole: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A name, and behind it arguments: in braces, in parentheses, or none."""
+    header = _HEADER.match(part, values.at)
+    if not header:
+        raise NotACall("what stands between the marks is no call")
+    name, end = header[1], header.end()
+    if part.startswith("(", header.end(1)):
+        yield from _invoked(values.value(), offered, marked)
+    elif part.startswith("{", end):
+        values.at = end
+        arguments = values.value()
+        if not marked and _offered(name, offered) is None:
+            raise NotACall("it names no tool")
+        yield _own(name, offered), _object(arguments)
+    elif whole and _offered(name, offered) and (end == len(part) or part[header.end(1) : end].count("\n")):
+        values.at = end
+        yield _own(name, offered), {}
+    else:
+        raise NotACall("what stands between the marks is no call")
+
+
+def _invoked(value: Any, offered: Collection[str], marked: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    if not isinstance(value, Invocation):
+        raise NotACall("it is no call")
+    inner = [p for p in value.positional if isinstance(p, Invocation)]
+    name = value.name.removesuffix(".call")
+    known = _offered(name, offered)
+    if known is None and inner:  # print(get_weather(…))
+        for each in inner:
+            yield from _invoked(each, offered, marked)
+        return
+    if known is None and not marked:
+        raise NotACall("it names no tool")
+    if len(value.positional) == 1 and isinstance(value.positional[0], dict) and not value.arguments:
+        yield known or name, value.positional[0]
+    elif value.positional:
+        raise NotACall("the call does not say which of its arguments is which")
+    else:
+        yield known or name, value.arguments
+
+
+def _shaped(value: Any, offered: Collection[str], marked: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A call, or several, from a value of JSON."""
+    if isinstance(value, Invocation):
+        yield from _invoked(value, offered, marked)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _shaped(each, offered, marked)
+    elif not isinstance(value, dict):
+        raise NotACall("it is no call")
+    elif isinstance(value.get("tool_calls"), list):
+        yield from _shaped(value["tool_calls"], offered, marked)
+    elif isinstance(value.get("function"), dict):
+        yield from _shaped(value["function"], offered, marked)
+    else:
+        yield _of_object(value, offered, marked)
+
+
+def _of_object(value: dict[str, Any], offered: Collection[str], marked: bool) -> tuple[str, dict[str, Any]]:
+    name = next((value[k] for k in _NAMES if isinstance(value.get(k), str)), None)
+    given = next((value[k] for k in _ARGUMENTS if k in value), None)
+    if name and _offered(name, offered):
+        if given is None and (beside := {k: v for k, v in value.items() if k not in _BESIDE}):
+            return _own(name, offered), beside  # the arguments stand beside the name
+        return _own(name, offered), _object(given)
+    if len(value) == 1:  # {"get_weather": {…}}
+        ((key, inner),) = value.items()
+        if (
+            isinstance(inner, dict)
+            and key not in _BESIDE
+            and (_offered(key, offered) or (marked and _NAME.fullmatch(key)))
+        ):
+            return _own(key, offered), inner
+    if name and _NAME.fullmatch(name) and set(value) <= _BESIDE and (marked or isinstance(given, dict)):
+        return name, _object(given)
+    raise NotACall("it names no tool")
+
+
+def _object(given: Any) -> dict[str, Any]:
+    if isinstance(given, str) and given.strip():
+        try:
+            given = json.loads(given, strict=False)
+        except ValueError as e:
+            raise NotACall("the arguments are no object") from e
+    if given is None or given in ("", [], ()):
+        return {}
+    if not isinstance(given, dict):
+        raise NotACall("the arguments are no object")
+    return given
+
+
+def _offered(name: str, offered: Collection[str]) -> str | None:
+    """The offered name that is meant; None for none."""
+    if name in offered:
+        return name
+    for prefix in _PREFIXES:
+        if name.startswith(prefix) and name.removeprefix(prefix) in offered:
+            return name.removeprefix(prefix)
+    return None
+
+
+def _own(name: str, offered: Collection[str]) -> str:
+    return _offered(name, offered) or name
+
+
+# elements
+
+
+def _elements(text: str, types: Mapping[str, Any], whole: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`<function=…><parameter=…>…`, `<invoke name="…"><parameter name="…">…` and their kin."""
+    if not whole and not _CLOSED.search(text):
+        raise NotACall("the call is not whole")
+    heads = list(_HEAD.finditer(text))
+    for head, following in zip(heads, [*heads[1:], None], strict=True):
+        body = text[head.end() : following.start() if following else len(text)]
+        body = _HEAD_ENDS.split(body)[0]
+        schema = _properties(types.get(head[1]))
+        if parameters := list(_PARAMETER.finditer(body)):
+            yield head[1], dict(_parameters(body, parameters, schema))
+        elif body.strip().startswith("{"):
+            yield head[1], _object(Values(body.strip(), closing=True).value())
+        else:
+            children = _ELEMENT.findall(body)
+            if not children and re.search(r"\S", body):
+                raise NotACall("the arguments have no names")
+            yield head[1], {key: _child(value, schema.get(key)) for key, value in children}
+
+
+def _parameters(body: str, parameters: list[re.Match[str]], schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for parameter, following in zip(parameters, [*parameters[1:], None], strict=True):
+        inner = body[parameter.end() : following.start() if following else len(body)]
+        ends = list(_PARAMETER_ENDS.finditer(inner))
+        value = inner[: ends[-1].start()] if ends else inner
+        said = re.search(r'string="(\w+)"|type="(\w+)"', parameter[2])
+        declared: Any = schema.get(parameter[1])
+        if said:
+            declared = {"type": "string" if said[1] == "true" or said[2] == "string" else "json"}
+        yield parameter[1], _typed(value, declared)
+
+
+def _keys(text: str, types: Mapping[str, Any], whole: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`name<arg_key>…</arg_key><arg_value>…</arg_value>…`"""
+    if not whole and not text.endswith("</arg_value>"):
+        raise NotACall("the call is not whole")
+    for part in filter(None, (p.strip() for p in re.split(r"</?tool_calls?>", text))):
+        name = part.partition("<arg_key>")[0].strip()
+        if not _NAME.fullmatch(name):
+            raise NotACall("a call without a name")
+        schema = _properties(types.get(name))
+        pairs = _KEY.findall(part)
+        yield name, {key.strip(): _typed(value, schema.get(key.strip())) for key, value in pairs}
+
+
+def _child(value: str, declared: Any) -> Any:
+    """The value of an element that may hold others."""
+    inner = _ELEMENT.findall(value) if value.strip().startswith("<") else []
+    if not inner:
+        return _typed(value, declared)
+    if all(key == "item" for key, _ in inner):
+        return [_child(each, None) for _, each in inner]
+    return {key: _child(each, None) for key, each in inner}
+
+
+def _properties(schema: Any) -> Mapping[str, Any]:
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    return properties if isinstance(properties, dict) else {}
+
+
+def _typed(value: str, declared: Any) -> Any:
+    """What a value is that is written without quotes: text where a text is wanted, else what JSON makes of it."""
+    value = value.removeprefix("\n").removesuffix("\n")
+    kind = declared.get("type") if isinstance(declared, dict) else None
+    if kind == "string":
+        return value
+    try:
+        read = Values(value.strip()).value() if value.strip()[:1] in ("{", "[") else json.loads(value)
+    except (ValueError, RecursionError):
+        word = value.strip()
+        return {"True": True, "False": False, "None": None}.get(word, value)
+    if kind is None and not isinstance(read, dict | list) and json.dumps(read) != value.strip():
+        return value  # 007 and 1e3 may be text
+    return read

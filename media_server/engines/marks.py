@@ -1,0 +1,147 @@
+"""The marks that models write around thoughts and calls: which begin what, and what ends it. Pure.
+
+All of them are known in every reply, since models also write the marks of other families.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = [
+    "CALLS",
+    "CONTROL",
+    "CONTROL_BEGUN",
+    "HEADERS",
+    "MADE_UP",
+    "OPEN_CALLS",
+    "PASSED_OVER",
+    "STRAY",
+    "THOUGHTS",
+    "THOUGHT_ENDS",
+]
+
+THOUGHTS = {
+    "<think>": "</think>",
+    "<think:opensource>": "</think:opensource>",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "<seed:think>": "</seed:think>",
+    "<mm:think>": "</mm:think>",
+    "[THINK]": "[/THINK]",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|inner_prefix|>": "<|inner_suffix|>",
+    "<|channel>": "<channel|>",
+    "<|open|>think<|sep|>": "<|close|>think<|sep|>",
+    "<|think|>": "<|end|>",
+    "Here are my reasoning steps:": "[BEGIN FINAL RESPONSE]",
+}
+THOUGHT_ENDS = (*dict.fromkeys(THOUGHTS.values()), "</seed:cot_budget_reflect>")
+
+CALLS = {
+    "<tool_call>": ("</tool_call>", "<|tool_call_end|>", "</tools>"),
+    "<tool_calls>": ("</tool_calls>",),
+    "<tool_calls:opensource>": ("</tool_calls:opensource>",),
+    "<tool_call:opensource>": ("</tool_call:opensource>",),
+    "<toolcall>": ("</toolcall>",),
+    "<TOOLCALL>": ("</TOOLCALL>",),
+    "<tools>": ("</tools>", "</tool_call>"),
+    "<tool_code>": ("</tool_code>",),
+    "<tool_request>": ("</tool_request>",),
+    "<function_call>": ("</function_call>",),
+    "<function_calls>": ("</function_calls>",),
+    "<functioncall>": ("</functioncall>", "<|endoftext|>"),
+    "<code>": ("</code>",),
+    "<minimax:tool_call>": ("</minimax:tool_call>",),
+    "<seed:tool_call>": ("</seed:tool_call>",),
+    "<atem:function_calls>": ("</atem:function_calls>",),
+    "<｜DSML｜function_calls>": ("</｜DSML｜function_calls>",),
+    "<｜DSML｜tool_calls>": ("</｜DSML｜tool_calls>",),
+    "<｜tool▁calls▁begin｜>": ("<｜tool▁calls▁end｜>",),
+    "<｜tool_calls_begin｜>": ("<｜tool_calls_end｜>",),
+    "<｜tool calls begin｜>": ("<｜tool calls end｜>",),
+    "<｜tool▁call▁begin｜>": ("<｜tool▁call▁end｜>",),
+    "<|tool_calls_section_begin|>": ("<|tool_calls_section_end|>",),
+    "<|tool_call_begin|>": ("<|tool_call_end|>",),
+    "<|tool_call_start|>": ("<|tool_call_end|>",),
+    "<|tool_calls|>": ("<|calls|>",),
+    "<|tool_call:begin|>": ("<|tool_call:end|>",),
+    "<|tools_prefix|>": ("<|tools_suffix|>",),
+    "<|START_ACTION|>": ("<|END_ACTION|>",),
+    "<|action_start|>": ("<|action_end|>",),
+    "<|tool_call>": ("<tool_call|>",),
+    "<|open|>tools<|sep|>": ("<|close|>tools<|sep|>",),
+    "<｜DSML｜invoke name=": ("</｜DSML｜invoke>",),
+    "<function=": ("</function>",),
+    "<function name=": ("</function>",),
+    "<invoke name=": ("</invoke>",),
+}
+"""Marks that are closed. Those that end in `=` belong to the call themselves."""
+
+OPEN_CALLS = ("[TOOL_CALLS]", "<|tool_call|>", "<|function_call|>", "functools[", "function call<|role_sep|>")
+"""Marks that nothing closes: the call's own brackets do."""
+
+MADE_UP = {
+    "<tool_response>": ("</tool_response>",),
+    "<|tool_response>": ("<tool_response|>",),
+    "<|tool_response_start|>": ("<|tool_response_end|>",),
+    "<|START_TOOL_RESULT|>": ("<|END_TOOL_RESULT|>",),
+    "<function_results>": ("</function_results>",),
+    "[TOOL_RESULTS]": ("[/TOOL_RESULTS]",),
+    "<results>": ("</results>",),
+}
+"""What begins a result, which is not for the model to write."""
+
+HEADERS = {"<|channel|>": "<|message|>", "<|start|>": "<|message|>"}
+"""What begins a message that says in its head for whom it is."""
+
+PASSED_OVER = {"<|open|>": "<|sep|>", "<|close|>": "<|sep|>", "<co:": ">", "</co:": ">"}
+"""What has a mark at either end and is itself one."""
+
+STRAY = (
+    *(mark for mark in THOUGHT_ENDS),
+    *(mark for marks in CALLS.values() for mark in marks),
+    *(mark for marks in MADE_UP.values() for mark in marks),
+    *(
+        "<response>",
+        "</response>",
+        "<answer>",
+        "</answer>",
+        "<co>",
+        "</co>",
+        "</parameter>",
+        "</param>",
+        "</arg_value>",
+    ),
+    *("</assistant>", "<assistant>", "<s>", "</s>", "<unk>", "<pad>", "<eos>", "<bos>", "<sep>", "</tool_response>"),
+    *("<start_of_turn>", "<end_of_turn>", "<turn|>", "<|turn>", "<end_of_sentence>", "<beginning_of_sentence>"),
+    *("[/TOOL_CALLS]", "[ARGS]", "[INST]", "[/INST]", "[END FINAL RESPONSE]", "[BEGIN FINAL RESPONSE]"),
+    *("<seed:bos>", "<seed:eos>", "]<]minimax[>[", "[e~[", "]~b]", "<SPECIAL_11>", "<SPECIAL_12>", "<SPECIAL_10>"),
+    *("<|begin|>assistant", "<|python_tag|>", "<|endoftext|>", "<|message|>", "<|call|>", "<|return|>"),
+    *("<think/>", "<think />", "<|im_end|>assistant", "<|end|>", "<|content|>", "<|role_sep|>"),
+)
+"""What is left out where it stands alone."""
+
+CONTROL = re.compile(r"<[|｜][^\s<>|｜]{1,60}[|｜]?>")
+CONTROL_BEGUN = re.compile(r"<[|｜][^\s<>|｜]{0,60}[|｜]?\Z")
+"""Any other mark in the form of a control token is left out too."""
+
+WITHIN = (
+    *(
+        "<|constrain|>",
+        "<|channel|>",
+        "<|eom|>",
+        "<|eot|>",
+        "<|eom_id|>",
+        "<|tool_call_argument_begin|>",
+        "<｜tool▁sep｜>",
+    ),
+    *("<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<|tool_call_begin|>", "<|tool_call_end|>", "[CALL_ID]", '<|"|>'),
+    *("<|tool_call:name|>", "<|tool_call:args|>", "<|plugin|>", "<arg_key>", "</arg_key>", "<arg_value>", "<tool_sep>"),
+    *("<arg_key:opensource>", "</arg_key:opensource>", "<arg_value:opensource>", "</arg_value:opensource>"),
+    *("<tool_sep:opensource>", "｜DSML｜"),
+)
+"""Marks between the parts of a call."""
+
+CLOSED_ONLY_BY = ("</think>", "<channel|>", "[/THINK]")
+"""Ends of thoughts that some templates name without the beginning."""

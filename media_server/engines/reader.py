@@ -1,0 +1,473 @@
+"""What of a model's reply is said, what is thought, and what calls a tool: told apart while it is written. Pure.
+
+A reply is text, until a mark begins something else (`marks.py`). What cannot be understood behind a mark is `Unread`:
+it is never said. How the reply is cut into pieces when it is pushed makes no difference to what is read in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from media_server.engines import marks
+from media_server.engines.callforms import Called, NotACall, calls_in
+from media_server.engines.literals import Balance
+
+__all__ = ["Called", "Piece", "ReplyReader", "Thought", "Unread"]
+
+
+class Thought(NamedTuple):
+    """What the model thinks, which is not said."""
+
+    text: str
+
+
+class Unread(NamedTuple):
+    """What is not understood, which is not said either."""
+
+    text: str
+    why: str
+
+
+Piece = str | Called | Thought | Unread
+
+BROKEN_OFF = "the reply broke off within a call"
+NOTHING_OFFERED = "no tool may be called"
+MADE_UP = "the model made up a result"
+
+_LONGEST_NAME = 64
+_FENCED = ("", "json", "tool_code", "tool_call", "tool_calls", "tool", "python", "py", "xml", "function", "action")
+_MESSAGE_ENDS = ("<|end|>", "<|start|>", "<|call|>", "<|return|>", "<|eom|>", "<|eot|>", "<|channel|>")
+_JSON_BEGINS = re.compile(r"""\[?\s*\{\s*["']""")
+_JSON_BEGUN = re.compile(r"(?:\[\s*|\[?\s*\{\s*)\Z")
+_LIKE_A_CALL = re.compile(r"""["'](?:name|function|tool|tool_name|tool_calls|action)["']\s*:""")
+_STARTS = re.compile(r"[<\[{`\]>fHA]")
+_ACTION = re.compile(r"Action:\s*(?=```)")
+_ACTION_BEGUN = re.compile(r"A(?:c(?:t(?:i(?:o(?:n(?::\s*`{0,2})?)?)?)?)?)?\Z")
+_NO_ARRAY = re.compile(r"\[(?:ARGS|CALL_ID)\]|\[(?:A(?:R(?:GS?)?)?|C(?:A(?:L(?:L(?:_(?:ID?)?)?)?)?)?)?\Z")
+
+
+@dataclass(slots=True)
+class _Block:
+    """What is being collected behind a mark.
+
+    Args:
+        mark: what began it.
+        ends: marks that end it; empty where the brackets of a value do.
+        name: the tool that the block's head says is called.
+        kept: the mark is a part of what is read.
+        tried: it may be text after all: then it is said.
+    """
+
+    mark: str
+    ends: tuple[str, ...] = ()
+    name: str = ""
+    kept: bool = False
+    tried: bool = False
+    unclosed: bool = False
+    """It reaches to the end of the reply."""
+    balance: Balance | None = None
+    begins: int = 0
+
+
+class ReplyReader:
+    """`push` a reply as it comes, `flush` at its end; neither raises.
+
+    Args:
+        offered: names of the tools that may be called.
+        types: by its name, each tool's JSON Schema.
+        thought: the mark that ends the thought within which the reply begins; empty if it begins with none.
+        openings: further marks of the model's own form, which begin a call or a head, at the beginning alone.
+        recipients: each message begins with a line that names whom it is for.
+    """
+
+    def __init__(
+        self,
+        offered: frozenset[str],
+        types: Mapping[str, Any],
+        thought: str = "",
+        openings: Mapping[str, str] | None = None,
+        recipients: bool = False,
+    ) -> None:
+        self._offered = offered
+        self._types = types
+        self._text = ""
+        self._block: _Block | None = None
+        self._thought: tuple[str, ...] = (thought, *marks.THOUGHT_ENDS) if thought else ()
+        self._pondered = ""
+        self._head = ""
+        """The mark that ends the head of a message, while one is read."""
+        self._fresh = True
+        """At the beginning, and behind what is not said: space that stands there is not said."""
+        self._begun = False
+        """Something was said, thought or called."""
+        self._spoken = False
+        self._openings = dict(openings or {})
+        self._recipients = recipients
+        self._line_names = recipients and not thought
+
+    def push(self, text: str) -> list[Piece]:
+        """What can be told of the reply with this text."""
+        self._text += text
+        return self._read(last=False)
+
+    def flush(self) -> list[Piece]:
+        """What was kept back, as it might have become something else."""
+        pieces = self._read(last=True)
+        if self._thought and (found := self._called_in_thought()):
+            pieces += found
+        return pieces
+
+    def _read(self, last: bool) -> list[Piece]:
+        pieces: list[Piece] = []
+        while True:
+            if self._head:
+                more = self._read_head(last, pieces)
+            elif self._thought:
+                more = self._read_thought(last, pieces)
+            elif self._block:
+                more = self._read_block(self._block, last, pieces)
+            elif self._line_names:
+                more = self._read_line(last, pieces)
+            else:
+                more = self._read_text(last, pieces)
+            if not more:
+                return _joined(pieces)
+
+    # text
+
+    def _read_text(self, last: bool, pieces: list[Piece]) -> bool:
+        if self._fresh:
+            self._text = self._text.lstrip(" \t\r\n;,") if self._begun else self._text.lstrip()
+        text = self._text
+        if not text:
+            return False
+        at, end, mark = self._find(text, last)
+        if at:
+            self._said(text[:at], pieces)
+        self._text = text[at:]
+        if not mark:
+            return False
+        self._text = text[end:]
+        self._marked(mark)
+        return True
+
+    def _said(self, text: str, pieces: list[Piece]) -> None:
+        pieces.append(text)
+        self._fresh = False
+        self._begun = self._spoken = True
+
+    def _find(self, text: str, last: bool) -> tuple[int, int, str]:
+        """Where the text to be said ends, where the mark behind it ends, and that mark; none: the rest has to wait."""
+        if not self._spoken:
+            found = self._at_beginning(text, last)
+            if found is not None:
+                return found
+        for start in _STARTS.finditer(text):
+            found = self._at(text, start.start(), last)
+            if found is not None:
+                return found
+        return len(text), 0, ""
+
+    def _at_beginning(self, text: str, last: bool) -> tuple[int, int, str] | None:
+        for mark in self._openings:
+            if text.startswith(mark):
+                return 0, len(mark), mark
+            if not last and mark.startswith(text):
+                return 0, 0, ""
+        calling = [f"{bracket}{name}(" for name in self._offered for bracket in ("", "[")]
+        if any(text.startswith(each) for each in calling):
+            return 0, 0, "("
+        if not last and any(each.startswith(text) for each in calling):
+            return 0, 0, ""
+        return None
+
+    def _at(self, text: str, at: int, last: bool) -> tuple[int, int, str] | None:
+        """The mark that stands here; None for none."""
+        rest = text[at : at + 80]
+        known = _BY_CHARACTER.get(rest[0], ())
+        if not last and any(len(m) > len(rest) and m.startswith(rest) for m in known):
+            return at, 0, ""
+        for mark in known:
+            if rest.startswith(mark):
+                return at, at + len(mark), mark
+        if rest[0] == "<":
+            if control := marks.CONTROL.match(rest):
+                complete = last or len(rest) > control.end() or control[0][-1] in "|｜>"
+                return (at, at + control.end(), control[0]) if complete else (at, 0, "")
+            if not last and marks.CONTROL_BEGUN.match(rest):
+                return at, 0, ""
+        if rest[0] in "[{":
+            if _JSON_BEGINS.match(text, at):
+                return at, at, "{"
+            if not last and _JSON_BEGUN.match(text, at):
+                return at, 0, ""
+        if rest[0] == "A":
+            if action := _ACTION.match(rest):
+                return at, at + action.end(), action[0]
+            if not last and _ACTION_BEGUN.match(rest):
+                return at, 0, ""
+        if rest[0] == "`":
+            return self._at_fence(text, at, last)
+        if self._recipients and rest[0] == ">":
+            if rest.startswith(">>>"):
+                return at, at + 3, ">>>"
+            if not last and ">>>".startswith(rest):
+                return at, 0, ""
+        return None
+
+    def _at_fence(self, text: str, at: int, last: bool) -> tuple[int, int, str] | None:
+        rest = text[at:]
+        if not rest.startswith("```"):
+            return (at, 0, "") if not last and "```".startswith(rest) else None
+        line, newline, _ = rest[3:].partition("\n")
+        kind = re.match(r"\w*", line.strip())
+        assert kind
+        if not newline and not last and len(line) < _LONGEST_NAME and "{" not in line and "[" not in line:
+            return at, 0, ""
+        return (at, at, "```") if kind[0].lower() in _FENCED else None
+
+    def _marked(self, mark: str) -> None:
+        """Begin what the mark begins."""
+        self._fresh = True
+        if mark in marks.THOUGHTS:
+            self._thought = (marks.THOUGHTS[mark], *marks.THOUGHT_ENDS)
+        elif mark in marks.CALLS:
+            kept = mark.endswith("=")
+            again = () if kept else (mark,)
+            self._block = _Block(mark, (*marks.CALLS[mark], *again), kept=kept)
+        elif mark in marks.OPEN_CALLS:
+            self._block = _Block(mark, balance=Balance())
+            if mark == "functools[":
+                self._text = "[" + self._text
+        elif mark in marks.MADE_UP:
+            self._block = _Block(mark, marks.MADE_UP[mark])
+        elif mark in marks.PASSED_OVER:
+            self._block = _Block(mark, (marks.PASSED_OVER[mark],))
+        elif mark in marks.HEADERS:
+            self._head = marks.HEADERS[mark]
+        elif mark in self._openings:
+            self._head = self._openings[mark]
+            self._text = mark + self._text
+        elif mark == "<|python_tag|>":
+            self._block = _Block(mark, balance=Balance(), unclosed=True)
+        elif mark == "```":
+            self._block = _Block(mark, ("```",), kept=True, tried=True, begins=3)
+        elif mark in ("{", "("):
+            self._block = _Block(mark, balance=Balance(), kept=True, tried=True)
+        elif mark == ">>>":
+            self._line_names = True
+
+    # thoughts
+
+    def _read_thought(self, last: bool, pieces: list[Piece]) -> bool:
+        text = self._text
+        found = [(at, -len(end), end) for end in self._thought if (at := text.find(end)) >= 0]
+        if found:
+            at, _, end = min(found)
+            self._thinks(text[:at], pieces)
+            # a mark that begins a message ends a thought as well
+            self._text = text[at:] if end in marks.HEADERS else text[at + len(end) :]
+            self._thought, self._pondered = (), ""
+            self._fresh = self._begun = True
+            self._line_names = self._recipients
+            return True
+        kept = 0 if last else _begun(text, self._thought)
+        self._thinks(text[: len(text) - kept], pieces)
+        self._text = text[len(text) - kept :]
+        return False
+
+    def _thinks(self, text: str, pieces: list[Piece]) -> None:
+        self._pondered += text
+        if text:
+            pieces.append(Thought(text))
+
+    def _called_in_thought(self) -> list[Piece]:
+        """The calls with which a thought ends that the model never left."""
+        at = min((i for mark in marks.CALLS if (i := self._pondered.rfind(mark)) >= 0), default=-1)
+        if at < 0:
+            return []
+        inner = ReplyReader(self._offered, self._types)
+        pieces = [*inner.push(self._pondered[at:]), *inner.flush()]
+        return pieces if all(isinstance(p, Called) for p in pieces) else []
+
+    # messages with a head
+
+    def _read_head(self, last: bool, pieces: list[Piece]) -> bool:
+        head, mark, rest = self._text.partition(self._head)
+        if not mark:
+            if last and self._text:
+                pieces.append(Unread(self._text, "the reply broke off within the head of a message"))
+                self._text = ""
+            return False
+        self._text, self._head = rest, ""
+        self._fresh = self._begun = True
+        to = re.search(r"\bto=([^\s<]+)", head)
+        if to and to[1] == "assistant":  # the head of a result
+            self._block = _Block("<tool_response>", _MESSAGE_ENDS)
+        elif to and to[1] not in ("self", "user"):
+            self._block = _Block(mark, _MESSAGE_ENDS, name=to[1].removeprefix("functions."))
+        elif (to and to[1] == "self") or "analysis" in head:
+            self._thought = _MESSAGE_ENDS
+        return True
+
+    def _read_line(self, last: bool, pieces: list[Piece]) -> bool:
+        """The line that names whom a message is for."""
+        self._text = self._text.lstrip()
+        name, newline, rest = self._text.partition("\n")
+        if not newline and not last and len(name) <= _LONGEST_NAME and re.fullmatch(r"[\w.\-]*", name):
+            return False
+        self._line_names = False
+        name = name.strip()
+        if newline and name == "all":
+            self._text, self._fresh, self._begun = rest, True, True
+        elif newline and re.fullmatch(r"[A-Za-z_][\w.\-]*", name):
+            self._text, self._begun = rest, True
+            self._block = _Block(">>>", (">>>", "<|eot_id|>", "<|eom_id|>"), name=name)
+        return bool(self._text)
+
+    # calls
+
+    def _read_block(self, block: _Block, last: bool, pieces: list[Piece]) -> bool:
+        text = self._text
+        ended = self._end(block, text, last)
+        if ended is None and not last:
+            return False
+        at, end = ended or (len(text), len(text))
+        inside, self._text = text[:at], text[end:]
+        self._block, self._fresh = None, True
+        whole = text[:end] if block.tried else inside
+        read = self._called(block, inside, ended is not None)
+        if block.tried and isinstance(read, NotACall):
+            pieces += self._after_all(whole)
+        elif isinstance(read, NotACall):
+            pieces.append(Unread(f"{block.mark}{inside}", BROKEN_OFF if ended is None else str(read)))
+        else:
+            pieces += read
+        self._begun = True
+        return bool(self._text)
+
+    def _after_all(self, text: str) -> list[Piece]:
+        """What might have been a call, and is text, unless it was meant for one."""
+        if any(mark in text for mark in _ALL if mark[0] == "<") or _meant(text, self._offered):
+            return [Unread(text, BROKEN_OFF if _open(text) else "it names no tool that is offered")]
+        self._fresh, self._spoken = False, True
+        return [text]
+
+    def _called(self, block: _Block, inside: str, ended: bool) -> list[Piece] | NotACall:
+        if block.mark in marks.PASSED_OVER:
+            return []
+        if block.mark in marks.MADE_UP:
+            return [Unread(block.mark + inside, MADE_UP)]
+        text = f"{block.mark}{inside}" if block.kept and block.mark.endswith("=") else inside
+        if block.name and not text.lstrip().startswith("<"):
+            text = f"{block.name}\n{text}" if text.strip() else f"{block.name}\n{{}}"
+        if block.mark == "```":
+            text = re.sub(r"\A```[ \t]*\w*[ \t]*\n?", "", inside)
+        try:
+            calls = calls_in(text, self._offered, self._types, whole=ended, marked=not block.tried)
+        except NotACall as e:
+            return e
+        if not self._offered:
+            return [Unread(text, NOTHING_OFFERED)]
+        return list(calls)
+
+    def _end(self, block: _Block, text: str, last: bool) -> tuple[int, int] | None:
+        """Where what is inside ends, and where the mark that ends it does."""
+        if block.balance:
+            return self._end_of_value(block, block.balance, text)
+        found = sorted((at, -len(end), end) for end in block.ends for at in _places(text, end, block.begins))
+        in_value = text.lstrip()[:1] in ("{", "[") or block.name
+        for at, _, end in found:
+            if not last and in_value and _in_string(text[:at]):
+                continue
+            if any(len(e) > len(end) and e.startswith(text[at:]) for e in block.ends) and not last:
+                return None
+            again = end == block.mark or end in marks.HEADERS or end == ">>>"
+            return at, at if again and end != "```" else at + len(end)
+        return None
+
+    def _end_of_value(self, block: _Block, balance: Balance, text: str) -> tuple[int, int] | None:
+        if block.unclosed and text.strip() and text.lstrip()[0] not in "{[":
+            return None
+        if not block.begins:
+            for bracket in re.finditer(r"[\[{(]", text):
+                if bracket[0] == "[" and (other := _NO_ARRAY.match(text, bracket.start())):
+                    if other.end() == len(text) and not other[0].endswith("]"):
+                        return None
+                    continue
+                break
+            else:
+                return None
+            block.begins = bracket.start() + 1
+            balance.skip(bracket.start())
+        end = balance.end(text)
+        return None if end < 0 else (end, end)
+
+
+def _joined(pieces: list[Piece]) -> list[Piece]:
+    """Neighbouring text, and neighbouring thoughts, as one."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        before = joined[-1] if joined else None
+        if isinstance(piece, str) and isinstance(before, str):
+            joined[-1] = before + piece
+        elif isinstance(piece, Thought) and isinstance(before, Thought):
+            joined[-1] = Thought(before.text + piece.text)
+        else:
+            joined.append(piece)
+    return joined
+
+
+def _begun(text: str, ends: tuple[str, ...]) -> int:
+    """How much of the text's end may be the beginning of one of the marks."""
+    longest = max(map(len, ends)) - 1
+    for n in range(min(longest, len(text)), 0, -1):
+        if any(len(end) > n and end.startswith(text[-n:]) for end in ends):
+            return n
+    return 0
+
+
+def _places(text: str, mark: str, begin: int) -> list[int]:
+    places, at = [], text.find(mark, begin)
+    while at >= 0:
+        places.append(at)
+        at = text.find(mark, at + 1)
+    return places
+
+
+def _in_string(text: str) -> bool:
+    balance = Balance()
+    at = 0
+    while at >= 0 and at < len(text):
+        at = balance.end(text)
+    return balance.in_string
+
+
+def _open(text: str) -> bool:
+    return Balance().end(text.lstrip("`json \n")) < 0
+
+
+def _meant(text: str, offered: frozenset[str]) -> bool:
+    """Whether a text that is no call was meant for one."""
+    if any(text.startswith((f"{name}(", f"[{name}(")) for name in offered):
+        return True
+    if any(f'"{name}"' in text for name in offered) or text.startswith("```tool_"):
+        return bool(_LIKE_A_CALL.search(text)) or text.startswith("```tool_")
+    return bool(_LIKE_A_CALL.search(text) and re.search(r"""["'](?:arguments|parameters)["']\s*:\s*[{"']""", text))
+
+
+_ALL = (
+    *marks.THOUGHTS,
+    *marks.CALLS,
+    *marks.OPEN_CALLS,
+    *marks.MADE_UP,
+    *marks.PASSED_OVER,
+    *marks.HEADERS,
+    *marks.STRAY,
+)
+_BY_CHARACTER = {
+    first: tuple(sorted({m for m in _ALL if m[0] == first}, key=len, reverse=True)) for first in {m[0] for m in _ALL}
+}

@@ -1,0 +1,326 @@
+"""What of a reply is said, thought and called, in the form of every family of models."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media_server.engines.reading import Called, Piece, Thought, Unread, form_of
+
+DATA = Path(__file__).parents[2] / "data"
+OFFERED = frozenset({"get_weather", "hang_up"})
+TOOLS = json.dumps(
+    [
+        {
+            "type": "function",
+            "function": {
+                "name": "get_weather",
+                "description": "Get the weather",
+                "parameters": {
+                    "type": "object",
+                    "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+                    "required": ["city"],
+                },
+            },
+        },
+        {"type": "function", "function": {"name": "hang_up", "description": "", "parameters": {"type": "object"}}},
+    ]
+)
+ARGUMENTS = {"city": "Paris", "days": 2}
+
+
+def joined(pieces: list[Piece]) -> list[Piece]:
+    out: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, str) and out and isinstance(out[-1], str):
+            out[-1] += piece
+        elif isinstance(piece, Thought) and out and isinstance(out[-1], Thought):
+            out[-1] = Thought(out[-1].text + piece.text)
+        else:
+            out.append(piece)
+    return out
+
+
+def read(*chunks: str, template: str = "", in_thought: bool = False, offered: frozenset[str] = OFFERED) -> list[Piece]:
+    reader = form_of(template).reader(offered, in_thought, TOOLS)
+    return joined([piece for chunk in chunks for piece in reader.push(chunk)] + reader.flush())
+
+
+def said(pieces: list[Piece]) -> str:
+    return "".join(p for p in pieces if isinstance(p, str))
+
+
+def calls(pieces: list[Piece]) -> list[tuple[str, Any]]:
+    return [(p.name, json.loads(p.arguments)) for p in pieces if isinstance(p, Called)]
+
+
+HARMONY = "<|start|><|channel|><|message|> {{ tools }}"
+FUNCTIONARY = ">>> {% if tools %}{% endif %}"
+
+REPLIES = tomllib.loads((DATA / "replies.toml").read_text())
+ONE, CHANNELS = REPLIES["calls"], REPLIES["heads"]
+
+
+@pytest.mark.parametrize("reply", ONE.values(), ids=ONE)
+def test_a_call_is_read_in_the_form_of_every_family(reply: str) -> None:
+    for template in ("", "<tool_call>{{ tools }}", HARMONY):
+        pieces = read(reply, template=template)
+        assert calls(pieces) == [("get_weather", ARGUMENTS)], pieces
+        assert not said(pieces)
+        assert read(*reply, template=template) == pieces, "character by character"
+
+
+@pytest.mark.parametrize("reply", ONE.values(), ids=ONE)
+def test_no_call_is_said_where_none_is_offered(reply: str) -> None:
+    pieces = read(reply, offered=frozenset())
+    assert not calls(pieces)
+    if not reply.startswith(
+        ("get_weather(", "[get_weather(", "```python")
+    ):  # names that are not offered cannot be known
+        assert "Paris" not in said(pieces)
+
+
+@pytest.mark.parametrize("reply", CHANNELS.values(), ids=CHANNELS)
+def test_a_call_is_read_in_a_message_with_a_head(reply: str) -> None:
+    pieces = read(reply, template=HARMONY)
+    assert calls(pieces) == [("get_weather", ARGUMENTS)], pieces
+    assert not said(pieces)
+    assert read(*reply, template=HARMONY) == pieces
+
+
+def test_functionary_names_whom_each_message_is_for() -> None:
+    reply = 'all\nOne moment.>>>get_weather\n{"city": "Paris", "days": 2}>>>hang_up\n{}'
+    expected = ["One moment.", Called("get_weather", json.dumps(ARGUMENTS)), Called("hang_up", "{}")]
+    assert read(reply, template=FUNCTIONARY) == expected
+    assert read(*reply, template=FUNCTIONARY) == expected
+    assert read("Good morning.", template=FUNCTIONARY) == ["Good morning."]
+
+
+TWO = [("get_weather", {"city": "Paris", "days": 2}), ("get_weather", {"city": "Rome", "days": 1})]
+
+
+@pytest.mark.parametrize("form", [f for f in ONE if f not in ("hermes-unclosed", "fence-unclosed", "pythonic-bare")])
+def test_several_calls_in_a_reply_all_come_out(form: str) -> None:
+    other = ONE[form].replace("Paris", "Rome").replace("2", "1")
+    for between in ("\n", "", "\n\n"):
+        assert calls(read(f"{ONE[form]}{between}{other}")) == TWO
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"name": "get_weather", "parameters": {"city": "Paris", "days": 2}}; {"name": "get_weather", "parameters": '
+        '{"city": "Rome", "days": 1}}',
+        '[{"name": "get_weather", "parameters": {"city": "Paris", "days": 2}}, {"name": "get_weather", "parameters": '
+        '{"city": "Rome", "days": 1}}]',
+        '[get_weather(city="Paris", days=2), get_weather(city="Rome", days=1)]',
+        '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris", "days": 2}}\n'
+        '{"name": "get_weather", "arguments": {"city": "Rome", "days": 1}}\n</tool_call>',
+        '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris", "days": 2}}\n<tool_call>\n'
+        '{"name": "get_weather", "arguments": {"city": "Rome", "days": 1}}\n</tool_call>',
+        '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{"city": "Paris", "days": 2}'
+        '<｜tool▁call▁end｜><｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>{"city": "Rome", "days": 1}'
+        "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+        '<minimax:tool_call><invoke name="get_weather"><parameter name="city">Paris</parameter><parameter name="days">2'
+        '</parameter></invoke><invoke name="get_weather"><parameter name="city">Rome</parameter>'
+        '<parameter name="days">1</parameter></invoke></minimax:tool_call>',
+        '<|tool_call>call:get_weather{city:<|"|>Paris<|"|>,days:2}<tool_call|><|tool_call>call:get_weather{city:<|"|>'
+        'Rome<|"|>,days:1}<tool_call|>',
+    ],
+    ids=["semicolon", "array", "pythonic", "lines", "opened-again", "deepseek", "minimax", "gemma"],
+)
+def test_calls_that_share_marks_all_come_out(reply: str) -> None:
+    assert calls(read(reply)) == calls(read(*reply)) == TWO
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected", "in_thought", "template"),
+    [
+        ("<think>Hm.</think>Hello.", "Hello.", False, ""),
+        ("<think>\n\n</think>\n\nHello.", "Hello.", False, ""),
+        ("Hm.</think>\n\nHello.", "Hello.", True, "<think></think>"),
+        ("<think>Hm.</think>Hello.", "Hello.", True, "<think></think>"),
+        ("</think>Hello.", "Hello.", True, "<think></think>"),
+        ("</think>Hello.", "Hello.", False, ""),
+        ("<think>I never end", "", False, ""),
+        ("I never end", "", True, "<think></think>"),
+        ("<thought>Hm.</thought>Hello.", "Hello.", False, ""),
+        ("<thinking>Hm.</thinking>Hello.", "Hello.", False, ""),
+        ("<reasoning>Hm.</reasoning>Hello.", "Hello.", False, ""),
+        ("[THINK]Hm.[/THINK]Hello.", "Hello.", False, ""),
+        ("Hm.[/THINK]Hello.", "Hello.", True, "[THINK]"),
+        ("<seed:think>Hm.</seed:think>Hello.", "Hello.", False, ""),
+        ("<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>Hello.<|END_RESPONSE|>", "Hello.", False, ""),
+        ("<|inner_prefix|>Hm.<|inner_suffix|>Hello.", "Hello.", False, ""),
+        ("<|channel>thought\nHm.<channel|>Hello.", "Hello.", False, ""),
+        ("thought\nHm.<channel|>Hello.", "Hello.", True, "<|channel>thought"),
+        ("<think>Hm.</think><response>Hello.</response>", "Hello.", False, ""),
+        ("<think>\nHm.\n</think>\n<answer>\nHello.\n</answer>", "Hello.\n", False, ""),
+        (
+            "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Hello.",
+            "Hello.",
+            False,
+            HARMONY,
+        ),
+        ("<|channel|>final<|message|>Hello.<|return|>", "Hello.", False, HARMONY),
+        ("<|channel|>commentary<|message|>Hello.<|end|>", "Hello.", False, HARMONY),
+        ("Hm.<|end|><|start|>assistant<|channel|>final<|message|>Hello.", "Hello.", True, HARMONY),
+        ("<|channel|>analysis<|message|>I never end", "", False, HARMONY),
+        ("Hm.\n[BEGIN FINAL RESPONSE]\nHello.\n[END FINAL RESPONSE]", "Hello.\n", True, "Here are my reasoning steps:"),
+        (
+            "<|open|>think<|sep|>Hm.<|close|>think<|sep|><|open|>response<|sep|>Hello.<|close|>response<|sep|>",
+            "Hello.",
+            False,
+            "",
+        ),
+        ("<|think|>Hm.<|end|><|begin|>assistant<|content|>Hello.", "Hello.", False, ""),
+        ("<mm:think>Hm.</mm:think>Hello.", "Hello.", False, ""),
+    ],
+)
+def test_thoughts_are_not_said(reply: str, expected: str, in_thought: bool, template: str) -> None:
+    pieces = read(reply, template=template, in_thought=in_thought)
+    assert said(pieces) == expected
+    assert read(*reply, template=template, in_thought=in_thought) == pieces
+    assert not [p for p in pieces if isinstance(p, Unread)]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Hello there. How are you?",
+        "two < three, a <tool",
+        "Take the A train [laughs], it is f{x}.",
+        'The answer is {"temperature": 20}, they say.',
+        '{"temperature": 20}',
+        '{"name": "Anna", "age": 7}',
+        '[{"name": "Anna"}, {"name": "Bert"}]',
+        "It is 5 > 3 and [1, 2, 3].",
+        "```\nprint(1)\n```",
+        "```bash\nls\n```",
+        "`ls` lists files.",
+        "Have functions, Actions and Hearts.",
+        "get_weather is a tool",
+    ],
+)
+def test_what_is_no_call_is_said_as_it_stands(reply: str) -> None:
+    assert read(reply) == [reply]
+    assert read(*reply) == [reply]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "<tool_call>I would like to help</tool_call>",
+        '<tool_call>\n{"name": "get_weather", "arg',
+        '<tool_call>{"arguments": {}}</tool_call>',
+        '<tool_call>{"name": "get_weather", "arguments": "Paris"}</tool_call>',
+        "<tool_call></tool_call>",
+        "[TOOL_CALLS] what now",
+        "<|python_tag|>print(1 + 1)",
+        '{"name": "get_weather", "parameters": {"city": "Par',
+        "<tool_response>It rains in Paris.</tool_response>",
+        "<|channel|>commentary to=functions.get_weather<|message|>Paris",
+        "<function=get_weather>\n<parameter=city>\nPar",
+        "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Par",
+        'get_weather("Paris")',
+    ],
+)
+def test_what_is_meant_for_a_call_and_is_none_is_never_said(reply: str) -> None:
+    pieces = read(reply)
+    assert not said(pieces)
+    assert not calls(pieces)
+    assert [p for p in pieces if isinstance(p, Unread)]
+    assert read(*reply) == pieces
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '<tool_call>{"name": "order_pizza", "arguments": {"size": 3}}</tool_call>',
+        '{"name": "order_pizza", "parameters": {"size": 3}}',
+        '```json\n{"name": "order_pizza", "arguments": {"size": 3}}\n```',
+    ],
+)
+def test_a_call_of_an_unknown_tool_comes_out_so_that_the_model_can_be_told(reply: str) -> None:
+    assert calls(read(reply)) == [("order_pizza", {"size": 3})]
+    assert [type(p) for p in read(reply, offered=frozenset())] == [Unread]
+
+
+def test_a_call_ends_a_thought_that_is_never_left() -> None:
+    assert calls(read(f"<think>Look it up. {ONE['hermes']}")) == [("get_weather", ARGUMENTS)]
+    assert not calls(read(f"<think>I could write {ONE['hermes']} but I"))
+
+
+@pytest.mark.parametrize("mark", ["</think>", "</tool_call>", "<|im_end|>", "<｜end▁of▁sentence｜>", "<|foo|>", "</s>"])
+def test_a_stray_mark_is_not_said(mark: str) -> None:
+    assert said(read(f"Hello{mark} there.")).replace(" ", "") == "Hellothere."
+
+
+def test_text_comes_as_soon_as_it_can_be_no_mark() -> None:
+    reader = form_of("").reader(OFFERED, False)
+    assert reader.push("One mo") == ["One mo"]
+    assert reader.push("ment <") == ["ment "]
+    assert reader.push("3") == ["<3"]
+    assert reader.push("{") == []
+    assert reader.push("x") == ["{x"]
+
+
+def test_text_that_stands_before_a_call_is_said_before_it() -> None:
+    assert read(f"One moment. {ONE['hermes']}") == ["One moment. ", Called("get_weather", json.dumps(ARGUMENTS))]
+
+
+def test_arguments_are_json_that_every_wire_can_carry() -> None:
+    (called,) = read('<tool_call>{"name": "get_weather", "arguments": {"city": "\\ud800", "days": NaN}}</tool_call>')
+    assert called == Called("get_weather", '{"city": "?", "days": null}')
+    deep = "[" * 3000
+    pieces = read(f'<tool_call>{{"name": "get_weather", "arguments": {{"city": {deep}</tool_call>Hello.')
+    assert said(pieces) == "Hello."
+
+
+FRAGMENTS = st.lists(
+    st.one_of(
+        st.sampled_from(sorted(set(form_of("").preserved))),
+        st.sampled_from([*ONE.values(), *CHANNELS.values()]),
+        st.sampled_from(
+            ['{"name": "get_weather"', '"', "'", "{", "}", "[", "]", "(", ")", "```", "json\n", "get_weather", ">>>"]
+        ),
+        st.sampled_from(
+            ["Hello.", " ", "\n", "<", "|", "A", "Action: ", "f", "to=x", "all\n", ";", ",", "=", "é", "\ud800"]
+        ),
+        st.text(max_size=6),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(FRAGMENTS, st.sampled_from(["", HARMONY, FUNCTIONARY, "<think>"]), st.booleans(), st.data())
+def test_how_a_reply_is_cut_makes_no_difference(
+    fragments: list[str], template: str, in_thought: bool, data: st.DataObject
+) -> None:
+    reply = "".join(fragments)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(reply)), max_size=8)))
+    chunks = [reply[a:b] for a, b in zip([0, *cuts], [*cuts, len(reply)], strict=True)]
+    whole = read(reply, template=template, in_thought=in_thought)
+    assert read(*chunks, template=template, in_thought=in_thought) == whole
+    assert read(*reply, template=template, in_thought=in_thought) == whole
+    for piece in whole:
+        if isinstance(piece, Called):
+            assert isinstance(json.loads(piece.arguments), dict)
+            piece.arguments.encode()
+
+
+@settings(max_examples=200, deadline=None)
+@given(FRAGMENTS)
+def test_no_mark_is_ever_said(fragments: list[str]) -> None:
+    text = said(read("".join(fragments)))
+    # what is put together from the pieces around one that was left out is no mark either
+    assert not any(
+        mark in text for mark in ("<tool_call>", "</think>", "<|channel|>", "[TOOL_CALLS]", "<｜tool▁sep｜>")
+    )
