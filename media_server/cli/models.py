@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from pathlib import Path
 from typing import Any
 
 from media_server.cli import models_shown
+from media_server.cli.models_fetch import add_fetch, add_source, asked
 from media_server.cli.options import command, settings
 from media_server.errors import ConfigurationError, MediaServerError
 
-__all__ = ["add", "add_actions"]
+__all__ = ["MODELS", "add", "add_actions"]
 
 MODELS = """\
 A pack is a folder with the models of an assistant: a recogniser, a language model, and voices.
@@ -31,7 +33,7 @@ def add(commands: Any) -> None:
 def add_actions(parser: argparse.ArgumentParser) -> None:
     """What can be done with packs, as commands of `parser`."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for each in (_add_list, _add_show, _add_verify, _add_remove):
+    for each in (_add_list, _add_show, add_fetch, _add_verify, _add_remove):
         action = each(actions)
         action.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings")
         action.add_argument(
@@ -43,6 +45,7 @@ def _add_list(actions: Any) -> argparse.ArgumentParser:
     listing = command(actions, "list", "packs on this machine, and what can be fetched", "List packs and models.")
     listing.add_argument("--available", action="store_true", help="also the models of the built-in catalogue")
     listing.add_argument("--language", metavar="CODE", help="voices of this language only, like de or en_GB")
+    add_source(listing)
     listing.set_defaults(run=_list)
     return listing
 
@@ -79,8 +82,11 @@ def _models_dir(args: argparse.Namespace) -> Path:
 
 
 def _list(args: argparse.Namespace) -> int:
-    models_shown.on_this_machine(_models_dir(args))
-    if args.available or args.language:
+    models_dir = _models_dir(args)
+    models_shown.on_this_machine(models_dir)
+    if args.source:
+        asyncio.run(models_shown.at_mirrors(args.source, models_dir))
+    elif args.available or args.language:
         models_shown.available(args.language)
     else:
         print("\nmedia-server models list --available shows what can be fetched.")
@@ -116,20 +122,11 @@ def _verify(args: argparse.Namespace) -> int:
 def _remove(args: argparse.Namespace) -> int:
     from media_server.packs.local import remove_pack, size_text
 
+    if not args.yes and not sys.stdin.isatty():
+        raise MediaServerError("nobody_to_ask", "There is no terminal to ask at whether this is meant; say --yes.")
     if not args.yes and not asked(f"Delete the pack {args.name!r} and its files?"):
         print("Nothing was deleted.")
         return 1
     size = remove_pack(args.name, _models_dir(args))
     print(f"{args.name} is deleted ({size_text(size)}).")
     return 0
-
-
-def asked(question: str) -> bool:
-    """What a person at the terminal answers.
-
-    Raises:
-        MediaServerError: nobody is there to answer.
-    """
-    if not sys.stdin.isatty():
-        raise MediaServerError("nobody_to_ask", f"{question} There is no terminal to answer at; say --yes.")
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from media_server.packs.catalogue import Model
 
-__all__ = ["available", "on_this_machine", "shown"]
+__all__ = ["at_mirrors", "available", "on_this_machine", "shown"]
 
 COMMERCIAL = {"yes": "commercial use allowed", "no": "NOT for commercial use", "unclear": "commercial use unclear"}
 THINKING = {"never": "never thinks", "switch": "thinking can be switched on", "switch-on": "thinking is switched off"}
@@ -34,6 +34,20 @@ def on_this_machine(models_dir: Path) -> None:
             print(f"  {name:<20} {'':>10}  its pack.toml is damaged: media-server models show {name}")
             continue
         print(f"  {name:<20} {size_text(sum(f.size for f in manifest.files)):>10}  {manifest.description}")
+
+
+async def at_mirrors(specs: list[str], models_dir: Path) -> None:
+    """Print the packs that mirrors have. Raises `DownloadError`."""
+    from media_server.packs.local import local_packs
+    from media_server.packs.sources import chosen_sources
+    from media_server.packs.transfer import http_session
+
+    here = local_packs(models_dir)
+    async with http_session() as http:
+        for mirror in chosen_sources(specs, http).mirrors:
+            print(f"\nAt {mirror.label}:")
+            for name, entry in (await mirror.packs()).items():
+                print(f"  {name:<20} {entry.revision:<14} {entry.description}{'  (here)' if name in here else ''}")
 
 
 def available(language: str | None) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "PackError",
     "Staging",
     "check_space",
+    "disk_trouble",
     "local_packs",
     "place",
     "remove_pack",
@@ -143,9 +144,13 @@ def staging(models_dir: Path, name: str) -> Iterator[Staging]:
             place = Staging(models_dir, name)
             place.recover()
             place.folder.mkdir(exist_ok=True)
-            yield place
+            try:
+                yield place
+            finally:
+                if place.folder.is_dir() and not any(place.folder.iterdir()):
+                    place.folder.rmdir()
     except OSError as e:
-        raise PackError(_said(e, models_dir)) from e
+        raise PackError(disk_trouble(e, models_dir)) from e
 
 
 @contextmanager
@@ -212,10 +217,14 @@ def _write(path: Path, text: str) -> None:
         os.fsync(f.fileno())
 
 
-def _said(error: OSError, folder: Path) -> str:
-    at = error.filename or folder
+def disk_trouble(error: OSError, path: Path) -> str:
+    """A sentence for what went wrong when `path` was written."""
+    at = error.filename or path
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk of {folder.resolve()} is full: {at} could not be written. Make room, then run it again."
+        return (
+            f"The disk is full: {at} could not be written. What was there before is as it was. "
+            "Make room, then run it again: it goes on from there."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{at} cannot be written ({error.strerror}). Choose another folder with --models-dir."
     return f"{at}: {error.strerror or error}."

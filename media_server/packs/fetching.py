@@ -1,0 +1,177 @@
+"""Fetching a pack: several files at a time from several sources, checked, and put in place when all are right."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from media_server.engines.packs import Pack, PackFile, problems_of, read_manifest
+from media_server.errors import ConfigurationError, MediaServerError
+from media_server.packs.catalogue import Model, PinnedFile
+from media_server.packs.composing import Composition
+from media_server.packs.local import Staging, check_space, sha256_of, staging
+from media_server.packs.mirror import Entry, Mirror
+from media_server.packs.sources import Source
+from media_server.packs.transfer import Bar, DownloadError
+
+__all__ = ["Item", "Plan", "fetch", "from_mirror", "from_sources"]
+
+AT_ONCE = 4
+"""Files that are fetched at a time."""
+
+Bring = Callable[[Path, Bar], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file of a pack, what it has to be, and the ways to get it, the best first."""
+
+    path: str
+    size: int
+    sha256: str | None
+    md5: str | None
+    ways: Sequence[tuple[str, Bring]]
+    """Each with the name of its source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that is needed to fetch a pack."""
+
+    name: str
+    revision: str
+    items: Sequence[Item]
+    manifest: Callable[[dict[str, str]], str]
+    """Makes the text of `pack.toml` of the SHA-256 of each path."""
+
+    @property
+    def size(self) -> int:
+        return sum(i.size for i in self.items)
+
+
+def from_sources(composition: Composition, sources: Sequence[Source]) -> Plan:
+    """How to fetch a pack of models of the catalogue."""
+    items = [
+        Item(path, file.size, file.sha256, file.md5, [(s.label, _bring(s, model, file)) for s in sources])
+        for path, model, file in composition.places()
+    ]
+    return Plan(composition.name, composition.revision, items, composition.manifest)
+
+
+def _bring(source: Source, model: Model, file: PinnedFile) -> Bring:
+    return lambda part, bar: source.bring(model, file, part, bar)
+
+
+async def from_mirror(mirror: Mirror, entry: Entry) -> Plan:
+    """How to fetch a pack from a mirror.
+
+    Raises:
+        DownloadError: the mirror's manifest cannot be had, or is not right.
+    """
+    text = await mirror.manifest(entry)
+    manifest = read_manifest(text, entry.name)
+
+    def way(file: PackFile) -> Bring:
+        return lambda part, bar: mirror.bring(entry, file, part, bar)
+
+    items = [Item(f.path, f.size, f.sha256, None, [(mirror.label, way(f))]) for f in manifest.files]
+    return Plan(entry.name, manifest.revision, items, lambda _: text)
+
+
+async def fetch(plan: Plan, models_dir: Path, say: Callable[[str], None]) -> Path:
+    """Fetch a pack into `models_dir/NAME`; what is there already and right is kept. Returns the folder.
+
+    Args:
+        say: is told of each file that is here already.
+
+    Raises:
+        PackError: names the file and what is wrong. The pack that was there is as it was, and running the same again
+            goes on from there.
+    """
+    with staging(models_dir, plan.name) as place:
+        if await asyncio.to_thread(_is_current, place.current, plan):
+            for item in plan.items:
+                say(f"{item.path}: already here")
+            return place.current
+        missing = []
+        for item in plan.items:
+            if item.sha256 is not None and await asyncio.to_thread(place.has, item.path, item.size, item.sha256):
+                say(f"{item.path}: already here")
+            else:
+                missing.append(item)
+        parts = {item.path: _part(place, item) for item in missing}
+        needed = sum(i.size - (parts[i.path].stat().st_size if parts[i.path].exists() else 0) for i in missing)
+        check_space(place.folder, needed, f"The pack {plan.name}")
+        hashes = {i.path: i.sha256 for i in plan.items if i.sha256 is not None}
+        slots = asyncio.Semaphore(AT_ONCE)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for item in missing:
+                    group.create_task(_item(item, place.folder / item.path, parts[item.path], slots, hashes))
+        except BaseExceptionGroup as errors:
+            known, other = errors.split(MediaServerError)
+            raise (other or known or errors).exceptions[0] from errors
+        return await asyncio.to_thread(place.commit, plan.manifest(hashes))
+
+
+def _is_current(folder: Path, plan: Plan) -> bool:
+    file = folder / "pack.toml"
+    if not file.is_file():
+        return False
+    try:
+        manifest = read_manifest(file.read_text("utf-8"), str(file))
+    except (ConfigurationError, UnicodeDecodeError):
+        return False
+    files = {f.path: f.sha256 for f in manifest.files}
+    same = manifest.revision == plan.revision and all(
+        files.get(i.path) == (i.sha256 or files.get(i.path)) for i in plan.items
+    )
+    return same and len(files) == len(plan.items) and not problems_of(Pack(folder, manifest))
+
+
+def _part(place: Staging, item: Item) -> Path:
+    """Where a file grows. What an earlier version of this program began beside the pack's own files goes on here."""
+    pinned = item.sha256 or item.md5 or ""
+    part = place.folder / f"{item.path}.{pinned[:8]}.part"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    begun = place.current / f"{item.path}.part"
+    if begun.is_file() and not part.exists():
+        begun.replace(part)
+    return part
+
+
+async def _item(item: Item, to: Path, part: Path, slots: asyncio.Semaphore, hashes: dict[str, str]) -> None:
+    reasons: list[str] = []
+    async with slots:
+        with tqdm(total=item.size, unit="B", unit_scale=True, desc=item.path, mininterval=0.5) as bar:
+            for label, bring in item.ways:
+                try:
+                    await bring(part, bar)
+                except DownloadError as e:
+                    reasons.append(e.message)
+                    continue
+                sha256 = await asyncio.to_thread(sha256_of, part)
+                if not await asyncio.to_thread(_is_right, item, part, sha256):
+                    kind = "SHA-256" if item.sha256 else "MD5"
+                    part.unlink()
+                    reasons.append(
+                        f"{item.path} arrived damaged from {label} ({kind} differs); it was removed. Run it again."
+                    )
+                    continue
+                hashes[item.path] = sha256
+                os.replace(part, to)
+                return
+    raise DownloadError(" ".join(reasons) or f"No source is known for {item.path}.")
+
+
+def _is_right(item: Item, part: Path, sha256: str) -> bool:
+    if item.sha256 is not None:
+        return sha256 == item.sha256
+    with part.open("rb") as f:
+        return part.stat().st_size == item.size and hashlib.file_digest(f, "md5").hexdigest() == item.md5
