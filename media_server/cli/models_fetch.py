@@ -80,9 +80,11 @@ def _fetch(args: argparse.Namespace) -> int:
 async def _fetched(args: argparse.Namespace, models_dir: Path) -> int:
     from media_server.packs.composing import Wishes
     from media_server.packs.fetching import fetch, from_sources
+    from media_server.packs.local import check_name
     from media_server.packs.sources import chosen_sources
     from media_server.packs.transfer import http_session
 
+    check_name(args.called or args.name)
     wishes = Wishes(args.stt, args.llm, args.voice or (), args.embedding, args.turn, args.language)
     async with http_session() as http:
         sources = chosen_sources(args.source or [], http)

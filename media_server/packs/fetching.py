@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -110,13 +110,16 @@ async def fetch(plan: Plan, models_dir: Path, say: Callable[[str], None]) -> Pat
         check_space(place.folder, needed, f"The pack {plan.name}")
         hashes = {i.path: i.sha256 for i in plan.items if i.sha256 is not None}
         slots = asyncio.Semaphore(AT_ONCE)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for item in missing:
-                    group.create_task(_item(item, place.folder / item.path, parts[item.path], slots, hashes))
-        except BaseExceptionGroup as errors:
-            known, other = errors.split(MediaServerError)
-            raise (other or known or errors).exceptions[0] from errors
+        total = sum(i.size for i in missing)
+        with tqdm(total=total, unit="B", unit_scale=True, desc=plan.name, mininterval=0.5) as bar:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for item in missing:
+                        to, part = place.folder / item.path, parts[item.path]
+                        group.create_task(_item(item, to, part, slots, bar, hashes))
+            except BaseExceptionGroup as errors:
+                known, other = errors.split(MediaServerError)
+                raise (other or known or errors).exceptions[0] from errors
         return await asyncio.to_thread(place.commit, plan.manifest(hashes))
 
 
@@ -146,28 +149,50 @@ def _part(place: Staging, item: Item) -> Path:
     return part
 
 
-async def _item(item: Item, to: Path, part: Path, slots: asyncio.Semaphore, hashes: dict[str, str]) -> None:
+async def _item(
+    item: Item, to: Path, part: Path, slots: asyncio.Semaphore, bar: tqdm[Any], hashes: dict[str, str]
+) -> None:
     reasons: list[str] = []
     async with slots:
-        with tqdm(total=item.size, unit="B", unit_scale=True, desc=item.path, mininterval=0.5) as bar:
-            for label, bring in item.ways:
-                try:
-                    await bring(part, bar)
-                except DownloadError as e:
-                    reasons.append(e.message)
-                    continue
-                sha256 = await asyncio.to_thread(sha256_of, part)
-                if not await asyncio.to_thread(_is_right, item, part, sha256):
-                    kind = "SHA-256" if item.sha256 else "MD5"
-                    part.unlink()
-                    reasons.append(
-                        f"{item.path} arrived damaged from {label} ({kind} differs); it was removed. Run it again."
-                    )
-                    continue
+        for label, bring in item.ways:
+            try:
+                await bring(part, _Share(bar))
+            except DownloadError as e:
+                reasons.append(e.message)
+                continue
+            sha256 = await asyncio.to_thread(sha256_of, part)
+            if await asyncio.to_thread(_is_right, item, part, sha256):
                 hashes[item.path] = sha256
-                os.replace(part, to)
+                part.replace(to)
                 return
+            part.unlink()
+            kind = "SHA-256" if item.sha256 else "MD5"
+            reasons.append(f"{item.path} arrived damaged from {label} ({kind} differs); it was removed. Run it again.")
     raise DownloadError(" ".join(reasons) or f"No source is known for {item.path}.")
+
+
+class _Share:
+    """One file's share of the progress of all."""
+
+    def __init__(self, bar: tqdm[Any]) -> None:
+        self._bar = bar
+        self._n = 0.0
+
+    @property
+    def n(self) -> float:
+        return self._n
+
+    @n.setter
+    def n(self, n: float) -> None:
+        self._bar.n += n - self._n
+        self._n = n
+
+    def update(self, n: float) -> None:
+        self._n += n
+        self._bar.update(n)
+
+    def refresh(self) -> None:
+        self._bar.refresh()
 
 
 def _is_right(item: Item, part: Path, sha256: str) -> bool:

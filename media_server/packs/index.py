@@ -95,7 +95,7 @@ def index_addresses(environment: Mapping[str, str]) -> list[str]:
     if not found[0]:
         settings = _pip_settings(environment)
         found = [settings.get("index-url", ""), *found[1:], *settings.get("extra-index-url", "").split()]
-    addresses = [a for a in found if a]
+    addresses = [a for a in found if a.startswith(("http://", "https://"))]
     if not addresses:
         raise DownloadError("Which Python index? Set PIP_INDEX_URL to its address, or say --source index=URL.")
     return addresses

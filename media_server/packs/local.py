@@ -18,6 +18,7 @@ from media_server.paths import BUNDLED_MODELS
 __all__ = [
     "PackError",
     "Staging",
+    "check_name",
     "check_space",
     "disk_trouble",
     "local_packs",
@@ -136,8 +137,7 @@ def staging(models_dir: Path, name: str) -> Iterator[Staging]:
     Raises:
         PackError: another process is at it, or the disk is full, or nothing can be written there.
     """
-    if not _is_name(name):
-        raise PackError(f"{name!r} cannot be the name of a pack: letters, digits, - and _ only, 64 at most.")
+    check_name(name)
     try:
         models_dir.mkdir(parents=True, exist_ok=True)
         with locked(models_dir, name):
@@ -147,8 +147,8 @@ def staging(models_dir: Path, name: str) -> Iterator[Staging]:
             try:
                 yield place
             finally:
-                if place.folder.is_dir() and not any(place.folder.iterdir()):
-                    place.folder.rmdir()
+                if place.folder.is_dir() and not any(p.is_file() for p in place.folder.rglob("*")):
+                    shutil.rmtree(place.folder)
     except OSError as e:
         raise PackError(disk_trouble(e, models_dir)) from e
 
@@ -204,6 +204,14 @@ def size_text(size: float) -> str:
         if size >= factor:
             return f"{size / factor:.{2 if unit == 'GB' else 1}f} {unit}"
     return f"{size:.0f} bytes"
+
+
+def check_name(name: str) -> None:
+    """Raise `PackError` if a pack cannot be called this."""
+    if not _is_name(name):
+        raise PackError(f"{name!r} cannot be the name of a pack: letters, digits, - and _ only, 64 at most.")
+    if name == "starter":
+        raise PackError("The pack 'starter' comes with this package; choose another --name.")
 
 
 def _is_name(name: str) -> bool:

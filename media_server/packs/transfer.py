@@ -21,6 +21,8 @@ __all__ = ["Bar", "DownloadError", "HttpRoot", "Lacking", "bare", "http_session"
 CHUNK = 1 << 18
 TRIES = 4
 """Tries in a row without a byte."""
+FIRST_PAUSE_S = 0.5
+"""Before another try; doubled with each try that brought nothing."""
 TEXT_LIMIT = 8 << 20
 
 
@@ -58,16 +60,12 @@ class HttpRoot:
 
     Args:
         headers: sent with each request, but not to another server that it redirects to.
-        pause_s: before the second try; doubled before each further one.
     """
 
-    def __init__(
-        self, http: aiohttp.ClientSession, url: str, headers: Mapping[str, str] | None = None, pause_s: float = 0.5
-    ) -> None:
+    def __init__(self, http: aiohttp.ClientSession, url: str, headers: Mapping[str, str] | None = None) -> None:
         self.url = url.rstrip("/")
         self._http = http
         self._headers = dict(headers or {})
-        self._pause_s = pause_s
 
     def at(self, path: str) -> str:
         return f"{self.url}/{quote(path, safe='/')}"
@@ -113,7 +111,7 @@ class HttpRoot:
                 hopeless = isinstance(e, aiohttp.InvalidURL | aiohttp.ClientConnectorCertificateError)
                 if tries == TRIES or hopeless:
                     raise DownloadError(_why(url, e) + ("" if hopeless else " Run it again to go on.")) from e
-                wait_s = e.wait_s if isinstance(e, _Later) and e.wait_s else self._pause_s * 2 ** max(tries, 0)
+                wait_s = e.wait_s if isinstance(e, _Later) and e.wait_s else FIRST_PAUSE_S * 2**tries
                 await asyncio.sleep(min(wait_s, 60))
 
     async def _rest(self, url: str, part: Path, size: int | None, bar: Bar) -> bool:
