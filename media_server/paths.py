@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["BUNDLED_MODELS", "STATIC"]
+__all__ = ["BUNDLED_MODELS", "CHECKOUT", "CONSTRAINTS", "STATIC"]
 
 _PACKAGE = Path(__file__).parent
-_CHECKOUT = _PACKAGE.parent
+CHECKOUT = _PACKAGE.parent
 
 
 def _bundled(inside: str, beside: str) -> Path:
     path = _PACKAGE / inside
-    return path if path.is_dir() else _CHECKOUT / beside
+    return path if path.exists() else CHECKOUT / beside
 
 
 STATIC = _bundled("_static", "static")
 BUNDLED_MODELS = _bundled("_models", "models")
+CONSTRAINTS = _bundled("_constraints.txt", "constraints.txt")

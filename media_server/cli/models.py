@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from media_server.cli import models_shown
+from media_server.cli import bundle, models_shown
 from media_server.cli.models_fetch import add_fetch, add_source, asked
 from media_server.cli.options import command, settings
 from media_server.errors import ConfigurationError, MediaServerError
@@ -21,6 +21,7 @@ A pack is a folder with the models of an assistant: a recogniser, a language mod
   media-server models list --available        packs and models that can be fetched
   media-server models fetch small             fetch one, after showing licences and size
   media-server serve --pack small             start with it
+  media-server models bundle create small     put one into a file, for a machine without a network
 """
 
 
@@ -39,6 +40,7 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--models-dir", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="where packs are (models)"
         )
+    bundle.add(actions)
 
 
 def _add_list(actions: Any) -> argparse.ArgumentParser:

@@ -80,18 +80,22 @@ def staged(bundle: Bundle, beside: Path) -> Iterator[Path]:
     """A folder for unpacking this bundle, the same each time; removed when the block ends without an error.
 
     Raises:
-        BundleError: another installation of this bundle is under way.
+        BundleError: another process is changing this pack.
     """
+    name = bundle.contents.pack["name"]
     beside.mkdir(parents=True, exist_ok=True)
-    staging = beside / f".incoming-{bundle.contents.pack['name']}-{bundle.id[:12]}"
+    staging = beside / f".{name}.bundle-{bundle.id[:12]}"
     if staging.is_symlink():
         raise BundleError(f"{staging} is a symbolic link; it is refused.")
-    staging.mkdir(exist_ok=True)
-    with (staging / "lock").open("w") as lock:
+    # the lock that everything takes which changes this pack
+    with (beside / f".{name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
-            raise BundleError(f"Another installation of this bundle is under way in {beside}.") from e
+            raise BundleError(
+                f"Another process is changing the pack {name!r} in {beside}; wait until it is done."
+            ) from e
+        staging.mkdir(exist_ok=True)
         yield staging
         shutil.rmtree(staging)
 

@@ -22,6 +22,14 @@ __all__ = ["cpu_features", "examine", "install_all", "interpreter", "obstacles"]
 MARK = "media-server-bundle.txt"
 """In a virtual environment: this installer made it, and from which bundle it was filled last."""
 
+PACKAGES = {
+    "libcrypto.so.3": "libssl3",
+    "libgomp.so.1": "libgomp1",
+    "libssl.so.3": "libssl3",
+    "libstdc++.so.6": "libstdc++6",
+}
+"""Debian's packages with libraries."""
+
 
 def install_all(bundle: Bundle, to: Path, progress: Progress | None = None) -> Placed:
     """Install the pack into `to/models` and the programs into `to/.venv`.
@@ -82,7 +90,7 @@ def obstacles(wheels: Wheels) -> list[str]:
         try:
             ctypes.CDLL(library)
         except OSError:
-            package = {"libgomp.so.1": "libgomp1", "libstdc++.so.6": "libstdc++6"}.get(library)
+            package = PACKAGES.get(library)
             how = f" On Debian and Ubuntu it is in the package {package}." if package else ""
             out.append(f"This machine lacks the library {library}.{how}")
     return out
