@@ -184,11 +184,11 @@ class Floor:
                 doubtful_s = at_s - self._doubt_since_s if self._doubt_since_s is not None else 0.0
                 if doubtful_s > SETTLE_S and self._doubtful != "echo":
                     self._yield()
-                if self._partial is None or self._partial.done():
+                if (self._partial is None or self._partial.done()) and self._hearing.room_for_partial:
                     self._partial = self._start(self._show_partial(self._speech_turn, heard, doubtful_s), "partial")
             case SilenceStarted():
                 # what was said until now is all there is if the caller stays silent: begin at once
-                if self._engines.room_to_hear_ahead:
+                if self._engines.room_to_hear_ahead and self._hearing.quick:
                     self._silence = self._listen_to(heard)
             case SilenceEnded():
                 self._end_silence()

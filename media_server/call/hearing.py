@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from media_server.agents import Call
 from media_server.audio import MODEL_RATE_HZ
 from media_server.call.agreement import Agreement
+from media_server.call.language import SpokenLanguage
 from media_server.call.listen import Heard, Listener
 from media_server.call.retry import with_retry
 from media_server.engines.client import Engines
@@ -21,6 +23,9 @@ __all__ = ["Hearing", "Said", "outcome"]
 
 LEFT_S = 1.0
 """Of sound, at least, behind such a cut."""
+PARTIALS_SHARE = 2.0
+"""How many times longer than the last partial took nothing is asked of the recogniser before the next one."""
+QUICK_S = 0.15
 WITHIN_WORDS_S = 0.2
 """Silence as long as this may be a stop within a word: what is said on both sides of it is heard as one."""
 
@@ -71,6 +76,19 @@ class Hearing:
         self._emit = emit
         self._settled = Said()
         self._agreement = Agreement()
+        self._language = SpokenLanguage()
+        self._took_s = 0.0
+        self._next_partial_s = 0.0
+
+    @property
+    def quick(self) -> bool:
+        """Whether the recogniser answers so soon that hearing what may be for nothing delays nobody."""
+        return self._took_s < QUICK_S
+
+    @property
+    def room_for_partial(self) -> bool:
+        """Whether the recogniser has had enough time for others since the last partial transcript."""
+        return time.monotonic() >= self._next_partial_s
 
     @property
     def text(self) -> str:
@@ -113,7 +131,10 @@ class Hearing:
             EngineError: the recogniser failed.
         """
         long = len(heard.utterance) > self._engines.settle_after_s * MODEL_RATE_HZ
-        transcript = await self._transcribe(heard, final=False, words=long)
+        try:
+            transcript = await self._transcribe(heard, final=False, words=long)
+        finally:
+            self._next_partial_s = time.monotonic() + PARTIALS_SHARE * self._took_s
         words = transcript.text.split()
         agreed = self._agreement.push(words)
         said = self._settled.then(transcript, heard.start_s, agreed)
@@ -145,14 +166,20 @@ class Hearing:
             return failed
 
     async def _transcribe(self, heard: Heard, *, final: bool, words: bool) -> Transcript:
-        return await self._engines.transcribe(
+        language = self._call.agent.language or self._language.hint
+        began_s = time.monotonic()
+        transcript = await self._engines.transcribe(
             heard.utterance,
             final=final,
             words=words,
-            language=self._call.agent.language,
+            language=language,
             hotwords=" ".join(self._call.agent.hotwords),
             turn=heard.turn if final else None,
         )
+        self._took_s = time.monotonic() - began_s
+        if final:
+            self._language.heard(transcript, len(heard.utterance) / MODEL_RATE_HZ, language)
+        return transcript
 
 
 async def outcome(hearing: asyncio.Task[Said | EngineError]) -> Said | EngineError:

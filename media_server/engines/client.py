@@ -237,7 +237,8 @@ class Engines:
             )
 
         turn = {"turn": str(pack.turn)} if pack.turn else {}
-        self.stt = engine("stt", stt, pack.recogniser, "language", "window_s", **turn)
+        hearing = ("language", "window_s", "floor_s", "margin_s", "timestamps")
+        self.stt = engine("stt", stt, pack.recogniser, *hearing, **turn)
         self.hears_completeness = pack.turn is not None
         self.llm = engine("llm", llm, pack.chat, "context", "slots", "temperature", "top_p", "described_arguments")
         others = {
@@ -270,6 +271,8 @@ class Engines:
         """Speech from this length on is cut behind its stable words, so that what is left to do stays short."""
         self.complete_at = llm.complete_at
         self._slots = llm.slots
+        self._recordings = 0
+        """Pieces of recordings that the recogniser has."""
         self._prepared: dict[tuple[tuple[tuple[str, str], ...], Voice], tuple[m.AudioChunk, ...]] = {}
 
     @property
@@ -288,7 +291,7 @@ class Engines:
     @property
     def room_to_hear_ahead(self) -> bool:
         """The same for the recogniser: one may have been asked for the words so far, but nobody waits in line."""
-        return self.stt.under_way < 2
+        return self.stt.under_way - self._recordings < 2
 
     async def run(self) -> None:
         """Run all hosts, until cancelled or until a model turns out not to load."""
@@ -305,16 +308,22 @@ class Engines:
         language: str | None = None,
         hotwords: str = "",
         turn: Samples | None = None,
+        live: bool = True,
     ) -> m.Transcript:
         """What is said in `samples` (16 kHz mono int16); empty text for no speech.
 
         Args:
             turn: the turn's last seconds, to be asked too whether it sounds complete.
+            live: a part of a call; what is not waits for what is.
         """
         raw = np.ascontiguousarray(samples).tobytes()
         sound = b"" if turn is None or not self.hears_completeness else np.ascontiguousarray(turn).tobytes()
-        ask = self.stt.ask(lambda i: m.Transcribe(i, raw, final, words, language, hotwords, sound))
-        return await _answer(ask, m.Transcript, "The recogniser gave no result.")
+        ask = self.stt.ask(lambda i: m.Transcribe(i, raw, final, words, language, hotwords, sound, live))
+        self._recordings += not live
+        try:
+            return await _answer(ask, m.Transcript, "The recogniser gave no result.")
+        finally:
+            self._recordings -= not live
 
     @contextlib.asynccontextmanager
     async def generate(

@@ -64,7 +64,7 @@ class HeardWord(msgspec.Struct, frozen=True):
 
 
 class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
-    """int16 mono samples at 16 kHz. Final ones go before partials."""
+    """int16 mono samples at 16 kHz. Final ones go before partials, and both before recordings."""
 
     id: int
     samples: bytes
@@ -77,6 +77,8 @@ class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
     """What is likely to be said: names, products."""
     turn: bytes = b""
     """The turn's last seconds, samples as above, where it is asked whether it sounds complete."""
+    live: bool = True
+    """Whether it is part of a call; a recording waits until no call has anything to be transcribed."""
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -189,6 +191,8 @@ class Transcript(msgspec.Struct, frozen=True, tag="transcript"):
     words: tuple[HeardWord, ...] = ()
     complete: float | None = None
     """That the turn is complete, by its sound; None where it was not asked or the pack has no classifier for it."""
+    language_probability: float = 1.0
+    """How sure the detection of the language is; 1 where the language was given."""
 
 
 class TextChunk(msgspec.Struct, frozen=True, tag="text"):

@@ -46,6 +46,12 @@ class RecogniserModel(_Model):
     """Spoken language; detected where it is not given and the model knows several."""
     window_s: float = Field(30.0, ge=2, le=30)
     """The longest sound that the model was trained on; what is longer is heard in pieces."""
+    floor_s: float | None = Field(None, ge=0, le=30)
+    """The shortest window that the model is right in, however short the sound; derived from the model by default."""
+    margin_s: float | None = Field(None, ge=0, le=10)
+    """Silence that the window has behind the sound at least; derived from the model by default."""
+    timestamps: bool | None = None
+    """Whether the model writes when phrases begin and end; derived from the model by default."""
 
 
 class TurnModel(_Model):

@@ -1,7 +1,8 @@
-"""Speech recognition: faster-whisper's model, fed with windows as long as the utterance instead of 30 s."""
+"""Speech recognition: faster-whisper's model, fed with windows about as long as the utterance instead of 30 s."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import exp
@@ -15,27 +16,35 @@ from numpy.typing import NDArray
 
 from media_server.audio import Samples
 from media_server.engines import messages as m
-from media_server.engines.guards import is_loop, loop_start, windows
+from media_server.engines.guards import Evidence, bears_out, is_echo, is_loop, loop_start, too_much_text, windows
+from media_server.engines.invented import is_invented
+from media_server.engines.pieces import Pieces
+from media_server.engines.silero import CHUNK, CHUNK_S, VoiceActivityModel
 from media_server.engines.smart_turn import SmartTurn
+from media_server.engines.window import FULL_S, Window, window_for
+from media_server.engines.word_times import word_times
 
 __all__ = ["Heard", "WhisperEngine"]
 
 RATE_HZ = 16_000
 FRAME = 160
 """Samples per feature frame."""
-MARGIN_S = 0.2
-WINDOW_S = 30.0
-"""Whisper's longest; longer sound is heard in several windows."""
 BATCH = 8
-NO_SPEECH = 0.6
-"""Above this probability of no speech, with little confidence in the words, there is no text (Whisper's own rule)."""
-UNSURE = 0.37
+STEP_S = 0.3
+"""What a batch may take: whoever comes meanwhile waits for its end."""
+CHEAP_S = 0.05
+"""A machine that encodes 30 s in this time gives every utterance the whole window."""
 TOKENS_PER_S = 25
 """More than anybody says, also in the short tokens of a small vocabulary."""
-AUDIBLE = 0.05
-"""Of the loudest sample: where the first word begins and the last one ends, which alignment gives to the window."""
-MEDIAN_FRAMES = 3
-"""Of alignment's smoothing; Whisper's 7 blur the words of a model whose heads were taught to look."""
+MOST_TOKENS = 448
+STAMP_S = 0.02
+MEDIAN_FRAMES, SHARP_MEDIAN_FRAMES = 7, 3
+"""Of alignment's smoothing: Whisper's own, and for a model whose heads were taught to look, whose words 7 blur."""
+FAINT = 0.3
+"""A piece of sound in which voice activity is never likelier than this is not worth decoding."""
+VOICE = 0.5
+UNHEARD_S = 0.8
+"""Speech behind the last phrase, from which on the model has left something out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +56,65 @@ class Heard:
     no_speech: float
     language: str
     words: tuple[m.HeardWord, ...] = ()
+    language_probability: float = 1.0
+    """1 where the language was given."""
+    rest: int = 0
+    """The sample from which on there is more speech than the model wrote down; 0 where it wrote all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is wanted of several pieces of sound, beside their text. `patient`: quality goes before speed."""
+
+    language: str | None
+    hotwords: str
+    words: bool
+    patient: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Take:
+    """What the decoder wrote: the tokens of its text, where its last phrase ended, and how sure it is."""
+
+    tokens: list[int]
+    text: str
+    end_s: float | None
+    evidence: Evidence
+
+    @property
+    def lost(self) -> bool:
+        return is_loop(self.tokens, self.text) or too_much_text(self.text, self.evidence)
 
 
 class WhisperEngine:
-    """Transcribes the pending utterances in one batch per step, final ones first."""
+    """Transcribes the pending pieces of sound in one batch per step, the most urgent first."""
 
     def __init__(
-        self, model: WhisperModel, language: str | None, window_s: float, turn: SmartTurn | None, info: str
+        self, model: WhisperModel, language: str | None, window: Window, turn: SmartTurn | None, info: str
     ) -> None:
         self.info = info
+        self.at_work: set[int] = set()
+        """Requests that the step under way is about."""
         self._turn = turn
-        self._window_s = min(window_s, WINDOW_S)
+        self._window = window
         self._model = model
         self._language = language
-        self._pending: list[m.Transcribe] = []
+        self._batch = BATCH
+        self._activity = VoiceActivityModel() if window.published else None
+        self._pieces: Pieces[Heard] = Pieces(self._cut, lambda samples: self._window.frames(len(samples) / RATE_HZ))
 
     @classmethod
     def load(
         cls,
         path: str | Path,
         language: str | None = "en",
-        window_s: float = WINDOW_S,
+        window_s: float = FULL_S,
         turn: str | Path | None = None,
         device: str = "cpu",
         threads: int = 1,
+        floor_s: float | None = None,
+        margin_s: float | None = None,
+        timestamps: bool | None = None,
     ) -> WhisperEngine:
         """Load a CTranslate2 Whisper folder; nothing is downloaded.
 
@@ -78,6 +122,7 @@ class WhisperEngine:
             window_s: the longest sound that the model was trained on.
             turn: a classifier of complete turns, as ONNX.
             device: cpu, cuda, or auto for whichever there is.
+            floor_s, margin_s, timestamps: as in `window_for`.
         """
         if not (Path(path) / "model.bin").is_file():
             raise FileNotFoundError(f"there is no CTranslate2 Whisper model in {path}")
@@ -86,36 +131,72 @@ class WhisperEngine:
         compute = "int8_float16" if device == "cuda" else "int8"
         model = WhisperModel(str(path), device=device, compute_type=compute, cpu_threads=threads, local_files_only=True)
         classifier = SmartTurn.load(turn, threads) if turn else None
-        engine = cls(model, language, window_s, classifier, f"{Path(path).name}, {device} {compute}")
-        engine.transcribe([np.zeros(RATE_HZ, np.int16)])  # the first run pays for what is lazy
+        window = window_for(model.hf_tokenizer.get_vocab_size(), window_s, floor_s, margin_s, timestamps)
+        engine = cls(model, language, window, classifier, "")
+        engine._adapt(may_widen=floor_s is None)
+        shortest = engine._window.frames(0) / 100
+        engine.info = f"{Path(path).name}, {device} {compute}, windows from {shortest:g} s"
         return engine
+
+    def _adapt(self, *, may_widen: bool) -> None:
+        """Find out what this machine manages: how long a window may be, and how many pieces a batch."""
+        self._time(self._window)  # the first run pays for what is lazy
+        took_s = self._time(self._window)
+        if may_widen and self._window.published and took_s < CHEAP_S and self._time(self._window.full()) < CHEAP_S:
+            self._window = self._window.full()
+        self._batch = max(1, min(BATCH, int(STEP_S / took_s)))
+
+    def _time(self, window: Window) -> float:
+        """How long a second of silence takes."""
+        began = time.perf_counter()
+        encoded = self._model.model.encode(self._features([np.zeros(RATE_HZ, np.float32)], window))
+        tokenizer = Tokenizer(self._model.hf_tokenizer, False, task="transcribe", language="en")
+        self._generate(encoded, [self._model.get_prompt(tokenizer, [], without_timestamps=True)], RATE_HZ)
+        return time.perf_counter() - began
+
+    def _cut(self, samples: Samples) -> list[tuple[int, Samples]]:
+        return windows(samples, self._window.piece_s)
 
     @property
     def busy(self) -> bool:
-        return bool(self._pending)
+        return bool(self._pieces)
 
     def submit(self, request: m.Transcribe) -> None:
-        self._pending.append(request)
-        self._pending.sort(key=lambda r: not r.final)
+        self._pieces.add(request)
 
     def cancel(self, request_id: int) -> None:
-        self._pending = [r for r in self._pending if r.id != request_id]
+        self._pieces.remove(request_id)
 
     def step(self) -> Iterable[m.Result]:
-        first = self._pending[0]
-        alike = [r for r in self._pending if (r.language, r.hotwords) == (first.language, first.hotwords)]
-        batch = alike[:BATCH]
-        taken = {r.id for r in batch}
-        self._pending = [r for r in self._pending if r.id not in taken]
-        samples = [np.frombuffer(r.samples, np.int16) for r in batch]
-        heard = self.transcribe(samples, first.language, first.hotwords, any(r.words for r in batch))
-        for request, h in zip(batch, heard, strict=True):
-            words = h.words if request.words else ()
-            complete = None
-            if self._turn and request.turn:
-                complete = self._turn.probability(np.frombuffer(request.turn, np.int16))
-            yield m.Transcript(request.id, h.text, h.confidence, h.language, words, complete)
-            yield m.Finished(request.id)
+        batch = self._pieces.next(self._batch)
+        self.at_work = {job.request.id for job in batch}
+        first = batch[0].request
+        wanted = _Wanted(
+            batch[0].language,
+            first.hotwords,
+            words=any(job.request.words for job in batch),
+            patient=first.final or not first.live,
+        )
+        for job, heard in zip(batch, self._hear([job.waiting[0][1] for job in batch], wanted), strict=True):
+            at, piece = job.waiting.popleft()
+            if heard.rest:
+                job.waiting.appendleft((at + heard.rest, piece[heard.rest :]))
+            job.heard.append(_moved(heard, at))
+            if heard.text:
+                job.language = job.language or heard.language
+            if not job.waiting:
+                self._pieces.remove(job.request.id)
+                yield from self._results(job.request, _joined(job.heard))
+
+    def _results(self, request: m.Transcribe, heard: Heard) -> Iterable[m.Result]:
+        words = heard.words if request.words else ()
+        complete = None
+        if self._turn and request.turn:
+            complete = self._turn.probability(np.frombuffer(request.turn, np.int16))
+        yield m.Transcript(
+            request.id, heard.text, heard.confidence, heard.language, words, complete, heard.language_probability
+        )
+        yield m.Finished(request.id)
 
     def transcribe(
         self, utterances: Sequence[Samples], language: str | None = None, hotwords: str = "", words: bool = False
@@ -127,57 +208,114 @@ class WhisperEngine:
             hotwords: what is likely to be said.
             words: find the words' times too.
         """
-        pieces = [(i, at, piece) for i, u in enumerate(utterances) for at, piece in windows(u, self._window_s)]
-        # a client may name one that there is not: then it is as if none was named
-        given = (language if language in self._model.supported_languages else None) or self._language
-        heard = self._windows([piece for _, _, piece in pieces], given, hotwords, words)
-        out: list[list[Heard]] = [[] for _ in utterances]
-        for (i, at, _), h in zip(pieces, heard, strict=True):
-            s = at / RATE_HZ
-            moved = tuple(m.HeardWord(w.text, w.start_s + s, w.end_s + s, w.confidence) for w in h.words)
-            out[i].append(replace(h, words=moved))
-        return [_joined(parts) for parts in out]
+        wanted = _Wanted(language, hotwords, words, patient=True)
+        waiting = [(i, at, piece) for i, u in enumerate(utterances) for at, piece in self._cut(u)]
+        found: list[list[tuple[int, Heard]]] = [[] for _ in utterances]
+        while waiting:
+            heard = self._hear([piece for _, _, piece in waiting], wanted)
+            for (i, at, _), h in zip(waiting, heard, strict=True):
+                found[i].append((at, _moved(h, at)))
+            left = [(w, h.rest) for w, h in zip(waiting, heard, strict=True) if h.rest]
+            waiting = [(i, at + rest, piece[rest:]) for (i, at, piece), rest in left]
+        return [_joined([h for _, h in sorted(parts, key=lambda part: part[0])]) for parts in found]
 
-    def _windows(self, utterances: list[Samples], language: str | None, hotwords: str, words: bool) -> list[Heard]:
+    def _hear(self, pieces: list[Samples], wanted: _Wanted) -> list[Heard]:
+        """Each piece's text; what nobody speaks in is not decoded."""
+        # a client may name a language that there is not: then it is as if none was named
+        known = wanted.language if wanted.language in self._model.supported_languages else None
+        wanted = replace(wanted, language=known or self._language)
+        voices = [self._activity.probabilities(p) if self._activity else None for p in pieces]
+        spoken = [i for i, voice in enumerate(voices) if voice is None or voice.max(initial=0) >= FAINT]
+        nothing = Heard("", 1.0, 1.0, wanted.language or "en", language_probability=float(wanted.language is not None))
+        out = [nothing] * len(pieces)
+        if spoken:
+            audio = [(pieces[i] / np.float32(32768)).astype(np.float32) for i in spoken]
+            for i, heard in zip(spoken, self._windows(audio, [voices[i] for i in spoken], wanted), strict=True):
+                out[i] = heard
+        return out
+
+    def _windows(
+        self, audio: list[NDArray[np.float32]], voices: list[NDArray[np.float32] | None], wanted: _Wanted
+    ) -> list[Heard]:
         """Each window's text: in one batch, or one by one where several languages are spoken."""
-        audio = [(u / np.float32(32768)).astype(np.float32) for u in utterances]
-        encoded = self._model.model.encode(self._features(audio))
+        encoded = self._model.model.encode(self._features(audio, self._window))
         multilingual = self._model.model.is_multilingual
+        probabilities = [1.0] * len(audio)
+        language = wanted.language
         if language is None and multilingual:
-            languages = [found[0][0].strip("<|>") for found in self._model.model.detect_language(encoded)]
+            found = [likely[0] for likely in self._model.model.detect_language(encoded)]
+            languages, probabilities = [token.strip("<|>") for token, _ in found], [p for _, p in found]
             if len(set(languages)) > 1:
+                alone = zip(audio, voices, languages, probabilities, strict=True)
                 return [
-                    self._windows([u], spoken, hotwords, words)[0]
-                    for u, spoken in zip(utterances, languages, strict=True)
+                    replace(
+                        self._windows([a], [voice], replace(wanted, language=spoken))[0],
+                        language_probability=probability,
+                    )
+                    for a, voice, spoken, probability in alone
                 ]
             language = languages[0]
         tokenizer = Tokenizer(self._model.hf_tokenizer, multilingual, task="transcribe", language=language or "en")
-        prompt = self._model.get_prompt(tokenizer, [], without_timestamps=True, hotwords=hotwords or None)
+        stamps = self._window.timestamps
+        prompt = self._model.get_prompt(tokenizer, [], without_timestamps=not stamps, hotwords=wanted.hotwords or None)
         results = self._generate(encoded, [prompt] * len(audio), max(len(a) for a in audio))
-        heard: list[tuple[list[int], Heard]] = []
-        for samples, result in zip(audio, results, strict=True):
-            tokens = [t for t in result.sequences_ids[0] if t < tokenizer.eot]
-            if is_loop(tokens, tokenizer.decode(tokens)):
-                alone = self._model.model.encode(self._features([samples]))
-                (result,) = self._generate(alone, [prompt], len(samples), no_repeat_ngram_size=3)
-                tokens = [t for t in result.sequences_ids[0] if t < tokenizer.eot]
-                tokens = tokens[: loop_start(tokens)]
-            confidence = exp(min(0.0, result.scores[0]))
-            text = tokenizer.decode(tokens).strip()
-            if result.no_speech_prob > NO_SPEECH and confidence < UNSURE:
-                text = ""
-            heard.append(
-                (tokens if text else [], Heard(text, confidence, result.no_speech_prob, tokenizer.language_code))
+        takes: list[_Take] = []
+        for samples, voice, result in zip(audio, voices, results, strict=True):
+            take = _take(result, tokenizer, len(samples) / RATE_HZ, voice)
+            lost = take.lost
+            if lost and take.evidence.voiced:
+                take = self._again(samples, voice, tokenizer, prompt, wanted.patient)
+            doubtful = is_invented(take.text) or is_echo(take.text, wanted.hotwords)
+            if (lost and not take.evidence.voiced) or not bears_out(take.text, take.evidence, doubtful):
+                take = replace(take, tokens=[], text="", end_s=None)
+            takes.append(take)
+        placed: Sequence[tuple[m.HeardWord, ...]] = [()] * len(takes)
+        if wanted.words:
+            median = MEDIAN_FRAMES if self._window.published else SHARP_MEDIAN_FRAMES
+            placed = word_times(self._model, tokenizer, audio, encoded, [t.tokens for t in takes], median)
+        return [
+            Heard(
+                take.text,
+                take.evidence.confidence,
+                take.evidence.no_speech,
+                tokenizer.language_code,
+                words,
+                probability,
+                _unheard(take, voice, len(samples)) if wanted.patient else 0,
             )
-        if not words:
-            return [h for _, h in heard]
-        placed = self._align(audio, encoded, [tokens for tokens, _ in heard], tokenizer)
-        return [replace(h, words=w) for (_, h), w in zip(heard, placed, strict=True)]
+            for take, words, probability, voice, samples in zip(
+                takes, placed, probabilities, voices, audio, strict=True
+            )
+        ]
 
-    def _features(self, audio: list[NDArray[np.float32]]) -> ctranslate2.StorageView:
-        """Log-mel features [batch, mels, frames]; the window is the longest utterance and a margin."""
-        size = max(len(a) for a in audio) + int(MARGIN_S * RATE_HZ)
-        frames = min(3000, (size // FRAME + 1) // 2 * 2)
+    def _again(
+        self,
+        samples: NDArray[np.float32],
+        voice: NDArray[np.float32] | None,
+        tokenizer: Tokenizer,
+        prompt: list[int],
+        patient: bool,
+    ) -> _Take:
+        """Listen once more where the model repeats itself: with a full window, without repetition; at last cut it."""
+        length_s = len(samples) / RATE_HZ
+        window = self._window.full() if patient and self._window.published else self._window
+        encoded = self._model.model.encode(self._features([samples], window))
+        wider = window.frames(length_s) > self._window.frames(length_s)
+        options: list[dict[str, int]] = [{}, {"no_repeat_ngram_size": 3}] if wider else [{"no_repeat_ngram_size": 3}]
+        for each in options:
+            (result,) = self._generate(encoded, [prompt], len(samples), **each)
+            take = _take(result, tokenizer, length_s, voice)
+            if not take.lost:
+                return take
+        tokens = take.tokens[: loop_start(take.tokens)]
+        text = tokenizer.decode(tokens).strip()
+        if too_much_text(text, take.evidence):
+            tokens, text = [], ""
+        return replace(take, tokens=tokens, text=text)
+
+    def _features(self, audio: list[NDArray[np.float32]], window: Window) -> ctranslate2.StorageView:
+        """Log-mel features [batch, mels, frames]; the window is the longest utterance's."""
+        frames = window.frames(max(len(a) for a in audio) / RATE_HZ)
         if frames // 2 == self._model.model.n_mels:
             frames += 2  # CTranslate2 would take what the encoder makes of it, [batch, 80, width], for features
         padded = [np.pad(a, (0, (frames + 1) * FRAME - len(a))) for a in audio]
@@ -191,41 +329,53 @@ class WhisperEngine:
             encoded,
             prompts,
             beam_size=1,
-            max_length=min(448, len(prompts[0]) + 8 + int(longest / RATE_HZ * TOKENS_PER_S)),
+            max_length=min(MOST_TOKENS, len(prompts[0]) + 8 + int(longest / RATE_HZ * TOKENS_PER_S)),
             return_scores=True,
             return_no_speech_prob=True,
             **options,
         )
         return found
 
-    def _align(
-        self,
-        audio: list[NDArray[np.float32]],
-        encoded: ctranslate2.StorageView,
-        tokens: list[list[int]],
-        tokenizer: Tokenizer,
-    ) -> list[tuple[m.HeardWord, ...]]:
-        """The words' times, by the decoder's attention over the frames."""
-        frames = [max(2, len(a) // FRAME) for a in audio]
-        # the library's wants some token for every utterance
-        filled = [t or [tokenizer.eot - 1] for t in tokens]
-        found = self._model.find_alignment(tokenizer, filled, encoded, frames, median_filter_width=MEDIAN_FRAMES)
-        out: list[tuple[m.HeardWord, ...]] = []
-        for samples, wanted, words in zip(audio, tokens, found, strict=True):
-            said = [w for w in words if w["word"].strip()] if wanted else []
-            loud = np.nonzero(np.abs(samples) > AUDIBLE * np.abs(samples).max())[0] / RATE_HZ
-            first, last = (float(loud[0]), float(loud[-1])) if len(loud) else (0.0, len(samples) / RATE_HZ)
-            starts, ends = [float(w["start"]) for w in said], [float(w["end"]) for w in said]
-            if said:
-                starts[0], ends[-1] = max(starts[0], first), last
-            out.append(
-                tuple(
-                    # a model that is lost puts words anywhere; none ends before it begins
-                    m.HeardWord(w["word"].strip(), start, max(start, end), float(w["probability"]))
-                    for w, start, end in zip(said, starts, ends, strict=True)
-                )
-            )
-        return out
+
+def _take(
+    result: ctranslate2.models.WhisperGenerationResult,
+    tokenizer: Tokenizer,
+    length_s: float,
+    voice: NDArray[np.float32] | None,
+) -> _Take:
+    """What of a result is text: not the timestamps, and no phrase that begins behind the sound's end."""
+    tokens: list[int] = []
+    end_s: float | None = None
+    within = False
+    for token in result.sequences_ids[0]:
+        if token < tokenizer.eot:
+            tokens.append(token)
+        elif token >= tokenizer.timestamp_begin:
+            at_s = (token - tokenizer.timestamp_begin) * STAMP_S
+            if within:
+                end_s = at_s
+            elif tokens and at_s > length_s - 5 * STAMP_S:
+                break
+            within = not within
+    voiced_s = None if voice is None else float((voice > VOICE).sum()) * CHUNK_S
+    evidence = Evidence(exp(min(0.0, result.scores[0])), result.no_speech_prob, voiced_s)
+    return _Take(tokens, tokenizer.decode(tokens).strip(), end_s, evidence)
+
+
+def _unheard(take: _Take, voice: NDArray[np.float32] | None, samples: int) -> int:
+    """The sample from which on somebody speaks although the last phrase is over; 0 where nobody does."""
+    if voice is None or take.end_s is None or not take.text or take.end_s < 1:
+        return 0
+    at = int(take.end_s * RATE_HZ)
+    behind = voice[at // CHUNK + 1 :]
+    return at if at < samples and float((behind > VOICE).sum()) * CHUNK_S > UNHEARD_S else 0
+
+
+def _moved(heard: Heard, at: int) -> Heard:
+    """With its words' times in the sound of which it is the piece that begins at this sample."""
+    s = at / RATE_HZ
+    words = tuple(m.HeardWord(w.text, w.start_s + s, w.end_s + s, w.confidence) for w in heard.words)
+    return replace(heard, words=words)
 
 
 def _joined(parts: list[Heard]) -> Heard:
@@ -237,4 +387,5 @@ def _joined(parts: list[Heard]) -> Heard:
         min(p.no_speech for p in spoken),
         spoken[0].language,
         tuple(w for p in spoken for w in p.words),
+        spoken[0].language_probability,
     )

@@ -16,8 +16,10 @@ from typing_extensions import TypedDict
 
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample, write_wav
 from media_server.call.clauses import ClauseCutter
+from media_server.call.language import SpokenLanguage
 from media_server.call.speakable import speakable
 from media_server.engines.client import Engines
+from media_server.engines.guards import windows
 from media_server.errors import ClientError, EngineError
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body
@@ -31,8 +33,8 @@ PCM_RATE_HZ = 24_000
 LANGUAGE = re.compile(r"[a-z]{2,3}")
 LARGEST = 25 * 1024 * 1024
 LONGEST_FILE_S = 3600.0
-LONGEST_S = 30.0
-"""That the recogniser hears at once: a window of Whisper."""
+PIECE_S = 25.0
+"""Longest piece of a recording that the recogniser is given at once: live sound waits for no longer one."""
 routes = web.RouteTableDef()
 
 
@@ -115,13 +117,15 @@ async def transcriptions(request: web.Request) -> web.Response:
     if language and not LANGUAGE.fullmatch(language):
         raise ClientError("bad_request", "language: has to be two or three small letters, as in ISO 639.")
     text: list[str] = []
+    spoken = SpokenLanguage()
     heard = ""
     try:
-        for start in range(0, len(samples), int(LONGEST_S * MODEL_RATE_HZ)):
-            piece = samples[start : start + int(LONGEST_S * MODEL_RATE_HZ)]
-            said = await engines.transcribe(piece, final=True, language=language)
+        for _, piece in await asyncio.to_thread(windows, samples, PIECE_S):
+            asked = language or spoken.hint
+            said = await engines.transcribe(piece, final=True, language=asked, live=False)
+            spoken.heard(said, len(piece) / MODEL_RATE_HZ, asked)
             text.append(said.text)
-            heard = said.language
+            heard = spoken.hint or said.language
     except EngineError as failed:
         raise ClientError(failed.code, failed.message, status=503) from failed
     body = {"text": " ".join(filter(None, text)), "duration": round(len(samples) / MODEL_RATE_HZ, 3), "language": heard}
