@@ -141,8 +141,10 @@ class WhisperEngine:
     def _adapt(self, *, may_widen: bool) -> None:
         """Find out what this machine manages: how long a window may be, and how many pieces a batch."""
         self._time(self._window)  # the first run pays for what is lazy
+        if not self._window.published:
+            return
         took_s = self._time(self._window)
-        if may_widen and self._window.published and took_s < CHEAP_S and self._time(self._window.full()) < CHEAP_S:
+        if may_widen and took_s < CHEAP_S and self._time(self._window.full()) < CHEAP_S:
             self._window = self._window.full()
         self._batch = max(1, min(BATCH, int(STEP_S / took_s)))
 
