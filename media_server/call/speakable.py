@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from media_server.plain import plain
+
 __all__ = ["ABBREVIATIONS", "speakable"]
 
 MONTHS = [
@@ -35,11 +37,16 @@ _LINE_MARKS = re.compile(r"^[^\S\n]*(?:#{1,6}\s+|[-*•+]\s+|>\s+|\d{1,2}[.)]\s+
 _EMPHASIS = re.compile(r"(\*{1,3}|_{2,3}|~~|`+)(?=\S)|(?<=\S)(\*{1,3}|_{2,3}|~~|`+)")
 _TAIL = re.compile(r"[.,;:!?…)\]\"'»”]+$")
 _HEAD = re.compile(r"^[(\[\"'«“]+")
+_SILENT = frozenset(("So", "Sk", "Cs", "Co", "Cn", "Cf", "Me"))
+_JOINERS = "\u200c\u200d"
+MOST_MARKS = 4
+"""That are said on one letter; more are for the eye."""
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 
 
 def speakable(text: str, english: bool = True) -> tuple[tuple[str, str], ...]:
     """(written word, what is said for it) for each word of `text`; nothing is said for marks and emoji."""
+    text = plain(text)
     text = _EMPHASIS.sub("", _LINE_MARKS.sub("", _LINK.sub(r"\1", text)))
     words = text.split()
     if not english:
@@ -48,6 +55,7 @@ def speakable(text: str, english: bool = True) -> tuple[tuple[str, str], ...]:
 
 
 def _said(word: str, before: str) -> str:
+    word = unicodedata.normalize("NFC", word)
     head = _HEAD.match(word)
     core = word[head.end() :] if head else word
     if core.lower() in ABBREVIATIONS:
@@ -64,7 +72,28 @@ def _said(word: str, before: str) -> str:
 
 
 def _without_symbols(core: str) -> str:
-    return "".join(c for c in core if unicodedata.category(c) not in ("So", "Sk", "Cs", "Co", "Cn", "Cf", "Mn"))
+    """Letters, their marks, digits and punctuation; no emoji, and nothing that is invisible.
+
+    Marks stay where they belong to a letter (vowels in Hindi, Arabic or Hebrew), a few of them. So do joiners between
+    letters: they change how words are said, in Persian or Malayalam.
+    """
+    out: list[str] = []
+    on_letter, marks = False, 0
+    for c in unicodedata.normalize("NFC", core):
+        category = unicodedata.category(c)
+        if category in ("Mn", "Mc"):
+            marks += 1
+            if on_letter and marks <= MOST_MARKS:
+                out.append(c)
+        elif c in _JOINERS:
+            if on_letter:
+                out.append(c)
+        elif category not in _SILENT:
+            out.append(c)
+            on_letter, marks = category[0] == "L", 0
+        else:
+            on_letter = False
+    return "".join(out).rstrip(_JOINERS)
 
 
 def _money(found: re.Match[str]) -> str:

@@ -44,8 +44,6 @@ STUCK_S = 120.0
 PREPARED = 64
 """Clauses whose sound is kept."""
 LONGEST_PIECE_S = 10.0
-LAST_PLACE = 1000
-"""In a reply: what nobody waits for."""
 NO_ESTIMATE = "The model gave no estimate."
 R = TypeVar("R", m.Transcript, m.EndOfTurn, m.Chosen, m.Vectors)
 Voice = tuple[str, float]
@@ -241,11 +239,12 @@ class Engines:
         self.stt = engine("stt", stt, pack.recogniser, *hearing, **turn)
         self.hears_completeness = pack.turn is not None
         self.llm = engine("llm", llm, pack.chat, "context", "slots", "temperature", "top_p", "described_arguments")
+        manner = ("length_scale", "speaker", "noise_scale", "noise_w")
         others = {
-            name: {"path": str(pack.folder / v.path), "length_scale": v.length_scale, "speaker": v.speaker}
+            name: {"path": str(pack.folder / v.path), **{each: getattr(v, each) for each in manner}}
             for name, v in pack.manifest.voices.items()
         }
-        self.tts = engine("tts", tts, pack.voice, "length_scale", "speaker", voices=others)
+        self.tts = engine("tts", tts, pack.voice, *manner, voices=others)
         self.voices = frozenset(others)
         """That agents may have; the usual one has no name."""
         self.embedding: EngineClient | None = None
@@ -389,19 +388,20 @@ class Engines:
 
     @contextlib.asynccontextmanager
     async def synthesize(
-        self, words: tuple[tuple[str, str], ...], place: int, voice: Voice
+        self, words: tuple[tuple[str, str], ...], voice: Voice, *, ahead_s: float = 0.0, live: bool = True
     ) -> AsyncIterator[AsyncIterator[m.AudioChunk]]:
-        """The sound of one clause, sentence by sentence, at 48 kHz.
+        """The sound of one clause, piece by piece, at 48 kHz.
 
         Args:
             words: each as written, and what is said for it.
-            place: of the clause in its reply; what comes first is made first.
+            ahead_s: of sound that the listener has still to hear before this; who will be without first is served first.
+            live: whether somebody listens; files are made when no listener waits.
         """
         if prepared := self._prepared.get((words, voice)):
             yield _each(prepared)
             return
         async with (
-            self.tts.ask(lambda i: m.Synthesize(i, words, place, *voice)) as results,
+            self.tts.ask(lambda i: m.Synthesize(i, words, ahead_s, live, *voice)) as results,
             contextlib.aclosing(r async for r in results if isinstance(r, m.AudioChunk)) as chunks,
         ):
             yield chunks
@@ -414,7 +414,7 @@ class Engines:
         """
         if (words, voice) in self._prepared:
             return
-        async with self.synthesize(words, LAST_PLACE, voice) as chunks:
+        async with self.synthesize(words, voice, live=False) as chunks:
             made = tuple([c async for c in chunks])
         while len(self._prepared) >= PREPARED:
             del self._prepared[next(iter(self._prepared))]

@@ -143,12 +143,15 @@ class Feel(msgspec.Struct, frozen=True, tag="feel"):
 
 
 class Synthesize(msgspec.Struct, frozen=True, tag="synthesize"):
-    """Speak one clause. The lower `place`, its position in the reply, the sooner its turn."""
+    """Speak one clause. It comes in pieces, those first whose listeners will be without sound first."""
 
     id: int
     words: tuple[tuple[str, str], ...]
     """As written, and what is said for it; words are reported as written."""
-    place: int = 0
+    ahead_s: float = 0.0
+    """Seconds of sound that the listener has still to hear before this."""
+    live: bool = True
+    """Whether somebody listens; files are made when no listener waits."""
     voice: str = ""
     """Of those that the pack names; empty for its usual one."""
     speed: float = 1.0

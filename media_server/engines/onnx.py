@@ -9,8 +9,8 @@ import onnxruntime
 __all__ = ["load_onnx"]
 
 
-def load_onnx(path: str | Path, threads: int, device: str = "cpu") -> onnxruntime.InferenceSession:
-    """Load a file.
+def load_onnx(model: str | Path | bytes, threads: int, device: str = "cpu") -> onnxruntime.InferenceSession:
+    """Load a file, or what was read from one.
 
     Args:
         device: cpu, cuda, or auto for whichever there is.
@@ -27,4 +27,4 @@ def load_onnx(path: str | Path, threads: int, device: str = "cpu") -> onnxruntim
     # threads that spin between requests would burn the cores that the other engines need
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = ["CUDAExecutionProvider"] if cuda else ["CPUExecutionProvider"]
-    return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=providers)

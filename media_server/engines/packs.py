@@ -84,8 +84,13 @@ class VoiceModel(_Model):
     """A Piper ONNX file with its JSON beside it."""
 
     length_scale: float = Field(1.0, gt=0.2, lt=5)
-    speaker: int | None = Field(None, ge=0)
-    """Of a file that has several."""
+    """Times the file's own; larger is slower."""
+    speaker: Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Number or name, of a file that has several."""
+    noise_scale: float | None = Field(None, ge=0, le=2)
+    """How much the sound varies; as the file says where it is not given."""
+    noise_w: float | None = Field(None, ge=0, le=2)
+    """The same for the lengths of phonemes."""
 
 
 class EmbeddingModel(_Model):

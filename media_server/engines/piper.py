@@ -1,40 +1,65 @@
-"""Speech synthesis: a Piper voice, one sentence per step, clauses that come first in a reply before later ones."""
+"""Speech synthesis: Piper voices, one piece per step, made in the order in which listeners will need them."""
 
 from __future__ import annotations
 
-import heapq
-import json
+import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from piper import PiperConfig, PiperVoice, SynthesisConfig
+import onnxruntime
 
-from media_server.audio import CALL_RATE_HZ, Samples, resample
+from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.engines import messages as m
-from media_server.engines.onnx import load_onnx
+from media_server.engines.orders import Order
+from media_server.engines.pace import MOST, Pace
+from media_server.engines.voices import Style, VoiceFile
 
 __all__ = ["PiperEngine", "as_it_stands"]
+
+log = logging.getLogger(__name__)
+
+TRIED = "Hello, this is the voice that you will hear."
+SPARE_S = 1.0
+"""How much longer than a new one a listener must be able to wait for their piece to be begun again."""
+BEGUN_AGAIN = 2
+"""Times that a piece may be put off for another once it was begun."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Voice:
     """A voice file, and how it is to speak. Several may share one."""
 
-    piper: PiperVoice
-    length_scale: float
-    speaker: int | None
+    file: VoiceFile
+    style: Style
+    pace: Pace
 
-    def config(self, speed: float) -> SynthesisConfig:
-        scale = self.length_scale * self.piper.config.length_scale / speed
-        return SynthesisConfig(speaker_id=self.speaker, length_scale=scale, normalize_audio=False)
+
+@dataclass(slots=True, eq=False)
+class _Work:
+    """A request that is under way."""
+
+    request: m.Synthesize
+    voice: _Voice
+    order: Order
+    due_s: float
+    """When its listener has heard what there is."""
+    begun_again: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The piece that is being made."""
+
+    work: _Work
+    options: onnxruntime.RunOptions
 
 
 class PiperEngine:
-    """Synthesises what is pending, sooner the earlier its place in its reply.
+    """Makes pieces of what is pending: first for the listener who will be without sound first; files come last.
 
     Args:
         voices: by name; the usual one has none.
@@ -43,60 +68,136 @@ class PiperEngine:
     def __init__(self, voices: Mapping[str, _Voice], info: str) -> None:
         self.info = info
         self._voices = voices
-        self._pending: list[tuple[int, int, m.Synthesize]] = []
+        self._pending: dict[int, _Work] = {}
+        self._refused: list[m.Failed] = []
+        self._run: _Run | None = None
 
     @classmethod
     def load(
         cls,
         path: str | Path,
         length_scale: float = 1.0,
-        speaker: int | None = None,
+        speaker: int | str | None = None,
         device: str = "cpu",
         threads: int = 1,
         voices: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        noise_scale: float | None = None,
+        noise_w: float | None = None,
     ) -> PiperEngine:
         """Load a Piper ONNX file; its JSON is beside it.
 
         Args:
-            speaker: of a file that has several.
-            voices: further ones by name, each with `path`, `length_scale` and `speaker`.
+            speaker: number or name, of a file that has several.
+            voices: further ones by name, each with `path` and what else is given here.
+            noise_scale, noise_w: how much the sound and the lengths of phonemes vary; the file's own without.
+
+        Raises:
+            ValueError: a voice cannot be used; the message names its file and says why.
         """
-        files: dict[str, PiperVoice] = {}
+        usual = {
+            "path": path,
+            "length_scale": length_scale,
+            "speaker": speaker,
+            "noise_scale": noise_scale,
+            "noise_w": noise_w,
+        }
+        files: dict[str, tuple[VoiceFile, Pace]] = {}
         loaded: dict[str, _Voice] = {}
-        for name, each in {"": {"path": path, "length_scale": length_scale, "speaker": speaker}, **voices}.items():
-            file = str(each["path"])
-            if file not in files:
-                session = load_onnx(file, threads, device)
-                config = PiperConfig.from_dict(json.loads(Path(f"{file}.json").read_text("utf-8")))
-                files[file] = PiperVoice(session=session, config=config)
-            loaded[name] = _Voice(files[file], each["length_scale"], each["speaker"])
+        for name, each in {"": usual, **voices}.items():
+            key = str(each["path"])
+            if key not in files:
+                file = VoiceFile(key, threads, device)
+                files[key] = file, _tried(file)
+            file, pace = files[key]
+            style = Style(
+                each.get("length_scale", 1.0),
+                file.speaker(each.get("speaker")),
+                each.get("noise_scale"),
+                each.get("noise_w"),
+            )
+            loaded[name] = _Voice(file, style, pace)
         more = f", {len(voices)} more voices" if voices else ""
-        rate = loaded[""].piper.config.sample_rate
-        cuda = "CUDAExecutionProvider" in loaded[""].piper.session.get_providers()
-        engine = cls(loaded, f"{Path(path).name}, {'cuda' if cuda else 'cpu'}, {rate} Hz{more}")
-        for name in loaded:
-            list(engine.synthesize(as_it_stands("Hello."), name))
-        return engine
+        main = loaded[""]
+        where = "cuda" if main.file.cuda else "cpu"
+        speed = f", {main.pace.times_real_time:.0f} x real time" if main.pace.measured else ""
+        return cls(loaded, f"{main.file.name}, {where}, {main.file.rate_hz} Hz{speed}{more}")
 
     @property
     def busy(self) -> bool:
-        return bool(self._pending)
+        return bool(self._pending or self._refused)
 
     def submit(self, request: m.Synthesize) -> None:
-        heapq.heappush(self._pending, (request.place, request.id, request))
+        voice = self._voices.get(request.voice)
+        if voice is None:
+            message = f"The pack has no voice {request.voice!r}."
+            self._refused.append(m.Failed(request.id, "unknown_voice", message))
+            return
+        due_s = time.monotonic() + request.ahead_s
+        self._pending[request.id] = _Work(request, voice, Order(request.words, voice.file), due_s)
 
     def cancel(self, request_id: int) -> None:
-        self._pending = [p for p in self._pending if p[1] != request_id]
-        heapq.heapify(self._pending)
+        self._pending.pop(request_id, None)
+        self._refused = [r for r in self._refused if r.id != request_id]
+
+    def notice(self, message: m.ToHost) -> None:
+        """Stop making a piece that nobody wants any more, or that can wait for the piece that is wanted now.
+
+        Called from another thread, when a message arrives that `submit` or `cancel` will be given after this step.
+        """
+        run = self._run
+        if run is None:
+            return
+        if isinstance(message, m.Cancel):
+            if message.id == run.work.request.id:
+                run.options.terminate = True
+        elif isinstance(message, m.Synthesize) and message.live and run.work.begun_again < BEGUN_AGAIN:
+            spare_s = run.work.due_s - time.monotonic() - message.ahead_s
+            if not run.work.request.live or spare_s > SPARE_S:
+                run.options.terminate = True
 
     def step(self) -> Iterable[m.Result]:
-        _, _, request = heapq.heappop(self._pending)
-        if request.voice not in self._voices:
-            yield m.Failed(request.id, "unknown_voice", f"The pack has no voice {request.voice!r}.")
+        if self._refused:
+            yield self._refused.pop()
             return
-        for samples, words in self.synthesize(request.words, request.voice, request.speed):
-            yield m.AudioChunk(request.id, samples.tobytes(), words)
-        yield m.Finished(request.id)
+        work = min(self._pending.values(), key=lambda w: (not w.request.live, w.due_s, w.request.id))
+        try:
+            chunk = self._make(work)
+        except Exception:  # whatever a text does to the libraries is this text's failure only
+            log.exception("a clause cannot be said")
+            self._pending.pop(work.request.id, None)
+            yield m.Failed(work.request.id, "voice_failed", "The voice could not say this text.")
+            return
+        if chunk:
+            yield chunk
+        if work.order.done:
+            self._pending.pop(work.request.id, None)
+            yield m.Finished(work.request.id)
+
+    def _make(self, work: _Work) -> m.AudioChunk | None:
+        """Make one piece; None if there was none, or if it has to be begun again."""
+        pace, voice = work.voice.pace, work.voice
+        began_s = time.monotonic()
+        piece = work.order.next(pace.limit(work.due_s - began_s, work.request.live))
+        if piece is None:
+            return None
+        options = onnxruntime.RunOptions()
+        self._run = _Run(work, options)
+        try:
+            sound = voice.file.speak(piece.phonemes, voice.style, work.request.speed, options)
+        except Exception:
+            if not options.terminate:
+                raise
+            work.begun_again += 1
+            return None
+        finally:
+            self._run = None
+        work.begun_again = 0
+        work.order.made(piece)
+        samples, words = piece.as_heard(sound, voice.file.rate_hz)
+        now_s, length_s = time.monotonic(), len(samples) / CALL_RATE_HZ
+        pace.measure(len(piece.phonemes), now_s - began_s, length_s)
+        work.due_s = max(work.due_s, now_s) + length_s
+        return m.AudioChunk(work.request.id, samples.tobytes(), words)
 
     def synthesize(
         self, words: Sequence[tuple[str, str]], voice: str = "", speed: float = 1.0
@@ -107,19 +208,11 @@ class PiperEngine:
             words: as written, and what is said for it.
         """
         with_voice = self._voices[voice]
-        piper, config = with_voice.piper, with_voice.config(speed)
-        written = [(text, len(said.split())) for text, said in words]
-        said = [w for _, said in words for w in said.split()]
-        chunks = list(piper.synthesize(" ".join(said), config, include_alignments=True)) if said else []
-        rate = piper.config.sample_rate
-        for i, chunk in enumerate(chunks):
-            # Piper says where a sentence begins in sound, not in text: the last one takes the words that are left
-            spoken = "".join(chunk.phonemes).split(" ")
-            count = len(said) if i == len(chunks) - 1 else min(len(said), len([w for w in spoken if w]))
-            mine, said = said[:count], said[count:]
-            samples = resample(chunk.audio_int16_array, rate, CALL_RATE_HZ)
-            times = _word_times(mine, _spans(chunk), len(chunk.audio_int16_array) / rate, rate)
-            yield samples, _as_written(written, times, last=i == len(chunks) - 1)
+        order = Order(words, with_voice.file)
+        while piece := order.next(MOST):
+            sound = with_voice.file.speak(piece.phonemes, with_voice.style, speed)
+            order.made(piece)
+            yield piece.as_heard(sound, with_voice.file.rate_hz)
 
 
 def as_it_stands(text: str) -> list[tuple[str, str]]:
@@ -127,44 +220,21 @@ def as_it_stands(text: str) -> list[tuple[str, str]]:
     return [(word, word) for word in text.split()]
 
 
-def _as_written(written: list[tuple[str, int]], times: tuple[m.Word, ...], last: bool) -> tuple[m.Word, ...]:
-    """Take the written words (with how many are said for each) that end in this sentence off the front of the list."""
-    out: list[m.Word] = []
-    left = list(times)
-    while written and (left or last or written[0][1] == 0):
-        text, count = written[0]
-        mine, left = left[:count], left[count:]
-        if len(mine) < count and not last:
-            written[0] = (text, count - len(mine))
-            break
-        del written[0]
-        at = out[-1].end_s if out else 0.0
-        out.append(m.Word(text, mine[0].start_s if mine else at, mine[-1].end_s if mine else at))
-    return tuple(out)
+def _tried(file: VoiceFile) -> Pace:
+    """How fast a voice is, which has said something by then: the first time takes longer.
 
-
-def _spans(chunk: object) -> list[tuple[int, int]]:
-    """First and last sample of each run of phonemes between spaces; empty where the voice does not tell."""
-    alignments = getattr(chunk, "phoneme_alignments", None)
-    spans: list[tuple[int, int]] = []
-    at = 0
-    start: int | None = None
-    for a in alignments or []:
-        if a.phoneme in ("^", "$", " ", ",", ".", "?", "!", ";", ":"):
-            if start is not None:
-                spans.append((start, at))
-                start = None
-        elif start is None:
-            start = at
-        at += int(a.num_samples)
-    if start is not None:
-        spans.append((start, at))
-    return spans
-
-
-def _word_times(words: list[str], spans: list[tuple[int, int]], length_s: float, rate: int) -> tuple[m.Word, ...]:
-    """By alignment where it has one span for each word, else in proportion to the letters."""
-    if len(spans) == len(words):
-        return tuple(m.Word(w, a / rate, b / rate) for w, (a, b) in zip(words, spans, strict=True))
-    ends = np.cumsum([0] + [len(w) + 1 for w in words]) / max(1, sum(len(w) + 1 for w in words)) * length_s
-    return tuple(m.Word(w, float(a), float(b)) for w, a, b in zip(words, ends[:-1], ends[1:], strict=True))
+    Raises:
+        ValueError: it cannot speak.
+    """
+    pace = Pace()
+    try:
+        for sentence in file.phonemes(TRIED):
+            for first in (True, False):
+                began_s = time.monotonic()
+                sound = file.speak(sentence, Style(), 1.0)
+                if not first:
+                    took_s = time.monotonic() - began_s
+                    pace.measure(len(sentence), took_s, len(sound.samples) / file.rate_hz)
+    except Exception as failed:
+        raise ValueError(f"{file.name} cannot speak: {failed}") from failed
+    return pace

@@ -134,12 +134,12 @@ def main() -> None:
     exact = 0
     chosen = r.sample(wanted, 20)
     for text in chosen:
-        for chunk in engine._voices[""].piper.synthesize(text, include_alignments=True):
+        for chunk in engine._voices[""].file.piper.synthesize(text, include_alignments=True):
             told = sum(a.num_samples for a in chunk.phoneme_alignments or [])
             exact += told == len(chunk.audio_int16_array) and told > 0
     figure(
         "sentences whose phonemes' samples add up",
-        exact / sum(1 for t in chosen for _ in engine._voices[""].piper.synthesize(t)),
+        exact / sum(1 for t in chosen for _ in engine._voices[""].file.piper.synthesize(t)),
         "%",
     )
     if args.json:

@@ -128,7 +128,7 @@ def test_length_scale_makes_the_voice_slower() -> None:
 
 
 def test_phonemes_have_their_samples(voice: PiperEngine) -> None:
-    for chunk in voice._voices[""].piper.synthesize("Okay, the timer is set.", include_alignments=True):
+    for chunk in voice._voices[""].file.piper.synthesize("Okay, the timer is set.", include_alignments=True):
         assert chunk.phoneme_alignments
         assert sum(a.num_samples for a in chunk.phoneme_alignments) == len(chunk.audio_int16_array)
 

@@ -1,0 +1,163 @@
+"""A Piper voice: its file checked and loaded, text to phonemes, phonemes to sound with the length of each."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from piper import PiperConfig, PiperVoice
+from piper.config import PhonemeType
+
+from media_server.audio import Samples
+from media_server.engines.alignment import is_sound
+from media_server.engines.durations import with_durations
+from media_server.engines.onnx import load_onnx
+
+__all__ = ["Sound", "Style", "VoiceFile"]
+
+BOS, EOS, PAD = "^", "$", "_"
+LOUDEST = 0.95
+"""Of full scale: a voice whose output goes beyond is made quieter, not clipped."""
+_PHONEME_TYPES = {"espeak": PhonemeType.ESPEAK, "text": PhonemeType.TEXT}
+_BRACKETS = re.compile(r"\[(?=\[)")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a file is to speak. What is None is as the file has it."""
+
+    length_scale: float = 1.0
+    """Times the file's own; larger is slower."""
+    speaker: int | None = None
+    noise_scale: float | None = None
+    noise_w: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Samples at the voice's rate, shape [n], and where each phoneme ends in them."""
+
+    samples: Samples
+    ends: NDArray[np.int64]
+    """Shape [phonemes + 2]: in samples, those of the marks of beginning and end too."""
+
+
+class VoiceFile:
+    """An ONNX file with its JSON beside it, loaded.
+
+    Raises:
+        ValueError: it cannot be used; the message names the file and says why.
+    """
+
+    def __init__(self, path: str, threads: int, device: str) -> None:
+        self.name = Path(path).name
+        config = _config(path)
+        self.rate_hz = config.sample_rate
+        model = with_durations(Path(path).read_bytes())
+        session = load_onnx(path if model is None else model, threads, device)
+        self.piper = PiperVoice(session=session, config=config)
+        self.cuda = "CUDAExecutionProvider" in session.get_providers()
+        self._knows_speakers = "sid" in {i.name for i in session.get_inputs()}
+        self._ids = {phoneme: tuple(ids) for phoneme, ids in config.phoneme_id_map.items()}
+        if config.num_speakers > 1 and not self._knows_speakers:
+            raise ValueError(f"{self.name}.json has {config.num_speakers} speakers, but the model takes none")
+        self.length_of = lru_cache(maxsize=20_000)(self._length_of)
+
+    def speaker(self, wanted: int | str | None) -> int | None:
+        """The number of a speaker, given by number or name.
+
+        Raises:
+            ValueError: the file has no such speaker.
+        """
+        names, count = self.piper.config.speaker_id_map, max(1, self.piper.config.num_speakers)
+        if wanted is None:
+            return None
+        number = names.get(wanted) if isinstance(wanted, str) else wanted
+        if number is None and isinstance(wanted, str) and wanted.isascii() and wanted.isdigit():
+            number = int(wanted)
+        if number is None or not 0 <= number < count:
+            there = "1 speaker, number 0" if count == 1 else f"{count} speakers, numbered 0 to {count - 1}"
+            known = f" (names: {', '.join(list(names)[:20])}{', …' if len(names) > 20 else ''})" if names else ""
+            raise ValueError(f"{self.name} has no speaker {wanted!r}: it has {there}{known}")
+        return number
+
+    def phonemes(self, text: str) -> list[list[str]]:
+        """What is said for `text`, sentence by sentence, without phonemes that the model does not know."""
+        # double brackets would be taken for phonemes
+        sentences = self.piper.phonemize(_BRACKETS.sub("[ ", text)) if text.strip() else []
+        known = [[p for p in sentence if p in self._ids] for sentence in sentences]
+        return [sentence for sentence in known if any(map(is_sound, sentence))]
+
+    def _length_of(self, word: str) -> tuple[int, int]:
+        """How many phonemes and how many groups of them a word has by itself."""
+        said = [p for sentence in self.phonemes(word) for p in [*sentence, " "]]
+        groups = "".join(p if is_sound(p) or p == " " else "" for p in said).split()
+        return sum(map(is_sound, said)), len(groups)
+
+    def speak(
+        self, phonemes: Sequence[str], style: Style, speed: float, run: onnxruntime.RunOptions | None = None
+    ) -> Sound:
+        """The sound of phonemes, which are all known ones; with `run` it can be ended from another thread."""
+        config = self.piper.config
+        pad = self._ids.get(PAD, ())
+        each = [self._ids[BOS] + pad, *(self._ids[p] + pad for p in phonemes), self._ids[EOS]]
+        ids = np.array([[i for ids in each for i in ids]], np.int64)
+        noise = config.noise_scale if style.noise_scale is None else style.noise_scale
+        noise_w = config.noise_w_scale if style.noise_w is None else style.noise_w
+        scales = np.array([noise, config.length_scale * style.length_scale / speed, noise_w], np.float32)
+        inputs: dict[str, Any] = {"input": ids, "input_lengths": np.array([ids.shape[1]], np.int64), "scales": scales}
+        if self._knows_speakers:
+            speaker = config.default_speaker_id if style.speaker is None else style.speaker
+            inputs["sid"] = np.array([speaker], np.int64)
+        audio, *rest = self.piper.session.run(None, inputs, run)
+        audio = np.nan_to_num(audio.reshape(-1), posinf=0.0, neginf=0.0)
+        peak = float(np.abs(audio).max(initial=0.0))
+        samples = (audio * (32767 * min(1.0, LOUDEST / max(peak, 1e-9)))).astype(np.int16)
+        durations = rest[0].reshape(-1) if rest else np.zeros(0)
+        if len(durations) == ids.shape[1] and durations.sum() > 0:
+            ends = np.cumsum(durations)[np.cumsum([len(i) for i in each]) - 1] / durations.sum() * len(samples)
+        else:
+            ends = _even_ends(samples, phonemes)
+        return Sound(samples, ends.astype(np.int64))
+
+
+def _even_ends(samples: Samples, phonemes: Sequence[str]) -> NDArray[np.float64]:
+    """Ends of phonemes whose durations the model keeps to itself: sounds count alike, marks half, between the silences."""
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > 0.02 * np.abs(samples.astype(np.int32)).max(initial=1))
+    first, last = (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (0, len(samples))
+    shares = np.cumsum([1.0 if is_sound(p) else 0.5 for p in phonemes])
+    within = first + shares / max(1.0, shares[-1] if len(shares) else 1.0) * (last - first)
+    return np.concatenate([[float(first)], within, [float(len(samples))]])
+
+
+def _config(path: str) -> PiperConfig:
+    name = Path(path).name
+    try:
+        read = json.loads(Path(f"{path}.json").read_text("utf-8"))
+    except OSError as missing:
+        raise ValueError(f"{name}.json, which has to be beside {name}, cannot be read: {missing.strerror}") from missing
+    except ValueError as wrong:
+        raise ValueError(f"{name}.json is not JSON: {wrong}") from wrong
+    kind = read.get("phoneme_type") or "espeak" if isinstance(read, dict) else None
+    if kind not in _PHONEME_TYPES:
+        raise ValueError(
+            f"{name} wants phonemes of the type {kind!r}; voices of the types {' and '.join(_PHONEME_TYPES)} can be used"
+        )
+    if kind == "text":
+        read = {"espeak": {"voice": ""}} | read
+    try:
+        config = PiperConfig.from_dict(read | {"phoneme_type": kind})
+        marks = [config.phoneme_id_map[mark] for mark in (BOS, EOS)]
+        if not all(marks) or not 4000 <= config.sample_rate <= 192_000:
+            raise ValueError(f"a sample rate of {config.sample_rate} Hz" if all(marks) else "empty marks")
+    except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+        raise ValueError(f"{name}.json is not the description of a Piper voice: {wrong}") from wrong
+    return config
