@@ -12,6 +12,7 @@ from media_server import events as e
 from media_server.agents import Call
 from media_server.audio import Samples
 from media_server.call.cancelling import cancel, is_cancelled
+from media_server.call.clauses import clauses_of
 from media_server.call.emotions import Emotions, Feeling
 from media_server.call.gate import Gate
 from media_server.call.hearing import Said, outcome
@@ -26,9 +27,14 @@ from media_server.engines.client import Engines
 from media_server.engines.messages import ChatMessage
 from media_server.errors import EngineError, EngineSlow
 from media_server.knowledge import Library
+from media_server.plain import plain
 from media_server.rtc import Speaker
 
 __all__ = ["Replies", "SpokenTurn"]
+
+
+DRY_S = 0.5
+"""Less than this to be heard, and what there is of a clause is spoken if its end is long in coming."""
 
 
 @dataclass(slots=True)
@@ -70,6 +76,10 @@ class _Patience:
         self._satisfied = True
         if not self._deadline.expired():
             self._deadline.reschedule(None)
+
+    def progress(self) -> None:
+        """The model writes, however slowly."""
+        self.working(False)
 
     def working(self, tools: bool) -> None:
         if self._begun and not self._satisfied and not self._deadline.expired():
@@ -138,9 +148,8 @@ class Replies:
             return
         with contextlib.suppress(EngineError):
             agent = self._call.agent
-            await self._engines.prepare(
-                speakable(agent.apology, self._engines.english), (agent.voice, agent.voice_speed)
-            )
+            for clause in clauses_of(agent.apology):
+                await self._engines.prepare(speakable(clause, self._engines.english), (agent.voice, agent.voice_speed))
 
     def answer(self, turn: SpokenTurn) -> asyncio.Task[None]:
         """Answer what was said; what the world sees of it waits for the turn's gate."""
@@ -162,7 +171,7 @@ class Replies:
 
     def say(self, text: str, remembered: bool = True) -> asyncio.Future[bool]:
         """Say `text`, word for word, after what is being said now, or while a tool works. Whether it was heard."""
-        heard = self._to_say.add(text, remembered=remembered)
+        heard = self._to_say.add(plain(text), remembered=remembered)
         if not self.busy:
             self._begin(self._say_queued)
         return heard
@@ -307,6 +316,10 @@ class Replies:
         watch: Stopwatch,
         patience: _Patience,
     ) -> None:
+        def token() -> None:
+            watch.mark("first_token", self._clock())
+            patience.progress()
+
         reply = Reply(
             turn_id,
             self._call,
@@ -317,8 +330,9 @@ class Replies:
             self._library,
             over=gate.opened,
             emit=lambda event: gate.do(lambda: self._emit(event)),
-            on_first_token=lambda: watch.mark("first_token", self._clock()),
+            on_token=token,
             working=patience.working,
+            dry=lambda: self._speaker is not None and self._speaker.ahead_s < DRY_S,
         )
         try:
             await self._speak(turn_id, reply.clauses, watch, gate.opened, patience.satisfied)

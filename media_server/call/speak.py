@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
+from media_server.call.clauses import clauses_of
 from media_server.call.speakable import speakable
 from media_server.engines.client import Engines, Voice
 from media_server.events import AgentSegmentStarted, AgentSegmentStopped, AgentSpeechStarted, AgentWord, Event
@@ -17,12 +19,12 @@ from media_server.rtc import Playback, Speaker, Speech, SpokenWord
 __all__ = ["Clause", "Utterance", "Written"]
 
 AHEAD = 3
-"""Clauses synthesised before they are played; more would be wasted on an interruption."""
+"""Pieces of sound made before they are played; more would be wasted on an interruption."""
 
 
 @dataclass(slots=True, eq=False)
 class Clause:
-    """A piece of text to speak, and what became of it."""
+    """A text to speak, and what became of it: a clause of the model's, or an announcement of any length."""
 
     text: str
     done: asyncio.Future[bool] | None = None
@@ -91,24 +93,30 @@ class Utterance:
         queue: asyncio.Queue[Playback | Clause | None] = asyncio.Queue(AHEAD)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(queue), name=f"{self._turn_id}-follow")
-            place = 0
             async for clause in clauses:
+                first = not self._clauses
                 self._clauses.append(clause)
-                words = speakable(clause.text, self._engines.english)
-                async with self._engines.synthesize(words, place, self._voice) as chunks:
-                    async for chunk in chunks:
-                        spoken = tuple(SpokenWord(w.text, w.start_s, w.end_s) for w in chunk.words)
-                        if place == 0:
-                            self._on_synthesised()
-                        place += 1
-                        if self._ready:
-                            await self._ready.wait()
-                        playback = self._speaker.play(Speech(np.frombuffer(chunk.samples, np.int16), spoken))
-                        clause.playbacks.append(playback)
-                        await queue.put(playback)
+                for i, text in enumerate(clauses_of(clause.text, first)):
+                    async with contextlib.aclosing(self._played(text, first and i == 0)) as playbacks:
+                        async for playback in playbacks:
+                            clause.playbacks.append(playback)
+                            await queue.put(playback)
                 if clause.done:
                     await queue.put(clause)
             await queue.put(None)
+
+    async def _played(self, text: str, first: bool) -> AsyncGenerator[Playback, None]:
+        """Synthesise a clause; each piece of it is queued in the speaker."""
+        words = speakable(text, self._engines.english)
+        async with self._engines.synthesize(words, self._voice, ahead_s=self._speaker.ahead_s) as chunks:
+            async for chunk in chunks:
+                spoken = tuple(SpokenWord(w.text, w.start_s, w.end_s) for w in chunk.words)
+                if first:
+                    self._on_synthesised()
+                    first = False
+                if self._ready:
+                    await self._ready.wait()
+                yield self._speaker.play(Speech(np.frombuffer(chunk.samples, np.int16), spoken))
 
     async def _follow(self, queue: asyncio.Queue[Playback | Clause | None]) -> None:
         """Report what is being heard."""

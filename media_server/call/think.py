@@ -14,8 +14,8 @@ from typing import Any
 
 from media_server.agents import KNOWLEDGE_TOOL, Call
 from media_server.agents.running import staying
-from media_server.call.clauses import ClauseCutter
 from media_server.call.history import History
+from media_server.call.hurry import HurriedCutter, with_pauses
 from media_server.call.lookup import offered, shown, specs, used
 from media_server.call.speak import Clause
 from media_server.call.tools import INTERRUPTED, Returned, ToolRunner
@@ -89,6 +89,7 @@ class Reply:
         over: is set when the caller is surely done: tools with effects wait for it.
         said: what tools say while they work.
         working: is told when tools begin to work, and when they are done.
+        dry: whether the caller will soon hear nothing.
     """
 
     def __init__(
@@ -103,8 +104,9 @@ class Reply:
         *,
         over: asyncio.Event,
         emit: Callable[[Event], object],
-        on_first_token: Callable[[], None],
+        on_token: Callable[[], None],
         working: Callable[[bool], None],
+        dry: Callable[[], bool],
     ) -> None:
         self._turn_id = turn_id
         self._call = call
@@ -116,8 +118,9 @@ class Reply:
         self._library = library
         self._over = over
         self._emit = emit
-        self._on_first_token = on_first_token
+        self._on_token = on_token
         self._working = working
+        self._dry = dry
         self._rounds: list[_Round] = []
 
     async def clauses(self) -> AsyncGenerator[Clause, None]:
@@ -200,11 +203,17 @@ class Reply:
         return [Returned(interrupted, not r.tools_begun or c.name in ephemeral) for c in r.calls]
 
     async def _text(self, r: _Round) -> AsyncGenerator[Clause, None]:
-        cutter = ClauseCutter()
-        pieces = self._of_agent() if self._agent.handlers.turn else self._of_model()
-        async with contextlib.aclosing(pieces):
+        cutter = HurriedCutter(self._dry)
+        answer = self._of_agent() if self._agent.handlers.turn else self._of_model()
+        async with (
+            contextlib.aclosing(answer),
+            contextlib.aclosing(with_pauses(answer, lambda: cutter.wait_s)) as pieces,
+        ):
             async for piece in pieces:
                 match piece:
+                    case None:
+                        for clause in cutter.overdue():
+                            yield Clause(clause)
                     case CalledTool():
                         r.calls.append(ToolCall(_tool_id(), piece.name, piece.arguments))
                     case Clause():
@@ -212,7 +221,7 @@ class Reply:
                             yield Clause(clause)
                         yield piece
                     case _:
-                        self._on_first_token()
+                        self._on_token()
                         between = "" if r.text or not any(before.text for before in self._rounds) else " "
                         r.text += piece
                         self._emit(AgentTextDelta(self._turn_id, between + piece))

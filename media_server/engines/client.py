@@ -394,7 +394,7 @@ class Engines:
 
         Args:
             words: each as written, and what is said for it.
-            ahead_s: of sound that the listener has still to hear before this; who will be without first is served first.
+            ahead_s: of sound that the listener has still to hear before this; it is made in the order of these.
             live: whether somebody listens; files are made when no listener waits.
         """
         if prepared := self._prepared.get((words, voice)):

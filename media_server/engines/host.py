@@ -36,7 +36,8 @@ class Engine(Protocol):
     """A model, loaded. Plain and synchronous: knows nothing of sockets or calls.
 
     An engine may have an attribute `at_work`: the ids of the requests that the step under way is about. The cause of an
-    exception in a step is looked for among these only.
+    exception in a step is looked for among these only. It may have a method `notice(message)`, which is called in the
+    reader's thread as soon as a message has come, so that a step can be cut short for it.
     """
 
     info: str
@@ -185,7 +186,8 @@ def _reason(error: Exception) -> tuple[str, str]:
 def serve(engine: Engine, sock: socket.socket, on_gone: Callable[[], None] = lambda: None) -> None:
     """Serve until the other side closes the socket; `on_gone` is called at once then, in another thread."""
     inbox: queue.SimpleQueue[m.ToHost | m.Failed | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(sock, inbox, on_gone), daemon=True).start()
+    notice = getattr(engine, "notice", lambda message: None)
+    threading.Thread(target=_read, args=(sock, inbox, notice, on_gone), daemon=True).start()
     turns = _Turns(engine, lambda body: _send(sock, body))
     try:
         _send(sock, m.encode(m.Ready(engine.info)))
@@ -206,7 +208,10 @@ def serve(engine: Engine, sock: socket.socket, on_gone: Callable[[], None] = lam
 
 
 def _read(
-    sock: socket.socket, inbox: queue.SimpleQueue[m.ToHost | m.Failed | None], on_gone: Callable[[], None]
+    sock: socket.socket,
+    inbox: queue.SimpleQueue[m.ToHost | m.Failed | None],
+    notice: Callable[[m.ToHost | m.Failed], None],
+    on_gone: Callable[[], None],
 ) -> None:
     # a server that is killed may leave half a message behind: whatever ends this, the host has to leave
     try:
@@ -215,7 +220,9 @@ def _read(
                 (length,) = m.HEADER.unpack(header)
                 if len(body := stream.read(length)) < length:
                     return
-                inbox.put(_message(body))
+                message = _message(body)
+                inbox.put(message)
+                notice(message)
     except ConnectionResetError:
         return
     finally:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Place", "cut", "place_before"]
+__all__ = ["Place", "cut", "opens_phrase", "place_before"]
 
 PAUSES = (",", ";", ":", "–", "—", "،", "؛", "，", "；", "：", "、", ")")
-_OPENERS = frozenset(
-    """
+_WORDS = """
     and or but because so that which who if when while where then than although unless until before after since
     with without for from to in on at by about into over under between through during of as
     und oder aber weil dass denn wenn als ob mit ohne für von zu zum zur in im auf an bei nach vor aus über unter
@@ -19,9 +18,11 @@ _OPENERS = frozenset(
     mas porque quando para com sem em desde até sobre
     en of maar omdat dat als met zonder voor van naar op
     och eller men att som med utan för från till på
-    """.split()
-)
+"""
+_OPENERS = frozenset(_WORDS.split())
 """Words before which one may take a breath: conjunctions and prepositions of some languages."""
+_ARTICLE_WORDS = "the a an der die das den dem ein eine einen le la les un une el los las il lo gli i o os het de"
+_ARTICLES = frozenset(_ARTICLE_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,16 @@ def place_before(at: int, word: str, following: str) -> Place:
     """The place after `word`."""
     if word.endswith(PAUSES):
         return Place(at, 2)
-    return Place(at, 1 if following.strip("\"'«“(").lower() in _OPENERS else 0)
+    return Place(at, 1 if _bare(following) in _OPENERS else 0)
+
+
+def opens_phrase(word: str) -> bool:
+    """Whether a word belongs to what comes after it: a preposition, a conjunction, an article."""
+    return _bare(word) in _OPENERS | _ARTICLES
+
+
+def _bare(word: str) -> str:
+    return word.strip(" \"'«“(").lower()
 
 
 def cut(length: int, places: Sequence[Place], limit: int) -> int:

@@ -139,7 +139,7 @@ class PiperEngine:
         self._pending.pop(request_id, None)
         self._refused = [r for r in self._refused if r.id != request_id]
 
-    def notice(self, message: m.ToHost) -> None:
+    def notice(self, message: m.ToHost | m.Failed) -> None:
         """Stop making a piece that nobody wants any more, or that can wait for the piece that is wanted now.
 
         Called from another thread, when a message arrives that `submit` or `cancel` will be given after this step.

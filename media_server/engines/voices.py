@@ -130,7 +130,7 @@ class VoiceFile:
 
 
 def _even_ends(samples: Samples, phonemes: Sequence[str]) -> NDArray[np.float64]:
-    """Ends of phonemes whose durations the model keeps to itself: sounds count alike, marks half, between the silences."""
+    """Where phonemes end if the model keeps that to itself: sounds are as long as each other, marks half as long."""
     loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > 0.02 * np.abs(samples.astype(np.int32)).max(initial=1))
     first, last = (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (0, len(samples))
     shares = np.cumsum([1.0 if is_sound(p) else 0.5 for p in phonemes])
@@ -148,9 +148,8 @@ def _config(path: str) -> PiperConfig:
         raise ValueError(f"{name}.json is not JSON: {wrong}") from wrong
     kind = read.get("phoneme_type") or "espeak" if isinstance(read, dict) else None
     if kind not in _PHONEME_TYPES:
-        raise ValueError(
-            f"{name} wants phonemes of the type {kind!r}; voices of the types {' and '.join(_PHONEME_TYPES)} can be used"
-        )
+        usable = " and ".join(_PHONEME_TYPES)
+        raise ValueError(f"{name} needs phonemes of the type {kind!r}; only voices of the types {usable} can be used")
     if kind == "text":
         read = {"espeak": {"voice": ""}} | read
     try:

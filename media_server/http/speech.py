@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import re
+import tempfile
+import wave
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,11 +18,12 @@ from av.error import FFmpegError
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample, write_wav
-from media_server.call.clauses import ClauseCutter
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample
+from media_server.call.clauses import clauses_of
+from media_server.call.hurry import with_pauses
 from media_server.call.language import SpokenLanguage
 from media_server.call.speakable import speakable
-from media_server.engines.client import Engines
+from media_server.engines.client import Engines, Voice
 from media_server.engines.guards import windows
 from media_server.errors import ClientError, EngineError
 from media_server.http.access import ACCESS
@@ -30,6 +35,10 @@ __all__ = ["ENGINES", "routes"]
 ENGINES = web.AppKey("engines", Engines)
 PCM_RATE_HZ = 24_000
 """Of raw sound, as there."""
+LOOK_AGAIN_S = 0.5
+"""After which it is looked whether a client that waits for a piece of sound is still there."""
+PART = 1 << 18
+"""Bytes of a file that are sent at once."""
 LANGUAGE = re.compile(r"[a-z]{2,3}")
 LARGEST = 25 * 1024 * 1024
 LONGEST_FILE_S = 3600.0
@@ -72,27 +81,87 @@ async def voices(request: web.Request) -> web.Response:
 
 @routes.post("/v1/audio/speech")
 @operation("Text to speech", scope="call", body=_SpeechWanted, answers={200: bytes}, gives="audio/*")
-async def speech(request: web.Request) -> web.Response:
-    """A WAV file (48 kHz), or raw int16 (`pcm`, 24 kHz)."""
+async def speech(request: web.Request) -> web.StreamResponse:
+    """A WAV file (48 kHz), or raw int16 (`pcm`, 24 kHz), which is sent while it is made. Callers' speech goes first."""
     await request.app[ACCESS].key(request, "call")
     wanted = await json_body(request, _SpeechWanted)
     engines = request.app[ENGINES]
     _check_ready(engines)
     voice = wanted.voice if wanted.voice in engines.voices else ""
-    cutter, made = ClauseCutter(), list[Samples]()
+    clauses = [speakable(clause, engines.english) for clause in clauses_of(wanted.input)]
+    pieces = _while_wanted(request, _read_out(engines, clauses, (voice, wanted.speed)))
     try:
-        for place, clause in enumerate([*cutter.push(wanted.input), *cutter.flush()]):
-            words = speakable(clause, engines.english)
-            async with engines.synthesize(words, place + 1, (voice, wanted.speed)) as chunks:
-                made += [np.frombuffer(chunk.samples, np.int16) async for chunk in chunks]
+        async with contextlib.aclosing(pieces):
+            return await (_streamed if wanted.response_format == "pcm" else _as_file)(request, pieces)
     except EngineError as failed:
         raise ClientError(failed.code, failed.message, status=503) from failed
-    samples = np.concatenate(made) if made else np.zeros(0, np.int16)
-    if wanted.response_format == "pcm":
-        return web.Response(body=resample(samples, CALL_RATE_HZ, PCM_RATE_HZ).tobytes(), content_type="audio/pcm")
-    file = io.BytesIO()
-    write_wav(file, samples, CALL_RATE_HZ)
-    return web.Response(body=file.getvalue(), content_type="audio/wav")
+    except ConnectionResetError:
+        return web.Response()  # nobody is there to get it
+
+
+async def _read_out(
+    engines: Engines, clauses: Sequence[tuple[tuple[str, str], ...]], voice: Voice
+) -> AsyncGenerator[Samples, None]:
+    """The sound of a text at 48 kHz, piece by piece, as callers leave time for it."""
+    for words in clauses:
+        async with engines.synthesize(words, voice, live=False) as chunks:
+            async for chunk in chunks:
+                yield np.frombuffer(chunk.samples, np.int16)
+
+
+async def _while_wanted(request: web.Request, pieces: AsyncGenerator[Samples, None]) -> AsyncGenerator[Samples, None]:
+    """The pieces, as long as the client is there.
+
+    Raises:
+        ConnectionResetError: it is gone.
+    """
+    async with (
+        contextlib.aclosing(pieces),
+        contextlib.aclosing(with_pauses(pieces, lambda: LOOK_AGAIN_S)) as items,
+    ):
+        async for piece in items:
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionResetError
+            if piece is not None:
+                yield piece
+
+
+async def _streamed(request: web.Request, pieces: AsyncGenerator[Samples, None]) -> web.StreamResponse:
+    """Raw samples, sent as they are made."""
+    response = web.StreamResponse(headers={"Content-Type": "audio/pcm"})
+    try:
+        async for piece in pieces:
+            if not response.prepared:
+                await response.prepare(request)
+            await response.write(resample(piece, CALL_RATE_HZ, PCM_RATE_HZ).tobytes())
+    except EngineError:
+        if not response.prepared:
+            raise
+        # a client must not take what it has for the whole
+        if request.transport:
+            request.transport.abort()
+    if not response.prepared:
+        await response.prepare(request)
+    return response
+
+
+async def _as_file(request: web.Request, pieces: AsyncGenerator[Samples, None]) -> web.StreamResponse:
+    """A WAV file, which is kept on the disk until its length is known."""
+    with tempfile.TemporaryFile() as file:
+        with wave.open(file, "wb") as wav:
+            wav.setnchannels(1)
+            wav.setsampwidth(2)
+            wav.setframerate(CALL_RATE_HZ)
+            async for piece in pieces:
+                await asyncio.to_thread(wav.writeframes, piece.tobytes())
+        length = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        response = web.StreamResponse(headers={"Content-Type": "audio/wav"})
+        response.content_length = length
+        await response.prepare(request)
+        while part := await asyncio.to_thread(file.read, PART):
+            await response.write(part)
+        return response
 
 
 @routes.post("/v1/audio/transcriptions")

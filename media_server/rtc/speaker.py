@@ -120,6 +120,11 @@ class Speaker(MediaStreamTrack):
         self._held = False
         self._fade_in = False
 
+    @property
+    def ahead_s(self) -> float:
+        """Seconds of speech that are still to be handed out."""
+        return sum(len(p.speech.samples) - p.played for p in self._queue) / CALL_RATE_HZ
+
     def forget_listener(self) -> None:
         """Whoever set `on_start` and `buffered` is gone: what is handed out counts as played at once."""
         self.on_start = lambda playback: None

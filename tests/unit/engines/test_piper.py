@@ -82,12 +82,19 @@ def test_a_pack_may_have_several_voices() -> None:
     assert failed.code == "unknown_voice"
 
 
-def test_first_clauses_go_first(engine: PiperEngine) -> None:
-    engine.submit(m.Synthesize(1, tuple(as_it_stands("Two.")), place=1))
-    engine.submit(m.Synthesize(2, tuple(as_it_stands("Three.")), place=2))
-    engine.submit(m.Synthesize(3, tuple(as_it_stands("One.")), place=0))
-    engine.cancel(2)
+def finished(engine: PiperEngine) -> list[int]:
+    """Requests in the order in which they are done."""
     order = []
     while engine.busy:
         order += [r.id for r in engine.step() if isinstance(r, m.Finished)]
-    assert order == [3, 1]
+    return order
+
+
+def test_who_will_be_without_sound_first_is_served_first(engine: PiperEngine) -> None:
+    engine.submit(m.Synthesize(1, tuple(as_it_stands("Two.")), ahead_s=2))
+    engine.submit(m.Synthesize(2, tuple(as_it_stands("Three.")), ahead_s=3))
+    engine.submit(m.Synthesize(3, tuple(as_it_stands("One.")), ahead_s=0))
+    engine.submit(m.Synthesize(4, tuple(as_it_stands("A file.")), live=False))
+    engine.submit(m.Synthesize(5, tuple(as_it_stands("Four.")), ahead_s=60))
+    engine.cancel(2)
+    assert finished(engine) == [3, 1, 5, 4]
