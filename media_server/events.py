@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from media_server.agents import TurnPreset
 from media_server.errors import understood
-from media_server.jsonable import jsonable
+from media_server.jsonable import jsonable, sound
 
 __all__ = [
     "AgentEvent",
@@ -544,6 +544,8 @@ def _plain(value: Any) -> Any:
     """As JSON has it: times and probabilities to three places, without what has no value."""
     if isinstance(value, float):
         return round(value, 3)
+    if isinstance(value, str):
+        return sound(value)
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
     if isinstance(value, Mapping):

@@ -11,13 +11,30 @@ from pydantic_core import to_jsonable_python
 __all__ = ["jsonable", "sound"]
 
 
-def jsonable(value: Any) -> Any:
+def jsonable(value: Any, strict: bool = False) -> Any:
     """Plain dicts, lists, strings, numbers, booleans and None.
 
     Browsers and PostgreSQL refuse NaN and the infinities, UTF-8 half of a surrogate pair: None and `?` stand for them.
     What JSON has no form for is written as `str` does.
+
+    Args:
+        strict: what JSON has no form for raises `ValueError` instead.
     """
-    return _held(to_jsonable_python(value, fallback=_form))
+    form = None if strict else _form
+    try:
+        return _held(to_jsonable_python(value, fallback=form))
+    except UnicodeEncodeError:  # a key
+        return _held(to_jsonable_python(_with_sound_keys(value), fallback=form))
+
+
+def _with_sound_keys(value: Any) -> Any:
+    match value:
+        case dict():
+            return {sound(k) if isinstance(k, str) else k: _with_sound_keys(v) for k, v in value.items()}
+        case list() | tuple():
+            return [_with_sound_keys(v) for v in value]
+        case _:
+            return value
 
 
 def sound(text: str) -> str:

@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass as validated_dataclass
 
 from media_server.agents.origins import check_pattern
 from media_server.agents.tools import NAME, Tool, client_tool
+from media_server.jsonable import sound
 
 __all__ = ["DEFAULT_AGENT", "EMOTIONS", "KNOWLEDGE_TOOL", "PRESETS", "Agent", "Handlers", "TurnPreset", "TurnTaking"]
 
@@ -238,7 +239,7 @@ class Agent:
         values |= {**self.variables, **variables}
 
         def fill(text: str) -> str:
-            return _VARIABLE.sub(lambda m: str(values.get(m[1], m[0])), text)
+            return _VARIABLE.sub(lambda m: sound(str(values.get(m[1], m[0]))), text)
 
         return replace(self, prompt=fill(self.prompt), greeting=fill(self.greeting))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
 import sys
 import tomllib
@@ -19,6 +20,8 @@ from media_server.agents.agent import Agent
 from media_server.errors import ConfigurationError, problems
 
 __all__ = ["AgentBook", "Problem"]
+
+log = logging.getLogger(__name__)
 
 _AGENT = TypeAdapter(Agent)
 _FILES = (".py", ".toml")
@@ -83,7 +86,7 @@ class AgentBook:
         return list(self._all().values())
 
     def check(self, agent: Agent) -> None:
-        """Whether there is what the agent wants.
+        """Whether there is what the agent wants; the log is told of tools that cannot be taken as they are.
 
         Raises:
             ValueError: a sentence about what there is not.
@@ -91,6 +94,9 @@ class AgentBook:
         if agent.voice and agent.voice not in self._voices:
             there = f"there are: {', '.join(sorted(self._voices))}" if self._voices else "it has no named ones"
             raise ValueError(f"voice: the model pack has none called {agent.voice!r}; {there}")
+        for tool in agent.tools:
+            for problem in tool.problems:
+                log.warning("agent %s: the tool %s cannot be taken as it is: %s", agent.name, tool.name, problem)
 
     def register(self, agent: Agent) -> None:
         """Add an agent of a program, or put it in the place of what the program registered before.

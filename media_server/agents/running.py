@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
-__all__ = ["in_thread", "staying"]
+from media_server.jsonable import sound
+
+__all__ = ["in_thread", "said_of", "staying"]
+
+
+LONGEST_SAID = 2000
+"""Characters of what an exception says."""
 
 
 @contextlib.contextmanager
@@ -23,6 +29,15 @@ def staying() -> Iterator[None]:
         yield
     except SystemExit as stop:
         raise RuntimeError(f"it wanted to end the program: {stop}") from stop
+
+
+def said_of(failed: BaseException) -> str:
+    """What an exception of a developer's code says, as every wire can carry it; the name of its class if nothing."""
+    try:
+        said = sound(str(failed)).strip()
+    except Exception:  # noqa: BLE001 - an exception whose text is code that fails as well
+        said = ""
+    return said[:LONGEST_SAID] or type(failed).__name__
 
 
 async def in_thread(function: Callable[..., Any], **arguments: Any) -> Any:

@@ -16,7 +16,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict, get_type_hints
 
 from media_server.agents.running import in_thread, staying
-from media_server.jsonable import jsonable
+from media_server.agents.schemas import fitted, misfits, put_right
+from media_server.jsonable import jsonable, sound
 
 __all__ = ["Tool", "ToolAnswer", "ToolRefusal", "client_tool", "remote_tool", "tool"]
 
@@ -67,12 +68,18 @@ class Tool:
     _arguments: TypeAdapter[dict[str, Any]] | None = field(default=None, repr=False, compare=False)
     _call_as: str = ""
     """The function's parameter that takes the call."""
+    problems: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """What of the schema that was given could not be taken as it is."""
 
     @property
     def spec(self) -> dict[str, Any]:
         """As the model's template is given it: a function in OpenAI's form."""
         function = {"name": self.name, "description": self.description, "parameters": self.parameters}
         return {"type": "function", "function": function}
+
+    def fitted(self, arguments: str) -> str:
+        """The model's arguments (JSON) in the types that the schema wants, where it is clear what is meant."""
+        return json.dumps(fitted(json.loads(arguments), self.parameters), ensure_ascii=False)
 
     def check(self, arguments: str) -> dict[str, Any]:
         """The model's arguments (JSON) as the function takes them.
@@ -85,11 +92,13 @@ class Tool:
                 given = json.loads(arguments)
                 if not isinstance(given, dict):
                     raise ToolRefusal("The arguments have to be an object.")
+                if problems := misfits(given, self.parameters):
+                    raise ToolRefusal(f"The arguments do not fit. {'; '.join(problems)}.")
                 return given
             return self._arguments.validate_json(arguments)
         except ValidationError as e:
-            problems = (f"{'.'.join(map(str, x['loc'])) or 'arguments'}: {x['msg']}" for x in e.errors())
-            raise ToolRefusal(f"The arguments do not fit. {'; '.join(problems)}.") from e
+            wrong = (f"{'.'.join(map(str, x['loc'])) or 'arguments'}: {x['msg']}" for x in e.errors())
+            raise ToolRefusal(f"The arguments do not fit. {'; '.join(wrong)}.") from e
         except ValueError as e:
             raise ToolRefusal(f"The arguments are not valid JSON: {e}.") from e
 
@@ -105,7 +114,7 @@ class Tool:
                 given = arguments | ({self._call_as: proxy} if self._call_as else {})
                 result = await in_thread(self.function, **given)
         answer = result if isinstance(result, ToolAnswer) else ToolAnswer(result)
-        return replace(answer, result=jsonable(answer.result))
+        return replace(answer, result=jsonable(answer.result), error=sound(str(answer.error)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function itself, for code and tests that call it directly."""
@@ -195,8 +204,10 @@ def tool(
         for p in inspect.signature(function).parameters.values():
             if p.name in fields and p.default is not p.empty and p.default is not None:
                 schema["properties"][p.name]["default"] = jsonable(p.default)
+        parameters, problems = put_right(schema)
+        meant = sound(description or told)
         return Tool(
-            tool_name, description or told, schema, timeout_s, ephemeral, speculative, function, adapter, call_as
+            tool_name, meant, parameters, timeout_s, ephemeral, speculative, function, adapter, call_as, problems
         )
 
     return make if function is None else make(function)
@@ -216,8 +227,9 @@ def client_tool(
     Args:
         parameters: JSON Schema of the arguments, an object.
     """
-    schema = _inlined({"type": "object", "properties": {}, **(parameters or {})})
-    return Tool(name, description, schema, timeout_s, ephemeral, speculative)
+    inlined = _inlined(parameters) if isinstance(parameters, Mapping) else parameters
+    schema, problems = put_right(inlined)
+    return Tool(name, sound(description), schema, timeout_s, ephemeral, speculative, problems=problems)
 
 
 def remote_tool(
@@ -238,7 +250,8 @@ def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: it refers to itself, or to what it does not hold, or is too large with what it refers to.
     """
-    definitions = schema.get("$defs", {})
+    given = schema.get("$defs")
+    definitions = given if isinstance(given, dict) else {}
     parts = itertools.count(1)
 
     def inline(part: Any, within: tuple[str, ...]) -> Any:
@@ -253,7 +266,8 @@ def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
             if name in within or name not in definitions:
                 raise ValueError(f"{name} refers to itself" if name in within else f"there is no {part['$ref']}")
             rest = {k: v for k, v in part.items() if k != "$ref"}
-            return inline({**definitions[name], **rest}, (*within, name))
+            meant = definitions[name]
+            return inline({**meant, **rest} if isinstance(meant, dict) else meant, (*within, name))
         return {
             k: _properties(v, within) if k == "properties" else inline(v, within)
             for k, v in part.items()

@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
-from pydantic_core import to_jsonable_python
-
 from media_server import agents
 from media_server import events as e
 from media_server.agents import Agent
@@ -23,6 +21,7 @@ from media_server.call.replies import Replies
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
+from media_server.jsonable import jsonable, sound
 from media_server.knowledge import Library
 from media_server.rtc import Microphone, Speaker
 
@@ -251,7 +250,7 @@ class Call(agents.Call):
             never: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             never.set_result(False)
             return never
-        return self._replies.say(text, remember)
+        return self._replies.say(sound(str(text)), remember)
 
     def interrupt(self) -> None:
         self._require_begun()
@@ -271,7 +270,7 @@ class Call(agents.Call):
 
     def send(self, name: str, data: Any = None) -> None:
         self._require_begun()
-        self._emit(e.AgentEvent(name, to_jsonable_python(data)))
+        self._emit(e.AgentEvent(str(name), jsonable(data, strict=True)))
 
     def on(self, event: str, handler: Callable[..., Any]) -> None:
         self._handlers.add(event, handler, once=False)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from media_server.agents import KNOWLEDGE_TOOL, Call
-from media_server.agents.running import staying
+from media_server.agents.running import said_of, staying
 from media_server.call.history import History
 from media_server.call.hurry import HurriedCutter, with_pauses
 from media_server.call.lookup import offered, shown, specs, used
@@ -23,6 +23,7 @@ from media_server.engines.client import Engines
 from media_server.engines.messages import CalledTool, ChatMessage, TextChunk, ToolCall
 from media_server.errors import RequestFailed
 from media_server.events import AgentPrompted, AgentText, AgentTextDelta, Event
+from media_server.jsonable import sound
 from media_server.knowledge import Library
 
 __all__ = ["Announcements", "Reply"]
@@ -272,12 +273,10 @@ class Reply:
                     if (text := piece.result()) is None:
                         return
                     if text:
-                        yield str(text)
+                        yield sound(str(text))
         except Exception as failed:  # it is a developer's code, and the caller should hear more than nothing
             log.exception("the code of agent %s failed at a turn of call %s", self._agent.name, self._call.id)
-            raise RequestFailed(
-                "agent_failed", f"The agent's code failed: {failed or type(failed).__name__}."
-            ) from failed
+            raise RequestFailed("agent_failed", f"The agent's code failed: {said_of(failed)}.") from failed
 
     async def _run_tools(self, r: _Round) -> AsyncGenerator[Clause, None]:
         """Run what was called; meanwhile what tools say."""

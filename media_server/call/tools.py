@@ -11,6 +11,7 @@ from typing import Literal
 
 from media_server import events as e
 from media_server.agents import Call, Tool, ToolAnswer, ToolRefusal
+from media_server.agents.running import said_of
 from media_server.engines.messages import ToolCall
 
 __all__ = ["Returned", "ToolRunner"]
@@ -70,6 +71,8 @@ class ToolRunner:
     async def _one(self, call: ToolCall, tool: Tool | None, emit: Callable[[e.Event], object]) -> Returned:
         runs_at: Literal["server", "client"] = "client" if tool and tool.function is None else "server"
         ephemeral = tool is not None and tool.ephemeral
+        if tool:
+            call = ToolCall(call.id, call.name, tool.fitted(call.arguments))
         # of what is ephemeral only a client that has to run it is told more than the name
         shown = None if ephemeral and runs_at == "server" else json.loads(call.arguments)
         emit(e.ToolCalled(call.id, call.name, shown, runs_at, ephemeral or None))
@@ -100,12 +103,12 @@ class ToolRunner:
                     return await self._ask_client(call.id)
                 return await tool.run(arguments, self._call)
         except ToolRefusal as refusal:
-            return ToolAnswer(error=str(refusal))
+            return ToolAnswer(error=said_of(refusal))
         except Exception as failed:  # whatever a developer's code raises is for the model to know and the log
             if isinstance(failed, TimeoutError) and deadline.expired():
                 return ToolAnswer(error=f"{tool.name} did not answer within {tool.timeout_s:g} seconds.")
             log.exception("the tool %s failed in call %s", tool.name, self._call.id)
-            return ToolAnswer(error=str(failed) or type(failed).__name__)
+            return ToolAnswer(error=said_of(failed))
 
     async def _ask_client(self, call_id: str) -> ToolAnswer:
         self._answers[call_id] = asyncio.get_running_loop().create_future()

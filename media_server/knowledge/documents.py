@@ -10,6 +10,8 @@ from pathlib import Path
 from pypdf import PdfReader
 from pypdf.errors import PyPdfError
 
+from media_server.jsonable import sound
+
 __all__ = ["SUFFIXES", "DocumentError", "Passage", "passages"]
 
 LONGEST = 700
@@ -53,7 +55,7 @@ def _pages(path: Path) -> list[tuple[str, str]]:
         reader = PdfReader(path)
         if reader.is_encrypted:
             raise DocumentError("it needs a password")
-        return [(f"page {i}", page.extract_text()) for i, page in enumerate(reader.pages, 1)]
+        return [(f"page {i}", sound(page.extract_text())) for i, page in enumerate(reader.pages, 1)]
     except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         # a broken file breaks its reader in many ways
         raise DocumentError(f"it is no PDF that can be read: {e}") from e

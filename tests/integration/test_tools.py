@@ -196,6 +196,19 @@ async def test_code_answers_in_place_of_the_model(call: Any, done: list[Any]) ->
     await caller.wait_for("call.ended")
 
 
+async def test_half_a_sign_in_what_code_says_ends_no_call(call: Any) -> None:
+    caller = await call("echo")
+    await caller.wait_for("agent.speech_stopped")
+    caller.send(type="text.send", text="half")
+    error = await caller.wait_for("error")
+    assert error["message"] == "The agent's code failed: no file ?."
+    sent = await caller.wait_for("agent.event", lambda e: e["name"] == "half?")
+    assert sent["data"] == {"?": "?"}
+    said = "".join(e["text"] for e in caller.of("agent.text_delta"))
+    assert "So is ? this." in said
+    assert (await ask(caller, "what is this"))["heard"] == "You said what is this."
+
+
 async def test_code_that_fails_costs_one_answer(call: Any, server: Server, done: list[Any]) -> None:
     caller = await call("echo")
     await caller.wait_for("agent.speech_stopped")

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_server.jsonable import jsonable
+from media_server.jsonable import jsonable, sound
 
 
 def test_what_json_cannot_hold_is_stood_for() -> None:
@@ -17,6 +17,11 @@ def test_what_json_cannot_hold_is_stood_for() -> None:
     assert jsonable(numbers) == {"a": [None, [1.5, None]], "inf": 1}
     others = {"s": "\ud800x😀", "day": datetime.date(2026, 1, 2), "o": ValueError("x"), "m": MappingProxyType({"a": 1})}
     assert jsonable(others) == {"s": "?x😀", "day": "2026-01-02", "o": "x", "m": {"a": 1}}
+
+
+def test_halves_of_surrogate_pairs_are_joined_where_both_are_there() -> None:
+    assert jsonable({"\udcff": ["\ud83d\ude00", "\ud83d"]}) == {"?": ["😀", "?"]}
+    assert sound("é\ud83d\ude00\ud83d") == "é😀?"
 
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None))

@@ -100,6 +100,12 @@ async def answer(text: str, call: Call) -> AsyncGenerator[str, None]:
         sys.exit("nor leaves")
     if text == "hello":
         await call.say("Hello there!")
+    if text == "half":
+        call.set_variables(half="\ud800")
+        call.send("half\ud800", {"\ud800": "\udcff"})
+        await call.say("This is half \ud83d a sign.")
+        yield "So is \ud800 this."
+        raise OSError("no file \udcff")
     yield "You said "
     yield f"{text}."
     call.send("echoed", {"text": text, "share": 0.12345})

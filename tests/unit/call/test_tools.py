@@ -77,6 +77,25 @@ async def sleep() -> None:
 
 
 @tool
+async def undecodable() -> None:
+    raise OSError("no file \udcff")
+
+
+@tool
+async def speechless() -> None:
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise ValueError("cannot even say so")
+
+    raise Broken
+
+
+@tool
+async def unsound() -> ToolAnswer:
+    return ToolAnswer(error="half a \ud83d")
+
+
+@tool
 async def odd() -> object:
     class Unknown:
         def __str__(self) -> str:
@@ -92,15 +111,22 @@ async def odd() -> object:
         ("count", '{"most": 2}', [0, 1]),
         ("count", '{"most": null}', {"error": "The arguments do not fit. most: Input should be a valid integer."}),
         ("count", "{}", {"error": "The arguments do not fit. most: Field required."}),
+        ("count", '{"most": "2"}', [0, 1]),
+        ("undecodable", "{}", {"error": "no file ?"}),
+        ("speechless", "{}", {"error": "Broken"}),
+        ("unsound", "{}", {"error": "half a ?"}),
         ("sleep", "{}", {"error": "sleep did not answer within 0.01 seconds."}),
         ("nothing", "{}", {"error": "There is no tool called nothing."}),
         ("odd", "{}", {"it": "something odd"}),
         ("wait", "{}", {"error": "wait did not answer within 0.01 seconds."}),
     ],
-    ids=["fails", "works", "wrong-type", "missing", "too-slow", "unknown", "odd-result", "client-away"],
+    ids=[
+        "fails", "works", "wrong-type", "missing", "digits", "undecodable", "speechless", "unsound", "too-slow", "unknown", "odd",
+        "client-away",
+    ],
 )  # fmt: skip
 async def test_what_a_tool_does_wrong_is_told_to_the_model(name: str, arguments: str, told: Any) -> None:
-    tools = [fail, count, sleep, odd, client_tool("wait", "", timeout_s=0.01)]
+    tools = [fail, count, sleep, undecodable, speechless, unsound, odd, client_tool("wait", "", timeout_s=0.01)]
     got, events = await run((name, arguments), tools=tools)
     assert got == [told]
     assert isinstance(events[-1], e.ToolReturned)
