@@ -206,6 +206,7 @@ async def test_half_a_sign_in_what_code_says_ends_no_call(call: Any) -> None:
     assert sent["data"] == {"?": "?"}
     said = "".join(e["text"] for e in caller.of("agent.text_delta"))
     assert "So is ? this." in said
+    await caller.wait_for("agent.speech_stopped", lambda e: "I am sorry" in e["heard"])
     assert (await ask(caller, "what is this"))["heard"] == "You said what is this."
 
 

@@ -121,8 +121,8 @@ async def odd() -> object:
         ("wait", "{}", {"error": "wait did not answer within 0.01 seconds."}),
     ],
     ids=[
-        "fails", "works", "wrong-type", "missing", "digits", "undecodable", "speechless", "unsound", "too-slow", "unknown", "odd",
-        "client-away",
+        "fails", "works", "wrong-type", "missing", "digits", "undecodable", "speechless", "unsound", "too-slow",
+        "unknown", "odd", "client-away",
     ],
 )  # fmt: skip
 async def test_what_a_tool_does_wrong_is_told_to_the_model(name: str, arguments: str, told: Any) -> None:
