@@ -31,6 +31,7 @@ __all__ = [
     "Result",
     "Synthesize",
     "TextChunk",
+    "Thinking",
     "ToHost",
     "ToolCall",
     "Transcribe",
@@ -203,6 +204,12 @@ class TextChunk(msgspec.Struct, frozen=True, tag="text"):
     text: str
 
 
+class Thinking(msgspec.Struct, frozen=True, tag="thinking"):
+    """The model has begun to think; nothing of its thoughts is told."""
+
+    id: int
+
+
 class CalledTool(msgspec.Struct, frozen=True, tag="called_tool"):
     """The model calls a tool; `arguments` is JSON."""
 
@@ -255,9 +262,20 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 Request = Transcribe | Generate | Judge | Choose | Feel | Synthesize | Embed
 ToHost = Transcribe | Generate | Judge | Choose | Feel | Synthesize | Embed | Cancel
-Result = Transcript | TextChunk | CalledTool | EndOfTurn | Chosen | AudioChunk | Vectors | Finished | Failed
+Result = Transcript | TextChunk | Thinking | CalledTool | EndOfTurn | Chosen | AudioChunk | Vectors | Finished | Failed
 FromHost = (
-    Ready | Fatal | Transcript | TextChunk | CalledTool | EndOfTurn | Chosen | AudioChunk | Vectors | Finished | Failed
+    Ready
+    | Fatal
+    | Transcript
+    | TextChunk
+    | Thinking
+    | CalledTool
+    | EndOfTurn
+    | Chosen
+    | AudioChunk
+    | Vectors
+    | Finished
+    | Failed
 )
 
 encode = msgspec.msgpack.Encoder().encode

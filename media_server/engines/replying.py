@@ -1,0 +1,116 @@
+"""A reply while it is made: its tokens as text, thoughts and calls, and when it is to end."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from media_server.engines import messages as m
+from media_server.engines.labels import Labels
+from media_server.engines.reader import MADE_UP, NOTHING_OFFERED, ReplyReader, Thought, Unread
+from media_server.engines.reading import Called, ReplyForm
+
+__all__ = ["Replying", "closing", "reader_of"]
+
+log = logging.getLogger(__name__)
+
+HARMONY_END = "<|end|>"
+ANSWER = {HARMONY_END: "<|start|>assistant<|channel|>final<|message|>"}
+"""What has to follow the mark that ends a thought, for the model to answer."""
+
+
+def reader_of(form: ReplyForm, tools: str, in_thought: bool) -> ReplyReader:
+    """The reader of a reply that may call these tools."""
+    offered = frozenset(each["function"]["name"] for each in json.loads(tools)) if tools else frozenset[str]()
+    return form.reader(offered, in_thought, tools)
+
+
+@dataclass(slots=True)
+class Replying:
+    """Turns the bytes of a reply into results.
+
+    Args:
+        left: tokens that may still be said.
+        thinking_left: tokens that may still be thought.
+        thinking: the reply begins within a thought.
+        offers: there are tools that may be called.
+    """
+
+    request_id: int
+    reader: ReplyReader
+    labels: Labels | None
+    left: int
+    thinking_left: int
+    thinking: bool
+    offers: bool
+    done: bool = False
+    _told: bool = False
+    """That it thinks."""
+    _answered: bool = False
+    """Something was said."""
+    _called: bool = False
+    _unread: list[str] = field(default_factory=list)
+    """Why parts of the reply are not understood."""
+    _decoder: Any = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
+
+    def push(self, piece: bytes) -> list[m.Result]:
+        """The results of one more token; `done` if they end the reply."""
+        thinking = self.thinking
+        results = self._read(self._decoder.decode(piece))
+        if thinking and self.thinking:
+            self.thinking_left -= 1
+        else:
+            self.left -= 1
+        if self.left <= 0 and not self.done:
+            results += self.end("length")
+        return results
+
+    def end(self, reason: str = "stop") -> list[m.Result]:
+        """The results of the reply's end."""
+        results = self._read(self._decoder.decode(b"", True), last=True)
+        if self.done:
+            return results
+        self.done = True
+        # a call that was meant and cannot be read leaves the caller waiting; one that was not asked for does not
+        missed = next((why for why in self._unread if why not in (NOTHING_OFFERED, MADE_UP)), "")
+        if self._unread and not self._called and (not self._answered or (missed and self.offers)):
+            why = missed or self._unread[0]
+            failed = f"The model's call of a tool cannot be read: {why}."
+            return [*results, m.Failed(self.request_id, "broken_tool_call", failed)]
+        return [*results, m.Finished(self.request_id, reason)]
+
+    def _read(self, text: str, last: bool = False) -> list[m.Result]:
+        pieces = self.reader.push(text)
+        if last:
+            pieces += self.reader.flush()
+        results: list[m.Result] = []
+        for piece in pieces:
+            self.thinking = isinstance(piece, Thought)
+            match piece:
+                case Thought():
+                    if piece.text.strip() and not self._told:
+                        self._told = True
+                        results.append(m.Thinking(self.request_id))
+                case Called():
+                    self._called = True
+                    arguments = self.labels.meant(*piece) if self.labels else piece.arguments
+                    results.append(m.CalledTool(self.request_id, piece.name, arguments))
+                case Unread():
+                    log.warning("a part of a reply is not understood and is not said: %s", piece.why)
+                    self._unread.append(piece.why)
+                case _:
+                    self._answered = self._answered or bool(piece.strip())
+                    results.append(m.TextChunk(self.request_id, piece))
+        return results
+
+
+def closing(end: str) -> str:
+    """What ends a thought that has become too long, so that the answer follows.
+
+    Args:
+        end: the mark that ends thoughts.
+    """
+    return f"{end}{ANSWER[end]}" if end in ANSWER else f"\n{end}\n\n"
