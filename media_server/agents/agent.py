@@ -130,6 +130,8 @@ class Agent:
         max_calls: at once; more are refused. None for as many as the server takes.
         answer_timeout_s: without an answer after this long, `apology` is said and the turn is given up. The time that
             tools take does not count.
+        thinking_filler: said when the model thinks for two seconds before it answers, and again every twelve; empty
+            to say nothing.
         temperature, top_p: how freely the model words its answers; the pack's where they are not given.
         max_reply_tokens: a reply is cut there.
         history_turns: exchanges that the model is shown; older ones are dropped.
@@ -174,6 +176,7 @@ class Agent:
     max_calls: Annotated[int | None, Field(ge=0)] = None
     answer_timeout_s: Annotated[float, Field(ge=1, le=600)] = 15
     apology: str = "I am sorry, something went wrong. Could you say it again?"
+    thinking_filler: str = "One moment."
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     max_reply_tokens: Annotated[int, Field(ge=1, le=4096)] = 200

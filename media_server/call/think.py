@@ -8,7 +8,8 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import AsyncGenerator, Callable
+import string
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ from media_server.call.lookup import offered, shown, specs, used
 from media_server.call.speak import Clause
 from media_server.call.tools import INTERRUPTED, Returned, ToolRunner
 from media_server.engines.client import Engines
-from media_server.engines.messages import CalledTool, ChatMessage, TextChunk, ToolCall
+from media_server.engines.messages import CalledTool, ChatMessage, Finished, TextChunk, Thinking, ToolCall
 from media_server.errors import RequestFailed
 from media_server.events import AgentPrompted, AgentText, AgentTextDelta, Event
 from media_server.jsonable import sound
@@ -30,6 +31,11 @@ __all__ = ["Announcements", "Reply"]
 
 log = logging.getLogger(__name__)
 
+THINKING_S = 2.0
+"""Of thinking, after which the caller is told that it takes a moment …"""
+THINKING_AGAIN_S = 12.0
+"""… and after which again."""
+_SENTENCE = re.compile(r"[.!?…]+[\"')\]]*(?=\s|$)|[。！？]")
 MAX_ROUNDS = 5
 """Of tools in one reply; after them the model has to answer with what it has."""
 _PLACE = re.compile(r"\{\{\s*RAG_CONTEXT\s*\}\}")
@@ -205,6 +211,7 @@ class Reply:
 
     async def _text(self, r: _Round) -> AsyncGenerator[Clause, None]:
         cutter = HurriedCutter(self._dry)
+        cut_off = False
         answer = self._of_agent() if self._agent.handlers.turn else self._of_model()
         async with (
             contextlib.aclosing(answer),
@@ -221,6 +228,8 @@ class Reply:
                         for clause in cutter.flush():
                             yield Clause(clause)
                         yield piece
+                    case Finished():
+                        cut_off = True
                     case _:
                         self._on_token()
                         between = "" if r.text or not any(before.text for before in self._rounds) else " "
@@ -228,17 +237,21 @@ class Reply:
                         self._emit(AgentTextDelta(self._turn_id, between + piece))
                         for clause in cutter.push(piece):
                             yield Clause(clause)
+        rest = cutter.flush()
+        if cut_off and (whole := _whole_sentences(r.text)) and not _whole_sentences(" ".join(rest)):
+            # a sentence that a limit cut is not begun, or not gone on with, where one before it is whole
+            r.text, rest = whole, []
         if not r.calls:
             # what is still to be spoken must not hold up what is there to be read
             self._tell_text()
-        for clause in cutter.flush():
+        for clause in rest:
             yield Clause(clause)
 
     def _tell_text(self) -> None:
         text = " ".join(filter(None, (each.text.strip() for each in self._rounds)))
         self._emit(AgentText(self._turn_id, text))
 
-    async def _of_model(self) -> AsyncGenerator[str | CalledTool | Clause, None]:
+    async def _of_model(self) -> AsyncGenerator[str | CalledTool | Clause | Finished, None]:
         agent = self._agent
         messages = self._messages
         done = self._rounds[:-1]
@@ -251,12 +264,48 @@ class Reply:
         options: dict[str, Any] = {"tools": tools, "temperature": agent.temperature, "top_p": agent.top_p}
         answer = ""
         async with self._engines.generate(self._call.id, messages, agent.max_reply_tokens, **options) as pieces:
-            async for piece in pieces:
-                answer += piece.text if isinstance(piece, TextChunk) else f" {piece.name}({piece.arguments})"
-                yield piece.text if isinstance(piece, TextChunk) else piece
+            async with contextlib.aclosing(self._with_filler(pieces)) as filled:
+                async for piece in filled:
+                    if isinstance(piece, CalledTool):
+                        answer += f" {piece.name}({piece.arguments})"
+                    elif isinstance(piece, TextChunk):
+                        answer += piece.text
+                    yield piece.text if isinstance(piece, TextChunk) else piece
         if agent.tell_prompts:
             shown_to_model = [{"role": m.role, "content": m.content} for m in messages]
             self._emit(AgentPrompted(self._turn_id, shown_to_model, answer.strip()))
+
+    async def _with_filler(
+        self, pieces: AsyncIterator[TextChunk | Thinking | CalledTool | Finished]
+    ) -> AsyncGenerator[TextChunk | CalledTool | Finished | Clause, None]:
+        """The pieces of a reply, and what the agent says while the model thinks."""
+        async for piece in pieces:
+            after: TextChunk | Thinking | CalledTool | Finished | None = piece
+            if isinstance(piece, Thinking):
+                coming = asyncio.ensure_future(_following(pieces))
+                async with contextlib.aclosing(self._while_thinking(coming)) as said:
+                    async for clause in said:
+                        yield clause
+                after = coming.result()
+            if after is not None and not isinstance(after, Thinking):
+                yield after
+
+    async def _while_thinking(self, coming: asyncio.Future[Any]) -> AsyncGenerator[Clause, None]:
+        """The agent's filler every so often, from when the caller is surely done, until something is `coming`."""
+        over = asyncio.ensure_future(self._over.wait())
+        try:
+            await asyncio.wait([coming, over], return_when=asyncio.FIRST_COMPLETED)
+            wait_s = THINKING_S
+            while not coming.done():
+                await asyncio.wait([coming], timeout=wait_s)
+                if not coming.done() and self._agent.thinking_filler:
+                    yield Clause(self._agent.thinking_filler, remembered=False)
+                wait_s = THINKING_AGAIN_S
+        finally:
+            over.cancel()
+            if not coming.done():
+                coming.cancel()
+                await asyncio.wait([coming])
 
     async def _of_agent(self) -> AsyncGenerator[str | CalledTool | Clause, None]:
         """The agent's own code answers in place of the model."""
@@ -318,5 +367,17 @@ async def _next(answer: AsyncGenerator[Any, None]) -> Any:
         return await anext(answer, None)
 
 
+async def _following(pieces: AsyncIterator[Any]) -> Any:
+    """The next piece of a reply; None at its end."""
+    return await anext(pieces, None)
+
+
 def _tool_id() -> str:
-    return f"tool-{secrets.token_hex(6)}"
+    """An id in the form that all chat templates accept: nine letters and digits."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
+
+
+def _whole_sentences(text: str) -> str:
+    """The text up to the end of its last whole sentence."""
+    ends = [found.end() for found in _SENTENCE.finditer(text)]
+    return text[: ends[-1]] if ends else ""

@@ -36,6 +36,20 @@ NAMES = {
     "embedding": "embedding",
     "emotion": "emotion",
 }
+CHAT_OPTIONS = (
+    "context",
+    "slots",
+    "temperature",
+    "top_p",
+    "described_arguments",
+    "thinking_tokens",
+    "batch",
+    "micro_batch",
+    "batch_threads",
+    "flash_attention",
+    "kv_type",
+)
+"""Fields of `ChatModel` that the engine is loaded with."""
 STABLE_S = 30.0
 """A host that lived this long is restarted at once; younger ones after a growing wait."""
 LONGEST_WAIT_S = 5.0
@@ -45,6 +59,7 @@ PREPARED = 64
 """Clauses whose sound is kept."""
 LONGEST_PIECE_S = 10.0
 NO_ESTIMATE = "The model gave no estimate."
+_PIECES = (m.TextChunk, m.Thinking, m.CalledTool, m.Finished)
 R = TypeVar("R", m.Transcript, m.EndOfTurn, m.Chosen, m.Vectors)
 Voice = tuple[str, float]
 """Its name in the pack, empty for the usual one, and how fast it speaks: 1 as it is."""
@@ -173,6 +188,8 @@ class EngineClient:
                     raise RequestFailed(message.code, message.message)
                 if isinstance(message, m.Finished):
                     finished = True
+                    if message.reason != "stop":
+                        yield message
                     return
                 yield message
 
@@ -238,7 +255,7 @@ class Engines:
         hearing = ("language", "window_s", "floor_s", "margin_s", "timestamps")
         self.stt = engine("stt", stt, pack.recogniser, *hearing, **turn)
         self.hears_completeness = pack.turn is not None
-        self.llm = engine("llm", llm, pack.chat, "context", "slots", "temperature", "top_p", "described_arguments")
+        self.llm = engine("llm", llm, pack.chat, *CHAT_OPTIONS)
         manner = ("length_scale", "speaker", "noise_scale", "noise_w")
         others = {
             name: {"path": str(pack.folder / v.path), **{each: getattr(v, each) for each in manner}}
@@ -334,8 +351,8 @@ class Engines:
         tools: str = "",
         temperature: float | None = None,
         top_p: float | None = None,
-    ) -> AsyncIterator[AsyncIterator[m.TextChunk | m.CalledTool]]:
-        """The reply to `messages`, piece by piece.
+    ) -> AsyncIterator[AsyncIterator[m.TextChunk | m.Thinking | m.CalledTool | m.Finished]]:
+        """The reply to `messages`, piece by piece; `Finished` is the last one where a limit cut it.
 
         Args:
             tools: that may be called: a JSON list of functions in OpenAI's form.
@@ -347,7 +364,7 @@ class Engines:
 
         async with (
             self.llm.ask(make) as results,
-            contextlib.aclosing(r async for r in results if isinstance(r, m.TextChunk | m.CalledTool)) as pieces,
+            contextlib.aclosing(r async for r in results if isinstance(r, _PIECES)) as pieces,
         ):
             yield pieces
 

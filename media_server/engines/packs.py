@@ -6,7 +6,7 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -76,6 +76,18 @@ class ChatModel(_Model):
     """Probability of the end of a turn at which this model is undecided whether a caller is done."""
     described_arguments: bool = False
     """Show the model what arguments of tools mean in place of their names: for small models."""
+    thinking_tokens: int = Field(0, ge=0, le=32768)
+    """How long the model may think before an answer; 0 for not at all where it can be switched off, else 1024 tokens."""
+    batch: int = Field(512, ge=32, le=8192)
+    """Tokens of one step at most; must be more than `slots`."""
+    micro_batch: int = Field(0, ge=0, le=8192)
+    """Tokens that are computed at once; 0 for as many as `batch`."""
+    batch_threads: int = Field(0, ge=0, le=256)
+    """Threads for reading prompts; 0 for as many as for writing replies."""
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    kv_type: Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"] = "f16"
+    """Of the numbers in the KV cache: the smaller, the more conversations fit into memory. Quantised ones need
+    `flash_attention`."""
     temperature: float = Field(0.7, ge=0)
     top_p: float = Field(0.95, gt=0, le=1)
 

@@ -24,7 +24,7 @@ from starter_pack import CHAT
 
 from media_server.engines import messages as m
 from media_server.engines.llama import LlamaEngine
-from media_server.engines.toolcalls import written
+from media_server.engines.reading import form_of
 
 FIRST_SEED = 50_000_000
 AT_ONCE = 16
@@ -69,7 +69,7 @@ class Scores:
                     replies[result.id] += result.text
                     self.tokens += 1
                 elif isinstance(result, m.CalledTool):
-                    replies[result.id] += written(result.name, result.arguments)
+                    replies[result.id] += form_of("").written(result.name, result.arguments)
                     self.tokens += len(result.arguments) // 3
                 elif isinstance(result, m.Finished | m.Failed):
                     under_way.discard(result.id)

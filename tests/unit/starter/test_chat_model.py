@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from dialogues import Example, dialogue
 from evaluate_chat import Case, Scores, call_in, last_reply, tool_cases
-from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from skills import NOT_UNDERSTOOD
 from tools import KINDS_OF
 
 from media_server.engines.llama import LlamaEngine
+from media_server.engines.loading import templates_of
+from media_server.engines.rendering import Renderer
 from tests.conftest import STARTER
 
 SEED = 80_000_000
@@ -40,7 +41,7 @@ def as_schema(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_template_in_the_file_writes_tools_as_training_did(chat: Scores) -> None:
-    formatter: Jinja2ChatFormatter = chat.engine._format
+    template = Renderer(templates_of(chat.engine._loaded.model)[0], "", "<|im_end|>")
     seen = 0
     for seed in range(60):
         messages = dialogue(seed, offered="fitting").messages
@@ -54,8 +55,8 @@ def test_the_template_in_the_file_writes_tools_as_training_did(chat: Scores) -> 
                 bare.append({"role": "assistant", "content": None, "tool_calls": [{"function": call}]})
             else:
                 bare.append(dict(message))
-        ours = formatter(messages=bare, tools=tools).prompt  # type: ignore[arg-type]
-        plain_text = formatter(messages=messages).prompt  # type: ignore[arg-type]
+        ours = template.render(bare, tools=tools)
+        plain_text = template.render([dict(x) for x in messages])
         assert ours == plain_text
         seen += 1
     assert seen > 30
