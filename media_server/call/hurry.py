@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TypeVar
 
 from media_server.call.clauses import ClauseCutter
@@ -64,9 +64,7 @@ class HurriedCutter:
         return clauses
 
 
-async def with_pauses(
-    items: AsyncGenerator[T, None], wait_s: Callable[[], float | None]
-) -> AsyncGenerator[T | None, None]:
+async def with_pauses(items: AsyncIterator[T], wait_s: Callable[[], float | None]) -> AsyncGenerator[T | None, None]:
     """The items as they come, and None each time that `wait_s()` passes without one."""
     coming: asyncio.Future[T | None] | None = None
     try:
@@ -84,5 +82,5 @@ async def with_pauses(
             await asyncio.wait([coming])
 
 
-async def _next(items: AsyncGenerator[T, None]) -> T | None:
+async def _next(items: AsyncIterator[T]) -> T | None:
     return await anext(items, None)

@@ -11,7 +11,7 @@ import secrets
 import string
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from media_server.agents import KNOWLEDGE_TOOL, Call
 from media_server.agents.running import said_of, staying
@@ -30,11 +30,14 @@ from media_server.knowledge import Library
 __all__ = ["Announcements", "Reply"]
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 THINKING_S = 2.0
 """Of thinking, after which the caller is told that it takes a moment …"""
 THINKING_AGAIN_S = 12.0
 """… and after which again."""
+NOT_YET_S = 0.2
+"""How often it is looked whether the caller is done."""
 _SENTENCE = re.compile(r"[.!?…]+[\"')\]]*(?=\s|$)|[。！？]")
 MAX_ROUNDS = 5
 """Of tools in one reply; after them the model has to answer with what it has."""
@@ -73,6 +76,28 @@ class Announcements:
         """None of them will be heard."""
         while clause := self.take():
             clause.settle(heard=False)
+
+
+@dataclass(slots=True)
+class _Filling:
+    """When the agent says that the answer takes a moment."""
+
+    over: asyncio.Event
+    thinking: bool = False
+    _counting: bool = False
+    _said: bool = False
+
+    def wait_s(self) -> float | None:
+        """How long to wait for the next piece; None for any time."""
+        self._counting = self.thinking and self.over.is_set()
+        if not self._counting:
+            return NOT_YET_S if self.thinking else None
+        return THINKING_AGAIN_S if self._said else THINKING_S
+
+    def due(self) -> bool:
+        """Whether it is to be said, now that so long passed."""
+        self._said = self._said or self._counting
+        return self._counting
 
 
 @dataclass(slots=True)
@@ -263,49 +288,36 @@ class Reply:
         tools = specs(agent) if len(done) < MAX_ROUNDS else ""
         options: dict[str, Any] = {"tools": tools, "temperature": agent.temperature, "top_p": agent.top_p}
         answer = ""
-        async with self._engines.generate(self._call.id, messages, agent.max_reply_tokens, **options) as pieces:
-            async with contextlib.aclosing(self._with_filler(pieces)) as filled:
-                async for piece in filled:
-                    if isinstance(piece, CalledTool):
-                        answer += f" {piece.name}({piece.arguments})"
-                    elif isinstance(piece, TextChunk):
+        async with (
+            self._engines.generate(self._call.id, messages, agent.max_reply_tokens, **options) as pieces,
+            contextlib.aclosing(self._with_filler(pieces)) as filled,
+        ):
+            async for piece in filled:
+                match piece:
+                    case TextChunk():
                         answer += piece.text
-                    yield piece.text if isinstance(piece, TextChunk) else piece
+                        yield piece.text
+                    case CalledTool():
+                        answer += f" {piece.name}({piece.arguments})"
+                        yield piece
+                    case Clause() | Finished():
+                        yield piece
         if agent.tell_prompts:
             shown_to_model = [{"role": m.role, "content": m.content} for m in messages]
             self._emit(AgentPrompted(self._turn_id, shown_to_model, answer.strip()))
 
-    async def _with_filler(
-        self, pieces: AsyncIterator[TextChunk | Thinking | CalledTool | Finished]
-    ) -> AsyncGenerator[TextChunk | CalledTool | Finished | Clause, None]:
-        """The pieces of a reply, and what the agent says while the model thinks."""
-        async for piece in pieces:
-            after: TextChunk | Thinking | CalledTool | Finished | None = piece
-            if isinstance(piece, Thinking):
-                coming = asyncio.ensure_future(_following(pieces))
-                async with contextlib.aclosing(self._while_thinking(coming)) as said:
-                    async for clause in said:
-                        yield clause
-                after = coming.result()
-            if after is not None and not isinstance(after, Thinking):
-                yield after
-
-    async def _while_thinking(self, coming: asyncio.Future[Any]) -> AsyncGenerator[Clause, None]:
-        """The agent's filler every so often, from when the caller is surely done, until something is `coming`."""
-        over = asyncio.ensure_future(self._over.wait())
-        try:
-            await asyncio.wait([coming, over], return_when=asyncio.FIRST_COMPLETED)
-            wait_s = THINKING_S
-            while not coming.done():
-                await asyncio.wait([coming], timeout=wait_s)
-                if not coming.done() and self._agent.thinking_filler:
+    async def _with_filler(self, pieces: AsyncIterator[T]) -> AsyncGenerator[T | Clause, None]:
+        """The pieces of a reply, and while the model thinks the agent's filler, from when the caller is surely done."""
+        waiting = _Filling(self._over)
+        async with contextlib.aclosing(with_pauses(pieces, waiting.wait_s)) as with_waits:
+            async for piece in with_waits:
+                if isinstance(piece, Thinking):
+                    waiting.thinking = True
+                elif piece is not None:
+                    waiting.thinking = False
+                    yield piece
+                elif waiting.due() and self._agent.thinking_filler:
                     yield Clause(self._agent.thinking_filler, remembered=False)
-                wait_s = THINKING_AGAIN_S
-        finally:
-            over.cancel()
-            if not coming.done():
-                coming.cancel()
-                await asyncio.wait([coming])
 
     async def _of_agent(self) -> AsyncGenerator[str | CalledTool | Clause, None]:
         """The agent's own code answers in place of the model."""
@@ -365,11 +377,6 @@ async def _next(answer: AsyncGenerator[Any, None]) -> Any:
     """The next piece of what an agent's code answers; None at its end."""
     with staying():
         return await anext(answer, None)
-
-
-async def _following(pieces: AsyncIterator[Any]) -> Any:
-    """The next piece of a reply; None at its end."""
-    return await anext(pieces, None)
 
 
 def _tool_id() -> str:

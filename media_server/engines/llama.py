@@ -37,6 +37,8 @@ SMOOTHING = 0.3
 """Weight of the last step in what prefill is held to take."""
 MOST_THOUGHT = 1024
 """Tokens of thinking that cannot be switched off."""
+THOUGHT = ("<think>", "</think>")
+"""What stands around the thoughts of a model that is not known to think."""
 WARMING = "The quick brown fox jumps over the lazy dog while nobody looks at what it does. " * 3
 """For finding out what the cache can do: any text of some dozens of tokens."""
 
@@ -79,7 +81,7 @@ class _Reply:
     replying: Replying | None
     """What is told of the reply; None where probabilities are asked for."""
     closing: list[int]
-    """Tokens that end a thought; none where the model has none."""
+    """Tokens that end a thought; none once they were used."""
     branch: int = 0
     """Where in the prompt a state is to be saved; 0 for nowhere."""
     row: int = -1
@@ -230,8 +232,8 @@ class LlamaEngine:
         # the last token is always decoded again: its logits are wanted
         self._cache.reuse(slot.cache, self._caches, made.tokens[:-1])
         branch = self._cache.branch(slot.cache, self._caches, made.tokens[:-1])
-        marks = made.form.thinking
-        ending = self._vocabulary.tokenize(closing(marks[1])) if marks and replying else []
+        _, thought_ends = made.form.thinking or THOUGHT
+        ending = self._vocabulary.tokenize(closing(thought_ends)) if replying else []
         slot.reply = _Reply(request, made.tokens, chain, made.asked, replying, ending, branch)
 
     def _fail(self, request: Request, code: str, message: str) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -77,7 +77,7 @@ class ChatModel(_Model):
     described_arguments: bool = False
     """Show the model what arguments of tools mean in place of their names: for small models."""
     thinking_tokens: int = Field(0, ge=0, le=32768)
-    """How long the model may think before an answer; 0 for not at all where it can be switched off, else 1024 tokens."""
+    """How long the model may think; 0 for not at all where that can be switched off, else for 1024 tokens."""
     batch: int = Field(512, ge=32, le=8192)
     """Tokens of one step at most; must be more than `slots`."""
     micro_batch: int = Field(0, ge=0, le=8192)

@@ -18,6 +18,8 @@ __all__ = ["Replying", "closing", "reader_of"]
 log = logging.getLogger(__name__)
 
 HARMONY_END = "<|end|>"
+LONGEST_MARK = 16
+"""Tokens of what may begin a thought."""
 ANSWER = {HARMONY_END: "<|start|>assistant<|channel|>final<|message|>"}
 """What has to follow the mark that ends a thought, for the model to answer."""
 
@@ -47,6 +49,10 @@ class Replying:
     thinking: bool
     offers: bool
     done: bool = False
+    _held: int = 0
+    """Tokens of which nothing has come yet: of a mark, or of a call."""
+    _pieces: bool = False
+    """Something came of the last token."""
     _told: bool = False
     """That it thinks."""
     _answered: bool = False
@@ -58,13 +64,18 @@ class Replying:
 
     def push(self, piece: bytes) -> list[m.Result]:
         """The results of one more token; `done` if they end the reply."""
-        thinking = self.thinking
+        thought = self.thinking
         results = self._read(self._decoder.decode(piece))
-        if thinking and self.thinking:
-            self.thinking_left -= 1
-        else:
-            self.left -= 1
-        if self.left <= 0 and not self.done:
+        self._held += 1
+        if self._pieces:
+            if self.thinking:
+                self.thinking_left -= self._held
+            else:
+                # of what was held back behind a thought most was the mark at its end
+                self.left -= 1 if thought else self._held
+            self._held = 0
+        begun = self._pieces or self._answered or self._called or self._held > LONGEST_MARK
+        if self.left - self._held <= 0 and begun and not self.thinking and not self.done:
             results += self.end("length")
         return results
 
@@ -86,6 +97,7 @@ class Replying:
         pieces = self.reader.push(text)
         if last:
             pieces += self.reader.flush()
+        self._pieces = bool(pieces)
         results: list[m.Result] = []
         for piece in pieces:
             self.thinking = isinstance(piece, Thought)

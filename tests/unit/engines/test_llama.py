@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from unittest.mock import patch
@@ -306,3 +307,84 @@ def test_what_two_prompts_have_in_common(a: list[int], b: list[int]) -> None:
     n = _common(a, b)
     assert a[:n] == b[:n]
     assert n in (len(a), len(b)) or a[n] != b[n]
+
+
+def forced(engine: LlamaEngine, text: str, request: m.Generate) -> list[m.Result]:
+    """What comes of a reply that the model cannot but write so (GBNF)."""
+    engine.submit(structs.replace(request, grammar=f"root ::= {text}"))
+    results: list[m.Result] = []
+    while engine.busy:
+        results += engine.step()
+    return results
+
+
+def said(results: list[m.Result]) -> str:
+    return "".join(r.text for r in results if isinstance(r, m.TextChunk))
+
+
+def test_what_a_model_thinks_is_not_said_and_does_not_count(engine: LlamaEngine) -> None:
+    thought = '"<think>\\n" "one two three four five six seven eight nine ten one two three four five" "\\n</think>\\n\\n" "Hello there, Olivia."'
+    results = forced(engine, thought, ask(1, "hello", tokens=18))
+    assert said(results) == "Hello there, Olivia."
+    assert [r for r in results if isinstance(r, m.Thinking)] == [m.Thinking(1)]
+    assert results[-1] == m.Finished(1)
+
+
+def test_an_empty_thought_is_nothing(engine: LlamaEngine) -> None:
+    results = forced(engine, '"<think>\\n\\n</think>\\n\\nHello."', ask(1, "hello"))
+    assert said(results) == "Hello."
+    assert not any(isinstance(r, m.Thinking) for r in results)
+
+
+def test_a_thought_that_becomes_too_long_is_ended_and_the_model_answers() -> None:
+    engine = LlamaEngine.load(MODEL, context=512, slots=1, temperature=0, thinking_tokens=16)
+    # what the grammar allows next is the answer once the mark has been put in for the model
+    results = forced(engine, '"<think>" [a-z ]{200}', ask(1, "hello", tokens=10))
+    assert isinstance(results[0], m.Thinking)
+    assert said(results), "there is an answer"
+    assert results[-1] == m.Finished(1, "length")
+    assert len(engine._slots[0].cached) < 512
+    end = engine._vocabulary.tokenize("\n</think>\n\n")
+    tokens = engine._slots[0].cached
+    assert any(tokens[i : i + len(end)] == end for i in range(len(tokens))), "the mark is in the model's own context"
+
+
+def test_a_thought_without_an_answer_is_answered(engine: LlamaEngine) -> None:
+    results = forced(engine, '"<think>hm" ("" | "m" [a-z]*)', ask(1, "hello", tokens=10))
+    assert isinstance(results[-1], m.Finished | m.Failed)
+    assert "hm" not in said(results)
+
+
+def test_arguments_longer_than_the_context_lose_their_end(engine: LlamaEngine, plain: Llama) -> None:
+    asked = ask(1, "hello", "Hi there.", "write that down")
+    long = m.ToolCall("1", "write", json.dumps({"title": "a list", "lines": [{"text": "word " * 2000}]}))
+    calling = m.ChatMessage("assistant", "", (long,))
+    told = m.ChatMessage("tool", '{"ok": true}', tool_call_id="1")
+    tokens = tokens_of(engine, structs.replace(asked, messages=(*asked.messages, calling, told)))
+    prompt = plain.detokenize(tokens, special=True).decode()
+    assert "write that down" in prompt
+    assert '"title": "a list"' in prompt
+    assert '{"text": "word word' in prompt
+    assert '{"ok": true}' in prompt
+    assert len(tokens) > 512 * 0.6, "not much more than has to be"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        m.Generate(1, "b", (PROMPT, m.ChatMessage("assistant", "", (m.ToolCall("1", "a", "{not json"),))), 5),
+        m.Generate(1, "b", (PROMPT, m.ChatMessage("user", "x")), 5, tools="[1, 2]"),
+        m.Generate(1, "b", (PROMPT, m.ChatMessage("user", "x")), 5, tools="[" * 5000),
+        m.Judge(1, "b", ()),
+        m.Choose(1, "b", (PROMPT,), ("",)),
+    ],
+    ids=["arguments", "tools", "deep-tools", "nothing-to-judge", "no-word"],
+)
+def test_a_request_that_cannot_be_done_fails_alone(engine: LlamaEngine, broken: m.Generate) -> None:
+    engine.submit(ask(2, "hello"))
+    engine.submit(broken)
+    engine.submit(ask(3, "hello"))
+    replies = run(engine)
+    assert replies[1].startswith("!")
+    assert replies[2] == replies[3] == "Hello! How can I help you?" or replies[2].startswith("Hello")
+    assert all(s.reply is None for s in engine._slots)
