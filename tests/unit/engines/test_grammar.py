@@ -28,10 +28,10 @@ def function(parameters: Any, name: str = "act") -> str:
 
 def allows(engine: LlamaEngine, gbnf: str, text: str) -> bool:
     """Whether llama.cpp reads the grammar and the text as a whole follows it."""
-    grammar = lib.llama_sampler_init_grammar(engine._vocab, gbnf.encode(), b"root")
+    grammar = lib.llama_sampler_init_grammar(engine._vocabulary.raw, gbnf.encode(), b"root")
     assert grammar, "llama.cpp cannot read the grammar"
     try:
-        for token in [*engine._tokenize(text), lib.llama_vocab_eos(engine._vocab)]:
+        for token in [*engine._vocabulary.tokenize(text), lib.llama_vocab_eos(engine._vocabulary.raw)]:
             data = (lib.llama_token_data * 1)(lib.llama_token_data(token, 0.0, 0.0))
             array = lib.llama_token_data_array(data, 1, -1, False)
             lib.llama_sampler_apply(grammar, array)
@@ -211,6 +211,6 @@ SCHEMAS = st.recursive(
 def test_llama_cpp_reads_the_grammar_of_whatever_is_given_as_a_schema(engine: LlamaEngine, schema: Any) -> None:
     grammar = call_grammar(function(schema), *HERMES)
     assert grammar
-    sampler = lib.llama_sampler_init_grammar(engine._vocab, grammar.gbnf.encode(), b"root")
+    sampler = lib.llama_sampler_init_grammar(engine._vocabulary.raw, grammar.gbnf.encode(), b"root")
     assert sampler
     lib.llama_sampler_free(sampler)

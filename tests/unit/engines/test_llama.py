@@ -323,7 +323,8 @@ def said(results: list[m.Result]) -> str:
 
 
 def test_what_a_model_thinks_is_not_said_and_does_not_count(engine: LlamaEngine) -> None:
-    thought = '"<think>\\n" "one two three four five six seven eight nine ten one two three four five" "\\n</think>\\n\\n" "Hello there, Olivia."'
+    counted = "one two three four five six seven eight nine ten one two three four five"
+    thought = rf'"<think>\n" "{counted}" "\n</think>\n\n" "Hello there, Olivia."'
     results = forced(engine, thought, ask(1, "hello", tokens=18))
     assert said(results) == "Hello there, Olivia."
     assert [r for r in results if isinstance(r, m.Thinking)] == [m.Thinking(1)]
