@@ -21,10 +21,12 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 TIMEOUT_S = 15.0
-LONGEST_SLEEP_S = 60.0
+LONGEST_SLEEP_S = 20.0
 """Between two looks; others may have put something into the outbox."""
 CLEAN_S = 3600.0
 AFTER_TROUBLE_S = 5.0
+JUMP_S = 2.0
+"""Step of the wall clock that is made up for."""
 GONE = 410
 
 
@@ -40,6 +42,12 @@ class Deliverer:
         self._signers = {url: Signer(secret) for url, secret in secrets.items()}
         self._news = asyncio.Event()
         self._cleaned = -CLEAN_S
+        self._offset_s = time.time() - time.monotonic()
+        """Of the wall clock, when it was last looked at."""
+        self._arrived: dict[int, Delivery] = {}
+        """Delivered, and not yet written down as such: they must not be sent again."""
+        self._in_trouble = False
+        """The database could not be written at the last try."""
 
     def wake(self) -> None:
         self._news.set()
@@ -51,20 +59,29 @@ class Deliverer:
             while True:
                 try:
                     await self._once(http)
-                except SQLAlchemyError:
+                except SQLAlchemyError as failed:
                     # a database that cannot be written ends neither calls nor webhooks
-                    log.exception("webhooks wait for the database")
+                    if not self._in_trouble:
+                        why = str(getattr(failed, "orig", None) or failed).partition("\n")[0]
+                        log.error("webhooks wait for the database: %s", why)
+                    self._in_trouble = True
                     await asyncio.sleep(AFTER_TROUBLE_S)
+                else:
+                    self._in_trouble = False
 
     async def _once(self, http: aiohttp.ClientSession) -> None:
         self._news.clear()
+        await self._follow_clock()
+        for delivery in list(self._arrived.values()):
+            await self._note_arrived(delivery)
         if time.monotonic() - self._cleaned > CLEAN_S:
             self._cleaned = time.monotonic()
             await self._outbox.forget_old()
         if due := await self._outbox.due(AT_ONCE):
-            async with asyncio.TaskGroup() as group:
-                for delivery in due:
-                    group.create_task(self._deliver(http, delivery))
+            results = await asyncio.gather(*(self._deliver(http, each) for each in due), return_exceptions=True)
+            for failed in results:
+                if isinstance(failed, BaseException):
+                    raise failed
             return
         at = await self._outbox.next_at()
         wait_s = LONGEST_SLEEP_S if at is None else min(LONGEST_SLEEP_S, max(0.05, at - time.time()))
@@ -89,10 +106,23 @@ class Deliverer:
             request = http.post(delivery.url, data=delivery.body.encode(), headers=headers, allow_redirects=False)
             async with request as response:
                 status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as e:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as e:
             await self._outbox.failed(delivery, f"{type(e).__name__}: {e}", final=False)
             return
         if 200 <= status < 300:
-            await self._outbox.arrived(delivery)
+            self._arrived[delivery.id] = delivery
+            await self._note_arrived(delivery)
         else:
             await self._outbox.failed(delivery, f"HTTP status {status}", final=status == GONE)
+
+    async def _note_arrived(self, delivery: Delivery) -> None:
+        await self._outbox.arrived(delivery)
+        self._arrived.pop(delivery.id, None)
+
+    async def _follow_clock(self) -> None:
+        """Waits are kept as wall clock times: a step of that clock must not make them longer or shorter."""
+        offset_s = time.time() - time.monotonic()
+        jumped_s = offset_s - self._offset_s
+        if abs(jumped_s) > JUMP_S:
+            await self._outbox.shift(jumped_s)
+        self._offset_s = offset_s

@@ -172,7 +172,7 @@ class Session:
         self._journal.dispatch = self.call.dispatch
         self._recorder: Recorder | None = None
         if recording and agent.recording:
-            self._recorder = Recorder(recording / f"{self.call_id}.ogg", clock)
+            self._recorder = Recorder(recording / f"{self.call_id}.ogg", clock, self._note_unrecorded)
             self._tap(self._recorder)
         if agent.audio_levels:
             self._tap(LevelMeter(self._tell_level))
@@ -180,6 +180,10 @@ class Session:
     def _tap(self, listener: Recorder | LevelMeter) -> None:
         self.handset.microphone.taps.append(listener.heard)
         self.handset.speaker.taps.append(listener.spoken)
+
+    def _note_unrecorded(self) -> None:
+        message = "The recording cannot be written; it ends here, and the call goes on."
+        self._journal.emit(e.Warning_("recording_ended", message))
 
     def _tell_level(self, who: Literal["user", "agent"], rms: float, peak: float) -> None:
         speech = self.call.floor.speech if self.call.floor and who == "user" else None

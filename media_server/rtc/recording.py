@@ -25,6 +25,9 @@ LATE_S = 0.5
 """… of all but the newest: a frame may come so late."""
 SLACK_S = 0.06
 """By which frames may come before or after their time without a gap."""
+PAGE_US = "500000"
+BUFFER = 1024
+"""Bytes that FFmpeg holds back at most."""
 BIT_RATE = 48_000
 FRAME = CALL_RATE_HZ // 50
 
@@ -62,8 +65,10 @@ class _Side:
 class Recorder:
     """`heard` and `spoken` take the sound; `run` writes it until it is cancelled, and closes the file then."""
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float], on_failed: Callable[[], None] = lambda: None) -> None:
         self._path = path
+        self._on_failed = on_failed
+        """Is called when the recording ends before the call, as on a full disk."""
         self._clock = clock
         self._caller, self._agent = _Side(), _Side()
         self._resampler = Resampler(CALL_RATE_HZ)
@@ -94,7 +99,8 @@ class Recorder:
                 await _in_thread(writer.close, *self._due(self._clock()))
         except (OSError, av.FFmpegError):
             self._given_up = True
-            log.exception("%s could not be written; the call goes on unrecorded", self._path)
+            self._on_failed()
+            log.error("%s could not be written; the call goes on unrecorded", self._path.name)
 
     def _due(self, until_s: float) -> tuple[Samples, Samples]:
         """What both sides have until then, whole frames."""
@@ -118,7 +124,10 @@ class _Writer:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._container = av.open(str(path), "w", format="ogg")
+        # pages of half a second, each written when the next one begins: a server that is killed leaves what was said until then
+        self._file = path.open("wb", buffering=0)
+        options = {"page_duration": PAGE_US, "flush_packets": "1"}
+        self._container = av.open(self._file, "w", format="ogg", options=options, buffer_size=BUFFER)
         self._stream: Any = self._container.add_stream("libopus", rate=CALL_RATE_HZ)
         self._stream.layout = "stereo"
         self._stream.bit_rate = BIT_RATE
@@ -139,4 +148,7 @@ class _Writer:
             self.write(caller, agent)
             self._container.mux(self._stream.encode(None))
         finally:
-            self._container.close()
+            try:
+                self._container.close()
+            finally:
+                self._file.close()

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from media_server.rfc3339 import stamp
 from media_server.store.database import Database
 from media_server.store.tables import DeliveryRow
+from media_server.store.writer import to_its_end
 
 __all__ = ["Delivery", "DeliveryState", "Outbox", "Subscription"]
 
@@ -102,6 +103,7 @@ class Outbox:
             return at
 
     async def arrived(self, delivery: Delivery) -> None:
+        """It is not sent again; this is written also when it is cancelled."""
         await self._set(delivery.id, state="delivered", attempts=delivery.attempts + 1, error=None)
 
     async def failed(self, delivery: Delivery, error: str, final: bool) -> None:
@@ -132,12 +134,21 @@ class Outbox:
             )
         return int(revived.rowcount)  # type: ignore[attr-defined]
 
+    async def shift(self, seconds: float) -> None:
+        """Move what waits by a step of the wall clock, so that waits are as long as they were meant to be."""
+        mine = (DeliveryRow.server == self._server) & (DeliveryRow.state == "pending")
+        async with self._database.begin() as session:
+            await session.execute(update(DeliveryRow).where(mine).values(next_at=DeliveryRow.next_at + seconds))
+
     async def forget_old(self) -> None:
         old = (DeliveryRow.state != "pending") & (DeliveryRow.created_at < time.time() - KEPT_S)
         async with self._database.begin() as session:
             await session.execute(delete(DeliveryRow).where(old))
 
     async def _set(self, delivery_id: int, **values: Any) -> None:
+        await to_its_end(self._write(delivery_id, values))
+
+    async def _write(self, delivery_id: int, values: Mapping[str, Any]) -> None:
         async with self._database.begin() as session:
             await session.execute(update(DeliveryRow).where(DeliveryRow.id == delivery_id).values(**values))
 

@@ -20,16 +20,15 @@ from media_server.jsonable import jsonable
 from media_server.store.database import Database
 from media_server.store.outbox import Outbox
 from media_server.store.tables import CallRow, EventRow, KeyRow
+from media_server.store.writer import EndOfCall, Writer, to_its_end
 
 __all__ = ["CallRecord", "CallStatus", "RecordedEvent", "Records"]
 
 log = logging.getLogger(__name__)
 
 CallStatus = Literal["queued", "active", "completed", "failed"]
-FLUSH_S = 0.2
-"""Between two writes; what was not written yet dies with the server."""
-MOST_WAITING = 20_000
-"""Events kept in memory while the database cannot be written."""
+JUMP_S = 3600.0
+"""Step of the wall clock after which no record is deleted for its age until the next look."""
 CLEAN_S = 3600.0
 FAILURES = frozenset({"connect_timeout", "internal_error", "not_connected", "server_lost"})
 PASSING = frozenset(
@@ -95,19 +94,17 @@ class Records:
         self._database = database
         self._server = server
         self._days = days
-        self._waiting: list[dict[str, Any]] = []
-        self._ended: list[tuple[str, str, float, float]] = []
-        """Call, reason, when, and for how many seconds of it nobody was there."""
         self._recordings = recordings
         self._outbox = outbox
         self._on_written = on_written
         self._under_way: dict[str, tuple[str, str]] = {}
         """Agent and tenant, by call."""
-        self._queued: dict[str, float] = {}
-        """Calls that somebody has a token for, and when that is past, in seconds of the monotonic clock."""
+        self._queued: dict[str, tuple[float, float]] = {}
+        """Calls that a token was minted for: when, and when it expires, in seconds of the monotonic clock."""
         self._written = asyncio.Condition()
-        self._writing = asyncio.Lock()
-        self._lost = 0
+        self._writer = Writer(self._store, self._note_written)
+        self._offset_s = time.time() - time.monotonic()
+        """Of the wall clock, when records were last looked through for old ones."""
 
     async def start(
         self,
@@ -126,7 +123,14 @@ class Records:
             per_minute: the price.
             contact: who calls.
         """
-        await self._open("active", call_id, agent, metadata, tenant, key_id, per_minute, contact)
+        try:
+            await to_its_end(self._open("active", call_id, agent, metadata, tenant, key_id, per_minute, contact))
+        except asyncio.CancelledError:
+            # it is in the database by now, and nobody will conduct it
+            if call_id in self._under_way:
+                self._queued.pop(call_id, None)
+                self.note({"type": "call.ended", "call_id": call_id, "reason": "not_connected", "duration_s": 0.0})
+            raise
         self._queued.pop(call_id, None)
 
     async def queue(
@@ -140,8 +144,12 @@ class Records:
         contact: str | None = None,
     ) -> None:
         """Somebody may call: it is in the records, and fails there if it has not begun when that time is over."""
-        await self._open("queued", call_id, agent, metadata, tenant, key_id, 0.0, contact)
-        self._queued[call_id] = time.monotonic() + expires_in_s
+        now = time.monotonic()
+        try:
+            await to_its_end(self._open("queued", call_id, agent, metadata, tenant, key_id, 0.0, contact))
+        finally:
+            if call_id in self._under_way:
+                self._queued[call_id] = now, now + expires_in_s
 
     async def _open(
         self,
@@ -175,23 +183,25 @@ class Records:
         self._under_way[call_id] = (agent, tenant)
 
     def _fail_queued(self) -> None:
-        """Those whose token was not used in time."""
+        """End those whose token was not used in time."""
         now = time.monotonic()
-        for call_id in [call_id for call_id, expires in self._queued.items() if expires < now]:
-            del self._queued[call_id]
-            self.note({"type": "call.ended", "call_id": call_id, "reason": "not_connected", "duration_s": 0.0})
+        for call_id, (began, expires) in list(self._queued.items()):
+            if expires < now:
+                del self._queued[call_id]
+                ended = {"type": "call.ended", "call_id": call_id, "reason": "not_connected", "duration_s": 0.0}
+                self._note(ended, lasted_s=now - began)
 
     def note(self, event: Mapping[str, Any]) -> None:
-        """Something happened in a call; of `call.ended` its record takes the reason."""
+        """Take an event of a call; `call.ended` closes the call's record."""
+        self._note(event, event.get("duration_s", 0.0))
+
+    def _note(self, event: Mapping[str, Any], lasted_s: float) -> None:
         kind = event["type"]
         if kind in PASSING or (kind == "user.transcript" and not event["final"]):
             return
+        self._writer.take(event)
         if kind == "call.ended":
-            self._ended.append((event["call_id"], event["reason"], time.time(), event.get("away_s", 0.0)))
-        if len(self._waiting) >= MOST_WAITING:
-            self._lost += 1
-            return
-        self._waiting.append({"call_id": event["call_id"], "event": dict(event)})
+            self._writer.end(EndOfCall(event["call_id"], event["reason"], lasted_s, event.get("away_s", 0.0)))
 
     async def run(self) -> None:
         """Write and clean, for ever."""
@@ -202,11 +212,11 @@ class Records:
                     cleaned = time.monotonic()
                     with contextlib.suppress(SQLAlchemyError):  # there is a next hour
                         await self._forget_old()
-                await asyncio.sleep(FLUSH_S)
+                await self._writer.due()
                 self._fail_queued()
                 await self.flush()
         finally:
-            await self.flush()
+            await self._writer.flush_last()
 
     async def newest(self) -> int:
         """The id of the newest event; 0 without any."""
@@ -305,35 +315,24 @@ class Records:
         return self._recordings / f"{call_id}.ogg"
 
     async def flush(self) -> None:
-        """Write at once what waits to be written."""
-        async with self._writing:  # one after the other: events keep their order
-            await self._write()
+        """Write at once what waits to be written; a write that has begun ends also when this is cancelled."""
+        if self._writer.waiting:
+            ended = await self._writer.flush()
+            for call_id in ended:
+                self._under_way.pop(call_id, None)
 
-    async def _write(self) -> None:
-        events, self._waiting = self._waiting, []
-        ended, self._ended = self._ended, []
-        if not events and not ended:
-            return
-        try:
-            async with self._database.begin() as session:
-                for each in events:
-                    session.add(EventRow(**each))
-                    self._tell(session, each["event"])
-                for call_id, reason, at, away_s in ended:
-                    status: CallStatus = "failed" if reason in FAILURES else "completed"
-                    if row := await session.get(CallRow, call_id):
-                        await _close(session, row, status, reason, at, away_s)
-        except SQLAlchemyError:
-            # a full disk must not end calls: once more with the next ones
-            log.exception("call records could not be written; %d events wait", len(events))
-            self._waiting, self._ended = events + self._waiting, ended + self._ended
-            return
-        for call_id, *_ in ended:
-            self._under_way.pop(call_id, None)
+    async def _store(self, events: Sequence[Mapping[str, Any]], ended: Sequence[EndOfCall]) -> None:
+        async with self._database.begin() as session:
+            for event in events:
+                session.add(EventRow(call_id=event["call_id"], event=dict(event)))
+                self._tell(session, event)
+            for end in ended:
+                status: CallStatus = "failed" if end.reason in FAILURES else "completed"
+                if row := await session.get(CallRow, end.call_id):
+                    await _close(session, row, status, end)
+
+    async def _note_written(self) -> None:
         self._on_written()
-        if self._lost:
-            log.error("%d events were lost while call records could not be written", self._lost)
-            self._lost = 0
         async with self._written:
             self._written.notify_all()
 
@@ -360,15 +359,22 @@ class Records:
                 )
                 duration = round(float(last.get("time", 0.0)) if last else 0.0, 3)
                 reason = "server_lost" if row.status == "active" else "not_connected"
-                await _close(session, row, "failed", reason, row.started_at + duration)
+                await _close(session, row, "failed", EndOfCall(row.id, reason, duration, 0.0))
                 told = {"type": "call.ended", "call_id": row.id, "reason": reason, "duration_s": duration}
                 session.add(EventRow(call_id=row.id, event=told))
                 self._tell(session, told, (row.agent, row.tenant))
+        for row in lost:
+            await asyncio.to_thread(_drop_empty, self._recording(row.id))
         if lost:
             log.warning("%d calls were under way when the server died; they are recorded as lost", len(lost))
 
     async def _forget_old(self) -> None:
+        offset_s = time.time() - time.monotonic()
+        jumped_s, self._offset_s = offset_s - self._offset_s, offset_s
         if not self._days:
+            return
+        if abs(jumped_s) > JUMP_S:
+            log.warning("the clock jumped by %.0f s; old call records are looked for again in an hour", jumped_s)
             return
         old = (CallRow.started_at < time.time() - self._days * 86400) & (CallRow.status != "active")
         async with self._database.begin() as session:
@@ -377,15 +383,20 @@ class Records:
             await self.delete(call_id)
 
 
-async def _close(
-    session: AsyncSession, row: CallRow, status: CallStatus, reason: str, at: float, away_s: float = 0.0
-) -> None:
-    """A call is over: what it cost, by the second begun, is taken from the credit of who pays."""
-    row.status, row.end_reason, row.ended_at = status, reason, at
-    row.cost = round(row.per_minute * math.ceil(max(0.0, at - row.started_at - away_s)) / 60, 6)
+async def _close(session: AsyncSession, row: CallRow, status: CallStatus, end: EndOfCall) -> None:
+    """Close a record: what the call cost, by the second begun, is taken from the credit of the key that pays."""
+    row.status, row.end_reason, row.ended_at = status, end.reason, row.started_at + max(0.0, end.lasted_s)
+    row.cost = round(row.per_minute * math.ceil(max(0.0, end.lasted_s - end.away_s)) / 60, 6)
     if row.key_id and row.cost:
         paying = update(KeyRow).where(KeyRow.id == row.key_id, KeyRow.credit.is_not(None))
         await session.execute(paying.values(credit=KeyRow.credit - row.cost))
+
+
+def _drop_empty(recording: Path) -> None:
+    """Remove the file of a call that was lost before a second of its sound was written."""
+    with contextlib.suppress(OSError):
+        if recording.stat().st_size == 0:
+            recording.unlink()
 
 
 def _record(row: CallRow) -> CallRecord:

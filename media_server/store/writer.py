@@ -1,0 +1,188 @@
+"""Writing what happens in calls: at once where it matters, again after trouble, and nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+
+__all__ = ["EndOfCall", "Writer", "to_its_end"]
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+FLUSH_S = 0.2
+"""Longest wait before an event is written; what was not written yet dies with the server."""
+LEAST_S = 0.05
+"""Shortest wait between two writes, however much happens."""
+URGENT = frozenset(
+    {"call.started", "call.ended", "user.transcript", "agent.text", "agent.speech_stopped", "tool.returned"}
+)
+"""Events that are written at once: what was said, and the ends of calls."""
+TROUBLE_S = 1.0
+"""Wait before the next try while the database cannot be written."""
+LAST_TRIES = 5
+"""Tries at the server's stop; a database that is busy is free again by then."""
+MOST_WAITING = 20_000
+"""Maximum events kept in memory while the database cannot be written; ends of calls are kept in any case."""
+
+
+class EndOfCall(NamedTuple):
+    """The end of a call; its times are the call's own, which no step of the wall clock changes."""
+
+    call_id: str
+    reason: str
+    lasted_s: float
+    away_s: float
+
+
+class Writer:
+    """`take` events and `end` calls at any time; `flush` writes them.
+
+    Args:
+        store: writes events and ends of calls in one transaction.
+        on_written: is awaited after each write.
+    """
+
+    def __init__(
+        self,
+        store: Callable[[Sequence[Mapping[str, Any]], Sequence[EndOfCall]], Awaitable[None]],
+        on_written: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._on_written = on_written
+        self._events: list[Mapping[str, Any]] = []
+        self._ended: list[EndOfCall] = []
+        self._writing = asyncio.Lock()
+        self._urgent = asyncio.Event()
+        self._in_trouble = False
+        """The last write failed."""
+        self._lost = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to write, or a write under way."""
+        return bool(self._events or self._ended) or self._writing.locked()
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Write this event soon."""
+        if event["type"] in URGENT:
+            self._urgent.set()
+        if len(self._events) >= MOST_WAITING and event["type"] != "call.ended":
+            self._lost += 1
+            return
+        self._events.append(dict(event))
+
+    def end(self, end: EndOfCall) -> None:
+        """Close the record of this call soon."""
+        self._ended.append(end)
+
+    async def due(self) -> None:
+        """Wait until something should be written, or a moment."""
+        await asyncio.sleep(TROUBLE_S if self._in_trouble else LEAST_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_S - LEAST_S):
+                await self._urgent.wait()
+
+    async def flush(self) -> list[str]:
+        """Write what waits; the calls whose ends were written. A write that has begun is not cancelled with this."""
+        return await to_its_end(self._flush())
+
+    async def flush_last(self) -> None:
+        """Write what is left when the server stops, also when this is cancelled."""
+        await to_its_end(self._flush_last())
+
+    async def _flush_last(self) -> None:
+        for _ in range(LAST_TRIES):
+            await self._flush()
+            if not self._events and not self._ended:
+                return
+            await asyncio.sleep(TROUBLE_S)
+        log.error("%d events and the ends of %d calls are lost: they cannot be written", *self._counts())
+
+    async def _flush(self) -> list[str]:
+        async with self._writing:  # one after the other: events keep their order
+            self._urgent.clear()
+            events, self._events = self._events, []
+            ended, self._ended = self._ended, []
+            if not events and not ended:
+                return []
+            try:
+                await self._store(events, ended)
+            except Exception as failed:  # noqa: BLE001 - what one event causes must not end the records of all calls
+                if _is_trouble(failed):
+                    # a full disk must not end calls: once more with the next ones
+                    self._keep(events, ended, failed)
+                    return []
+                ended = await self._store_apart(events, ended)
+            except BaseException:
+                self._events, self._ended = events + self._events, ended + self._ended
+                raise
+            self._tell_of_trouble()
+            await self._on_written()
+            return [end.call_id for end in ended]
+
+    async def _store_apart(self, events: list[Mapping[str, Any]], ended: list[EndOfCall]) -> list[EndOfCall]:
+        """Write each by itself: one that no database takes is left out and holds up no other. The ends written."""
+        parts: list[tuple[list[Mapping[str, Any]], list[EndOfCall]]] = [([event], []) for event in events]
+        parts += [([], [end]) for end in ended]
+        written: list[EndOfCall] = []
+        for i, part in enumerate(parts):
+            try:
+                await self._store(*part)
+            except Exception as failed:  # noqa: BLE001
+                if _is_trouble(failed):
+                    left = parts[i:]
+                    self._keep([e for some, _ in left for e in some], [e for _, some in left for e in some], failed)
+                    break
+                about = part[0][0] if part[0] else {"call_id": part[1][0].call_id, "type": "the end"}
+                log.error("%s of call %s cannot be stored and is left out", about["type"], about["call_id"])
+            else:
+                written += part[1]
+        return written
+
+    def _keep(self, events: list[Mapping[str, Any]], ended: list[EndOfCall], failed: Exception) -> None:
+        """For the next try."""
+        self._events, self._ended = events + self._events, ended + self._ended
+        if not self._in_trouble:
+            self._in_trouble = True
+            why = str(getattr(failed, "orig", None) or failed).partition("\n")[0]
+            log.error(
+                "%d events and the ends of %d calls wait: the database cannot be written: %s", *self._counts(), why
+            )
+
+    def _tell_of_trouble(self) -> None:
+        if self._in_trouble and not self._events:
+            self._in_trouble = False
+            log.warning("call records are written again")
+        if self._lost:
+            log.error("%d events were lost while call records could not be written", self._lost)
+            self._lost = 0
+
+    def _counts(self) -> tuple[int, int]:
+        return len(self._events), len(self._ended)
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do it to its end, also when cancelled: of half a transaction it is not known whether it was kept."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as now:
+            cancelled = now
+    if cancelled:
+        if not task.cancelled() and (failed := task.exception()):
+            log.error("a write that was cancelled failed: %r", type(failed))
+        raise cancelled
+    return task.result()
+
+
+def _is_trouble(failed: Exception) -> bool:
+    """Whether it is the database that cannot be written, rather than what was to be written that is wrong."""
+    return isinstance(failed, SQLAlchemyError | OSError) and not isinstance(failed, IntegrityError | DataError)
