@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     webhooks: list[Webhook] = []
     ice_servers: list[IceServer] = []
     max_calls: int = Field(32, ge=1)
+    max_connections_per_address: int = Field(0, ge=0, le=100_000, description="0 takes 256, or four for each call")
+    """How many connections one address may hold; a proxy that brings everybody has one address."""
     connect_timeout_s: float = Field(20, gt=0)
     idle_timeout_s: float = Field(15, gt=0)
 

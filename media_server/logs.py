@@ -1,4 +1,4 @@
-"""Logging: lines for people on a terminal, JSON for machines."""
+"""Logging: lines for people on a terminal, JSON for machines; of calls with their ids, and no line without end."""
 
 from __future__ import annotations
 
@@ -6,11 +6,69 @@ import json
 import logging
 import sys
 import time
+from contextvars import ContextVar
 from typing import Any, Literal
 
-__all__ = ["configure", "event"]
+__all__ = ["configure", "event", "in_call"]
 
 _FIELDS = "fields"
+_CALL: ContextVar[str] = ContextVar("call", default="")
+MOST, WITHIN_S = 20, 60.0
+"""Maximum lines of one kind within so many seconds; of the others only the number is logged."""
+MOST_KINDS = 1000
+TROUBLE = frozenset({"error", "warning"})
+"""Events of calls that are limited, for each call: clients cause as many as they like."""
+
+
+def in_call(call_id: str) -> None:
+    """Put this call's id into all lines that are logged from here on, and by the tasks that begin here."""
+    _CALL.set(call_id)
+
+
+class _OfCall(logging.Filter):
+    """Adds the id of the call that a line is about, where the line does not have it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if call := _CALL.get():
+            setattr(record, _FIELDS, {"call": call} | getattr(record, _FIELDS, {}))
+        return True
+
+
+class _NotTooMany(logging.Filter):
+    """Leaves out lines of one kind that come too often, whoever causes them; how many is told with the next one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kinds: dict[tuple[Any, ...], list[float]] = {}
+        """For each kind: since when it is counted, the lines that were logged, and those that were not."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        fields: dict[str, Any] = getattr(record, _FIELDS, {})
+        if _FIELDS in record.__dict__ and record.name == "media_server.call":
+            if record.msg not in TROUBLE:
+                return True
+            kind: tuple[Any, ...] = (record.msg, fields.get("call"))
+        else:
+            # the first line of a message, as asyncio's have objects' addresses in those that follow
+            what = str(record.msg).partition("\n")[0][:80]
+            raised = record.exc_info[0] if record.exc_info else None
+            kind = (record.name, record.levelno, what, raised)
+        now = time.monotonic()
+        if kind not in self._kinds and len(self._kinds) >= MOST_KINDS:
+            del self._kinds[next(iter(self._kinds))]
+        count = self._kinds.setdefault(kind, [now, 0, 0])
+        if now - count[0] > WITHIN_S:
+            if count[2]:
+                setattr(record, _FIELDS, fields | {"left_out": int(count[2])})
+            count[:] = [now, 0, 0]
+        if count[1] < MOST:
+            count[1] += 1
+            if count[1] == MOST:
+                more = {"note": f"the last one of its kind for {WITHIN_S:g} seconds"}
+                setattr(record, _FIELDS, getattr(record, _FIELDS, {}) | more)
+            return True
+        count[2] += 1
+        return False
 
 
 class _Json(logging.Formatter):
@@ -28,13 +86,25 @@ class _Json(logging.Formatter):
 
 
 class _Human(logging.Formatter):
+    """What strangers have written is shown so that it cannot look like lines of the log, nor steer the terminal."""
+
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
+        record.message = _printable(record.getMessage())
+        record.asctime = self.formatTime(record, self.datefmt)
         fields: dict[str, Any] = getattr(record, _FIELDS, {})
-        extra = " ".join(f"{k}={v!r}" if isinstance(v, str) else f"{k}={v}" for k, v in fields.items())
-        return super().format(record) + (f"  {extra}" if extra else "")
+        extra = " ".join(f"{k}={v!r}" if isinstance(v, str) else f"{k}={_printable(str(v))}" for k, v in fields.items())
+        line = self.formatMessage(record) + (f"  {extra}" if extra else "")
+        if not record.exc_info:
+            return line
+        trace = self.formatException(record.exc_info).splitlines()
+        return "\n".join([line, *(f"    {_printable(each)}" for each in trace)])
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def configure(form: Literal["auto", "human", "json"], level: str) -> None:
@@ -42,6 +112,8 @@ def configure(form: Literal["auto", "human", "json"], level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     human = form == "human" or (form == "auto" and sys.stderr.isatty())
     handler.setFormatter(_Human() if human else _Json())
+    handler.addFilter(_NotTooMany())
+    handler.addFilter(_OfCall())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("aiohttp.access", "aioice", "aiortc", "alembic.runtime.plugins", "opentelemetry"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import watchfiles
 from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
 
 from media_server.agents import DEFAULT_AGENT, AgentBook
 from media_server.config import Settings, Webhook
@@ -19,10 +20,12 @@ from media_server.engines.packs import load_pack
 from media_server.errors import ConfigurationError
 from media_server.http import make_app
 from media_server.http.access import Access
+from media_server.http.connections import Limits, serving
 from media_server.http.metrics import Metrics
 from media_server.http.sessions import Sessions
 from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
+from media_server.pulse import Pulse
 from media_server.store import Database, Outbox, Records, Subscription
 from media_server.tls import fingerprint, server_context
 from media_server.webhooks import Deliverer
@@ -42,6 +45,7 @@ class Server:
     url: str
     engines: Engines
     sessions: Sessions
+    pulse: Pulse
 
     async def ready(self, timeout_s: float) -> None:
         """Wait until all engines are loaded.
@@ -84,6 +88,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     agents = AgentBook([DEFAULT_AGENT, *settings.agents], pack.manifest.voices)
     if settings.agents_dir:
         await _load_agents(agents, settings.agents_dir)
+    pulse = Pulse()
     engines = Engines(pack, settings)
     library = Library(settings.knowledge_dir, _Embedder(engines) if engines.embedding else None)
     try:
@@ -93,6 +98,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
             running = [
                 owner.create_task(engines.run(), name="engines"),
                 owner.create_task(library.run(), name="knowledge"),
+                owner.create_task(pulse.run(), name="pulse"),
             ]
             _follow_documents(agents, library)
             records = None
@@ -109,19 +115,19 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                     outbox,
                     on_written=deliverer.wake,
                 )
-                await records.close_lost()
+                await _close_lost(records)
                 running.append(owner.create_task(records.run(), name="records"))
                 running.append(owner.create_task(deliverer.run(), name="webhooks"))
             if settings.agents_dir and settings.reload:
                 running.append(owner.create_task(_reload_agents(agents, settings.agents_dir, library), name="reload"))
             try:
-                metrics = Metrics(engines, settings.max_calls)
+                metrics = Metrics(engines, settings.max_calls, pulse)
                 async with (
                     _tracing(settings) as tracing,
                     _sessions(settings, agents, engines, library, records, metrics, tracing) as sessions,
-                    _http(settings, make_app(agents, engines, sessions, access, records, metrics)) as url,
+                    _http(settings, make_app(agents, engines, sessions, access, records, metrics), metrics) as url,
                 ):
-                    yield Server(url, engines, sessions)
+                    yield Server(url, engines, sessions, pulse)
             finally:
                 for task in running:
                     task.cancel()
@@ -131,6 +137,16 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         raise error from None
+
+
+async def _close_lost(records: Records) -> None:
+    try:
+        await records.close_lost()
+    except SQLAlchemyError as failed:
+        why = str(getattr(failed, "orig", None) or failed).partition("\n")[0]
+        raise ConfigurationError(
+            f"The database cannot be written: {why}. Let this user write the file and its folder, or name another one."
+        ) from failed
 
 
 def _subscription(webhook: Webhook) -> Subscription:
@@ -189,18 +205,13 @@ async def _tracing(settings: Settings) -> AsyncIterator[Tracing | None]:
 
 
 @contextlib.asynccontextmanager
-async def _http(settings: Settings, app: web.Application) -> AsyncIterator[str]:
+async def _http(settings: Settings, app: web.Application, metrics: Metrics) -> AsyncIterator[str]:
     context = None
     if settings.tls:
         context, certificate = await asyncio.to_thread(server_context, settings.tls, settings.tls_dir)
         log.info("TLS with %s, SHA-256 %s", certificate, await asyncio.to_thread(fingerprint, certificate))
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, settings.host, settings.port, shutdown_timeout=2, ssl_context=context)
-        await site.start()
-        port = runner.addresses[0][1]
+    limits = Limits(settings.max_calls, settings.max_connections_per_address)
+    async with serving(app, settings.host, settings.port, context, limits) as (connections, port):
+        metrics.connections = lambda: len(connections)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         yield f"{'https' if context else 'http'}://{host}:{port}"
-    finally:
-        await runner.cleanup()

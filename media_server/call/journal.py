@@ -32,6 +32,7 @@ class Journal:
         self.dispatch: Callable[[Message], None] = lambda message: None
         """Of the agent's code."""
         self._call_id = call_id
+        logs.in_call(call_id)
         self._send = send
         self._record = record
         self._loop_time = asyncio.get_running_loop().time

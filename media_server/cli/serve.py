@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import signal
 import time
 from pathlib import Path
@@ -100,6 +101,9 @@ async def _serve_until_stopped(settings: Settings) -> None:
                 await asyncio.wait([ready, stopped], return_when=asyncio.FIRST_COMPLETED)
                 if ready.done():
                     ready.result()
+                    # what is there now stays: looking through it for garbage would stop all sound for 0.1 s each time
+                    gc.collect()
+                    gc.freeze()
                     print(
                         f"Ready after {time.monotonic() - started:.1f} s: open {server.url} and speak. Ctrl-C stops.",
                         flush=True,

@@ -29,6 +29,7 @@ from media_server.http import (
     wespoke,
 )
 from media_server.http.access import ACCESS, Access
+from media_server.http.bodies import bounded_bodies, plain_bodies
 from media_server.http.cors import cors, cors_headers
 from media_server.http.errors import errors_as_json
 from media_server.http.openapi import operation
@@ -121,7 +122,7 @@ def make_app(
     all_metrics: metrics.Metrics,
 ) -> web.Application:
     """The whole API over these agents, engines and sessions, for whom `access` lets in."""
-    app = web.Application(middlewares=[cors, errors_as_json], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[bounded_bodies, cors, errors_as_json, plain_bodies], client_max_size=MAX_BODY)
     app[agents.AGENTS] = all_agents
     app[metrics.METRICS] = all_metrics
     app[ACCESS] = access

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
+from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from media_server.errors import ClientError
 
@@ -39,6 +41,28 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         code = CODES.get(e.status, "bad_request")
         headers = {"Allow": e.headers["Allow"]} if "Allow" in e.headers else {}
         return _response(ClientError(code, MESSAGES.get(e.status, e.reason), status=e.status, headers=headers))
-    except Exception:
-        log.exception("%s %s failed", request.method, request.path)
-        return _response(ClientError("internal_error", "The server made a mistake; its log has more.", status=500))
+    except (web.RequestPayloadError, HttpProcessingError):
+        return _response(ClientError("bad_body", "The body is not what its head says: it cannot be read."))
+    except ConnectionError:
+        # the client went away: nobody reads the answer, and nothing is wrong
+        log.debug("%s %s: the client went away", request.method, _route(request))
+        return _response(ClientError("client_gone", "The connection was closed.", status=400))
+    except SQLAlchemyError as failed:
+        if isinstance(failed, IntegrityError | DataError | ProgrammingError):
+            return _mistake(request)
+        why = str(getattr(failed, "orig", None) or failed).partition("\n")[0]
+        log.error("%s %s: the database cannot be used: %s", request.method, _route(request), why)
+        return _response(ClientError("no_records", "The database cannot be written.", status=503))
+    except Exception:  # noqa: BLE001 - one request's defect must not end the others; it is logged
+        return _mistake(request)
+
+
+def _mistake(request: web.Request) -> web.Response:
+    log.exception("%s %s failed", request.method, _route(request))
+    return _response(ClientError("internal_error", "The server made a mistake; its log has more.", status=500))
+
+
+def _route(request: web.Request) -> str:
+    """The address as the API names it: a request's own may hold secrets, and lines for the log."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "(no such address)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -14,19 +14,24 @@ from media_server.call import Chat, Session
 from media_server.engines.client import Engines
 from media_server.http.access import ACCESS
 from media_server.http.openapi import operation
+from media_server.pulse import Pulse
 
 __all__ = ["METRICS", "Metrics", "routes"]
 
 STAGES = ("endpoint", "stt", "llm_first_token", "llm_first_clause", "tts_first_audio", "playout", "response")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 """Bounds of the histograms' buckets."""
+GAPS = (0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
 class Metrics:
     """Of one server. `observe` takes events of calls, `ended` each session at its end; who knows sets `calls`."""
 
-    def __init__(self, engines: Engines, max_calls: int) -> None:
+    def __init__(self, engines: Engines, max_calls: int, pulse: Pulse | None = None) -> None:
         self.calls = 0
+        self.connections: Callable[[], int] = lambda: 0
+        """How many connections are held now."""
+        self._pulse = pulse
         self._max_calls = max_calls
         self._engines = engines
         self._registry = CollectorRegistry()
@@ -46,6 +51,14 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        if pulse:
+            gaps = Histogram(
+                "media_server_loop_gap_seconds",
+                "For how long the event loop stood still between two ticks.",
+                buckets=GAPS,
+                registry=self._registry,
+            )
+            pulse.observe = gaps.observe
         self._called: dict[str, str] = {}
         """Names of tools under way, by the id of the call."""
 
@@ -75,12 +88,19 @@ class Metrics:
         """What is read when it is asked for."""
         calls = GaugeMetricFamily("media_server_calls", "Calls under way.", value=self.calls)
         most = GaugeMetricFamily("media_server_calls_limit", "Calls that are taken at once.", value=self._max_calls)
+        held = GaugeMetricFamily("media_server_connections", "Connections of clients.", value=self.connections())
+        if self._pulse:
+            yield GaugeMetricFamily(
+                "media_server_loop_longest_gap_seconds",
+                "The longest time that the event loop stood still since this was last asked.",
+                value=self._pulse.take_longest(),
+            )
         requests = GaugeMetricFamily("media_server_engine_requests", "Requests under way.", labels=["engine"])
         restarts = CounterMetricFamily("media_server_engine_restarts", "Engines that died.", labels=["engine"])
         for engine in self._engines.all:
             requests.add_metric([engine.kind], engine.under_way)
             restarts.add_metric([engine.kind], engine.restarts)
-        yield from (calls, most, requests, restarts)
+        yield from (calls, most, held, requests, restarts)
 
 
 class _Now(Collector):

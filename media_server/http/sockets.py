@@ -1,17 +1,21 @@
-"""WebSockets: opening one, and carrying messages between it and a call's line."""
+"""WebSockets: opening one, pacing what comes over it, and carrying messages between it and a call's line."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from media_server.errors import ClientError
 from media_server.rtc import SocketLine
 
-__all__ = ["converse", "new_socket", "until_first"]
+__all__ = ["PacedSocket", "converse", "new_socket", "until_first"]
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 10.0
 LOST = (None, WSCloseCode.ABNORMAL_CLOSURE)
@@ -20,13 +24,71 @@ LAST_S = 3.0
 """For a client to take what is sent last."""
 
 
-def new_socket(request: web.Request, largest: int, heartbeat_s: float = HEARTBEAT_S) -> web.WebSocketResponse:
+PER_S = 600.0
+"""Messages a second that a client may send for long: sound comes in 50 to 400 …"""
+AT_ONCE = 3000.0
+"""… and at once, after its network stood still."""
+EMPTY = 30.0
+"""For how many messages an empty one counts: nobody has a reason to send it."""
+TURN_S = 0.004
+"""Time on the event loop after which others have their turn."""
+SEND_AWAY_S = 0.3
+"""For a client that floods the server to be told so."""
+
+
+class PacedSocket(web.WebSocketResponse):
+    """A WebSocket whose messages are counted, also empty ones, pings and pongs, and which lets others have their turn.
+
+    One that sends too many is closed with the code 1008.
+    """
+
+    def __init__(self, largest: int, heartbeat_s: float) -> None:
+        # compression would let a few bytes become a message of any size, and saves nothing: sound does not shrink
+        super().__init__(heartbeat=heartbeat_s, max_msg_size=largest, compress=False, autoping=False)
+        self._clock = asyncio.get_running_loop().time
+        self._allowance, self._counted_s = AT_ONCE, self._clock()
+        self._turn_s = self._counted_s
+
+    async def receive(self, timeout: float | None = None) -> WSMessage:
+        while True:
+            message: WSMessage = await super().receive(timeout)
+            if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
+                return message
+            if not self._in_time(message):
+                await self._send_away()
+                return WSMessage(WSMsgType.CLOSED, None, None)
+            if (now := self._clock()) - self._turn_s > TURN_S:
+                await asyncio.sleep(0)
+                now = self._clock()
+            self._turn_s = now if now - self._turn_s > TURN_S else self._turn_s
+            if message.type is WSMsgType.PING:
+                await self.pong(message.data)
+            elif message.type is not WSMsgType.PONG:
+                return message
+
+    def _in_time(self, message: WSMessage) -> bool:
+        """Whether one more can be borne."""
+        now = self._clock()
+        self._allowance = min(AT_ONCE, self._allowance + (now - self._counted_s) * PER_S) - (
+            1 if message.data else EMPTY
+        )
+        self._counted_s = now
+        return self._allowance > 0
+
+    async def _send_away(self) -> None:
+        log.warning("a client sent more messages over its WebSocket than can be borne, and was sent away")
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(SEND_AWAY_S):
+                await self.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many messages")
+
+
+def new_socket(request: web.Request, largest: int, heartbeat_s: float = HEARTBEAT_S) -> PacedSocket:
     """A WebSocket for this request, to be prepared; messages may have `largest` bytes.
 
     Raises:
         ClientError: `no_websocket`: the request asks for none.
     """
-    socket = web.WebSocketResponse(heartbeat=heartbeat_s, max_msg_size=largest)
+    socket = PacedSocket(largest, heartbeat_s)
     if not socket.can_prepare(request):
         raise ClientError("no_websocket", "This is a WebSocket; the request is none.")
     return socket

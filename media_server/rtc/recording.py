@@ -124,7 +124,7 @@ class _Writer:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # pages of half a second, each written when the next one begins: a server that is killed leaves what was said until then
+        # pages of half a second, each written when the next begins: a server that is killed leaves all but the last
         self._file = path.open("wb", buffering=0)
         options = {"page_duration": PAGE_US, "flush_packets": "1"}
         self._container = av.open(self._file, "w", format="ogg", options=options, buffer_size=BUFFER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,13 @@ class Database:
             parsed = make_url(url)
             parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
             sqlite = parsed.get_backend_name() == "sqlite"
-            engine = create_async_engine(parsed, **({"pool_size": FEW, "max_overflow": 0} if sqlite else {}))
+            # what was to be written is nobody's business in a log
+            engine = create_async_engine(
+                parsed, hide_parameters=True, **({"pool_size": FEW, "max_overflow": 0} if sqlite else {})
+            )
         except (ArgumentError, ModuleNotFoundError, ValueError) as e:
-            raise ConfigurationError(f"The database {url!r} cannot be used: {e}.") from e
+            shown = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+            raise ConfigurationError(f"The database {shown!r} cannot be used: {e}.") from e
         if sqlite:
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         try:
