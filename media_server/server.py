@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import watchfiles
@@ -45,7 +45,7 @@ class Server:
     url: str
     engines: Engines
     sessions: Sessions
-    pulse: Pulse
+    pulse: Pulse = field(default_factory=Pulse)
 
     async def ready(self, timeout_s: float) -> None:
         """Wait until all engines are loaded.
