@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     models_dir: Path = Path("models")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(0, ge=0, le=256, description="per engine; 0 takes the number of cores")
+    offline: bool = True
+    """Engines reach no network. Where the operator sets it, commands that fetch are refused too."""
     engine_start_timeout_s: float = Field(600, gt=0)
 
     tls: str = ""
@@ -105,6 +107,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def forbids_fetching(self) -> bool:
+        """Whether commands whose purpose is to fetch must not: only if the operator set `offline`."""
+        return self.offline and "offline" in self.model_fields_set
 
     def check_exposure(self, has_keys: bool) -> None:
         """Raise `ConfigurationError` if strangers on the network could call without the operator having said so."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from media_server.config import Settings
-from media_server.engines.packs import load_pack, problems_of
+from media_server.engines.packs import check_files, load_pack, problems_of
 from media_server.errors import ConfigurationError
 from media_server.store import Database, Keys
 
@@ -37,6 +37,10 @@ def examine(settings: Settings) -> list[Finding]:
             findings.append(Finding("bad", f"{package} is not installed", "make install"))
     findings += _devices(settings)
     findings += _pack(settings)
+    if settings.offline:
+        findings.append(Finding("ok", "offline: engines reach no network"))
+    else:
+        findings.append(Finding("note", "offline = false: libraries of the engines may reach the network"))
     try:
         settings.check_exposure(asyncio.run(_has_keys(settings)))
         findings.append(Finding("ok", f"will listen on {settings.host}:{settings.port}"))
@@ -92,6 +96,7 @@ def _onnx_cuda() -> bool:
 def _pack(settings: Settings) -> list[Finding]:
     try:
         pack = load_pack(settings.pack, settings.models_dir)
+        check_files(pack)
     except ConfigurationError as e:
         return [Finding("bad", e.message)]
     problems = problems_of(pack)

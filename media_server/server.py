@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from media_server.agents import DEFAULT_AGENT, AgentBook
 from media_server.config import Settings, Webhook
 from media_server.engines.client import Engines
-from media_server.engines.packs import load_pack
+from media_server.engines.packs import check_files, load_pack
 from media_server.errors import ConfigurationError
 from media_server.http import make_app
 from media_server.http.access import Access
@@ -85,6 +85,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
         OSError: the address is taken.
     """
     pack = load_pack(settings.pack, settings.models_dir)
+    check_files(pack)
     agents = AgentBook([DEFAULT_AGENT, *settings.agents], pack.manifest.voices)
     if settings.agents_dir:
         await _load_agents(agents, settings.agents_dir)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from media_server.cli.options import command, settings
+from media_server.cli.options import command, offline_option, settings
 from media_server.errors import MediaServerError
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def _add_create(steps: Any) -> None:
         "--extra", action="append", default=[], choices=["postgresql", "tracing"], help="with what this needs too"
     )
     create.add_argument("--sign", type=Path, metavar="PEM", help="Ed25519 private key to sign the bundle with")
+    offline_option(create)
     _settings(create)
     create.set_defaults(run=_create)
 
@@ -98,6 +99,10 @@ def _create(args: argparse.Namespace) -> int:
         raise PackError("--python, --platform, --portable, --wheel and --extra say which programs; they need --wheels.")
     chosen = settings(args)
     pack = load_pack(args.pack, chosen.models_dir)
+    if args.wheels and chosen.forbids_fetching:
+        raise PackError(
+            "--wheels asks the Python registry, and nothing may be fetched (offline). --no-offline allows it."
+        )
     output: Path = args.output or Path(f"{pack.manifest.name}.tar.zst")
     if not output.parent.is_dir():
         raise PackError(f"There is no folder {output.parent} to write the bundle to.")

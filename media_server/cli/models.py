@@ -10,7 +10,7 @@ from typing import Any
 
 from media_server.cli import bundle, models_shown
 from media_server.cli.models_fetch import add_fetch, add_source, asked
-from media_server.cli.options import command, settings
+from media_server.cli.options import command, offline_option, settings
 from media_server.errors import ConfigurationError, MediaServerError
 
 __all__ = ["MODELS", "add", "add_actions"]
@@ -48,6 +48,7 @@ def _add_list(actions: Any) -> argparse.ArgumentParser:
     listing.add_argument("--available", action="store_true", help="also the models of the built-in catalogue")
     listing.add_argument("--language", metavar="CODE", help="voices of this language only, like de or en_GB")
     add_source(listing)
+    offline_option(listing)
     listing.set_defaults(run=_list)
     return listing
 
@@ -84,10 +85,11 @@ def _models_dir(args: argparse.Namespace) -> Path:
 
 
 def _list(args: argparse.Namespace) -> int:
-    models_dir = _models_dir(args)
+    chosen = settings(args)
+    models_dir = chosen.models_dir
     models_shown.on_this_machine(models_dir)
     if args.source:
-        asyncio.run(models_shown.at_mirrors(args.source, models_dir))
+        asyncio.run(models_shown.at_mirrors(args.source, models_dir, chosen.forbids_fetching))
     elif args.available or args.language:
         models_shown.available(args.language)
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media_server.cli.models_shown import COMMERCIAL
-from media_server.cli.options import command, settings
+from media_server.cli.options import command, offline_option, settings
 
 if TYPE_CHECKING:
     from media_server.packs.composing import Composition, Wishes
@@ -53,6 +53,7 @@ def add_fetch(actions: Any) -> argparse.ArgumentParser:
     fetch.add_argument("--language", metavar="CODE", help="what callers speak, like de; found out by itself otherwise")
     fetch.add_argument("--name", dest="called", metavar="NAME", help="what the pack is called here (PACK)")
     add_source(fetch)
+    offline_option(fetch)
     fetch.add_argument("--yes", action="store_true", help="do not ask; agrees to the licences shown")
     fetch.add_argument(
         "--accept-licence", metavar="ID", action="append", default=[], help="agree to these terms; repeatable"
@@ -74,19 +75,47 @@ def asked(question: str) -> bool:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    return asyncio.run(_fetched(args, settings(args).models_dir))
+    from media_server.packs.offline import OfflineError
+    from media_server.packs.transfer import DownloadError
+
+    chosen = settings(args)
+    try:
+        return asyncio.run(_fetched(args, chosen.models_dir, chosen.forbids_fetching))
+    except DownloadError as e:
+        if not chosen.forbids_fetching:
+            raise
+        raise OfflineError(
+            args.called or args.name, chosen.models_dir, _files_of(args), e.message if args.source else ""
+        ) from e
 
 
-async def _fetched(args: argparse.Namespace, models_dir: Path) -> int:
+def _files_of(args: argparse.Namespace) -> list[str]:
+    """The files of a pack of the catalogue."""
+    from media_server.packs.catalogue import CatalogueError, builtin_catalogue
+    from media_server.packs.composing import compose
+
+    try:
+        composition = compose(builtin_catalogue(), args.name, args.called, _wishes(args))
+    except CatalogueError:
+        return []
+    return [path for path, _, _ in composition.places()]
+
+
+def _wishes(args: argparse.Namespace) -> Wishes:
     from media_server.packs.composing import Wishes
+
+    return Wishes(args.stt, args.llm, args.voice or (), args.embedding, args.turn, args.language)
+
+
+async def _fetched(args: argparse.Namespace, models_dir: Path, offline: bool) -> int:
     from media_server.packs.fetching import fetch, from_sources
     from media_server.packs.local import check_name
     from media_server.packs.sources import chosen_sources
     from media_server.packs.transfer import http_session
 
     check_name(args.called or args.name)
-    wishes = Wishes(args.stt, args.llm, args.voice or (), args.embedding, args.turn, args.language)
-    async with http_session() as http:
+    wishes = _wishes(args)
+    async with http_session(offline=offline) as http:
         sources = chosen_sources(args.source or [], http)
         plan = await _whole_pack(args, wishes, sources)
         if plan is None:

@@ -36,14 +36,14 @@ def on_this_machine(models_dir: Path) -> None:
         print(f"  {name:<20} {size_text(sum(f.size for f in manifest.files)):>10}  {manifest.description}")
 
 
-async def at_mirrors(specs: list[str], models_dir: Path) -> None:
+async def at_mirrors(specs: list[str], models_dir: Path, offline: bool) -> None:
     """Print the packs that mirrors have. Raises `DownloadError`."""
     from media_server.packs.local import local_packs
     from media_server.packs.sources import chosen_sources
     from media_server.packs.transfer import http_session
 
     here = local_packs(models_dir)
-    async with http_session() as http:
+    async with http_session(offline=offline) as http:
         for mirror in chosen_sources(specs, http).mirrors:
             print(f"\nAt {mirror.label}:")
             for name, entry in (await mirror.packs()).items():

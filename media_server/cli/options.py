@@ -8,7 +8,7 @@ from typing import Any
 
 from media_server.config import Settings, load_settings
 
-__all__ = ["command", "database_options", "settings", "settings_options"]
+__all__ = ["command", "database_options", "offline_option", "settings", "settings_options"]
 
 
 def command(commands: Any, name: str, short: str, long: str) -> argparse.ArgumentParser:
@@ -18,7 +18,17 @@ def command(commands: Any, name: str, short: str, long: str) -> argparse.Argumen
     return parser
 
 
+def offline_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--offline",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="fetch nothing, and say which file is missing and where it belongs",
+    )
+
+
 def settings_options(parser: argparse.ArgumentParser) -> None:
+    offline_option(parser)
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (media_server.toml)")
     parser.add_argument("--pack", help="model pack (starter)")
     parser.add_argument("--models-dir", type=Path, metavar="DIR", help="where packs are (models)")

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from media_server.audio import Samples
 from media_server.config import Settings
 from media_server.engines import messages as m
+from media_server.engines.offline import OFFLINE, environment
 from media_server.engines.packs import ChatModel, EmbeddingModel, EmotionModel, Pack, RecogniserModel, VoiceModel
 from media_server.errors import ConfigurationError, EngineLost, RequestFailed
 
@@ -68,7 +69,7 @@ Voice = tuple[str, float]
 class EngineClient:
     """One engine host, kept alive. `run()` is its owner: cancelling it ends the process."""
 
-    def __init__(self, kind: str, options: dict[str, Any]) -> None:
+    def __init__(self, kind: str, options: dict[str, Any], *, offline: bool = True) -> None:
         self.kind = kind
         self.name = NAMES[kind]
         self.ready = asyncio.Event()
@@ -76,6 +77,7 @@ class EngineClient:
         self.restarts = 0
         self.pid: int | None = None
         self._options = options
+        self._offline = offline
         self._ids = itertools.count(1)
         self._pending: dict[int, asyncio.Queue[m.Result | None]] = {}
         self._writer: asyncio.StreamWriter | None = None
@@ -115,7 +117,7 @@ class EngineClient:
                 *command,
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
-                env=_environment(),
+                env=_environment(self._offline),
             )
         self.pid = process.pid
         try:
@@ -144,7 +146,10 @@ class EngineClient:
                 log.info("the %s engine is ready: %s", self.name, message.info)
                 self.ready.set()
             elif isinstance(message, m.Fatal):
-                raise ConfigurationError(f"The {self.name} model cannot be loaded: {message.message}")
+                raise ConfigurationError(
+                    f"The {self.name} model in {self._options.get('path')} cannot be loaded: {message.message}. "
+                    "`media-server models verify` tells whether its files are damaged."
+                )
             elif inbox := self._pending.get(message.id):
                 inbox.put_nowait(message)
 
@@ -213,10 +218,10 @@ def _write(writer: asyncio.StreamWriter, message: m.ToHost) -> None:
     writer.write(m.HEADER.pack(len(body)) + body)
 
 
-def _environment() -> dict[str, str]:
-    # nothing in a host may ask a model hub or report usage; NumPy's threads spin for matrices not worth sharing
-    quiet = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return os.environ | quiet
+def _environment(offline: bool) -> dict[str, str]:
+    # nothing in a host may report usage; NumPy's threads spin for matrices not worth sharing
+    quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return os.environ | quiet | (environment() if offline else {OFFLINE: "0"})
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -248,7 +253,9 @@ class Engines:
             threads = settings.threads or model.threads or os.cpu_count() or 1
             options = {name: getattr(model, name) for name in names}
             return EngineClient(
-                kind, {"path": str(path), "device": settings.device, "threads": threads, **options, **more}
+                kind,
+                {"path": str(path), "device": settings.device, "threads": threads, **options, **more},
+                offline=settings.offline,
             )
 
         turn = {"turn": str(pack.turn)} if pack.turn else {}

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import msgspec
 
 from media_server.engines import messages as m
+from media_server.engines.offline import stay_offline
 
 __all__ = ["Engine", "serve"]
 
@@ -287,6 +288,7 @@ def main() -> None:
     kind, fd, options = sys.argv[1:4]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then closes the socket
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=f"{kind}: %(message)s")
+    stay_offline()
     with socket.socket(fileno=int(fd)) as sock:
         try:
             engine = _load(kind, json.loads(options))

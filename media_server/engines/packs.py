@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,14 @@ __all__ = [
     "RecogniserModel",
     "TurnModel",
     "VoiceModel",
+    "check_files",
     "load_pack",
     "problems_of",
     "read_manifest",
 ]
+
+WEIGHTS = 1_000_000
+"""Bytes from which on a file holds weights: smaller ones are settings, which an operator may have changed."""
 
 
 class _Table(BaseModel):
@@ -214,8 +219,42 @@ def load_pack(name: str, models_dir: Path) -> Pack:
     pack = Pack(folder, read_manifest((folder / "pack.toml").read_text("utf-8"), str(folder / "pack.toml")))
     missing = [f.path for f in pack.manifest.files if not (folder / f.path).is_file()]
     if missing:
-        raise ConfigurationError(f"The model pack in {folder} lacks {', '.join(missing)}.")
+        raise ConfigurationError(
+            f"The model pack in {folder.resolve()} lacks {', '.join(missing)}. Put it there, or run "
+            f"`media-server models fetch {pack.manifest.name}` or `media-server models bundle install`."
+        )
     return pack
+
+
+def check_files(pack: Pack) -> None:
+    """Look for every file that the engines open, before a library looks for it elsewhere.
+
+    Raises:
+        ConfigurationError: names the files that are missing, unreadable or cut short, and where they belong.
+    """
+    folder, manifest = pack.folder.resolve(), pack.manifest
+    vocabulary = "vocabulary.txt" if (folder / manifest.stt.path / "vocabulary.txt").is_file() else "vocabulary.json"
+    needed = [f"{manifest.stt.path}/{name}" for name in ("model.bin", "config.json", "tokenizer.json", vocabulary)]
+    needed += [
+        path for voice in (manifest.tts, *manifest.voices.values()) for path in (voice.path, f"{voice.path}.json")
+    ]
+    needed += [each.path for each in (manifest.llm, manifest.turn, manifest.emotion, manifest.embedding) if each]
+    sizes = {file.path: file.size for file in manifest.files}
+    wrong = []
+    for path in dict.fromkeys([*needed, *sizes]):
+        file = folder / path
+        if not file.is_file():
+            wrong.append(f"{file} is missing")
+        elif not os.access(file, os.R_OK):
+            wrong.append(f"{file} may not be read by this user")
+        elif path in sizes and file.stat().st_size != sizes[path] >= WEIGHTS:
+            wrong.append(f"{file} has {file.stat().st_size} bytes, not {sizes[path]}: it was not copied to its end")
+    if wrong:
+        raise ConfigurationError(
+            f"The model pack {manifest.name} is not complete: {'; '.join(wrong)}. Nothing is fetched while serving: "
+            f"put the file there, or run `media-server models fetch {manifest.name}` or `media-server models bundle "
+            "install`."
+        )
 
 
 def problems_of(pack: Pack) -> list[str]:

@@ -48,11 +48,22 @@ class Bar(Protocol):
 
 
 @asynccontextmanager
-async def http_session() -> AsyncIterator[aiohttp.ClientSession]:
-    """A session that takes proxies (`HTTPS_PROXY`, `NO_PROXY`) and `~/.netrc` from the environment."""
+async def http_session(*, offline: bool = False) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session that takes proxies (`HTTPS_PROXY`, `NO_PROXY`) and `~/.netrc` from the environment.
+
+    Args:
+        offline: have every request fail with a `DownloadError`.
+    """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=60)
-    async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+    tracing = aiohttp.TraceConfig()
+    if offline:
+        tracing.on_request_start.append(_refuse)
+    async with aiohttp.ClientSession(timeout=timeout, trust_env=True, trace_configs=[tracing]) as session:
         yield session
+
+
+async def _refuse(_: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:
+    raise DownloadError(f"{bare(str(request.url))} was not asked: nothing may be fetched (offline).")
 
 
 class HttpRoot:
