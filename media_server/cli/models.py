@@ -10,6 +10,7 @@ from typing import Any
 
 from media_server.cli import bundle, models_shown
 from media_server.cli.models_fetch import add_fetch, add_source, asked
+from media_server.cli.models_import import add_import
 from media_server.cli.options import command, offline_option, settings
 from media_server.errors import ConfigurationError, MediaServerError
 
@@ -34,7 +35,7 @@ def add(commands: Any) -> None:
 def add_actions(parser: argparse.ArgumentParser) -> None:
     """What can be done with packs, as commands of `parser`."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    for each in (_add_list, _add_show, add_fetch, _add_verify, _add_remove):
+    for each in (_add_list, _add_show, add_fetch, add_import, _add_verify, _add_remove):
         action = each(actions)
         action.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings")
         action.add_argument(
