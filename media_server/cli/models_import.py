@@ -51,7 +51,7 @@ def _import(args: argparse.Namespace) -> int:
     from media_server.engines.packs import Pack, load_pack, read_manifest
     from media_server.packs.examining import examine
     from media_server.packs.importing import Target, import_model, import_pack
-    from media_server.packs.local import PackError, check_name
+    from media_server.packs.local import PackError, check_name, local_packs
 
     chosen = settings(args)
     path = args.path.expanduser()
@@ -74,6 +74,8 @@ def _import(args: argparse.Namespace) -> int:
     except ConfigurationError as e:
         raise MediaServerError("unknown_pack", f"The other models have to come from somewhere. {e.message}") from e
     name = args.called or found.id
+    if not args.called and name in local_packs(chosen.models_dir):
+        raise PackError(f"There is a pack {name!r} already. Say --name, with another name or with this one.")
     folder = import_model(found, Target(name, base, args.voice, args.language, args.copy), chosen.models_dir, print)
     if base.manifest.name == "starter":
         print(

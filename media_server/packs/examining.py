@@ -55,7 +55,7 @@ def examine(path: Path, part: Part | None = None) -> Found:
     """
     if not path.exists():
         raise PackError(f"There is no {path}.")
-    found = _folder(path) if path.is_dir() else _file(path, part)
+    found = _folder(path, part) if path.is_dir() else _file(path, part)
     if part is not None and found.part != part:
         raise PackError(f"{path.name} is no {_named(part)} but a {_named(found.part)}.")
     return found
@@ -66,7 +66,7 @@ def _named(part: Part) -> str:
     return named.get(part, "embedding model")
 
 
-def _folder(path: Path) -> Found:
+def _folder(path: Path, part: Part | None) -> Found:
     if (path / "model.bin").is_file():
         return _recogniser(path)
     if (path / "config.json").is_file():
@@ -74,7 +74,7 @@ def _folder(path: Path) -> Found:
     files = [p for p in sorted(path.iterdir()) if p.suffix in (".gguf", ".onnx")]
     firsts = [p for p in files if not re.search(r"-(?!00001)\d{5}-of-\d{5}\.gguf$", p.name)]
     if len(firsts) == 1:
-        return examine(firsts[0])
+        return _file(firsts[0], part)
     if firsts:
         raise PackError(f"{path} has several models; name one of them: {', '.join(p.name for p in firsts[:8])}.")
     raise PackError(f"There is no model in {path}. {SUGGESTED}")
@@ -90,7 +90,7 @@ def _file(path: Path, part: Part | None) -> Found:
     if path.suffix == ".onnx":
         return _onnx(path, part)
     if path.name == "model.bin" or path.name in ("model.safetensors", "config.json"):
-        return _folder(path.parent)
+        return _folder(path.parent, part)
     if path.name.endswith(".onnx.json"):
         return _file(path.with_name(path.name.removesuffix(".json")), part)
     if begin[:4] == b"lmgg":

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from media_server.engines.packs import Pack, problems_of
+from media_server.engines.packs import Pack, problems_of, read_manifest
 from media_server.packs.catalogue import KINDS, Model, builtin_catalogue
 from media_server.packs.examining import Found
 from media_server.packs.local import PackError, Staging, check_space, place, sha256_of, staging
 from media_server.packs.whisper_files import convert
 from media_server.packs.writing import manifest_text
+from media_server.paths import BUNDLED_MODELS
 
 __all__ = ["Target", "import_model", "import_pack"]
 
@@ -72,6 +73,8 @@ def import_model(found: Found, target: Target, models_dir: Path, say: Say) -> Pa
         known = _known({f["sha256"] for f in files})
         manifest["models"].append(_origin(part, found, known))
         manifest["files"] += files
+        if not _starters_of(manifest):
+            manifest.pop("notice", None)
         if target.voice:
             manifest["voices"] = {**manifest.get("voices", {}), target.voice: table}
         else:
@@ -130,6 +133,13 @@ def _without(base: Pack, part: str, found: Found) -> dict[str, Any]:
         f for f in manifest["files"] if any(_belongs(f["path"], path) for path in used) and f["path"] not in found.files
     ]
     return manifest
+
+
+def _starters_of(manifest: Mapping[str, Any]) -> bool:
+    """Whether a recogniser or language model of the starter pack is in it, which that pack's notice is about."""
+    starter = read_manifest((BUNDLED_MODELS / "starter/pack.toml").read_text("utf-8"), "starter")
+    theirs = {f.sha256 for f in starter.files if f.path.startswith((f"{starter.stt.path}/", starter.llm.path))}
+    return any(f["sha256"] in theirs for f in manifest["files"])
 
 
 def _belongs(file: str, path: str) -> bool:

@@ -250,12 +250,14 @@ def _tokenizer(source: Path, to: Path) -> dict[str, int]:
             tokenizer.decoder = decoders.ByteLevel()
             added = source / "added_tokens.json"
             special = sorted((read_json(added) if added.is_file() else {}).items(), key=lambda entry: int(entry[1]))
-            tokenizer.add_special_tokens(["<|endoftext|>"])
-            for token, _ in special:
+            end = tokenizer.token_to_id("<|endoftext|>")
+            known = [("<|endoftext|>", end)] if end is not None else []
+            for token, number in [*known, *special]:
                 timestamp = re.fullmatch(r"<\|\d+\.\d+\|>", token)
-                (tokenizer.add_tokens if timestamp else tokenizer.add_special_tokens)(
-                    [AddedToken(token, special=not timestamp, normalized=False)]
-                )
+                entry = AddedToken(token, special=not timestamp, normalized=False)
+                (tokenizer.add_tokens if timestamp else tokenizer.add_special_tokens)([entry])
+                if tokenizer.token_to_id(token) != number:
+                    raise PackError(f"{added} does not fit vocab.json: {token} would not be number {number}.")
         else:
             raise PackError(f"{source} has no tokenizer: tokenizer.json, or vocab.json with merges.txt.")
         tokenizer.save(str(to / "tokenizer.json"))
