@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from media_server.config import Settings
+from media_server.engines.inspecting import inspect
 from media_server.engines.packs import check_files, load_pack, problems_of
 from media_server.errors import ConfigurationError
 from media_server.store import Database, Keys
@@ -104,4 +105,5 @@ def _pack(settings: Settings) -> list[Finding]:
         remedy = f"media-server models fetch {settings.pack}"
         return [Finding("bad", f"model pack {settings.pack}: {p}", remedy) for p in problems]
     size_mb = sum(f.size for f in pack.manifest.files) / 1e6
-    return [Finding("ok", f"model pack {settings.pack} in {pack.folder}: {size_mb:.1f} MB, all checksums right")]
+    found = [Finding("ok", f"model pack {settings.pack} in {pack.folder}: {size_mb:.1f} MB, all checksums right")]
+    return found + [Finding(level, f"{pack.chat.name}: {text}") for level, text in inspect(pack.chat)]
