@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from media_server.agents import Agent
 from media_server.errors import ConfigurationError, problems
 
-__all__ = ["IceServer", "Settings", "Webhook", "load_settings"]
+__all__ = ["IceServer", "Settings", "Webhook", "is_loopback", "load_settings"]
 
 
 class IceServer(BaseModel):
@@ -115,7 +115,7 @@ class Settings(BaseSettings):
 
     def check_exposure(self, has_keys: bool) -> None:
         """Raise `ConfigurationError` if strangers on the network could call without the operator having said so."""
-        if has_keys or self.open or _is_loopback(self.host):
+        if has_keys or self.open or is_loopback(self.host):
             return
         raise ConfigurationError(
             f"Refusing to listen on {self.host}: anybody who reaches that address could call, as there are no API "
@@ -124,7 +124,8 @@ class Settings(BaseSettings):
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine itself reaches an address to listen on."""
     if host == "localhost":
         return True
     try:

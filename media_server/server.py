@@ -26,6 +26,7 @@ from media_server.http.sessions import Sessions
 from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
 from media_server.pulse import Pulse
+from media_server.rtc.servers import check_ice_servers
 from media_server.store import Database, Outbox, Records, Subscription
 from media_server.tls import fingerprint, server_context
 from media_server.webhooks import Deliverer
@@ -89,6 +90,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     agents = AgentBook([DEFAULT_AGENT, *settings.agents], pack.manifest.voices)
     if settings.agents_dir:
         await _load_agents(agents, settings.agents_dir)
+    check_ice_servers(settings.ice_servers)
     pulse = Pulse()
     engines = Engines(pack, settings)
     library = Library(settings.knowledge_dir, _Embedder(engines) if engines.embedding else None)

@@ -10,6 +10,8 @@ from media_server.errors import ClientError
 
 __all__ = ["Reception"]
 
+MOST_RAW, PIECE = 1000, 4096
+"""Messages in so many seconds that are looked at, whatever is in them; one counts once more for so many characters."""
 MOST, PER_S = 400, 2.0
 """Messages in so many seconds: more than a program that waits for each answer gets to. Each may cost a reply, or an
 error in the call's record."""
@@ -34,10 +36,14 @@ class Reception:
     ) -> None:
         self._emit, self._clock, self._take = emit, clock, take
         self._recent: deque[float] = deque(maxlen=MOST)
+        self._raw, self._raw_since_s = 0, 0.0
         self._told_at = -TOLD_EVERY_S
 
     def receive(self, text: str | bytes, incoming: Callable[[str | bytes], Iterable[e.ClientMessage]]) -> None:
         """Take a message as it came; `incoming` translates it."""
+        # to translate what is then dropped is work as well
+        if not self._is_looked_at(text):
+            return
         try:
             for each in incoming(text):
                 # some acknowledge every packet of sound
@@ -47,14 +53,28 @@ class Reception:
             if self._in_time():
                 self._emit(e.Error(refused.code, refused.message))
 
+    def _is_looked_at(self, text: str | bytes) -> bool:
+        now = self._clock()
+        if now - self._raw_since_s >= PER_S:
+            self._raw, self._raw_since_s = 0, now
+        self._raw += 1 + len(text) // PIECE
+        if self._raw <= MOST_RAW:
+            return True
+        self._tell(MOST_RAW)
+        return False
+
     def _in_time(self) -> bool:
         """Whether one more can be borne."""
         now = self._clock()
         if len(self._recent) < MOST or now - self._recent[0] >= PER_S:
             self._recent.append(now)
             return True
+        self._tell(MOST)
+        return False
+
+    def _tell(self, most: int) -> None:
+        now = self._clock()
         if now - self._told_at >= TOLD_EVERY_S:
             self._told_at = now
-            message = f"More than {MOST} messages in {PER_S:g} seconds: some were dropped."
+            message = f"More than {most} messages in {PER_S:g} seconds: some were dropped."
             self._emit(e.Error("too_many_messages", message))
-        return False

@@ -20,7 +20,7 @@ from media_server.agents import Agent, AgentBook, Tool, client_tool
 from media_server.call import Chat, Session
 from media_server.call.call import Call
 from media_server.call.session import Dialect, Line
-from media_server.config import IceServer, Settings
+from media_server.config import IceServer, Settings, is_loopback
 from media_server.dialects import DIALECTS
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
@@ -34,7 +34,6 @@ from media_server.http.openapi import operation
 from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
 from media_server.rtc import Handset, Peer, SocketLine
-from media_server.rtc.sdp import parse_fragment
 from media_server.store import Records
 from media_server.store.keys import digest
 
@@ -148,7 +147,7 @@ class Sessions:
 
     def _peer(self, session: Session) -> Peer:
         servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
-        return Peer(servers, session.handset)
+        return Peer(servers, session.handset, is_loopback(self._settings.host))
 
     async def open_socket(
         self,
@@ -525,7 +524,7 @@ async def patch(request: web.Request) -> web.Response:
     wanted = request.headers.get("If-Match", "*")
     if wanted not in ("*", peer.etag):
         raise ClientError("stale_ice_session", "If-Match names an ICE session that was replaced.", status=412)
-    ours = await peer.trickle(parse_fragment(await text_body(request)))
+    ours = await peer.trickle(await text_body(request))
     if ours is None:
         return web.Response(status=204)
     return web.Response(text=ours, content_type=FRAGMENT, headers={"ETag": peer.etag})

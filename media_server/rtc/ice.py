@@ -7,21 +7,30 @@ names of aiortc that this leans on.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
+import time
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from aioice import Candidate, Connection
-from aiortc import RTCIceCandidate
+from aioice.ice import get_host_addresses
+from aiortc import RTCIceCandidate, RTCPeerConnection
 from aiortc.rtcicetransport import RTCIceTransport, candidate_from_aioice, candidate_to_aioice
 from aiortc.sdp import candidate_to_sdp
 
-from media_server.rtc.sdp import MOST_CANDIDATES
+from media_server.rtc.sdp import MOST_CANDIDATES, Reach
 
-__all__ = ["RestartableConnection", "local_fragment"]
+__all__ = ["RestartableConnection", "gather_in_time", "ice_transports", "local_fragment", "reach_of_this_machine"]
 
 log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+GATHER_S = 0.7
+"""For STUN and TURN servers to answer, before the caller is answered without them."""
+TRICKLED_PER_S = 1.0
+"""Candidates that a call may have tried in the long run, over all restarts, beyond the first hundred."""
 RESTART_S = 30.0
 """How long a restart is tried; the old path is in use meanwhile."""
 
@@ -36,6 +45,7 @@ class RestartableConnection:
         """A restart: two requests at a time would each begin one, and one of them would be nobody's."""
         self._closed = False
         self._lost = False
+        self._allowance, self._allowed_s = float(MOST_CANDIDATES), time.monotonic()
 
     @classmethod
     def install(cls, transport: RTCIceTransport) -> RestartableConnection:
@@ -76,6 +86,7 @@ class RestartableConnection:
             transport_policy=self._current._transport_policy,
         )
         new.remote_username, new.remote_password = username, password
+        _limit_gathering(new)
         await new.gather_candidates()
         await _loopback_if_alone(new)
         if self._closed:
@@ -89,7 +100,11 @@ class RestartableConnection:
 
         There is no end of candidates: aioice would give up where none is left that has an address.
         """
-        if len(self.newest.remote_candidates) < MOST_CANDIDATES:
+        now = time.monotonic()
+        self._allowance = min(MOST_CANDIDATES, self._allowance + (now - self._allowed_s) * TRICKLED_PER_S)
+        self._allowed_s = now
+        if self._allowance >= 1 and len(self.newest.remote_candidates) < MOST_CANDIDATES:
+            self._allowance -= 1
             await self.newest.add_remote_candidate(candidate_to_aioice(candidate))
 
     @property
@@ -163,6 +178,33 @@ class RestartableConnection:
         self._closed = True
         await self._cancel_restart()
         await self._current.close()
+
+
+def ice_transports(pc: RTCPeerConnection) -> list[RTCIceTransport]:
+    """All of a peer connection, also those that it has not started."""
+    return list(pc._RTCPeerConnection__iceTransports)  # type: ignore[attr-defined]
+
+
+def gather_in_time(transports: Iterable[RTCIceTransport]) -> None:
+    """Have them wait for STUN and TURN servers for a moment only: aioice waits for five seconds."""
+    for transport in transports:
+        connection: Any = transport._connection
+        _limit_gathering(connection._current if isinstance(connection, RestartableConnection) else connection)
+
+
+def _limit_gathering(connection: Any) -> None:
+    connection.get_component_candidates = partial(connection.get_component_candidates, timeout=GATHER_S)
+
+
+def reach_of_this_machine(loopback: bool) -> Reach:
+    """Which of its own addresses callers may have it send to.
+
+    Args:
+        loopback: whether it listens there for callers.
+    """
+    own = [ipaddress.ip_address(each) for each in get_host_addresses(use_ipv4=True, use_ipv6=True)]
+    # a machine without a network listens on 127.0.0.1 (below)
+    return Reach(loopback or not own, any(each.is_link_local for each in own))
 
 
 async def _loopback_if_alone(connection: Connection) -> None:

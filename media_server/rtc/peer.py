@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from aiortc import (
-    InvalidAccessError,
-    InvalidStateError,
     MediaStreamTrack,
     RTCConfiguration,
     RTCDataChannel,
@@ -19,15 +18,21 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
-from aiortc.exceptions import OperationError
 from av import AudioFrame
 
 from media_server.errors import ClientError
 from media_server.events import Transport
 from media_server.rtc.channel import EventsChannel
 from media_server.rtc.handset import Handset
-from media_server.rtc.ice import RestartableConnection, local_fragment
-from media_server.rtc.sdp import PARSE_ERRORS, Fragment, checked_offer
+from media_server.rtc.ice import (
+    RestartableConnection,
+    gather_in_time,
+    ice_transports,
+    local_fragment,
+    reach_of_this_machine,
+)
+from media_server.rtc.sctp import bound_messages
+from media_server.rtc.sdp import checked_offer, parse_fragment
 from media_server.rtc.speaker import Speaker
 
 __all__ = ["Peer"]
@@ -49,13 +54,18 @@ class _Voice(MediaStreamTrack):
 
 
 class Peer:
-    """`accept` an offer, `send`, and `close` in the end, whatever happened."""
+    """`accept` an offer, `send`, and `close` in the end, whatever happened.
 
-    def __init__(self, ice_servers: Sequence[RTCIceServer], handset: Handset) -> None:
+    Args:
+        loopback: whether the server listens for callers on this machine itself, which may be sent to there.
+    """
+
+    def __init__(self, ice_servers: Sequence[RTCIceServer], handset: Handset, loopback: bool = False) -> None:
         # an empty list, not None: for None aiortc takes a public STUN server
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers)))
         self._ice: RestartableConnection | None = None
         self._mid = "0"
+        self._reach = reach_of_this_machine(loopback)
         self.connected = asyncio.Event()
         self.gone = asyncio.Event()
         """The other side hung up, or cannot be reached any more."""
@@ -79,7 +89,7 @@ class Peer:
         Raises:
             ClientError: the offer cannot be accepted; the peer has to be closed all the same.
         """
-        checked = checked_offer(offer)
+        checked = checked_offer(offer, self._reach)
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(checked, "offer"))
             first_audio = True
@@ -94,10 +104,15 @@ class Peer:
                     transport.on("statechange", partial(self._on_transport, transport))
                 else:
                     transceiver.direction = "inactive"
+            gather_in_time(ice_transports(self._pc))
+            bound_messages(self._pc)
             answer = await self._pc.createAnswer()
             await self._pc.setLocalDescription(answer)
-        except (OperationError, InvalidAccessError, InvalidStateError, *PARSE_ERRORS) as e:
-            log.info("an offer was refused: %s", e)
+        except OSError as e:
+            log.error("an offer cannot be answered: %s", e.strerror or e)
+            raise ClientError("no_sockets", "The server cannot open more sockets now.", status=503) from e
+        except Exception as e:  # whatever aiortc trips over is in the offer: it was good enough for those of browsers
+            log.info("an offer was refused: %r", e)
             raise ClientError("bad_sdp", "The offer cannot be answered: it is inconsistent.") from e
         return self._pc.localDescription.sdp
 
@@ -106,9 +121,14 @@ class Peer:
         """Names the ICE session (RFC 9725 section 4.3.1): changes with a restart."""
         return f'"{self._ice.newest.local_username}"' if self._ice else '""'
 
-    async def trickle(self, fragment: Fragment) -> str | None:
-        """Take the peer's candidates; for new credentials restart ICE and answer with our own fragment."""
+    async def trickle(self, text: str) -> str | None:
+        """Take the peer's candidates; for new credentials restart ICE and answer with our own fragment.
+
+        Raises:
+            ClientError: `bad_sdp_fragment`.
+        """
         assert self._ice is not None
+        fragment = parse_fragment(text, self._reach)
         restart = fragment.username and fragment.username != self._ice.newest.remote_username
         if restart:
             await self._ice.restart(fragment.username, fragment.password)
@@ -133,11 +153,21 @@ class Peer:
         await self._channel.flush()
 
     async def close(self) -> None:
-        """Give everything back: sockets, threads, tasks."""
+        """Give everything back: sockets, threads, tasks. Never fails."""
         self.gone.set()
         # aiortc does not survive that its closing is cancelled, nor to be closed a second time meanwhile
-        self._closing = self._closing or asyncio.ensure_future(self._pc.close())
+        self._closing = self._closing or asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        transports = ice_transports(self._pc)
+        try:
+            await self._pc.close()
+        except Exception as e:  # noqa: BLE001 - of a connection that aiortc has made by half
+            log.info("a connection was closed piece by piece: %r", e)
+        for transport in transports:
+            with contextlib.suppress(Exception):
+                await transport.stop()
         self._pc.remove_all_listeners()
 
     def _on_track(self, track: MediaStreamTrack) -> None:
