@@ -32,7 +32,7 @@ MOST_BYTES = 2 * LOCAL_MAX_MESSAGE_SIZE
 """Maximum bytes of unfinished messages, of all streams together."""
 WINDOW = 1024 * 1024
 """Bytes that a peer is told it may send beyond what was taken."""
-MOST_HOLES = 1024
+MOST_HOLES = 256
 """Maximum packets of a peer that came before one that has not come."""
 MODULO = 2**32
 

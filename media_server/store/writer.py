@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 __all__ = ["EndOfCall", "Writer", "to_its_end"]
 
@@ -185,4 +185,6 @@ async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
 
 def _is_trouble(failed: Exception) -> bool:
     """Whether it is the database that cannot be written, rather than what was to be written that is wrong."""
+    if isinstance(failed, StatementError) and not isinstance(failed, DBAPIError):
+        return False  # it did not even get there
     return isinstance(failed, SQLAlchemyError | OSError) and not isinstance(failed, IntegrityError | DataError)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import time
 
 import pytest
 
@@ -40,3 +42,61 @@ def test_a_traceback_is_part_of_the_line(capsys: pytest.CaptureFixture[str]) -> 
         logging.getLogger("x").exception("failed")
     (line,) = capsys.readouterr().err.splitlines()
     assert "ValueError: boo" in json.loads(line)["exception"]
+
+
+def test_lines_of_one_kind_are_limited_and_the_rest_is_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "WITHIN_S", 0.2)
+    logs.configure("json", "info")
+    log = logging.getLogger("x")
+    for i in range(1000):
+        log.warning("stranger %d did something", i)
+        log.error("Exception in callback <0x%x>\nhandle: %d", i, i)
+    log.warning("another line")
+    time.sleep(0.25)
+    log.warning("stranger %d did something", 1001)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert len(lines) == 2 * logs.MOST + 2
+    assert lines[-1]["left_out"] == 1000 - logs.MOST
+
+
+def test_events_of_calls_are_all_there_but_for_errors_that_a_client_causes(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("json", "info")
+    log = logging.getLogger("media_server.call")
+    for i in range(100):
+        logs.event(log, "agent.word", call="call-1", word=str(i))
+        logs.event(log, "error", call="call-1", code="bad_message")
+        logs.event(log, "error", call="call-2", code="bad_message")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert sum(line["message"] == "agent.word" for line in lines) == 100
+    assert sum(line["message"] == "error" for line in lines) == 2 * logs.MOST
+
+
+async def test_lines_within_a_call_carry_its_id(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("json", "info")
+
+    async def call(call_id: str) -> None:
+        logs.in_call(call_id)
+        await asyncio.create_task(deeper())
+
+    async def deeper() -> None:
+        logging.getLogger("aioice").warning("no candidates")
+
+    await asyncio.gather(asyncio.create_task(call("call-1")), asyncio.create_task(call("call-2")))
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["call"] for line in lines] == ["call-1", "call-2"]
+
+
+def test_nobody_writes_lines_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("human", "info")
+    forged = "x\n21:21:21 INFO    forged\r\x1b[2J\u2028"
+    logging.getLogger("x").warning("%s failed", forged)
+    logs.event(logging.getLogger("x"), "call", text=forged, more={"a": forged}, odd=forged.encode())
+    try:
+        raise ValueError(forged)
+    except ValueError:
+        logging.getLogger("x").exception("failed")
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert not [line for line in err.splitlines() if line.startswith("21:21:21")]
