@@ -77,9 +77,11 @@ async def with_pauses(items: AsyncIterator[T], wait_s: Callable[[], float | None
             coming = None
             yield item
     finally:
-        if coming and not coming.done():
+        if coming:
             coming.cancel()
             await asyncio.wait([coming])
+            if not coming.cancelled():
+                coming.exception()  # nobody waits for it any more
 
 
 async def _next(items: AsyncIterator[T]) -> T | None:

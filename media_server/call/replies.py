@@ -148,8 +148,8 @@ class Replies:
             return
         with contextlib.suppress(EngineError):
             agent = self._call.agent
-            for clause in clauses_of(agent.apology):
-                await self._engines.prepare(speakable(clause, self._engines.english), (agent.voice, agent.voice_speed))
+            clauses = [speakable(clause, self._engines.english) for clause in clauses_of(agent.apology)]
+            await self._engines.prepare(clauses, (agent.voice, agent.voice_speed))
 
     def answer(self, turn: SpokenTurn) -> asyncio.Task[None]:
         """Answer what was said; what the world sees of it waits for the turn's gate."""

@@ -430,19 +430,20 @@ class Engines:
         ):
             yield chunks
 
-    async def prepare(self, words: tuple[tuple[str, str], ...], voice: Voice) -> None:
-        """Have the sound of a clause ready, also for when the voice does not answer.
+    async def prepare(self, clauses: Sequence[tuple[tuple[str, str], ...]], voice: Voice) -> None:
+        """Have the sound of clauses ready, also for when the voice does not answer; of all of them or of none.
 
         Raises:
             EngineError: the voice failed.
         """
-        if (words, voice) in self._prepared:
-            return
-        async with self.synthesize(words, voice, live=False) as chunks:
-            made = tuple([c async for c in chunks])
-        while len(self._prepared) >= PREPARED:
+        made: dict[tuple[tuple[tuple[str, str], ...], Voice], tuple[m.AudioChunk, ...]] = {}
+        for words in clauses[:PREPARED]:
+            if (words, voice) not in self._prepared:
+                async with self.synthesize(words, voice, live=False) as chunks:
+                    made[words, voice] = tuple([c async for c in chunks])
+        while made and len(self._prepared) > PREPARED - len(made):
             del self._prepared[next(iter(self._prepared))]
-        self._prepared[words, voice] = made
+        self._prepared |= made
 
 
 async def _each(chunks: tuple[m.AudioChunk, ...]) -> AsyncIterator[m.AudioChunk]:

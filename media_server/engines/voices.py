@@ -27,6 +27,7 @@ BOS, EOS, PAD = "^", "$", "_"
 LOUDEST = 0.95
 """Of full scale: a voice whose output goes beyond is made quieter, not clipped."""
 _PHONEME_TYPES = {"espeak": PhonemeType.ESPEAK, "text": PhonemeType.TEXT}
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?…。！？؟।])\s+")
 _BRACKETS = re.compile(r"\[(?=\[)")
 
 
@@ -91,8 +92,9 @@ class VoiceFile:
 
     def phonemes(self, text: str) -> list[list[str]]:
         """What is said for `text`, sentence by sentence, without phonemes that the model does not know."""
-        # double brackets would be taken for phonemes
-        sentences = self.piper.phonemize(_BRACKETS.sub("[ ", text)) if text.strip() else []
+        # double brackets would be taken for phonemes; letters are not parted into sentences by the library
+        texts = _SENTENCE_ENDS.split(text) if self.piper.config.phoneme_type is PhonemeType.TEXT else [text]
+        sentences = [s for t in texts if t.strip() for s in self.piper.phonemize(_BRACKETS.sub("[ ", t))]
         known = [[p for p in sentence if p in self._ids] for sentence in sentences]
         return [sentence for sentence in known if any(map(is_sound, sentence))]
 

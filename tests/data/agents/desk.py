@@ -90,6 +90,7 @@ slow = Agent("slow", PROMPT, tools=[set_timer], answer_timeout_s=1)
 broken = Agent("broken", PROMPT, tools=[get_time, get_temperature])
 billing = Agent("billing-desk", PROMPT, greeting="Hello, this is billing.")
 echo = Agent("echo")
+slowly = Agent("slowly", answer_timeout_s=1.5)
 
 
 @echo.on_turn
@@ -109,6 +110,13 @@ async def answer(text: str, call: Call) -> AsyncGenerator[str, None]:
     yield "You said "
     yield f"{text}."
     call.send("echoed", {"text": text, "share": 0.12345})
+
+
+@slowly.on_turn
+async def answer_slowly(text: str, call: Call) -> AsyncGenerator[str, None]:
+    for word in "Sorry did you mean the swimming class that is held on Monday evening or the other one".split():
+        yield f" {word}"
+        await asyncio.sleep(0.4)
 
 
 @echo.on("call.started")

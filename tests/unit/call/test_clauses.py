@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_server.call.clauses import ClauseCutter
+from media_server.call.clauses import ClauseCutter, clauses_of
 
 
 def cut(text: str, size: int = 3) -> list[str]:
@@ -74,3 +74,31 @@ def test_an_abbreviation_ends_no_sentence() -> None:
     cutter = ClauseCutter()
     assert cutter.push("Dr. Smith vs. Mr. Jones won. Then") == ["Dr. Smith vs. Mr. Jones won."]
     assert ClauseCutter().push("1. First one. 2") == ["1. First one."]
+
+
+@pytest.mark.parametrize(
+    ("text", "hurried"),
+    [
+        ("Sorry did", []),
+        ("Sorry did you mean", ["Sorry did you"]),
+        ("Sorry did you mean the swi", ["Sorry did you mean"]),
+        ("the class with the ", ["the class with"]),
+        ("これはとても長い", ["これはとても長"]),
+    ],
+)
+def test_what_there_is_up_to_a_words_end(text: str, hurried: list[str]) -> None:
+    cutter = ClauseCutter()
+    assert cutter.push(text) == []
+    assert cutter.hurry() == hurried
+    assert "".join("".join(hurried + cutter.flush()).split()) == "".join(text.split())
+
+
+def test_text_without_a_mark_is_cut_before_a_phrase() -> None:
+    text = "the swimming class is held every Monday evening " * 3 + "because " + "nobody has any time this week " * 3
+    assert clauses_of(text)[1].startswith("because")
+
+
+@given(st.text(alphabet="ab ,.!?\n;:3", max_size=500))
+def test_a_clause_is_not_cut_again(text: str) -> None:
+    clauses = cut(text, 1)
+    assert [c for i, clause in enumerate(clauses) for c in clauses_of(clause, first=i == 0)] == clauses

@@ -50,3 +50,25 @@ def test_any_text_has_a_form(text: str) -> None:
     for written, said in speakable(text):
         assert written
         assert said == said.strip()
+
+
+@pytest.mark.parametrize("english", [True, False])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x\0y", "x y"),
+        ("\x1b[31mred\x07 \ud800 now", "31mred now"),
+        ("a\u2028b\u2029c", "a b c"),
+        ("\ufeffhello \u202eworld\u202c", "hello world"),
+        ("e\u0301te\u0301", "été"),
+        ("Z" + "\u0301" * 400, "Ź\u0301\u0301\u0301\u0301"),
+        ("हिन्दी में", "हिन्दी में"),
+        ("مَرْحَبًا", "مَرْحَبًا"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("👩\u200d👩\u200d👧 ❤\ufe0f ok", "ok"),
+    ],
+)
+def test_what_is_no_text_is_not_said(text: str, said: str, english: bool) -> None:
+    words = speakable(text, english)
+    assert " ".join(s for _, s in words if s).replace("[", "") == said
+    "".join(w for pair in words for w in pair).encode()
