@@ -89,6 +89,7 @@ def shown(name: str, models_dir: Path) -> None:
         return
     if recipe := catalogue.recipe(name):
         from media_server.packs.local import size_text
+        from media_server.packs.memory import estimate
 
         models = recipe.members(catalogue)
         print(f"{recipe.name}: {recipe.description}")
@@ -96,6 +97,8 @@ def shown(name: str, models_dir: Path) -> None:
         for part, model in models:
             print(f"{part:<12} {model.id:<40} {size_text(model.size):>9}  {model.licence}")
         print(f"{'':<12} {'together':<40} {size_text(sum(m.size for _, m in models)):>9}")
+        memory = estimate(models, recipe.context, recipe.slots)
+        print(f"\nMemory when loaded: about {size_text(memory)}, with {recipe.slots} conversations.")
         return
     found, nearly = [], []
     for kind in KINDS:
@@ -115,6 +118,7 @@ def shown(name: str, models_dir: Path) -> None:
 def _pack(name: str, models_dir: Path) -> None:
     from media_server.engines.packs import load_pack
     from media_server.packs.local import size_text
+    from media_server.packs.memory import of_pack
 
     pack = load_pack(name, models_dir)
     manifest = pack.manifest
@@ -125,12 +129,13 @@ def _pack(name: str, models_dir: Path) -> None:
     for origin in manifest.models:
         use = COMMERCIAL[origin.commercial_use]
         print(f"{origin.part:<12} {origin.id}: {origin.licence}; {use}")
+    print(f"{'memory':<12} about {size_text(of_pack(pack))} when it is loaded")
     print("\nSettings:")
     for part in ("stt", "llm", "tts", "voices", "turn", "emotion", "embedding"):
         table = getattr(manifest, part)
         for label, each in [(f"voices.{k}", v) for k, v in table.items()] if part == "voices" else [(part, table)]:
             if each is not None:
-                said = ", ".join(f"{k} = {v}" for k, v in each.model_dump(exclude_defaults=True).items())
+                said = ", ".join(f"{k} = {v}" for k, v in each.model_dump(exclude_unset=True).items())
                 print(f"  {label:<20} {said}")
     print("\nFiles:")
     for file in manifest.files:

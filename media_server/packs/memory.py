@@ -3,29 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from media_server.engines.packs import Pack
 from media_server.packs.catalogue import Model
+from media_server.packs.gguf import parts_of, read_gguf
+from media_server.packs.local import PackError
 
-__all__ = ["estimate"]
+__all__ = ["estimate", "of_pack"]
 
-CACHE_PER_TOKEN = {"hybrid": 32_768}
-"""Bytes that one token of a conversation takes; most models of 1 to 30 billion parameters are near the usual value."""
 USUAL_CACHE_PER_TOKEN = 131_072
+"""Bytes that a token of a conversation takes; models of 1 to 30 billion parameters have 100 to 150 thousand."""
+HYBRID_CACHE_PER_TOKEN = 32_768
+"""The same where only some of the layers are attention's."""
 PROCESS = 150_000_000
-"""An engine's process, without its model."""
+"""An engine's process, and the server's, without models."""
+OF_16_BIT = {"f32": 2.0, "q8_0": 0.53, "q5_1": 0.38, "q5_0": 0.34, "q4_1": 0.31, "q4_0": 0.28}
+"""What a KV cache of other numbers takes, to one of 16-bit ones."""
+RECOGNISER, VOICE = 0.6, 1.5
+"""Memory for each byte of the file: 16-bit weights are loaded as 8-bit ones; ONNX keeps some twice."""
 
 
 def estimate(members: Sequence[tuple[str, Model]], context: int, slots: int) -> int:
     """Bytes, for a pack of the catalogue that is not here yet; right within a third or so."""
-    total = 0
+    total = 4 * PROCESS
     for part, model in members:
-        if part == "stt":  # 16-bit weights are loaded as 8-bit ones on a CPU
-            total += int(model.size * 0.6) + PROCESS
-        elif part == "llm":
-            per_token = CACHE_PER_TOKEN.get(model.prefix_cache or "", USUAL_CACHE_PER_TOKEN)
-            total += model.size + per_token * context * slots + PROCESS
-        elif part == "tts":
-            total += int(model.size * 1.5) + PROCESS
+        if part == "llm":
+            hybrid = model.prefix_cache == "hybrid"
+            per_token = HYBRID_CACHE_PER_TOKEN if hybrid else USUAL_CACHE_PER_TOKEN
+            total += model.size + per_token * context * slots
         else:
-            total += int(model.size * 1.5)
+            total += int(model.size * (RECOGNISER if part == "stt" else VOICE))
     return total
+
+
+def of_pack(pack: Pack) -> int:
+    """Bytes, for a pack on this machine: its language model's cache is computed from what its file says of it."""
+    manifest = pack.manifest
+    voices = {manifest.tts.path, *(v.path for v in manifest.voices.values())}
+    others = [m.path for m in (manifest.turn, manifest.emotion, manifest.embedding) if m is not None]
+    total = 4 * PROCESS + int(_size(pack.recogniser) * RECOGNISER)
+    total += sum(int(_size(pack.folder / path) * VOICE) for path in (*voices, *others))
+    try:
+        per_token = read_gguf(pack.chat).cache_per_token or USUAL_CACHE_PER_TOKEN
+        weights = sum(_size(p) for p in parts_of(pack.chat))
+    except PackError:
+        per_token, weights = USUAL_CACHE_PER_TOKEN, _size(pack.chat)
+    cache = per_token * manifest.llm.context * manifest.llm.slots * OF_16_BIT.get(manifest.llm.kv_type, 1.0)
+    return total + weights + int(cache)
+
+
+def _size(path: Path) -> int:
+    files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    return sum(p.stat().st_size for p in files if p.exists())
