@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -98,7 +99,6 @@ def gather(
     """
     inputs = folder / "inputs"
     inputs.mkdir()
-    own = own_wheel(inputs)
     for file in given:
         if file.suffix != ".whl" or not file.is_file():
             raise PackError(f"{file} is not a wheel.")
@@ -106,6 +106,7 @@ def gather(
     is_given = _of(BUILT, inputs) is not None
     if not is_given and target.machine != here().machine:
         raise PackError(_cannot_be_had(f"{BUILT}=={_pinned(BUILT)}", target))
+    own = own_wheel(inputs)
     if not is_given:
         built = _portable(target) if portable else _built(inputs)
         if built.parent != inputs:
@@ -178,26 +179,38 @@ def own_wheel(folder: Path) -> Path:
         _pip([*command, str(CHECKOUT)])
         (wheel,) = folder.glob("media_server-*.whl")
         return wheel
-    distribution = importlib.metadata.distribution("media-server")
-    wheel = folder / f"media_server-{distribution.version}-py3-none-any.whl"
+    return _repacked(importlib.metadata.distribution("media-server"), folder)
+
+
+def _repacked(distribution: importlib.metadata.Distribution, folder: Path) -> Path:
+    """A wheel of what is installed here."""
+    tags = re.findall(r"^Tag: (\S+)$", distribution.read_text("WHEEL") or "", re.MULTILINE)
+    fields = [sorted(set(part)) for part in zip(*(tag.split("-") for tag in tags), strict=True)]
+    name = f"{distribution.metadata['Name'].replace('-', '_')}-{distribution.version}"
+    wheel = folder / f"{name}-{'-'.join('.'.join(field) for field in fields)}.whl"
     left_out = ("INSTALLER", "REQUESTED", "direct_url.json", "RECORD")
     record = []
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as z:
+    with zipfile.ZipFile(wheel, "w") as z:
+        # a low level: libraries that are compiled hardly get smaller with more
         for path in sorted(distribution.files or []):
-            name = str(path)
-            if name.startswith("..") or name.endswith(".pyc") or Path(name).name in left_out:
+            at = str(path)
+            if at.startswith("..") or at.endswith(".pyc") or path.name in left_out:
                 continue
-            z.writestr(zipfile.ZipInfo(name), Path(str(path.locate())).read_bytes(), zipfile.ZIP_DEFLATED)
-            record.append(f"{name},,")
-        info = f"media_server-{distribution.version}.dist-info/RECORD"
-        z.writestr(zipfile.ZipInfo(info), "\n".join([*record, f"{info},,", ""]))
+            z.writestr(
+                zipfile.ZipInfo(at), Path(str(path.locate())).read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=1
+            )
+            record.append(f"{at},,")
+        z.writestr(zipfile.ZipInfo(f"{name}.dist-info/RECORD"), "\n".join([*record, f"{name}.dist-info/RECORD,,", ""]))
     return wheel
 
 
 def _built(folder: Path) -> Path:
-    """llama.cpp's wheel as pip has it from its installation here, or compiles it now."""
-    command = ["wheel", "--no-deps", "--wheel-dir", str(folder), f"{BUILT}=={_pinned(BUILT)}"]
-    _pip(command)
+    """llama.cpp's wheel as it is installed here, for instance with CUDA; where it is not, pip compiles it."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        distribution = importlib.metadata.distribution(BUILT)
+        if distribution.version == _pinned(BUILT):
+            return _repacked(distribution, folder)
+    _pip(["wheel", "--no-deps", "--wheel-dir", str(folder), f"{BUILT}=={_pinned(BUILT)}"])
     wheel = _of(BUILT, folder)
     assert wheel is not None
     return wheel

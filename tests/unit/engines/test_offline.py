@@ -49,3 +49,11 @@ def test_sockets_of_this_machine_are_allowed() -> None:
 def test_the_guard_is_off_where_the_operator_says_so() -> None:
     ran = run("socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))", "0")
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_onnx_runtime_reports_nothing() -> None:
+    # its telemetry is C++ and cannot be seen from here; the test of bundles has a name server that nobody may ask
+    code = "import os, media_server; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout == "1\n"
