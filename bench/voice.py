@@ -66,20 +66,25 @@ async def run(args: argparse.Namespace) -> None:
             text = " ".join([SENTENCE] * sentences)
             row(f"an announcement of {sentences} sentences", [await first_sound(a, text) for _ in range(args.rounds)])
         row("a clause of 100 letters without a comma", [await first_sound(a, UNBROKEN) for _ in range(args.rounds)])
-        row("a short sentence, alone", [await first_sound(b, SHORT) for _ in range(args.rounds)])
-        at_once, later, freed = list[float](), list[float](), list[float]()
+        alone, at_once, later, freed = list[float](), list[float](), list[float](), list[float]()
         for _ in range(args.rounds):
+            # side by side, since a shared machine is never the same for long
+            for _ in range(3):
+                await asyncio.sleep(0.7)
+                alone.append(await first_sound(b, SHORT))
             a.send(type="agent.say", text=LONG)
             at_once.append(await first_sound(b, SHORT))
             for _ in range(3):
                 await asyncio.sleep(0.7)
                 later.append(await first_sound(b, SHORT))
             a.send(type="agent.interrupt")
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1)
             a.send(type="agent.say", text=LONG)
             await asyncio.sleep(0.1)
             a.send(type="agent.interrupt")
             freed.append(await first_sound(b, SHORT))
+            await asyncio.sleep(1)
+        row("a short sentence, alone", alone)
         row("the same, asked for in the moment another's 4,000 letters begin", at_once)
         row("the same, while those are read out", later)
         row("the same, right after those were begun and interrupted", freed)
