@@ -23,6 +23,9 @@ from .programs import examine, install_all
 
 __all__ = ["describe", "main"]
 
+SHOWN = 1_000_000
+"""Bytes from which on a file is named while it is read."""
+
 
 def main(beside: Path, argv: list[str] | None = None) -> None:
     """Run the installer.
@@ -45,11 +48,11 @@ def main(beside: Path, argv: list[str] | None = None) -> None:
             if args.show:
                 return
             if args.verify:
-                bundle.check(_print_name())
+                bundle.check(_print_names(bundle.contents))
                 print("All files are right.")
                 return
             to: Path = args.to.resolve()
-            placed = install_all(bundle, to, _print_name())
+            placed = install_all(bundle, to, _print_names(bundle.contents))
             print(f"\n{bundle.contents.pack['name']} is in {placed.folder}. Examining this machine:", flush=True)
             status = examine(to, bundle.contents.pack["name"])
         print(f"\nStart it:  cd {to} && .venv/bin/media-server serve --pack {bundle.contents.pack['name']}")
@@ -83,11 +86,12 @@ def describe(contents: Contents, signed: bool) -> str:
     return "\n".join(lines)
 
 
-def _print_name() -> Progress:
+def _print_names(contents: Contents) -> Progress:
+    """Say which of the larger files is being read."""
     shown: list[str] = []
 
     def progress(name: str, _: int) -> None:
-        if shown[-1:] != [name]:
+        if shown[-1:] != [name] and contents.files[name].size >= SHOWN:
             shown.append(name)
             print(f"  {name}", flush=True)
 

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from media_server.engines.packs import load_pack, problems_of
 from media_server.packs import bundle as making
 from media_server.packs.installer import MANIFEST, SIGNATURE, Bundle, BundleError, install_pack
+from media_server.packs.installer.archive import from_archive
 from media_server.packs.local import PackError
 from media_server.packs.signing import signer, verifier
 from tests.unit.packs.boxes import assert_nothing_installed, create, install, limited
@@ -119,6 +120,23 @@ def test_a_bundle_is_a_program_by_itself(kind: str, tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-I", str(box)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert "no programs in it" in ran.stderr
+
+
+@pytest.mark.parametrize("size", [(8 << 30) - 1, 8 << 30, 70 << 30])
+def test_files_of_many_gigabytes_have_a_header_that_is_understood(size: int, tmp_path: Path) -> None:
+    name = "pack/large/" + "folder/" * 20 + "model.gguf"  # too long for the plain form of a header, too
+    header = making._header(making.Part(name, b"", size, ""))
+    with (tmp_path / "large.tar").open("wb") as f:
+        f.write(header)
+        f.truncate(len(header) + 1024)  # a hole in the place of the content: only the header is read
+    members = from_archive(tmp_path / "large.tar")
+    found, told, _ = next(members)
+    members.close()
+    assert (found, told) == (name, size)
+    with tarfile.open(tmp_path / "large.tar") as tar:
+        first = tar.next()
+        assert first is not None
+        assert (first.name, first.size) == (name, size)
 
 
 def test_a_pack_that_is_damaged_is_not_bundled(tmp_path: Path) -> None:
