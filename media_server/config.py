@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -47,7 +47,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     open: bool = False
-    """Serve addresses other than loopback although nobody has to show a key."""
+    """Serve addresses other than loopback although nobody has to show a key; also after all keys were revoked."""
+    host_names: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=253)]] = []
+    """By which the server may be reached while there are no keys, beside its addresses, localhost and its own name."""
 
     pack: str = "starter"
     models_dir: Path = Path("models")
@@ -112,6 +114,12 @@ class Settings(BaseSettings):
     def forbids_fetching(self) -> bool:
         """Whether commands whose purpose is to fetch must not: only if the operator set `offline`."""
         return self.offline and "offline" in self.model_fields_set
+
+    @property
+    def own_names(self) -> list[str]:
+        """All names by which this server may be reached."""
+        machine = socket.gethostname()
+        return [*self.host_names, self.host, machine, f"{machine}.local"]
 
     def check_exposure(self, has_keys: bool) -> None:
         """Raise `ConfigurationError` if strangers on the network could call without the operator having said so."""

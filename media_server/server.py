@@ -96,8 +96,10 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     library = Library(settings.knowledge_dir, _Embedder(engines) if engines.embedding else None)
     try:
         async with Database.open(settings.database) as database, asyncio.TaskGroup() as owner:
-            access = Access(database, agents)
-            settings.check_exposure(await access.keys.any())
+            access = Access(database, agents, settings.own_names)
+            if settings.open:
+                await access.reopen()
+            settings.check_exposure(await access.closed())
             running = [
                 owner.create_task(engines.run(), name="engines"),
                 owner.create_task(library.run(), name="knowledge"),

@@ -338,7 +338,8 @@ class Call(agents.Call):
         """A turn of the caller: from here on the agent's newest version answers. The turn's id."""
         self._prompted = False
         latest = self._latest(self._version.name)
-        if latest is not None and latest is not self._version:
+        # another tenant's agent of the same name is no version of this one
+        if latest and latest is not self._version and latest.tenant == self._version.tenant:
             self._become(latest, self._changes)
         return self._next_turn()
 

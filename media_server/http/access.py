@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
 
 from media_server.agents import Agent, AgentBook, contact_of
 from media_server.agents.origins import matches
 from media_server.errors import ClientError
-from media_server.store import PREFIXES, Database, Grant, Key, Keys, Scope, TokenKind, Tokens
+from media_server.store import BY_ORIGIN, PREFIXES, Database, Grant, Key, Keys, Scope, TokenKind, Tokens
 
-__all__ = ["ACCESS", "TOKEN_TTL_S", "Access", "Start", "credential", "require_credit"]
+__all__ = ["ACCESS", "FOREIGN", "TOKEN_TTL_S", "Access", "Start", "credential", "require_credit"]
+
+log = logging.getLogger(__name__)
 
 TOKEN_TTL_S = 60.0
 PAGES_PER_MINUTE = 20
@@ -31,6 +35,8 @@ MOST_CONTACT = 200
 """Characters."""
 MOST_COUNTED = 10_000
 """Addresses and keys whose rate is remembered."""
+FOREIGN = web.RequestKey("foreign", str)
+"""The origin of another site's page on a server without keys: what it may do is decided as if there were keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +66,31 @@ class Start:
 
 
 class Access:
-    """As long as there is no key, whoever reaches the server may use it; from the first key on nobody may without."""
+    """As long as there was never a key, this machine may use the server; from the first key on nobody may without.
 
-    def __init__(self, database: Database, agents: AgentBook) -> None:
+    Args:
+        own_names: by which the server is reached, beside its addresses and localhost.
+    """
+
+    def __init__(self, database: Database, agents: AgentBook, own_names: Collection[str] = ()) -> None:
         self.keys = Keys(database)
         self.tokens = Tokens(database)
+        self.own_names = frozenset(name.lower() for name in own_names)
         self._agents = agents
         self._recent: dict[str, deque[float]] = {}
+        self._forgiven: frozenset[str] = frozenset()
+        """Revoked keys that do not keep the server closed, since the operator has opened it again."""
+
+    async def reopen(self) -> None:
+        """Open a server that is closed by revoked keys alone; a key that is good, or made later, closes it."""
+        keys = await self.keys.all()
+        if keys and all(key.revoked_at is not None for key in keys):
+            self._forgiven = frozenset(key.id for key in keys)
+            log.warning("all API keys are revoked, and open = true: nobody has to show one")
+
+    async def closed(self, request: web.Request | None = None) -> bool:
+        """Whether a credential has to be shown: there is a key, or was; or the request is of another site's page."""
+        return (request is not None and FOREIGN in request) or await self.keys.any(self._forgiven)
 
     async def key(
         self, request: web.Request, scope: Scope, counted: bool = True, shown: str | None = None
@@ -83,12 +107,12 @@ class Access:
         """
         shown = shown or credential(request)
         if shown is None:
-            await self._require_no_keys(request, scope)
+            await self._require_open(request, scope)
             return None
         key = await self.keys.find(shown)
-        if key is None and not await self.keys.any():
+        if key is None and not await self.closed(request):
             # a program that cannot do without one shows any; nothing is asked for
-            await self._require_no_keys(request, scope)
+            await self._require_open(request, scope)
             return None
         if key is None:
             raise _unauthorized("key_unknown", "There is no such API key.")
@@ -99,8 +123,8 @@ class Access:
         origin = request.headers.get("Origin")
         if origin is not None and not any(matches(origin, o) for o in key.origins or ()):
             raise ClientError("key_origin", f"This API key may not be used by pages of {origin}.", status=403)
-        if counted and key.per_minute is not None:
-            self._count(f"key {key.id}", key.per_minute)
+        if counted:
+            self._count_key(key)
         return key
 
     async def start(self, request: web.Request, agent: str | None, kind: TokenKind) -> tuple[str, Start]:
@@ -123,28 +147,32 @@ class Access:
             ClientError: what `key` raises, and what `Tokens.use` raises; 403 `key_agent`, 402 `no_credit`.
         """
         shown = credential(request)
-        metadata: Mapping[str, Any] = {}
-        sealed: Mapping[str, Any] = {}
+        if shown is None and FOREIGN in request:
+            await self.page(request, agent)
+            return _start({}, None, {})
         if shown is None or not shown.startswith(TOKENS):
             key = await self.key(request, "call")
             self.agent(key, agent)
-        else:
-            short = shown.startswith(SHORT)
-            grant = await (self.tokens.short(shown) if short else self.tokens.use(shown, kind, agent))
-            metadata, sealed = grant.metadata, grant.sealed
-            key = await self.minter(grant)
-            if short:
-                self.agent(key, agent)
-        return _start(metadata, key, sealed)
+            return _start({}, key, {})
+        short = shown.startswith(SHORT)
+        grant = await (self.tokens.short(shown) if short else self.tokens.use(shown, kind, agent))
+        key = await self.minter(grant)
+        if short and key is not None:
+            self._count_key(key)  # each call; of other tokens their minting was counted
+        self.agent(key, agent)
+        return _start(grant.metadata, key, grant.sealed)
 
     async def start_with_token(self, token: str, kind: TokenKind) -> tuple[str, Start]:
         """Who is called with a token, and on whose account.
 
         Raises:
-            ClientError: what `Tokens.use` raises; 402 `no_credit`.
+            ClientError: what `Tokens.use` and `minter` raise; 402 `no_credit`; 404 `unknown_agent`, also where the
+                agent of that name is another tenant's by now.
         """
         grant = await self.tokens.use(token, kind, None)
-        return grant.agent, _start(grant.metadata, await self.minter(grant), grant.sealed)
+        key = await self.minter(grant)
+        self.agent(key, grant.agent)
+        return grant.agent, _start(grant.metadata, key, grant.sealed)
 
     async def check(self, request: web.Request) -> None:
         """Whether the request shows a key or a token that could start a call; of a token only that it shows one.
@@ -160,6 +188,21 @@ class Access:
         elif shown is None or not shown.startswith(TOKENS):
             await self.key(request, "call", counted=False)
 
+    async def may_call(self, request: web.Request) -> bool:
+        """Whether a request shows a key or a token that can start calls, or is of a page that some agent allows."""
+        shown = credential(request) or request.query.get("token") or None
+        origin = request.headers.get("Origin") or _same_origin(request)
+        try:
+            if shown is not None and shown.startswith(TOKENS):
+                await self.minter(await self.tokens.look(shown, ("webrtc", "short")))
+            elif shown is not None or not await self.closed(request):
+                await self.key(request, "call", counted=False, shown=shown)
+            else:
+                return origin is not None and self.some_agent_allows(origin)
+        except ClientError:
+            return False
+        return True
+
     async def withdrawn(self, key: Key | None) -> None:
         """Returns once this key opens nothing any more; where none was shown, once there are keys.
 
@@ -167,45 +210,66 @@ class Access:
         """
         while True:
             await asyncio.sleep(REVOKED_EVERY_S)
-            if key is None:
-                gone = await self.keys.any()
-            else:
-                now = await self.keys.get(key.id)
-                gone = now is None or now.revoked_at is not None
+            try:
+                if key is None:
+                    gone = await self.closed()
+                else:
+                    now = await self.keys.get(key.id)
+                    gone = now is None or now.revoked_at is not None
+            except SQLAlchemyError as failed:  # a database that is away for a while revokes nothing
+                log.warning("whether a key was revoked could not be read: %s", failed)
+                continue
             if gone:
                 return
 
     async def minter(self, grant: Grant) -> Key | None:
-        """The key that minted a token. Raises `ClientError` (401 `key_revoked`)."""
-        key = await self.keys.get(grant.key_id) if grant.key_id else None
-        if grant.key_id and (key is None or key.revoked_at is not None):
+        """The key that minted a token; None where a page's origin was enough, or while the server is open.
+
+        Raises:
+            ClientError: 401 `key_revoked`; `token_expired` for one that was minted while the server was open, once it
+                is closed.
+        """
+        if grant.key_id is None and await self.closed():
+            message = "The token was minted while there were no API keys; the first key has ended it."
+            raise _unauthorized("token_expired", message)
+        if not grant.key_id:
+            return None
+        key = await self.keys.get(grant.key_id)
+        if key is None or key.revoked_at is not None:
             raise _unauthorized("key_revoked", "The API key that minted this token was revoked.")
         return key
 
-    async def page(self, request: web.Request, agent: Agent) -> Key | None:
-        """The key, or None where the origin of the page is enough for this agent.
+    async def page(self, request: web.Request, name: str) -> tuple[Agent, str | None]:
+        """The agent that a page wants, and who mints its token: the id of a key, `BY_ORIGIN`, or None while all may.
+
+        What the answer is without a key does not tell which agents there are.
 
         Raises:
-            ClientError: what `key` raises; 403 `origin_not_allowed`, 429 `rate_limited`.
+            ClientError: what `key` and `agent` raise; 403 `origin_not_allowed`, 429 `rate_limited`.
         """
-        if credential(request) is not None or not await self.keys.any():
+        if credential(request) is not None or not await self.closed(request):
             key = await self.key(request, "call")
-            self.agent(key, agent.name)
-            return key
+            return self.agent(key, name), key.id if key else None
         origin = request.headers.get("Origin") or _same_origin(request)
         if origin is None:
             raise _unauthorized("key_missing", "Show an API key (Authorization: Bearer …).")
-        if not any(matches(origin, pattern) for pattern in agent.allowed_origins):
-            message = f"Pages of {origin} may not call {agent.name!r}: it is not among the agent's allowed_origins."
+        agent = self._agents.get(name)
+        if agent is None or not _allows(agent, origin):
+            message = f"Pages of {origin} may not call {name!r}: no agent of that name has them in its allowed_origins."
             raise ClientError("origin_not_allowed", message, status=403)
         self._count(f"address {request.remote}", PAGES_PER_MINUTE)
-        return None
+        return agent, BY_ORIGIN
+
+    def some_agent_allows(self, origin: str) -> bool:
+        """Whether pages of this origin may call some agent."""
+        return any(_allows(agent, origin) for agent in self._agents.agents)
 
     async def knows_origin(self, origin: str) -> bool:
         """Whether some agent or some key names this origin."""
-        patterns = [p for agent in self._agents.agents for p in agent.allowed_origins]
-        patterns += [p for key in await self.keys.all() if key.revoked_at is None for p in key.origins or ()]
-        return any(matches(origin, p) for p in patterns)
+        if self.some_agent_allows(origin):
+            return True
+        keys = await self.keys.all()
+        return any(matches(origin, p) for key in keys if key.revoked_at is None for p in key.origins or ())
 
     def agent(self, key: Key | None, name: str) -> Agent:
         """The agent, as far as the key reaches.
@@ -225,8 +289,8 @@ class Access:
         found = self._agents.agents
         return [a.name for a in found if key is None or (a.tenant == key.tenant and key.allows_agent(a.name))]
 
-    async def _require_no_keys(self, request: web.Request, scope: Scope) -> None:
-        if await self.keys.any():
+    async def _require_open(self, request: web.Request, scope: Scope) -> None:
+        if await self.closed(request):
             raise _unauthorized("key_missing", "Show an API key (Authorization: Bearer …).")
         if scope == "admin" and not _is_local(request):
             message = "Only this machine may do that as long as there are no API keys (media-server keys create)."
@@ -238,6 +302,11 @@ class Access:
             return {"remaining": None, "limit": None, "resetAt": None}
         used = len(self._recent.get(f"key {key.id}", ()))
         return {"remaining": max(0, key.per_minute - used), "limit": key.per_minute, "resetAt": None}
+
+    def _count_key(self, key: Key) -> None:
+        """Raises `ClientError` (429) where it is one more than the key may have in a minute."""
+        if key.per_minute is not None:
+            self._count(f"key {key.id}", key.per_minute)
 
     def _count(self, who: str, most: int) -> None:
         """Raises `ClientError` (429) for the one too many within a minute."""
@@ -279,6 +348,10 @@ def credential(request: web.Request) -> str | None:
             return said.removeprefix("Bearer ").strip() or None
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     return shown.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _allows(agent: Agent, origin: str) -> bool:
+    return any(matches(origin, pattern) for pattern in agent.allowed_origins)
 
 
 def _unauthorized(code: str, message: str) -> ClientError:

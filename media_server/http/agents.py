@@ -14,6 +14,7 @@ from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body
 from media_server.http.openapi import operation
+from media_server.jsonable import jsonable
 
 __all__ = ["AGENTS", "routes"]
 
@@ -65,4 +66,7 @@ async def change(request: web.Request) -> web.Response:
 def _settings(agent: Agent) -> dict[str, Any]:
     fields = {f.name: getattr(agent, f.name) for f in dataclasses.fields(agent) if f.name != "handlers"}
     fields["tools"] = [t.spec["function"] for t in agent.tools]
-    return {k: sorted(v) if isinstance(v, frozenset) else v for k, v in fields.items()}
+    # the folder's name: where on this machine it lies is nobody's business
+    fields["knowledge"] = agent.knowledge.name if agent.knowledge else None
+    shown: dict[str, Any] = jsonable({k: sorted(v) if isinstance(v, frozenset) else v for k, v in fields.items()})
+    return shown

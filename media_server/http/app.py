@@ -32,6 +32,7 @@ from media_server.http.access import ACCESS, Access
 from media_server.http.bodies import bounded_bodies, plain_bodies
 from media_server.http.cors import cors, cors_headers
 from media_server.http.errors import errors_as_json
+from media_server.http.gate import gate
 from media_server.http.openapi import operation
 from media_server.http.speech import ENGINES
 from media_server.paths import STATIC
@@ -72,7 +73,10 @@ async def readyz(request: web.Request) -> web.Response:
 
 # listed once: nothing but these can be asked for, and no request waits for the disk to be searched
 FILES = {str(path.relative_to(STATIC)): path for path in STATIC.rglob("*") if path.is_file()}
-POLICY = "default-src 'self'; connect-src 'self'; media-src 'self' blob: mediastream:; img-src 'self' data:"
+POLICY = (
+    "default-src 'self'; connect-src 'self'; media-src 'self' blob: mediastream:; img-src 'self' data:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 
 
 def _policy(page: str) -> str:
@@ -106,8 +110,10 @@ async def static(request: web.Request) -> web.FileResponse:
 
 
 async def _offline_page(_: web.BaseRequest, response: web.StreamResponse) -> None:
-    """The page may talk to this server and nobody else; browsers are told so."""
+    """Pages may talk to this server alone, are framed by nobody, and their addresses, which hold tokens, stay here."""
     response.headers.setdefault("Content-Security-Policy", POLICY)
+    response.headers.setdefault("X-Frame-Options", "DENY")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     if re.match("text/(html|css|javascript)", response.headers.get("Content-Type", "")):
         response.headers.setdefault("Cache-Control", "no-cache")
@@ -122,7 +128,8 @@ def make_app(
     all_metrics: metrics.Metrics,
 ) -> web.Application:
     """The whole API over these agents, engines and sessions, for whom `access` lets in."""
-    app = web.Application(middlewares=[bounded_bodies, cors, errors_as_json, plain_bodies], client_max_size=MAX_BODY)
+    middlewares = [bounded_bodies, errors_as_json, cors, gate, plain_bodies]
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app[agents.AGENTS] = all_agents
     app[metrics.METRICS] = all_metrics
     app[ACCESS] = access

@@ -22,7 +22,7 @@ def require_type(request: web.Request, wanted: str) -> None:
 async def text_body(request: web.Request) -> str:
     try:
         return await request.text()
-    except (UnicodeDecodeError, LookupError) as e:
+    except (ValueError, LookupError) as e:  # some codecs raise a plain UnicodeError
         raise ClientError("bad_encoding", "The body is not valid text of the encoding that it claims.") from e
 
 

@@ -21,7 +21,7 @@ from media_server.http.sockets import new_socket, until_first
 from media_server.rfc3339 import stamp
 from media_server.store import CallRecord, CallStatus, Key, RecordedEvent, Records
 
-__all__ = ["RECORDS", "UNDER_WAY", "course", "recorded", "routes", "time_text"]
+__all__ = ["RECORDS", "UNDER_WAY", "agents_for", "course", "recorded", "routes", "time_text"]
 
 SILENCE_S = 15.0
 """After which a stream says that it is alive."""
@@ -87,8 +87,9 @@ class _Call(_Summary):
 async def page(request: web.Request) -> web.Response:
     key = await request.app[ACCESS].key(request, "admin")
     wanted = validated(_Page, dict(request.query))
+    agents = agents_for(key, [wanted.agent] if wanted.agent is not None else None)
     calls = await request.app[RECORDS].page(
-        wanted.limit, wanted.before, wanted.agent, wanted.status, key.tenant if key else None
+        wanted.limit, wanted.before, agents, wanted.status, key.tenant if key else None
     )
     following = calls[-1].id if len(calls) == wanted.limit else None
     return web.json_response({"calls": [_summary(c) for c in calls], "next": following})
@@ -142,7 +143,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         return await _over_a_socket(request, validated(_Followed, dict(request.query)))
     key = await request.app[ACCESS].key(request, "admin")
     agents = validated(_Followed, dict(request.query)).names
-    return await _stream(request, key, None, agents or None)
+    return await _stream(request, key, None, agents_for(key, agents or None))
 
 
 async def _over_a_socket(request: web.Request, wanted: _Followed) -> web.StreamResponse:
@@ -162,7 +163,8 @@ async def _over_a_socket(request: web.Request, wanted: _Followed) -> web.StreamR
 
     async def tell() -> None:
         after, tenant = await records.newest(), key.tenant if key else None
-        async for piece in records.follow(after, call_id or None, agents or None, tenant, SILENCE_S):
+        of_agents = agents_for(key, agents or None)
+        async for piece in records.follow(after, call_id or None, of_agents, tenant, SILENCE_S):
             for each in piece:
                 of = each.event["call_id"]
                 if of not in names:
@@ -184,6 +186,13 @@ async def _over_a_socket(request: web.Request, wanted: _Followed) -> web.StreamR
     return socket
 
 
+def agents_for(key: Key | None, wanted: Sequence[str] | None) -> Sequence[str] | None:
+    """Of the agents that are wanted those that the key is for; None: all."""
+    if key is None or key.agents is None:
+        return wanted
+    return key.agents if wanted is None else [name for name in wanted if key.allows_agent(name)]
+
+
 async def recorded(request: web.Request) -> CallRecord:
     """The call of the address, as far as the key reaches. Raises `ClientError` (404) where there is none."""
     return (await _reached(request))[0]
@@ -192,7 +201,8 @@ async def recorded(request: web.Request) -> CallRecord:
 async def _reached(request: web.Request) -> tuple[CallRecord, Key | None]:
     key = await request.app[ACCESS].key(request, "admin")
     record = await request.app[RECORDS].get(request.match_info["id"])
-    if record is None or (key is not None and record.tenant != key.tenant):
+    mine = record and (key is None or (record.tenant == key.tenant and key.allows_agent(record.agent)))
+    if record is None or not mine:
         raise ClientError("unknown_call", "There is no record of such a call.", status=404)
     return record, key
 

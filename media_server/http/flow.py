@@ -17,6 +17,7 @@ from media_server.call.session import new_call_id
 from media_server.dialects.flow import ALIASES, VOICE_RATE_HZ, AudioEnded, AudioFormat, Flow, StartConversation, parse
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
+from media_server.http.body import require_type
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import converse, new_socket
@@ -227,6 +228,7 @@ def _sealed(wanted: StartConversation, call_id: str) -> dict[str, Any]:
 
 
 async def _wanted(request: web.Request) -> StartConversation:
+    require_type(request, "application/json")
     wanted = parse(await request.read())
     if not isinstance(wanted, StartConversation):
         raise ClientError("protocol_error", "The body has to be StartConversation.")
@@ -251,6 +253,8 @@ async def templates(request: web.Request) -> web.Response:
 async def short_key(request: web.Request) -> web.Response:
     """Good for any number of calls until it expires."""
     key = await request.app[ACCESS].key(request, "call")
+    if request.can_read_body:
+        require_type(request, "application/json")
     try:
         wanted = _ShortKeyWanted.model_validate_json(await request.read() or b"{}")
     except ValidationError as e:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S, credential
 from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
-from media_server.http.sessions import SESSIONS
+from media_server.http.sessions import SESSIONS, reached
 from media_server.http.sockets import new_socket, until_first
 from media_server.http.tokens import PageToken, given_to_page, refused_to_page
 from media_server.paths import STATIC
@@ -57,10 +58,7 @@ class _StreamWanted(BaseModel):
 async def _live(request: web.Request) -> Session | Chat:
     """The call of the address, as far as the key reaches. Raises `ClientError` (404) where there is none."""
     key = await request.app[ACCESS].key(request, "admin")
-    found = request.app[SESSIONS].under_way(request.match_info["id"])
-    if key is not None and found.call.agent.tenant != key.tenant:
-        raise ClientError("unknown_session", "There is no such call; it may be over.", status=404)
-    return found
+    return reached(key, request.app[SESSIONS].under_way(request.match_info["id"]))
 
 
 @routes.post("/v1/calls/{id}/pause")
@@ -115,18 +113,19 @@ async def listen(request: web.Request) -> web.StreamResponse:
     Who may do more than listen sends `{"action": "say", "text"}`, or `pause` and `resume`, and in between int16 mono.
     """
     socket = new_socket(request, LARGEST)
-    session = request.app[SESSIONS].of_call(request.match_info["id"])
+    # first the token: without one nobody learns which calls there are
     granted = await request.app[ACCESS].tokens.use(credential(request) or "", "stream", None)
+    key = await request.app[ACCESS].minter(granted)
+    session = reached(key, request.app[SESSIONS].of_call(request.match_info["id"]))
     about: dict[str, Any] = dict(granted.sealed)
     if session.call.agent.name not in about["agents"] or about["call_id"] not in ("", session.call_id):
         raise ClientError("token_wrong_agent", "The token is not for this call.", status=403)
-    key = await request.app[ACCESS].minter(granted)
     await socket.prepare(request)
     scope: StreamScope = about.get("scope", "observe")
     form = {"sampleRate": LISTENING_RATE_HZ, "channels": 1, "bitDepth": 16}
     more = {} if scope == "observe" else {"scope": scope}
     await socket.send_json({"type": "metadata", **form, "sessionId": session.call_id, **more})
-    seat = _Seat(socket, session, scope)
+    seat = _Seat(socket, session, scope, about["agents"])
     try:
         speaking = [seat.person.run()] if scope == "supervise" else []
         over = (session.ended.wait(), request.app[ACCESS].withdrawn(key))
@@ -142,8 +141,11 @@ async def listen(request: web.Request) -> web.StreamResponse:
 class _Seat:
     """Somebody beside a call, on a socket: `listen`, and `act` as far as their token goes."""
 
-    def __init__(self, socket: web.WebSocketResponse, session: Session, scope: StreamScope) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, session: Session, scope: StreamScope, agents: Collection[str]
+    ) -> None:
         self.person = session.person()
+        self._agents = agents
         self._socket = socket
         self._session = session
         self._scope = scope
@@ -156,11 +158,15 @@ class _Seat:
 
         async with contextlib.aclosing(listen_in(self._session.handset, hears_agent)) as pieces:
             async for piece in pieces:
+                if not self._is_theirs:
+                    return
                 await self._socket.send_bytes(piece)
 
     async def act(self) -> None:
         """Returns when they are gone."""
         async for message in self._socket:
+            if not self._is_theirs:
+                return
             try:
                 if message.type is WSMsgType.BINARY:
                     await self._speak(message.data)
@@ -168,6 +174,11 @@ class _Seat:
                     self._do(_action(message.data))
             except ClientError as refused:
                 await self._socket.send_json({"type": "error", "code": refused.code, "message": refused.message})
+
+    @property
+    def _is_theirs(self) -> bool:
+        """Whether the call is still with an agent that the token is for: it may be forwarded to another."""
+        return self._session.call.agent.name in self._agents
 
     def leave(self) -> None:
         """They are gone: a call that they have taken over is given back."""

@@ -22,7 +22,8 @@ from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import converse, new_socket
-from media_server.rtc import PcmFormat, SocketLine
+from media_server.rtc import Handset, PcmFormat, SocketLine
+from media_server.store.keys import digest
 
 __all__ = ["routes"]
 
@@ -54,10 +55,13 @@ ENDINGS = {
 routes = web.RouteTableDef()
 
 
+class _Named(BaseModel):
+    connection_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
+
+
 class _Wanted(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    connection_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
     config_id: str = ""
     project_id: str = ""
 
@@ -67,61 +71,84 @@ class _Wanted(BaseModel):
 async def nextevi(request: web.Request) -> web.StreamResponse:
     """What is refused is said in the socket, since a browser cannot read why an upgrade failed."""
     socket = new_socket(request, LARGEST)
-    sessions = request.app[SESSIONS]
-    name = request.match_info["connection_id"]
-    shown = credential(request) or ""
-    session = sessions.named(f"nextevi {name}")
-    if isinstance(session, Session) and not sessions.is_owner(f"nextevi {name}", shown):
-        await _require_same_tenant(request, session)
     await socket.prepare(request)
-    if isinstance(session, Session) and isinstance(session.dialect, NextEvi):
-        line = SocketLine(session.handset, session.dialect.rate_hz, LEAD_S)
-        await _Conversation(session, line, session.dialect).go_on(socket)
-        return socket
     try:
-        wanted = validated(_Wanted, {**request.query, "connection_id": name})
-        dialect = NextEvi(wanted.connection_id, wanted.config_id, wanted.project_id)
-        sessions.check_room()
-        start = await request.app[ACCESS].start_call(request, wanted.config_id, "webrtc")
-        if wanted.project_id and start.key and wanted.project_id != start.key.tenant:
-            raise ClientError("unknown_project", f"The key is not for the project {wanted.project_id!r}.", status=403)
-        session, line = await sessions.open_socket(
-            wanted.config_id, lambda handset: SocketLine(handset, dialect.rate_hz, LEAD_S), {}, {}, start, dialect
-        )
+        name = validated(_Named, {"connection_id": request.match_info["connection_id"]}).connection_id
+        session = await _begun_with_same_secret(request, name)
+        if session is None:
+            session, begun = await _begin(request, name)
+            if begun is not None:
+                await _Conversation(session, begun).carry(socket)
+                return socket
     except ClientError as refused:
         code, kind = CODES.get(refused.status, (4400, "INVALID_CONFIG"))
         await socket.send_json(NextEvi.error(OWN_CODES.get(refused.code, kind), refused.message))
         await socket.close(code=code)
         return socket
-    sessions.name(session, f"nextevi {name}", shown)
-    await _Conversation(session, line, dialect).carry(socket)
+    await _Conversation(session, _new_line(session.handset, _dialect(session))).go_on(socket)
     return socket
 
 
-async def _require_same_tenant(request: web.Request, session: Session) -> None:
-    """Somebody else's connection cannot be taken over by its name.
+async def _begun_with_same_secret(request: web.Request, name: str) -> Session | None:
+    """The session of this name that began with the key or token which is shown again: a token is used up by then."""
+    shown = credential(request) or ""
+    found = request.app[SESSIONS].named(_of_secret(name, shown))
+    allowed = shown or not await request.app[ACCESS].closed(request)
+    return found if isinstance(found, Session) and allowed else None
 
-    Raises:
-        ClientError: 409 `connection_taken`.
+
+async def _begin(request: web.Request, name: str) -> tuple[Session, SocketLine | None]:
+    """A new session and its line; without a line one of the same tenant that goes on.
+
+    Names are each tenant's own: another's connection of this name is as if there were none.
     """
-    try:
-        start = await request.app[ACCESS].start_call(request, session.call.agent.name, "webrtc")
-        same = start.key is not None and start.key.tenant == session.call.agent.tenant
-    except ClientError:
-        same = False
-    if not same:
-        message = "There is a connection with this name already, and it is somebody else's."
-        raise ClientError("connection_taken", message, status=409)
+    sessions, access = request.app[SESSIONS], request.app[ACCESS]
+    wanted = validated(_Wanted, dict(request.query))
+    if not sessions.has_named(_of_tenant(name, "")):
+        sessions.check_room()  # before a token is used up for nothing
+    start = await access.start_call(request, wanted.config_id, "webrtc")
+    if wanted.project_id and start.key and wanted.project_id != start.key.tenant:
+        raise ClientError("unknown_project", f"The key is not for the project {wanted.project_id!r}.", status=403)
+    if start.key:
+        found = sessions.named(_of_tenant(name, start.key.tenant))
+        if isinstance(found, Session):
+            access.agent(start.key, found.call.agent.name)
+            return found, None
+    dialect = NextEvi(name, wanted.config_id, wanted.project_id)
+    session, line = await sessions.open_socket(
+        wanted.config_id, lambda handset: _new_line(handset, dialect), {}, {}, start, dialect
+    )
+    sessions.name(session, _of_secret(name, credential(request) or ""), "")
+    if start.key:
+        sessions.name(session, _of_tenant(name, start.key.tenant), "")
+    return session, line
+
+
+def _of_secret(name: str, shown: str) -> str:
+    return f"nextevi {name} shown {digest(shown)}"
+
+
+def _of_tenant(name: str, tenant: str) -> str:
+    return f"nextevi {name} tenant {tenant}"
+
+
+def _new_line(handset: Handset, dialect: NextEvi) -> SocketLine:
+    return SocketLine(handset, dialect.rate_hz, LEAD_S)
+
+
+def _dialect(session: Session) -> NextEvi:
+    assert isinstance(session.dialect, NextEvi)
+    return session.dialect
 
 
 class _Conversation:
     """What a connection's settings and sound do to its line."""
 
-    def __init__(self, session: Session, line: SocketLine, dialect: NextEvi) -> None:
+    def __init__(self, session: Session, line: SocketLine) -> None:
         self._session = session
-        self._dialect = dialect
+        self._dialect = _dialect(session)
         self._line = line
-        self._line.format = PcmFormat(dialect.rate_hz)
+        self._line.format = PcmFormat(self._dialect.rate_hz)
         self._choose_sound()
 
     async def carry(self, socket: web.WebSocketResponse) -> None:

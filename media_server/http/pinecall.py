@@ -97,8 +97,7 @@ async def agents(request: web.Request) -> web.Response:
 async def agent_info(request: web.Request) -> web.Response:
     """With a key, or from a page whose origin the agent allows."""
     access = request.app[ACCESS]
-    agent = access.agent(None, request.match_info["agent"])
-    await access.page(request, agent)
+    agent, _ = await access.page(request, request.match_info["agent"])
     return web.json_response(_about(agent))
 
 
@@ -109,9 +108,12 @@ def _about(agent: Agent) -> _AgentInfo:
 @routes.get("/webrtc/ice-servers")
 @operation("Pinecall: ICE servers", answers={200: _IceServers})
 async def ice_servers(request: web.Request) -> web.Response:
-    """Without an answer its client would take a public STUN server."""
-    servers = [s.model_dump(exclude_none=True) for s in request.app[SESSIONS].ice_servers]
-    return web.json_response({"iceServers": servers})
+    """Without an answer its client would take a public STUN server. Those with a password are for who may call."""
+    known = request.app[SESSIONS].ice_servers
+    if not await request.app[ACCESS].may_call(request):
+        known = [s for s in known if s.username is None and s.credential is None]
+    servers = [s.model_dump(exclude_none=True) for s in known]
+    return web.json_response({"iceServers": servers}, headers={"Cache-Control": "no-store"})
 
 
 @routes.post("/webrtc/offer")

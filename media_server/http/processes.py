@@ -40,6 +40,9 @@ MOST_UNSENT = 10_000
 MOST_AGENTS = 1000
 """Of all programs."""
 TOOL_TIMEOUT_S = 30.0
+KEPT_S = 86400.0
+"""How long the name of an agent stays its tenant's after the program has gone."""
+MOST_KEPT = 10_000
 AWAY_S = 10.0
 """How long a call goes on without the program, which may come back."""
 GOODBYE = "I am sorry, I have to end the call here. Goodbye."
@@ -48,19 +51,37 @@ routes = web.RouteTableDef()
 
 
 class Processes:
-    """Which program leads which agent."""
+    """Which program leads which agent.
+
+    A name stays its tenant's while the program is away: as long as calls of it are under way, and for `KEPT_S`.
+    """
 
     def __init__(self, agents: AgentBook, sessions: Sessions) -> None:
         self._agents = agents
+        self._sessions = sessions
         self._by_agent: dict[str, _Process] = {}
+        self._kept: dict[str, tuple[str, float]] = {}
+        """Names of programs that are away: whose each is, and until when, in seconds of the monotonic clock."""
         sessions.observers.append(self._observe)
 
-    def get(self, agent: str) -> _Process | None:
-        return self._by_agent.get(agent)
+    def get(self, agent: str, tenant: str) -> _Process | None:
+        """The program that leads this agent, if it is of this tenant."""
+        process = self._by_agent.get(agent)
+        return process if process and process.tenant == tenant else None
+
+    def conducting(self, call_id: str) -> Agent | None:
+        """The agent that has a call now, if it is under way."""
+        try:
+            return self._sessions.under_way(call_id).call.agent
+        except ClientError:
+            return None
 
     def register(self, agent: Agent, process: _Process) -> None:
-        """Raises `ClientError` where another program, or the server itself, has an agent of this name."""
+        """Raises `ClientError` where another program, another tenant, or the server itself has this name."""
         holder = self._by_agent.get(agent.name)
+        if self._belongs_to_another(agent):
+            message = f"The name {agent.name!r} is taken; choose another one."
+            raise _Refused("AGENT_CONFLICT", message, retry_after_s=60, holder_alive=holder is not None)
         if holder is not None and holder is not process:
             raise _Refused(
                 "AGENT_CONFLICT", f"Another program leads {agent.name!r}.", retry_after_s=5, holder_alive=True
@@ -75,12 +96,27 @@ class Processes:
         except ValueError as wrong:
             raise _Refused("REGISTRATION_ERROR", f"{wrong}.") from wrong
         self._by_agent[agent.name] = process
+        self._kept.pop(agent.name, None)
+
+    def _belongs_to_another(self, agent: Agent) -> bool:
+        """Whether another tenant's program leads an agent of this name, or is away and has calls or a right to it."""
+        if holder := self._by_agent.get(agent.name):
+            return holder.tenant != agent.tenant
+        owner, until = self._kept.get(agent.name, (agent.tenant, 0.0))
+        if owner != agent.tenant and until > time.monotonic():
+            return True
+        under_way = (each.call.agent for each in self._sessions.conversations())
+        return any(a.name == agent.name and a.tenant != agent.tenant for a in under_way)
 
     def withdraw(self, process: _Process) -> None:
         """The program is gone."""
+        now = time.monotonic()
+        self._kept = {name: kept for name, kept in self._kept.items() if kept[1] > now}
         for name in [name for name, each in self._by_agent.items() if each is process]:
             del self._by_agent[name]
             self._agents.withdraw(name)
+            if process.tenant and len(self._kept) < MOST_KEPT:
+                self._kept[name] = process.tenant, now + KEPT_S
 
     def _observe(self, event: Mapping[str, Any]) -> None:
         for process in set(self._by_agent.values()):
@@ -152,6 +188,7 @@ class _Process:
         self._processes = processes
         self._sessions = sessions
         self._key = key
+        self.tenant = key.tenant if key else ""
         self._agents: dict[str, Agent] = {}
         self._calls: dict[str, p.FollowedCall] = {}
         self._unsent: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
@@ -212,22 +249,33 @@ class _Process:
         for call_id, followed in self._calls.items():
             with contextlib.suppress(ClientError):
                 call = self._sessions.under_way(call_id).call
-                if self._processes.get(followed.agent_id) is None and call.agent.name == followed.agent_id:
+                leader = self._processes.get(followed.agent_id, self.tenant)
+                if leader is None and call.agent.name == followed.agent_id:
                     call.say(GOODBYE, interrupt=True)
                     call.hangup(after_speech=True)
 
     def observe(self, event: Mapping[str, Any]) -> None:
         """Something happened in some call."""
         call_id = event["call_id"]
-        begins = event["type"] == "call.started" and event["agent"] in self._agents
-        if begins or (event["type"] == "call.forwarded" and event["to"] in self._agents):
-            self._follow(call_id, event["agent"] if begins else event["to"])
+        match event:
+            case {"type": "call.started", "agent": name} if self._leads(call_id, name):
+                self._follow(call_id, name)
+            case {"type": "call.forwarded", "agent": True, "to": name} if name in self._agents:
+                self._follow(call_id, name)  # calls are forwarded within a tenant alone
         if (followed := self._calls.get(call_id)) is None:
             return
         for message in followed.outgoing(event, contact_of(event.get("metadata", {}))):
             self.send(message)
-        if event["type"] == "call.ended":
+        leaves = event["type"] == "call.forwarded" and event["agent"] and not self._may_lead(event["to"])
+        if event["type"] == "call.ended" or leaves:
             del self._calls[call_id]
+
+    def _may_lead(self, name: str) -> bool:
+        return self._key is None or self._key.allows_agent(name)
+
+    def _leads(self, call_id: str, name: str) -> bool:
+        agent = self._processes.conducting(call_id)
+        return name in self._agents and agent is not None and agent.tenant == self.tenant
 
     def _follow(self, call_id: str, agent_id: str) -> None:
         self._calls[call_id] = p.FollowedCall(agent_id, call_id, time.time())
@@ -468,8 +516,8 @@ class _Process:
             waiting.set_result(answer)
 
     async def _create(self, wanted: p.AgentCreate) -> None:
-        agent, unused = self._made(wanted, Agent(wanted.agent_id, tenant=self._key.tenant if self._key else ""))
-        if self._key and not self._key.allows_agent(agent.name):
+        agent, unused = self._made(wanted, Agent(wanted.agent_id, tenant=self.tenant))
+        if not self._may_lead(agent.name):
             raise _Refused("REGISTRATION_ERROR", f"This API key is not for the agent {agent.name!r}.")
         self._register(agent)
         for what in unused:
@@ -529,7 +577,7 @@ class _Process:
 
         async def run(_call: Call, **arguments: Any) -> ToolAnswer:
             # whoever leads the agent now: a program that was away may be back
-            process = self._processes.get(agent_id)
+            process = self._processes.get(agent_id, self.tenant)
             return await process._run_tool(_call, name, arguments) if process else ToolAnswer(error=OFFLINE)
 
         function = shape.function
@@ -544,15 +592,15 @@ class _Process:
         by_event: dict[str, list[Callable[..., Any]]] = {}
 
         async def ringing(call: Call) -> None:
-            if process := self._processes.get(agent_id):
+            if process := self._processes.get(agent_id, self.tenant):
                 await process._ring(call)
 
         async def preparing(call: Call) -> None:
-            if process := self._processes.get(agent_id):
+            if process := self._processes.get(agent_id, self.tenant):
                 await process._ask(call, "preparing", {"event": "llm.before", "turn": len(call.transcript)})
 
         async def answer(_: str, call: Call) -> AsyncGenerator[str, None]:
-            if process := self._processes.get(agent_id):
+            if process := self._processes.get(agent_id, self.tenant):
                 async with contextlib.aclosing(process._answer(call)) as pieces:
                     async for piece in pieces:
                         yield piece

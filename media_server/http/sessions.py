@@ -8,7 +8,7 @@ import hmac
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from aiohttp import web
 from aiortc import RTCIceServer
@@ -34,10 +34,12 @@ from media_server.http.openapi import operation
 from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
 from media_server.rtc import Handset, Peer, SocketLine
-from media_server.store import Records
+from media_server.store import Key, Records
 from media_server.store.keys import digest
 
-__all__ = ["Sessions", "routes"]
+__all__ = ["SESSIONS", "Sessions", "reached", "routes"]
+
+Conversation = TypeVar("Conversation", Session, Chat, Session | Chat)
 
 log = logging.getLogger(__name__)
 
@@ -395,6 +397,10 @@ class Sessions:
         session, _ = self._names.get(name, (None, ""))
         return None if session is None or session.over else session
 
+    def has_named(self, beginning: str) -> bool:
+        """Whether a session is under way one of whose names begins so."""
+        return any(name.startswith(beginning) for name in self._names)
+
     def is_owner(self, name: str, secret: str) -> bool:
         """Whether it is the secret with which the session of this name began."""
         _, owner = self._names.get(name, (None, ""))
@@ -413,14 +419,14 @@ class Sessions:
         for found in self._by_id.values():
             if found.call_id == call_id and not found.over:
                 return found
-        raise ClientError("unknown_session", "There is no such call; it may be over.", status=404)
+        raise _no_such_call()
 
     def of_call(self, call_id: str) -> Session:
         """That conducts this call, if it is spoken. Raises `ClientError` where there is none."""
         found = self.under_way(call_id)
         if isinstance(found, Session):
             return found
-        raise ClientError("unknown_session", "There is no sound in this conversation.", status=404)
+        raise _no_such_call()  # without sound; to whom it is not, it does not exist either
 
     def chat(self, session_id: str) -> Chat:
         """Raises `ClientError` where there is none."""
@@ -428,6 +434,18 @@ class Sessions:
         if not isinstance(chat, Chat) or chat.over:
             raise ClientError("unknown_session", "There is no such conversation; it may be over.", status=404)
         return chat
+
+
+def reached(key: Key | None, found: Conversation) -> Conversation:
+    """A conversation, as far as the key reaches. Raises `ClientError` (404) as if there were none."""
+    agent = found.call.agent
+    if key is not None and (agent.tenant != key.tenant or not key.allows_agent(agent.name)):
+        raise _no_such_call()
+    return found
+
+
+def _no_such_call() -> ClientError:
+    return ClientError("unknown_session", "There is no such call; it may be over.", status=404)
 
 
 def _affordable(agent: Agent, start: Start) -> tuple[Agent, bool]:

@@ -89,13 +89,12 @@ async def for_page_chat(request: web.Request) -> web.Response:
 async def _page_token(request: web.Request, kind: TokenKind) -> web.Response:
     try:
         wanted = await _wanted_by_page(request)
-        agent = request.app[ACCESS].agent(None, wanted.agent_id)
-        key = await request.app[ACCESS].page(request, agent)
+        agent, key_id = await request.app[ACCESS].page(request, wanted.agent_id)
         _check_metadata(wanted.metadata)
     except ClientError as refused:
         return refused_to_page(refused)
     # what a page says of itself is not sealed: it may say it again when it calls
-    sealed, key_id = (wanted.metadata, key.id) if key else ({}, None)
+    sealed = wanted.metadata if key_id else {}
     token = await request.app[ACCESS].tokens.mint(kind, agent.name, TOKEN_TTL_S, sealed, key_id)
     return given_to_page(request, token)
 

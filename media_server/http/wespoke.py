@@ -20,9 +20,9 @@ from media_server.errors import ClientError
 from media_server.events import TextSend, UserMute
 from media_server.http.access import ACCESS, TOKEN_TTL_S, Start, require_credit
 from media_server.http.body import json_body, validated
-from media_server.http.calls import RECORDS, UNDER_WAY, course, recorded, time_text
+from media_server.http.calls import RECORDS, UNDER_WAY, agents_for, course, recorded, time_text
 from media_server.http.openapi import operation
-from media_server.http.sessions import SESSIONS
+from media_server.http.sessions import SESSIONS, reached
 from media_server.http.sockets import until_first
 from media_server.http.tokens import base_url
 from media_server.store import CallRecord
@@ -197,10 +197,7 @@ def _assistant(agent: Agent) -> dict[str, Any]:
 async def _live(request: web.Request) -> Session:
     """The call that is going on, as far as the key reaches."""
     key = await request.app[ACCESS].key(request, "call")
-    session = request.app[SESSIONS].of_call(request.match_info["id"])
-    if key is not None:
-        request.app[ACCESS].agent(key, session.call.agent.name)
-    return session
+    return reached(key, request.app[SESSIONS].of_call(request.match_info["id"]))
 
 
 @routes.post("/api/v1/embed/calls/{id}/end")
@@ -255,7 +252,8 @@ async def messages(request: web.Request) -> web.StreamResponse:
 async def calls(request: web.Request) -> web.StreamResponse:
     key = await request.app[ACCESS].key(request, "admin")
     wanted = validated(_Page, dict(request.query))
-    found = await request.app[RECORDS].page(wanted.limit, wanted.before, tenant=key.tenant if key else None)
+    tenant = key.tenant if key else None
+    found = await request.app[RECORDS].page(wanted.limit, wanted.before, agents_for(key, None), tenant=tenant)
     following = found[-1].id if len(found) == wanted.limit else None
     return web.json_response({"success": True, "data": {"calls": [_record(c) for c in found], "next": following}})
 

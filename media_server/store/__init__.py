@@ -4,9 +4,10 @@ from media_server.store.database import Database
 from media_server.store.keys import Key, Keys, Scope
 from media_server.store.outbox import Delivery, DeliveryState, Outbox, Subscription
 from media_server.store.records import CallRecord, CallStatus, RecordedEvent, Records
-from media_server.store.tokens import PREFIXES, Grant, TokenKind, Tokens
+from media_server.store.tokens import BY_ORIGIN, PREFIXES, Grant, TokenKind, Tokens
 
 __all__ = [
+    "BY_ORIGIN",
     "PREFIXES",
     "CallRecord",
     "CallStatus",

@@ -18,12 +18,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from media_server.errors import ConfigurationError
 
-__all__ = ["Database"]
+__all__ = ["Database", "storable"]
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """Of those that do not block the event loop."""
 FEW = 2
 """Connections to SQLite: one writes at a time anyway, and each has a thread of its own."""
+
+
+def storable(text: str) -> bool:
+    """Whether a database can hold this text, and so may be asked for it: no NUL, no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 class Database:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from media_server.store.database import Database
 from media_server.store.tables import KeyRow
@@ -25,9 +26,13 @@ PREFIXES = ("sk_", "oak_", "pk_live_", "pk_test_", "pk_")
 """The same secret behind any of these is the same key: clients of other products insist on theirs."""
 
 
+_ID = re.compile(r"[0-9a-f]{12}")
+
+
 def digest(secret: str) -> str:
     """What is kept of a secret. It is random and long, so that no slow hash is needed."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    # what is shown may hold any bytes, which headers bring as surrogates
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +108,20 @@ class Keys:
         async with self._database.begin() as session:
             return [_key(row) for row in await session.scalars(select(KeyRow).order_by(KeyRow.created_at))]
 
-    async def any(self) -> bool:
-        """Whether there is one that is not revoked: then nobody gets in without."""
+    async def any(self, forgiven: Collection[str] = ()) -> bool:
+        """Whether there is a key, or was: a revoked one counts, unless it is among `forgiven`."""
+        wanted = select(KeyRow.id).limit(1)
+        if forgiven:
+            wanted = wanted.where(KeyRow.id.not_in(forgiven))
         async with self._database.begin() as session:
-            return await session.scalar(select(KeyRow.id).where(KeyRow.revoked_at.is_(None)).limit(1)) is not None
+            return await session.scalar(wanted) is not None
+
+    async def forget_revoked(self) -> int | None:
+        """Forget that there were keys, which opens the server again; how many. None where one of them is still good."""
+        async with self._database.begin() as session:
+            if await session.scalar(select(KeyRow.id).where(KeyRow.revoked_at.is_(None)).limit(1)) is not None:
+                return None
+            return int((await session.execute(delete(KeyRow))).rowcount)  # type: ignore[attr-defined]
 
     async def revoke(self, key_id: str) -> bool:
         """Whether there was such a key; from now on it opens nothing, nor do tokens that it minted."""
@@ -137,6 +152,8 @@ class Keys:
         if prefix is None:
             return None
         key_id, _, secret = shown.removeprefix(prefix).partition("_")
+        if not _ID.fullmatch(key_id):
+            return None
         async with self._database.begin() as session:
             row = await session.get(KeyRow, key_id)
         if row is None or not hmac.compare_digest(row.hash, digest(secret)):

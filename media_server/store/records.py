@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media_server.jsonable import jsonable
-from media_server.store.database import Database
+from media_server.store.database import Database, storable
 from media_server.store.outbox import Outbox
 from media_server.store.tables import CallRow, EventRow, KeyRow
 from media_server.store.writer import EndOfCall, Writer, to_its_end
@@ -224,6 +224,8 @@ class Records:
             return await session.scalar(select(EventRow.id).order_by(EventRow.id.desc()).limit(1)) or 0
 
     async def get(self, call_id: str) -> CallRecord | None:
+        if not storable(call_id):
+            return None
         async with self._database.begin() as session:
             row = await session.get(CallRow, call_id)
         return _record(row) if row else None
@@ -239,11 +241,13 @@ class Records:
         """Events with a larger id than `after`, the oldest first."""
         wanted = select(EventRow).where(EventRow.id > after).order_by(EventRow.id).limit(most)
         if call_id is not None:
+            if not storable(call_id):
+                return []
             wanted = wanted.where(EventRow.call_id == call_id)
         if agents is not None or tenant is not None:
             wanted = wanted.join(CallRow, CallRow.id == EventRow.call_id)
         if agents is not None:
-            wanted = wanted.where(CallRow.agent.in_(agents))
+            wanted = wanted.where(CallRow.agent.in_([a for a in agents if storable(a)]))
         if tenant is not None:
             wanted = wanted.where(CallRow.tenant == tenant)
         async with self._database.begin() as session:
@@ -269,23 +273,23 @@ class Records:
         self,
         most: int,
         before: str | None = None,
-        agent: str | None = None,
+        agents: Sequence[str] | None = None,
         status: CallStatus | None = None,
         tenant: str | None = None,
     ) -> list[CallRecord]:
-        """The newest calls, or those that began before the call `before`; of a tenant, or of all."""
+        """The newest calls, or those that began before the call `before`; of some agents and a tenant, or of all."""
         wanted = select(CallRow).order_by(CallRow.started_at.desc(), CallRow.id.desc()).limit(most)
         if tenant is not None:
             wanted = wanted.where(CallRow.tenant == tenant)
-        if agent is not None:
-            wanted = wanted.where(CallRow.agent == agent)
+        if agents is not None:
+            wanted = wanted.where(CallRow.agent.in_([a for a in agents if storable(a)]))
         if status is not None:
             wanted = wanted.where(CallRow.status == status)
         async with self._database.begin() as session:
             if before is not None:
-                last = await session.get(CallRow, before)
-                if last is None:
-                    return []
+                last = await session.get(CallRow, before) if storable(before) else None
+                if last is None or tenant not in (None, last.tenant) or last.agent not in (agents or [last.agent]):
+                    return []  # another tenant's call is as if there were none
                 same = (CallRow.started_at == last.started_at) & (CallRow.id < last.id)
                 wanted = wanted.where((CallRow.started_at < last.started_at) | same)
             return [_record(row) for row in await session.scalars(wanted)]

@@ -47,7 +47,7 @@ class TokenRow(Base):
     kind: Mapped[str] = mapped_column(String(16))
     agent: Mapped[str] = mapped_column(String(64))
     key_id: Mapped[str | None] = mapped_column(String(32))
-    """Of the key that minted it; None where a page's origin was enough."""
+    """Of the key that minted it; empty where a page's origin was enough, None while there were no keys."""
     meta: Mapped[dict[str, Any]] = mapped_column(JSON)
     sealed: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """What else it settles of the call."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -17,11 +17,13 @@ from media_server.store.database import Database
 from media_server.store.keys import digest
 from media_server.store.tables import TokenRow
 
-__all__ = ["PREFIXES", "Grant", "TokenKind", "Tokens"]
+__all__ = ["BY_ORIGIN", "PREFIXES", "Grant", "TokenKind", "Tokens"]
 
 TokenKind = Literal["webrtc", "chat"]
 AnyKind = TokenKind | Literal["stream", "short"]
 PREFIXES: dict[AnyKind, str] = {"webrtc": "wrtc_", "chat": "cht_", "stream": "strm_", "short": "tmp_"}
+BY_ORIGIN = ""
+"""In place of the id of a key: the origin of a page was enough."""
 KEPT_S = 3600.0
 """How long a token is remembered that is over, to say what was wrong with it."""
 
@@ -31,6 +33,7 @@ class Grant:
     """What a token was good for."""
 
     key_id: str | None
+    """That minted it, or `BY_ORIGIN`; None while there were no keys."""
     agent: str
     metadata: Mapping[str, Any]
     """Sealed: the page that uses the token cannot change it."""
@@ -57,6 +60,7 @@ class Tokens:
 
         Args:
             metadata: of the call.
+            key_id: of the key that mints it, or `BY_ORIGIN`; None while there are no keys.
             sealed: what else the token settles of it: `dialect`, `dialect_options`, `call_id`, `variables`, `changes`
                 of the agent, `tools`.
         """
@@ -81,9 +85,17 @@ class Tokens:
         Raises:
             ClientError: 401 `token_unknown`, `token_expired`.
         """
+        return await self.look(token, frozenset({"short"}))
+
+    async def look(self, token: str, kinds: Collection[str]) -> Grant:
+        """What a token of one of these kinds is good for, without using it up.
+
+        Raises:
+            ClientError: 401 `token_unknown`, `token_expired`.
+        """
         async with self._database.begin() as session:
             row = await session.get(TokenRow, digest(token))
-        if row is None or row.kind != "short":
+        if row is None or row.kind not in kinds:
             raise ClientError("token_unknown", "There is no such token.", status=401)
         if row.expires_at < time.time():
             raise ClientError("token_expired", "The token has expired; ask for a new one.", status=401)

@@ -178,7 +178,8 @@ async def test_a_page_gets_a_token_by_its_origin(tmp_path: Path) -> None:
             403,
             "origin_not_allowed",
         )
-        assert await g.ask("GET", "/webrtc/token?agent_id=nobody", headers={"Origin": PAGE}) == (404, "unknown_agent")
+        nobody = await g.ask("GET", "/webrtc/token?agent_id=nobody", headers={"Origin": PAGE})
+        assert nobody == (403, "origin_not_allowed"), "an origin is no credential: it learns of no agent"
         assert await g.ask("GET", "/webrtc/token", headers={"Origin": PAGE}) == (400, "bad_request")
         assert await g.ask("GET", f"{path}&metadata=%7B", headers={"Origin": PAGE}) == (400, "bad_request")
         status, body = await g.ask("POST", "/webrtc/token", g.key, json={"agent_id": "luna", "metadata": {"a": 1}})

@@ -1,0 +1,81 @@
+"""The gate of a server without keys: this machine's own pages and programs pass, pages of other sites do not.
+
+A browser sends requests of any site's pages to this machine. Three things that it says, and that no page can change,
+tell them apart: `Origin`, `Sec-Fetch-Site`, and `Host`, which names the attacker's own host where its DNS answers with
+an address of this machine (DNS rebinding). With keys a request is judged by the key or token that it shows instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from media_server.agents.origins import DEFAULT_PORTS, Origin, is_address, parse_host, parse_origin
+from media_server.errors import ClientError
+from media_server.http.access import ACCESS, FOREIGN, Access
+
+__all__ = ["gate"]
+
+PUBLIC = re.compile(r"/|/admin|/healthz|/readyz|/static/.*|/live/[^/]+/player")
+"""Paths of pages and their modules, which hold nothing of anybody's and change nothing."""
+OTHER_SITES = ("cross-site", "same-site")
+"""Values of `Sec-Fetch-Site` for requests of other origins; those without `Origin` cannot be read by their page."""
+
+
+@web.middleware
+async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Middleware: refuse what pages of other sites send to a server that asks for no key.
+
+    Raises:
+        ClientError: 403 `host_not_allowed`, `origin_not_allowed`.
+    """
+    access = request.app[ACCESS]
+    if not await access.closed():
+        _check_host(request, access.own_names)
+        if not (request.method in ("GET", "HEAD") and PUBLIC.fullmatch(request.path)):
+            _check_origin(request, access)
+    return await handler(request)
+
+
+def _check_host(request: web.Request, own_names: Collection[str]) -> None:
+    for written in request.headers.getall("Host", []):
+        parsed = parse_host(written)
+        host = parsed[0].removesuffix(".") if parsed else ""
+        if not (is_address(host) or host == "localhost" or host in own_names):
+            message = (
+                f"This server is not called {written!r}. As long as there are no API keys it answers to its addresses, "
+                "to localhost, and to the names in its setting host_names."
+            )
+            raise ClientError("host_not_allowed", message, status=403)
+
+
+def _check_origin(request: web.Request, access: Access) -> None:
+    """Pages of origins that some agent allows get further; what they may do there is decided as with keys."""
+    origins = request.headers.getall("Origin", [])
+    for origin in origins:
+        if _is_own(request, parse_origin(origin)):
+            continue
+        if len(origins) > 1 or not access.some_agent_allows(origin):
+            message = (
+                f"Pages of {origin} may not use this server: as long as there are no API keys only its own pages may, "
+                "and those that an agent names in allowed_origins."
+            )
+            raise ClientError("origin_not_allowed", message, status=403)
+        request[FOREIGN] = origin
+    if not origins and request.headers.get("Sec-Fetch-Site") in OTHER_SITES:
+        message = "Pages of other sites may not use this server as long as there are no API keys."
+        raise ClientError("origin_not_allowed", message, status=403)
+
+
+def _is_own(request: web.Request, origin: Origin | None) -> bool:
+    """Whether it is the origin of this server's own pages: the scheme and the host of this very request."""
+    own = parse_host(request.headers.get("Host", ""))
+    if origin is None or own is None:
+        return False
+    host, port = own
+    # a proxy that speaks TLS says so; a page cannot, for its browser would ask first
+    schemes = {request.scheme, request.headers.get("X-Forwarded-Proto", request.scheme)}
+    return any(origin == Origin(s, host, port or DEFAULT_PORTS[s]) for s in schemes if s in DEFAULT_PORTS)
