@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from media_server.errors import ConfigurationError
+from media_server.private import private_folder
 
 __all__ = ["fingerprint", "server_context"]
 
@@ -109,7 +110,7 @@ def _make(certificate: Path, key: Path, names: Sequence[str]) -> None:
         .add_extension(usage, critical=False)
         .sign(private, hashes.SHA256())
     )
-    certificate.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(certificate.parent)
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -24,6 +24,8 @@ KNOWLEDGE_TOOL = "search_knowledge"
 """With which the model searches an agent's documents."""
 EMOTIONS = ("joy", "sadness", "anger", "fear", "surprise", "disgust", "neutral")
 """A usual set."""
+MOST_SAID = 4000
+"""Characters of a text that a caller has said."""
 TurnPreset = Literal["fast", "balanced", "patient", "manual"]
 
 
@@ -234,6 +236,20 @@ class Agent:
 
         `date` and `time` are there without being given: now, where the server is.
         """
+        return replace(
+            self, prompt=self._filled(self.prompt, variables), greeting=self.greeting_with(variables)[: self.most_said]
+        )
+
+    @property
+    def most_said(self) -> int:
+        """Characters of a greeting whose variables are filled: what a caller gives makes it no longer than this."""
+        return max(MOST_SAID, len(self.greeting))
+
+    def greeting_with(self, variables: Mapping[str, str | int | float | bool]) -> str:
+        """The greeting with its variables filled, however long it becomes."""
+        return self._filled(self.greeting, variables)
+
+    def _filled(self, text: str, variables: Mapping[str, str | int | float | bool]) -> str:
         now = datetime.now()
         values: dict[str, str | int | float | bool] = {
             "date": f"{now:%A}, {now.day} {now:%B %Y}",
@@ -241,10 +257,7 @@ class Agent:
         }
         values |= {**self.variables, **variables}
 
-        def fill(text: str) -> str:
-            return _VARIABLE.sub(lambda m: sound(str(values.get(m[1], m[0]))), text)
-
-        return replace(self, prompt=fill(self.prompt), greeting=fill(self.greeting))
+        return _VARIABLE.sub(lambda m: sound(str(values.get(m[1], m[0]))), text)
 
 
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")

@@ -31,8 +31,8 @@ MOST_MESSAGES = 100
 """Of the client, that wait to be handled, answered or said."""
 MOST_CONTEXT = 20_000
 """Characters of all that a client has the model know, by its keys."""
-NOTICE_S = {"max_duration": 15.0, "credits_exhausted": 60.0}
-"""Before a call is ended for its length, or since nobody pays for more."""
+NOTICE_S = 15.0
+"""Before a call is ended for its length."""
 LAST_WARNING_S = 5.0
 """Before a call is ended since nobody says anything."""
 FINISH_S = 3.0
@@ -100,8 +100,6 @@ class Call(agents.Call):
         self.id = call_id
         self.paused = False
         """A person has taken over, and the agent is silent."""
-        self.limit_reason = "max_duration"
-        """Why the call may last only as long as it may."""
         self._limits = limits
         self._refused = ""
         """Why the agent does not take the call."""
@@ -388,12 +386,19 @@ class Call(agents.Call):
     async def _end_in_time(self) -> None:
         """The call is as long as it may be."""
         limit_s = self.agent.max_duration_s
-        notice_s = min(NOTICE_S[self.limit_reason], limit_s / 2)
+        notice_s = min(NOTICE_S, limit_s / 2)
         await asyncio.sleep(limit_s - notice_s)
-        message = f"The call is limited to {limit_s:g} seconds and ends in {notice_s:g}."
-        self._emit(e.Warning_("call_ending", message, notice_s))
+        self.warn_of_end(notice_s, f"The call is limited to {limit_s:g} seconds")
         await asyncio.sleep(notice_s)
-        self._hang_up(self.limit_reason)
+        self._hang_up("max_duration")
+
+    def warn_of_end(self, left_s: float, why: str) -> None:
+        """Tell the client that the call ends soon."""
+        self._emit(e.Warning_("call_ending", f"{why} and ends in {left_s:g}.", left_s))
+
+    def end(self, reason: str) -> None:
+        """End the call as soon as it can be."""
+        self._hang_up(reason)
 
     def _hand_over(self, to: str) -> None:
         agent = self._latest(to)

@@ -13,6 +13,7 @@ from media_server.agents import Agent
 from media_server.call.call import Call
 from media_server.call.journal import Journal, Message
 from media_server.call.life import Life
+from media_server.call.meter import Meter
 from media_server.call.reception import Reception
 from media_server.call.session import NATIVE, Dialect
 from media_server.engines.client import Engines
@@ -72,6 +73,8 @@ class Chat:
             metadata,
             variables,
         )
+        self.meter: Meter | None = None
+        """Where a credit pays for the conversation."""
         self._journal.dispatch = self.call.dispatch
         self._reception = Reception(self._journal.emit, self._journal.clock, self.call.receive)
 
@@ -96,7 +99,13 @@ class Chat:
     async def run(self) -> None:
         """Conduct the conversation to its end."""
         parts = {"call": self._conduct, "client": self._watch_client}
+        if self.meter:
+            parts["meter"] = self._pay
         await self._life.run(self.call, self._journal, parts, self._tell_client)
+
+    async def _pay(self) -> None:
+        assert self.meter
+        await self.meter.run(self.call, self._journal.clock, lambda: self.call.end("credits_exhausted"))
 
     async def _tell_client(self) -> None:
         with contextlib.suppress(TimeoutError):

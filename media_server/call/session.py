@@ -18,6 +18,7 @@ from media_server.agents import Agent
 from media_server.call.call import Audio, Call
 from media_server.call.journal import Journal
 from media_server.call.life import Life
+from media_server.call.meter import Meter
 from media_server.call.person import Person
 from media_server.call.reception import Reception
 from media_server.engines.client import Engines
@@ -170,6 +171,8 @@ class Session:
             limits,
         )
         self._journal.dispatch = self.call.dispatch
+        self.meter: Meter | None = None
+        """Where a credit pays for the call."""
         self._recorder: Recorder | None = None
         if recording and agent.recording:
             self._recorder = Recorder(recording / f"{self.call_id}.ogg", clock, self._note_unrecorded)
@@ -238,7 +241,20 @@ class Session:
         parts = {"call": self._conduct, "line": self._keep_line, "idle": self._watch_idle}
         if self._recorder:
             parts["recorder"] = self._recorder.run
+        if self.meter:
+            parts["meter"] = self._pay
         await self._life.run(self.call, self._journal, parts, self._give_back, self._all_away_s)
+
+    async def _pay(self) -> None:
+        def end() -> None:
+            reason = "credits_exhausted"
+            if self._connected.is_set():
+                self.call.end(reason)
+            else:
+                self.hang_up(reason)
+
+        assert self.meter
+        await self.meter.run(self.call, lambda: self._journal.clock() - (self._all_away_s() or 0.0), end)
 
     def person(self) -> Person:
         """Somebody who may take the call over in their own voice."""

@@ -26,9 +26,15 @@ a week.
 KEYS = """\
 Keys are for programs: a backend that starts calls or mints tokens for its pages.
 
-As long as there is none, the server is open to whoever reaches it, and listens on this machine only. From the first key
-on, every call needs a key, a token, or an agent that allows the page's origin.
+As long as there was never one, the server is open to this machine, and listens on it only. From the first key on, every
+call needs a key, a token, or an agent that allows the page's origin. Revoking the last key does not open the server
+again: that is done by `keys open` alone.
 """
+
+
+CLOSED = """\
+No key is good now, and the server stays closed: nobody gets in but pages whose origin an agent allows. Make another key
+(media-server keys create NAME), or open the server to whoever reaches it (media-server keys open)."""
 
 
 def add(commands: Any) -> None:
@@ -67,7 +73,14 @@ def _add_keys(commands: Any) -> None:
     revoke = command(actions, "revoke", "have a key open nothing any more", "Revoke a key and the tokens it minted.")
     revoke.add_argument("id", help="as listed")
     revoke.set_defaults(run=_keys_revoke)
-    for action in (create, credit, listing, revoke):
+    opening = command(
+        actions,
+        "open",
+        "open the server again, once all keys are revoked",
+        "Forget the revoked keys, so that the server asks nobody for a key. Refused as long as a key is good.",
+    )
+    opening.set_defaults(run=_keys_open)
+    for action in (create, credit, listing, revoke, opening):
         database_options(action)
 
 
@@ -142,6 +155,8 @@ def _keys_list(args: argparse.Namespace) -> int:
         print(f"{key.id}  {state:<8} {made}  {'+'.join(key.scopes):<10} {key.name}  {only}".rstrip())
     if not keys:
         print("There are no keys: the server is open to whoever reaches it.")
+    elif all(key.revoked_at for key in keys):
+        print(CLOSED)
     return 0
 
 
@@ -149,6 +164,16 @@ def _keys_revoke(args: argparse.Namespace) -> int:
     if not asyncio.run(_with_keys(args, lambda k: k.revoke(args.id))):
         raise MediaServerError("unknown_key", f"There is no key {args.id!r}; media-server keys list shows them.")
     print(f"{args.id} is revoked.")
+    if all(key.revoked_at for key in asyncio.run(_with_keys(args, lambda k: k.all()))):
+        print(CLOSED)
+    return 0
+
+
+def _keys_open(args: argparse.Namespace) -> int:
+    forgotten = asyncio.run(_with_keys(args, lambda k: k.forget_revoked()))
+    if forgotten is None:
+        raise MediaServerError("keys_good", "There are keys that are good: revoke them first (media-server keys list).")
+    print(f"{forgotten} revoked key(s) are forgotten: the server is open to whoever reaches it.")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import signal
 import time
 from pathlib import Path
@@ -73,6 +74,7 @@ def add(commands: Any) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
+    os.umask(0o077)  # whatever it writes is nobody else's to read
     chosen = settings(args)
     logs.configure(chosen.log_format, chosen.log_level)
     asyncio.run(_serve_until_stopped(chosen))

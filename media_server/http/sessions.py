@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
@@ -19,6 +20,7 @@ from typing_extensions import TypedDict
 from media_server.agents import Agent, AgentBook, Tool, client_tool
 from media_server.call import Chat, Session
 from media_server.call.call import Call
+from media_server.call.meter import FIRST_S, Meter
 from media_server.call.session import Dialect, Line
 from media_server.config import IceServer, Settings, is_loopback
 from media_server.dialects import DIALECTS
@@ -39,6 +41,7 @@ from media_server.store.keys import digest
 
 __all__ = ["SESSIONS", "Sessions", "reached", "routes"]
 
+Variables = Mapping[str, str | int | float | bool]
 Conversation = TypeVar("Conversation", Session, Chat, Session | Chat)
 
 log = logging.getLogger(__name__)
@@ -104,7 +107,7 @@ class Sessions:
         agent_name: str,
         offer: str,
         metadata: Mapping[str, Any],
-        variables: Mapping[str, str | int | float | bool],
+        variables: Variables,
         start: Start,
         dialect: Dialect | None = None,
         lingers: bool = True,
@@ -156,7 +159,7 @@ class Sessions:
         agent_name: str,
         line: Callable[[Handset], SocketLine],
         metadata: Mapping[str, Any],
-        variables: Mapping[str, str | int | float | bool],
+        variables: Variables,
         start: Start,
         dialect: Dialect | None = None,
         tools: Sequence[Tool] = (),
@@ -182,18 +185,21 @@ class Sessions:
         agent_name: str,
         transport: Transport,
         metadata: Mapping[str, Any],
-        variables: Mapping[str, str | int | float | bool],
+        variables: Variables,
         start: Start,
         dialect: Dialect | None,
         tools: Sequence[Tool],
         lingers: bool,
     ) -> Session:
         """What a token settles of the call wins over what the client says of it."""
-        agent, by_credit = _affordable(self._agent(agent_name, start), start)
+        agent = self._agent(agent_name, start)
         settled = start.sealed
         if "dialect" in settled:
             dialect = DIALECTS[settled["dialect"]](**settled.get("dialect_options", {}))
         tools = [*tools, *(client_tool(**each) for each in settled.get("tools", ()))]
+        changes = dict(settled.get("changes", {}))
+        variables = {**variables, **settled.get("variables", {})}
+        _check_greeting(agent, changes, variables)
         session = Session(
             agent,
             self._agents.get,
@@ -203,7 +209,7 @@ class Sessions:
             transport=transport,
             linger_s=self._settings.reconnect_s if lingers else 0.0,
             metadata={**metadata, **start.metadata},
-            variables={**variables, **settled.get("variables", {})},
+            variables=variables,
             connect_timeout_s=self._settings.connect_timeout_s,
             idle_timeout_s=self._settings.idle_timeout_s,
             record=self._note,
@@ -213,9 +219,6 @@ class Sessions:
             limits=self._limits(agent, start),
         )
         session.call.client_metadata = metadata
-        if by_credit:
-            session.call.limit_reason = "credits_exhausted"
-        changes = dict(settled.get("changes", {}))
         if tools:
             changes["tools"] = _with(agent.tools, tools)
         if changes:
@@ -236,7 +239,7 @@ class Sessions:
             try:
                 await session.call.ring()
                 yield
-                await self._begin_record(session.call, start)
+                session.meter = await self._begin_record(session.call, start)
             except BaseException:
                 await line.close()
                 raise
@@ -252,22 +255,24 @@ class Sessions:
         Raises:
             ClientError: unknown agent, engines not ready, or too many calls.
         """
-        agent, _ = _affordable(self._agent(agent_name, start), start)
+        agent = self._agent(agent_name, start)
+        changes, variables = start.sealed.get("changes", {}), start.sealed.get("variables", {})
+        _check_greeting(agent, changes, variables)
         chat = Chat(
             agent,
             self._agents.get,
             self._engines,
             self._library,
             metadata=start.metadata,
-            variables=start.sealed.get("variables", {}),
+            variables=variables,
             linger_s=self._settings.chat_linger_s if linger_s is None else linger_s,
             record=self._note,
         )
-        if changes := start.sealed.get("changes"):
+        if changes:
             chat.call.update(**changes)
         with self._taking(agent, start):
             await chat.call.ring()
-            await self._begin_record(chat.call, start)
+            chat.meter = await self._begin_record(chat.call, start)
         self._begin(chat, start)
         return chat
 
@@ -325,20 +330,27 @@ class Sessions:
         for observe in self.observers:
             observe(event)
 
-    async def _begin_record(self, call: Call, start: Start) -> None:
-        """It is recorded, and knows what its caller said before. Raises `ClientError` (503) where that cannot be."""
-        if self._records is None:
-            return
+    async def _begin_record(self, call: Call, start: Start) -> Meter | None:
+        """Record that a call begins, have it paid for, and recall what its caller said before.
+
+        Raises:
+            ClientError: 503 `no_records` where it cannot be recorded; 402 `no_credit`.
+        """
+        records = self._records
+        if records is None:
+            return None
         agent, contact = call.agent, start.contact
         try:
             if contact and agent.remember:
                 call.history.remember(await self._said_before(agent, contact), MOST_REMEMBERED)
-            await self._records.start(
-                call.id, agent.name, call.metadata, agent.tenant, start.key_id, agent.price_per_minute, contact
+            price = agent.price_per_minute
+            paid_s = await records.start(
+                call.id, agent.name, call.metadata, agent.tenant, start.key_id, price, contact, FIRST_S
             )
         except SQLAlchemyError as failed:
             log.exception("call %s could not be recorded", call.id)
             raise ClientError("no_records", "The database cannot be written.", status=503) from failed
+        return None if math.isinf(paid_s) else Meter(paid_s, lambda seconds: records.buy(call.id, seconds))
 
     async def _said_before(self, agent: Agent, contact: str) -> list[tuple[Literal["user", "assistant"], str]]:
         assert self._records
@@ -448,14 +460,12 @@ def _no_such_call() -> ClientError:
     return ClientError("unknown_session", "There is no such call; it may be over.", status=404)
 
 
-def _affordable(agent: Agent, start: Start) -> tuple[Agent, bool]:
-    """No call is longer than its credit lasts; whether it is the credit that limits this one."""
-    if start.key is None or start.key.credit is None or not agent.price_per_minute:
-        return agent, False
-    lasts_s = min(max(1.0, start.key.credit / agent.price_per_minute * 60), 86400)
-    if agent.max_duration_s and agent.max_duration_s <= lasts_s:
-        return agent, False
-    return replace(agent, max_duration_s=lasts_s), True
+def _check_greeting(agent: Agent, changes: Mapping[str, Any], variables: Variables) -> None:
+    """Raises `ClientError` where variables of the caller make more of the greeting than may be said."""
+    greeted = replace(agent, greeting=changes.get("greeting", agent.greeting))
+    if (length := len(greeted.greeting_with(variables))) > greeted.most_said:
+        message = f"variables: with them the greeting has {length} characters; {greeted.most_said} at most."
+        raise ClientError("bad_request", message)
 
 
 def _with(own: Sequence[Tool], tools: Sequence[Tool]) -> list[Tool]:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from media_server.errors import EngineError
 from media_server.knowledge.documents import SUFFIXES, DocumentError, Passage, passages
+from media_server.private import private_file, private_folder
 
 __all__ = ["Embedder", "Found", "Index", "Refreshed", "words"]
 
@@ -99,7 +100,8 @@ class Index:
         Raises:
             OSError, sqlite3.Error: it cannot be kept there.
         """
-        await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(private_folder, file.parent)
+        await asyncio.to_thread(private_file, file)
         async with aiosqlite.connect(file) as db:
             await db.execute("PRAGMA journal_mode=WAL")
             made_by = f"{VERSION} {embedder.name if embedder else ''}"

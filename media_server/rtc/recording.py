@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples, frame_of
+from media_server.private import private_file, private_folder
 from media_server.rtc.microphone import Frame
 
 __all__ = ["Recorder"]
@@ -123,7 +124,8 @@ class _Writer:
     """The file. Blocks; used in threads, one after the other."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
+        private_file(path)
         # pages of half a second, each written when the next begins: a server that is killed leaves all but the last
         self._file = path.open("wb", buffering=0)
         options = {"page_duration": PAGE_US, "flush_packets": "1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from media_server.errors import ConfigurationError
+from media_server.private import private_file
 
 __all__ = ["Database", "storable"]
 
@@ -58,6 +60,8 @@ class Database:
             shown = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
             raise ConfigurationError(f"The database {shown!r} cannot be used: {e}.") from e
         if sqlite:
+            if parsed.database and parsed.database != ":memory:" and not parsed.query:
+                await asyncio.to_thread(_make_private, Path(parsed.database))
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         try:
             try:
@@ -78,6 +82,12 @@ class Database:
         """One transaction."""
         async with self._sessions() as session, session.begin():
             yield session
+
+
+def _make_private(file: Path) -> None:
+    if file.parent.is_dir():
+        for each in (file, *(f for ending in ("-wal", "-shm") if (f := Path(f"{file}{ending}")).exists())):
+            private_file(each)
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

@@ -16,10 +16,12 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from media_server.errors import ClientError
 from media_server.jsonable import jsonable
+from media_server.store.credit import set_aside, settle
 from media_server.store.database import Database, storable
 from media_server.store.outbox import Outbox
-from media_server.store.tables import CallRow, EventRow, KeyRow
+from media_server.store.tables import CallRow, EventRow
 from media_server.store.writer import EndOfCall, Writer, to_its_end
 
 __all__ = ["CallRecord", "CallStatus", "RecordedEvent", "Records"]
@@ -115,16 +117,25 @@ class Records:
         key_id: str | None = None,
         per_minute: float = 0.0,
         contact: str | None = None,
-    ) -> None:
+        ahead_s: float = 0.0,
+    ) -> float:
         """A call begins; it is in the records when this returns.
 
         Args:
             key_id: of the key whose credit pays.
             per_minute: the price.
             contact: who calls.
+            ahead_s: seconds that are to be paid for now.
+
+        Returns:
+            How many seconds are paid for; infinity where no credit limits the call.
+
+        Raises:
+            ClientError: 402 `no_credit`: it does not pay for a second.
         """
+        opening = self._open("active", call_id, agent, metadata, tenant, key_id, per_minute, contact, ahead_s)
         try:
-            await to_its_end(self._open("active", call_id, agent, metadata, tenant, key_id, per_minute, contact))
+            paid_s = await to_its_end(opening)
         except asyncio.CancelledError:
             # it is in the database by now, and nobody will conduct it
             if call_id in self._under_way:
@@ -132,6 +143,34 @@ class Records:
                 self.note({"type": "call.ended", "call_id": call_id, "reason": "not_connected", "duration_s": 0.0})
             raise
         self._queued.pop(call_id, None)
+        return paid_s
+
+    async def buy(self, call_id: str, seconds: float) -> float:
+        """Have the credit pay for more of a call under way; for how many seconds it does.
+
+        A database that is away for a while ends no call: the time is paid for at the end.
+        """
+        try:
+            return await to_its_end(self._buy(call_id, seconds))
+        except SQLAlchemyError:
+            log.exception("call %s: its credit could not be asked for; it goes on", call_id)
+            return seconds
+
+    async def _buy(self, call_id: str, seconds: float) -> float:
+        mine = (CallRow.id == call_id) & (CallRow.status == "active")
+        async with self._database.begin() as session:
+            # to write first waits for other writers, and for the one that closes the record
+            locked = update(CallRow).where(mine).values(server=CallRow.server)
+            found = await session.execute(locked.returning(CallRow.key_id, CallRow.per_minute, CallRow.reserved))
+            call = found.one_or_none()
+            if call is None:
+                return seconds
+            key_id, per_minute, reserved = call
+            paid_s, amount = await set_aside(session, key_id, per_minute, seconds)
+            if amount is not None:
+                more = round((reserved or 0.0) + amount, 6)
+                await session.execute(update(CallRow).where(mine).values(reserved=more))
+            return paid_s
 
     async def queue(
         self,
@@ -161,8 +200,9 @@ class Records:
         key_id: str | None,
         per_minute: float,
         contact: str | None,
-    ) -> None:
-        values = {
+        ahead_s: float = 0.0,
+    ) -> float:
+        values: dict[str, Any] = {
             "server": self._server,
             "tenant": tenant,
             "agent": agent,
@@ -175,12 +215,18 @@ class Records:
             "per_minute": per_minute,
             "contact": contact,
         }
+        paid_s = math.inf
         async with self._database.begin() as session:
+            if ahead_s:
+                paid_s, values["reserved"] = await set_aside(session, key_id, per_minute, ahead_s)
+                if paid_s < 1:
+                    raise ClientError("no_credit", "The credit of this API key is used up.", status=402)
             # a call that was queued is there already; to write first waits for other writers, instead of failing
             known = await session.execute(update(CallRow).where(CallRow.id == call_id).values(**values))
             if not known.rowcount:  # type: ignore[attr-defined]
                 session.add(CallRow(id=call_id, **values))
         self._under_way[call_id] = (agent, tenant)
+        return paid_s
 
     def _fail_queued(self) -> None:
         """End those whose token was not used in time."""
@@ -332,7 +378,7 @@ class Records:
                 self._tell(session, event)
             for end in ended:
                 status: CallStatus = "failed" if end.reason in FAILURES else "completed"
-                if row := await session.get(CallRow, end.call_id):
+                if row := await session.get(CallRow, end.call_id, with_for_update=True):
                     await _close(session, row, status, end)
 
     async def _note_written(self) -> None:
@@ -390,10 +436,7 @@ class Records:
 async def _close(session: AsyncSession, row: CallRow, status: CallStatus, end: EndOfCall) -> None:
     """Close a record: what the call cost, by the second begun, is taken from the credit of the key that pays."""
     row.status, row.end_reason, row.ended_at = status, end.reason, row.started_at + max(0.0, end.lasted_s)
-    row.cost = round(row.per_minute * math.ceil(max(0.0, end.lasted_s - end.away_s)) / 60, 6)
-    if row.key_id and row.cost:
-        paying = update(KeyRow).where(KeyRow.id == row.key_id, KeyRow.credit.is_not(None))
-        await session.execute(paying.values(credit=KeyRow.credit - row.cost))
+    await settle(session, row, end.lasted_s - end.away_s)
 
 
 def _drop_empty(recording: Path) -> None:

@@ -81,6 +81,8 @@ class CallRow(Base):
     per_minute: Mapped[float] = mapped_column(Float, server_default="0")
     """Its price."""
     cost: Mapped[float | None] = mapped_column(Float)
+    reserved: Mapped[float | None] = mapped_column(Float)
+    """Set aside of the key's credit while the call goes on; None where no credit limits it, and afterwards."""
     meta: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
