@@ -17,7 +17,7 @@ AHEAD_S = 60.0
 AGAIN_S = 1.0
 """Between two tries to buy."""
 ROUGHLY_S = 0.3
-ENDING_S = 0.1
+ENDING_S = 0.2
 """The call ends so long before what is paid for is used up: the next second begun would cost."""
 
 
