@@ -64,7 +64,10 @@ class Processes:
         """Names of programs that are away: whose each is, and until when, in seconds of the monotonic clock."""
         sessions.observers.append(self._observe)
 
-    def get(self, agent: str, tenant: str) -> _Process | None:
+    def get(self, agent: str) -> _Process | None:
+        return self._by_agent.get(agent)
+
+    def of_tenant(self, agent: str, tenant: str) -> _Process | None:
         """The program that leads this agent, if it is of this tenant."""
         process = self._by_agent.get(agent)
         return process if process and process.tenant == tenant else None
@@ -249,7 +252,7 @@ class _Process:
         for call_id, followed in self._calls.items():
             with contextlib.suppress(ClientError):
                 call = self._sessions.under_way(call_id).call
-                leader = self._processes.get(followed.agent_id, self.tenant)
+                leader = self._processes.of_tenant(followed.agent_id, self.tenant)
                 if leader is None and call.agent.name == followed.agent_id:
                     call.say(GOODBYE, interrupt=True)
                     call.hangup(after_speech=True)
@@ -577,7 +580,7 @@ class _Process:
 
         async def run(_call: Call, **arguments: Any) -> ToolAnswer:
             # whoever leads the agent now: a program that was away may be back
-            process = self._processes.get(agent_id, self.tenant)
+            process = self._processes.of_tenant(agent_id, self.tenant)
             return await process._run_tool(_call, name, arguments) if process else ToolAnswer(error=OFFLINE)
 
         function = shape.function
@@ -592,15 +595,15 @@ class _Process:
         by_event: dict[str, list[Callable[..., Any]]] = {}
 
         async def ringing(call: Call) -> None:
-            if process := self._processes.get(agent_id, self.tenant):
+            if process := self._processes.of_tenant(agent_id, self.tenant):
                 await process._ring(call)
 
         async def preparing(call: Call) -> None:
-            if process := self._processes.get(agent_id, self.tenant):
+            if process := self._processes.of_tenant(agent_id, self.tenant):
                 await process._ask(call, "preparing", {"event": "llm.before", "turn": len(call.transcript)})
 
         async def answer(_: str, call: Call) -> AsyncGenerator[str, None]:
-            if process := self._processes.get(agent_id, self.tenant):
+            if process := self._processes.of_tenant(agent_id, self.tenant):
                 async with contextlib.aclosing(process._answer(call)) as pieces:
                     async for piece in pieces:
                         yield piece

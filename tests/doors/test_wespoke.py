@@ -27,6 +27,7 @@ from tests.conftest import DATA, no_sessions
 from tests.doors.test_flow import LOOKUP
 from tests.integration.test_access import guarded
 
+JSON = {"Content-Type": "application/json"}
 ANY_PAGE = {"Origin": "https://shop.example"}
 
 
@@ -208,7 +209,7 @@ async def test_flow_over_webrtc(server: Server, sentence: Callable[[str], Sample
             ('{"message": "AudioEnded"}', 400, "invalid_request"),
             (unknown, 404, "template_not_found"),
         ):
-            async with http.post("/v1/flow/webrtc", data=bad) as response:
+            async with http.post("/v1/flow/webrtc", data=bad, headers=JSON) as response:
                 assert (response.status, (await response.json())["error"]["code"]) == (status, code)
     await no_sessions(server)
 
