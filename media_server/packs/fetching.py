@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,11 +108,11 @@ async def fetch(plan: Plan, models_dir: Path, say: Callable[[str], None]) -> Pat
                 missing.append(item)
         parts = {item.path: _part(place, item) for item in missing}
         needed = sum(i.size - (parts[i.path].stat().st_size if parts[i.path].exists() else 0) for i in missing)
-        check_space(place.folder, needed, f"The pack {plan.name}")
+        check_space(models_dir, needed, f"The pack {plan.name}")
         hashes = {i.path: i.sha256 for i in plan.items if i.sha256 is not None}
         slots = asyncio.Semaphore(AT_ONCE)
         total = sum(i.size for i in missing)
-        with tqdm(total=total, unit="B", unit_scale=True, desc=plan.name, mininterval=0.5) as bar:
+        with tqdm(total=total, unit="B", unit_scale=True, desc=plan.name, mininterval=_pause_s()) as bar:
             try:
                 async with asyncio.TaskGroup() as group:
                     for item in missing:
@@ -121,6 +122,11 @@ async def fetch(plan: Plan, models_dir: Path, say: Callable[[str], None]) -> Pat
                 known, other = errors.split(MediaServerError)
                 raise (other or known or errors).exceptions[0] from errors
         return await asyncio.to_thread(place.commit, plan.manifest(hashes))
+
+
+def _pause_s() -> float:
+    """How often progress is shown: in a log, where every time is a line, seldom."""
+    return 0.5 if sys.stderr.isatty() else 10
 
 
 def _is_current(folder: Path, plan: Plan) -> bool:
@@ -192,7 +198,7 @@ class _Share:
         self._bar.update(n)
 
     def refresh(self) -> None:
-        self._bar.refresh()
+        self._bar.update(0)  # which is shown when it is time, unlike what is refreshed
 
 
 def _is_right(item: Item, part: Path, sha256: str) -> bool:

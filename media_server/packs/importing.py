@@ -53,7 +53,7 @@ def import_model(found: Found, target: Target, models_dir: Path, say: Say) -> Pa
     if found.convert_from is not None:
         size += sum(p.stat().st_size for p in found.convert_from.glob("*.safetensors"))
     with staging(models_dir, target.name) as incoming:
-        check_space(incoming.folder, size if target.copy or found.convert_from else 0, f"The pack {target.name}")
+        check_space(models_dir, size if target.copy or found.convert_from else 0, f"The pack {target.name}")
         table = dict(found.table)
         if found.convert_from is not None:
             say("Converting to CTranslate2's form …")
@@ -92,7 +92,7 @@ def import_pack(pack: Pack, name: str, models_dir: Path, copy: bool) -> Path:
         raise PackError(f"The pack in {pack.folder} is damaged: {'; '.join(problems)}.")
     manifest = pack.manifest.model_dump(exclude_unset=True) | {"name": name}
     with staging(models_dir, name) as incoming:
-        check_space(incoming.folder, sum(f.size for f in pack.manifest.files) if copy else 0, f"The pack {name}")
+        check_space(models_dir, sum(f.size for f in pack.manifest.files) if copy else 0, f"The pack {name}")
         for file in pack.manifest.files:
             _put(pack.folder / file.path, incoming.folder / file.path, copy)
         return incoming.commit(manifest_text(manifest))
