@@ -241,10 +241,12 @@ def _voice(path: Path, beside: Path, inputs: dict[str, Any]) -> Found:
         or not {"input", "input_lengths", "scales"} <= inputs.keys()
     ):
         raise PackError(f"{beside.name} does not describe a Piper voice, or {path.name} is none.")
-    if not 8000 <= rate <= 48_000:
-        raise PackError(f"{beside.name} says {rate} Hz; voices have 8000 to 48000.")
-    phonemes = config.get("phoneme_type", "espeak")
-    if phonemes not in ("espeak", "text", "pinyin"):
+    if not ids.get("^") or not ids.get("$"):
+        raise PackError(f"{beside.name} has no marks for the beginning and the end of a sentence (^ and $).")
+    if not 4000 <= rate <= 192_000:
+        raise PackError(f"{beside.name} says {rate} Hz; voices have 4000 to 192000.")
+    phonemes = config.get("phoneme_type") or "espeak"
+    if phonemes not in ("espeak", "text"):
         raise PackError(f"{beside.name} wants phonemes of the type {str(phonemes)[:40]!r}, which cannot be made.")
     speakers = config.get("num_speakers", 1)
     if isinstance(speakers, int) and speakers > 1 and "sid" not in inputs:
