@@ -4,10 +4,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 TRAINING := .venv-training
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
-CHECKED := media_server tests bench models/training download_models.py
+CHECKED := media_server tests bench fuzz models/training download_models.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test test-real real-models lint format bench wheel clean evaluate-models starter-models
+.PHONY: help install dev serve test test-real real-models lint format bench fuzz wheel clean evaluate-models starter-models
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ format: $(VENV)/.dev ## put the code into shape
 bench: $(VENV)/.dev ## response times and cost per call, with the starter models
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.load
+
+fuzz: $(VENV)/.dev ## damage what strangers and files say, for a minute; ARGS="--minutes 30" for longer
+	$(BIN)/python -m fuzz $(ARGS)
 
 evaluate-models: $(VENV)/.dev ## score the starter models as they are shipped, in under five minutes
 	$(BIN)/python models/training/evaluate.py $(ARGS)

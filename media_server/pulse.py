@@ -34,9 +34,7 @@ class Pulse:
     def __init__(self) -> None:
         self.observe: Callable[[float], None] = lambda gap_s: None
         """Is called with every gap, in seconds."""
-        self.longest_work_s = 0.0
-        """The most that the loop's thread worked between two ticks, in seconds of CPU, since the start."""
-        self._longest_s = 0.0
+        self._longest_s = self._longest_work_s = 0.0
         self._ticked_s = time.monotonic()
         self._seen = ""
         """What ran when the loop was last seen to stand still."""
@@ -46,6 +44,14 @@ class Pulse:
         """The longest gap since this was last asked, in seconds."""
         longest_s, self._longest_s = max(self._longest_s, time.monotonic() - self._ticked_s - TICK_S), 0.0
         return max(0.0, longest_s)
+
+    def take_longest_work(self) -> float:
+        """The most that the loop's thread worked between two ticks since this was last asked, in seconds of CPU.
+
+        What other processes do counts for gaps, and not for this.
+        """
+        longest_s, self._longest_work_s = self._longest_work_s, 0.0
+        return longest_s
 
     async def run(self) -> None:
         """Watch, for ever."""
@@ -64,7 +70,7 @@ class Pulse:
 
     def _note(self, gap_s: float, work_s: float) -> None:
         self._longest_s = max(self._longest_s, gap_s)
-        self.longest_work_s = max(self.longest_work_s, work_s)
+        self._longest_work_s = max(self._longest_work_s, work_s)
         self.observe(gap_s)
         if gap_s > LONG_S and time.monotonic() - self._told_s > QUIET_S:
             self._told_s = time.monotonic()

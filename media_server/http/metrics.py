@@ -95,6 +95,11 @@ class Metrics:
                 "The longest time that the event loop stood still since this was last asked.",
                 value=self._pulse.take_longest(),
             )
+            yield GaugeMetricFamily(
+                "media_server_loop_longest_work_seconds",
+                "The most CPU that the event loop took between two ticks since this was last asked.",
+                value=self._pulse.take_longest_work(),
+            )
         requests = GaugeMetricFamily("media_server_engine_requests", "Requests under way.", labels=["engine"])
         restarts = CounterMetricFamily("media_server_engine_restarts", "Engines that died.", labels=["engine"])
         for engine in self._engines.all:

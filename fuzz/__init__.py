@@ -1,0 +1,1 @@
+"""Fuzzing of what strangers, callers and operators' files say: `python -m fuzz --minutes 30`."""
