@@ -116,7 +116,7 @@ def _verify(args: argparse.Namespace) -> int:
             damaged.append(e.message)
             continue
         if problems:
-            damaged.append(f"{name} is damaged: {'; '.join(problems)}. media-server models fetch {name} mends it.")
+            damaged.append(f"{name} is damaged: {'; '.join(problems)}. Fetch or import it again.")
         else:
             print(f"{name}: all files are right.")
     if damaged:

@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
-from yarl import URL
 
 from media_server.packs.local import PackError, disk_trouble
 
@@ -203,9 +202,10 @@ class _Later(aiohttp.ClientError):
 def bare(url: str) -> str:
     """An address as it may be shown: without user and password, and without what signs a request."""
     try:
-        return str(URL(url).with_user(None).with_query(None).with_fragment(None))
+        parts = urlsplit(url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
     except ValueError:
-        return url
+        return url.partition("?")[0]
 
 
 def _length(part: Path) -> int:
@@ -235,7 +235,9 @@ def _check_length(response: aiohttp.ClientResponse, url: str, size: int | None, 
     if have + length > size:
         raise DownloadError(_too_large(url))
     if have + length < size:
-        raise DownloadError(f"{bare(url)} is smaller than the manifest says ({have + length} bytes, not {size}).")
+        page = response.content_type == "text/html"
+        hint = " What came is a page: perhaps a proxy or the server wants a login." if page else ""
+        raise DownloadError(f"{bare(url)} is smaller than the manifest says ({have + length} bytes, not {size}).{hint}")
 
 
 def _too_large(url: str) -> str:

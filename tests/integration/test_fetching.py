@@ -295,6 +295,12 @@ async def test_what_a_server_refuses_is_a_sentence(
     assert "hf_x" not in raised.value.message
 
 
+async def test_a_page_in_place_of_a_file_is_told(hub: Site, tmp_path: Path) -> None:
+    hub.answer = lambda r: web.Response(text="<h1>Log in", content_type="text/html") if r.path.endswith("bin") else None
+    with pytest.raises(DownloadError, match=r"model\.bin is smaller than the manifest says .* wants a login"):
+        await fetched(tmp_path, f"hub={hub.url}")
+
+
 async def test_a_server_in_trouble_is_tried_again(hub: Site, tmp_path: Path) -> None:
     trouble = [503, 502, 429]
     hub.answer = lambda r: web.Response(status=trouble.pop()) if r.path.endswith(".gguf") and trouble else None
