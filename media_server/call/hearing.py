@@ -166,7 +166,8 @@ class Hearing:
             return failed
 
     async def _transcribe(self, heard: Heard, *, final: bool, words: bool) -> Transcript:
-        language = self._call.agent.language or self._language.hint
+        length_s = len(heard.utterance) / MODEL_RATE_HZ
+        language = self._call.agent.language or self._language.hint(length_s)
         began_s = time.monotonic()
         transcript = await self._engines.transcribe(
             heard.utterance,
@@ -178,7 +179,7 @@ class Hearing:
         )
         self._took_s = time.monotonic() - began_s
         if final:
-            self._language.heard(transcript, len(heard.utterance) / MODEL_RATE_HZ, language)
+            self._language.heard(transcript, length_s, language)
         return transcript
 
 

@@ -1,4 +1,4 @@
-"""The language that a caller speaks: detected once, then kept, with a way back. Pure."""
+"""The language that a caller speaks: detected, then kept, with a way back. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from media_server.engines.messages import Transcript
 
 __all__ = ["SpokenLanguage"]
 
-SURE = 0.6
-"""Probability from which on a detected language is kept …"""
+SURE = 0.97
+"""Probability with which one detection is enough; neighbours such as Spanish and Portuguese are mistaken below it."""
+LIKELY = 0.6
+"""Probability from which on two detections in a row settle the language."""
 LONG_ENOUGH_S = 1.5
-"""… if this much was said: a "hm" is of any language."""
-POOR = 0.45
-"""Confidence below which an utterance may be of another language."""
+"""Sound that a language is detected by; a "hm" is of any."""
+POOR = 0.5
+"""Confidence below which an utterance may be of another language than the one it was transcribed in."""
 POOR_IN_A_ROW = 2
 SURE_OF_ANOTHER = 0.8
 """Probability with which another language takes the place of the one that was kept."""
@@ -21,23 +23,29 @@ class SpokenLanguage:
     """Ask `hint` before each transcription, and tell `heard` what came of it."""
 
     def __init__(self) -> None:
-        self._kept = ""
+        self._kept: str | None = None
+        self._likely: str | None = None
+        """What the last detection found; one more, and it is kept."""
         self._poor = 0
 
-    @property
-    def hint(self) -> str | None:
-        """The language to transcribe in; None where it is to be detected."""
-        return self._kept if self._kept and self._poor < POOR_IN_A_ROW else None
+    def hint(self, length_s: float) -> str | None:
+        """The language to transcribe sound of this length in; None where it is to be detected."""
+        if length_s < LONG_ENOUGH_S:
+            return self._kept or self._likely
+        return self._kept if self._poor < POOR_IN_A_ROW else None
 
-    def heard(self, transcript: Transcript, length_s: float, asked: str | None) -> None:
-        """What became of an utterance of this length, which was asked for in the language `asked`, or in any."""
+    def heard(self, transcript: Transcript, length_s: float, hint: str | None) -> None:
+        """What became of an utterance of this length that was transcribed with this hint."""
         if not transcript.text or length_s < LONG_ENOUGH_S:
             return
-        if asked is None:
-            wanted = SURE_OF_ANOTHER if self._kept else SURE
-            if transcript.language == self._kept or transcript.language_probability >= wanted:
-                self._kept, self._poor = transcript.language, 0
-        elif transcript.confidence < POOR:
-            self._poor += 1
-        else:
-            self._poor = 0
+        if hint is not None:
+            self._poor = self._poor + 1 if transcript.confidence < POOR else 0
+            return
+        found, probability = transcript.language, transcript.language_probability
+        if self._kept:
+            if found == self._kept or probability >= SURE_OF_ANOTHER:
+                self._kept, self._poor = found, 0
+        elif probability >= SURE or (found == self._likely and probability >= LIKELY):
+            self._kept = found
+        elif probability >= LIKELY:
+            self._likely = found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import ctranslate2
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = ["word_times"]
 
 RATE_HZ = 16_000
 FRAME = 160
+WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 AUDIBLE = 0.05
 """Of the loudest sample: where the first word begins and the last one ends, which alignment gives to the window."""
 
@@ -41,7 +43,9 @@ def word_times(
     found = model.find_alignment(tokenizer, filled, encoded, frames, median_filter_width=median_frames)
     out: list[tuple[m.HeardWord, ...]] = []
     for samples, wanted, words in zip(audio, tokens, found, strict=True):
-        said = [w for w in words if w["word"].strip()] if wanted else []
+        spaced = tokenizer.language_code not in WITHOUT_SPACES
+        said = _whole(words) if spaced else [w for w in words if w["word"].strip()]
+        said = said if wanted else []
         loud = np.nonzero(np.abs(samples) > AUDIBLE * np.abs(samples).max())[0] / RATE_HZ
         first, last = (float(loud[0]), float(loud[-1])) if len(loud) else (0.0, len(samples) / RATE_HZ)
         starts, ends = [float(w["start"]) for w in said], [float(w["end"]) for w in said]
@@ -54,4 +58,20 @@ def word_times(
                 for w, start, end in zip(said, starts, ends, strict=True)
             )
         )
+    return out
+
+
+def _whole(parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Words as they stand between spaces: "log-in" is one, where the library tells of three."""
+    out: list[dict[str, Any]] = []
+    for part in parts:
+        if not part["word"].strip():
+            continue
+        if out and not part["word"][0].isspace():
+            before = out[-1]
+            joined = before["word"] + part["word"]
+            probability = (before["probability"] + part["probability"]) / 2
+            out[-1] = {**before, "word": joined, "end": part["end"], "probability": probability}
+        else:
+            out.append(part)
     return out

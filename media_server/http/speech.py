@@ -190,11 +190,13 @@ async def transcriptions(request: web.Request) -> web.Response:
     heard = ""
     try:
         for _, piece in await asyncio.to_thread(windows, samples, PIECE_S):
-            asked = language or spoken.hint
-            said = await engines.transcribe(piece, final=True, language=asked, live=False)
-            spoken.heard(said, len(piece) / MODEL_RATE_HZ, asked)
+            length_s = len(piece) / MODEL_RATE_HZ
+            hint = language or spoken.hint(length_s)
+            said = await engines.transcribe(piece, final=True, language=hint, live=False)
+            spoken.heard(said, length_s, hint)
+            if said.text or not heard:
+                heard = said.language
             text.append(said.text)
-            heard = spoken.hint or said.language
     except EngineError as failed:
         raise ClientError(failed.code, failed.message, status=503) from failed
     body = {"text": " ".join(filter(None, text)), "duration": round(len(samples) / MODEL_RATE_HZ, 3), "language": heard}
