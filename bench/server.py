@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -43,13 +44,14 @@ def _seconds(process: psutil.Process) -> float:
 
 @contextlib.asynccontextmanager
 async def measured_server(*options: str) -> AsyncIterator[Measured]:
-    """A fresh server with the starter models on a free port."""
+    """A fresh server with the starter models on a free port, and a database of its own."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("w") as stderr:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "media_server.cli", "serve", "--port", "0", "--log-format", "json", *options,
                 stdout=asyncio.subprocess.PIPE, stderr=stderr,
+                env=os.environ | {"MEDIA_SERVER_DATABASE": f"sqlite:///{folder}/media_server.sqlite"},
             )  # fmt: skip
         assert process.stdout is not None
         try:

@@ -188,7 +188,7 @@ class Floor:
                     self._partial = self._start(self._show_partial(self._speech_turn, heard, doubtful_s), "partial")
             case SilenceStarted():
                 # what was said until now is all there is if the caller stays silent: begin at once
-                if self._engines.room_to_hear_ahead and self._hearing.quick:
+                if self._hearing.room_to_hear_ahead:
                     self._silence = self._listen_to(heard)
             case SilenceEnded():
                 self._end_silence()

@@ -13,6 +13,7 @@ from media_server.audio import MODEL_RATE_HZ
 from media_server.call.agreement import Agreement
 from media_server.call.language import SpokenLanguage
 from media_server.call.listen import Heard, Listener
+from media_server.call.pace import Pace
 from media_server.call.retry import with_retry
 from media_server.engines.client import Engines
 from media_server.engines.messages import Transcript
@@ -23,9 +24,6 @@ __all__ = ["Hearing", "Said", "outcome"]
 
 LEFT_S = 1.0
 """Of sound, at least, behind such a cut."""
-PARTIALS_SHARE = 2.0
-"""How many times longer than the last partial took nothing is asked of the recogniser before the next one."""
-QUICK_S = 0.15
 WITHIN_WORDS_S = 0.2
 """Silence as long as this may be a stop within a word: what is said on both sides of it is heard as one."""
 
@@ -77,18 +75,17 @@ class Hearing:
         self._settled = Said()
         self._agreement = Agreement()
         self._language = SpokenLanguage()
-        self._took_s = 0.0
-        self._next_partial_s = 0.0
+        self._pace = Pace()
 
     @property
-    def quick(self) -> bool:
-        """Whether the recogniser answers so soon that hearing what may be for nothing delays nobody."""
-        return self._took_s < QUICK_S
+    def room_to_hear_ahead(self) -> bool:
+        """Whether what may be for nothing delays nobody."""
+        return self._engines.room_to_hear_ahead and self._pace.quick
 
     @property
     def room_for_partial(self) -> bool:
         """Whether the recogniser has had enough time for others since the last partial transcript."""
-        return time.monotonic() >= self._next_partial_s
+        return self._pace.has_room_for_partial(time.monotonic())
 
     @property
     def text(self) -> str:
@@ -131,10 +128,7 @@ class Hearing:
             EngineError: the recogniser failed.
         """
         long = len(heard.utterance) > self._engines.settle_after_s * MODEL_RATE_HZ
-        try:
-            transcript = await self._transcribe(heard, final=False, words=long)
-        finally:
-            self._next_partial_s = time.monotonic() + PARTIALS_SHARE * self._took_s
+        transcript = await self._transcribe(heard, final=False, words=long)
         words = transcript.text.split()
         agreed = self._agreement.push(words)
         said = self._settled.then(transcript, heard.start_s, agreed)
@@ -177,7 +171,7 @@ class Hearing:
             hotwords=" ".join(self._call.agent.hotwords),
             turn=heard.turn if final else None,
         )
-        self._took_s = time.monotonic() - began_s
+        self._pace.note(began_s, time.monotonic(), final=final)
         if final:
             self._language.heard(transcript, length_s, language)
         return transcript

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import aiohttp
 import numpy as np
 import pytest
 
-from media_server.audio import CALL_RATE_HZ, Samples, read_wav, resample
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample
 from media_server.server import Server
 from tests.conftest import sentence_file
 from tests.integration.test_access import guarded
@@ -73,3 +74,17 @@ async def test_only_with_a_key(tmp_path: Path) -> None:
         for method, path in (("GET", "voices"), ("POST", "speech"), ("POST", "transcriptions")):
             async with g.http.request(method, f"{g.server.url}/v1/audio/{path}") as response:
                 assert response.status == 401
+
+
+async def test_recordings_wait_for_what_callers_say(server: Server) -> None:
+    """A caller's words are there before any of three recordings that were there first."""
+    engines = server.engines
+    noise = np.random.default_rng(0).integers(-3000, 3000, 100 * MODEL_RATE_HZ).astype(np.int16)
+    said = resample(read_wav(sentence_file("hello"), CALL_RATE_HZ), CALL_RATE_HZ, MODEL_RATE_HZ)
+    async with asyncio.TaskGroup() as group:
+        recordings = [group.create_task(engines.transcribe(noise, final=True, live=False)) for _ in range(3)]
+        await asyncio.sleep(0)
+        transcript = await engines.transcribe(said, final=True)
+        assert transcript.text == "hello"
+        assert not any(task.done() for task in recordings)
+        assert engines.room_to_hear_ahead
