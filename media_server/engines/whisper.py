@@ -345,20 +345,24 @@ def _take(
     length_s: float,
     voice: NDArray[np.float32] | None,
 ) -> _Take:
-    """What of a result is text: not the timestamps, and no phrase that begins behind the sound's end."""
+    """What of a result is text: not the timestamps, and no further phrase that is said to be behind the sound's end."""
     tokens: list[int] = []
     end_s: float | None = None
-    within = False
+    began_s, before = -1.0, 0
     for token in result.sequences_ids[0]:
         if token < tokenizer.eot:
             tokens.append(token)
         elif token >= tokenizer.timestamp_begin:
             at_s = (token - tokenizer.timestamp_begin) * STAMP_S
-            if within:
-                end_s = at_s
-            elif tokens and at_s > length_s - 5 * STAMP_S:
+            if began_s < 0:
+                began_s, before = at_s, len(tokens)
+                if before and began_s > length_s - 5 * STAMP_S:
+                    break
+            elif before and (began_s + at_s) / 2 > length_s:
+                del tokens[before:]
                 break
-            within = not within
+            else:
+                end_s, began_s = at_s, -1.0
     voiced_s = None if voice is None else float((voice > VOICE).sum()) * CHUNK_S
     evidence = Evidence(exp(min(0.0, result.scores[0])), result.no_speech_prob, voiced_s)
     return _Take(tokens, tokenizer.decode(tokens).strip(), end_s, evidence)
