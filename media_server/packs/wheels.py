@@ -97,6 +97,7 @@ def gather(
     Raises:
         PackError: names what cannot be had, and says what to do.
     """
+    folder = folder.resolve()
     inputs = folder / "inputs"
     inputs.mkdir()
     for file in given:

@@ -134,9 +134,11 @@ def _fill(venv: Path, python: str | None, wheels: list[Path], bundle_id: str) ->
     pip = next((w for w in wheels if w.name.startswith("pip-")), None)
     if pip is None:
         raise BundleError("There is no pip among the wheels of this bundle, so nothing can be installed from them.")
+    # the mark comes first: an environment without it is somebody else's
+    venv.mkdir(parents=True, exist_ok=True)
+    (venv / MARK).write_text("being filled\n")
     # without ensurepip, which Debian has in a package of its own; pip runs out of its wheel
     _run([python, "-m", "venv", "--without-pip", str(venv)], "The virtual environment could not be made")
-    (venv / MARK).write_text("being filled\n")
     command = [str(venv / "bin/python"), f"{pip}/pip", "--disable-pip-version-check", "--no-cache-dir"]
     install = ["install", "--no-index", "--no-deps", "--force-reinstall", "--quiet", *map(str, wheels)]
     print(f"Installing {len(wheels)} programs into {venv} …", flush=True)
