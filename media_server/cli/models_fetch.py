@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from media_server.cli.models_shown import COMMERCIAL
+from media_server.cli.models_shown import CACHE, COMMERCIAL
 from media_server.cli.options import command, offline_option, settings
 
 if TYPE_CHECKING:
@@ -188,6 +188,8 @@ def _agreed(args: argparse.Namespace, composition: Composition) -> bool:
         print(f"  {part.partition('.')[0]:<10} {model.id:<40} {size_text(model.size):>9}  {model.licence}")
         if model.commercial_use != "yes":
             print(f"  {'':<10} {'':<40} {'':>9}  {COMMERCIAL[model.commercial_use]}. {model.note}".rstrip())
+        if model.prefix_cache == "hybrid":
+            print(f"  {'':<10} {'':<40} {'':>9}  {CACHE['hybrid']}; media-server doctor tries it out")
     memory = estimate(composition.members, composition.recipe.context, composition.recipe.slots)
     print(f"Download: {size_text(composition.size)}. Memory when loaded: about {size_text(memory)}.")
     if args.yes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from media_server.errors import ConfigurationError
 from media_server.paths import BUNDLED_MODELS
@@ -156,6 +156,13 @@ class _Manifest(_Table):
     embedding: EmbeddingModel | None = None
     models: list[ModelOrigin] = []
     files: list[PackFile]
+
+    @model_validator(mode="after")
+    def _files_are_different(self) -> _Manifest:
+        paths = [file.path for file in self.files]
+        if len(set(paths)) < len(paths) or "pack.toml" in paths:
+            raise ValueError("a file is named twice, or is the manifest itself")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Reading what a GGUF file says of itself: its metadata, and whether all of its tensors are there.
 
-The format: github.com/ggml-org/ggml, docs/gguf.md; all numbers little-endian.
+The format is described in docs/gguf.md of the ggml project; all numbers are little-endian.
 """
 
 from __future__ import annotations

@@ -51,6 +51,13 @@ def test_paths_in_a_manifest_stay_inside_it(path: str) -> None:
         read_manifest(text, "here")
 
 
+@pytest.mark.parametrize("path", ["voice/starter-voice.onnx", "pack.toml"])
+def test_a_file_is_named_once_and_is_not_the_manifest(path: str) -> None:
+    text = (STARTER / "pack.toml").read_text().replace('path = "stt/model.bin"', f'path = "{path}"')
+    with pytest.raises(ConfigurationError, match="named twice"):
+        read_manifest(text, "here")
+
+
 @pytest.mark.parametrize(
     ("table", "line"),
     [
