@@ -1,9 +1,10 @@
 """How soon the voice is heard: announcements of any length, and callers beside one to whom a long text is read out.
 
-    python -m bench.voice [--pack real] [--rounds 5]
+    python -m bench.voice [--pack real] [--rounds 5] [--engine]
 
-All of it is measured by callers: from the moment at which `agent.say` is sent to `agent.speech_started`, which comes
-when the first packet of the sound goes out. Gaps are between the end of a piece of sound and the beginning of the next.
+It is measured by callers: from the moment at which `agent.say` is sent to `agent.speech_started`, which comes when the
+first packet of the sound goes out. Gaps are between the end of a piece of sound and the beginning of the next. With
+`--engine` it is the engine alone, on one thread, in seconds of CPU: they hardly depend on what else the machine does.
 """
 
 from __future__ import annotations
@@ -12,15 +13,23 @@ import argparse
 import asyncio
 import contextlib
 import statistics
+import threading
 import time
 from collections.abc import Sequence
+from unittest.mock import patch
 
 from bench.server import measured_server
+from media_server.audio import CALL_RATE_HZ
 from media_server.caller import Caller
+from media_server.config import Settings
+from media_server.engines import messages as m
+from media_server.engines.packs import load_pack
+from media_server.engines.piper import PiperEngine, as_it_stands
 
 SENTENCE = "The office in the town hall is open from nine in the morning to six in the evening."
 SHORT = "Yes, the light in the kitchen is on."
 UNBROKEN = "Sorry did you mean the swimming class that is held on Monday evening or the one which we have on Thursday"
+STEPS = 15
 LONG = " ".join([SENTENCE] * 60)[:3999]
 
 
@@ -91,11 +100,65 @@ async def run(args: argparse.Namespace) -> None:
         row("gaps between the pieces of a long text", await gaps(a, LONG, 30))
 
 
+def steps(engine: PiperEngine, text: str, most: int) -> tuple[list[float], float]:
+    """Milliseconds of CPU of the first steps that a text takes, and seconds of their sound."""
+    engine.submit(m.Synthesize(1, tuple(as_it_stands(text))))
+    took_ms, sound_s = list[float](), 0.0
+    while engine.busy and len(took_ms) < most:
+        began_s = time.process_time()
+        sound_s += sum(len(r.samples) / 2 / CALL_RATE_HZ for r in engine.step() if isinstance(r, m.AudioChunk))
+        took_ms.append((time.process_time() - began_s) * 1000)
+    engine.cancel(1)
+    return took_ms, sound_s
+
+
+def ended(engine: PiperEngine) -> float:
+    """Milliseconds until a piece that is being made is given up for a caller's sake."""
+    engine.submit(m.Synthesize(2, tuple(as_it_stands(LONG)), live=False))
+    until = [0.0]
+
+    def notice() -> None:
+        until[0] = time.perf_counter()
+        engine.notice(m.Cancel(2))
+
+    timer = threading.Timer(0.03, notice)
+    timer.start()
+    list(engine.step())
+    over = time.perf_counter()
+    timer.join()
+    engine.cancel(2)
+    return (over - until[0]) * 1000
+
+
+def by_itself(pack: str, rounds: int) -> None:
+    engine = PiperEngine.load(load_pack(pack, Settings().models_dir).voice, threads=1)
+    for voice in engine._voices.values():
+        voice.pace.__init__()  # type: ignore[misc]
+    # what the engine takes for time is this thread's, as on a machine that does nothing else
+    with patch("media_server.engines.piper.time.monotonic", time.process_time):
+        steps(engine, SENTENCE, 1)
+        print(f"pack {pack}, {engine.info}, one thread\n{'':<64}{'median':>11}{'worst':>11}")
+        for sentences in (1, 6, 30):
+            text = " ".join([SENTENCE] * sentences)
+            row(f"first piece of {sentences} sentences", [steps(engine, text, 1)[0][0] for _ in range(rounds)])
+        row("first piece of a clause of 100 letters", [steps(engine, UNBROKEN, 1)[0][0] for _ in range(rounds)])
+        took_ms, sound_s = steps(engine, LONG, STEPS)
+        row("a step of 4,000 letters", took_ms)
+        print(f"  {sum(took_ms) / 1000 / sound_s:.3f} s of CPU for a second of sound")
+        row("a step of a word of 3,000 letters", steps(engine, "a" * 3000, STEPS)[0])
+        row("until a piece is given up (by the clock)", [ended(engine) for _ in range(3 * rounds)])
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--pack", default="starter")
     ap.add_argument("--rounds", type=int, default=5)
-    asyncio.run(run(ap.parse_args()))
+    ap.add_argument("--engine", action="store_true", help="the engine alone, without calls")
+    args = ap.parse_args()
+    if args.engine:
+        by_itself(args.pack, args.rounds)
+    else:
+        asyncio.run(run(args))
 
 
 if __name__ == "__main__":

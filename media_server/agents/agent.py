@@ -131,7 +131,7 @@ class Agent:
         max_duration_s: the longest spoken call; it is warned of, then hung up. 0 for any length.
         max_calls: at once; more are refused. None for as many as the server takes.
         answer_timeout_s: without an answer after this long, `apology` is said and the turn is given up. The time that
-            tools take does not count.
+            tools take does not count, nor does that in which the model writes, however slowly.
         thinking_filler: said when the model thinks for two seconds before it answers, and again every twelve; empty
             to say nothing.
         temperature, top_p: how freely the model words its answers; the pack's where they are not given.

@@ -177,12 +177,12 @@ class PiperEngine:
         """Make one piece; None if there was none, or if it has to be begun again."""
         pace, voice = work.voice.pace, work.voice
         began_s = time.monotonic()
-        piece = work.order.next(pace.limit(work.due_s - began_s, work.request.live))
-        if piece is None:
-            return None
         options = onnxruntime.RunOptions()
         self._run = _Run(work, options)
         try:
+            piece = work.order.next(pace.limit(work.due_s - began_s, work.request.live))
+            if piece is None:
+                return None
             sound = voice.file.speak(piece.phonemes, voice.style, work.request.speed, options)
         except Exception:
             if not options.terminate:
