@@ -146,9 +146,10 @@ class EngineClient:
                 log.info("the %s engine is ready: %s", self.name, message.info)
                 self.ready.set()
             elif isinstance(message, m.Fatal):
+                what = self.name if self.name.endswith("model") else f"{self.name} model"
                 raise ConfigurationError(
-                    f"The {self.name} model in {self._options.get('path')} cannot be loaded: {message.message}. "
-                    "`media-server models verify` tells whether its files are damaged."
+                    f"The {what} in {Path(self._options.get('path', '')).resolve()} cannot be loaded: "
+                    f"{message.message.rstrip('.')}. `media-server models verify` tells whether its files are damaged."
                 )
             elif inbox := self._pending.get(message.id):
                 inbox.put_nowait(message)
