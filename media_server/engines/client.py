@@ -146,13 +146,16 @@ class EngineClient:
                 log.info("the %s engine is ready: %s", self.name, message.info)
                 self.ready.set()
             elif isinstance(message, m.Fatal):
-                what = self.name if self.name.endswith("model") else f"{self.name} model"
-                raise ConfigurationError(
-                    f"The {what} in {Path(self._options.get('path', '')).resolve()} cannot be loaded: "
-                    f"{message.message.rstrip('.')}. `media-server models verify` tells whether its files are damaged."
-                )
+                raise self._not_loaded(message.message)
             elif inbox := self._pending.get(message.id):
                 inbox.put_nowait(message)
+
+    def _not_loaded(self, reason: str) -> ConfigurationError:
+        what = self.name if self.name.endswith("model") else f"{self.name} model"
+        return ConfigurationError(
+            f"The {what} in {Path(self._options.get('path', '')).resolve()} cannot be loaded: {reason.rstrip('.')}. "
+            "`media-server models verify` tells whether its files are damaged."
+        )
 
     def _end_if_stuck(self) -> None:
         if time.monotonic() - self._heard_at > STUCK_S and self.pid is not None:
