@@ -9,7 +9,7 @@ import re
 import tempfile
 import wave
 from collections.abc import AsyncGenerator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from aiohttp import BodyPartReader, web
@@ -25,6 +25,7 @@ from media_server.call.language import SpokenLanguage
 from media_server.call.speakable import speakable
 from media_server.engines.client import Engines, Voice
 from media_server.engines.guards import windows
+from media_server.engines.messages import Transcript
 from media_server.errors import ClientError, EngineError
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body
@@ -44,6 +45,7 @@ LARGEST = 25 * 1024 * 1024
 LONGEST_FILE_S = 3600.0
 PIECE_S = 25.0
 """Longest piece of a recording that the recogniser is given at once: live sound waits for no longer one."""
+P = TypeVar("P")
 routes = web.RouteTableDef()
 
 
@@ -109,7 +111,7 @@ async def _read_out(
                 yield np.frombuffer(chunk.samples, np.int16)
 
 
-async def _while_wanted(request: web.Request, pieces: AsyncGenerator[Samples, None]) -> AsyncGenerator[Samples, None]:
+async def _while_wanted(request: web.Request, pieces: AsyncGenerator[P, None]) -> AsyncGenerator[P, None]:
     """The pieces, as long as the client is there.
 
     Raises:
@@ -185,22 +187,28 @@ async def transcriptions(request: web.Request) -> web.Response:
     language = fields.get("language", b"").decode(errors="replace") or None
     if language and not LANGUAGE.fullmatch(language):
         raise ClientError("bad_request", "language: has to be two or three small letters, as in ISO 639.")
-    text: list[str] = []
-    spoken = SpokenLanguage()
-    heard = ""
+    pieces = _while_wanted(request, _write_down(engines, samples, language))
     try:
-        for _, piece in await asyncio.to_thread(windows, samples, PIECE_S):
-            length_s = len(piece) / MODEL_RATE_HZ
-            hint = language or spoken.hint(length_s)
-            said = await engines.transcribe(piece, final=True, language=hint, live=False)
-            spoken.heard(said, length_s, hint)
-            if said.text or not heard:
-                heard = said.language
-            text.append(said.text)
+        async with contextlib.aclosing(pieces):
+            said = [transcript async for transcript in pieces]
     except EngineError as failed:
         raise ClientError(failed.code, failed.message, status=503) from failed
-    body = {"text": " ".join(filter(None, text)), "duration": round(len(samples) / MODEL_RATE_HZ, 3), "language": heard}
-    return web.json_response(body)
+    except ConnectionResetError:
+        return web.Response()  # nobody is there to get it
+    spoken = [s for s in said if s.text] or said[:1]
+    text, duration = " ".join(s.text for s in spoken), round(len(samples) / MODEL_RATE_HZ, 3)
+    return web.json_response({"text": text, "duration": duration, "language": spoken[-1].language})
+
+
+async def _write_down(engines: Engines, samples: Samples, language: str | None) -> AsyncGenerator[Transcript, None]:
+    """What is said in a recording at 16 kHz, piece by piece, as callers leave time for it."""
+    spoken = SpokenLanguage()
+    for _, piece in await asyncio.to_thread(windows, samples, PIECE_S):
+        length_s = len(piece) / MODEL_RATE_HZ
+        hint = language or spoken.hint(length_s)
+        transcript = await engines.transcribe(piece, final=True, language=hint, live=False)
+        spoken.heard(transcript, length_s, hint)
+        yield transcript
 
 
 async def _fields(request: web.Request) -> dict[str, bytes]:

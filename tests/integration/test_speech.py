@@ -6,12 +6,14 @@ import asyncio
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
 
-from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample, write_wav
+from media_server.engines.messages import Transcript
 from media_server.server import Server
 from tests.conftest import sentence_file
 from tests.integration.test_access import guarded
@@ -88,3 +90,30 @@ async def test_recordings_wait_for_what_callers_say(server: Server) -> None:
         assert transcript.text == "hello"
         assert not any(task.done() for task in recordings)
         assert engines.room_to_hear_ahead
+
+
+async def test_a_recording_whose_client_is_gone_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(-3000, 3000, 700 * MODEL_RATE_HZ).astype(np.int16)
+    file = io.BytesIO()
+    write_wav(file, noise, MODEL_RATE_HZ)
+    pieces = 0
+    begun = asyncio.Event()
+    transcribe = server.engines.transcribe
+
+    async def counted(*args: Any, **kwargs: Any) -> Transcript:
+        nonlocal pieces
+        pieces += 1
+        begun.set()
+        return await transcribe(*args, **kwargs)
+
+    monkeypatch.setattr(server.engines, "transcribe", counted)
+    async with aiohttp.ClientSession(server.url) as http:
+        form = aiohttp.FormData()
+        form.add_field("file", file.getvalue(), filename="a.wav")
+        asked = asyncio.ensure_future(http.post("/v1/audio/transcriptions", data=form))
+        await begun.wait()
+        asked.cancel()
+    async with asyncio.timeout(10):
+        while server.engines.stt.under_way:  # noqa: ASYNC110 - nobody tells when a request is over
+            await asyncio.sleep(0.05)
+    assert pieces < 28
