@@ -1,0 +1,128 @@
+"""A reply's words from the engine's pieces: what is said while the model thinks, and where a limit cuts it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from media_server.agents import Agent
+from media_server.call import think
+from media_server.call.history import History
+from media_server.call.think import Announcements, Reply
+from media_server.engines import messages as m
+from media_server.events import AgentText, Event
+
+Piece = m.TextChunk | m.Thinking | m.CalledTool | m.Finished
+
+
+class Scripted:
+    """Engines whose model writes these pieces; a number is a pause in seconds."""
+
+    def __init__(self, *script: Piece | float) -> None:
+        self._script = script
+
+    @contextlib.asynccontextmanager
+    async def generate(self, *_: Any, **__: Any) -> AsyncIterator[AsyncIterator[Piece]]:
+        async def pieces() -> AsyncGenerator[Piece, None]:
+            for each in self._script:
+                if isinstance(each, float):
+                    await asyncio.sleep(each)
+                else:
+                    yield each
+
+        async with contextlib.aclosing(pieces()) as stream:
+            yield stream
+
+
+async def said(*script: Piece | float, over: bool = True, **agent: Any) -> tuple[list[str], list[Event], Reply]:
+    """The clauses of a reply, its events, and the reply."""
+    events: list[Event] = []
+    done = asyncio.Event()
+    if over:
+        done.set()
+    call = SimpleNamespace(id="c", agent=Agent(name="a", **agent))
+    unused: Any = None
+    reply = Reply(
+        "t", cast(Any, call), cast(Any, Scripted(*script)), (m.ChatMessage("user", "hello"),), unused, Announcements(),
+        unused, over=done, emit=events.append, on_token=lambda: None, working=lambda _: None, dry=lambda: False,
+    )  # fmt: skip
+    clauses = []
+    async for clause in reply.clauses():
+        clause.read = True
+        clauses.append(clause.text)
+    return clauses, events, reply
+
+
+def text(*words: str) -> list[Piece | float]:
+    return [m.TextChunk(1, w) for w in words]
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(think, "THINKING_S", 0.05)
+    monkeypatch.setattr(think, "THINKING_AGAIN_S", 0.2)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_word_is_said_while_the_model_thinks_and_not_remembered() -> None:
+    clauses, events, reply = await said(m.Thinking(1), 0.12, *text("It is twelve."))
+    assert clauses == ["One moment.", "It is twelve."]
+    assert [e.text for e in events if isinstance(e, AgentText)] == ["It is twelve."]
+    history = History()
+    reply.remember(history)
+    assert [e.content for e in history.entries] == ["It is twelve."]
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_who_thinks_for_long_says_so_again() -> None:
+    clauses, _, _ = await said(m.Thinking(1), 0.35, *text("Yes."), thinking_filler="Let me think.")
+    assert clauses == ["Let me think.", "Let me think.", "Yes."]
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    ("script", "how"),
+    [
+        ([0.15, *text("Yes.")], {}),
+        ([m.Thinking(1), 0.01, *text("Yes.")], {}),
+        ([m.Thinking(1), 0.15, *text("Yes.")], {"thinking_filler": ""}),
+        ([m.Thinking(1), 0.15, *text("Yes.")], {"over": False}),
+    ],
+    ids=["slow", "short", "nothing-to-say", "the-caller-may-go-on"],
+)
+async def test_nothing_is_said_without_need(script: list[Piece | float], how: dict[str, Any]) -> None:
+    clauses, _, _ = await said(*script, **how)
+    assert clauses == ["Yes."]
+
+
+@pytest.mark.parametrize(
+    ("written", "clauses"),
+    [
+        ("The first is red. The second is gre", ["The first is red."]),
+        ("The first is red. The second one is green, I think, and the thi", ["The first is red."]),
+        ("The first is red. The second is green.", ["The first is red.", "The second is green."]),
+        ("The only sentence that there is goes on", ["The only sentence that there is goes on"]),
+    ],
+    ids=["cut", "cut-behind-commas", "whole", "only-one"],
+)
+async def test_a_sentence_that_the_limit_cuts_is_not_said_if_one_before_it_is_whole(
+    written: str, clauses: list[str]
+) -> None:
+    pieces = text(*(f"{w} " for w in written.split(" ")))
+    heard, events, _ = await said(*pieces, m.Finished(1, "length"))
+    assert " ".join(heard).startswith(" ".join(clauses))
+    assert not any(c in " ".join(heard) for c in ("gre ", "thi"))
+    (told,) = (e.text for e in events if isinstance(e, AgentText))
+    assert told == " ".join(clauses)
+
+
+def test_ids_of_calls_are_such_as_all_templates_take() -> None:
+    ids = {think._tool_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(re.fullmatch("[a-zA-Z0-9]{9}", each) for each in ids)
