@@ -64,7 +64,10 @@ def reply(engine: LlamaEngine, i: int, messages: tuple[m.ChatMessage, ...]) -> t
 
 
 def test_a_scripted_conversation(engine: LlamaEngine, real_pack: str) -> None:
-    prompt = "You are the assistant of a weather office. Use tools for the weather. Answer in one short sentence."
+    prompt = (
+        "You are the assistant of a weather office. You do not know the weather: call get_weather for each city. "
+        "Answer in one short sentence."
+    )
     history = History()
     history.add_agent("Hello, this is the weather office.")
     greeted, _, whole = reply(engine, 1, history.messages(prompt, 20, saying="Hello! What can you do?"))
@@ -72,7 +75,7 @@ def test_a_scripted_conversation(engine: LlamaEngine, real_pack: str) -> None:
     history.add_user("Hello! What can you do?")
     history.add_agent(greeted)
     history.add_instruction("The caller's name is Olivia.")
-    history.add_user("What is the weather in Paris and in Rome?")
+    history.add_user("Please look up the weather in Paris and in Rome.")
     _, calls, second = reply(engine, 2, history.messages(prompt, 20))
     assert second < whole, "the turns before are not computed again"
     if real_pack == "real":
