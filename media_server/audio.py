@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import wave
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
@@ -11,7 +12,17 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CALL_RATE_HZ", "MODEL_RATE_HZ", "Resampler", "Samples", "frame_of", "read_wav", "resample", "write_wav"]
+__all__ = [
+    "CALL_RATE_HZ",
+    "MODEL_RATE_HZ",
+    "Resampler",
+    "Samples",
+    "frame_of",
+    "read_parts",
+    "read_wav",
+    "resample",
+    "write_wav",
+]
 
 Samples = NDArray[np.int16]
 """Mono samples, shape [n]."""
@@ -69,6 +80,16 @@ def read_wav(path: Path | IO[bytes], rate_hz: int, longest_s: float = math.inf) 
         OSError: the file cannot be read.
         ValueError: there is no audio in it, or more than `longest_s`.
     """
+    return np.concatenate(list(read_parts(path, rate_hz, longest_s)))
+
+
+def read_parts(path: Path | IO[bytes], rate_hz: int, longest_s: float = math.inf) -> Generator[Samples, None, None]:
+    """The same, as it is decoded, a frame at a time: an hour of sound may lie in a small file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: there is no audio in it, or more than `longest_s`.
+    """
     name = path if isinstance(path, Path) else "the file"
     try:
         source, options = str(path) if isinstance(path, Path) else path, {"format_whitelist": FORMATS}
@@ -76,16 +97,16 @@ def read_wav(path: Path | IO[bytes], rate_hz: int, longest_s: float = math.inf) 
             if not container.streams.audio:
                 raise ValueError(f"{name} has no audio in it")
             resampler = Resampler(rate_hz)
-            parts, left = list[Samples](), longest_s * rate_hz
+            left = longest_s * rate_hz
             for frame in container.decode(audio=0):
-                parts.append(resampler.push(frame))
-                left -= len(parts[-1])
+                part = resampler.push(frame)
+                left -= len(part)
                 if left < 0:  # a small file may hold days of silence
                     raise ValueError(f"{name} has more than {longest_s / 60:g} minutes of audio in it")
-            parts.append(resampler.push(None))
+                yield part
+            yield resampler.push(None)
     except (av.error.InvalidDataError, av.error.ArgumentError) as e:
         raise ValueError(f"{name} is not an audio file") from e
-    return np.concatenate(parts)
 
 
 def write_wav(path: Path | IO[bytes], samples: Samples, rate_hz: int) -> None:

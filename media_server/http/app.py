@@ -34,7 +34,8 @@ from media_server.http.cors import cors, cors_headers
 from media_server.http.errors import errors_as_json
 from media_server.http.gate import gate
 from media_server.http.openapi import operation
-from media_server.http.speech import ENGINES
+from media_server.http.speech import ENGINES, UPLOADS
+from media_server.http.uploads import Uploads
 from media_server.paths import STATIC
 from media_server.store import Records
 
@@ -134,6 +135,7 @@ def make_app(
     app[metrics.METRICS] = all_metrics
     app[ACCESS] = access
     app[ENGINES] = engines
+    app[UPLOADS] = Uploads()
     app[sessions.SESSIONS] = all_sessions
     app[processes.PROCESSES] = processes.Processes(all_agents, all_sessions)
     app.add_routes(routes)

@@ -12,28 +12,27 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Literal, TypeVar
 
 import numpy as np
-from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
-from av.error import FFmpegError
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
 from media_server.call.clauses import clauses_of
 from media_server.call.hurry import with_pauses
 from media_server.call.language import SpokenLanguage
 from media_server.call.speakable import speakable
 from media_server.engines.client import Engines, Voice
-from media_server.engines.guards import windows
 from media_server.engines.messages import Transcript
 from media_server.errors import ClientError, EngineError
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body
 from media_server.http.openapi import operation
+from media_server.http.uploads import Upload, Uploads
 
-__all__ = ["ENGINES", "routes"]
+__all__ = ["ENGINES", "UPLOADS", "routes"]
 
 ENGINES = web.AppKey("engines", Engines)
+UPLOADS = web.AppKey("uploads", Uploads)
 PCM_RATE_HZ = 24_000
 """Of raw sound, as there."""
 LOOK_AGAIN_S = 0.5
@@ -41,8 +40,6 @@ LOOK_AGAIN_S = 0.5
 PART = 1 << 18
 """Bytes of a file that are sent at once."""
 LANGUAGE = re.compile(r"[a-z]{2,3}")
-LARGEST = 25 * 1024 * 1024
-LONGEST_FILE_S = 3600.0
 PIECE_S = 25.0
 """Longest piece of a recording that the recogniser is given at once: live sound waits for no longer one."""
 P = TypeVar("P")
@@ -175,60 +172,34 @@ async def transcriptions(request: web.Request) -> web.Response:
     await request.app[ACCESS].key(request, "call")
     if not request.content_type.startswith("multipart/"):
         raise ClientError("wrong_content_type", "The body has to be multipart/form-data with a file in it.", status=415)
-    fields = await _fields(request)
-    if "file" not in fields:
-        raise ClientError("bad_request", "file: the recording is missing.")
     engines = request.app[ENGINES]
     _check_ready(engines)
-    try:
-        samples = await asyncio.to_thread(read_wav, io.BytesIO(fields["file"]), MODEL_RATE_HZ, LONGEST_FILE_S)
-    except (ValueError, OSError, FFmpegError) as wrong:
-        raise ClientError("bad_request", f"file: {wrong}.") from wrong
-    language = fields.get("language", b"").decode(errors="replace") or None
-    if language and not LANGUAGE.fullmatch(language):
-        raise ClientError("bad_request", "language: has to be two or three small letters, as in ISO 639.")
-    pieces = _while_wanted(request, _write_down(engines, samples, language))
-    try:
-        async with contextlib.aclosing(pieces):
-            said = [transcript async for transcript in pieces]
-    except EngineError as failed:
-        raise ClientError(failed.code, failed.message, status=503) from failed
-    except ConnectionResetError:
-        return web.Response()  # nobody is there to get it
+    async with request.app[UPLOADS].receive(request) as upload:
+        language = upload.fields.get("language") or None
+        if language and not LANGUAGE.fullmatch(language):
+            raise ClientError("bad_request", "language: has to be two or three small letters, as in ISO 639.")
+        pieces = _while_wanted(request, _write_down(engines, upload, language))
+        try:
+            async with contextlib.aclosing(pieces):
+                said = [transcript async for transcript in pieces]
+        except EngineError as failed:
+            raise ClientError(failed.code, failed.message, status=503) from failed
+        except ConnectionResetError:
+            return web.Response()  # nobody is there to get it
     spoken = [s for s in said if s.text] or said[:1]
-    text, duration = " ".join(s.text for s in spoken), round(len(samples) / MODEL_RATE_HZ, 3)
+    text, duration = " ".join(s.text for s in spoken), round(upload.duration_s, 3)
     return web.json_response({"text": text, "duration": duration, "language": spoken[-1].language})
 
 
-async def _write_down(engines: Engines, samples: Samples, language: str | None) -> AsyncGenerator[Transcript, None]:
-    """What is said in a recording at 16 kHz, piece by piece, as callers leave time for it."""
+async def _write_down(engines: Engines, upload: Upload, language: str | None) -> AsyncGenerator[Transcript, None]:
+    """What is said in a recording, piece by piece, as callers leave time for it."""
     spoken = SpokenLanguage()
-    for _, piece in await asyncio.to_thread(windows, samples, PIECE_S):
+    async for piece in upload.pieces(PIECE_S):
         length_s = len(piece) / MODEL_RATE_HZ
         hint = language or spoken.hint(length_s)
         transcript = await engines.transcribe(piece, final=True, language=hint, live=False)
         spoken.heard(transcript, length_s, hint)
         yield transcript
-
-
-async def _fields(request: web.Request) -> dict[str, bytes]:
-    """The parts of a form, by their names."""
-    found: dict[str, bytes] = {}
-    left = LARGEST
-    try:
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader) or not part.name:
-                continue
-            data = bytearray()
-            while piece := await part.read_chunk():
-                left -= len(piece)
-                if left < 0:
-                    raise ClientError("too_large", "file: more than 25 MB.", status=413)
-                data += piece
-            found[part.name] = bytes(data)
-    except (ValueError, AssertionError, HttpProcessingError) as wrong:
-        raise ClientError("bad_request", "The form cannot be read.") from wrong
-    return found
 
 
 def _check_ready(engines: Engines) -> None:

@@ -1,0 +1,168 @@
+"""Recordings that are uploaded: received onto the disk, and decoded a piece at a time, few of them at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO
+
+import numpy as np
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+from av.error import FFmpegError
+
+from media_server.audio import MODEL_RATE_HZ, Samples, read_parts
+from media_server.engines.guards import windows
+from media_server.errors import ClientError
+
+__all__ = ["Upload", "Uploads"]
+
+LARGEST = 25 * 1024 * 1024
+HEADS = 64 * 1024
+"""Bytes that the heads of a form's parts may have, all together."""
+MOST_PARTS = 32
+LARGEST_FIELD = 4096
+"""Maximum bytes of a field that is not the file."""
+LONGEST_S = 3600.0
+AT_ONCE = 2
+"""Recordings that are decoded at once: it is work for a processor that calls need."""
+MOST = 8
+"""Maximum uploads under way, those that wait for their turn too."""
+STEP_S = 30.0
+"""Sound that is decoded in one go: after it, it is looked whether it is still wanted."""
+
+
+@dataclass
+class Upload:
+    """A recording that has come, and what the form says of it."""
+
+    file: IO[bytes]
+    wanted: Callable[[], bool] = lambda: True
+    """Whether the client is still there."""
+    fields: dict[str, str] = field(default_factory=dict)
+    duration_s: float = 0.0
+
+    async def measure(self) -> None:
+        """See that it is a recording, and of how many seconds.
+
+        Raises:
+            ClientError: `bad_request`: it is none, or too long.
+        """
+        count = 0
+        async for part in self._decoded():
+            count += len(part)
+        self.duration_s = count / MODEL_RATE_HZ
+
+    async def pieces(self, longest_s: float) -> AsyncGenerator[Samples, None]:
+        """Its sound at 16 kHz, cut in pauses into pieces of at most `longest_s`."""
+        waiting = np.zeros(0, np.int16)
+        async for part in self._decoded():
+            cut = windows(np.concatenate([waiting, part]), longest_s)
+            for _, piece in cut[:-1]:
+                yield piece
+            waiting = cut[-1][1]
+        yield waiting
+
+    async def _decoded(self) -> AsyncIterator[Samples]:
+        self.file.seek(0)
+        parts = read_parts(self.file, MODEL_RATE_HZ, LONGEST_S)
+        try:
+            while len(some := await _in_thread(parts)):
+                if not self.wanted():
+                    raise ConnectionResetError
+                yield some
+        except ConnectionError:
+            raise
+        except (ValueError, OSError, FFmpegError) as wrong:
+            raise ClientError("bad_request", f"file: {wrong}.") from wrong
+        finally:
+            await asyncio.to_thread(parts.close)
+
+
+async def _in_thread(parts: Iterator[Samples]) -> Samples:
+    """The next seconds. What the thread is at is waited for also when cancelled: a decoder is not for two at a time."""
+    working = asyncio.ensure_future(asyncio.to_thread(_some, parts))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
+
+
+def _some(parts: Iterator[Samples]) -> Samples:
+    taken: list[Samples] = []
+    count = 0
+    for part in parts:
+        taken.append(part)
+        count += len(part)
+        if count > STEP_S * MODEL_RATE_HZ:
+            break
+    return np.concatenate(taken) if taken else np.zeros(0, np.int16)
+
+
+class Uploads:
+    """`receive` a form with a recording; few at once are decoded, and not many wait."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    @contextlib.asynccontextmanager
+    async def receive(self, request: web.Request) -> AsyncIterator[Upload]:
+        """The recording in the body, when it is its turn.
+
+        Raises:
+            ClientError: the form cannot be read, is too large, lacks a file, or too many are under way.
+        """
+        if self._under_way >= MOST:
+            message = "There are as many recordings under way as there may be; try again later."
+            raise ClientError("too_many_uploads", message, status=503, headers={"Retry-After": "10"})
+        self._under_way += 1
+        try:
+            with tempfile.TemporaryFile() as file:
+                upload = Upload(file, lambda: request.transport is not None and not request.transport.is_closing())
+                try:
+                    found = await _read(request, upload)
+                except (ValueError, AssertionError, HttpProcessingError) as wrong:
+                    raise ClientError("bad_request", "The form cannot be read.") from wrong
+                if not found:
+                    raise ClientError("bad_request", "file: the recording is missing.")
+                async with self._turns:
+                    await upload.measure()
+                    yield upload
+        finally:
+            self._under_way -= 1
+
+
+async def _read(request: web.Request, upload: Upload) -> bool:
+    """Take the parts of a form; whether there was a file."""
+    found = False
+    form = await request.multipart()
+    for count in itertools.count(1):
+        # heads and boundaries are read as well, and have no end of their own
+        if request.content.total_bytes > LARGEST + HEADS:
+            raise ClientError("too_large", "file: more than 25 MB.", status=413)
+        if (part := await form.next()) is None:
+            return found
+        if count > MOST_PARTS:
+            raise ClientError("bad_request", f"The form has more than {MOST_PARTS} parts.")
+        if not isinstance(part, BodyPartReader):
+            raise ClientError("bad_request", "The form has a form in it.")
+        found = found or part.name == "file"
+        value = bytearray()
+        while piece := await part.read_chunk(64 * 1024):
+            if part.name == "file":
+                if upload.file.tell() + len(piece) > LARGEST:
+                    raise ClientError("too_large", "file: more than 25 MB.", status=413)
+                await asyncio.to_thread(upload.file.write, piece)
+                continue
+            value += piece
+            if len(value) > LARGEST_FIELD:
+                raise ClientError("bad_request", f"A field of the form has more than {LARGEST_FIELD} bytes.")
+        if part.name and part.name != "file":
+            upload.fields[part.name[:64]] = value.decode(errors="replace")
+    return found
