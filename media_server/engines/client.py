@@ -22,6 +22,7 @@ import numpy.typing as npt
 from media_server.audio import Samples
 from media_server.config import Settings
 from media_server.engines import messages as m
+from media_server.engines.cores import cores
 from media_server.engines.offline import OFFLINE, environment
 from media_server.engines.packs import ChatModel, EmbeddingModel, EmotionModel, Pack, RecogniserModel, VoiceModel
 from media_server.errors import ConfigurationError, EngineLost, RequestFailed
@@ -254,7 +255,7 @@ class Engines:
             *names: str,
             **more: Any,
         ) -> EngineClient:
-            threads = settings.threads or model.threads or os.cpu_count() or 1
+            threads = settings.threads or model.threads or cores()
             options = {name: getattr(model, name) for name in names}
             return EngineClient(
                 kind,
