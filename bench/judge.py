@@ -4,7 +4,7 @@
     .venv/bin/python -m bench.judge FOLDER
 
 FOLDER holds chat templates (`*.jinja`). For each of them a language model is made that carries it and that can say one
-thing only: a call as the family writes it, two of them, or a thought and an answer. The server of llama.cpp, which the
+thing only: a call as the family writes it, a text, or a thought before either. The server of llama.cpp, which the
 package xllamacpp holds, answers with that model; what it makes of the reply is compared with what `reading.py` does.
 """
 
@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +28,9 @@ import numpy as np
 
 from media_server.engines.reading import Called, ReplyForm, Thought, Unread, form_of
 
+PATIENCE_S = 90
 WIDTH, CONTEXT, PIECE = 256, 16384, 4
+TEXT, THOUGHT = "It is sunny in Paris today.", "I look out of the window."
 ARGUMENTS = {"city": "Paris", "days": 2}
 TOOLS = [
     {
@@ -47,7 +53,7 @@ class Read(NamedTuple):
 
     text: str
     thought: str
-    calls: list[tuple[str, Any]]
+    calls: list[Any]
 
 
 def write_parrot(path: Path, template: str, reply: str) -> None:
@@ -112,34 +118,40 @@ def _pieces(reply: str) -> list[str]:
     return pieces
 
 
-def of_llama_cpp(model: Path, content: str) -> Read | str:
-    """What llama.cpp's server makes of the model's reply; a sentence where it fails."""
+def asked(template: str, reply: str, path: str) -> dict[str, Any]:
+    """What llama.cpp's server answers with the model that can only say `reply`."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = str(model)
     params.n_ctx = CONTEXT
     params.n_parallel = 1
+    # threads that wait for each other are slow where others work as well
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.use_jinja = True
     params.warmup = False
     params.verbosity = -1
-    params.endpoint_metrics = False
-    server = xllamacpp.Server(params)
-    body = {"messages": [{"role": "user", "content": content}], "tools": TOOLS, "temperature": 0, "max_tokens": 400}
-    request = urllib.request.Request(
-        f"{server.listening_address}/v1/chat/completions",
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-    )
-    try:
+    messages = [{"role": "user", "content": "What is the weather?"}]
+    body = {"messages": messages, "tools": TOOLS, "temperature": 0, "max_tokens": 400}
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "parrot.gguf"
+        write_parrot(model, template, reply)
+        params.model.path = str(model)
+        server = xllamacpp.Server(params)
+        request = urllib.request.Request(
+            f"{server.listening_address}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=120) as response:
-            message = json.load(response)["choices"][0]["message"]
+            answer: dict[str, Any] = json.load(response)
+    return answer
+
+
+def of_llama_cpp(template: str, reply: str) -> Read | str:
+    """What llama.cpp's server reads in a reply; a sentence where it fails."""
+    try:
+        message = asked(template, reply, "/v1/chat/completions")["choices"][0]["message"]
     except urllib.error.HTTPError as e:
         return f"{e.code} {e.read().decode()[:160]}"
-    calls = [
-        (c["function"]["name"], _json(c["function"]["arguments"])) for c in message.get("tool_calls") or ()
-    ]
+    calls = [(c["function"]["name"], _json(c["function"]["arguments"])) for c in message.get("tool_calls") or ()]
     return Read((message.get("content") or "").strip(), (message.get("reasoning_content") or "").strip(), calls)
 
 
@@ -160,40 +172,67 @@ def ours(form: ReplyForm, reply: str, in_thought: bool) -> Read:
     return Read((text + unread).strip(), thought.strip(), calls)
 
 
-def replies(form: ReplyForm) -> Iterator[tuple[str, str]]:
-    """What is asked of the reader, by its name."""
+class Case(NamedTuple):
+    """A reply, and what is to be read in it."""
+
+    name: str
+    reply: str
+    right: Read
+
+
+def cases(form: ReplyForm, prompt: str) -> Iterator[Case]:
+    """What a model of this form may reply to a prompt."""
+    opened = form.opened(prompt)
+    begin, end = form.thinking or ("", "")
+    if opened:
+        begin = ""
+    calls = [("get_weather", ARGUMENTS)]
     one = form.written("get_weather", json.dumps(ARGUMENTS))
-    yield "one call", one
-    yield "text", "It is sunny in Paris today."
+    if not opened:
+        yield Case("call", one, Read("", "", calls))
+        yield Case("text", TEXT, Read(TEXT, "", []))
     if form.thinking:
-        begin, end = form.thinking
-        yield "thought", f"{begin}I look out of the window.{end}\nIt is sunny in Paris today."
-        yield "thought and call", f"{begin}I look it up.{end}\n{one}"
+        yield Case("thought and text", f"{begin}{THOUGHT}{end}{TEXT}", Read(TEXT, THOUGHT, []))
+        yield Case("thought and call", f"{begin}{THOUGHT}{end}{one}", Read("", THOUGHT, calls))
+
+
+def judge(file: Path) -> None:
+    """Print what both make of each reply of a template's form."""
+    template = file.read_text()
+    form = form_of(template)
+    try:
+        prompt = asked(template, "-", "/apply-template")["prompt"]
+    except urllib.error.HTTPError as e:
+        print(f"no prompt   {file.stem}: {e.read().decode()[:120]}", flush=True)
+        return
+    for case in cases(form, prompt):
+        theirs = of_llama_cpp(template, case.reply)
+        mine = ours(form, case.reply, form.opened(prompt))
+        kind = ("both right", "only theirs", "only ours", "neither")[(mine != case.right) + 2 * (theirs != case.right)]
+        print(f"{kind:12}{file.stem} ({form.name}), {case.name}", flush=True)
+        if kind != "both right":
+            print(f"    reply  {case.reply!r}\n    theirs {theirs}\n    ours   {mine}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("names", nargs="*", help="parts of templates' names; all without")
+    parser.add_argument("path", type=Path, metavar="FOLDER")
     options = parser.parse_args()
-    same = differing = 0
-    for file in sorted(options.folder.glob("*.jinja")):
-        if options.names and not any(name in file.name for name in options.names):
-            continue
-        template = file.read_text()
-        form = form_of(template)
-        for name, reply in replies(form):
-            with tempfile.TemporaryDirectory() as folder:
-                model = Path(folder) / "parrot.gguf"
-                write_parrot(model, template, reply)
-                theirs = of_llama_cpp(model, "What is the weather?")
-            mine = [ours(form, reply, in_thought) for in_thought in (False, True)]
-            agree = isinstance(theirs, Read) and any(theirs == each for each in mine)
-            same, differing = same + agree, differing + (not agree)
-            print(f"{'same' if agree else 'DIFF'} {file.stem} ({form.name}), {name}", flush=True)
-            if not agree:
-                print(f"    reply  {reply!r}\n    theirs {theirs}\n    ours   {mine[0]}", flush=True)
-    print(f"{same} the same, {differing} different")
+    if options.path.is_file():
+        judge(options.path)
+        sys.stdout.flush()
+        os._exit(0)  # that server does not always end
+    counts: Counter[str] = Counter()
+    for file in sorted(options.path.glob("*.jinja")):
+        # one process each, for the same reason
+        command = [sys.executable, "-m", "bench.judge", str(file)]
+        try:
+            told = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S).stdout
+        except subprocess.TimeoutExpired as e:
+            told = f"{(e.stdout or b'').decode()}no answer   {file.stem}\n"
+        print(told, end="", flush=True)
+        counts.update(line[:12].strip() for line in told.splitlines() if not line.startswith(" "))
+    print(", ".join(f"{kind}: {n}" for kind, n in counts.most_common()))
 
 
 if __name__ == "__main__":

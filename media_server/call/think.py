@@ -109,6 +109,8 @@ class _Round:
     calls: list[ToolCall] = field(default_factory=list)
     results: list[Returned] = field(default_factory=list)
     tools_begun: bool = False
+    repeats: bool = False
+    """The model called again what it has the result of."""
 
 
 class Reply:
@@ -154,6 +156,8 @@ class Reply:
         self._working = working
         self._dry = dry
         self._rounds: list[_Round] = []
+        self._must_answer = False
+        """No more tools are offered in this reply."""
 
     async def clauses(self) -> AsyncGenerator[Clause, None]:
         """Each as soon as it is complete.
@@ -176,7 +180,12 @@ class Reply:
                     current.clauses.append(clause)
                     yield clause
             if not current.calls:
-                break
+                if not self._goes_round(current):
+                    break
+                # a small model may ask the same for ever; without tools it says what it knows
+                self._must_answer = True
+                self._rounds.remove(current)
+                continue
             async with contextlib.aclosing(self._run_tools(current)) as said:
                 async for clause in said:
                     current.clauses.append(clause)
@@ -248,7 +257,10 @@ class Reply:
                         for clause in cutter.overdue():
                             yield Clause(clause)
                     case CalledTool():
-                        r.calls.append(ToolCall(_tool_id(), piece.name, piece.arguments))
+                        if self._has_result(piece):
+                            r.repeats = True
+                        else:
+                            r.calls.append(ToolCall(_tool_id(), piece.name, piece.arguments))
                     case Clause():
                         for clause in cutter.flush():
                             yield Clause(clause)
@@ -266,11 +278,24 @@ class Reply:
         if cut_off and (whole := _whole_sentences(r.text)) and not _whole_sentences(" ".join(rest)):
             # a sentence that a limit cut is not begun, or not gone on with, where one before it is whole
             r.text, rest = whole, []
-        if not r.calls:
+        if not r.calls and not self._goes_round(r):
             # what is still to be spoken must not hold up what is there to be read
             self._tell_text()
         for clause in rest:
             yield Clause(clause)
+
+    def _has_result(self, called: CalledTool) -> bool:
+        """Whether the same was called in this reply, and did not fail: it is not done twice."""
+        return any(
+            (c.name, json.loads(c.arguments)) == (called.name, json.loads(called.arguments))
+            and not x.content.startswith('{"error"')
+            for r in self._rounds[:-1]
+            for c, x in zip(r.calls, r.results, strict=False)
+        )
+
+    def _goes_round(self, r: _Round) -> bool:
+        """Whether the model did nothing but call what it has the result of, and can be asked without tools."""
+        return r.repeats and not r.calls and not r.text.strip() and not self._must_answer
 
     def _tell_text(self) -> None:
         text = " ".join(filter(None, (each.text.strip() for each in self._rounds)))
@@ -285,7 +310,7 @@ class Reply:
             messages += tuple(
                 ChatMessage("tool", x.content, tool_call_id=c.id) for c, x in zip(r.calls, r.results, strict=True)
             )
-        tools = specs(agent) if len(done) < MAX_ROUNDS else ""
+        tools = specs(agent) if len(done) < MAX_ROUNDS and not self._must_answer else ""
         options: dict[str, Any] = {"tools": tools, "temperature": agent.temperature, "top_p": agent.top_p}
         answer = ""
         async with (

@@ -49,6 +49,8 @@ _EACH = re.compile(
 )
 """Marks between the calls of one block, which is read as one after the other."""
 _HEADER = re.compile(r"(?:function\s*\n|call:|functions?[.:](?=\w))?\s*([A-Za-z_][\w.\-]*)(?::\d+)?\s*")
+_DOUBLED = re.compile(r"\{\s*(?=\{)")
+"""Braces that a template showed doubled."""
 _FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n?")
 _HEAD = re.compile(r"""<(?:function|invoke|call)(?:=|\s+(?:name|tool)=)\s*["']?([^"'>\s]+)["']?[^>]*>""")
 _HEAD_ENDS = re.compile(r"</(?:function|invoke|call)>")
@@ -105,20 +107,20 @@ def _values(text: str, offered: Collection[str], whole: bool, marked: bool) -> I
     for part in filter(None, (_FENCE.sub("", p).strip() for p in _EACH.split(text))):
         values = Values(part, closing=whole)
         while values.at < len(part):
-            if part[values.at] in " \t\r\n;,":
+            if part[values.at] in " \t\r\n;," or _DOUBLED.match(part, values.at):
                 values.at += 1
                 continue
             if part[values.at] in "{[":
                 value = values.value()
                 yield from _shaped(value, offered, marked)
-                _surplus(part, values, marked)
+                _surplus(part, values)
                 continue
             yield from _named(part, values, offered, marked, whole)
 
 
-def _surplus(part: str, values: Values, marked: bool) -> None:
+def _surplus(part: str, values: Values) -> None:
     """Skip brackets that are closed once too often."""
-    while marked and part[values.at : values.at + 1] in ("}", "]") and part[values.at :]:
+    while part[values.at : values.at + 1] in ("}", "]"):
         values.at += 1
 
 

@@ -40,10 +40,12 @@ MADE_UP = "the model made up a result"
 _LONGEST_NAME = 64
 _FENCED = ("", "json", "tool_code", "tool_call", "tool_calls", "tool", "python", "py", "xml", "function", "action")
 _MESSAGE_ENDS = ("<|end|>", "<|start|>", "<|call|>", "<|return|>", "<|eom|>", "<|eot|>", "<|channel|>")
-_JSON_BEGINS = re.compile(r"""\[?\s*\{\s*["']""")
-_JSON_BEGUN = re.compile(r"(?:\[\s*|\[?\s*\{\s*)\Z")
+_JSON_BEGINS = re.compile(r"""(?:[\[{]\s*)*\{\s*["'}]""")
+_JSON_BEGUN = re.compile(r"(?:[\[{]\s*)+\Z")
 _LIKE_A_CALL = re.compile(r"""["'](?:name|function|tool|tool_name|tool_calls|action)["']\s*:""")
 _STARTS = re.compile(r"[<\[{`\]>fHA]")
+_BETWEEN = " \t\r\n;,}]"
+"""What stands between calls, with brackets that were closed once too often."""
 _ACTION = re.compile(r"Action:\s*(?=```)")
 _ACTION_BEGUN = re.compile(r"A(?:c(?:t(?:i(?:o(?:n(?::\s*`{0,2})?)?)?)?)?)?\Z")
 _NO_ARRAY = re.compile(r"\[(?:ARGS|CALL_ID)\]|\[(?:A(?:R(?:GS?)?)?|C(?:A(?:L(?:L(?:_(?:ID?)?)?)?)?)?)?\Z")
@@ -140,7 +142,7 @@ class ReplyReader:
 
     def _read_text(self, last: bool, pieces: list[Piece]) -> bool:
         if self._fresh:
-            self._text = self._text.lstrip(" \t\r\n;,") if self._begun else self._text.lstrip()
+            self._text = self._text.lstrip(_BETWEEN) if self._begun else self._text.lstrip()
         text = self._text
         if not text:
             return False
@@ -351,6 +353,8 @@ class ReplyReader:
 
     def _after_all(self, text: str) -> list[Piece]:
         """What might have been a call, and is text, unless it was meant for one."""
+        if not text.strip(" \t\r\n{}[]"):
+            return []
         if any(mark in text for mark in _ALL if mark[0] == "<") or _meant(text, self._offered):
             return [Unread(text, BROKEN_OFF if _open(text) else "it names no tool that is offered")]
         self._fresh, self._spoken = False, True

@@ -113,7 +113,8 @@ _FORMS: tuple[tuple[str, tuple[str, ...], Callable[[str, str], str], tuple[str, 
     ("hunyuan", ("<tool_sep:", "tool_sep{}"), writing.hunyuan, None),
     ("glm", ("<arg_key>",), writing.glm, None),
     ("qwen-xml", ("<parameter=",), writing.qwen_xml, None),
-    ("functionary", (">>>", "<function="), writing.functionary, None),
+    ("recipients", (">>>",), writing.recipient, None),
+    ("functionary", ("<function=",), writing.functionary, None),
     ("element", ("<function name=",), writing.element, None),
     ("gemma", ("<|tool_call>",), writing.gemma, None),
     ("cohere", ("<|START_ACTION|>",), writing.cohere, None),
@@ -142,7 +143,7 @@ def form_of(template: str) -> ReplyForm:
     if not native or not found:
         found = ("own", (), writing.hermes, _HERMES)
     head = "<|message|>" in template and "<|start|>" in template
-    recipients = native and ">>>" in template and found[0] == "functionary"
+    recipients = found[0] == "recipients"
     return ReplyForm(
         found[0], native, _thinking(template), found[2], found[3], ("to=", "<|message|>") if head else None, recipients
     )

@@ -37,6 +37,7 @@ __all__ = [
     "mistral_list",
     "nemotron",
     "qwen_xml",
+    "recipient",
     "seed",
     "solar",
     "tag_lines",
@@ -137,6 +138,10 @@ def functionary(name: str, arguments: str) -> str:
     return f"<function={name}>{arguments}</function>"
 
 
+def recipient(name: str, arguments: str) -> str:
+    return f"{name}\n{arguments}"
+
+
 def lfm(name: str, arguments: str) -> str:
     given = ", ".join(f"{k}={v!r}" for k, v in _members(arguments))
     return f"<|tool_call_start|>[{name}({given})]<|tool_call_end|>"
@@ -183,7 +188,7 @@ def minimax(name: str, arguments: str) -> str:
 
 
 def atem(name: str, arguments: str) -> str:
-    return f"<atem:function_calls>\n{_invoke(name, arguments, 'atem:')}\n</atem:function_calls>"
+    return f" to={name}<|message|><atem:function_calls>\n{_invoke(name, arguments, 'atem:')}\n</atem:function_calls>"
 
 
 def dsml(name: str, arguments: str) -> str:

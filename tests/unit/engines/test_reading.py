@@ -252,6 +252,11 @@ def test_a_call_of_an_unknown_tool_comes_out_so_that_the_model_can_be_told(reply
     assert [type(p) for p in read(reply, offered=frozenset())] == [Unread]
 
 
+def test_arguments_without_a_call_are_not_said() -> None:
+    assert read("{}") == read("[{}]") == read("{ }\n") == []
+    assert read(f"{{}}\n{ONE['hermes']}") == [Called("get_weather", json.dumps(ARGUMENTS))]
+
+
 def test_a_call_ends_a_thought_that_is_never_left() -> None:
     assert calls(read(f"<think>Look it up. {ONE['hermes']}")) == [("get_weather", ARGUMENTS)]
     assert not calls(read(f"<think>I could write {ONE['hermes']} but I"))
