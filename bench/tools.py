@@ -58,10 +58,17 @@ def agents() -> dict[str, Agent]:
     return {a.name: a for module in modules for a in vars(module).values() if isinstance(a, Agent)}
 
 
-def reply(engine: LlamaEngine, messages: tuple[m.ChatMessage, ...], tools: str, temperature: float | None) -> Any:
+def reply(
+    engine: LlamaEngine,
+    messages: tuple[m.ChatMessage, ...],
+    tools: str,
+    temperature: float | None,
+    informed: bool = False,
+) -> Any:
     """A reply's text and calls, or why it failed."""
     number = next(_IDS)
-    engine.submit(m.Generate(number, f"call-{number}", messages, 200, tools=tools, temperature=temperature))
+    asked = m.Generate(number, f"call-{number}", messages, 200, temperature, tools=tools, informed=informed)
+    engine.submit(asked)
     results: list[m.Result] = []
     while engine.busy:
         results += engine.step()
@@ -91,12 +98,13 @@ def ask(engine: LlamaEngine, agent: Agent, wanted: Wanted, temperature: float | 
     made = tuple(m.ToolCall(i, c.name, c.arguments) for i, c in zip(ids, calls, strict=True))
     messages += (m.ChatMessage("assistant", text.strip(), made),)
     messages += tuple(m.ChatMessage("tool", _result(c), tool_call_id=i) for i, c in zip(ids, calls, strict=True))
-    answer, again, failed = reply(engine, messages, specs, temperature)
+    answer, again, failed = reply(engine, messages, specs, temperature, informed=True)
     told = " | ".join([told, "->", answer.strip(), *(f"{c.name}({c.arguments})" for c in again), *failed])
-    if again and not answer.strip():  # as a call does: the same is not done twice, the model is asked without tools
+    same = all((c.name, c.arguments) in [(d.name, d.arguments) for d in calls] for c in again)
+    if same and again and not answer.strip():  # as in a call: it is asked once more, without tools
         answer, _, failed = reply(engine, messages, "", temperature)
         told = " | ".join([told, "->", answer.strip(), *failed])
-    answered = not failed and bool(answer.strip() or text.strip()) and _holds(answer, wanted.answer)
+    answered = same and not failed and bool(answer.strip() or text.strip()) and _holds(answer, wanted.answer)
     return Outcome(called, True, answered, time.perf_counter() - began, told)
 
 
@@ -170,7 +178,7 @@ def main() -> None:
     parser.add_argument("--grammar", nargs="+", default=["with", "without"], choices=["with", "without"])
     parser.add_argument("--temperature", type=float, default=None, help="the pack's where it is not given")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--first", type=int, default=None, help="only the first so many of each set")
+    parser.add_argument("--every", type=int, default=1, help="only each so many-th request of a set")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     pack = load_pack(options.pack, options.models_dir)
@@ -183,7 +191,7 @@ def main() -> None:
         # the engine asks the form of its model for a grammar
         ReplyForm.grammar = of_model if grammar == "with" else (lambda self, tools: None)  # type: ignore[method-assign]
         for name in options.sets:
-            wanted = [Wanted(*each) for each in REQUESTS[name]][: options.first]
+            wanted = [Wanted(*each) for each in REQUESTS[name]][:: options.every]
             outcomes = list(measured(engine, wanted, options.temperature, options.verbose))
             rows.append(row(f"{name.replace('_', ' ')}, {grammar} grammar", outcomes))
             print(rows[-1], flush=True)

@@ -109,6 +109,8 @@ class _Round:
     calls: list[ToolCall] = field(default_factory=list)
     results: list[Returned] = field(default_factory=list)
     tools_begun: bool = False
+    given: bool = False
+    """The calls were made for the model, not by it."""
     repeats: bool = False
     """The model called again what it has the result of."""
 
@@ -225,7 +227,7 @@ class Reply:
         elif found:
             call = ToolCall(_tool_id(), KNOWLEDGE_TOOL, json.dumps({"query": query}, ensure_ascii=False))
             result = Returned(json.dumps(found, ensure_ascii=False), ephemeral=True)
-            self._rounds.append(_Round(calls=[call], results=[result], tools_begun=True))
+            self._rounds.append(_Round(calls=[call], results=[result], tools_begun=True, given=True))
 
     async def _search(self, query: str) -> str:
         """What the agent's documents say; empty if nothing."""
@@ -287,8 +289,7 @@ class Reply:
     def _has_result(self, called: CalledTool) -> bool:
         """Whether the same was called in this reply, and did not fail: it is not done twice."""
         return any(
-            (c.name, json.loads(c.arguments)) == (called.name, json.loads(called.arguments))
-            and not x.content.startswith('{"error"')
+            (c.name, json.loads(c.arguments)) == (called.name, json.loads(called.arguments)) and not _failed(x)
             for r in self._rounds[:-1]
             for c, x in zip(r.calls, r.results, strict=False)
         )
@@ -311,7 +312,9 @@ class Reply:
                 ChatMessage("tool", x.content, tool_call_id=c.id) for c, x in zip(r.calls, r.results, strict=True)
             )
         tools = specs(agent) if len(done) < MAX_ROUNDS and not self._must_answer else ""
+        informed = bool(done) and not done[-1].given and not any(_refused(x) for x in done[-1].results)
         options: dict[str, Any] = {"tools": tools, "temperature": agent.temperature, "top_p": agent.top_p}
+        options["informed"] = informed
         answer = ""
         async with (
             self._engines.generate(self._call.id, messages, agent.max_reply_tokens, **options) as pieces,
@@ -402,6 +405,15 @@ async def _next(answer: AsyncGenerator[Any, None]) -> Any:
     """The next piece of what an agent's code answers; None at its end."""
     with staying():
         return await anext(answer, None)
+
+
+def _failed(returned: Returned) -> bool:
+    return returned.content.startswith('{"error"')
+
+
+def _refused(returned: Returned) -> bool:
+    """Whether the call was none that there is, so that the model has to make another."""
+    return returned.content.startswith(('{"error": "The arguments ', '{"error": "There is no tool '))
 
 
 def _tool_id() -> str:

@@ -363,16 +363,18 @@ class Engines:
         tools: str = "",
         temperature: float | None = None,
         top_p: float | None = None,
+        informed: bool = False,
     ) -> AsyncIterator[AsyncIterator[m.TextChunk | m.Thinking | m.CalledTool | m.Finished]]:
         """The reply to `messages`, piece by piece; `Finished` is the last one where a limit cut it.
 
         Args:
             tools: that may be called: a JSON list of functions in OpenAI's form.
             temperature, top_p: the pack's where they are not given.
+            informed: the model has the results of what it called for this turn.
         """
 
         def make(i: int) -> m.Generate:
-            return m.Generate(i, call_id, messages, max_tokens, temperature, top_p, tools=tools)
+            return m.Generate(i, call_id, messages, max_tokens, temperature, top_p, tools=tools, informed=informed)
 
         async with (
             self.llm.ask(make) as results,

@@ -42,6 +42,14 @@ THOUGHT = ("<think>", "</think>")
 WARMING = "The quick brown fox jumps over the lazy dog while nobody looks at what it does. " * 3
 """For finding out what the cache can do: any text of some dozens of tokens."""
 
+TOOLS_TEMPERATURE = 0.2
+"""At most, where tools are offered and the request says nothing: arguments are copied, not invented."""
+CALL_BEGINNINGS = ("{", "[", "```", "<tool", "<function", "<|tool", "<|python_tag|>")
+FEWEST_CHAINING = 2_000_000_000
+"""Parameters from which on a model may call one tool after another's result."""
+FEWEST_ADVISED = 300_000_000
+"""Parameters from which on a model heeds advice on using tools."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choosing:
@@ -51,6 +59,8 @@ class Choosing:
     top_p: float
     thinking_tokens: int
     """How long the model may think; 0 for not at all where that can be switched off."""
+    call_tokens: tuple[int, ...] = ()
+    """What a reply has not that is to answer with results; none for a model that may call one tool after another."""
 
 
 @dataclass(slots=True)
@@ -146,11 +156,14 @@ class LlamaEngine:
         loaded = load_model(path, context, slots, device, threads, tuned)
         vocabulary = Vocabulary(loaded.model)
         usual, tools = templates_of(loaded.model)
-        one = spoken(usual, vocabulary)
-        two = spoken(tools, vocabulary) if tools else one
+        advised = lib.llama_model_n_params(loaded.model) >= FEWEST_ADVISED
+        one = spoken(usual, vocabulary, advised)
+        two = spoken(tools, vocabulary, advised) if tools else one
         prompts = Prompts(one, two, vocabulary.tokenize, loaded.limit, described_arguments, thinking_tokens > 0)
         vocabulary.show((*one.form.preserved, *(one.form.thinking or ()), *(two.form.thinking or ())))
-        choosing = Choosing(temperature, top_p, thinking_tokens)
+        chaining = not advised or lib.llama_model_n_params(loaded.model) >= FEWEST_CHAINING
+        call_tokens = () if chaining else tuple(vocabulary.beginning(CALL_BEGINNINGS))
+        choosing = Choosing(temperature, top_p, thinking_tokens, call_tokens)
         engine = cls(loaded, vocabulary, prompts, choosing, tuned.batch)
         engine.warm_up()
         engine.info = "; ".join([loaded.info, two.template.summary, engine._cache.summary])
@@ -259,8 +272,13 @@ class LlamaEngine:
         vocab, temperature, top_p = self._vocabulary.raw, self._choosing.temperature, self._choosing.top_p
         if not isinstance(request, m.Generate):
             return sampler(vocab, temperature, top_p, request.id)
-        temperature = temperature if request.temperature is None else request.temperature
+        if request.temperature is not None:
+            temperature = request.temperature
+        elif request.tools:
+            temperature = min(temperature, TOOLS_TEMPERATURE)
         top_p = top_p if request.top_p is None else request.top_p
+        if request.informed and self._choosing.call_tokens:
+            return sampler(vocab, temperature, top_p, request.id, banned=self._choosing.call_tokens)
         if request.grammar:
             return sampler(vocab, temperature, top_p, request.id, request.grammar, request.grammar_from)
         if request.tools and (grammar := made.form.grammar(self._shown_tools(request))):

@@ -115,6 +115,8 @@ class Generate(msgspec.Struct, frozen=True, tag="generate"):
     """… from this text on, once it is written; from the start without."""
     tools: str = ""
     """That the model may call: a JSON list of functions in OpenAI's form. Its calls come as `CalledTool`, and fit."""
+    informed: bool = False
+    """The model has the results of what it called for this turn: a small one answers then, and calls nothing more."""
 
 
 class Judge(msgspec.Struct, frozen=True, tag="judge"):

@@ -12,7 +12,7 @@ from msgspec import structs
 from media_server.engines import messages as m
 from media_server.engines.guarding import Guard
 from media_server.engines.labels import Labels, labels_of
-from media_server.engines.reading import ReplyForm, form_of
+from media_server.engines.reading import ReplyForm, form_of, mended
 from media_server.engines.replying import closing
 from media_server.engines.templates import ChatTemplate, Prompt
 from media_server.engines.vocabulary import Vocabulary
@@ -29,6 +29,13 @@ CUT = "…"
 
 class PromptTooLongError(Exception):
     """What cannot be dropped of a conversation is longer than the model's context."""
+
+
+ADVICE = (
+    "Call a function only where the caller's wish needs one, and write numbers as digits. When a function has "
+    "returned, tell the caller in one short sentence what it returned."
+)
+"""Models of one or two billion parameters otherwise call again what they have the result of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +59,21 @@ class Spoken:
     form: ReplyForm
     guard: Guard
     """For what others than the template write."""
+    advice: str = ""
+    """What the model is told beside its instructions where it is offered tools."""
 
 
-def spoken(source: str, vocabulary: Vocabulary) -> Spoken:
-    """What is known of a template (Jinja)."""
+def spoken(source: str, vocabulary: Vocabulary, advised: bool = False) -> Spoken:
+    """What is known of a template (Jinja).
+
+    Args:
+        advised: the model is told how to use tools.
+    """
+    source = mended(source)
     form = form_of(source)
     own = form if form.native else None
     template = ChatTemplate(source, vocabulary.bos, vocabulary.eos, own, form_of(""), form.thinking)
-    return Spoken(template, form, vocabulary.guard(source))
+    return Spoken(template, form, vocabulary.guard(source), ADVICE if advised else "")
 
 
 class Prompts:
@@ -109,6 +123,8 @@ class Prompts:
         tools = "" if isinstance(request, m.Choose) or not request.tools else request.tools
         labels = self.labels(request)
         spoken = self._with_tools if tools else self._usual
+        if tools and spoken.advice:
+            messages = _advised(messages, spoken.advice)
         tools = spoken.guard.json(labels.tools if labels else tools) if tools else ""
         room = min(request.max_tokens, self._limit // 4) if isinstance(request, m.Generate) else 1
         while True:
@@ -198,6 +214,14 @@ class Prompts:
     def _share(self, text: str, over: int) -> float:
         """How much of a text is left if so many tokens of it go."""
         return max(0.0, 1 - over / max(1, len(self._tokenize(text))))
+
+
+def _advised(messages: list[m.ChatMessage], advice: str) -> list[m.ChatMessage]:
+    """The messages with the advice behind the instructions."""
+    if messages and messages[0].role == "system":
+        told = structs.replace(messages[0], content=f"{messages[0].content}\n\n{advice}")
+        return [told, *messages[1:]]
+    return [m.ChatMessage("system", advice), *messages]
 
 
 def _cut_argument(arguments: str, share: float) -> str | None:

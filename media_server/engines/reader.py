@@ -44,8 +44,8 @@ _JSON_BEGINS = re.compile(r"""(?:[\[{]\s*)*\{\s*["'}]""")
 _JSON_BEGUN = re.compile(r"(?:[\[{]\s*)+\Z")
 _LIKE_A_CALL = re.compile(r"""["'](?:name|function|tool|tool_name|tool_calls|action)["']\s*:""")
 _STARTS = re.compile(r"[<\[{`\]>fHA]")
-_BETWEEN = " \t\r\n;,}]"
-"""What stands between calls, with brackets that were closed once too often."""
+_BETWEEN = " \t\r\n;,}"
+"""What stands between calls, with braces that were closed once too often."""
 _ACTION = re.compile(r"Action:\s*(?=```)")
 _ACTION_BEGUN = re.compile(r"A(?:c(?:t(?:i(?:o(?:n(?::\s*`{0,2})?)?)?)?)?)?\Z")
 _NO_ARRAY = re.compile(r"\[(?:ARGS|CALL_ID)\]|\[(?:A(?:R(?:GS?)?)?|C(?:A(?:L(?:L(?:_(?:ID?)?)?)?)?)?)?\Z")

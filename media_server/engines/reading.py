@@ -13,7 +13,7 @@ from media_server.engines import marks, writing
 from media_server.engines.grammar import Grammar, call_grammar
 from media_server.engines.reader import Called, Piece, ReplyReader, Thought, Unread
 
-__all__ = ["Called", "Grammar", "Piece", "ReplyForm", "ReplyReader", "Thought", "Unread", "form_of"]
+__all__ = ["Called", "Grammar", "Piece", "ReplyForm", "ReplyReader", "Thought", "Unread", "form_of", "mended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +147,17 @@ def form_of(template: str) -> ReplyForm:
     return ReplyForm(
         found[0], native, _thinking(template), found[2], found[3], ("to=", "<|message|>") if head else None, recipients
     )
+
+
+def mended(template: str) -> str:
+    """The template with an example of a call as the model is to write it.
+
+    Those of Qwen 2.5 show it in doubled braces, as a format string of Python's has them; models do as they are shown.
+    """
+    return _DOUBLED.sub(r"{\1}", template)
+
+
+_DOUBLED = re.compile(r'\{\{(\\?"name\\?": <function-name>, \\?"arguments\\?": <args-json-object>)\}\}')
 
 
 def _thinking(template: str) -> tuple[str, str] | None:

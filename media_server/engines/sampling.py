@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import llama_cpp as lib
@@ -13,14 +14,27 @@ __all__ = ["sampler"]
 _INT32_MAX = 2**31 - 1
 
 
-def sampler(vocab: Any, temperature: float, top_p: float, seed: int, gbnf: str = "", begins: str = "") -> Any | None:
+def sampler(
+    vocab: Any,
+    temperature: float,
+    top_p: float,
+    seed: int,
+    gbnf: str = "",
+    begins: str = "",
+    banned: Sequence[int] = (),
+) -> Any | None:
     """A chain of samplers, to be freed by `llama_sampler_free`; None if the grammar cannot be read.
 
     Args:
         temperature: 0 for the likeliest token always.
         gbnf: a grammar that the reply has to follow from `begins` on, or from the start where that is empty.
+        banned: tokens that it has not.
     """
     chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+    if banned:
+        biases = (lib.llama_logit_bias * len(banned))(*(lib.llama_logit_bias(t, float("-inf")) for t in banned))
+        size = lib.llama_vocab_n_tokens(vocab)
+        lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_logit_bias(size, len(banned), biases))
     if gbnf:
         grammar = _grammar(vocab, gbnf, begins)
         if not grammar:

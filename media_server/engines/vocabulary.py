@@ -58,6 +58,10 @@ class Vocabulary:
         n = lib.llama_tokenize(self.raw, raw, len(raw), buffer, size, False, True)
         return list(buffer[:n])
 
+    def beginning(self, with_any: tuple[str, ...]) -> list[int]:
+        """The tokens whose text begins so, behind space."""
+        return [token for token in range(self.size) if self.text(token).lstrip().startswith(with_any)]
+
     def ends(self, token: int) -> bool:
         """Whether the token ends a reply."""
         return bool(lib.llama_vocab_is_eog(self.raw, token))

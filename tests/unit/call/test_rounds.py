@@ -29,12 +29,20 @@ class Script:
 
     rounds: list[list[str | CalledTool]]
     asked: list[tuple[tuple[ChatMessage, ...], str]] = field(default_factory=list)
+    informed: list[bool] = field(default_factory=list)
 
     @contextlib.asynccontextmanager
     async def generate(
-        self, call_id: str, messages: tuple[ChatMessage, ...], most: int, tools: str = "", **_: Any
+        self,
+        call_id: str,
+        messages: tuple[ChatMessage, ...],
+        most: int,
+        tools: str = "",
+        informed: bool = False,
+        **_: Any,
     ) -> AsyncIterator[AsyncIterator[TextChunk | CalledTool]]:
         self.asked.append((messages, tools))
+        self.informed.append(informed)
         pieces = self.rounds[len(self.asked) - 1]
 
         async def written() -> AsyncIterator[TextChunk | CalledTool]:
@@ -118,6 +126,17 @@ async def test_what_is_said_beside_a_call_that_was_made_is_the_answer() -> None:
 async def test_what_failed_may_be_tried_again() -> None:
     _, looked_up, _, _ = await answer(Script([[STATUS], [STATUS], ["I am sorry."]]), fails=True)
     assert looked_up == ["427", "427"]
+
+
+async def test_the_model_is_informed_unless_its_call_was_none() -> None:
+    wrong = CalledTool(1, "get_status", '{"number": "427"}')
+    unknown = CalledTool(1, "get_state", "{}")
+    script = Script([[wrong], [unknown], [STATUS], ["It is shipped."]])
+    await answer(script)
+    assert script.informed == [False, False, False, True]
+    script = Script([[STATUS], ["I am sorry."]])
+    await answer(script, fails=True)
+    assert script.informed == [False, True]
 
 
 async def test_another_call_is_another_call() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from media_server.engines.grammar import LARGEST, call_grammar
 from media_server.engines.llama import LlamaEngine
+from media_server.engines.sampling import sampler
 from tests.conftest import STARTER
 
 HERMES = ("<tool_call>", "</tool_call>")
@@ -41,6 +42,20 @@ def allows(engine: LlamaEngine, gbnf: str, text: str) -> bool:
         return True
     finally:
         lib.llama_sampler_free(grammar)
+
+
+def test_what_is_banned_is_in_no_reply(engine: LlamaEngine) -> None:
+    banned = engine._vocabulary.beginning(("{", "<tool"))
+    texts = [engine._vocabulary.text(token) for token in banned]
+    assert texts
+    assert all(text.lstrip().startswith(("{", "<tool")) for text in texts)
+    likeliest, other = banned[0], next(t for t in range(engine._vocabulary.size) if t not in banned)
+    chain = sampler(engine._vocabulary.raw, 0, 1.0, 1, banned=banned)
+    data = (lib.llama_token_data * 2)(lib.llama_token_data(likeliest, 9.0, 0.0), lib.llama_token_data(other, 1.0, 0.0))
+    array = lib.llama_token_data_array(data, 2, -1, False)
+    lib.llama_sampler_apply(chain, array)
+    assert array.data[array.selected].id == other
+    lib.llama_sampler_free(chain)
 
 
 def call(arguments: str, name: str = "act") -> str:

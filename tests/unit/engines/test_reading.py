@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media_server.engines.reading import Called, Piece, Thought, Unread, form_of
+from media_server.engines.reading import Called, Piece, Thought, Unread, form_of, mended
 
 DATA = Path(__file__).parents[2] / "data"
 OFFERED = frozenset({"get_weather", "hang_up"})
@@ -255,6 +255,20 @@ def test_a_call_of_an_unknown_tool_comes_out_so_that_the_model_can_be_told(reply
 def test_arguments_without_a_call_are_not_said() -> None:
     assert read("{}") == read("[{}]") == read("{ }\n") == []
     assert read(f"{{}}\n{ONE['hermes']}") == [Called("get_weather", json.dumps(ARGUMENTS))]
+
+
+def test_an_example_in_doubled_braces_is_mended() -> None:
+    shown = (
+        r"""{{- "\n<tool_call>\n{{\"name\": <function-name>, \"arguments\": <args-json-object>}}\n</tool_call>" }}"""
+    )
+    assert mended(shown).count("{{") == 1
+    assert r"""{\"name\": <function-name>, \"arguments\": <args-json-object>}\n""" in mended(shown)
+    assert mended("{{ messages }}") == "{{ messages }}"
+
+
+def test_a_mark_may_follow_a_thought_at_once() -> None:
+    reply = f"<mm:think>Hm.</mm:think>{ONE['minimax-m3']}"
+    assert read(reply) == read(*reply) == [Thought("Hm."), Called("get_weather", json.dumps(ARGUMENTS))]
 
 
 def test_a_call_ends_a_thought_that_is_never_left() -> None:
