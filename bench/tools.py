@@ -145,7 +145,7 @@ def _same(name: str, wanted: str, given: str) -> bool:
 
 def _minutes(text: str) -> int | None:
     """Of a time of day, on a face of twelve hours."""
-    text = text.casefold().replace("noon", "12:00").replace("o'clock", "")
+    text = re.sub(r"\bnoon\b", "12:00", text.casefold()).replace("o'clock", "")
     if found := re.search(r"(\d{1,2})(?:[:.](\d\d))?", text):
         return int(found[1]) % 12 * 60 + int(found[2] or 0)
     hour = next((i for i, word in enumerate(_HOURS) if re.search(rf"\b{word}\b", text)), None)
