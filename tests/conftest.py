@@ -70,14 +70,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["MEDIA_SERVER_KNOWLEDGE_DIR"] = str(tmp_path_factory.mktemp("knowledge-index"))
 
 
-async def kept(settings: Settings) -> AsyncIterator[Server]:
+async def kept(settings: Settings, ready_s: float = 60) -> AsyncIterator[Server]:
     """A server for several tests, in a task of its own: fixtures are entered and left in different ones."""
     started: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
 
     async def run() -> None:
         async with running_server(settings) as server:
-            await server.ready(60)
+            await server.ready(ready_s)
             started.set_result(server)
             await stop.wait()
 

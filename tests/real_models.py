@@ -156,9 +156,9 @@ def prompts(language: str, least_words: int = 3) -> list[Prompt]:
         path = SPEECH / SPEAKERS[language] / f"{name.strip()}.wav"
         text = text.strip()
         # what stands in brackets describes a sound
-        if colon and not line.startswith(";") and not re.search(r"[\[(<]", text) and path.is_file():
-            if len(text.split()) >= least_words:
-                out.append(Prompt(path, text, language))
+        spoken = colon and not line.startswith(";") and not re.search(r"[\[(<]", text)
+        if spoken and len(text.split()) >= least_words and path.is_file():
+            out.append(Prompt(path, text, language))
     return sorted(out, key=lambda p: p.path.name)
 
 

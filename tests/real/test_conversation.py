@@ -74,7 +74,7 @@ def say(real_pack: str) -> Callable[[str], Samples]:
 async def real_server(real_pack: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     folder: Path = tmp_path_factory.mktemp("real")
     settings = Settings(port=0, pack=real_pack, models_dir=MODELS, agents=[AGENT], recordings_dir=folder)
-    async for server in kept(settings):
+    async for server in kept(settings, ready_s=240):
         yield server
 
 

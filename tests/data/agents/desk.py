@@ -114,7 +114,8 @@ async def answer(text: str, call: Call) -> AsyncGenerator[str, None]:
 
 @slowly.on_turn
 async def answer_slowly(text: str, call: Call) -> AsyncGenerator[str, None]:
-    for word in "Sorry did you mean the swimming class that is held on Monday evening or the other one".split():
+    said = "Sorry did you mean the swimming class that is held on Monday evening or the other one"
+    for word in said.split():
         yield f" {word}"
         await asyncio.sleep(0.4)
 

@@ -138,3 +138,15 @@ def test_saved_states_are_few(models: Path) -> None:
     (slot,) = [s for s in engine._slots if s.call_id == "a"]
     assert 1 <= len(slot.cache.checkpoints) <= 4
     assert isinstance(engine._cache, Cache)
+
+
+def test_a_template_that_leaves_no_room_fails_its_requests_and_nothing_else(tmp_path: Path) -> None:
+    write_small_model(
+        tmp_path / "m.gguf", "attention", "{{ 'word ' * 3000 }}{% for x in messages %}{{ x.content }}{% endfor %}"
+    )
+    engine = LlamaEngine.load(tmp_path / "m.gguf", context=1024, slots=1)
+    engine.submit(ask(1, "a", "hello"))
+    (failed,) = engine.step()
+    assert isinstance(failed, m.Failed)
+    assert failed.code == "prompt_too_long"
+    assert not engine.busy

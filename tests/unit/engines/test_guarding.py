@@ -93,6 +93,14 @@ def test_no_text_becomes_a_mark(vocabulary: Vocabulary, source: str, written: li
     assert marks_in(vocabulary, prompts.make(conversation(written)).tokens) == plain
 
 
+def test_marks_of_calls_are_read_also_where_they_are_control_tokens() -> None:
+    vocabulary = Vocabulary(vocabulary_only(STARTER / "chat" / "starter-chat.gguf"))
+    (token,) = vocabulary.tokenize("<|im_start|>")
+    assert vocabulary.bytes(token) == b""
+    vocabulary.show(("<|im_start|>", "several tokens"))
+    assert vocabulary.bytes(token) == b"<|im_start|>"
+
+
 @given(text=st.text())
 def test_ordinary_text_has_no_seams(text: str) -> None:
     guarded = Guard(MARKS).text(text)

@@ -173,7 +173,7 @@ def test_what_varies_is_the_packs_where_it_says_so_else_the_files(
     made: Made, style: Style, speed: float, scales: list[float]
 ) -> None:
     file = VoiceFile(str(made(inference={"noise_scale": 0.5, "length_scale": 1.2, "noise_w": 0.6})), 1, "cpu")
-    file.piper.session = session = Session(np.zeros((1, 1, 1, 1000), np.float32))  # type: ignore[assignment]
+    file.piper.session = session = Session(np.zeros((1, 1, 1, 1000), np.float32))
     file.speak(["a", "b"], style, speed)
     assert session.scales == scales
 
@@ -182,11 +182,11 @@ def test_a_voice_that_is_too_loud_is_made_quieter_and_not_clipped(made: Made) ->
     file = VoiceFile(str(made()), 1, "cpu")
     wave = np.sin(np.arange(16_000) / 20)
     for loudness in (0.5, 1.0, 3.0):
-        file.piper.session = Session((loudness * wave).astype(np.float32))  # type: ignore[assignment]
+        file.piper.session = Session((loudness * wave).astype(np.float32))
         samples = file.speak(["a"], Style(), 1.0).samples / 32767
         assert np.allclose(samples, wave * min(loudness, LOUDEST), atol=0.002)
     broken = np.array([np.nan, np.inf, 0.5], np.float32)
-    file.piper.session = Session(broken)  # type: ignore[assignment]
+    file.piper.session = Session(broken)
     assert file.speak(["a"], Style(), 1.0).samples.tolist() == [0, 0, 16383]
 
 
