@@ -64,12 +64,15 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is wanted of several pieces of sound, beside their text. `patient`: quality goes before speed."""
+    """What is wanted of several pieces of sound, beside their text. `patient`: quality goes before speed; `live`: a
+    caller is there.
+    """
 
     language: str | None
     hotwords: str
     words: bool
     patient: bool
+    live: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,7 @@ class WhisperEngine:
             first.hotwords,
             words=any(job.request.words for job in batch),
             patient=first.final or not first.live,
+            live=first.live,
         )
         for job, heard in zip(batch, self._hear([job.waiting[0][1] for job in batch], wanted), strict=True):
             at, piece = job.waiting.popleft()
@@ -240,7 +244,8 @@ class WhisperEngine:
         self, audio: list[NDArray[np.float32]], voices: list[NDArray[np.float32] | None], wanted: _Wanted
     ) -> list[Heard]:
         """Each window's text: in one batch, or one by one where several languages are spoken."""
-        encoded = self._model.model.encode(self._features(audio, self._window))
+        window = self._window if wanted.live else self._window.for_recordings()
+        encoded = self._model.model.encode(self._features(audio, window))
         multilingual = self._model.model.is_multilingual
         probabilities = [1.0] * len(audio)
         language = wanted.language
