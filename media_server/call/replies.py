@@ -17,6 +17,7 @@ from media_server.call.emotions import Emotions, Feeling
 from media_server.call.gate import Gate
 from media_server.call.hearing import Said, outcome
 from media_server.call.history import History
+from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
 from media_server.call.retry import with_retry
 from media_server.call.speak import Clause, Utterance, Written
@@ -143,7 +144,23 @@ class Replies:
         return self._utterance.heard if self._utterance else ""
 
     async def prepare(self) -> None:
-        """Have the apology ready for when nothing else works."""
+        """Have the model read the prompt before the caller has said anything, and the apology ready for when nothing
+        else works.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._read_prompt())
+            group.create_task(self._prepare_apology())
+
+    async def _read_prompt(self) -> None:
+        agent = self._call.agent
+        if agent.handlers.turn or not self._engines.room_to_speculate:
+            return
+        with contextlib.suppress(EngineError):
+            # what is common to this and the first turn stays in the model's cache: on a CPU it may take half a minute
+            messages = self._history.messages(agent.prompt, agent.history_turns, "Hello.")
+            await self._engines.judge(self._call.id, messages, specs(agent))
+
+    async def _prepare_apology(self) -> None:
         if self._speaker is None:
             return
         with contextlib.suppress(EngineError):

@@ -30,7 +30,7 @@ ASKED: list[str] = []
 
 @tool
 def get_order_status(order_number: str) -> dict[str, str]:
-    """Look up the status of an order.
+    """Look up the status of an order whose number the caller has told.
 
     Args:
         order_number: the number of the order, in digits
@@ -41,7 +41,7 @@ def get_order_status(order_number: str) -> dict[str, str]:
 
 AGENT = Agent(
     "desk",
-    prompt="You are Mara, a friendly assistant on the phone. Answer in one short sentence.",
+    prompt="You are Mara. Be concise and warm.",
     tools=[get_order_status],
     answer_timeout_s=ANSWER_S,
     idle_s=0,
@@ -51,9 +51,9 @@ AGENT = Agent(
 # what the caller says, and what has to be in the answer of a model that can follow
 TURNS = [
     ("Hello, my name is Olivia.", ""),
+    ("What is the status of order four two seven?", r"shipped|monday"),
     ("What is the capital of France?", r"paris"),
     ("What is seven plus five?", r"12|twelve"),
-    ("What is the status of order four two seven?", r"shipped|monday"),
     ("Thank you. What is my name?", r"olivia"),
     ("What colour is the sky on a clear day?", r"blue"),
     ("How many days are there in a week?", r"7|seven"),
@@ -105,7 +105,6 @@ async def test_ten_turns_by_voice(real_server: Server, real_pack: str, say: Call
         assert not caller.of("error"), talk
         assert np.abs(caller.recording()).max() > 1000
     if real_pack == LARGE:
-        assert ASKED
-        assert "".join(filter(str.isdigit, ASKED[0])) == "427"
+        assert "427" in ["".join(filter(str.isdigit, number)) for number in ASKED], talk
         # a model of this size may miss one; it may not lose the thread
         assert len(wrong) <= 1, talk
