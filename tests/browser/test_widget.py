@@ -85,7 +85,7 @@ async def test_in_writing_what_cannot_be_is_said(open_page: Open, tmp_path: Path
         await page.evaluate("document.querySelector('voice-widget').setAttribute('agent', 'nobody')")
         await chat.get_by_label("Write to the agent").fill("hello")
         await page.keyboard.press("Enter")
-        await expect(chat.get_by_role("alert")).to_contain_text("no agent called")
+        await expect(chat.get_by_role("alert")).to_contain_text("no agent of that name")
         await expect(chat.get_by_label("Write to the agent")).to_have_value("hello")
 
 
@@ -117,7 +117,7 @@ async def test_in_a_panel(open_page: Open, tmp_path: Path, sentence: Callable[[s
     ("allow", "agent", "reason"),
     [
         (False, "open", "The microphone was refused"),
-        (True, "nobody", "no agent called"),
+        (True, "nobody", "no agent of that name"),
         (True, "desk", "may not call"),
     ],
 )

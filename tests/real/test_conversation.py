@@ -50,8 +50,8 @@ AGENT = Agent(
 )
 # what the caller says, and what has to be in the answer of a model that can follow
 TURNS = [
-    ("Hello, my name is Olivia.", ""),
     ("What is the status of order four two seven?", r"shipped|monday"),
+    ("Hello, my name is Olivia.", ""),
     ("What is the capital of France?", r"paris"),
     ("What is seven plus five?", r"12|twelve"),
     ("Thank you. What is my name?", r"olivia"),
