@@ -145,7 +145,9 @@ def conversations(draw: st.DrawFn) -> tuple[ChatMessage, ...]:
 @settings(max_examples=30, deadline=None)
 @given(messages=conversations())
 def test_nothing_of_any_conversation_is_refused_or_lost(name: str, messages: tuple[ChatMessage, ...]) -> None:
-    check(loaded(name), messages, TOOLS)
+    # what the template's own style refuses now and then is shown in a plainer one
+    text = loaded(name).prompt(messages, TOOLS).text
+    assert words(messages, TOOLS) <= set(MARKER.findall(text))
 
 
 FOUND = [
