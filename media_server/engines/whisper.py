@@ -34,6 +34,10 @@ STEP_S = 0.3
 """What a batch may take: whoever comes meanwhile waits for its end."""
 CHEAP_S = 0.05
 """A machine that encodes 30 s in this time gives every utterance the whole window."""
+UNSURE, UNSURE_LIVE = 0.52, 0.45
+"""Confidence below which a recording, or what a caller said, is heard a second time with a full window …"""
+SECOND_LOOK_S = 1.0
+"""… if that takes a caller's machine no longer."""
 TOKENS_PER_S = 25
 """More than anybody says, also in the short tokens of a small vocabulary."""
 MOST_TOKENS = 448
@@ -89,6 +93,43 @@ class _Take:
         return is_loop(self.tokens, self.text) or too_much_text(self.text, self.evidence)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """One window's samples at 16 kHz, where somebody speaks in them, and how the decoder is asked for their text."""
+
+    samples: NDArray[np.float32]
+    voice: NDArray[np.float32] | None
+    prompt: list[int]
+    tokenizer: Tokenizer
+
+    @property
+    def length_s(self) -> float:
+        return len(self.samples) / RATE_HZ
+
+    def take(self, result: ctranslate2.models.WhisperGenerationResult) -> _Take:
+        """What of a result is text: not the timestamps, and no further phrase that lies behind the sound's end."""
+        tokens: list[int] = []
+        end_s: float | None = None
+        began_s, before = -1.0, 0
+        for token in result.sequences_ids[0]:
+            if token < self.tokenizer.eot:
+                tokens.append(token)
+            elif token >= self.tokenizer.timestamp_begin:
+                at_s = (token - self.tokenizer.timestamp_begin) * STAMP_S
+                if began_s < 0:
+                    began_s, before = at_s, len(tokens)
+                    if before and began_s > self.length_s - 5 * STAMP_S:
+                        break
+                elif before and (began_s + at_s) / 2 > self.length_s:
+                    del tokens[before:]
+                    break
+                else:
+                    end_s, began_s = at_s, -1.0
+        voiced_s = None if self.voice is None else float((self.voice > VOICE).sum()) * CHUNK_S
+        evidence = Evidence(exp(min(0.0, result.scores[0])), result.no_speech_prob, voiced_s)
+        return _Take(tokens, self.tokenizer.decode(tokens).strip(), end_s, evidence)
+
+
 class WhisperEngine:
     """Transcribes the pending pieces of sound in one batch per step, the most urgent first."""
 
@@ -103,6 +144,8 @@ class WhisperEngine:
         self._model = model
         self._language = language
         self._batch = BATCH
+        self._full_s = 0.0
+        """What a full window takes, about."""
         self._activity = VoiceActivityModel() if window.published else None
         self._pieces: Pieces[Heard] = Pieces(self._cut, lambda samples: self._window.frames(len(samples) / RATE_HZ))
 
@@ -147,6 +190,7 @@ class WhisperEngine:
         if not self._window.published:
             return
         took_s = self._time(self._window)
+        self._full_s = took_s * self._window.full().frames(0) / self._window.frames(0)
         if may_widen and took_s < CHEAP_S and self._time(self._window.full()) < CHEAP_S:
             self._window = self._window.full()
         self._batch = max(1, min(BATCH, int(STEP_S / took_s)))
@@ -244,8 +288,7 @@ class WhisperEngine:
         self, audio: list[NDArray[np.float32]], voices: list[NDArray[np.float32] | None], wanted: _Wanted
     ) -> list[Heard]:
         """Each window's text: in one batch, or one by one where several languages are spoken."""
-        window = self._window if wanted.live else self._window.for_recordings()
-        encoded = self._model.model.encode(self._features(audio, window))
+        encoded = self._model.model.encode(self._features(audio, self._window))
         multilingual = self._model.model.is_multilingual
         probabilities = [1.0] * len(audio)
         language = wanted.language
@@ -268,14 +311,8 @@ class WhisperEngine:
         results = self._generate(encoded, [prompt] * len(audio), max(len(a) for a in audio))
         takes: list[_Take] = []
         for samples, voice, result in zip(audio, voices, results, strict=True):
-            take = _take(result, tokenizer, len(samples) / RATE_HZ, voice)
-            lost = take.lost
-            if lost and take.evidence.voiced:
-                take = self._again(samples, voice, tokenizer, prompt, wanted.patient)
-            doubtful = is_invented(take.text) or is_echo(take.text, wanted.hotwords)
-            if (lost and not take.evidence.voiced) or not bears_out(take.text, take.evidence, doubtful):
-                take = replace(take, tokens=[], text="", end_s=None)
-            takes.append(take)
+            sound = _Sound(samples, voice, prompt, tokenizer)
+            takes.append(self._reconsidered(sound, sound.take(result), wanted))
         placed: Sequence[tuple[m.HeardWord, ...]] = [()] * len(takes)
         if wanted.words:
             median = MEDIAN_FRAMES if self._window.published else SHARP_MEDIAN_FRAMES
@@ -295,30 +332,49 @@ class WhisperEngine:
             )
         ]
 
-    def _again(
-        self,
-        samples: NDArray[np.float32],
-        voice: NDArray[np.float32] | None,
-        tokenizer: Tokenizer,
-        prompt: list[int],
-        patient: bool,
-    ) -> _Take:
+    def _reconsidered(self, sound: _Sound, take: _Take, wanted: _Wanted) -> _Take:
+        """A transcript after a second look, where that is called for; without text where nothing bears it out."""
+        lost = take.lost
+        if lost and take.evidence.voiced:
+            take = self._unlooped(sound, wanted.patient)
+        elif self._is_worth_another_look(sound, take, wanted):
+            whole = self._look(sound, self._window.full())
+            take = take if whole.lost else whole
+        doubtful = is_invented(take.text) or is_echo(take.text, wanted.hotwords)
+        if (lost and not take.evidence.voiced) or not bears_out(take.text, take.evidence, doubtful):
+            return replace(take, tokens=[], text="", end_s=None)
+        return take
+
+    def _is_worth_another_look(self, sound: _Sound, take: _Take, wanted: _Wanted) -> bool:
+        """Whether the full window may make an unsure transcript better, and there is time for it."""
+        if not (self._window.published and wanted.patient and take.evidence.voiced):
+            return False
+        if self._window.full().frames(sound.length_s) < 1.5 * self._window.frames(sound.length_s):
+            return False
+        unsure = UNSURE_LIVE if wanted.live else UNSURE
+        return take.evidence.confidence < unsure and (self._full_s < SECOND_LOOK_S or not wanted.live)
+
+    def _unlooped(self, sound: _Sound, patient: bool) -> _Take:
         """Listen once more where the model repeats itself: with a full window, without repetition; at last cut it."""
-        length_s = len(samples) / RATE_HZ
         window = self._window.full() if patient and self._window.published else self._window
-        encoded = self._model.model.encode(self._features([samples], window))
-        wider = window.frames(length_s) > self._window.frames(length_s)
-        options: list[dict[str, int]] = [{}, {"no_repeat_ngram_size": 3}] if wider else [{"no_repeat_ngram_size": 3}]
-        for each in options:
-            (result,) = self._generate(encoded, [prompt], len(samples), **each)
-            take = _take(result, tokenizer, length_s, voice)
+        if window.frames(sound.length_s) > self._window.frames(sound.length_s):
+            take = self._look(sound, window)
             if not take.lost:
                 return take
+        take = self._look(sound, window, no_repeat_ngram_size=3)
+        if not take.lost:
+            return take
         tokens = take.tokens[: loop_start(take.tokens)]
-        text = tokenizer.decode(tokens).strip()
+        text = sound.tokenizer.decode(tokens).strip()
         if too_much_text(text, take.evidence):
             tokens, text = [], ""
         return replace(take, tokens=tokens, text=text)
+
+    def _look(self, sound: _Sound, window: Window, **options: int) -> _Take:
+        """What is heard in one sound by itself."""
+        encoded = self._model.model.encode(self._features([sound.samples], window))
+        (result,) = self._generate(encoded, [sound.prompt], len(sound.samples), **options)
+        return sound.take(result)
 
     def _features(self, audio: list[NDArray[np.float32]], window: Window) -> ctranslate2.StorageView:
         """Log-mel features [batch, mels, frames]; the window is the longest utterance's."""
@@ -342,35 +398,6 @@ class WhisperEngine:
             **options,
         )
         return found
-
-
-def _take(
-    result: ctranslate2.models.WhisperGenerationResult,
-    tokenizer: Tokenizer,
-    length_s: float,
-    voice: NDArray[np.float32] | None,
-) -> _Take:
-    """What of a result is text: not the timestamps, and no further phrase that is said to be behind the sound's end."""
-    tokens: list[int] = []
-    end_s: float | None = None
-    began_s, before = -1.0, 0
-    for token in result.sequences_ids[0]:
-        if token < tokenizer.eot:
-            tokens.append(token)
-        elif token >= tokenizer.timestamp_begin:
-            at_s = (token - tokenizer.timestamp_begin) * STAMP_S
-            if began_s < 0:
-                began_s, before = at_s, len(tokens)
-                if before and began_s > length_s - 5 * STAMP_S:
-                    break
-            elif before and (began_s + at_s) / 2 > length_s:
-                del tokens[before:]
-                break
-            else:
-                end_s, began_s = at_s, -1.0
-    voiced_s = None if voice is None else float((voice > VOICE).sum()) * CHUNK_S
-    evidence = Evidence(exp(min(0.0, result.scores[0])), result.no_speech_prob, voiced_s)
-    return _Take(tokens, tokenizer.decode(tokens).strip(), end_s, evidence)
 
 
 def _unheard(take: _Take, voice: NDArray[np.float32] | None, samples: int) -> int:

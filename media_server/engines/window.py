@@ -38,10 +38,6 @@ class Window:
         seconds = min(self.longest_s, max(self.floor_s, sound_s + self.margin_s))
         return min(int(FULL_S * FRAMES_PER_S), int(seconds * FRAMES_PER_S + 1) // 2 * 2)
 
-    def for_recordings(self) -> Window:
-        """The same for sound that nobody waits for in a call: half the full window at least, for a little more CPU."""
-        return replace(self, floor_s=max(self.floor_s, self.longest_s / 2)) if self.published else self
-
     def full(self) -> Window:
         """The same with all the silence that the model was trained with."""
         return replace(self, floor_s=self.longest_s)
@@ -57,7 +53,8 @@ def window_for(
     """The window of a model with so many tokens; what is not given is derived from it.
 
     Published models repeat themselves where little silence follows the speech: measured with `base` and `tiny.en`, ten
-    seconds with timestamps are as good as thirty. A model with a vocabulary of its own was trained on short windows.
+    seconds with timestamps are as good as thirty but for utterances in which the model is unsure, which are worth a
+    second look. A model with a vocabulary of its own was trained on short windows.
     """
     published = vocabulary >= PUBLISHED_TOKENS
     longest_s = min(window_s, FULL_S)

@@ -16,13 +16,10 @@ def test_a_model_of_its_own_kind_gets_the_utterance() -> None:
     window = window_for(2_411, window_s=6)
     assert (window.frames(1.0), window.frames(9.0)) == (120, 600)
     assert (window.timestamps, window.piece_s) == (False, 6)
-    assert window.for_recordings() == window
 
 
-def test_recordings_and_second_attempts_get_more() -> None:
-    window = window_for(51_864)
-    assert window.for_recordings().frames(1.0) == 1500
-    assert window.full().frames(1.0) == 3000
+def test_a_second_look_has_the_full_window() -> None:
+    assert window_for(51_864).full().frames(1.0) == 3000
 
 
 def test_a_pack_may_say_otherwise() -> None:
