@@ -27,7 +27,7 @@ from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
 from media_server.pulse import Pulse
 from media_server.rtc.servers import check_ice_servers
-from media_server.store import Database, Outbox, Records, Subscription
+from media_server.store import Database, Outbox, Records, Subscription, reason_of
 from media_server.tls import fingerprint, server_context
 from media_server.webhooks import Deliverer
 
@@ -47,6 +47,8 @@ class Server:
     engines: Engines
     sessions: Sessions
     pulse: Pulse = field(default_factory=Pulse)
+    notice: str = ""
+    """What its models are good for, where their pack says so."""
 
     async def ready(self, timeout_s: float) -> None:
         """Wait until all engines are loaded.
@@ -132,7 +134,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                     _sessions(settings, agents, engines, library, records, metrics, tracing) as sessions,
                     _http(settings, make_app(agents, engines, sessions, access, records, metrics), metrics) as url,
                 ):
-                    yield Server(url, engines, sessions, pulse)
+                    yield Server(url, engines, sessions, pulse, pack.manifest.notice)
             finally:
                 for task in running:
                     task.cancel()
@@ -148,7 +150,7 @@ async def _close_lost(records: Records) -> None:
     try:
         await records.close_lost()
     except SQLAlchemyError as failed:
-        why = str(getattr(failed, "orig", None) or failed).partition("\n")[0]
+        why = reason_of(failed)
         raise ConfigurationError(
             f"The database cannot be written: {why}. Let this user write the file and its folder, or name another one."
         ) from failed

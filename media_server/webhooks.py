@@ -13,7 +13,7 @@ import aiohttp
 from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks.webhooks import Webhook as Signer
 
-from media_server.store import Delivery, Outbox
+from media_server.store import Delivery, Outbox, reason_of
 
 __all__ = ["Deliverer"]
 
@@ -62,7 +62,7 @@ class Deliverer:
                 except SQLAlchemyError as failed:
                     # a database that cannot be written ends neither calls nor webhooks
                     if not self._in_trouble:
-                        why = str(getattr(failed, "orig", None) or failed).partition("\n")[0]
+                        why = reason_of(failed)
                         log.error("webhooks wait for the database: %s", why)
                     self._in_trouble = True
                     await asyncio.sleep(AFTER_TROUBLE_S)

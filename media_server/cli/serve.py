@@ -82,7 +82,6 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 async def _serve_until_stopped(settings: Settings) -> None:
-    from media_server.engines.packs import load_pack
     from media_server.server import running_server
 
     stop, stop_now = asyncio.Event(), asyncio.Event()
@@ -110,8 +109,8 @@ async def _serve_until_stopped(settings: Settings) -> None:
                         f"Ready after {time.monotonic() - started:.1f} s: open {server.url} and speak. Ctrl-C stops.",
                         flush=True,
                     )
-                    if notice := load_pack(settings.pack, settings.models_dir).manifest.notice:
-                        print(notice, flush=True)
+                    if server.notice:
+                        print(server.notice, flush=True)
                 await stopped
                 await _drain(server, settings.drain_s, stop_now)
             finally:

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from media_server.errors import ClientError
+from media_server.store import reason_of
 
 __all__ = ["errors_as_json"]
 
@@ -50,7 +51,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except SQLAlchemyError as failed:
         if isinstance(failed, IntegrityError | DataError | ProgrammingError):
             return _mistake(request)
-        why = str(getattr(failed, "orig", None) or failed).partition("\n")[0]
+        why = reason_of(failed)
         log.error("%s %s: the database cannot be used: %s", request.method, _route(request), why)
         return _response(ClientError("no_records", "The database cannot be written.", status=503))
     except Exception:  # noqa: BLE001 - one request's defect must not end the others; it is logged

@@ -1,6 +1,6 @@
 """What outlasts the process: keys, tokens and call records, in SQLite or PostgreSQL."""
 
-from media_server.store.database import Database
+from media_server.store.database import Database, reason_of
 from media_server.store.keys import Key, Keys, Scope
 from media_server.store.outbox import Delivery, DeliveryState, Outbox, Subscription
 from media_server.store.records import CallRecord, CallStatus, RecordedEvent, Records
@@ -24,4 +24,5 @@ __all__ = [
     "Subscription",
     "TokenKind",
     "Tokens",
+    "reason_of",
 ]

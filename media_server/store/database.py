@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -20,7 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from media_server.errors import ConfigurationError
 from media_server.private import private_file
 
-__all__ = ["Database", "storable"]
+__all__ = ["Database", "reason_of", "storable", "to_its_end"]
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """Of those that do not block the event loop."""
@@ -31,6 +35,11 @@ FEW = 2
 def storable(text: str) -> bool:
     """Whether a database can hold this text, and so may be asked for it: no NUL, no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def reason_of(failed: BaseException) -> str:
+    """What a database says of its failure, in one line: without the statement, which holds what was to be written."""
+    return str(getattr(failed, "orig", None) or failed).partition("\n")[0]
 
 
 class Database:
@@ -79,9 +88,30 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:
-        """One transaction."""
-        async with self._sessions() as session, session.begin():
-            yield session
+        """One transaction: undone where the block is cancelled or fails, and kept, whatever comes, once it has ended."""
+        async with self._sessions() as session:
+            try:
+                yield session
+            except BaseException:
+                await to_its_end(session.rollback())
+                raise
+            await to_its_end(session.commit())
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do it to its end, also when cancelled: of half a transaction it is not known whether it was kept."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as now:
+            cancelled = now
+    if cancelled:
+        if not task.cancelled() and (failed := task.exception()):
+            log.error("a write that was cancelled failed: %r", type(failed))
+        raise cancelled
+    return task.result()
 
 
 def _make_private(file: Path) -> None:

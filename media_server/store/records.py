@@ -19,10 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from media_server.errors import ClientError
 from media_server.jsonable import jsonable
 from media_server.store.credit import set_aside, settle
-from media_server.store.database import Database, storable
+from media_server.store.database import Database, storable, to_its_end
 from media_server.store.outbox import Outbox
 from media_server.store.tables import CallRow, EventRow
-from media_server.store.writer import EndOfCall, Writer, to_its_end
+from media_server.store.writer import EndOfCall, Writer
 
 __all__ = ["CallRecord", "CallStatus", "RecordedEvent", "Records"]
 

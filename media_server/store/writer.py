@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
-__all__ = ["EndOfCall", "Writer", "to_its_end"]
+from media_server.store.database import reason_of, to_its_end
+
+__all__ = ["EndOfCall", "Writer"]
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 FLUSH_S = 0.2
 """Longest wait before an event is written; what was not written yet dies with the server."""
@@ -150,7 +151,7 @@ class Writer:
         self._events, self._ended = events + self._events, ended + self._ended
         if not self._in_trouble:
             self._in_trouble = True
-            why = str(getattr(failed, "orig", None) or failed).partition("\n")[0]
+            why = reason_of(failed)
             log.error(
                 "%d events and the ends of %d calls wait: the database cannot be written: %s", *self._counts(), why
             )
@@ -165,22 +166,6 @@ class Writer:
 
     def _counts(self) -> tuple[int, int]:
         return len(self._events), len(self._ended)
-
-
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Do it to its end, also when cancelled: of half a transaction it is not known whether it was kept."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as now:
-            cancelled = now
-    if cancelled:
-        if not task.cancelled() and (failed := task.exception()):
-            log.error("a write that was cancelled failed: %r", type(failed))
-        raise cancelled
-    return task.result()
 
 
 def _is_trouble(failed: Exception) -> bool:
