@@ -28,7 +28,7 @@ IDLE_S = 75.0
 UNREAD_S = 60.0
 """After which a client that takes nothing of what it is sent is gone."""
 BACKLOG = 512
-SLICE = 16 * 1024
+SLICE = 4 * 1024
 """Bytes of a connection that are parsed before others have their turn."""
 MOST = 10_000
 """Maximum connections held, however many descriptors there are."""

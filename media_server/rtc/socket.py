@@ -113,7 +113,7 @@ class PcmTrack(MediaStreamTrack):
         if not await self._come():
             self._due_s = self._clock()
             return frame_of(np.zeros((int(PIECE_S * MODEL_RATE_HZ), 1), np.int16), MODEL_RATE_HZ)
-        samples, rate_hz = self._chunks[0]
+        samples, rate_hz = self._joined()
         n = len(samples)
         if self._due_s + n / rate_hz > self._clock() + FRAME_S:
             # it is ahead of its time: a piece of it when that is over
@@ -129,6 +129,19 @@ class PcmTrack(MediaStreamTrack):
         self._changed.set()
         self._quiet_s = QUIET_S
         return frame_of(piece, rate_hz)
+
+    def _joined(self) -> tuple[Samples, int]:
+        """The first chunk, which shall be no crumb: a client may send sound a sample at a time."""
+        (first, rate_hz), parts, n = self._chunks[0], [], 0
+        while self._chunks and n < int(PIECE_S * rate_hz):
+            samples, its_rate_hz = self._chunks[0]
+            if its_rate_hz != rate_hz or samples.shape[1] != first.shape[1]:
+                break
+            parts.append(samples)
+            n += len(samples)
+            self._chunks.popleft()
+        self._chunks.appendleft((np.concatenate(parts), rate_hz))
+        return self._chunks[0]
 
     async def _come(self) -> bool:
         """Wait for sound; false if there is none for so long that it has to be taken for silence."""
