@@ -33,10 +33,17 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         ClientError: 403 `host_not_allowed`, `origin_not_allowed`.
     """
     access = request.app[ACCESS]
-    if not await access.closed():
+    # whether there are keys is asked of the database for what has to be refused without; most requests never have to be
+    try:
         _check_host(request, access.own_names)
-        if not (request.method in ("GET", "HEAD") and PUBLIC.fullmatch(request.path)):
-            _check_origin(request, access)
+        public = request.method in ("GET", "HEAD") and PUBLIC.fullmatch(request.path)
+        origin = None if public else _foreign_origin(request, access)
+    except ClientError:
+        if not await access.closed():
+            raise
+        origin = None
+    if origin is not None and not await access.closed():
+        request[FOREIGN] = origin
     return await handler(request)
 
 
@@ -52,8 +59,13 @@ def _check_host(request: web.Request, own_names: Collection[str]) -> None:
             raise ClientError("host_not_allowed", message, status=403)
 
 
-def _check_origin(request: web.Request, access: Access) -> None:
-    """Pages of origins that some agent allows get further; what they may do there is decided as with keys."""
+def _foreign_origin(request: web.Request, access: Access) -> str | None:
+    """The origin of another site's page, where some agent allows it: it gets further, and is judged as with keys.
+
+    Raises:
+        ClientError: 403 `origin_not_allowed`: no agent does.
+    """
+    foreign = None
     origins = request.headers.getall("Origin", [])
     for origin in origins:
         if _is_own(request, parse_origin(origin)):
@@ -64,10 +76,11 @@ def _check_origin(request: web.Request, access: Access) -> None:
                 "and those that an agent names in allowed_origins."
             )
             raise ClientError("origin_not_allowed", message, status=403)
-        request[FOREIGN] = origin
+        foreign = origin
     if not origins and request.headers.get("Sec-Fetch-Site") in OTHER_SITES:
         message = "Pages of other sites may not use this server as long as there are no API keys."
         raise ClientError("origin_not_allowed", message, status=403)
+    return foreign
 
 
 def _is_own(request: web.Request, origin: Origin | None) -> bool:
