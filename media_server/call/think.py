@@ -312,7 +312,7 @@ class Reply:
                 ChatMessage("tool", x.content, tool_call_id=c.id) for c, x in zip(r.calls, r.results, strict=True)
             )
         tools = specs(agent) if len(done) < MAX_ROUNDS and not self._must_answer else ""
-        informed = bool(done) and not done[-1].given and not any(_refused(x) for x in done[-1].results)
+        informed = bool(done) and not done[-1].given and not any(x.refused for x in done[-1].results)
         options: dict[str, Any] = {"tools": tools, "temperature": agent.temperature, "top_p": agent.top_p}
         options["informed"] = informed
         answer = ""
@@ -409,11 +409,6 @@ async def _next(answer: AsyncGenerator[Any, None]) -> Any:
 
 def _failed(returned: Returned) -> bool:
     return returned.content.startswith('{"error"')
-
-
-def _refused(returned: Returned) -> bool:
-    """Whether the call was none that there is, so that the model has to make another."""
-    return returned.content.startswith(('{"error": "The arguments ', '{"error": "There is no tool '))
 
 
 def _tool_id() -> str:

@@ -33,6 +33,14 @@ class Returned:
     ephemeral: bool
     silent: bool = False
     """The model need not say anything to it."""
+    refused: bool = False
+    """There is no such tool, or the arguments do not fit: nothing was run, and the model has to call again."""
+
+
+class _Refused(ToolAnswer):
+    """The answer to a call that was not run."""
+
+    __slots__ = ()
 
 
 class ToolRunner:
@@ -90,12 +98,12 @@ class ToolRunner:
         content = json.dumps({"error": answer.error} if answer.error else answer.result, ensure_ascii=False)
         if len(content) > LONGEST_RESULT:
             content = json.dumps({"cut_off": content[:LONGEST_RESULT]}, ensure_ascii=False)
-        return Returned(content, ephemeral, answer.silent)
+        return Returned(content, ephemeral, answer.silent, isinstance(answer, _Refused))
 
     async def _answer(self, call: ToolCall, tool: Tool | None) -> ToolAnswer:
         """What the tool says, or what went wrong with it."""
         if tool is None:
-            return ToolAnswer(error=f"There is no tool called {call.name}.")
+            return _Refused(error=f"There is no tool called {call.name}.")
         try:
             arguments = tool.check(call.arguments)
             async with asyncio.timeout(tool.timeout_s) as deadline:
@@ -103,7 +111,7 @@ class ToolRunner:
                     return await self._ask_client(call.id)
                 return await tool.run(arguments, self._call)
         except ToolRefusal as refusal:
-            return ToolAnswer(error=said_of(refusal))
+            return _Refused(error=said_of(refusal))
         except Exception as failed:  # whatever a developer's code raises is for the model to know and the log
             if isinstance(failed, TimeoutError) and deadline.expired():
                 return ToolAnswer(error=f"{tool.name} did not answer within {tool.timeout_s:g} seconds.")
