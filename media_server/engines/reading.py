@@ -98,8 +98,15 @@ _PRESERVED = tuple(
     )
 )
 _HERMES = ("<tool_call>", "</tool_call>")
+_Form = tuple[str, tuple[str, ...], Callable[[str, str], str], tuple[str, str] | None]
 
-_FORMS: tuple[tuple[str, tuple[str, ...], Callable[[str, str], str], tuple[str, str] | None], ...] = (
+
+def _between(name: str, sign: str, begin: str, end: str) -> _Form:
+    """The form of a family that writes calls as JSON between two marks."""
+    return name, (sign,), writing.enclosed(begin, end), (begin, end)
+
+
+_FORMS: tuple[_Form, ...] = (
     ("harmony", ("<|channel|>",), writing.harmony, None),
     ("atem", ("<atem:",), writing.atem, None),
     ("kimi-k3", ("'<|open|>'",), writing.kimi_k3, None),
@@ -120,15 +127,15 @@ _FORMS: tuple[tuple[str, tuple[str, ...], Callable[[str, str], str], tuple[str, 
     ("cohere", ("<|START_ACTION|>",), writing.cohere, None),
     ("command-r", ("\nAction:", "\\nAction:"), writing.command_r, None),
     ("apertus", ("<|tools_prefix|>",), writing.apertus, None),
-    ("nemotron", ("<TOOLCALL>",), writing.nemotron, ("<TOOLCALL>[", "]</TOOLCALL>")),
+    _between("nemotron", "<TOOLCALL>", "<TOOLCALL>[", "]</TOOLCALL>"),
     ("mistral", ("[ARGS]",), writing.mistral, None),
-    ("mistral-list", ("[TOOL_CALLS]",), writing.mistral_list, ("[TOOL_CALLS][", "]")),
+    _between("mistral-list", "[TOOL_CALLS]", "[TOOL_CALLS][", "]"),
     ("lfm", ("<|tool_call_start|>", "<|tool_list_start|>", "List of tools: ["), writing.lfm, None),
-    ("granite", ("<|tool_call|>",), writing.granite, ("<|tool_call|>[", "]")),
+    _between("granite", "<|tool_call|>", "<|tool_call|>[", "]"),
     ("functools", ("functools[",), writing.functools_list, None),
-    ("gigachat", ("<|function_call|>",), writing.gigachat, ("<|function_call|>", "")),
+    _between("gigachat", "<|function_call|>", "<|function_call|>", ""),
     ("gigachat-role", ("<|role_sep|>",), writing.gigachat_role, None),
-    ("list", ("<tool_calls>[",), writing.tag_list, ("<tool_calls>[", "]</tool_calls>")),
+    _between("list", "<tool_calls>[", "<tool_calls>[", "]</tool_calls>"),
     ("lines", ("<tool_calls>",), writing.tag_lines, None),
     ("hermes", ("<tool_call>",), writing.hermes, _HERMES),
     ("llama", ("<|python_tag|>", '"parameters": ', "ipython"), writing.llama, None),

@@ -7,6 +7,7 @@ but drops the calls that they made.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 __all__ = [
@@ -17,13 +18,12 @@ __all__ = [
     "deepseek",
     "dsml",
     "element",
+    "enclosed",
     "functionary",
     "functools_list",
     "gemma",
-    "gigachat",
     "gigachat_role",
     "glm",
-    "granite",
     "harmony",
     "hermes",
     "hunyuan",
@@ -34,14 +34,11 @@ __all__ = [
     "minimax",
     "minimax_m3",
     "mistral",
-    "mistral_list",
-    "nemotron",
     "qwen_xml",
     "recipient",
     "seed",
     "solar",
     "tag_lines",
-    "tag_list",
 ]
 
 
@@ -58,24 +55,17 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def enclosed(begin: str, end: str) -> Callable[[str, str], str]:
+    """The form of families that write a JSON object between two marks."""
+    return lambda name, arguments: f"{begin}{_object(name, arguments)}{end}"
+
+
 def hermes(name: str, arguments: str) -> str:
     return f"<tool_call>\n{_object(name, arguments)}\n</tool_call>"
 
 
-def nemotron(name: str, arguments: str) -> str:
-    return f"<TOOLCALL>[{_object(name, arguments)}]</TOOLCALL>"
-
-
-def tag_list(name: str, arguments: str) -> str:
-    return f"<tool_calls>[{_object(name, arguments)}]</tool_calls>"
-
-
 def tag_lines(name: str, arguments: str) -> str:
     return f"<tool_calls>\n{_object(name, arguments)}\n</tool_calls>"
-
-
-def granite(name: str, arguments: str) -> str:
-    return f"<|tool_call|>[{_object(name, arguments)}]"
 
 
 def functools_list(name: str, arguments: str) -> str:
@@ -88,14 +78,6 @@ def llama(name: str, arguments: str) -> str:
 
 def mistral(name: str, arguments: str) -> str:
     return f"[TOOL_CALLS]{name}[ARGS]{arguments}"
-
-
-def mistral_list(name: str, arguments: str) -> str:
-    return f"[TOOL_CALLS][{_object(name, arguments)}]"
-
-
-def gigachat(name: str, arguments: str) -> str:
-    return f"<|function_call|>{_object(name, arguments)}"
 
 
 def gigachat_role(name: str, arguments: str) -> str:
