@@ -16,7 +16,7 @@ from media_server.errors import ConfigurationError, problems
 from media_server.packs.local import PackError, disk_trouble
 from media_server.packs.transfer import Bar, DownloadError, Lacking
 
-__all__ = ["Entry", "FolderRoot", "Mirror"]
+__all__ = ["Entry", "FolderRoot", "Mirror", "copy"]
 
 
 class Root(Protocol):
@@ -27,6 +27,16 @@ class Root(Protocol):
     def at(self, path: str) -> str: ...
     async def text(self, url: str) -> tuple[str, str]: ...
     async def bring(self, url: str, part: Path, size: int | None, bar: Bar) -> None: ...
+
+
+async def copy(source: Path, part: Path, bar: Bar) -> None:
+    """Make `part` a copy of a file of this machine. Raises `PackError` where it cannot be written."""
+    try:
+        await asyncio.to_thread(shutil.copyfile, source, part)
+    except OSError as e:
+        raise PackError(disk_trouble(e, part)) from e
+    bar.n = part.stat().st_size
+    bar.refresh()
 
 
 class FolderRoot:
@@ -51,12 +61,7 @@ class FolderRoot:
         length = at.stat().st_size
         if size is not None and length != size:
             raise DownloadError(f"{url} is {'larger' if length > size else 'smaller'} than the manifest says.")
-        try:
-            await asyncio.to_thread(shutil.copyfile, at, part)
-        except OSError as e:
-            raise PackError(disk_trouble(e, part)) from e
-        bar.n = length
-        bar.refresh()
+        await copy(at, part, bar)
 
 
 class Entry(BaseModel):

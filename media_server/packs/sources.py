@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ import aiohttp
 
 from media_server.packs.catalogue import Model, PinnedFile
 from media_server.packs.index import IndexSource, index_addresses
-from media_server.packs.local import PackError, disk_trouble, sha256_of
-from media_server.packs.mirror import FolderRoot, Mirror
+from media_server.packs.local import sha256_of
+from media_server.packs.mirror import FolderRoot, Mirror, copy
 from media_server.packs.transfer import Bar, DownloadError, HttpRoot, Lacking
 
 __all__ = ["SOURCE_VARIABLE", "Source", "chosen_sources"]
@@ -63,12 +62,7 @@ class Folder:
     async def bring(self, model: Model, file: PinnedFile, part: Path, bar: Bar) -> None:
         for at in self._places(model, file):
             if at.is_file() and at.stat().st_size == file.size and await asyncio.to_thread(_is_it, at, file):
-                try:
-                    await asyncio.to_thread(shutil.copyfile, at, part)
-                except OSError as e:
-                    raise PackError(disk_trouble(e, part)) from e
-                bar.n = file.size
-                bar.refresh()
+                await copy(at, part, bar)
                 return
         raise Lacking(f"{self.label} has no {file.path} of {model.id}, or another version of it.")
 
