@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from media_server import Agent, client_tool, tool
 from media_server.agents import AgentBook, ToolRefusal
 from media_server.agents.schemas import fitted, misfits, put_right
 from media_server.engines.grammar import call_grammar
+from tests.strategies import JSON, SCHEMAS
 
 STRING, INTEGER = {"type": "string"}, {"type": "integer"}
 
@@ -159,23 +159,6 @@ def test_arguments_of_a_clients_tool_that_do_not_fit_are_refused(arguments: str,
 def test_an_agent_of_a_program_with_half_a_surrogate_pair_in_a_tool_is_made_sound() -> None:
     cut = client_tool("cut", "x\ud800y", {"properties": {"a": {"description": "\udcff"}}})
     json.dumps(Agent("a", tools=[cut]).tools[0].spec, ensure_ascii=False).encode()
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-KEYS = ("type", "properties", "items", "enum", "const", "anyOf", "oneOf", "allOf", "required", "maxLength", "minimum")
-SCHEMAS = st.recursive(
-    JSON | st.sampled_from([{"type": t} for t in ("string", "integer", "object", "array", "null", "boolean")]),
-    lambda inner: st.dictionaries(
-        st.sampled_from(KEYS),
-        inner | st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-        max_size=4,
-    ),
-    max_leaves=12,
-)
 
 
 @settings(max_examples=300, deadline=None)

@@ -12,6 +12,7 @@ from media_server.engines import messages as m
 from media_server.engines.cache import Cache
 from media_server.engines.llama import LlamaEngine
 from tests.small_models import Kind, write_small_model
+from tests.unit.engines.computing import counted
 
 KEPT = {"attention": "cut", "sliding": "cut", "recurrent": "saved", "hybrid": "saved"}
 PROMPT = m.ChatMessage("system", "You are a helpful voice assistant. " + "Be concise and warm. " * 12)
@@ -37,24 +38,16 @@ def ask(i: int, call: str, *said: str, tokens: int = 8) -> m.Generate:
 
 def answer(engine: LlamaEngine, *requests: m.Generate | m.Judge) -> tuple[list[tuple[int, str]], int]:
     """What comes of these requests at once, and how many tokens were computed for it."""
-    computed = 0
-    decode = llama_cpp.llama_decode
-
-    def counting(context: object, batch: llama_cpp.llama_batch) -> int:
-        nonlocal computed
-        computed += batch.n_tokens
-        return int(decode(context, batch))
-
     for request in requests:
         engine.submit(request)
     out: list[tuple[int, str]] = []
-    with patch.object(llama_cpp, "llama_decode", counting):
+    with counted() as computed:
         while engine.busy:
             for r in engine.step():
                 assert not isinstance(r, m.Failed), r
                 out.append((r.id, f"{r.probability:.4f}" if isinstance(r, m.EndOfTurn) else getattr(r, "text", "")))
     text = {i: "".join(t for k, t in out if k == i) for i, _ in out}
-    return sorted(text.items()), computed
+    return sorted(text.items()), computed.tokens
 
 
 @pytest.mark.parametrize("kind", KEPT)

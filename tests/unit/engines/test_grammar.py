@@ -8,12 +8,12 @@ from typing import Any
 import llama_cpp as lib
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from media_server.engines.grammar import LARGEST, call_grammar
 from media_server.engines.llama import LlamaEngine
 from media_server.engines.sampling import sampler
 from tests.conftest import STARTER
+from tests.strategies import SCHEMAS
 
 HERMES = ("<tool_call>", "</tool_call>")
 
@@ -189,36 +189,6 @@ def test_of_too_many_tools_the_names_still_hold_and_of_absurdly_many_nothing(eng
     assert allows(engine, grammar.gbnf, call('{"any": 1}', "act_299"))
     assert call_grammar(tools(5000), *HERMES) is None
     assert call_grammar("no json", *HERMES) is None
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-KEYS = [
-    "type",
-    "properties",
-    "items",
-    "enum",
-    "const",
-    "anyOf",
-    "oneOf",
-    "allOf",
-    "required",
-    "maxLength",
-    "$ref",
-    "pattern",
-]
-SCHEMAS = st.recursive(
-    JSON | st.sampled_from([{"type": t} for t in ("string", "integer", "object", "array", "null", "boolean")]),
-    lambda inner: st.dictionaries(
-        st.sampled_from(KEYS),
-        inner | st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-        max_size=4,
-    ),
-    max_leaves=12,
-)
 
 
 @settings(max_examples=200, deadline=None)

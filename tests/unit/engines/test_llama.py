@@ -18,6 +18,7 @@ from media_server.engines import messages as m
 from media_server.engines.cache import common as _common
 from media_server.engines.llama import PREFILL_S, LlamaEngine
 from tests.conftest import STARTER
+from tests.unit.engines.computing import counted
 
 MODEL = STARTER / "chat" / "starter-chat.gguf"
 PROMPT = m.ChatMessage("system", "You are a helpful voice assistant. Be concise and warm.")
@@ -279,23 +280,14 @@ def test_a_long_prompt_does_not_hold_up_a_short_one(engine: LlamaEngine) -> None
 
 def test_calls_that_begin_together_compute_their_common_prompt_once(engine: LlamaEngine, plain: Llama) -> None:
     questions = ["hello", "what can you do", "my name is olivia"]
-    computed = 0
-    decode = llama_cpp.llama_decode
-
-    def counting(context: object, batch: llama_cpp.llama_batch) -> int:
-        nonlocal computed
-        computed += batch.n_tokens
-        return int(decode(context, batch))
-
     prompt = m.ChatMessage("system", "You are a helpful voice assistant. " + "Be concise and warm. " * 20)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(llama_cpp, "llama_decode", counting)
+    with counted() as computed:
         for i, question in enumerate(questions):
             engine.submit(m.Generate(i, f"call-{i}", (prompt, m.ChatMessage("user", question)), 1))
         lengths = [len(engine._prompts.make(r).tokens) for r in engine._waiting]
         replies = run(engine)
     common = len(engine._vocabulary.tokenize(prompt.content))
-    assert computed < sum(lengths) - 1.5 * common
+    assert computed.tokens < sum(lengths) - 1.5 * common
     for i, question in enumerate(questions):
         messages = [{"role": "system", "content": prompt.content}, {"role": "user", "content": question}]
         answer = plain.create_chat_completion(messages, temperature=0, max_tokens=1)  # type: ignore[arg-type]

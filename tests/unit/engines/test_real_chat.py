@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from unittest.mock import patch
 
-import llama_cpp
 import pytest
 
 from media_server.call.history import History
@@ -14,6 +12,7 @@ from media_server.engines import messages as m
 from media_server.engines.llama import LlamaEngine
 from media_server.engines.packs import load_pack
 from tests.real_models import MODELS
+from tests.unit.engines.computing import counted
 
 pytestmark = pytest.mark.real
 MARK = re.compile(r"<\|?[a-z_/]+\|?>|\[/?[A-Z_]+\]|\"(?:name|arguments)\":")
@@ -43,24 +42,16 @@ def engine(real_pack: str) -> LlamaEngine:
 
 def reply(engine: LlamaEngine, i: int, messages: tuple[m.ChatMessage, ...]) -> tuple[str, list[m.CalledTool], int]:
     """What the model says and calls, and how many tokens were computed for it."""
-    computed = 0
-    decode = llama_cpp.llama_decode
-
-    def counting(context: object, batch: llama_cpp.llama_batch) -> int:
-        nonlocal computed
-        computed += batch.n_tokens
-        return int(decode(context, batch))
-
     engine.submit(m.Generate(i, "call", messages, 40, tools=TOOLS))
     results: list[m.Result] = []
-    with patch.object(llama_cpp, "llama_decode", counting):
+    with counted() as computed:
         while engine.busy:
             results += engine.step()
     failed = [r for r in results if isinstance(r, m.Failed) and r.code != "broken_tool_call"]
     assert not failed
     text = "".join(r.text for r in results if isinstance(r, m.TextChunk))
     assert not MARK.search(text)
-    return text, [r for r in results if isinstance(r, m.CalledTool)], computed
+    return text, [r for r in results if isinstance(r, m.CalledTool)], computed.tokens
 
 
 def test_a_scripted_conversation(engine: LlamaEngine, real_pack: str) -> None:
