@@ -397,6 +397,12 @@ async def test_a_person_takes_over_and_somebody_listens(
     assert session.handset.speaker.taps == []
 
 
+def synthesized(text: str) -> Samples:
+    """In the starter voice."""
+    voice = PiperEngine.load(STARTER / "voice" / "starter-voice.onnx")
+    return np.concatenate([samples for samples, _ in voice.synthesize(as_it_stands(text))])
+
+
 async def test_a_person_takes_over_in_their_own_voice(
     server: Server, sentence: Callable[[str], Samples], hear: Callable[[Samples], str]
 ) -> None:
@@ -414,9 +420,7 @@ async def test_a_person_takes_over_in_their_own_voice(
             await caller.wait_for("user.message", lambda e: e["text"] == "my name is olivia")
             before = len(caller.recording())
             words = "nice to meet you olivia how can i help you"
-            voice = PiperEngine.load(STARTER / "voice" / "starter-voice.onnx")
-            said = as_it_stands("Nice to meet you, Olivia! How can I help you?")
-            spoken = np.concatenate([s for s, _ in voice.synthesize(said)])
+            spoken = await asyncio.to_thread(synthesized, "Nice to meet you, Olivia! How can I help you?")
             loud = np.nonzero(np.abs(spoken.astype(np.int32)) > 300)[0]
             # given back in the same breath: what was said last is known all the same
             await person.speak_bytes(spoken[: loud[-1] + 4800].tobytes(), 960 * 2, 2 * CALL_RATE_HZ)
