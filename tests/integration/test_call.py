@@ -5,18 +5,45 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from media_server.agents import PRESETS
+from media_server.agents import DEFAULT_AGENT, PRESETS
 from media_server.audio import Samples
 from media_server.caller import Caller, WireEvent
+from media_server.engines.messages import ChatMessage
 from media_server.server import Server
 from tests.conftest import no_sessions
 
 Say = Callable[[str], Samples]
 Hear = Callable[[Samples], str]
+
+
+async def test_the_model_reads_the_prompt_before_the_caller_says_anything(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[tuple[str, str]] = []
+    judge = server.engines.judge
+
+    async def noting(call_id: str, messages: tuple[ChatMessage, ...], tools: str = "") -> float:
+        probability = await judge(call_id, messages, tools)
+        judged.append((call_id, messages[0].content))
+        return probability
+
+    monkeypatch.setattr(server.engines, "judge", noting)
+    async with Caller(server.url) as caller, asyncio.timeout(10):
+        while not judged:  # noqa: ASYNC110 - nobody is told of it
+            await asyncio.sleep(0.02)
+        assert judged == [(caller.call_id, DEFAULT_AGENT.prompt)]
+        assert not caller.of("user.speech_started")
+
+
+async def test_threads_of_engines_do_not_spin_while_they_wait(server: Server) -> None:
+    for engine in server.engines.all:
+        environment = await asyncio.to_thread(Path(f"/proc/{engine.pid}/environ").read_bytes)
+        assert b"OMP_WAIT_POLICY=passive" in environment.split(b"\0")
 
 
 async def test_a_spoken_question_is_answered_by_voice(caller: Caller, sentence: Say, hear: Hear) -> None:
