@@ -88,7 +88,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:
-        """One transaction: undone where the block is cancelled or fails, and kept, whatever comes, once it has ended."""
+        """One transaction: undone where the block is cancelled or fails, kept, whatever comes, once it has ended."""
         async with self._sessions() as session:
             try:
                 yield session
