@@ -83,7 +83,7 @@ def calls_in(text: str, offered: Collection[str], types: Mapping[str, Any], whol
             called = list(_keys(text, types, whole))
         else:
             called = list(_values(text, offered, whole, marked))
-        calls = [Called(name, json_text(arguments)) for name, arguments in called]
+        calls = [Called(_own(name, offered), json_text(arguments)) for name, arguments in called]
     except NotACall:
         raise
     except (ValueError, RecursionError) as e:
@@ -139,10 +139,10 @@ def _named(
         arguments = values.value()
         if not marked and _offered(name, offered) is None:
             raise NotACall("it names no tool")
-        yield _own(name, offered), _object(arguments)
+        yield name, _object(arguments)
     elif whole and _offered(name, offered) and (end == len(part) or part[header.end(1) : end].count("\n")):
         values.at = end
-        yield _own(name, offered), {}
+        yield name, {}
     else:
         raise NotACall("what stands between the marks is no call")
 
@@ -189,8 +189,8 @@ def _of_object(value: dict[str, Any], offered: Collection[str], marked: bool) ->
     given = next((value[k] for k in _ARGUMENTS if k in value), None)
     if name and _offered(name, offered):
         if given is None and (beside := {k: v for k, v in value.items() if k not in _BESIDE}):
-            return _own(name, offered), beside  # the arguments stand beside the name
-        return _own(name, offered), _object(given)
+            return name, beside  # the arguments stand beside the name
+        return name, _object(given)
     if len(value) == 1:  # {"get_weather": {…}}
         ((key, inner),) = value.items()
         if (
@@ -198,7 +198,7 @@ def _of_object(value: dict[str, Any], offered: Collection[str], marked: bool) ->
             and key not in _BESIDE
             and (_offered(key, offered) or (marked and _NAME.fullmatch(key)))
         ):
-            return _own(key, offered), inner
+            return key, inner
     if name and _NAME.fullmatch(name) and set(value) <= _BESIDE and (marked or isinstance(given, dict)):
         return name, _object(given)
     raise NotACall("it names no tool")
@@ -224,7 +224,13 @@ def _offered(name: str, offered: Collection[str]) -> str | None:
     for prefix in _PREFIXES:
         if name.startswith(prefix) and name.removeprefix(prefix) in offered:
             return name.removeprefix(prefix)
-    return None
+    like = [each for each in offered if _bare(each) == _bare(name)]
+    return like[0] if len(like) == 1 else None
+
+
+def _bare(name: str) -> str:
+    """A name as small models mean it: `Get_order_status` and `getOrderStatus` are `get_order_status`."""
+    return "".join(filter(str.isalnum, name)).casefold()
 
 
 def _own(name: str, offered: Collection[str]) -> str:
@@ -242,7 +248,7 @@ def _elements(text: str, types: Mapping[str, Any], whole: bool) -> Iterator[tupl
     for head, following in zip(heads, [*heads[1:], None], strict=True):
         body = text[head.end() : following.start() if following else len(text)]
         body = _HEAD_ENDS.split(body)[0]
-        schema = _properties(types.get(head[1]))
+        schema = _properties(types.get(_own(head[1], types)))
         if parameters := list(_PARAMETER.finditer(body)):
             yield head[1], dict(_parameters(body, parameters, schema))
         elif body.strip().startswith("{"):

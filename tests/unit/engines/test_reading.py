@@ -60,6 +60,25 @@ def calls(pieces: list[Piece]) -> list[tuple[str, Any]]:
     return [(p.name, json.loads(p.arguments)) for p in pieces if isinstance(p, Called)]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        '<tool_call>{"name": "Get_Weather", "arguments": {"city": "Paris"}}</tool_call>',
+        '{"name": "getWeather", "arguments": {"city": "Paris"}}',
+        "<function=get-weather><parameter=city>Paris</parameter></function>",
+        '```json\n{"name": "functions.get_weather", "arguments": {"city": "Paris"}}\n```',
+    ],
+)
+def test_a_name_that_is_spelled_differently_is_the_one_that_is_meant(written: str) -> None:
+    assert calls(read(written)) == [("get_weather", {"city": "Paris"})]
+
+
+def test_a_name_that_could_be_two_is_neither() -> None:
+    written = '<tool_call>{"name": "GETWEATHER", "arguments": {"city": "Paris"}}</tool_call>'
+    offered = frozenset({"get_weather", "getWeather"})
+    assert calls(read(written, offered=offered)) == [("GETWEATHER", {"city": "Paris"})]
+
+
 HARMONY = "<|start|><|channel|><|message|> {{ tools }}"
 FUNCTIONARY = ">>> {% if tools %}{% endif %}"
 
