@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from media_server.agents import Agent, ToolRefusal
+from media_server.agents import Agent, ToolAnswer, ToolRefusal
+from media_server.call.tools import told_of
 from media_server.engines import messages as m
 from media_server.engines.llama import LlamaEngine
 from media_server.engines.packs import load_pack
@@ -114,9 +115,9 @@ def _holds(answer: str, words: str) -> bool:
 
 def _result(call: m.CalledTool) -> str:
     if call.name != "get_order_status":
-        return '"ok"'
+        return told_of(ToolAnswer("ok"))
     status = ORDERS.get(str(json.loads(call.arguments).get("order_id")))
-    return json.dumps({"status": status} if status else {"error": "not found"})
+    return told_of(ToolAnswer({"status": status}) if status else ToolAnswer(error="not found"))
 
 
 def _right(wanted: Wanted, call: m.CalledTool, tools: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from media_server.agents import Call, Tool, ToolAnswer, ToolRefusal
 from media_server.agents.running import said_of
 from media_server.engines.messages import ToolCall
 
-__all__ = ["Returned", "ToolRunner"]
+__all__ = ["Returned", "ToolRunner", "told_of"]
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ DELAYED_S = 3.0
 """After which a tool counts as slow."""
 LONGEST_RESULT = 4000
 """Characters that the model is shown of a result."""
+WORKED = frozenset({"", "ok", "okay", "done", "success"})
+"""Results that say nothing but that it worked."""
 INTERRUPTED = "The caller interrupted; whether it was done is not known."
 
 
@@ -41,6 +43,20 @@ class _Refused(ToolAnswer):
     """The answer to a call that was not run."""
 
     __slots__ = ()
+
+
+def told_of(answer: ToolAnswer) -> str:
+    """An answer as the model is shown it, in JSON."""
+    result = {"error": answer.error} if answer.error else answer.result
+    if result is None or result is True or (isinstance(result, str) and result.strip(" .!").casefold() in WORKED):
+        # small models read a bare word out as their whole answer, and make a sentence of what they did out of this
+        result = {"ok": True}
+    content = json.dumps(result, ensure_ascii=False)
+    return (
+        content
+        if len(content) <= LONGEST_RESULT
+        else json.dumps({"cut_off": content[:LONGEST_RESULT]}, ensure_ascii=False)
+    )
 
 
 class ToolRunner:
@@ -95,10 +111,7 @@ class ToolRunner:
             slow.cancel()
             seen = None if ephemeral else answer.result
             emit(e.ToolReturned(call.id, seen, answer.error or None, ephemeral or None))
-        content = json.dumps({"error": answer.error} if answer.error else answer.result, ensure_ascii=False)
-        if len(content) > LONGEST_RESULT:
-            content = json.dumps({"cut_off": content[:LONGEST_RESULT]}, ensure_ascii=False)
-        return Returned(content, ephemeral, answer.silent, isinstance(answer, _Refused))
+        return Returned(told_of(answer), ephemeral, answer.silent, isinstance(answer, _Refused))
 
     async def _answer(self, call: ToolCall, tool: Tool | None) -> ToolAnswer:
         """What the tool says, or what went wrong with it."""

@@ -43,6 +43,26 @@ async def test_several_run_side_by_side_and_are_told_in_order() -> None:
     assert [type(event) for event in events] == [e.ToolCalled, e.ToolCalled, e.ToolReturned, e.ToolReturned]
 
 
+@pytest.mark.parametrize("result", ["ok", "Done.", "", None, True])
+async def test_a_result_that_says_only_that_it_worked_is_not_a_word_to_be_read_out(result: Any) -> None:
+    @tool
+    async def book(day: str) -> Any:
+        return result
+
+    told, events = await run(("book", '{"day": "monday"}'), tools=[book])
+    assert told == [{"ok": True}]
+    assert events[-1] == e.ToolReturned("id-0", result, None, None)
+
+
+@pytest.mark.parametrize("result", ["ok on Monday", False, 0, [], {}])
+async def test_a_result_that_says_more_is_told_as_it_is(result: Any) -> None:
+    @tool
+    async def book() -> Any:
+        return result
+
+    assert (await run(("book", "{}"), tools=[book]))[0] == [result]
+
+
 async def test_an_answer_says_more_than_its_result() -> None:
     @tool
     async def look() -> ToolAnswer:
