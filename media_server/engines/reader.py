@@ -179,10 +179,9 @@ class ReplyReader:
                 return 0, len(mark), mark
             if not last and mark.startswith(text):
                 return 0, 0, ""
-        calling = [f"{bracket}{name}(" for name in self._offered for bracket in ("", "[")]
-        if any(text.startswith(each) for each in calling):
+        if _begins_with_a_call(text, self._offered):
             return 0, 0, "("
-        if not last and any(each.startswith(text) for each in calling):
+        if not last and any(each.startswith(text.lower()) for each in _beginnings(self._offered)):
             return 0, 0, ""
         return None
 
@@ -454,9 +453,18 @@ def _open(text: str) -> bool:
     return Balance().end(text.lstrip("`json \n")) < 0
 
 
+def _beginnings(offered: frozenset[str]) -> tuple[str, ...]:
+    """How calls begin that are written as in a program, in lower case: small models write the first letter large."""
+    return tuple(f"{bracket}{name.lower()}(" for name in offered for bracket in ("", "["))
+
+
+def _begins_with_a_call(text: str, offered: frozenset[str]) -> bool:
+    return text.lower().startswith(_beginnings(offered))
+
+
 def _meant(text: str, offered: frozenset[str]) -> bool:
     """Whether a text that is no call was meant for one."""
-    if any(text.startswith((f"{name}(", f"[{name}(")) for name in offered):
+    if _begins_with_a_call(text, offered):
         return True
     if any(f'"{name}"' in text for name in offered) or text.startswith("```tool_"):
         return bool(_LIKE_A_CALL.search(text)) or text.startswith("```tool_")

@@ -65,6 +65,8 @@ def calls(pieces: list[Piece]) -> list[tuple[str, Any]]:
     [
         '<tool_call>{"name": "Get_Weather", "arguments": {"city": "Paris"}}</tool_call>',
         '{"name": "getWeather", "arguments": {"city": "Paris"}}',
+        'Get_weather({"city": "Paris"})',
+        '[Get_Weather(city="Paris")]',
         "<function=get-weather><parameter=city>Paris</parameter></function>",
         '```json\n{"name": "functions.get_weather", "arguments": {"city": "Paris"}}\n```',
     ],
