@@ -14,6 +14,7 @@ from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCDataChannel,
+    RTCIceTransport,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -21,8 +22,8 @@ from aiortc import (
 from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.errors import ClientError
 from media_server.rtc import Playback, Speaker, Speech
-from media_server.rtc.ice import RestartableConnection
 from media_server.rtc.microphone import received
+from media_server.rtc.relayed import loopback_if_alone
 
 __all__ = ["Caller", "WireEvent"]
 
@@ -99,7 +100,7 @@ class Caller:
         self._channel = channel
         assert self.pc.sctp is not None
         for transport in (self.pc.getSenders()[0].transport, self.pc.sctp.transport):
-            RestartableConnection.install(transport.transport)  # for its loopback on a machine without a network
+            _gather_loopback(transport.transport)
         answer = await self._signal()
         await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         await opened.wait()
@@ -182,3 +183,15 @@ class Caller:
     async def _record(self, track: MediaStreamTrack) -> None:
         async for samples in received(track, CALL_RATE_HZ):
             self._received.append(samples)
+
+
+def _gather_loopback(transport: RTCIceTransport) -> None:
+    """Have it find 127.0.0.1 on a machine without a network, as the server does."""
+    connection: Any = transport._connection
+    gather = connection.gather_candidates
+
+    async def gather_all() -> None:
+        await gather()
+        await loopback_if_alone(connection)
+
+    connection.gather_candidates = gather_all

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from media_server.agents import Agent
@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     traces: str = Field("", pattern=r"^(https?://\S+)?$")
     """Where OpenTelemetry's traces go: the URL of a collector (OTLP over HTTP), with its path."""
     webhooks: list[Webhook] = []
+    udp_port: int = Field(0, ge=0, le=65535)
+    """For the sound of all calls; 0 takes the number of `port` + 1, or a free one where that is taken."""
+    tcp_port: int = Field(0, ge=0, le=65535)
+    """The same for callers whose network blocks UDP."""
+    public_addresses: list[IPvAnyAddress] = []
+    """Under which callers reach those ports, where a NAT or a container stands in between."""
     ice_servers: list[IceServer] = []
     max_calls: int = Field(32, ge=1)
     max_connections_per_address: int = Field(0, ge=0, le=100_000, description="0 takes 256, or four for each call")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import watchfiles
 from aiohttp import web
+from aiortc import RTCIceServer
 from sqlalchemy.exc import SQLAlchemyError
 
 from media_server.agents import DEFAULT_AGENT, AgentBook
-from media_server.config import Settings, Webhook
+from media_server.config import Settings, Webhook, is_loopback
 from media_server.engines.client import Engines
 from media_server.engines.packs import check_files, load_pack
 from media_server.errors import ConfigurationError
@@ -26,6 +27,7 @@ from media_server.http.sessions import Sessions
 from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
 from media_server.pulse import Pulse
+from media_server.rtc import Edge, Ports
 from media_server.rtc.servers import check_ice_servers
 from media_server.store import Database, Outbox, Records, Subscription, reason_of
 from media_server.tls import fingerprint, server_context
@@ -131,7 +133,8 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                 metrics = Metrics(engines, settings.max_calls, pulse)
                 async with (
                     _tracing(settings) as tracing,
-                    _sessions(settings, agents, engines, library, records, metrics, tracing) as sessions,
+                    _edge(settings) as edge,
+                    _sessions(settings, agents, engines, library, records, metrics, tracing, edge) as sessions,
                     _http(settings, make_app(agents, engines, sessions, access, records, metrics), metrics) as url,
                 ):
                     yield Server(url, engines, sessions, pulse, pack.manifest.notice)
@@ -193,13 +196,31 @@ async def _sessions(
     records: Records | None,
     metrics: Metrics,
     tracing: Tracing | None,
+    edge: Edge,
 ) -> AsyncIterator[Sessions]:
     async with asyncio.TaskGroup() as group:
-        sessions = Sessions(settings, agents, engines, library, records, metrics, tracing, group)
+        sessions = Sessions(settings, agents, engines, library, records, metrics, tracing, edge, group)
         try:
             yield sessions
         finally:
             sessions.hang_up_all()
+
+
+@contextlib.asynccontextmanager
+async def _edge(settings: Settings) -> AsyncIterator[Edge]:
+    ports = Ports(settings.udp_port, settings.tcp_port, (settings.port + 1) % 65536 if settings.port else 0)
+    public = [str(address) for address in settings.public_addresses]
+    servers = [RTCIceServer(**server.model_dump(exclude_none=True)) for server in settings.ice_servers]
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            edge = await stack.enter_async_context(Edge.open(ports, public, servers, is_loopback(settings.host)))
+        except OSError as failed:
+            numbers = f"udp_port = {settings.udp_port}, tcp_port = {settings.tcp_port}"
+            reason = failed.strerror or str(failed)
+            raise ConfigurationError(f"A port for calls cannot be opened ({numbers}): {reason}.") from failed
+        if not servers:
+            log.info("calls come over UDP port %d and TCP port %d", edge.udp_port, edge.tcp_port)
+        yield edge
 
 
 @contextlib.asynccontextmanager

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
 from aiohttp import web
-from aiortc import RTCIceServer
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import TypedDict
@@ -22,7 +21,7 @@ from media_server.call import Chat, Session
 from media_server.call.call import Call
 from media_server.call.meter import FIRST_S, Meter
 from media_server.call.session import Dialect, Line
-from media_server.config import IceServer, Settings, is_loopback
+from media_server.config import IceServer, Settings
 from media_server.dialects import DIALECTS
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
@@ -35,7 +34,7 @@ from media_server.http.metrics import Metrics
 from media_server.http.openapi import operation
 from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
-from media_server.rtc import Handset, Peer, SocketLine
+from media_server.rtc import Edge, Handset, Peer, SocketLine
 from media_server.store import Key, Records
 from media_server.store.keys import digest
 
@@ -69,6 +68,7 @@ class Sessions:
         records: Records | None,
         metrics: Metrics,
         tracing: Tracing | None,
+        edge: Edge,
         group: asyncio.TaskGroup,
     ) -> None:
         self.draining = False
@@ -82,6 +82,7 @@ class Sessions:
         self._records = records
         self._metrics = metrics
         self._tracing = tracing
+        self._edge = edge
         self._activity = VoiceActivityModel()
         self._group = group
         self._by_id: dict[str, Session | Chat] = {}
@@ -151,8 +152,7 @@ class Sessions:
         return session, answer
 
     def _peer(self, session: Session) -> Peer:
-        servers = [RTCIceServer(**s.model_dump(exclude_none=True)) for s in self._settings.ice_servers]
-        return Peer(servers, session.handset, is_loopback(self._settings.host))
+        return Peer(self._edge, session.handset)
 
     async def open_socket(
         self,
@@ -504,9 +504,10 @@ routes = web.RouteTableDef()
 SESSIONS = web.AppKey("sessions", Sessions)
 
 
-def _created(session: Session) -> dict[str, str]:
+def _created(session: Session, sessions: str) -> dict[str, str]:
+    """Headers of an answer; `sessions` is relative to the request, as a proxy may have put a path before both."""
     etag = {"ETag": session.line.etag} if isinstance(session.line, Peer) else {}
-    return {"Location": f"/v1/sessions/{session.id}", **etag}
+    return {"Location": f"{sessions}/{session.id}", **etag}
 
 
 @routes.post("/v1/sessions")
@@ -521,7 +522,7 @@ async def create(request: web.Request) -> web.Response:
         agent, start = await request.app[ACCESS].start(request, offer.agent, "webrtc")
         session, answer = await sessions.open(agent, offer.sdp, offer.metadata, offer.variables, start)
     body = {"session_id": session.id, "call_id": session.call_id, "type": "answer", "sdp": answer}
-    return web.json_response(body, status=201, headers=_created(session))
+    return web.json_response(body, status=201, headers=_created(session, "sessions"))
 
 
 @routes.post("/v1/whip/{agent}")
@@ -533,7 +534,7 @@ async def whip(request: web.Request) -> web.Response:
     sessions.check_room()
     start = await request.app[ACCESS].start_call(request, agent, "webrtc")
     session, answer = await sessions.open(agent, offer, {}, {}, start)
-    response = web.Response(text=answer, status=201, content_type=SDP, headers=_created(session))
+    response = web.Response(text=answer, status=201, content_type=SDP, headers=_created(session, "../sessions"))
     for server in sessions.ice_servers:
         for url in [server.urls] if isinstance(server.urls, str) else server.urls:
             link = f'<{url}>; rel="ice-server"'
@@ -549,10 +550,13 @@ async def patch(request: web.Request) -> web.Response:
     """Trickle ICE: 204. ICE restart: 200 with our new credentials and candidates (RFC 9725 section 4.3)."""
     peer = request.app[SESSIONS].peer(request.match_info["id"])
     require_type(request, FRAGMENT)
-    wanted = request.headers.get("If-Match", "*")
-    if wanted not in ("*", peer.etag):
+    wanted = [each.strip() for each in request.headers.get("If-Match", "").split(",") if each.strip()]
+    if not wanted:
+        message = 'Name the ICE session: If-Match with the ETag of the answer, or "*" for a restart.'
+        raise ClientError("no_ice_session", message, status=428)
+    if "*" not in wanted and peer.etag not in wanted:
         raise ClientError("stale_ice_session", "If-Match names an ICE session that was replaced.", status=412)
-    ours = await peer.trickle(await text_body(request))
+    ours = await peer.trickle(await text_body(request), "*" in wanted)
     if ours is None:
         return web.Response(status=204)
     return web.Response(text=ours, content_type=FRAGMENT, headers={"ETag": peer.etag})

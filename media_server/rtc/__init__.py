@@ -1,5 +1,6 @@
 """The media edge: a caller's microphone, speaker and messages, over WebRTC or a WebSocket."""
 
+from media_server.rtc.edge import Edge, Ports
 from media_server.rtc.handset import Handset
 from media_server.rtc.levels import LevelMeter
 from media_server.rtc.microphone import Frame, Microphone
@@ -9,6 +10,7 @@ from media_server.rtc.socket import PcmFormat, PcmTrack, SocketLine
 from media_server.rtc.speaker import Playback, Speaker, Speech, SpokenWord
 
 __all__ = [
+    "Edge",
     "Frame",
     "Handset",
     "LevelMeter",
@@ -17,6 +19,7 @@ __all__ = [
     "PcmTrack",
     "Peer",
     "Playback",
+    "Ports",
     "Recorder",
     "SocketLine",
     "Speaker",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from aiortc import RTCDataChannel
 
 __all__ = ["EventsChannel"]
+
+log = logging.getLogger(__name__)
 
 LABEL = "events"
 BACKLOG = 1000
@@ -25,29 +28,36 @@ class EventsChannel:
     """Opened by the client in its offer. `on_message` gets each message's raw text."""
 
     def __init__(self, on_message: Callable[[str | bytes], None], on_stuck: Callable[[], None]) -> None:
+        self.max_message_size = 0
+        """Bytes that the client takes in one message; 0 where any number."""
         self._on_message = on_message
         self._on_stuck = on_stuck
         self._channel: RTCDataChannel | None = None
         self._backlog: deque[str] = deque(maxlen=BACKLOG)
 
     def attach(self, channel: RTCDataChannel) -> None:
-        """A channel that the client opened; others than the first of our label are none of our business."""
-        if channel.label != LABEL or self._channel is not None:
+        """A channel that the client opened. Events go over the newest one of our label."""
+        if channel.label != LABEL:
             return
         self._channel = channel
         channel.on("message", self._on_message)
-        while self._backlog:
+        while self._backlog and channel.readyState == "open":
             channel.send(self._backlog.popleft())
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Never blocks and never fails: what cannot be sent is lost with the connection."""
-        text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
-        if self._channel is None:
+        text, limit = _text(message), self.max_message_size
+        if (size := _size(text)) > limit > 0:
+            log.warning("%s has %d bytes and its client takes %d: left out", _name(message), size, limit)
+            text = _text(_left_out(message, size, limit))
+            if _size(text) > limit:
+                return
+        if self._channel is None or self._channel.readyState != "open":
             self._backlog.append(text)
-        elif self._channel.readyState == "open":
-            self._channel.send(text)
-            if self._channel.bufferedAmount > TOO_MUCH:
-                self._on_stuck()
+            return
+        self._channel.send(text)
+        if self._channel.bufferedAmount > TOO_MUCH:
+            self._on_stuck()
 
     async def flush(self) -> None:
         """Wait a moment for what was sent to leave."""
@@ -59,3 +69,22 @@ class EventsChannel:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_S):
                 await left.wait()
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
+
+def _name(message: Mapping[str, Any]) -> str:
+    return str(message.get("type") or message.get("event") or "a message")[:100]
+
+
+def _left_out(message: Mapping[str, Any], size: int, limit: int) -> Mapping[str, Any]:
+    """What a client is told in place of an event that it could not take, under the event's own number."""
+    sentence = f"The event {_name(message)} has {size} bytes; this client takes {limit} in one message."
+    numbered = {key: message[key] for key in ("call_id", "seq", "time") if key in message}
+    return {"type": "error", **numbered, "code": "event_too_large", "message": sentence}

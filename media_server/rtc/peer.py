@@ -1,141 +1,122 @@
-"""One WebRTC peer: negotiates, owns the peer connection, notices when the other side is gone."""
+"""One caller over WebRTC: negotiates, carries packets between network and call, notices that the caller is gone."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
-from aiortc import (
-    MediaStreamTrack,
-    RTCConfiguration,
-    RTCDataChannel,
-    RTCDtlsTransport,
-    RTCIceServer,
-    RTCPeerConnection,
-    RTCSessionDescription,
-)
-from av import AudioFrame
+import pylibsrtp
+from aiortc import RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport, RTCSctpTransport
+from aiortc.rtcsctptransport import RTCSctpCapabilities
 
 from media_server.errors import ClientError
 from media_server.events import Transport
+from media_server.rtc.answer import Agreement, agree, local_fragment
 from media_server.rtc.channel import EventsChannel
+from media_server.rtc.edge import Edge, IceTransport
 from media_server.rtc.handset import Handset
-from media_server.rtc.ice import (
-    RestartableConnection,
-    gather_in_time,
-    ice_transports,
-    local_fragment,
-    reach_of_this_machine,
-)
+from media_server.rtc.interim import Incoming, play_out
+from media_server.rtc.link import is_rtcp
 from media_server.rtc.sctp import bound_messages
-from media_server.rtc.sdp import checked_offer, parse_fragment
-from media_server.rtc.speaker import Speaker
+from media_server.rtc.sdp import parse_fragment, parse_offer
 
 __all__ = ["Peer"]
 
 log = logging.getLogger(__name__)
 
-
-class _Voice(MediaStreamTrack):
-    """The speaker as this connection's track: aiortc stops it with the connection, and the speaker goes on."""
-
-    kind = "audio"
-
-    def __init__(self, speaker: Speaker) -> None:
-        super().__init__()
-        self._speaker = speaker
-
-    async def recv(self) -> AudioFrame:
-        return await self._speaker.recv()
+SEEN = 16
+"""The caller's former user names: a fragment that comes late for one of them begins nothing."""
 
 
 class Peer:
-    """`accept` an offer, `send`, and `close` in the end, whatever happened.
+    """`accept` an offer, `run`, `send`, and `close` in the end, whatever happened."""
 
-    Args:
-        loopback: whether the server listens for callers on this machine itself, which may be sent to there.
-    """
-
-    def __init__(self, ice_servers: Sequence[RTCIceServer], handset: Handset, loopback: bool = False) -> None:
-        # an empty list, not None: for None aiortc takes a public STUN server
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers)))
-        self._ice: RestartableConnection | None = None
-        self._mid = "0"
-        self._reach = reach_of_this_machine(loopback)
+    def __init__(self, edge: Edge, handset: Handset) -> None:
         self.connected = asyncio.Event()
         self.gone = asyncio.Event()
-        """The other side hung up, or cannot be reached any more."""
+        """The caller hung up, or cannot be reached any more."""
         self.hung_up = False
-        """The other side closed the connection, as one does who has nothing more to say."""
-        self._handset = handset
-        self._track: MediaStreamTrack | None = None
-        self._closing: asyncio.Future[None] | None = None
+        """The caller closed the connection, as one does who has nothing more to say."""
+        self._edge, self._handset = edge, handset
         self._channel = EventsChannel(handset.receive, self.gone.set)
-        self._pc.on("track", self._on_track)
-        self._pc.on("datachannel", self._on_channel)
-        self._pc.on("connectionstatechange", self._on_state)
+        self._agreement: Agreement | None = None
+        self._link: IceTransport | None = None
+        self._dtls: RTCDtlsTransport | None = None
+        self._sctp: RTCSctpTransport | None = None
+        self._incoming: Incoming | None = None
+        self._seen: deque[str] = deque(maxlen=SEEN)
+        self._restarting = asyncio.Lock()
+        self._closing: asyncio.Future[None] | None = None
 
     @property
     def transport(self) -> Transport:
         return "webrtc"
 
-    async def accept(self, offer: str) -> str:
+    async def accept(self, text: str) -> str:
         """The answer to an offer, with all candidates in it.
 
         Raises:
             ClientError: the offer cannot be accepted; the peer has to be closed all the same.
         """
-        checked = checked_offer(offer, self._reach)
+        offer = parse_offer(text)
+        self._agreement = agreement = agree(offer)
+        assert agreement.transport.credentials
+        self._link = link = self._edge.link(offer, agreement.transport.credentials, self._take_media)
         try:
-            await self._pc.setRemoteDescription(RTCSessionDescription(checked, "offer"))
-            first_audio = True
-            for transceiver in self._pc.getTransceivers():
-                if transceiver.kind == "audio" and first_audio:
-                    first_audio = False
-                    transceiver.sender.replaceTrack(_Voice(self._handset.speaker))
-                    transceiver.direction = "sendrecv"
-                    self._mid = transceiver.mid or "0"
-                    transport = transceiver.receiver.transport
-                    self._ice = RestartableConnection.install(transport.transport)
-                    transport.on("statechange", partial(self._on_transport, transport))
-                else:
-                    transceiver.direction = "inactive"
-            gather_in_time(ice_transports(self._pc))
-            bound_messages(self._pc)
-            answer = await self._pc.createAnswer()
-            await self._pc.setLocalDescription(answer)
+            await link.gather()
         except OSError as e:
             log.error("an offer cannot be answered: %s", e.strerror or e)
             raise ClientError("no_sockets", "The server cannot open more sockets now.", status=503) from e
-        except Exception as e:  # whatever aiortc trips over is in the offer: it was good enough for those of browsers
-            log.info("an offer was refused: %r", e)
-            raise ClientError("bad_sdp", "The offer cannot be answered: it is inconsistent.") from e
-        return self._pc.localDescription.sdp
+        certificate = self._edge.certificate
+        # it asks for no more than `IceTransport` has; tests/unit/rtc/test_contracts.py pins that
+        self._dtls = dtls = RTCDtlsTransport(link, [certificate])  # type: ignore[arg-type]
+        dtls._set_role("server" if agreement.is_dtls_server else "client")
+        dtls.on("statechange", self._on_dtls_state)
+        if agreement.data:
+            self._sctp = RTCSctpTransport(dtls)
+            self._sctp.on("datachannel", self._channel.attach)
+            bound_messages(self._sctp)
+            self._channel.max_message_size = agreement.data.max_message_size
+        fingerprint = next(f.value for f in certificate.getFingerprints() if f.algorithm == "sha-256")
+        return agreement.answer(link.generation.local, fingerprint, link.candidates, link.is_lite)
 
     @property
     def etag(self) -> str:
         """Names the ICE session (RFC 9725 section 4.3.1): changes with a restart."""
-        return f'"{self._ice.newest.local_username}"' if self._ice else '""'
+        return f'"{self._link.generation.local.username}"' if self._link else '""'
 
-    async def trickle(self, text: str) -> str | None:
-        """Take the peer's candidates; for new credentials restart ICE and answer with our own fragment.
+    async def trickle(self, text: str, wants_restart: bool) -> str | None:
+        """Take the caller's candidates; for new credentials restart ICE and answer with our own fragment.
+
+        Args:
+            wants_restart: whether the request may be one for a restart. The first request with new credentials begins
+                it, whatever it was sent for; another one with the same gets the same answer.
 
         Raises:
             ClientError: `bad_sdp_fragment`.
         """
-        assert self._ice is not None
-        fragment = parse_fragment(text, self._reach)
-        restart = fragment.username and fragment.username != self._ice.newest.remote_username
-        if restart:
-            await self._ice.restart(fragment.username, fragment.password)
-        # all media are bundled on one transport, whichever of them a candidate names
-        for candidate in fragment.candidates:
-            await self._ice.trickle(candidate)
-        return local_fragment(self._ice.newest, self._mid) if restart else None
+        assert self._link
+        assert self._agreement
+        fragment = parse_fragment(text)
+        link, remote = self._link, fragment.credentials
+        async with self._restarting:
+            newest = link.generation.remote.username
+            if remote and remote.username in self._seen:
+                return None  # candidates of a former generation (RFC 8838 section 13)
+            is_new = remote is not None and remote.username != newest
+            if remote and is_new:
+                self._seen.append(newest)
+                await link.restart(remote)
+            # all media are bundled on one transport, whichever of them a candidate names
+            await link.trickle(list(fragment.candidates))
+            is_asked_again = remote is not None and wants_restart and bool(self._seen)
+            if not is_new and not is_asked_again:
+                return None
+            return local_fragment(link.generation.local, self._agreement.mid, link.candidates)
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Never blocks and never fails: what cannot be sent is lost with the connection."""
@@ -145,53 +126,83 @@ class Peer:
         """Nothing to do: what is sent is played at once."""
 
     async def run(self) -> None:
-        """Returns when the other side is gone."""
-        await self.gone.wait()
+        """Connect, and carry the call's sound; returns when the caller is gone."""
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(self._work())
+            await self.gone.wait()
+            working.cancel()
 
     async def flush(self) -> None:
         """Wait a moment for what was sent to leave."""
         await self._channel.flush()
 
     async def close(self) -> None:
-        """Give everything back: sockets, threads, tasks. Never fails."""
+        """Give everything back. Never fails."""
         self.gone.set()
-        # aiortc does not survive that its closing is cancelled, nor to be closed a second time meanwhile
+        # aiortc does not survive that its closing is cancelled
         self._closing = self._closing or asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        transports = ice_transports(self._pc)
-        try:
-            await self._pc.close()
-        except Exception as e:  # noqa: BLE001 - of a connection that aiortc has made by half
-            log.info("a connection was closed piece by piece: %r", e)
-        for transport in transports:
-            with contextlib.suppress(Exception):
-                await transport.stop()
-        self._pc.remove_all_listeners()
+        if self._incoming:
+            self._incoming.stop()
+        for part in (self._sctp, self._dtls):
+            if part:
+                with contextlib.suppress(ConnectionError):
+                    await part.stop()
+                part.remove_all_listeners()
+        if self._link:
+            await self._link.close()
 
-    def _on_track(self, track: MediaStreamTrack) -> None:
-        if track.kind == "audio" and self._track is None:
-            self._track = track
-
-    def _on_channel(self, channel: RTCDataChannel) -> None:
-        self._channel.attach(channel)
-
-    def _on_transport(self, transport: RTCDtlsTransport) -> None:
-        # aiortc's own state says nothing when the other side closes
-        if transport.state == "closed" and not self.gone.is_set():
-            self.hung_up = self._ice is not None and not self._ice.lost
+    async def _work(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self._connect()
+        if not self.connected.is_set():
             self.gone.set()
+            return
+        assert self._agreement
+        await play_out(self._handset.speaker, self._agreement.audio, self._send_media)
 
-    def _on_state(self) -> None:
-        match self._pc.connectionState:
-            case "connected":
-                # not before: the track of a connection that never comes about has no end
-                if self._track:
-                    self._handset.microphone.attach(self._track)
-                    self._track = None
-                self.connected.set()
-            case "failed" | "closed":
-                self.gone.set()
-            case _:
-                pass
+    async def _connect(self) -> None:
+        link, dtls, agreement = self._link, self._dtls, self._agreement
+        assert link
+        assert dtls
+        assert agreement
+        await link.connected.wait()
+        known = [RTCDtlsFingerprint(f.algorithm, f.value) for f in agreement.transport.fingerprints]
+        await dtls.start(RTCDtlsParameters(known))
+        if dtls.state != "connected":
+            return
+        if self._sctp and agreement.data:
+            await self._sctp.start(RTCSctpCapabilities(agreement.data.max_message_size), agreement.data.sctp_port)
+        if agreement.audio.receive:
+            self._incoming = Incoming(agreement.audio)
+            self._handset.microphone.attach(self._incoming)
+        self.connected.set()
+
+    def _take_media(self, data: bytes) -> bool:
+        """Whether a packet of SRTP or SRTCP is authentic; then it is heard."""
+        session = self._dtls._rx_srtp if self._dtls else None
+        if session is None:
+            return False
+        try:
+            packet = session.unprotect_rtcp(data) if is_rtcp(data) else session.unprotect(data)
+        except pylibsrtp.Error:
+            return False
+        if self._incoming and not is_rtcp(data):
+            self._incoming.take(packet)
+        return True
+
+    def _send_media(self, packet: bytes) -> None:
+        """Encrypt a packet of RTP or RTCP and send it at once."""
+        session = self._dtls._tx_srtp if self._dtls else None
+        if session is None or self._link is None or self.gone.is_set():
+            return
+        self._link.send(session.protect_rtcp(packet) if is_rtcp(packet) else session.protect(packet))
+
+    def _on_dtls_state(self) -> None:
+        assert self._dtls
+        assert self._link
+        if self._dtls.state in ("closed", "failed") and not self.gone.is_set():
+            self.hung_up = self._dtls.state == "closed" and not self._link.lost
+            self.gone.set()

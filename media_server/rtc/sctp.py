@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from aiortc import RTCPeerConnection, RTCSctpTransport
+from aiortc import RTCSctpTransport
 from aiortc.rtcsctptransport import (
     LOCAL_MAX_MESSAGE_SIZE,
     SCTP_DATA_FIRST_FRAG,
@@ -74,10 +74,9 @@ def _check(size: int) -> None:
         raise _TooMuch(f"a message has more than {LOCAL_MAX_MESSAGE_SIZE} bytes")
 
 
-def bound_messages(pc: RTCPeerConnection) -> None:
-    """Bound what the peer of this connection can make the server keep and do over its data channels."""
-    if pc.sctp is not None:
-        _Bounds(pc.sctp)
+def bound_messages(sctp: RTCSctpTransport) -> None:
+    """Bound what the other side can make the server keep and do over its data channels."""
+    _Bounds(sctp)
 
 
 class _Bounds:

@@ -1,173 +1,269 @@
-"""Session descriptions and trickle ICE fragments: checked before they get near a peer connection."""
+"""Reading session descriptions (RFC 8866) and trickle ICE fragments (RFC 8840).
+
+What cannot be read is refused with its line where the call needs it, and passed over where it does not.
+"""
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from aiortc import RTCIceCandidate
-from aiortc.sdp import MediaDescription, SessionDescription, candidate_from_sdp
-
 from media_server.errors import ClientError
+from media_server.rtc.agreed import Codec
 
-__all__ = ["MOST_CANDIDATES", "PARSE_ERRORS", "Fragment", "Reach", "checked_offer", "parse_fragment"]
+__all__ = ["Credentials", "Fingerprint", "Fragment", "Offer", "Section", "parse_fragment", "parse_offer"]
 
-END = "a=end-of-candidates"
-MOST_CANDIDATES = 100
-"""Maximum candidates of a caller. To each the server sends checks; RFC 8445 section 6.1.2.5 has no more pairs tried."""
-MOST_PORTS = 16
-"""Maximum candidates with the same address."""
 MOST_LINES = 1500
-MOST_MEDIA = 8
-"""Maximum media sections: each that is not bundled has sockets of its own."""
-MOST_PAYLOADS = 128
+MOST_SECTIONS = 16
+MOST_FORMATS = 128
 """Maximum payload types of a section; RTP has no more."""
-UFRAG = re.compile(r"[A-Za-z0-9+/=_-]{1,256}")
-PWD = re.compile(r"[A-Za-z0-9+/=_-]{1,256}")
+MOST_SHOWN = 60
+"""Characters of a line in an error."""
+CREDENTIAL = re.compile(r"[A-Za-z0-9+/=_-]{1,256}")
 """RFC 8839 section 5.4, but for the lengths: some clients have shorter ones, and `=`, `_` or `-`."""
+CANDIDATE = re.compile(r"\S+ \d{1,5} \S+ \d{1,10} \S+ \d{1,5} typ \S+( .*)?", re.ASCII)
 FINGERPRINT = re.compile(r"([0-9A-Fa-f]{2}:){15,63}[0-9A-Fa-f]{2}")
-HASHES = {"sha-256", "sha-384", "sha-512"}
-THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
-CODECS = {"opus", "pcmu", "pcma", "g722"}
-# what the parser of aiortc throws at lines it does not expect
-PARSE_ERRORS = (ValueError, AssertionError, IndexError, KeyError, TypeError, AttributeError)
+RTPMAP = re.compile(r"(\d{1,3})\s+([^\s/]+)/(\d{1,6})(?:/(\d{1,2}))?\s*", re.ASCII)
+HASHES = frozenset({"sha-256", "sha-384", "sha-512"})
+DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+STATIC = {"0": ("pcmu", 8000), "8": ("pcma", 8000), "9": ("g722", 8000)}
+"""Payload types that need no `a=rtpmap` (RFC 3551 section 6)."""
+SCTP_PORT = 5000
+DEFAULT_MESSAGE_SIZE = 64 * 1024
+"""Bytes that a client takes who does not say it (RFC 8841 section 6.1)."""
+
+Attributes = Mapping[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """Which addresses of this machine's own may be sent to: those that it listens on itself.
+class Credentials:
+    """One side's user name fragment and password for ICE."""
 
-    Without these a stranger could have the server send packets to services of this machine and of its link.
-    """
+    username: str
+    password: str
 
-    loopback: bool = False
-    link_local: bool = False
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The hash of a certificate, and its algorithm in lower case."""
+
+    algorithm: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One `m=` section, with what the session level says for it."""
+
+    kind: str
+    port: int
+    protocol: str
+    formats: tuple[str, ...]
+    mid: str
+    direction: str
+    codecs: tuple[Codec, ...]
+    ssrcs: tuple[int, ...]
+    credentials: Credentials | None
+    fingerprints: tuple[Fingerprint, ...]
+    setup: str
+    candidates: tuple[str, ...]
+    """As in the offer, without `a=`."""
+    is_bundle_only: bool
+    has_rtcp_mux: bool
+    sctp_port: int
+    is_old_sctp: bool
+    """The port stands in the `m=` line, as in drafts before RFC 8841."""
+    max_message_size: int
+    """Bytes that the client takes in one message; 0 where any number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A session description as far as a call needs it."""
+
+    sections: tuple[Section, ...]
+    bundles: tuple[tuple[str, ...], ...]
+    is_lite: bool
+    """The caller answers checks and sends none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A trickle ICE fragment (RFC 8840 section 9)."""
+    """A trickle ICE fragment; without credentials it belongs to the newest generation."""
 
-    username: str
-    password: str
-    candidates: tuple[RTCIceCandidate, ...]
+    credentials: Credentials | None
+    candidates: tuple[str, ...]
+    """As it has them, without `a=`."""
 
 
-def checked_offer(sdp: str, reach: Reach = Reach()) -> str:
-    """The offer, without the candidates that aiortc would wait for in vain.
-
-    Browsers hide their addresses behind `.local` names; aioice resolves each by multicast, up to a second. They are
-    dropped: the browser's own checks arrive all the same and its address is learnt from them (peer-reflexive
-    candidates, RFC 8445 section 7.3.1.3). For their sake the end of candidates is not passed on either: aioice would
-    give up at once where no candidate is left.
+def parse_offer(text: str) -> Offer:
+    """Read an offer.
 
     Raises:
-        ClientError: `bad_sdp`, `no_audio` or `no_common_codec`.
+        ClientError: `bad_sdp`.
     """
-    given = sdp.splitlines()
-    if len(given) > MOST_LINES:
-        raise ClientError("bad_sdp", f"The offer has more than {MOST_LINES} lines.")
-    lines, kept = list[str](), Counter[str]()
-    for line in given:
-        if line.startswith("a=candidate:"):
-            address = _address(line, reach)
-            if address is None or kept.total() >= MOST_CANDIDATES or kept[address] >= MOST_PORTS:
-                continue
-            kept[address] += 1
-        if line.startswith("m=") and len(line.split()) > MOST_PAYLOADS + 3:
-            raise ClientError("bad_sdp", f"A section of the offer has more than {MOST_PAYLOADS} payload types.")
-        if line != END:
-            lines.append(line)
-    text = "\r\n".join(lines) + "\r\n"
-    if sum(line.startswith("m=") for line in lines) > MOST_MEDIA:
-        raise ClientError("bad_sdp", f"The offer has more than {MOST_MEDIA} media sections.")
-    try:
-        description = SessionDescription.parse(text)
-        audio = [x for x in description.media if x.kind == "audio" and x.port]
-        secured = all(_is_secured(x) for x in audio)
-        mids = [x.rtp.muxId for x in description.media]
-        bundled = [str(item) for group in description.group if group.semantic == "BUNDLE" for item in group.items]
-    except PARSE_ERRORS as e:
-        raise ClientError("bad_sdp", "The offer is not a valid session description (SDP).") from e
-    if not text.startswith("v=0") or not description.origin:
-        raise ClientError("bad_sdp", "The offer is not a valid session description (SDP).")
-    if not audio:
-        raise ClientError("no_audio", "The offer has no audio section; a call needs one.")
-    if not any(c.mimeType.split("/")[1].lower() in CODECS for c in audio[0].rtp.codecs):
-        raise ClientError("no_common_codec", "None of the offered audio codecs is supported; offer Opus.")
-    if not secured:
-        raise ClientError("bad_sdp", "The offer lacks ICE credentials or a DTLS fingerprint.")
-    if len(set(mids)) != len(mids) or not set(bundled) <= set(mids) or len(set(bundled)) != len(bundled):
-        raise ClientError("bad_sdp", "The offer's BUNDLE group names sections (a=mid) that it does not have, or twice.")
-    return text
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if len(lines) > MOST_LINES:
+        raise _bad(f"The offer has more than {MOST_LINES} lines.")
+    if not lines or lines[0][1] != "v=0":
+        raise _bad('The offer is not a session description (SDP); one begins with the line "v=0".')
+    session, *media = _split(lines)
+    if len(media) > MOST_SECTIONS:
+        raise _bad(f"The offer has more than {MOST_SECTIONS} media sections.")
+    if not any(line.startswith("o=") for _, line in session):
+        raise _bad('The offer is not a session description (SDP): it lacks the line "o=".')
+    common = _attributes(session)
+    sections = tuple(_section(each, common) for each in media)
+    mids = [section.mid for section in sections if section.mid]
+    if len(set(mids)) != len(mids):
+        raise _bad("Two media sections of the offer have the same a=mid.")
+    groups = [group.split() for group in common.get("group", [])]
+    bundles = tuple(tuple(dict.fromkeys(mids)) for name, *mids in (g for g in groups if g) if name == "BUNDLE")
+    return Offer(sections, bundles, "ice-lite" in common)
 
 
-def _is_secured(media: MediaDescription) -> bool:
-    """Whether it has what ICE and DTLS need, in a form that can be right."""
-    if not media.dtls or not media.ice:
-        return False
-    known = [f for f in media.dtls.fingerprints if f.algorithm.lower() in HASHES and FINGERPRINT.fullmatch(f.value)]
-    return bool(known and UFRAG.fullmatch(media.ice.usernameFragment or "") and PWD.fullmatch(media.ice.password or ""))
+def _split(lines: list[tuple[int, str]]) -> list[list[tuple[int, str]]]:
+    """The session level, and each media section."""
+    parts: list[list[tuple[int, str]]] = [[]]
+    for number, line in lines:
+        if not re.match("[a-z]=", line):
+            raise _bad_line(number, line, "Lines of SDP are a letter, = and a value")
+        if line.startswith("m="):
+            parts.append([])
+        parts[-1].append((number, line))
+    return parts
 
 
-def _address(line: str, reach: Reach) -> str | None:
-    """Where checks of this candidate would go; None where none may go, empty for what the parser is to refuse."""
-    parts = line.split()
-    if len(parts) < 8:
-        return ""
-    if parts[2].lower() != "udp":
-        return None  # aioice speaks no TCP with peers
-    try:
-        address = ipaddress.ip_address(parts[4])
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address
-    if parts[5].isascii() and parts[5].isdecimal() and not 1 <= int(parts[5]) <= 65535:
-        return None
-    if address.is_loopback:
-        return str(address) if reach.loopback else None
-    if address.is_link_local:
-        return str(address) if reach.link_local else None
-    # reserved: 240/4 with the broadcast address, and all IPv6 that stands for other addresses
-    if address.is_multicast or address.is_unspecified or address.is_reserved or address in THIS_NETWORK:
-        return None
-    return str(address)
+def _attributes(lines: list[tuple[int, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for number, line in lines:
+        if not line.startswith("a="):
+            continue
+        name, _, value = line[2:].partition(":")
+        value = value.strip()
+        if name in ("ice-ufrag", "ice-pwd") and not CREDENTIAL.fullmatch(value):
+            raise _bad_line(number, line, "It has characters that cannot be in it")
+        if name == "candidate" and not CANDIDATE.fullmatch(value):
+            raise _bad_line(number, line, "It is no ICE candidate")
+        found.setdefault(name.strip(), []).append(value)
+    return found
 
 
-def parse_fragment(text: str, reach: Reach = Reach()) -> Fragment:
-    """A body of type `application/trickle-ice-sdpfrag`.
+def _section(lines: list[tuple[int, str]], common: Attributes) -> Section:
+    number, first = lines[0]
+    words = first[2:].split()
+    port = words[1].partition("/")[0] if len(words) > 3 else ""
+    if not (port.isascii() and port.isdecimal() and len(port) < 6 and int(port) <= 65535):
+        raise _bad_line(number, first, "A media section begins with its kind, port, protocol and formats")
+    kind, _, protocol, *formats = words
+    if len(formats) > MOST_FORMATS:
+        raise _bad_line(number, first, f"It has more than {MOST_FORMATS} payload types")
+    own = _attributes(lines[1:])
+    either = {**common, **own}
+    is_old_sctp = kind == "application" and "sctpmap" in own
+    return Section(
+        kind.lower(),
+        int(port),
+        protocol,
+        tuple(formats),
+        _first(own, "mid"),
+        next((d for level in (own, common) for d in DIRECTIONS if d in level), "sendrecv"),
+        tuple(_codecs(formats, own)) if kind.lower() == "audio" else (),
+        tuple(dict.fromkeys(_numbers(own.get("ssrc", [])))),
+        _credentials(either),
+        tuple(_fingerprints(either.get("fingerprint", []))),
+        _first(either, "setup").lower(),
+        tuple(f"candidate:{value}" for value in own.get("candidate", [])),
+        "bundle-only" in own,
+        "rtcp-mux" in own,
+        next(_numbers(formats[:1] if is_old_sctp else own.get("sctp-port", [])), SCTP_PORT),
+        is_old_sctp,
+        next(_numbers(own.get("max-message-size", [])), DEFAULT_MESSAGE_SIZE),
+    )
+
+
+def _codecs(formats: list[str], own: Attributes) -> Iterator[Codec]:
+    maps = {m[1]: m for value in own.get("rtpmap", []) if (m := RTPMAP.fullmatch(value))}
+    parameters = {payload: rest for payload, _, rest in (value.partition(" ") for value in own.get("fmtp", []))}
+    for payload in dict.fromkeys(formats):
+        if not (payload.isascii() and payload.isdecimal() and len(payload) < 4 and int(payload) < 128):
+            continue
+        if found := maps.get(payload):
+            name, clock_hz, channels = found[2].lower(), int(found[3]), int(found[4] or 1)
+        elif payload in STATIC:
+            (name, clock_hz), channels = STATIC[payload], 1
+        else:
+            continue
+        yield Codec(int(payload), name, clock_hz, channels, _parameters(parameters.get(payload, "")))
+
+
+def _parameters(text: str) -> dict[str, str]:
+    found = {}
+    for each in text.split(";"):
+        name, equals, value = each.strip().partition("=")
+        if equals:
+            found[name.strip().lower()] = value.strip()
+        elif name:
+            found[""] = name
+    return found
+
+
+def _credentials(attributes: Attributes) -> Credentials | None:
+    username, password = _first(attributes, "ice-ufrag"), _first(attributes, "ice-pwd")
+    return Credentials(username, password) if username and password else None
+
+
+def _fingerprints(values: list[str]) -> Iterator[Fingerprint]:
+    for each in values:
+        algorithm, _, value = each.partition(" ")
+        if algorithm.lower() in HASHES and FINGERPRINT.fullmatch(value.strip()):
+            yield Fingerprint(algorithm.lower(), value.strip())
+
+
+def _first(attributes: Attributes, name: str) -> str:
+    return next(iter(attributes.get(name, ())), "")
+
+
+def _numbers(values: list[str]) -> Iterator[int]:
+    """The number that each value begins with, if it has 32 bits."""
+    for value in values:
+        if (found := re.match(r"\d{1,10}\b", value, re.ASCII)) and int(found[0]) < 2**32:
+            yield int(found[0])
+
+
+def _bad(message: str) -> ClientError:
+    return ClientError("bad_sdp", message)
+
+
+def _bad_line(number: int, line: str, why: str) -> ClientError:
+    shown = line if len(line) <= MOST_SHOWN else line[:MOST_SHOWN] + "…"
+    return _bad(f"Line {number} of the offer ({shown!r}) cannot be read. {why}.")
+
+
+def parse_fragment(text: str) -> Fragment:
+    """Read a body of type `application/trickle-ice-sdpfrag`.
 
     Raises:
         ClientError: `bad_sdp_fragment`.
     """
-    username = password = ""
-    says_something = False
-    candidates = []
-    try:
-        for line in text.splitlines():
-            name, _, value = line.strip().partition(":")
-            match name:
-                case "a=ice-ufrag":
-                    username = value
-                case "a=ice-pwd":
-                    password = value
-                case _ if name == END:
-                    says_something = True
-                case "a=candidate":
-                    says_something = True
-                    if _address(line.strip(), reach) is not None:
-                        candidates.append(candidate_from_sdp(value))
-                case _:
-                    pass
-    except PARSE_ERRORS as e:
-        raise ClientError("bad_sdp_fragment", "The body is not a trickle ICE fragment (RFC 8840).") from e
-    if not username and not says_something:
-        raise ClientError("bad_sdp_fragment", "The fragment has neither candidates nor credentials in it.")
+    values: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        name, _, value = line.strip().partition(":")
+        values.setdefault(name, []).append(value)
+    username, password = _first(values, "a=ice-ufrag"), _first(values, "a=ice-pwd")
+    candidates = values.get("a=candidate", [])
+    if not username and not candidates and "a=end-of-candidates" not in values:
+        raise _bad_fragment("has neither candidates nor credentials in it")
     if bool(username) != bool(password):
-        raise ClientError("bad_sdp_fragment", "The fragment has a=ice-ufrag or a=ice-pwd without the other.")
-    if username and not (UFRAG.fullmatch(username) and PWD.fullmatch(password)):
-        raise ClientError("bad_sdp_fragment", "The fragment's a=ice-ufrag or a=ice-pwd has characters that cannot be.")
-    return Fragment(username, password, tuple(candidates))
+        raise _bad_fragment("has a=ice-ufrag or a=ice-pwd without the other")
+    if username and not (CREDENTIAL.fullmatch(username) and CREDENTIAL.fullmatch(password)):
+        raise _bad_fragment("has an a=ice-ufrag or a=ice-pwd with characters that cannot be in it")
+    if any(not CANDIDATE.fullmatch(each) for each in candidates):
+        raise _bad_fragment("has a line a=candidate that is no ICE candidate")
+    credentials = Credentials(username, password) if username else None
+    return Fragment(credentials, tuple(f"candidate:{each}" for each in candidates))
+
+
+def _bad_fragment(what: str) -> ClientError:
+    return ClientError("bad_sdp_fragment", f"The trickle ICE fragment (RFC 8840) {what}.")

@@ -1,0 +1,202 @@
+"""Answering offers (RFC 3264, 8829, 8843): which sections a call uses, and the answer's text.
+
+| section of the offer | in the answer |
+| --- | --- |
+| the first audio section that sends, in the chosen bundle | the caller's sound comes over it |
+| the first audio section that receives | the agent's voice goes over it; often the same one |
+| other audio sections of the bundle with a common codec | `inactive` |
+| the first data channel section of the bundle | accepted |
+| everything else | rejected alone, with port 0 |
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from media_server.errors import ClientError
+from media_server.rtc.agreed import AgreedAudio, Codec
+from media_server.rtc.sdp import Credentials, Offer, Section
+
+__all__ = ["Agreement", "agree", "local_fragment"]
+
+CLOCKS = {"opus": 48_000, "pcmu": 8000, "pcma": 8000, "g722": 8000}
+"""Codecs of voices, and the clocks of their RTP."""
+NAMES = {"opus": "opus/48000/2", "pcmu": "PCMU/8000", "pcma": "PCMA/8000", "g722": "G722/8000"}
+OPUS = "minptime=10;useinbandfec=1"
+MAX_MESSAGE_SIZE = 262_144
+"""Bytes of a message that the server takes (aiortc's own bound)."""
+STREAM = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What an offer's section is answered with."""
+
+    section: Section
+    direction: str = ""
+    """Of accepted audio."""
+    codecs: tuple[Codec, ...] = ()
+    is_accepted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What an offer and its answer agree on."""
+
+    audio: AgreedAudio
+    transport: Section
+    """The one whose ICE and DTLS parameters count for all."""
+    data: Section | None
+    """That of the data channels."""
+    replies: tuple[_Reply, ...]
+    is_bundled: bool
+
+    @property
+    def is_dtls_server(self) -> bool:
+        """The caller begins the handshake; always, but where it insists on the other way round."""
+        return self.transport.setup != "passive"
+
+    @property
+    def mid(self) -> str:
+        """The accepted section that stands for the transport."""
+        return next(reply.section.mid for reply in self.replies if reply.is_accepted)
+
+    def answer(self, local: Credentials, fingerprint: str, candidates: Sequence[str], is_lite: bool) -> str:
+        """The text of the answer.
+
+        Args:
+            fingerprint: of the server's certificate, in SHA-256.
+            candidates: lines without `a=`.
+        """
+        lines = ["v=0", f"o=- {secrets.randbits(62)} 1 IN IP4 127.0.0.1", "s=-", "t=0 0"]
+        if self.is_bundled:
+            mids = [reply.section.mid for reply in self.replies if reply.is_accepted]
+            lines.append(f"a=group:BUNDLE {' '.join(mids)}")
+        if is_lite:
+            lines.append("a=ice-lite")
+        lines.append(f"a=msid-semantic:WMS {STREAM}")
+        transport = [
+            f"a=ice-ufrag:{local.username}",
+            f"a=ice-pwd:{local.password}",
+            f"a=fingerprint:sha-256 {fingerprint}",
+            f"a=setup:{'passive' if self.is_dtls_server else 'active'}",
+        ]
+        places = [*(f"a={candidate}" for candidate in candidates), "a=end-of-candidates"]
+        for reply in self.replies:
+            lines += self._section(reply)
+            if reply.is_accepted:
+                lines += [*transport, *places]
+                places = []  # all sections share one transport
+        return "\r\n".join(lines) + "\r\n"
+
+    def _section(self, reply: _Reply) -> Iterator[str]:
+        section = reply.section
+        formats = " ".join(str(c.payload_type) for c in reply.codecs) or " ".join(section.formats)
+        yield f"m={section.kind} {9 if reply.is_accepted else 0} {section.protocol} {formats}"
+        yield "c=IN IP4 0.0.0.0"
+        if section.mid:
+            yield f"a=mid:{section.mid}"
+        if not reply.is_accepted:
+            return
+        if section.kind == "application":
+            yield (
+                f"a=sctpmap:{section.sctp_port} webrtc-datachannel 65535" if section.is_old_sctp else "a=sctp-port:5000"
+            )
+            yield f"a=max-message-size:{MAX_MESSAGE_SIZE}"
+            return
+        yield f"a={reply.direction}"
+        if section.has_rtcp_mux:
+            yield "a=rtcp-mux"
+        for codec in reply.codecs:
+            yield f"a=rtpmap:{codec.payload_type} {NAMES[codec.name]}"
+            if codec.name == "opus":
+                yield f"a=fmtp:{codec.payload_type} {OPUS}"
+        if reply.direction in ("sendrecv", "sendonly"):
+            yield f"a=msid:{STREAM} voice"
+            yield f"a=ssrc:{self.audio.local_ssrc} cname:{STREAM}"
+
+
+def agree(offer: Offer) -> Agreement:
+    """Choose what of an offer a call uses.
+
+    Raises:
+        ClientError: `no_audio`, `no_common_codec`, or `bad_sdp` where nothing can be sent or received securely.
+    """
+    bundles = list(_bundles(offer))
+    live = [(mine, [section for section in sections if _is_live(section, mine)]) for mine, sections in bundles]
+    audio = [section for _, sections in live for section in sections if section.kind == "audio"]
+    if not audio:
+        raise ClientError("no_audio", "The offer has no audio section; a call needs one.")
+    usable = [(mine, sections) for mine, sections in live if any(map(_common, sections))]
+    if not usable:
+        raise ClientError("no_common_codec", "None of the offered audio codecs is supported; offer Opus.")
+    is_bundled, chosen = max(usable, key=lambda each: _directions(each[1]))
+    transport = next((s for s in chosen if s.port and s.credentials), next((s for s in chosen if s.credentials), None))
+    if transport is None or not transport.fingerprints:
+        missing = "a DTLS fingerprint (a=fingerprint)" if transport else "ICE credentials (a=ice-ufrag, a=ice-pwd)"
+        raise ClientError("bad_sdp", f"The audio section of the offer lacks {missing}.")
+    heard = next((s for s in chosen if _common(s) and s.direction in ("sendrecv", "sendonly")), None)
+    spoken = next((s for s in chosen if _common(s) and s.direction in ("sendrecv", "recvonly")), None)
+    data = next((s for s in chosen if s.kind == "application" and "SCTP" in s.protocol.upper()), None)
+    replies = []
+    for section in offer.sections:
+        codecs = _common(section) if section in chosen else ()
+        if codecs:
+            direction = {(True, True): "sendrecv", (True, False): "recvonly", (False, True): "sendonly"}.get(
+                (section is heard, section is spoken), "inactive"
+            )
+            replies.append(_Reply(section, direction, codecs))
+        else:
+            replies.append(_Reply(section, is_accepted=section is data))
+    agreed = AgreedAudio(
+        receive=_common(heard) if heard else (),
+        send=_common(spoken)[0] if spoken else None,
+        local_ssrc=secrets.randbits(31) + 1,
+        ssrcs=heard.ssrcs if heard else (),
+    )
+    return Agreement(agreed, transport, data, tuple(replies), is_bundled)
+
+
+def _bundles(offer: Offer) -> Iterator[tuple[bool, list[Section]]]:
+    """Sections that share a transport, and whether that is by a BUNDLE group."""
+    by_mid = {section.mid: section for section in offer.sections if section.mid}
+    bundled = set[str]()
+    for mids in offer.bundles:
+        own = [by_mid[mid] for mid in mids if mid in by_mid and mid not in bundled]
+        bundled.update(section.mid for section in own)
+        yield True, own
+    for section in offer.sections:
+        if section.mid not in bundled:
+            yield False, [section]
+
+
+def _is_live(section: Section, is_bundled: bool) -> bool:
+    """Port 0 rejects a section, but where it only says that the section cannot be had without its bundle."""
+    return section.port > 0 or (is_bundled and section.is_bundle_only)
+
+
+def _common(section: Section) -> tuple[Codec, ...]:
+    """The audio codecs that both sides have, Opus first, the others in the offer's order."""
+    known = [codec for codec in section.codecs if CLOCKS.get(codec.name) == codec.clock_hz]
+    return tuple(sorted(known, key=lambda codec: codec.name != "opus"))
+
+
+def _directions(sections: list[Section]) -> int:
+    """How many of the two directions have a section."""
+    found = {section.direction for section in sections if _common(section)}
+    return bool(found & {"sendrecv", "sendonly"}) + bool(found & {"sendrecv", "recvonly"})
+
+
+def local_fragment(local: Credentials, mid: str, candidates: Sequence[str]) -> str:
+    """Our side of an ICE restart, as a trickle ICE fragment (RFC 8840)."""
+    lines = [
+        f"a=ice-ufrag:{local.username}",
+        f"a=ice-pwd:{local.password}",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 0",
+        f"a=mid:{mid}",
+        *(f"a={candidate}" for candidate in candidates),
+        "a=end-of-candidates",
+    ]
+    return "\r\n".join(lines) + "\r\n"

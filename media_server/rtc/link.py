@@ -1,0 +1,300 @@
+"""One call's transport over the server's own ports: its credentials, and the paths to its caller.
+
+Which path is used:
+
+| until the caller's first DTLS or authentic SRTP packet | the first path with an authentic check, then the nominated |
+| from then on | the one that the caller's DTLS or authentic SRTP came over last |
+| the one in use has been silent for `DEAD_S`, another has a check | the other |
+
+A caller sends data only where it has seen the server's answers, so the data show which path is good both ways; checks
+and nominations do not. This needs callers that send the first DTLS packet (`a=setup:passive` in the answer).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import string
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from aioice import stun
+
+from media_server.rtc.sdp import Credentials
+from media_server.rtc.wires import Address, Wire
+
+__all__ = ["Callers", "Generation", "Link", "Path", "is_rtcp"]
+
+log = logging.getLogger(__name__)
+
+CHARACTERS = string.ascii_letters + string.digits
+LOST_S = 30.0
+"""Without a check or a packet of the caller the connection is lost (RFC 7675 section 5.1)."""
+DEAD_S = 6.0
+"""Without any packet a path is not in use any more; callers check theirs at least every 5.3 seconds."""
+MOST_PATHS = 16
+MOST_QUEUED = 256
+"""DTLS packets that wait to be read."""
+MOST_SSRCS = 8
+"""Streams of one caller that are remembered."""
+MOST_SHARING = 8
+"""Callers of one SSRC: it is theirs to choose, so each is tried."""
+MOST_GENERATIONS = 4
+CHECK_EVERY_S = 0.1
+CHECK_S = 5.0
+"""How long an answer to a check of ours is waited for."""
+
+
+class Path(NamedTuple):
+    """A socket of the server's and an address of the caller's."""
+
+    wire: Wire
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The credentials of both sides from one ICE restart to the next."""
+
+    local: Credentials
+    remote: Credentials
+
+    @classmethod
+    def new(cls, remote: Credentials) -> Generation:
+        return cls(Credentials(_token(8), _token(24)), remote)
+
+
+@dataclass(slots=True)
+class Callers:
+    """Which call a packet is for."""
+
+    by_username: dict[str, Link] = field(default_factory=dict)
+    by_path: dict[Path, Link] = field(default_factory=dict)
+    by_ssrc: dict[bytes, list[Link]] = field(default_factory=dict)
+    by_check: dict[bytes, Link] = field(default_factory=dict)
+    """Checks of the server's own, by their transaction."""
+
+
+class Link:
+    """What `RTCDtlsTransport` needs of its transport (`role`, `_recv`, `_send`), and what a `Peer` needs beside it.
+
+    Args:
+        on_media: takes SRTP and SRTCP, and says whether it was authentic.
+        candidates: the server's addresses, as lines of SDP without `a=`.
+    """
+
+    role = "controlled"
+    is_lite = True
+
+    def __init__(
+        self,
+        callers: Callers,
+        remote: Credentials,
+        on_media: Callable[[bytes], bool],
+        candidates: Callable[[], list[str]],
+    ) -> None:
+        self.connected = asyncio.Event()
+        self.lost = False
+        """The caller cannot be reached any more."""
+        self.selected: Path | None = None
+        self._callers, self._on_media, self._candidates = callers, on_media, candidates
+        self._generations: list[Generation] = []
+        self._paths: dict[Path, float] = {}
+        """And when something authentic came over each last."""
+        self._ssrcs: set[bytes] = set()
+        self._checks: dict[bytes, tuple[Path, Generation, float]] = {}
+        self._has_data = self._closed = False
+        self._heard_s = self._checked_s = time.monotonic()
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(MOST_QUEUED)
+        self._begin(remote)
+
+    @property
+    def generation(self) -> Generation:
+        """The newest."""
+        return self._generations[-1]
+
+    @property
+    def candidates(self) -> list[str]:
+        return self._candidates()
+
+    async def gather(self) -> None:
+        """Nothing to do: the ports are open."""
+
+    async def restart(self, remote: Credentials) -> None:
+        """New credentials; the old ones hold until the caller nominates a path under the new."""
+        self._begin(remote)
+
+    async def trickle(self, candidates: list[str]) -> None:
+        """Nothing to do: the server sends to no address that the caller has not sent from."""
+
+    def send(self, data: bytes) -> None:
+        """Send a packet at once; it is lost where there is no path."""
+        if self.selected is not None:
+            self.selected.wire.send(data, self.selected.address)
+
+    def password(self, username: str) -> str:
+        """Of the server's, in the generation with this user name of its own."""
+        return next((g.local.password for g in self._generations if g.local.username == username), "")
+
+    def checked(self, path: Path, username: str, nominated: bool) -> None:
+        """An authentic check came over a path."""
+        now = self._note(path)
+        newest = self.generation.local.username == username
+        if nominated and newest:
+            for old in self._generations[:-1]:
+                del self._callers.by_username[old.local.username]
+            del self._generations[:-1]
+        dead = self.selected is not None and now - self._paths[self.selected] > DEAD_S
+        if self.selected is None or dead or (nominated and not self._has_data):
+            self.selected = path
+        self.connected.set()
+
+    def take_dtls(self, path: Path, data: bytes) -> None:
+        """A DTLS packet came over a known path."""
+        if self._closed:
+            return
+        self._select(path)
+        if not self._queue.full():
+            self._queue.put_nowait(data)
+
+    def take_media(self, path: Path, data: bytes) -> bool:
+        """A packet of SRTP or SRTCP came; whether it was authentic.
+
+        From an unknown address it is the caller's, whose NAT gave it another port: it is heard at once, and the address
+        is used when it has answered a check.
+        """
+        try:
+            if self._closed or not self._on_media(data):
+                return False
+        except Exception:  # one call's defect must not be the others'
+            log.exception("a packet could not be handled; its connection ends")
+            self.lose()
+            return True
+        self._heard_s = time.monotonic()
+        if path in self._paths:
+            self._select(path)
+        else:
+            self._check(path)
+        self._remember(data[4:8] if is_rtcp(data) else data[8:12])
+        return True
+
+    def answered(self, path: Path, message: stun.Message) -> None:
+        """A check of the server's own was answered."""
+        self._callers.by_check.pop(message.transaction_id, None)
+        asked, generation, _ = self._checks.pop(message.transaction_id)
+        if asked == path and message.check_message_integrity(generation.remote.password.encode()):
+            self._note(path)
+
+    def sweep(self, now: float) -> None:
+        """Once a second: give up what did not come."""
+        for transaction in [t for t, (_, _, sent_s) in self._checks.items() if now - sent_s > CHECK_S]:
+            del self._checks[transaction], self._callers.by_check[transaction]
+        if self.connected.is_set() and now - self._heard_s > LOST_S:
+            self.lose()
+
+    def forget(self, path: Path) -> None:
+        """A path is no more."""
+        del self._paths[path], self._callers.by_path[path]
+        path.wire.release()
+        if self.selected == path:
+            self.selected = max(self._paths, key=self._paths.__getitem__, default=None)
+
+    def lose(self) -> None:
+        """End it, as the caller is gone."""
+        if not self._closed:
+            self.lost = True
+            self._end()
+
+    async def close(self) -> None:
+        """Give everything back. What was sent last still leaves."""
+        self._end()
+        for path in list(self._paths):
+            self.forget(path)
+
+    async def _recv(self) -> bytes:
+        data = None if self._closed else await self._queue.get()
+        if data is None:
+            raise ConnectionError
+        return data
+
+    async def _send(self, data: bytes) -> None:
+        if self._closed:
+            raise ConnectionError
+        self.send(data)
+
+    def _begin(self, remote: Credentials) -> None:
+        generation = Generation.new(remote)
+        self._generations.append(generation)
+        self._callers.by_username[generation.local.username] = self
+        while len(self._generations) > MOST_GENERATIONS:
+            del self._callers.by_username[self._generations.pop(1).local.username]
+
+    def _note(self, path: Path) -> float:
+        """The path is good in the caller's direction at least."""
+        self._heard_s = now = time.monotonic()
+        if path not in self._paths:
+            if len(self._paths) >= MOST_PATHS:
+                self.forget(min((p for p in self._paths if p != self.selected), key=self._paths.__getitem__))
+            self._callers.by_path[path] = self
+            path.wire.proved()
+        self._paths[path] = now
+        return now
+
+    def _select(self, path: Path) -> None:
+        self._has_data, self.selected = True, path
+        self._heard_s = self._paths[path] = time.monotonic()
+
+    def _remember(self, ssrc: bytes) -> None:
+        if ssrc in self._ssrcs or len(self._ssrcs) >= MOST_SSRCS:
+            return
+        sharing = self._callers.by_ssrc.setdefault(ssrc, [])
+        if len(sharing) < MOST_SHARING:
+            self._ssrcs.add(ssrc)
+            sharing.append(self)
+
+    def _check(self, path: Path) -> None:
+        """Ask an address whether it is the caller; no more is ever sent to one that has not proved it."""
+        now = time.monotonic()
+        if now - self._checked_s < CHECK_EVERY_S:
+            return
+        self._checked_s = now
+        local, remote = self.generation.local, self.generation.remote
+        request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+        request.attributes["USERNAME"] = f"{remote.username}:{local.username}"
+        request.attributes["PRIORITY"] = 110 << 24 | 65535 << 8 | 255  # peer-reflexive (RFC 8445 section 7.1.1)
+        request.attributes["ICE-CONTROLLED"] = secrets.randbits(63)
+        request.add_message_integrity(remote.password.encode())
+        self._checks[request.transaction_id] = path, self.generation, now
+        self._callers.by_check[request.transaction_id] = self
+        path.wire.send(bytes(request), path.address)
+
+    def _end(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        callers = self._callers
+        for generation in self._generations:
+            del callers.by_username[generation.local.username]
+        for transaction in self._checks:
+            del callers.by_check[transaction]
+        self._checks.clear()
+        for ssrc in self._ssrcs:
+            callers.by_ssrc[ssrc].remove(self)
+            if not callers.by_ssrc[ssrc]:
+                del callers.by_ssrc[ssrc]
+        self._ssrcs.clear()
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
+
+
+def is_rtcp(packet: bytes) -> bool:
+    """Whether it is RTCP where both share a port (RFC 5761 section 4)."""
+    return 64 <= packet[1] & 127 <= 95
+
+
+def _token(length: int) -> str:
+    return "".join(secrets.choice(CHARACTERS) for _ in range(length))

@@ -1,0 +1,165 @@
+"""The sockets that callers' packets come over: UDP, and TCP for networks that block UDP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+__all__ = ["Address", "Receive", "Tcp", "Udp", "Wire"]
+
+Address = tuple[Any, ...]
+"""As the socket module has it: host and port, for IPv6 also flow and scope."""
+Receive = Callable[["Wire", bytes, Address], None]
+
+BATCH = 64
+"""Datagrams read before other work has its turn."""
+LARGEST = 2048
+"""Bytes of the largest packet; paths carry 1500."""
+LARGEST_FIRST = 600
+"""Bytes of the largest STUN request: a connection that begins with more is no caller's."""
+STRANGER_S = 10.0
+"""Seconds in which a connection has to prove whose it is."""
+RECEIVE_BUFFER = 4 * 1024 * 1024
+TOO_LATE = 20_000
+"""Bytes that wait in a connection, after which packets are dropped: they would be heard seconds later."""
+
+
+class Wire(Protocol):
+    """One socket that packets are sent over. Neither method blocks or fails."""
+
+    protocol: str
+
+    def send(self, data: bytes, address: Address) -> None: ...
+
+    def proved(self) -> None:
+        """A check over it was authentic."""
+
+    def release(self) -> None:
+        """No call uses it for this address any more."""
+
+
+class Udp:
+    """The UDP socket of one local address.
+
+    It is bound to that address and never to all: an answer has to leave from the address that was asked.
+
+    Raises:
+        OSError: the address or port cannot be had.
+    """
+
+    protocol = "udp"
+
+    def __init__(self, host: str, port: int, receive: Receive) -> None:
+        ipv6 = ":" in host
+        self._receive = receive
+        self._socket = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            if ipv6:
+                self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            with contextlib.suppress(OSError):  # it is a wish
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            self._socket.setblocking(False)
+            self._socket.bind((host, port))
+        except OSError:
+            self._socket.close()
+            raise
+        self.host, self.port = host, int(self._socket.getsockname()[1])
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket.fileno(), self._read)
+
+    def send(self, data: bytes, address: Address) -> None:
+        # a full buffer or an unreachable network loses the packet, as the network itself does
+        with contextlib.suppress(OSError):
+            self._socket.sendto(data, address)
+
+    def proved(self) -> None:
+        """Nothing to do: a datagram socket is everybody's."""
+
+    def release(self) -> None:
+        """Nothing to do: a datagram socket is everybody's."""
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+
+    def _read(self) -> None:
+        for _ in range(BATCH):
+            try:
+                data, address = self._socket.recvfrom(LARGEST)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue  # an ICMP error that an earlier packet of ours met
+            if data:
+                self._receive(self, data, address)
+
+
+class Tcp(asyncio.Protocol):
+    """One connection that a caller opened (RFC 6544), with two bytes of length before each packet (RFC 4571).
+
+    Args:
+        on_close: is told when the connection is gone.
+    """
+
+    protocol = "tcp"
+
+    def __init__(self, receive: Receive, on_open: Callable[[Tcp], bool], on_close: Callable[[Tcp], None]) -> None:
+        self.address: Address = ()
+        self.known = False
+        """A check over it was authentic."""
+        self._receive, self._on_open, self._on_close = receive, on_open, on_close
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.address = transport.get_extra_info("peername") or ()
+        with contextlib.suppress(OSError):
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._deadline = asyncio.get_running_loop().call_later(STRANGER_S, self._give_up)
+        if not self._on_open(self):
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer
+        buffer += data
+        while len(buffer) >= 2:
+            size = buffer[0] << 8 | buffer[1]
+            if not size or size > (LARGEST if self.known else LARGEST_FIRST):
+                self._transport.abort()
+                return
+            if len(buffer) < 2 + size:
+                return
+            packet = bytes(buffer[2 : 2 + size])
+            del buffer[: 2 + size]
+            self._receive(self, packet, self.address)
+            if self._transport.is_closing():
+                return
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        self._on_close(self)
+
+    def send(self, data: bytes, address: Address) -> None:
+        if not self._transport.is_closing() and self._transport.get_write_buffer_size() < TOO_LATE:
+            self._transport.write(len(data).to_bytes(2, "big") + data)
+
+    def proved(self) -> None:
+        self.known = True
+
+    def release(self) -> None:
+        """Close it: a connection is one caller's."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _give_up(self) -> None:
+        if not self.known:
+            self._transport.abort()
