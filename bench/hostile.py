@@ -225,7 +225,7 @@ async def restarts(server: Attacked, _: float) -> None:
 
         async def one(i: int) -> int:
             body = f"a=ice-ufrag:u{i:03}\r\na=ice-pwd:{'p' * 24}\r\na=mid:0\r\n"
-            headers = {"Content-Type": "application/trickle-ice-sdpfrag"}
+            headers = {"Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*"}
             async with http.patch(address, data=body, headers=headers) as answer:
                 return answer.status
 

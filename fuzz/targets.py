@@ -28,9 +28,11 @@ from media_server.events import parse_client_message
 from media_server.jsonable import jsonable
 from media_server.packs.examining import examine
 from media_server.paths import BUNDLED_MODELS
-from media_server.rtc import Handset, Microphone, Peer, Speaker
+from media_server.rtc import Edge, Handset, Microphone, Peer, Speaker
 from media_server.rtc.sctp import bound_messages
-from media_server.rtc.sdp import Reach, checked_offer, parse_fragment
+from media_server.rtc.answer import agree
+from media_server.rtc.relayed import Reach, usable
+from media_server.rtc.sdp import parse_fragment, parse_offer
 
 __all__ = ["FILES", "TARGETS", "Target"]
 
@@ -55,7 +57,7 @@ def _peer() -> Peer:
     def clock() -> float:
         return 0.0
 
-    return Peer([], Handset(clock, Microphone(clock), Speaker(clock), lambda _: None))
+    return Peer(Edge(), Handset(clock, Microphone(clock), Speaker(clock), lambda _: None))
 
 
 def _damaged(text: str, seed: int, times: int, words: str) -> str:
@@ -103,7 +105,7 @@ async def _sdp(damage: tuple[int, int, str]) -> None:
 
 async def _sdp_checks(damage: tuple[int, int, str]) -> None:
     try:
-        checked_offer(_damaged(await _offer(), *damage), Reach())
+        agree(parse_offer(_damaged(await _offer(), *damage)))
     except ClientError:
         return
 
@@ -117,7 +119,7 @@ _FRAGMENT = (
 
 async def _trickle(damage: tuple[int, int, str]) -> None:
     try:
-        parse_fragment(_damaged(_FRAGMENT, *damage))
+        usable(parse_fragment(_damaged(_FRAGMENT, *damage)).candidates, Reach())
     except ClientError:
         return
 
@@ -146,9 +148,10 @@ async def _sctp(packets: list[tuple[int, int, bytes]]) -> None:
     """Packets of a peer that has finished DTLS: a connection may end of them (`ConnectionError`), and nothing else."""
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     pc.createDataChannel("events")
+    assert pc.sctp
     sctp: Any = pc.sctp
     sctp._last_received_tsn, sctp._remote_port = 0, 5000
-    bound_messages(pc)
+    bound_messages(sctp)
 
     async def nothing(*_: object) -> None:
         pass

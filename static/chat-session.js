@@ -1,6 +1,7 @@
 /** A conversation in writing with an agent; a socket that breaks is followed by another, and nothing is missed. @module */
 
 import { CallError, refusal } from "./call-error.js";
+import { OWN_SERVER } from "./own-server.js";
 
 /** @typedef {{id: string, role: "user" | "assistant", text: string}} ChatMessage */
 /**
@@ -96,7 +97,7 @@ export class ChatSession extends EventTarget {
     }
     let response;
     try {
-      response = await fetch(`${this.server}/chat/token?${new URLSearchParams({ agent_id: this.agent })}`);
+      response = await fetch(`${this.server || OWN_SERVER}/chat/token?${new URLSearchParams({ agent_id: this.agent })}`);
     } catch {
       throw new CallError("no_server", "The server does not answer. Is it still running?");
     }
@@ -107,7 +108,7 @@ export class ChatSession extends EventTarget {
 
   /** @param {Record<string, string>} query */
   #open(query) {
-    const address = new URL(`${this.server}/v1/chat?${new URLSearchParams(query)}`, location.href);
+    const address = new URL(`${this.server || OWN_SERVER}/v1/chat?${new URLSearchParams(query)}`, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = (this.#socket = new WebSocket(address));
     return new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
 /** What a call goes over: a peer connection with its data channel, or a WebSocket with sound both ways. @module */
 
 import { CallError, refusal } from "./call-error.js";
+import { OWN_SERVER } from "./own-server.js";
 
 /** @typedef {import("./voice-session.js").VoiceSession} VoiceSession */
 
@@ -24,9 +25,13 @@ export class WebRtcLine {
   pinging = undefined;
   /** @type {RTCRtpSender | null} */
   sender = null;
-  /** Found before the server had said where they go. @type {RTCIceCandidate[]} */
+  /** Found before the server could take them. @type {RTCIceCandidate[]} */
   found = [];
+  /** Whether an offer or a restart is under way: candidates wait until it was answered. */
+  negotiating = true;
   location = "";
+  /** Names what the server last agreed to. */
+  etag = "";
   answer = "";
 
   /** @param {VoiceSession} session */
@@ -52,7 +57,7 @@ export class WebRtcLine {
     pc.addEventListener("icecandidate", ({ candidate }) => {
       if (!candidate?.candidate) return;
       this.found.push(candidate);
-      if (this.location) void this.trickle();
+      if (!this.negotiating) void this.trickle();
     });
     await this.signal();
     await within(Promise.race([opened, this.reached("failed").then(() => Promise.reject(new NoWebRtc()))]), WEBRTC_TIMEOUT_MS, new NoWebRtc());
@@ -63,11 +68,10 @@ export class WebRtcLine {
 
   async signal() {
     const { session, pc } = this;
-    const { body, location } = await session.offer(pc.localDescription?.sdp ?? "");
-    this.location = location;
-    this.answer = body.sdp;
+    const { body, location, etag } = await session.offer(pc.localDescription?.sdp ?? "");
+    Object.assign(this, { location, etag, answer: body.sdp });
     await pc.setRemoteDescription({ type: "answer", sdp: body.sdp });
-    if (this.found.length) void this.trickle();
+    this.negotiated();
   }
 
   onState() {
@@ -78,39 +82,57 @@ export class WebRtcLine {
     setTimeout(() => this.isOpen && pc.connectionState === "disconnected" && this.session.lost(this), GRACE_MS);
   }
 
+  negotiated() {
+    this.negotiating = false;
+    if (this.found.length) void this.trickle();
+  }
+
   /** Candidates that were found after the offer had left (RFC 8840). */
   async trickle() {
     const lines = this.found.splice(0).map((c) => `a=${c.candidate}`);
     const credentials = pick(this.pc.localDescription?.sdp ?? "", /^a=ice-(ufrag|pwd):/);
     const body = [...credentials, "m=audio 9 UDP/TLS/RTP/SAVPF 0", "a=mid:0", ...lines, ""].join("\r\n");
     // one that is late costs nothing: others lead there too
-    await this.patch(body).catch(() => {});
+    await this.patch(body, this.etag).catch(() => {});
   }
 
-  /** @param {string} body */
-  patch(body) {
-    const headers = { "Content-Type": FRAGMENT, "If-Match": "*" };
-    return fetch(this.session.server + this.location, { method: "PATCH", headers, body });
+  /** @param {string} body @param {string} match the agreement that it belongs to, or `*` for a new one */
+  patch(body, match) {
+    const headers = { "Content-Type": FRAGMENT, "If-Match": match || "*" };
+    return fetch(this.location, { method: "PATCH", headers, body });
   }
 
   /** Connect anew under the same call: other addresses, other credentials (RFC 9725, section 4.3). @throws {CallError} @throws {NoWebRtc} */
   async restart() {
     const { pc } = this;
     if (this.channel.readyState !== "open" || pc.signalingState !== "stable") throw new NoWebRtc();
+    this.negotiating = true;
+    this.found.length = 0;
     await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
-    await this.gathered();
-    const mine = pick(pc.localDescription?.sdp ?? "", /^a=(ice-ufrag|ice-pwd|candidate|mid):|^m=/);
-    let response;
     try {
-      response = await within(this.patch([...new Set(mine), ""].join("\r\n")), RESTART_TIMEOUT_MS, new Error("late"));
-    } catch {
-      await pc.setLocalDescription({ type: "rollback" });
-      throw new CallError("no_server", "The server does not answer. Is it still running?");
+      const text = await this.renegotiate();
+      await pc.setRemoteDescription({ type: "answer", sdp: withFragment(this.answer, text) });
+    } catch (error) {
+      await pc.setLocalDescription({ type: "rollback" }).catch(() => {});
+      throw error;
+    } finally {
+      this.negotiated();
     }
+    await within(this.reached("connected"), RESTART_TIMEOUT_MS, new NoWebRtc());
+  }
+
+  /** The server's new credentials and candidates, for ours. @returns {Promise<string>} @throws {CallError} @throws {NoWebRtc} */
+  async renegotiate() {
+    // candidates follow when they are found
+    const mine = pick(this.pc.localDescription?.sdp ?? "", /^a=(ice-ufrag|ice-pwd|candidate|mid):|^m=/);
+    const late = new CallError("no_server", "The server does not answer. Is it still running?");
+    const response = await within(this.patch([...new Set(mine), ""].join("\r\n"), "*"), RESTART_TIMEOUT_MS, late).catch(() => {
+      throw late;
+    });
     const text = await response.text();
     if (response.status !== 200) throw response.status === 409 ? new NoWebRtc() : refusal(parsed(text));
-    await pc.setRemoteDescription({ type: "answer", sdp: withFragment(this.answer, text) });
-    await within(this.reached("connected"), RESTART_TIMEOUT_MS, new NoWebRtc());
+    this.etag = response.headers.get("ETag") ?? "";
+    return text;
   }
 
   /** @param {RTCPeerConnectionState} state */
@@ -183,7 +205,7 @@ export class SocketLine {
     await audio.audioWorklet.addModule(new URL("./pcm-worklet.js", import.meta.url));
     const rate = String(audio.sampleRate);
     const query = new URLSearchParams({ ...(await session.introduction()), sample_rate: rate, voice_rate: rate });
-    const address = new URL(`${session.server}/v1/voice?${query}`, location.href);
+    const address = new URL(`${session.server || OWN_SERVER}/v1/voice?${query}`, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = (this.socket = new WebSocket(address));
     socket.binaryType = "arraybuffer";

@@ -8,6 +8,7 @@ import { CallError, openMicrophone, refusal } from "./call-error.js";
 import { IDLE, after } from "./call-state.js";
 import { Level } from "./levels.js";
 import { NoWebRtc, SocketLine, WebRtcLine } from "./lines.js";
+import { OWN_SERVER } from "./own-server.js";
 
 export { CallError } from "./call-error.js";
 
@@ -261,7 +262,8 @@ export class VoiceSession extends EventTarget {
     if (!response.ok) throw refusal(body);
     this.callId = body.call_id;
     this.sessionId = body.session_id;
-    return { body, location: response.headers.get("Location") ?? "" };
+    // it is relative to the request's address, which a proxy may have put a path before
+    return { body, location: new URL(response.headers.get("Location") ?? "", response.url).href, etag: response.headers.get("ETag") ?? "" };
   }
 
   /** What a WebSocket begins with; for lines. @returns {Promise<Record<string, string>>} @throws {CallError} */
@@ -277,7 +279,7 @@ export class VoiceSession extends EventTarget {
     const headers = { "Content-Type": "application/json" };
     if (token) headers.Authorization = `Bearer ${token}`;
     try {
-      const response = await fetch(this.server + path, { method: "POST", headers, body: JSON.stringify(body) });
+      const response = await fetch((this.server || OWN_SERVER) + path, { method: "POST", headers, body: JSON.stringify(body) });
       return { response, body: await response.json().catch(() => null) };
     } catch {
       throw new CallError("no_server", "The server does not answer. Is it still running?");
@@ -468,7 +470,7 @@ export class VoiceSession extends EventTarget {
   /** The server hears of it also when the channel never opened. */
   #abandon() {
     if (!this.sessionId) return;
-    fetch(`${this.server}/v1/sessions/${this.sessionId}`, { method: "DELETE", keepalive: true }).catch(() => {});
+    fetch(`${this.server || OWN_SERVER}/v1/sessions/${this.sessionId}`, { method: "DELETE", keepalive: true }).catch(() => {});
   }
 
   #release() {

@@ -31,7 +31,8 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     allowed = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        return web.Response(status=204, headers=allowed | PREFLIGHT)
+        accepts = {"Accept-Post": "application/sdp"} if request.path.startswith("/v1/whip/") else {}
+        return web.Response(status=204, headers=allowed | PREFLIGHT | accepts)
     request[_HEADERS] = allowed | {"Access-Control-Expose-Headers": EXPOSED}
     return await handler(request)
 

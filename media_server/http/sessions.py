@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
+ACCEPTS = {"Allow": "OPTIONS, POST", "Accept-Post": SDP}
 BUSY = {"Retry-After": "10"}
 REMEMBERED_CALLS = 5
 """Of somebody who calls again, and …"""
@@ -542,6 +543,14 @@ async def whip(request: web.Request) -> web.Response:
                 link += f'; username="{server.username}"; credential="{server.credential}"; credential-type="password"'
             response.headers.add("Link", link)
     return response
+
+
+@routes.options("/v1/whip/{agent}")
+@routes.options("/v1/sessions/{id}")
+async def options(request: web.Request) -> web.Response:
+    """What may be asked for here (RFC 9725 section 4.2); pages of other origins are answered by `cors`."""
+    headers = {"Allow": "OPTIONS, DELETE, PATCH"} if "id" in request.match_info else ACCEPTS
+    return web.Response(status=204, headers=headers)
 
 
 @routes.patch("/v1/sessions/{id}")

@@ -1,5 +1,7 @@
 /** What the dashboard asks the server for, with the key that was typed in. @module */
 
+import { OWN_SERVER } from "../own-server.js";
+
 const KEY = "media-server-admin-key";
 
 /** An answer that is a refusal. */
@@ -22,7 +24,7 @@ async function ask(path, more = {}) {
   const headers = { ...(key && { Authorization: `Bearer ${key}` }), ...more.headers };
   let response;
   try {
-    response = await fetch(path, { ...more, headers });
+    response = await fetch(OWN_SERVER + path, { ...more, headers });
   } catch {
     throw new Refused(0, "The server does not answer.");
   }

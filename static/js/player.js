@@ -13,7 +13,7 @@ let socket;
 /** What is open while this page's microphone is heard. @type {{audio: AudioContext, stream: MediaStream} | null} */
 let speaking = null;
 
-$("call").textContent = decodeURIComponent(location.pathname.split("/")[2]);
+$("call").textContent = decodeURIComponent(location.pathname.split("/").at(-2) ?? "");
 
 /** @param {string} text */
 const problem = (text) => ($("problem").textContent = text);
@@ -22,7 +22,7 @@ async function listen() {
   const button = /** @type {HTMLButtonElement} */ ($("listen"));
   button.disabled = true;
   problem("");
-  const address = new URL(location.href.replace(/\/player/, "/ws"));
+  const address = new URL(location.href.replace(/\/player(?=$|[?#])/, "/ws"));
   address.protocol = address.protocol.replace("http", "ws");
   socket = new WebSocket(address);
   socket.binaryType = "arraybuffer";
@@ -35,7 +35,7 @@ async function listen() {
       const message = JSON.parse(data);
       if (message.type === "error") return problem(message.message);
       audio = new AudioContext({ sampleRate: message.sampleRate });
-      await audio.audioWorklet.addModule("/static/pcm-worklet.js");
+      await audio.audioWorklet.addModule(new URL("../pcm-worklet.js", import.meta.url));
       playback = new AudioWorkletNode(audio, "playback", { numberOfInputs: 0, outputChannelCount: [1] });
       playback.connect(audio.destination);
       $("state").textContent = "Listening";
@@ -71,7 +71,7 @@ async function takeOver() {
     audio = new AudioContext({ sampleRate: HIGHEST_RATE });
   }
   speaking = { audio, stream };
-  await audio.audioWorklet.addModule("/static/pcm-worklet.js");
+  await audio.audioWorklet.addModule(new URL("../pcm-worklet.js", import.meta.url));
   const capture = new AudioWorkletNode(audio, "capture", { outputChannelCount: [1] });
   audio.createMediaStreamSource(stream).connect(capture);
   capture.connect(audio.destination); // silent; what leads nowhere is not run

@@ -14,9 +14,13 @@ export class WebRtcLine {
     pinging: number | undefined;
     /** @type {RTCRtpSender | null} */
     sender: RTCRtpSender | null;
-    /** Found before the server had said where they go. @type {RTCIceCandidate[]} */
+    /** Found before the server could take them. @type {RTCIceCandidate[]} */
     found: RTCIceCandidate[];
+    /** Whether an offer or a restart is under way: candidates wait until it was answered. */
+    negotiating: boolean;
     location: string;
+    /** Names what the server last agreed to. */
+    etag: string;
     answer: string;
     session: import("./voice-session.js").VoiceSession;
     pc: RTCPeerConnection;
@@ -25,12 +29,15 @@ export class WebRtcLine {
     open(): Promise<void>;
     signal(): Promise<void>;
     onState(): void;
+    negotiated(): void;
     /** Candidates that were found after the offer had left (RFC 8840). */
     trickle(): Promise<void>;
-    /** @param {string} body */
-    patch(body: string): Promise<Response>;
+    /** @param {string} body @param {string} match the agreement that it belongs to, or `*` for a new one */
+    patch(body: string, match: string): Promise<Response>;
     /** Connect anew under the same call: other addresses, other credentials (RFC 9725, section 4.3). @throws {CallError} @throws {NoWebRtc} */
     restart(): Promise<void>;
+    /** The server's new credentials and candidates, for ours. @returns {Promise<string>} @throws {CallError} @throws {NoWebRtc} */
+    renegotiate(): Promise<string>;
     /** @param {RTCPeerConnectionState} state */
     reached(state: RTCPeerConnectionState): Promise<any>;
     /** Candidates are mostly local: gathering takes milliseconds. What is found later goes after the offer. */

@@ -62,6 +62,7 @@ export class VoiceSession extends EventTarget {
     offer(sdp: string): Promise<{
         body: any;
         location: string;
+        etag: string;
     }>;
     /** What a WebSocket begins with; for lines. @returns {Promise<Record<string, string>>} @throws {CallError} */
     introduction(): Promise<Record<string, string>>;

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import aioice.ice
 import numpy as np
 import pytest
 from playwright.async_api import Page, expect
 
 from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.call import Session
-from media_server.rtc import Peer, SocketLine
+from media_server.rtc import Edge, Peer, SocketLine
+from media_server.rtc.link import Link
+from media_server.rtc.wires import Address, Tcp, Udp, Wire
 from media_server.server import Server
 from tests.browser.conftest import Open
 from tests.browser.test_room import site, spoken
@@ -24,27 +23,27 @@ SILENCE = np.zeros(CALL_RATE_HZ, np.int16)
 
 
 class Cable:
-    """Pulled, no UDP packet reaches the server or leaves it."""
+    """Pulled, no packet of a call reaches the server or leaves it; or none over UDP, where a firewall blocks that."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.pulled = False
-        protocol = aioice.ice.StunProtocol
-        received, answered, sent = protocol.datagram_received, protocol.send_stun, protocol.send_data
+        self.pulled = self.blocks_udp = False
+        received, udp, tcp = Edge.received, Udp.send, Tcp.send
 
-        def datagram_received(own: Any, *args: Any) -> None:
+        def take(own: Edge, wire: Wire, data: bytes, address: Address) -> None:
+            if not (self.pulled or (self.blocks_udp and isinstance(wire, Udp))):
+                received(own, wire, data, address)
+
+        def send_udp(own: Udp, data: bytes, address: Address) -> None:
+            if not (self.pulled or self.blocks_udp):
+                udp(own, data, address)
+
+        def send_tcp(own: Tcp, data: bytes, address: Address) -> None:
             if not self.pulled:
-                received(own, *args)
+                tcp(own, data, address)
 
-        def send_stun(own: Any, *args: Any) -> None:
-            if not self.pulled:
-                answered(own, *args)
-
-        async def send_data(own: Any, *args: Any) -> None:
-            if not self.pulled:
-                await sent(own, *args)
-
-        for patch in (datagram_received, send_stun, send_data):
-            monkeypatch.setattr(protocol, patch.__name__, patch)
+        monkeypatch.setattr(Edge, "received", take)
+        monkeypatch.setattr(Udp, "send", send_udp)
+        monkeypatch.setattr(Tcp, "send", send_tcp)
 
 
 @pytest.fixture
@@ -92,6 +91,40 @@ async def test_a_network_that_is_away_for_a_while(open_page: Open, tmp_path: Pat
         await asyncio.sleep(cut_s)
         cable.pulled = False
         await expect(page.get_by_role("status")).to_have_text("Listening", timeout=20_000)
+        await remembers(page, server, call_id)
+
+
+async def test_the_page_restarts_ice_when_its_path_is_cut(open_page: Open, tmp_path: Path, cable: Cable) -> None:
+    """UDP goes away within the call: the restart finds TCP, under the same connection."""
+    page = await open_page(SILENCE)
+    async with site(tmp_path, keys=False) as (server, _):
+        call_id = await in_call(page, server)
+        (session,) = server.sessions._by_id.values()
+        assert isinstance(session, Session)
+        line = session.line
+        assert isinstance(line, Peer)
+        assert isinstance(line._link, Link)
+        before = line.etag
+        answered: list[int] = []
+        page.on("response", lambda r: answered.append(r.status) if r.request.method == "PATCH" else None)
+        cable.blocks_udp = True
+        await expect(page.get_by_text("The connection was lost, and is there again.")).to_be_visible(timeout=30_000)
+        assert session.line is line
+        assert line.etag != before
+        assert answered.count(200) == 1
+        assert line._link.selected is not None
+        assert line._link.selected.wire.protocol == "tcp"
+        await remembers(page, server, call_id)
+
+
+async def test_where_udp_is_blocked_the_call_goes_over_tcp(open_page: Open, tmp_path: Path, cable: Cable) -> None:
+    page = await open_page(SILENCE)
+    async with site(tmp_path, keys=False) as (server, _):
+        cable.blocks_udp = True
+        call_id = await in_call(page, server)
+        (session,) = server.sessions._by_id.values()
+        assert isinstance(session, Session)
+        assert isinstance(session.line, Peer)
         await remembers(page, server, call_id)
 
 

@@ -30,7 +30,7 @@ async def sctp() -> AsyncIterator[RTCSctpTransport]:
     assert pc.sctp is not None
     pc.sctp._last_received_tsn = 0
     pc.sctp._remote_port = 5000
-    bound_messages(pc)
+    bound_messages(pc.sctp)
     yield pc.sctp
     await pc.close()
 

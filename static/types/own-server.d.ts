@@ -1,0 +1,6 @@
+/** Where the server is that these files came from. @module */
+/**
+ * Its path, without a slash at the end: empty at the root of the page's origin, and also for files that came from
+ * elsewhere, a bundle of an application say; `/voice` behind a proxy that has it under that path.
+ */
+export const OWN_SERVER: string;
