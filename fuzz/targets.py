@@ -29,9 +29,9 @@ from media_server.jsonable import jsonable
 from media_server.packs.examining import examine
 from media_server.paths import BUNDLED_MODELS
 from media_server.rtc import Edge, Handset, Microphone, Peer, Speaker
-from media_server.rtc.sctp import bound_messages
 from media_server.rtc.answer import agree
 from media_server.rtc.relayed import Reach, usable
+from media_server.rtc.sctp import bound_messages
 from media_server.rtc.sdp import parse_fragment, parse_offer
 
 __all__ = ["FILES", "TARGETS", "Target"]

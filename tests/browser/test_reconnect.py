@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+
 import numpy as np
 import pytest
 from playwright.async_api import Page, expect

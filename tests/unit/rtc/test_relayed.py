@@ -1,4 +1,4 @@
-"""The transport over aioice, and the private names of aioice that it leans on: an upgrade that moves them fails here."""
+"""The transport over aioice, and the private names that it leans on: an upgrade that moves them fails here."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def line(address: str, port: int = 50000, protocol: str = "udp", n: int = 1) -> 
     return f"candidate:{n} 1 {protocol} 2113937151 {address} {port} typ host"
 
 
-def link(servers: list[RTCIceServer] | None = None, offer: Offer = Offer((), (), False)) -> RelayedLink:
-    return RelayedLink(servers or [], offer, THEIRS, lambda _: True, Reach())
+def link(servers: list[RTCIceServer] | None = None) -> RelayedLink:
+    return RelayedLink(servers or [], Offer((), (), False), THEIRS, lambda _: True, Reach())
 
 
 @pytest.mark.parametrize("address", NOWHERE)
