@@ -13,7 +13,6 @@ and nominations do not. This needs callers that send the first DTLS packet (`a=s
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import string
 import time
@@ -27,8 +26,6 @@ from media_server.rtc.sdp import Credentials
 from media_server.rtc.wires import Address, Wire
 
 __all__ = ["Callers", "Generation", "Link", "Path", "is_rtcp"]
-
-log = logging.getLogger(__name__)
 
 CHARACTERS = string.ascii_letters + string.digits
 LOST_S = 30.0
@@ -166,13 +163,8 @@ class Link:
         From an unknown address it is the caller's, whose NAT gave it another port: it is heard at once, and the address
         is used when it has answered a check.
         """
-        try:
-            if self._closed or not self._on_media(data):
-                return False
-        except Exception:  # one call's defect must not be the others'
-            log.exception("a packet could not be handled; its connection ends")
-            self.lose()
-            return True
+        if self._closed or not self._on_media(data):
+            return False
         self._heard_s = time.monotonic()
         if path in self._paths:
             self._select(path)
@@ -197,7 +189,9 @@ class Link:
 
     def forget(self, path: Path) -> None:
         """A path is no more."""
-        del self._paths[path], self._callers.by_path[path]
+        del self._paths[path]
+        if self._callers.by_path.get(path) is self:
+            del self._callers.by_path[path]
         path.wire.release()
         if self.selected == path:
             self.selected = max(self._paths, key=self._paths.__getitem__, default=None)
@@ -238,6 +232,8 @@ class Link:
         if path not in self._paths:
             if len(self._paths) >= MOST_PATHS:
                 self.forget(min((p for p in self._paths if p != self.selected), key=self._paths.__getitem__))
+            if other := self._callers.by_path.get(path):
+                other.forget(path)  # a NAT gave the port of a caller who has gone to this one
             self._callers.by_path[path] = self
             path.wire.proved()
         self._paths[path] = now

@@ -189,16 +189,24 @@ class Peer:
             packet = session.unprotect_rtcp(data) if is_rtcp(data) else session.unprotect(data)
         except pylibsrtp.Error:
             return False
-        if self._incoming and not is_rtcp(data):
-            self._incoming.take(packet)
+        try:
+            self._hear(packet)
+        except Exception:  # one call's defect must not be the others', whose packets come over the same socket
+            log.exception("a packet could not be handled; its connection ends")
+            self.gone.set()
         return True
+
+    def _hear(self, packet: bytes) -> None:
+        if self._incoming and not is_rtcp(packet):
+            self._incoming.take(packet)
 
     def _send_media(self, packet: bytes) -> None:
         """Encrypt a packet of RTP or RTCP and send it at once."""
         session = self._dtls._tx_srtp if self._dtls else None
         if session is None or self._link is None or self.gone.is_set():
             return
-        self._link.send(session.protect_rtcp(packet) if is_rtcp(packet) else session.protect(packet))
+        with contextlib.suppress(pylibsrtp.Error):
+            self._link.send(session.protect_rtcp(packet) if is_rtcp(packet) else session.protect(packet))
 
     def _on_dtls_state(self) -> None:
         assert self._dtls
