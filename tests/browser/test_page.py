@@ -13,6 +13,7 @@ from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.server import Server
 from tests.browser.conftest import Open
 from tests.conftest import no_sessions
+from tests.proxies import under_a_path
 
 
 @pytest.fixture
@@ -136,3 +137,18 @@ async def test_without_webrtc_the_call_goes_over_a_websocket(
     await page.get_by_role("button", name="Hang up").click()
     await expect(page.get_by_role("button", name="Call")).to_be_visible()
     await no_sessions(server)
+
+
+async def test_the_page_works_under_a_path_of_a_proxy(open_page: Open, server: Server) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16))
+    missing: list[str] = []
+    page.on("response", lambda r: missing.append(r.url) if r.status == 404 else None)
+    async with under_a_path(server.url) as url:
+        await page.goto(url)
+        await page.get_by_role("button", name="Call").click()
+        await expect(page.get_by_role("status")).to_have_text("Listening", timeout=15_000)
+        await page.get_by_role("button", name="Hang up").click()
+        await no_sessions(server)
+        await page.goto(url + "admin")
+        await page.wait_for_load_state("networkidle")
+    assert missing == []

@@ -24,27 +24,32 @@ SILENCE = np.zeros(CALL_RATE_HZ, np.int16)
 
 
 class Cable:
-    """Pulled, no packet of a call reaches the server or leaves it; or none over UDP, where a firewall blocks that."""
+    """Pulled, no packet of a call reaches the server or leaves it; or none over UDP, or over certain paths."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pulled = self.blocks_udp = False
+        self.cut: set[tuple[Wire, Address]] = set()
         received, udp, tcp = Edge.received, Udp.send, Tcp.send
 
         def take(own: Edge, wire: Wire, data: bytes, address: Address) -> None:
-            if not (self.pulled or (self.blocks_udp and isinstance(wire, Udp))):
+            if self.carries(wire, address):
                 received(own, wire, data, address)
 
         def send_udp(own: Udp, data: bytes, address: Address) -> None:
-            if not (self.pulled or self.blocks_udp):
+            if self.carries(own, address):
                 udp(own, data, address)
 
         def send_tcp(own: Tcp, data: bytes, address: Address) -> None:
-            if not self.pulled:
+            if self.carries(own, address):
                 tcp(own, data, address)
 
         monkeypatch.setattr(Edge, "received", take)
         monkeypatch.setattr(Udp, "send", send_udp)
         monkeypatch.setattr(Tcp, "send", send_tcp)
+
+    def carries(self, wire: Wire, address: Address) -> bool:
+        blocked = self.blocks_udp and isinstance(wire, Udp)
+        return not self.pulled and not blocked and (wire, address) not in self.cut
 
 
 @pytest.fixture
@@ -95,26 +100,43 @@ async def test_a_network_that_is_away_for_a_while(open_page: Open, tmp_path: Pat
         await remembers(page, server, call_id)
 
 
-async def test_the_page_restarts_ice_when_its_path_is_cut(open_page: Open, tmp_path: Path, cable: Cable) -> None:
-    """UDP goes away within the call: the restart finds TCP, under the same connection."""
+def of(server: Server) -> tuple[Peer, Link]:
+    """The one call's connection."""
+    (session,) = server.sessions._by_id.values()
+    assert isinstance(session, Session)
+    assert isinstance(session.line, Peer)
+    assert isinstance(session.line._link, Link)
+    return session.line, session.line._link
+
+
+async def test_the_page_restarts_ice_when_its_paths_are_cut(open_page: Open, tmp_path: Path, cable: Cable) -> None:
     page = await open_page(SILENCE)
     async with site(tmp_path, keys=False) as (server, _):
         call_id = await in_call(page, server)
-        (session,) = server.sessions._by_id.values()
-        assert isinstance(session, Session)
-        line = session.line
-        assert isinstance(line, Peer)
-        assert isinstance(line._link, Link)
-        before = line.etag
-        answered: list[int] = []
+        line, link = of(server)
+        before, answered = line.etag, list[int]()
         page.on("response", lambda r: answered.append(r.status) if r.request.method == "PATCH" else None)
-        cable.blocks_udp = True
-        await expect(page.get_by_text("The connection was lost, and is there again.")).to_be_visible(timeout=30_000)
-        assert session.line is line
+        cable.cut = set(link._paths)
+        async with asyncio.timeout(30):
+            while link.selected in cable.cut:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.1)
+        assert of(server) == (line, link)
         assert line.etag != before
         assert answered.count(200) == 1
-        assert line._link.selected is not None
-        assert line._link.selected.wire.protocol == "tcp"
+        assert set(answered) <= {200, 204}
+        await remembers(page, server, call_id)
+
+
+async def test_a_call_goes_on_over_tcp_when_udp_is_blocked_in_it(open_page: Open, tmp_path: Path, cable: Cable) -> None:
+    page = await open_page(SILENCE)
+    async with site(tmp_path, keys=False) as (server, _):
+        call_id = await in_call(page, server)
+        line, link = of(server)
+        cable.blocks_udp = True
+        async with asyncio.timeout(30):
+            while link.selected and link.selected.wire.protocol != "tcp":  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.1)
+        assert of(server) == (line, link)
         await remembers(page, server, call_id)
 
 
@@ -123,9 +145,7 @@ async def test_where_udp_is_blocked_the_call_goes_over_tcp(open_page: Open, tmp_
     async with site(tmp_path, keys=False) as (server, _):
         cable.blocks_udp = True
         call_id = await in_call(page, server)
-        (session,) = server.sessions._by_id.values()
-        assert isinstance(session, Session)
-        assert isinstance(session.line, Peer)
+        of(server)
         await remembers(page, server, call_id)
 
 

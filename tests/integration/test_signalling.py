@@ -24,6 +24,7 @@ from media_server.rtc.relayed import Reach, usable
 from media_server.rtc.sdp import Credentials, parse_fragment
 from media_server.server import Server
 from tests.conftest import no_sessions
+from tests.proxies import under_a_path
 
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*"}
 
@@ -221,6 +222,56 @@ async def test_whip(http: aiohttp.ClientSession, offer: str) -> None:
         assert (r.status, (await r.json())["error"]["code"]) == (415, "wrong_content_type")
     async with http.delete(location) as r:
         assert r.status == 204
+
+
+async def test_what_whip_addresses_take_is_told(http: aiohttp.ClientSession, offer: str) -> None:
+    async with http.options("/v1/whip/assistant") as r:
+        assert (r.status, r.headers["Accept-Post"]) == (204, "application/sdp")
+        assert "POST" in r.headers["Allow"]
+    async with http.options("/v1/sessions/none") as r:
+        assert r.status == 204
+        assert "PATCH" in r.headers["Allow"]
+
+
+async def test_a_server_under_a_path_of_a_proxy(server: Server, http: aiohttp.ClientSession, offer: str) -> None:
+    async with under_a_path(server.url) as url:
+        for path, sent in (
+            ("v1/whip/assistant", {"data": offer, "headers": {"Content-Type": "application/sdp"}}),
+            ("v1/sessions", {"json": {"agent": "assistant", "sdp": offer, "type": "offer"}}),
+        ):
+            async with http.post(url + path, **sent) as r:  # type: ignore[arg-type]
+                assert r.status == 201
+                location = r.url.join(URL(r.headers["Location"]))
+            assert str(location).startswith(url)
+            async with http.delete(location) as r:
+                assert r.status == 204
+
+
+@pytest.mark.parametrize("direction", ["sendonly", "inactive", "recvonly"])
+async def test_a_caller_who_hears_or_says_nothing_has_a_conversation(
+    http: aiohttp.ClientSession, server: Server, direction: str
+) -> None:
+    """Questions are typed here; where nobody hears the answer its time passes all the same."""
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    pc.addTrack(AudioStreamTrack())
+    messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    channel = pc.createDataChannel("events")
+    channel.on("message", lambda text: messages.put_nowait(json.loads(text)))
+    await pc.setLocalDescription(await pc.createOffer())
+    sdp = pc.localDescription.sdp.replace("a=sendrecv", f"a={direction}")
+    async with http.post("/v1/sessions", json={"agent": "assistant", "sdp": sdp, "type": "offer"}) as r:
+        answer = await r.json()
+    assert f"a={ {'sendonly': 'recvonly', 'recvonly': 'sendonly'}.get(direction, direction) }\r\n" in answer["sdp"]
+    await pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+    for question, said in (("what is seven plus five", "twelve"), ("what is nine times three", "twenty")):
+        async with asyncio.timeout(15):
+            while channel.readyState != "open":  # noqa: ASYNC110 - the first time
+                await asyncio.sleep(0.02)
+            channel.send(json.dumps({"type": "text.send", "text": question}))
+            while (message := await messages.get())["type"] != "agent.speech_stopped":
+                pass
+        assert said in message["heard"]
+    await pc.close()
 
 
 async def test_whip_refuses_what_is_not_sdp(http: aiohttp.ClientSession, offer: str) -> None:
