@@ -7,26 +7,24 @@ import fractions
 from collections.abc import Callable
 
 import av
-import numpy as np
 from aiortc import MediaStreamTrack
 from aiortc.codecs import get_encoder
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
 
-from media_server.audio import CALL_RATE_HZ, frame_of
+from media_server.audio import CALL_RATE_HZ
 from media_server.rtc.agreed import AgreedAudio, Codec
 from media_server.rtc.speaker import Speaker
 
 __all__ = ["Incoming", "play_out"]
 
 DECODERS = {"opus": "libopus", "pcmu": "pcm_mulaw", "pcma": "pcm_alaw", "g722": "g722"}
-QUIET_S = 0.2
 MOST_WAITING = 100
 
 
 class Incoming(MediaStreamTrack):
-    """What the caller says, decoded as it comes; silence where nothing comes."""
+    """What the caller says, decoded as it comes."""
 
     kind = "audio"
 
@@ -59,12 +57,7 @@ class Incoming(MediaStreamTrack):
     async def recv(self) -> av.AudioFrame:
         if self.readyState != "live":
             raise MediaStreamError
-        try:
-            async with asyncio.timeout(QUIET_S):
-                frame = await self._frames.get()
-        except TimeoutError:
-            return frame_of(np.zeros(int(QUIET_S * CALL_RATE_HZ), np.int16), CALL_RATE_HZ)
-        if frame is None:
+        if (frame := await self._frames.get()) is None:
             raise MediaStreamError
         return frame
 

@@ -1,0 +1,131 @@
+"""A real Firefox in a call, as its own page would be: its fake microphone, and its own word of what it hears."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from media_server.call import Session
+from media_server.config import Settings
+from media_server.rtc import Edge, Peer
+from media_server.rtc.link import Link
+from media_server.rtc.wires import Address, Udp, Wire
+from media_server.server import running_server
+from tests.browser.test_room import OPEN
+from tests.conftest import no_sessions
+
+FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
+PREFERENCES = {
+    "media.navigator.streams.fake": True,
+    "media.navigator.permission.disabled": True,
+    "media.autoplay.default": 0,
+    "media.autoplay.blocking_policy": 0,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "app.update.enabled": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+}
+PAGE = """<!doctype html><meta charset="utf-8"><script type="module">
+import { VoiceSession } from "SERVER/static/voice-session.js";
+const say = (what) => fetch("/said", { method: "POST", body: JSON.stringify(what) });
+const call = new VoiceSession({ agent: "open", server: "SERVER", transport: "webrtc" });
+try {
+  await call.connect();
+  call.sendText("what is seven plus five");
+  call.addEventListener("agent.speech_stopped", async (e) => {
+    const heard = [...(await call.line.pc.getStats()).values()].find((s) => s.type === "inbound-rtp");
+    await say({ heard: e.detail.heard, packets: heard.packetsReceived });
+  });
+} catch (error) {
+  await say({ error: String(error.message ?? error) });
+}
+</script>"""
+
+pytestmark = pytest.mark.skipif(FIREFOX is None, reason="no Firefox here: install Debian's `firefox-esr`")
+
+
+def profile(folder: Path) -> Path:
+    """A new profile, and where what Firefox prints goes."""
+    folder.mkdir()
+    lines = (f'user_pref("{name}", {json.dumps(value)});\n' for name, value in PREFERENCES.items())
+    (folder / "user.js").write_text("".join(lines))
+    return folder / "out.log"
+
+
+@contextlib.asynccontextmanager
+async def firefox(folder: Path, url: str) -> AsyncIterator[None]:
+    """Firefox, without a window, on a page."""
+    assert FIREFOX
+    with open(profile(folder), "wb") as out:  # noqa: ASYNC230
+        process = await asyncio.create_subprocess_exec(
+            FIREFOX, "--headless", "--no-remote", "--profile", str(folder), url, stdout=out, stderr=out,
+            start_new_session=True, env={**os.environ, "HOME": str(folder), "MOZ_DISABLE_CONTENT_SANDBOX": "1"},
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+@pytest.mark.parametrize("udp", ["UDP", "UDP is blocked"])
+async def test_firefox_holds_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, udp: str) -> None:
+    received = Edge.received
+    if udp == "UDP is blocked":
+
+        def take(own: Edge, wire: Wire, data: bytes, address: Address) -> None:
+            if not isinstance(wire, Udp):
+                received(own, wire, data, address)
+
+        monkeypatch.setattr(Edge, "received", take)
+        monkeypatch.setattr(Udp, "send", lambda *_: None)
+    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    heard: list[int] = []
+    settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents=[OPEN])
+    async with running_server(settings) as server:
+        await server.ready(60)
+
+        async def page(_: web.Request) -> web.Response:
+            return web.Response(text=PAGE.replace("SERVER", server.url), content_type="text/html")
+
+        async def take_said(request: web.Request) -> web.Response:
+            (session,) = server.sessions._by_id.values()
+            assert isinstance(session, Session)
+            session.handset.microphone.taps.append(lambda frame: heard.append(len(frame.samples)))
+            said.put_nowait(await request.json())
+            return web.Response()
+
+        app = web.Application()
+        app.router.add_get("/", page)
+        app.router.add_post("/said", take_said)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "localhost", 0).start()
+        async with firefox(tmp_path / "profile", f"http://localhost:{runner.addresses[0][1]}/"):
+            async with asyncio.timeout(60):
+                told = await said.get()
+            assert told.get("heard") == "Seven plus five is twelve.", told
+            assert told["packets"] > 20
+            (session,) = server.sessions._by_id.values()
+            assert isinstance(session, Session)
+            assert isinstance(session.line, Peer)
+            assert isinstance(session.line._link, Link)
+            assert session.line._link.selected
+            assert session.line._link.selected.wire.protocol == ("udp" if udp == "UDP" else "tcp")
+            async with asyncio.timeout(10):
+                while sum(heard) < 8000:  # noqa: ASYNC110 - half a second of the microphone
+                    await asyncio.sleep(0.05)
+        await runner.cleanup()
+        server.sessions.hang_up_all()
+        await no_sessions(server)
