@@ -60,6 +60,9 @@ STUCK_S = 120.0
 PREPARED = 64
 """Clauses whose sound is kept."""
 LONGEST_PIECE_S = 10.0
+PATIENCE_S = 10.0
+"""Longest wait of a piece of a recording for a moment in which no caller waits."""
+LOOK_AGAIN_S = 0.05
 NO_ESTIMATE = "The model gave no estimate."
 _PIECES = (m.TextChunk, m.Thinking, m.CalledTool, m.Finished)
 R = TypeVar("R", m.Transcript, m.EndOfTurn, m.Chosen, m.Vectors)
@@ -349,12 +352,24 @@ class Engines:
         """
         raw = np.ascontiguousarray(samples).tobytes()
         sound = b"" if turn is None or not self.hears_completeness else np.ascontiguousarray(turn).tobytes()
+        if not live:
+            await self._until_nobody_waits()
         ask = self.stt.ask(lambda i: m.Transcribe(i, raw, final, words, language, hotwords, sound, live))
         self._recordings += not live
         try:
             return await _answer(ask, m.Transcript, "The recogniser gave no result.")
         finally:
             self._recordings -= not live
+
+    async def _until_nobody_waits(self) -> None:
+        """Wait for a moment in which no caller waits for words or an answer, but not for ever.
+
+        The recogniser's own order is not enough: a piece of a recording takes cores that the language model needs.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                while self.llm.under_way or self.stt.under_way > self._recordings:  # noqa: ASYNC110 - of two engines
+                    await asyncio.sleep(LOOK_AGAIN_S)
 
     @contextlib.asynccontextmanager
     async def generate(

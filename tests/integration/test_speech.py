@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample, write_wav
-from media_server.engines.messages import Transcript
+from media_server.engines import client
+from media_server.engines.messages import ChatMessage, Transcript
 from media_server.server import Server
 from tests.conftest import sentence_file
 from tests.integration.test_access import guarded
@@ -90,6 +91,23 @@ async def test_recordings_wait_for_what_callers_say(server: Server) -> None:
         assert transcript.text == "hello"
         assert not any(task.done() for task in recordings)
         assert engines.room_to_hear_ahead
+
+
+async def test_recordings_wait_for_replies_but_not_for_ever(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines = server.engines
+    noise = np.zeros(MODEL_RATE_HZ, np.int16)
+    async with asyncio.TaskGroup() as group:
+        async with engines.generate("call-1", (ChatMessage("user", "hello"),), 20) as pieces:
+            recording = group.create_task(engines.transcribe(noise, final=True, live=False))
+            await asyncio.sleep(0.2)
+            assert engines.llm.under_way == 1
+            assert not engines.stt.under_way
+            assert [piece async for piece in pieces]
+        await recording
+        monkeypatch.setattr(client, "PATIENCE_S", 0.1)
+        async with engines.generate("call-1", (ChatMessage("user", "hello"),), 20):
+            async with asyncio.timeout(10):
+                await engines.transcribe(noise, final=True, live=False)
 
 
 async def test_a_recording_whose_client_is_gone_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
