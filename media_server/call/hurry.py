@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TypeVar
 
-from media_server.call.clauses import ClauseCutter
+from media_server.spoken import ClauseCutter
 
 __all__ = ["HurriedCutter", "with_pauses"]
 
@@ -21,11 +21,12 @@ class HurriedCutter:
 
     Args:
         dry: whether the caller will soon hear nothing.
+        voice: the language of the voice by espeak-ng's name.
     """
 
-    def __init__(self, dry: Callable[[], bool]) -> None:
+    def __init__(self, dry: Callable[[], bool], voice: str = "en") -> None:
         self._dry = dry
-        self._cutter = ClauseCutter()
+        self._cutter = ClauseCutter(voice)
         self._since_s: float | None = None
 
     def push(self, text: str) -> list[str]:

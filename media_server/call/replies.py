@@ -12,7 +12,6 @@ from media_server import events as e
 from media_server.agents import Call
 from media_server.audio import Samples
 from media_server.call.cancelling import cancel, is_cancelled
-from media_server.call.clauses import clauses_of
 from media_server.call.emotions import Emotions, Feeling
 from media_server.call.gate import Gate
 from media_server.call.hearing import Said, outcome
@@ -21,7 +20,6 @@ from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
 from media_server.call.retry import with_retry
 from media_server.call.speak import Clause, Utterance, Written
-from media_server.call.speakable import speakable
 from media_server.call.think import Announcements, Reply
 from media_server.call.tools import ToolRunner
 from media_server.engines.client import Engines
@@ -30,6 +28,7 @@ from media_server.errors import EngineError, EngineSlow
 from media_server.knowledge import Library
 from media_server.plain import plain
 from media_server.rtc import Speaker
+from media_server.spoken import clauses_of, speakable
 
 __all__ = ["Replies", "SpokenTurn"]
 
@@ -165,7 +164,8 @@ class Replies:
             return
         with contextlib.suppress(EngineError):
             agent = self._call.agent
-            clauses = [speakable(clause, self._engines.english) for clause in clauses_of(agent.apology)]
+            language = self._engines.language(agent.voice)
+            clauses = [speakable(clause, language) for clause in clauses_of(agent.apology, language)]
             await self._engines.prepare(clauses, (agent.voice, agent.voice_speed))
 
     def answer(self, turn: SpokenTurn) -> asyncio.Task[None]:

@@ -10,11 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from media_server.call.clauses import clauses_of
-from media_server.call.speakable import speakable
 from media_server.engines.client import Engines, Voice
 from media_server.events import AgentSegmentStarted, AgentSegmentStopped, AgentSpeechStarted, AgentWord, Event
 from media_server.rtc import Playback, Speaker, Speech, SpokenWord
+from media_server.spoken import clauses_of, speakable
 
 __all__ = ["Clause", "Utterance", "Written"]
 
@@ -71,6 +70,7 @@ class Utterance:
         self._turn_id = turn_id
         self._engines = engines
         self._voice = voice
+        self._language = engines.language(voice[0])
         self._speaker = speaker
         self._emit = emit
         self._clock = clock
@@ -96,7 +96,7 @@ class Utterance:
             async for clause in clauses:
                 first = not self._clauses
                 self._clauses.append(clause)
-                for i, text in enumerate(clauses_of(clause.text, first)):
+                for i, text in enumerate(clauses_of(clause.text, self._language, first)):
                     async with contextlib.aclosing(self._played(text, first and i == 0)) as playbacks:
                         async for playback in playbacks:
                             clause.playbacks.append(playback)
@@ -107,7 +107,7 @@ class Utterance:
 
     async def _played(self, text: str, first: bool) -> AsyncGenerator[Playback, None]:
         """Synthesise a clause; each piece of it is queued in the speaker."""
-        words = speakable(text, self._engines.english)
+        words = speakable(text, self._language)
         async with self._engines.synthesize(words, self._voice, ahead_s=self._speaker.ahead_s) as chunks:
             async for chunk in chunks:
                 spoken = tuple(SpokenWord(w.text, w.start_s, w.end_s) for w in chunk.words)

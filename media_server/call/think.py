@@ -246,7 +246,7 @@ class Reply:
         return [Returned(interrupted, not r.tools_begun or c.name in ephemeral) for c in r.calls]
 
     async def _text(self, r: _Round) -> AsyncGenerator[Clause, None]:
-        cutter = HurriedCutter(self._dry)
+        cutter = HurriedCutter(self._dry, self._engines.language(self._agent.voice))
         cut_off = False
         answer = self._of_agent() if self._agent.handlers.turn else self._of_model()
         async with (

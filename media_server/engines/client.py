@@ -23,6 +23,7 @@ from media_server.audio import Samples
 from media_server.config import Settings
 from media_server.engines import messages as m
 from media_server.engines.cores import cores
+from media_server.engines.languages import spoken_in
 from media_server.engines.offline import OFFLINE, environment
 from media_server.engines.packs import ChatModel, EmbeddingModel, EmotionModel, Pack, RecogniserModel, VoiceModel
 from media_server.errors import ConfigurationError, EngineLost, RequestFailed
@@ -300,7 +301,8 @@ class Engines:
         if pack.emotion and (emotion := pack.manifest.emotion):
             self.emotion = engine("emotion", emotion, pack.emotion, "labels")
             self.heard_emotions = emotion.labels
-        self.english = stt.language == "en"
+        paths = {"": pack.voice} | {name: pack.folder / v.path for name, v in pack.manifest.voices.items()}
+        self._languages = {name: spoken_in(path) for name, path in paths.items()}
         self.settle_after_s = min(LONGEST_PIECE_S, stt.window_s / 2)
         """Speech from this length on is cut behind its stable words, so that what is left to do stays short."""
         self.complete_at = llm.complete_at
@@ -308,6 +310,10 @@ class Engines:
         self._recordings = 0
         """Pieces of recordings that the recogniser has."""
         self._prepared: dict[tuple[tuple[tuple[str, str], ...], Voice], tuple[m.AudioChunk, ...]] = {}
+
+    def language(self, voice: str) -> str:
+        """The language of a voice by espeak-ng's name for it, as its own file says; empty if it says nothing."""
+        return self._languages.get(voice, self._languages[""])
 
     @property
     def all(self) -> tuple[EngineClient, ...]:

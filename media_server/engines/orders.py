@@ -12,9 +12,9 @@ import numpy as np
 from media_server.audio import CALL_RATE_HZ, Samples, resample
 from media_server.engines.alignment import SpokenToken, ends_of, is_sound
 from media_server.engines.messages import Word
-from media_server.engines.phrases import Place, cut, place_before
 from media_server.engines.voices import Sound, VoiceFile
 from media_server.plain import plain
+from media_server.spoken.phrases import Place, cut, place_before
 
 __all__ = ["Order", "Piece"]
 

@@ -17,10 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
-from media_server.call.clauses import clauses_of
 from media_server.call.hurry import with_pauses
 from media_server.call.language import SpokenLanguage
-from media_server.call.speakable import speakable
 from media_server.engines.client import Engines, Voice
 from media_server.engines.messages import Transcript
 from media_server.errors import ClientError, EngineError
@@ -28,6 +26,7 @@ from media_server.http.access import ACCESS
 from media_server.http.body import json_body
 from media_server.http.openapi import operation
 from media_server.http.uploads import Upload, Uploads
+from media_server.spoken import clauses_of, speakable
 
 __all__ = ["ENGINES", "UPLOADS", "routes"]
 
@@ -87,7 +86,8 @@ async def speech(request: web.Request) -> web.StreamResponse:
     engines = request.app[ENGINES]
     _check_ready(engines)
     voice = wanted.voice if wanted.voice in engines.voices else ""
-    clauses = [speakable(clause, engines.english) for clause in clauses_of(wanted.input)]
+    language = engines.language(voice)
+    clauses = [speakable(clause, language) for clause in clauses_of(wanted.input, language)]
     pieces = _while_wanted(request, _read_out(engines, clauses, (voice, wanted.speed)))
     try:
         async with contextlib.aclosing(pieces):

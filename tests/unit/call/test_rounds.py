@@ -31,6 +31,9 @@ class Script:
     asked: list[tuple[tuple[ChatMessage, ...], str]] = field(default_factory=list)
     informed: list[bool] = field(default_factory=list)
 
+    def language(self, voice: str) -> str:
+        return "en-us"
+
     @contextlib.asynccontextmanager
     async def generate(
         self,

@@ -27,6 +27,9 @@ class Scripted:
     def __init__(self, *script: Piece | float) -> None:
         self._script = script
 
+    def language(self, voice: str) -> str:
+        return "en-us"
+
     @contextlib.asynccontextmanager
     async def generate(self, *_: Any, **__: Any) -> AsyncIterator[AsyncIterator[Piece]]:
         async def pieces() -> AsyncGenerator[Piece, None]:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from media_server.engines.pace import ASIDE, LEAST_FIRST, MOST, Pace
-from media_server.engines.phrases import cut, opens_phrase, place_before
+from media_server.spoken.phrases import cut, opens_phrase, place_before
 
 SOUND_S = 0.045
 """Of a phoneme."""

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from media_server.audio import CALL_RATE_HZ
-from media_server.call.speakable import speakable
 from media_server.engines import messages as m
 from media_server.engines.piper import PiperEngine, as_it_stands
+from media_server.spoken.speakable import speakable
 from tests.conftest import STARTER
 
 VOICE = STARTER / "voice" / "starter-voice.onnx"

@@ -1,0 +1,319 @@
+"""Cuts a stream of text into clauses to speak: the first one short, so that the voice starts early. Pure.
+
+Every decision is made on text that is there for certain: how the text was cut into pieces on its way makes no
+difference. Marks of lists and headings, which mean something only at the start of a line, are left out here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+from media_server.spoken.ends import ends_sentence
+from media_server.spoken.language import language_of
+from media_server.spoken.markup import FENCE, Mark, is_bare_mark, mark_of, without_mark
+from media_server.spoken.phrases import Place, cut, opens_phrase, place_before
+
+__all__ = ["ClauseCutter", "clauses_of"]
+
+FIRST_CLAUSE = 8
+"""Characters from which a comma ends the first clause …"""
+LATER_CLAUSE = 40
+"""… and a later one; longer clauses sound better."""
+LONGEST_S = 13.0
+"""Where nothing ends a clause, a space does behind as much as takes this long to say."""
+LETTER_S, DIGIT_S, SYLLABLE_S = 0.065, 0.35, 0.22
+"""What a letter takes to say, a digit, and a character of Chinese, Japanese or Korean."""
+MOST = 200
+"""Characters of a clause at most."""
+AHEAD = 100
+"""Characters that are looked at behind a clause's end, for the word that follows."""
+BRACKETED = 120
+"""Characters of a bracket that is not cut."""
+LONGEST_ADDRESS = 8000
+AT_ONCE = 2000
+"""Characters that are looked at in one go, so that the time for a text grows with its length and no faster."""
+FEW = 3
+"""Words that are spoken by themselves where more are long in coming."""
+_WORD_END = re.compile(r"(?<=\S)\s|(?<=[\u0e00-\u0eff\u3040-\u9fff])(?=[\u0e00-\u0eff\u3040-\u9fff])")
+"""At a space, or between characters of scripts that are written without."""
+_BOUNDARY = re.compile(
+    r"(?P<stop>(?<![.!?…])[.!?…]{1,80}[\"')\]»”’*_]{0,6}(?=\s|\Z))"
+    r"|(?P<wide>[。！？｡।॥؟۔።][」』”’）)\"]{0,3})"
+    r"|(?P<line>\n)"
+    r"|(?P<pause>[,;:—–،؛](?=\s|\Z)|[，；：])"
+)
+_OPEN = re.compile(r"[(\[]")
+_ADDRESS = re.compile(r"(?:\W{0,4}(?:https?://|www\.)|\S{0,200}\]\()", re.IGNORECASE)
+_FENCE_END = re.compile(r"\n[^\S\n]{0,8}(```+|~~~+)[^\S\n]*(?=\n|\Z)")
+_BLANK_LINES = re.compile(r"(?:[^\S\n]{0,20}\n)+")
+_SETTLED = re.compile(r"[^.!?…\"')\]»”’*_]")
+"""What shows that a mark before it is complete."""
+_SLOW = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+class ClauseCutter:
+    """`push` text as it comes and speak what it returns; `flush` at the end.
+
+    Args:
+        voice: the language of the voice by espeak-ng's name.
+        first: whether nothing was said before.
+    """
+
+    def __init__(self, voice: str = "en", first: bool = True) -> None:
+        self._language = language_of(voice)
+        self._text = ""
+        self._first = first
+        self._at_line_start = True
+        self._lines = 0
+        """Lines before this one that have something in them."""
+        self._filled = False
+        """Whether this one has."""
+        self._mark: Mark | None = None
+        """The last one at a line's start."""
+        self._said_number = 0
+        """The last one of a list whose numbers are said."""
+        self._item = 0
+        """Length of the number of an item of a list with which the text begins."""
+        self._looked = 0
+        """Characters of a block in which its end was looked for."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is text whose clause has not ended."""
+        return bool(self._text.strip())
+
+    def push(self, text: str) -> list[str]:
+        """The clauses that are complete now."""
+        out = []
+        for i in range(0, len(text), AT_ONCE):
+            self._text += text[i : i + AT_ONCE]
+            out += self._cut(final=False)
+        return out
+
+    def flush(self) -> list[str]:
+        """What is left."""
+        return self._cut(final=True)
+
+    def hurry(self) -> list[str]:
+        """What there is up to a word's end, if it is a few words; for when the rest is long in coming."""
+        if self._block_length(final=False) != 0:
+            return []
+        ends = [m.start() for m in _WORD_END.finditer(self._text)]
+        # what a word such as "to" begins is better said with it
+        while len(ends) > FEW and opens_phrase(self._text[ends[-2] : ends[-1]]):
+            ends.pop()
+        if len(ends) < FEW:
+            return []
+        clause = self._take(ends[-1])
+        return [clause] if clause else []
+
+    def _cut(self, final: bool) -> list[str]:
+        out = []
+        while self._text and (end := self._end(final)) is not None:
+            if clause := self._take(end):
+                out.append(clause)
+        return out
+
+    def _take(self, end: int) -> str:
+        taken, self._text = self._text[:end], self._text[end:]
+        self._item = self._looked = 0
+        clause = taken.strip()
+        self._filled = self._filled or bool(clause)
+        if clause:
+            self._first = False
+        if taken.endswith("\n"):
+            self._at_line_start = True
+            self._lines += self._filled
+            self._filled = False
+        elif clause:
+            self._at_line_start = False
+        return clause
+
+    def _end(self, final: bool) -> int | None:
+        """Where the first clause of the text ends; None if that cannot be known yet."""
+        if self._at_line_start:
+            if blank := _BLANK_LINES.match(self._text):
+                return blank.end()
+            if (length := self._block_length(final)) != 0:
+                return length
+            if not self._begin_line(final):
+                return None
+        limit, passed = self._limit()
+        for m in _BOUNDARY.finditer(self._text, 0, min(len(self._text), limit + AHEAD)):
+            if m.start() > limit:
+                break
+            ends = self._ends_at(m, final)
+            if ends is None:
+                return None
+            if ends:
+                return m.end()
+        if passed and (final or _SETTLED.search(self._text, limit + 1, limit + AHEAD)):
+            return self._within(limit, final)
+        return len(self._text) if final else None
+
+    def _ends_at(self, m: re.Match[str], final: bool) -> bool | None:
+        """Whether a clause ends at a mark; None if that cannot be known yet."""
+        kind = m.lastgroup
+        if kind == "line":
+            return True
+        if m.end() == len(self._text) and kind != "wide" and m[0] not in "，；：" and not final:
+            return None
+        bracketed = self._in_bracket(m.start(), final)
+        if bracketed is not False:
+            return None if bracketed is None else False
+        if kind == "wide":
+            if m.end() == len(self._text) and not final:
+                return None
+            return True
+        if kind == "stop":
+            if not m[0].startswith(".") or m[0].startswith(("..", ".!", ".?")):
+                return True
+            stop = m.start() + 1
+            if self._item and stop <= self._item:
+                return False
+            return (
+                ends_sentence(self._text[: m.end() + AHEAD], stop, self._language, final)
+                if stop == m.end()
+                else (self._closed_ends(m, stop, final))
+            )
+        return self._pauses(m, final)
+
+    def _closed_ends(self, m: re.Match[str], stop: int, final: bool) -> bool | None:
+        """The same where a quote or a bracket closes behind the full stop."""
+        text = self._text[:stop] + " " * (m.end() - stop) + self._text[m.end() : m.end() + AHEAD]
+        return ends_sentence(text, stop, self._language, final)
+
+    def _pauses(self, m: re.Match[str], final: bool) -> bool | None:
+        least = FIRST_CLAUSE if self._first else LATER_CLAUSE
+        if m.start() < least:
+            return False
+        before = self._text[: m.start()].rstrip()[-1:]
+        if not before.isdigit() or m[0] in ";；":
+            return True
+        # the nine – five of opening hours, the year of a date
+        behind = self._text[m.end() : m.end() + AHEAD].lstrip()
+        if len(behind) < 5 and not final:
+            return None
+        if m[0] in "—–":
+            return not behind[:1].isdigit()
+        return not (m[0] == "," and re.match(r"[12]\d{3}(?!\d)", behind))
+
+    def _in_bracket(self, at: int, final: bool) -> bool | None:
+        """Whether a place is inside of a bracket that closes soon; None while that is open."""
+        text = self._text
+        line = text.rfind("\n", 0, at) + 1
+        depth: list[int] = []
+        for i in range(max(line, at - BRACKETED), at):
+            if text[i] in "([":
+                depth.append(i)
+            elif text[i] in ")]" and depth:
+                depth.pop()
+        for start in depth:
+            limit = start + BRACKETED
+            ends = [
+                e
+                for e in (text.find(")" if text[start] == "(" else "]", at, limit), text.find("\n", at, limit))
+                if e >= 0
+            ]
+            if not ends:
+                if len(text) >= limit or final:
+                    continue
+                return None
+            if text[min(ends)] != "\n":
+                return True
+        return False
+
+    def _limit(self) -> tuple[int, bool]:
+        """How much may be said in one go, in characters, and whether there is more than that."""
+        seconds = 0.0
+        for i, c in enumerate(self._text[: MOST + 1]):
+            seconds += DIGIT_S if c.isdigit() else SYLLABLE_S if _SLOW.match(c) else LETTER_S
+            if seconds > LONGEST_S or i == MOST:
+                return max(1, i), True
+        return len(self._text), False
+
+    def _within(self, limit: int, final: bool) -> int | None:
+        """Where to cut a clause that does not end."""
+        words = [*re.finditer(r"\S+", self._text[: limit + 1])]
+        if words and words[-1].end() > limit and _ADDRESS.match(self._text, words[-1].start()):
+            # an address is said as a whole, and shorter than it is written
+            start = words[-1].start()
+            if self._text[:start].strip():
+                return start
+            end = re.compile(r"\S*").match(self._text, start, start + LONGEST_ADDRESS)
+            assert end is not None
+            return end.end() if end.end() < len(self._text) or final or end.end() - start >= LONGEST_ADDRESS else None
+        places = [place_before(a.end(), a[0], b[0]) for a, b in itertools.pairwise(words)]
+        places = [p for p in places if p.at <= limit] or [Place(limit)]
+        return cut(len(self._text) + 2 * limit, places, limit)
+
+    def _begin_line(self, final: bool) -> bool:
+        """Leave out the mark at a line's start; False if it is not known yet whether there is one."""
+        line = self._text[:AHEAD].partition("\n")[0]
+        if is_bare_mark(line) and len(line) == len(self._text) and not final:
+            return False
+        self._at_line_start = False
+        mark = mark_of(line)
+        if mark is None:
+            return True
+        several = self._lines > 0
+        # a list that begins the text says its numbers, since it may be none
+        if without_mark(mark, [self._mark], several):
+            self._text = self._text[mark.length :]
+        elif mark.kind == "number" and mark.number == self._said_number + 1:
+            self._item, self._said_number = mark.length, mark.number
+            return True
+        self._mark = mark
+        return True
+
+    def _block_length(self, final: bool) -> int | None:
+        """How long a piece of code or a table is with which the text begins; 0 for neither, None if that is open."""
+        if not self._at_line_start:
+            return 0
+        head = self._text.lstrip(" \t")[:3]
+        if head.startswith("|"):
+            return self._table_length(final)
+        if not head or head[0] not in "`~" or len(set(head)) > 1:
+            return 0
+        if len(head) < 3 and not final:
+            return None
+        opened = FENCE.match(self._text)
+        if opened is None:
+            return (
+                0
+                if final or "\n" in self._text or len(self._text) > AHEAD or "`" in self._text.strip(" \t").lstrip("`")
+                else None
+            )
+        for m in _FENCE_END.finditer(self._text, max(opened.end() - 1, self._looked - AHEAD)):
+            if m[1].startswith(opened[1]) and (final or m.end() < len(self._text)):
+                return m.end()
+        self._looked = len(self._text)
+        return len(self._text) if final else None
+
+    def _table_length(self, final: bool) -> int | None:
+        at = max(0, self._text.rfind("\n", 0, self._looked))
+        at = at + 1 if at else 0
+        while True:
+            end = self._text.find("\n", at)
+            line = self._text[at : end if end >= 0 else len(self._text)].lstrip(" \t")
+            if line and not line.startswith("|"):
+                break
+            if not line and end >= 0:
+                break
+            if end < 0:
+                if not final:
+                    self._looked = at
+                    return None
+                at = len(self._text)
+                break
+            at = end + 1
+        self._looked = 0
+        # a single line is none
+        return at if self._text[:at].strip().count("\n") else 0
+
+
+def clauses_of(text: str, voice: str = "en", first: bool = True) -> list[str]:
+    """The clauses of a text that is there as a whole."""
+    cutter = ClauseCutter(voice, first)
+    return [*cutter.push(text), *cutter.flush()]

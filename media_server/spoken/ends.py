@@ -1,0 +1,140 @@
+"""Whether a full stop ends its sentence: not after initials, abbreviations and ordinals. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from media_server.spoken.language import Language
+
+__all__ = ["ends_sentence", "goes_on", "is_ordinal"]
+
+_HEAD = "\"'“”„«»‘’‚([{*_¿¡<"
+_NEXT = re.compile(r"[\s\u00a0]*")
+_LETTERS = re.compile(r"[^\W\d_](?:[\w’'-]{0,40})")
+_DOTTED = re.compile(r"(?:[^\W\d_]{1,3}\.){2,}|(?:[^\W\d_]\.)+[^\W\d_]{1,3}\.")
+ORDINAL_DOTS = frozenset(("de", "tr"))
+_NUMBER = re.compile(r"\d{1,4}\.")
+LONGEST_WORD = 60
+"""Characters before a full stop that are looked at."""
+
+
+def ends_sentence(text: str, at: int, language: Language | None, final: bool) -> bool | None:
+    """Whether the full stop that ends at `at` is the end of a sentence; None if that shows only in what follows.
+
+    Args:
+        final: whether nothing follows but what is there.
+    """
+    word = _word_before(text, at)
+    if _NUMBER.fullmatch(word):
+        if language is None or language.code not in ORDINAL_DOTS:
+            return True
+        follows = _following(text, at, final)
+        return None if follows is None else not _ordinal(text, at - len(word), follows, language)
+    lower = word.lower()
+    single = len(word) == 2 and word[0].isalpha()
+    dotted = _DOTTED.fullmatch(word) is not None
+    never = language is not None and (lower in language.words("before_names") or lower in language.listed("never_ends"))
+    if never:
+        return _none_behind(text, at, final)
+    if not (single or dotted or (language is not None and lower in _known(language))):
+        return True
+    follows = _following(text, at, final)
+    if follows is None or follows == "":
+        return None if follows is None else True
+    first = follows[0]
+    if first.islower() or first.isdigit():
+        return False
+    if not first.isalpha():
+        return True
+    if language is None:
+        return not single
+    starter = follows.lower() in language.listed("starters")
+    if lower in ("a.m.", "p.m."):
+        return follows not in language.weekdays and follows not in language.months
+    if single or dotted:
+        return starter
+    return not _named_behind(lower, text, at, language) or starter
+
+
+def _named_behind(lower: str, text: str, at: int, language: Language) -> bool:
+    """Whether an abbreviation such as `St.` belongs to the name behind it."""
+    if lower not in language.listed("before_places"):
+        return False
+    before = re.search(r"([\w’']+)[ \u00a0]$", text[max(0, at - len(lower) - 30) : at - len(lower)])
+    return before is None or not before[1][0].isupper()
+
+
+def _none_behind(text: str, at: int, final: bool) -> bool | None:
+    follows = _following(text, at, final)
+    return None if follows is None else follows == ""
+
+
+def _known(language: Language) -> frozenset[str]:
+    """Abbreviations that may end a sentence or not."""
+    known = _KNOWN.get(language.code)
+    if known is None:
+        months = [f"{name}." for name in language.words("month_abbreviations")]
+        days = [f"{name.lower()}." for name in language.words("weekday_abbreviations")]
+        words = [w for name in ("abbreviations", "before_numbers", "streets") for w in language.words(name)]
+        units = [f"{u.lower()}." for u in language.listed("dotted_units")]
+        known = frozenset(w for w in (*months, *days, *words, *units) if w.endswith("."))
+        known |= language.listed("may_end")
+        _KNOWN[language.code] = known
+    return known
+
+
+_KNOWN: dict[str, frozenset[str]] = {}
+
+
+def goes_on(text: str, at: int, language: Language) -> bool:
+    """Whether the sentence goes on behind a full stop that ends at `at`, in a text that is there as a whole."""
+    if text[at : at + 1] in (",", ";", ":", ")", "-"):
+        return True
+    end = ends_sentence(text, at, language, final=True) if at and text[at - 1] == "." else None
+    follows = _following(text, at, final=True) or ""
+    if not follows:
+        return False
+    if end is not None:
+        return not end
+    return follows[0].islower() or follows[0].isdigit()
+
+
+def is_ordinal(text: str, start: int, end: int, language: Language) -> bool:
+    """Whether a number with a full stop behind it, in a text that is there as a whole, is an ordinal."""
+    return _ordinal(text, start, _following(text, end, final=True) or "", language)
+
+
+def _ordinal(text: str, start: int, follows: str, language: Language) -> bool:
+    if not follows:
+        return False
+    if follows[0].islower() or follows in language.months or follows.lower() in language.words("month_abbreviations"):
+        return True
+    before = re.findall(r"\w+", text[max(0, start - 30) : start].lower())
+    return (
+        bool(before)
+        and before[-1] in language.listed("ordinal_cues")
+        and not text[:start].rstrip().endswith((".", "!", "?"))
+    )
+
+
+def _word_before(text: str, at: int) -> str:
+    start = max(0, at - LONGEST_WORD)
+    chunk = text[start:at]
+    return re.split(r"\s", chunk)[-1].lstrip(_HEAD)
+
+
+def _following(text: str, at: int, final: bool) -> str | None:
+    """The next word, or the character that stands in its place; None if it is not there as a whole yet."""
+    gap = _NEXT.match(text, at)
+    assert gap is not None
+    at = gap.end()
+    while at < len(text) and text[at] in _HEAD and text[at] != "<":
+        at += 1
+    if at >= len(text):
+        return "" if final else None
+    found = _LETTERS.match(text, at)
+    if found is None:
+        return text[at]
+    if found.end() == len(text) and not final:
+        return None
+    return found[0]

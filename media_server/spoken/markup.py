@@ -1,0 +1,151 @@
+"""What marks a text up without being said: emphasis, links, HTML, marks of lists and headings, code, tables. Pure."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["FENCE", "Block", "Mark", "blocks", "inline", "is_bare_mark", "mark_of", "without_mark"]
+
+FENCE = re.compile(r"[^\S\n]{0,8}(```+|~~~+)[^`\n]*\n")
+"""The line that begins a block of code."""
+_BLOCK = re.compile(
+    r"^[^\S\n]{0,8}(?P<fence>```+|~~~+)[^`\n]*\n(?:.*\n)*?[^\S\n]{0,8}(?P=fence)[`~]*[^\S\n]*$"
+    r"|^[^\S\n]{0,8}(?:```+|~~~+)[^`\n]*\n(?:.*\n?)*\Z"
+    r"|^[^\S\n]{0,8}\|[^\n]*\n(?:[^\S\n]{0,8}\|[^\n]*(?:\n|\Z))+",
+    re.MULTILINE,
+)
+_MARK = re.compile(
+    r"[^\S\n]{0,12}(?:(?P<heading>#{1,6})|(?P<bullet>[-*•+‣▪·–])|(?P<quote>>)|(?P<number>\d{1,3})[.)])[^\S\n]+(?=\S)"
+)
+_BARE_MARK = re.compile(r"\s*(?:#{1,6}|[-*•+‣▪·–>]|\d{1,3}[.)]?)?[^\S\n]*")
+_TAG_NAMES = (
+    "a|abbr|b|big|blockquote|body|br|code|del|div|em|font|h[1-6]|hr|html|i|img|ins|li|mark|ol|p|pre|q|s|small|span|"
+    "strike|strong|sub|sup|table|tbody|td|th|thead|tr|tt|u|ul"
+)
+_TAG = re.compile(rf"</?(?:{_TAG_NAMES})(?:\s[^<>]{{0,500}})?/?>", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d{1,6}|#[xX][0-9A-Fa-f]{1,6});")
+_LINK = re.compile(
+    r"!?\[([^\[\]]{0,500})\]\(\s{0,3}<?(?:[^()\s<>]|\([^()\s]{0,300}\)){0,8000}>?(?:\s{1,3}[\"'(][^\"'()]{0,300}[\"')])?\s{0,3}\)"
+)
+_REFERENCE = re.compile(r"(?<=\])\[[^\[\]\s]{0,40}\](?!\()|(?<=\S)\[\^[^\[\]\s]{1,20}\]")
+_AUTOLINK = re.compile(r"<((?:https?://|mailto:)[^<>\s]{1,8000})>")
+_EMPHASIS = re.compile(
+    r"(?<![\w*])(?P<mark>\*{1,3})(?=[^\s*])(?P<text>[^*\n]{1,400})(?<=[^\s*])(?P=mark)(?![\w*])"
+    r"|(?<![\w_])(?P<mark2>_{1,3})(?=[^\s_])(?P<text2>[^\n]{1,400}?)(?<=[^\s_])(?P=mark2)(?![\w_])"
+)
+_LONE = re.compile(
+    r"(?<![^\s(\[\"'“«„])(?:\*{1,3}|_{1,3})(?=[^\W\d_]|[\"'“«(\[])"
+    r"|(?<=[^\W\d_])(?:\*{1,3}|_{2,3})(?=[\s.,;:!?)\"'»”]|$)"
+    r"|(?<=[.,;:!?)])(?:\*{1,3}|_{1,3})(?!\w)"
+)
+_CODE = re.compile(r"`{1,3}|~~")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stretch of a text: to be said, or a piece of code or a table, of which is only said that it is there."""
+
+    kind: Literal["text", "code", "table"]
+    text: str
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The text in order, code and tables apart."""
+    if "```" not in text and "~~~" not in text and "|" not in text:
+        yield Block("text", text)
+        return
+    at = 0
+    for m in _BLOCK.finditer(text):
+        yield Block("text", text[at : m.start()])
+        yield Block("table" if m[0].lstrip().startswith("|") else "code", m[0])
+        at = m.end()
+    yield Block("text", text[at:])
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What stands at a line's start: its kind, the number of a numbered item, and how long it is."""
+
+    kind: Literal["heading", "bullet", "quote", "number"]
+    length: int
+    number: int = 0
+    before_number: bool = False
+    """Whether it might be the sign of a number."""
+
+
+def mark_of(line: str) -> Mark | None:
+    """The mark at a line's start, if there is one with something behind it."""
+    m = _MARK.match(line)
+    if m is None:
+        return None
+    followed = line[m.end()]
+    signed = followed.isdigit() or followed in "$€£¥₹"
+    match m.lastgroup:
+        case "heading":
+            return Mark("heading", m.end())
+        case "bullet":
+            return Mark("bullet", m.end(), before_number=signed and m["bullet"] in "-+–")
+        case "quote":
+            return Mark("quote", m.end(), before_number=signed)
+        case _:
+            return Mark("number", m.end(), int(m["number"]))
+
+
+def is_bare_mark(line: str) -> bool:
+    """Whether a line that is still being written may turn out to begin with a mark."""
+    return _BARE_MARK.fullmatch(line) is not None
+
+
+def without_mark(mark: Mark, near: Sequence[Mark | None], several: bool) -> bool:
+    """Whether a mark at a line's start is one: what may be a number or its sign is so only beside others like it.
+
+    Args:
+        near: the marks of the lines before and after.
+        several: whether there are other lines.
+    """
+    alike = [m for m in near if m and m.kind == mark.kind]
+    if mark.kind == "number":
+        return any(abs(m.number - mark.number) == 1 for m in alike) or (mark.number == 1 and several)
+    return not mark.before_number or bool(alike)
+
+
+def inline(text: str) -> str:
+    """A text, of one block or a part of it, without the marks of its lines, links and emphasis."""
+    text = _without_line_marks(text)
+    if "<" in text:
+        text = _AUTOLINK.sub(r"\1", text)
+        text = _TAG.sub(" ", text) if "<" in text else text
+    if "&" in text:
+        text = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
+    if "[" in text:
+        text = _LINK.sub(r"\1", _REFERENCE.sub("", text))
+    if "`" in text or "~" in text:
+        text = _CODE.sub("", text)
+    if "*" in text or "_" in text:
+        text = _EMPHASIS.sub(lambda m: m["text"] or m["text2"], text)
+        text = _LONE.sub("", _EMPHASIS.sub(lambda m: m["text"] or m["text2"], text))
+    return text
+
+
+def _without_line_marks(text: str) -> str:
+    lines = text.split("\n")
+    marks = [mark_of(line) for line in lines]
+    if not any(marks):
+        return text
+    filled = [i for i, line in enumerate(lines) if line.strip()]
+    out = []
+    marked = [i for i in filled if marks[i]]
+    place = {i: k for k, i in enumerate(marked)}
+    for i, line in enumerate(lines):
+        mark = marks[i]
+        if mark is None:
+            out.append(line)
+            continue
+        k = place[i]
+        near = [marks[marked[n]] for n in (k - 1, k + 1) if 0 <= n < len(marked)]
+        out.append(line[mark.length :] if without_mark(mark, near, len(filled) > 1) else line)
+    return "\n".join(out)

@@ -1,0 +1,155 @@
+"""How numbers are said: grouped, with decimals, counted nouns, ordinals, years, digits one by one. Pure.
+
+Most cardinals are left in digits: the phonemizer reads them in every language. They are put into words where it would
+be wrong, because the noun's gender, an ordinal or a year asks for another form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from media_server.spoken.language import Language, Noun
+
+__all__ = ["agreeing", "counted", "digits", "is_one", "ordinal", "plain_number", "year"]
+
+_GROUPED = re.compile(r"[\s\u00a0\u202f\u2009']")
+_LAST_AGREEING = {
+    # (language, feminine): what 1 and 2 are before a noun, by themselves and behind tens
+    ("de", False): {1: "ein"},
+    ("de", True): {1: "eine"},
+    ("es", False): {1: "un"},
+    ("es", True): {1: "una"},
+    ("fr", True): {1: "une"},
+    ("it", False): {1: "un"},
+    ("it", True): {1: "una"},
+    ("pt", True): {1: "uma", 2: "duas"},
+}
+_TENS: Mapping[str, Mapping[int, str]] = {
+    "es": {3: "treinta", 4: "cuarenta", 5: "cincuenta", 6: "sesenta", 7: "setenta", 8: "ochenta", 9: "noventa"},
+    "fr": {2: "vingt", 3: "trente", 4: "quarante", 5: "cinquante", 6: "soixante"},
+    "pt": dict(enumerate(["vinte", "trinta", "quarenta", "cinquenta", "sessenta", "setenta", "oitenta", "noventa"], 2)),
+}
+LARGEST_ORDINAL = 99
+"""Larger ones are left in digits."""
+_JOINED = {"es": " y ", "fr": " et ", "pt": " e "}
+
+
+def _parts(written: str, language: Language) -> tuple[str, str]:
+    """The digits before and after the decimal sign."""
+    text = _GROUPED.sub("", written)
+    if language.decimal == ".":
+        whole, _, rest = text.replace(",", "").partition(".")
+        return whole, rest
+    if re.fullmatch(r"\d+\.(?:\d{1,2}|\d{4,})", text):
+        whole, _, rest = text.partition(".")
+        return whole, rest
+    whole, _, rest = text.replace(".", "").partition(",")
+    return whole, rest
+
+
+def plain_number(written: str, language: Language) -> str:
+    """A number in digits, without marks between thousands and with the language's decimal sign."""
+    whole, rest = _parts(written, language)
+    return f"{whole}{language.decimal}{rest}" if rest else whole
+
+
+def is_one(written: str, language: Language) -> bool:
+    """Whether exactly one of something is meant; in French and Portuguese anything below two."""
+    whole, rest = _parts(written, language)
+    if language.code == "fr":
+        return int(whole) < 2
+    return int(whole) == 1 and not rest
+
+
+def counted(written: str, noun: Noun, language: Language) -> str:
+    """A number and what is counted, in agreement."""
+    return f"{agreeing(written, noun.feminine, language)} {noun.one if is_one(written, language) else noun.many}"
+
+
+def agreeing(written: str, feminine: bool, language: Language) -> str:
+    """The number in digits, or in words where those change before a noun of its gender."""
+    whole, rest = _parts(written, language)
+    if rest or len(whole) > 9:
+        return plain_number(written, language)
+    code, n = language.code, int(whole)
+    forms = _LAST_AGREEING.get((code, feminine), {})
+    if n in forms:
+        return forms[n]
+    tens, one = divmod(n, 10)
+    if code == "es" and n == 21:
+        return "veintiuna" if feminine else "veintiún"
+    if one in forms and tens in _TENS.get(code, {}):
+        return f"{_TENS[code][tens]}{_JOINED[code]}{forms[one]}"
+    return whole
+
+
+def ordinal(n: int, language: Language, feminine: bool = False, ending: str = "") -> str:
+    """An ordinal from first to ninety-ninth in words, a larger one in digits.
+
+    Args:
+        ending: what German adds: `n`, `r` or nothing.
+    """
+    small: Sequence[str] = language.table["ordinals"]["small"]
+    tens: Sequence[str] = language.table["ordinals"]["tens"]
+    if not 0 < n <= LARGEST_ORDINAL:
+        return str(n)
+    if n <= len(small):
+        said = small[n - 1]
+    else:
+        ten, one = divmod(n, 10)
+        said = tens[ten - 2] if one == 0 else _behind_tens(ten, one, language)
+    if feminine and language.code in ("es", "pt", "it"):
+        said = re.sub(r"o\b", "a", said)
+    if feminine and n == 1 and language.code == "fr":
+        said = "première"
+    return said + ending
+
+
+def _behind_tens(ten: int, one: int, language: Language) -> str:
+    """An ordinal beyond twenty that is no multiple of ten."""
+    table = language.table["ordinals"]
+    number = ten - 2
+    match language.code:
+        case "de" | "nl":
+            return f"{table['ones'][one - 1]}{table['tens'][number]}"
+        case "en":
+            return f"{table['cardinal_tens'][number]}-{table['small'][one - 1]}"
+        case "es" | "pt":
+            return f"{table['tens'][number]} {table['small'][one - 1]}"
+        case "tr":
+            return f"{table['cardinal_tens'][number]} {table['small'][one - 1]}"
+        case "it":
+            stem = table["cardinal_tens"][number]
+            return f"{stem[:-1] if one in (1, 8) else stem}{table['ones'][one - 1]}"
+        case _:
+            return _french(ten, one, language)
+
+
+def _french(ten: int, one: int, language: Language) -> str:
+    table = language.table["ordinals"]
+    if ten in (7, 9):
+        return f"{table['cardinal_tens'][ten - 3]}{' et ' if ten == 7 and one == 1 else '-'}{table['small'][9 + one]}"
+    unit = "unième" if one == 1 else table["small"][one - 1]
+    return f"{table['cardinal_tens'][ten - 2]}{' et ' if one == 1 and ten != 8 else '-'}{unit}"
+
+
+def year(n: int, language: Language) -> str:
+    """A year in the way it is said: in hundreds up to 1999 in English, German and Dutch."""
+    hundreds, rest = divmod(n, 100)
+    if not 1100 <= n < 2000:
+        return str(n)
+    match language.code:
+        case "en":
+            return f"{hundreds} {'hundred' if not rest else f'oh {rest}' if rest < 10 else rest}"
+        case "de":
+            return f"{hundreds} hundert {rest or ''}".strip()
+        case "nl":
+            return f"{hundreds} honderd {rest or ''}".strip() if rest < 10 else f"{hundreds} {rest}"
+        case _:
+            return str(n)
+
+
+def digits(written: str) -> str:
+    """The digits of a text, one by one."""
+    return " ".join(c for c in written if c.isdigit())

@@ -1,0 +1,41 @@
+"""The rules by which written text is said, in the order in which they look at it: the most particular first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from media_server.spoken.edits import Edits
+from media_server.spoken.language import Language
+from media_server.spoken.rules.abbreviations import abbreviations, patterns
+from media_server.spoken.rules.addresses import addresses
+from media_server.spoken.rules.calendar import dates, short_dates, times
+from media_server.spoken.rules.codes import codes, spelled, versions
+from media_server.spoken.rules.fractions import fractions
+from media_server.spoken.rules.measures import measures
+from media_server.spoken.rules.money import money
+from media_server.spoken.rules.ordinals import ordinals, roman
+from media_server.spoken.rules.plain import numbers
+from media_server.spoken.rules.signs import signs
+from media_server.spoken.rules.telephone import telephone
+
+__all__ = ["RULES"]
+
+RULES: Sequence[Callable[[Edits, Language], None]] = (
+    addresses,
+    patterns,
+    dates,
+    times,
+    codes,
+    telephone,
+    versions,
+    money,
+    fractions,
+    measures,
+    short_dates,
+    roman,
+    ordinals,
+    abbreviations,
+    signs,
+    spelled,
+    numbers,
+)

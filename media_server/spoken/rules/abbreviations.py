@@ -1,0 +1,79 @@
+"""Abbreviated words, initials, letters with full stops, streets. Pure."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from media_server.spoken.edits import Edits
+from media_server.spoken.ends import goes_on
+from media_server.spoken.language import Language
+
+__all__ = ["abbreviations", "patterns"]
+
+_DOTTED = re.compile(r"(?<![\w.])(?:[^\W\d_]\.[ \u00a0]?){1,6}(?<=\.)(?!\w)")
+_TOKEN = re.compile(r"(?<![\w.@/-])[^\W\d_][\w’']{0,20}\.?(?![\w@])")
+_NUMBER_AHEAD = re.compile(r"[ \u00a0]?(?:\d|[IVXLC]+\b)")
+_HOUSE = re.compile(r"(?:^|\W)\d{1,6}[A-Za-z]?[ \u00a0](?:[\w.]{1,20}[ \u00a0]){0,3}$")
+
+
+@cache
+def _compiled(language: Language) -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(p, re.IGNORECASE), said) for p, said in language.words("patterns").items())
+
+
+def patterns(edits: Edits, language: Language) -> None:
+    """Say what a language writes in short with several words or signs, by patterns of its own."""
+    for pattern, said in _compiled(language):
+        for m in pattern.finditer(edits.text):
+            edits.match(m, m.expand(said))
+
+
+def abbreviations(edits: Edits, language: Language) -> None:
+    """Say abbreviations in full and letters with full stops as letters."""
+    text = edits.text
+    always, numbered = language.words("abbreviations"), language.words("before_numbers")
+    named, streets = language.words("before_names"), language.words("streets")
+    for m in _TOKEN.finditer(text):
+        written = m[0].lower()
+        end = m.end()
+        dotted = written.endswith(".")
+        if not edits.free(m.start(), end):
+            continue
+        said = None
+        if written in streets and _is_street(text, m.start(), end):
+            said = streets[written]
+        elif written in numbered and _NUMBER_AHEAD.match(text, end):
+            said = numbered[written]
+        elif written in named and re.match(r"[ \u00a0]+[^\W\d_]", text[end : end + 4]):
+            said = named[written]
+        elif written in always:
+            said = always[written]
+        if said is not None:
+            keeps = dotted and not goes_on(text, end, language) and written not in named
+            edits.put(m.start(), end - 1 if keeps else end, said)
+    for m in _DOTTED.finditer(text):
+        letters = re.findall(r"[^\W\d_]", m[0])
+        end = m.start() + len(m[0].rstrip())
+        lower = "".join(letters).lower()
+        if not edits.free(m.start(), end) or (len(letters) == 1 and not letters[0].isupper()):
+            continue
+        if not goes_on(text, end, language):
+            end -= 1
+        if len(letters) == 1 and end < m.start() + 2:
+            continue
+        half = language.code == "en" and lower in ("am", "pm")
+        edits.put(m.start(), end, lower.upper() if half else " ".join(letters))
+
+
+def _is_street(text: str, start: int, end: int) -> bool:
+    """Whether a word such as `St.` belongs to the name before it, not to the one behind it."""
+    before = re.search(r"([\w’']+)[.,]?[ \u00a0]$", text[max(0, start - 40) : start])
+    if before is None or not (before[1][0].isupper() or re.fullmatch(r"\d+(?:st|nd|rd|th)", before[1])):
+        return False
+    if not text[start].isupper():
+        return False
+    name_behind = re.match(r"[ \u00a0][A-Z][a-z]", text[end : end + 3])
+    if not name_behind:
+        return True
+    return _HOUSE.search(text[max(0, start - 60) : start]) is not None

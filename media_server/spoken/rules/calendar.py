@@ -1,0 +1,189 @@
+"""Dates and times of day. Pure."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from media_server.spoken.edits import Edits
+from media_server.spoken.ends import goes_on
+from media_server.spoken.language import Language
+from media_server.spoken.numbers import agreeing, ordinal, year
+
+__all__ = ["dates", "short_dates", "times"]
+
+_ISO = re.compile(r"(?<![\w-])(?P<year>[12]\d{3})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?![\d-])")
+_NUMERIC = re.compile(
+    r"(?<![\w./-])(?P<first>\d{1,2})(?P<sep>[/.-])(?P<second>\d{1,2})(?P=sep)(?P<year>[12]\d{3}|\d{2})(?![\w/-]|\.\d)"
+)
+_SHORT = re.compile(r"(?<![\w./,-])(?P<day>[0-3]?\d)\.(?P<month>[01]?\d)\.(?![\w.])")
+_DATIVE_WORDS = "am vom zum im beim bis seit ab dem den mit nach von zu bei in an"
+_DATIVE = frozenset(_DATIVE_WORDS.split())
+
+
+def dates(edits: Edits, language: Language) -> None:
+    """Say dates with their months' names, and months and days of the week that are abbreviated in full."""
+    for m in _ISO.finditer(edits.text):
+        _put(edits, m, int(m["day"]), int(m["month"]), int(m["year"]), language)
+    for m in _NUMERIC.finditer(edits.text):
+        first, second = int(m["first"]), int(m["second"])
+        month_first = language.table["date_order"] == "mdy" and m["sep"] == "/"
+        month, day = (first, second) if (month_first and first <= 12) or second > 12 else (second, first)
+        n = int(m["year"])
+        _put(edits, m, day, month, n if n > 99 else n + (2000 if n < 70 else 1900), language)
+    if language.code == "de":
+        for m in _SHORT.finditer(edits.text):
+            if edits.free(*m.span()) and 1 <= int(m["day"]) <= 31 and 1 <= int(m["month"]) <= 12:
+                stop = "" if goes_on(edits.text, m.end(), language) else "."
+                said = _date(edits.text, m.start(), int(m["day"]), int(m["month"]), None, language)
+                edits.match(m, said + stop)
+    _names(edits, language)
+
+
+def short_dates(edits: Edits, language: Language) -> None:
+    """Say what is left of `12/25` or `25/12`, which is no fraction, as day and month."""
+    for m in re.finditer(r"(?<![\w./-])(\d{1,2})/(\d{1,2})(?![\w/]|[.,]\d)", edits.text):
+        a, b = int(m[1]), int(m[2])
+        month, day = (a, b) if language.table["date_order"] == "mdy" else (b, a)
+        if month > 12 and day <= 12:
+            month, day = day, month
+        if 1 <= month <= 12 and 12 < day <= 31:
+            edits.match(m, _date(edits.text, m.start(), day, month, None, language))
+
+
+def _put(edits: Edits, m: re.Match[str], day: int, month: int, n: int, language: Language) -> None:
+    if 1 <= month <= 12 and 1 <= day <= 31:
+        edits.match(m, _date(edits.text, m.start(), day, month, n, language))
+
+
+def _date(text: str, at: int, day: int, month: int, n: int | None, language: Language) -> str:
+    name = language.months[month - 1]
+    form = language.table["date"] if n is not None else language.table["day_month"]
+    return str(form).format(
+        day=day_of_month(text, at, day, language), month=name, year=year(n, language) if n is not None else ""
+    )
+
+
+def day_of_month(text: str, at: int, day: int, language: Language) -> str:
+    """The day as it is said in a date that stands at this place."""
+    match language.code:
+        case "de":
+            return ordinal(day, language, ending=german_ending(text, at))
+        case "fr" | "it" | "pt" if day == 1:
+            return ordinal(1, language)
+        case _:
+            return str(day)
+
+
+def german_ending(text: str, at: int) -> str:
+    """What a German ordinal at this place ends in, by the words before it: `n`, `r` or nothing."""
+    words = re.findall(r"\w+", text[max(0, at - 40) : at].lower())
+    before = words[-1] if words else ""
+    if before in _DATIVE or before in (
+        "des",
+        "einem",
+        "einen",
+        "meinem",
+        "seinem",
+        "ihrem",
+        "jedem",
+        "jeden",
+        "diesem",
+    ):
+        return "n"
+    if before in ("der", "die", "das"):
+        dative = len(words) > 1 and words[-2] in _DATIVE | {"auf", "aus", "seit", "während", "hälfte", "ende", "anfang"}
+        return "n" if dative else ""
+    if before in ("eine", "meine", "seine", "ihre", "jede", "diese", "unsere"):
+        return ""
+    return "r"
+
+
+@cache
+def _name_pattern(language: Language) -> re.Pattern[str]:
+    months = "|".join(map(re.escape, sorted(language.words("month_abbreviations"), key=len, reverse=True)))
+    return re.compile(
+        rf"(?P<lead>\b\d{{1,2}}(?:st|nd|rd|th|er|\.|º|°)?[ \u00a0](?:de[ \u00a0])?)"
+        rf"(?P<after>{months})(?P<dot>\.?)(?![\w'])"
+        rf"|(?<![\w.])(?P<before>{months})(?P<dot2>\.?)(?=[ \u00a0]\d)",
+        re.IGNORECASE,
+    )
+
+
+@cache
+def _day_pattern(language: Language) -> re.Pattern[str]:
+    days = "|".join(map(re.escape, sorted(language.words("weekday_abbreviations"), key=len, reverse=True)))
+    day = rf"(?:{days})"
+    return re.compile(
+        rf"(?<!\w)(?P<first>{day})\.?[ \u00a0]?(?P<dash>[-–—])[ \u00a0]?(?P<last>{day})(?P<dot>\.?)(?!\w)"
+        rf"|(?<!\w)(?P<only>{day})(?:\.(?=,?[ \u00a0][\w])|(?=,[ \u00a0]\d))",
+    )
+
+
+def _names(edits: Edits, language: Language) -> None:
+    months, days = language.words("month_abbreviations"), language.words("weekday_abbreviations")
+    for m in _name_pattern(language).finditer(edits.text) if months else ():
+        name = m["after"] or m["before"]
+        if name[0].isupper() or language.code not in ("en", "de"):
+            start, end = m.span("after") if m["after"] else m.span("before")
+            dot = m["dot"] or m["dot2"]
+            full = months.get(name.lower())
+            if full and edits.free(start, end):
+                drops = dot and goes_on(edits.text, end + 1, language)
+                edits.put(start, end + 1 if drops else end, full)
+    for m in _day_pattern(language).finditer(edits.text) if days else ():
+        if m["only"]:
+            if edits.free(*m.span()):
+                edits.put(m.start(), m.end(), days[m["only"]])
+        elif edits.free(*m.span()):
+            stop = "." if m["dot"] and not goes_on(edits.text, m.end(), language) else ""
+            edits.put(m.start(), m.end(), f"{days[m['first']]} {language.word('to')} {days[m['last']]}{stop}")
+
+
+@cache
+def _clock(language: Language) -> re.Pattern[str]:
+    words = "|".join(map(re.escape, sorted(language.listed("hour_words"), key=len, reverse=True))) or "(?!)"
+    h_form = r"|[hH]" if language.code in ("fr", "pt", "es") else ""
+    half = r"(?:[ \u00a0]?(?P<half>[ap]\.?[ \u00a0]?m\b\.?))"
+    return re.compile(
+        rf"(?<![\w:.,/-])(?<![\d]–)(?P<hour>[01]?\d|2[0-4])"
+        rf"(?:(?P<sep>:{h_form})(?P<minute>[0-5]\d)(?::[0-5]\d)?(?![\d:%])"
+        rf"|\.(?P<minute2>[0-5]\d)(?=[ \u00a0]?(?:[ap]\.?m\b|(?:{words})(?!\w)))|(?=[ \u00a0]?[ap]\.?m\b))"
+        rf"(?:{half}|[ \u00a0]?(?P<word>{words})(?!\w))?",
+        re.IGNORECASE,
+    )
+
+
+def times(edits: Edits, language: Language) -> None:
+    """Say times of day."""
+    # a range's second time stands right behind its dash
+    text = edits.text
+    for m in _clock(language).finditer(re.sub(r"(?<=\d)[-–—](?=\d{1,2}[:hH]\d\d)", " ", text)):
+        minute = m["minute"] or m["minute2"]
+        if minute is None and not m["half"]:
+            continue
+        stop = ""
+        if m["half"] and m["half"].endswith(".") and not goes_on(text, m.end(), language):
+            stop = "."
+        edits.match(m, _time(int(m["hour"]), int(minute or 0), m, language) + stop)
+
+
+def _time(hour: int, minute: int, m: re.Match[str], language: Language) -> str:
+    half = m["half"]
+    if language.code == "en":
+        return _english(hour, minute, half, m["minute"] or m["minute2"])
+    h = agreeing(str(hour), True, language) if language.code != "de" else ("ein" if hour == 1 else str(hour))
+    form = language.table["time"] if minute else language.table["hour"]
+    if hour == 1 and language.code in ("fr", "pt"):
+        form = form.replace("heures", "heure").replace("horas", "hora")
+    day_half = f" {language.words('halves').get(half[0].lower(), '')}" if half else ""
+    return str(form).format(hour=h, minute=minute) + day_half
+
+
+def _english(hour: int, minute: int, half: str | None, written: str | None) -> str:
+    after = f" {half[0].upper()}M" if half else ""
+    if written is None or (not minute and half):
+        return f"{hour}{after}"
+    if not minute:
+        return "midnight" if hour in (0, 24) else f"{hour} o’clock" if hour <= 12 else f"{hour} hundred"
+    return f"{hour} {'oh ' if minute < 10 else ''}{minute}{after}"

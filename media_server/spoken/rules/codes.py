@@ -1,0 +1,69 @@
+"""Codes that are read letter by letter, account and card numbers, versions. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from media_server.spoken.edits import Edits
+from media_server.spoken.language import Language
+
+__all__ = ["codes", "spelled", "versions"]
+
+_IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:[ \u00a0]?[A-Z0-9]{4}){2,7}(?:[ \u00a0]?[A-Z0-9]{1,3})?(?!\w)")
+_VERSION = re.compile(r"(?<![\w.,])(?:v)?\d{1,5}(?:\.\d{1,5}){2,5}(?![\w]|\.\d)")
+_CODE = re.compile(
+    r"(?<![\w./@-])(?=[A-Z0-9-]{0,40}[0-9])(?=[0-9-]{0,40}[A-Z])[A-Z0-9]{1,20}(?:-[A-Z0-9]{1,20}){0,6}(?![\w@/]|-\w)"
+)
+_NAMED = re.compile(
+    r"(?<![\w-])(?P<word>\w{2,20})(?:[ \u00a0](?:\w{2,10}[ \u00a0])?|:[ \u00a0]?)(?P<code>[A-Z]{2,8})(?![\w-])"
+)
+_WORDLIKE = re.compile(r"[A-Z]{4,}")
+_VOWELS = frozenset("AEIOUY")
+
+
+def codes(edits: Edits, language: Language) -> None:
+    """Say account numbers character by character, group by group."""
+    for m in _IBAN.finditer(edits.text):
+        if sum(c.isdigit() for c in m[0]) < 8 or not edits.free(*m.span()):
+            continue
+        groups = re.finditer(r"\S+", m[0])
+        found = [(m.start() + g.start(), m.start() + g.end(), g[0]) for g in groups]
+        for i, (start, end, group) in enumerate(found):
+            edits.put(start, end, _letters(group) + ("," if i < len(found) - 1 else ""))
+        edits.take(*m.span())
+
+
+def versions(edits: Edits, language: Language) -> None:
+    """Say the dots of versions and of addresses on the internet."""
+    for m in _VERSION.finditer(edits.text):
+        dot = language.word("dot" if m[0].count(".") == 3 else "point")
+        said = m[0].replace(".", f" {dot} ")
+        edits.match(m, f"V {said[1:]}" if said.startswith("v") else said)
+
+
+def spelled(edits: Edits, language: Language) -> None:
+    """Say codes of letters and digits one character after the other."""
+    for m in _CODE.finditer(edits.text):
+        parts = m[0].split("-")
+        characters = "".join(parts)
+        words = [p for p in parts if _is_word(p)]
+        if len(characters) >= 4 and not words and sum(c.isdigit() for c in characters) >= 2 - (len(parts) == 1):
+            if not re.fullmatch(r"[A-Z]{2,4}-?\d{1,2}|\d{1,3}[A-Z]{1,3}", m[0]) or len(characters) > 5:
+                edits.match(m, ", ".join(_letters(p) for p in parts))
+        elif re.fullmatch(r"\d{1,3}[A-Z]|[A-Z]\d{1,3}", m[0]):
+            edits.match(m, " ".join(re.findall(r"\d+|[A-Z]", m[0])))
+    cues = language.listed("code_cues")
+    for m in _NAMED.finditer(edits.text):
+        if m["word"].lower() in cues and not any(v in m["code"] for v in _VOWELS - {"Y"}):
+            edits.match(m, _letters(m["code"]), "code")
+
+
+def _is_word(part: str) -> bool:
+    """Whether a part is a word in capitals: `COVID` of `COVID-19`."""
+    found = _WORDLIKE.fullmatch(part)
+    return found is not None and any(c in _VOWELS for c in part)
+
+
+def _letters(code: str) -> str:
+    """The characters one by one; a comma behind letters keeps each from being taken for a word."""
+    return ", ".join(c for c in code if c.isalnum())

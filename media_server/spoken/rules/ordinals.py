@@ -1,0 +1,119 @@
+"""Ordinals as each language writes them, and Roman numerals. Pure."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from media_server.spoken.edits import Edits
+from media_server.spoken.ends import goes_on, is_ordinal
+from media_server.spoken.language import Language
+from media_server.spoken.numbers import ordinal
+from media_server.spoken.rules.calendar import german_ending
+
+__all__ = ["ordinals", "roman"]
+
+_WRITTEN = {
+    "es": r"(?P<n>\d{1,4})(?:\.?(?P<m>[ºo°]|er|ero|do|to|mo|vo|no)(?!\w)|\.?(?P<f>[ªa]|ra|da|ta|ma|va|na)(?!\w))",
+    "fr": r"(?P<n>\d{1,4})(?:(?P<m>er|e|è|ème|eme|ième|nd|d)s?(?!\w)|(?P<f>re|ère|nde)s?(?!\w))",
+    "it": r"(?P<n>\d{1,4})(?:(?P<m>[º°])(?![\wC])|(?P<f>ª)(?!\w))",
+    "pt": r"(?P<n>\d{1,4})(?:\.?(?P<m>[ºo°])(?![\wC])|\.?(?P<f>[ªa])(?!\w))",
+    "nl": r"(?P<n>\d{1,4})(?P<m>e|ste|de)(?!\w)",
+    "tr": r"(?P<n>\d{1,4})['’]?(?P<m>(?:[iıuü]n)?c[iıuü](?=\w{0,8}\b))",
+}
+_DOTTED = re.compile(r"(?<![\w.,/-])(\d{1,4})\.(?=[ \u00a0\n]|\Z)")
+_ROMAN = re.compile(
+    r"(?<![\w.-])(?P<before>[^\W\d_][\w’'-]{0,30})(?P<gap>\.?[ \u00a0])"
+    r"(?P<roman>(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?P<dot>\.?)(?![\w’'-])"
+)
+_ROMAN_BEFORE = re.compile(
+    r"(?<![\w.-])(?P<roman>(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3}))(?P<mark>\.|e|ème|er|º|ª|de)?"
+    r"[ \u00a0](?P<noun>[^\W\d_]{3,30})"
+)
+_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+
+
+def ordinals(edits: Edits, language: Language) -> None:
+    """Say ordinals in words where the phonemizer does not know the way in which they are written."""
+    if language.code in ("de", "tr"):
+        for m in _DOTTED.finditer(edits.text):
+            if edits.free(*m.span()) and is_ordinal(edits.text, m.start(), m.end(), language):
+                ending = german_ending(edits.text, m.start()) if language.code == "de" else ""
+                edits.match(m, ordinal(int(m[1]), language, ending=ending))
+    if pattern := _pattern(language):
+        for m in pattern.finditer(edits.text):
+            n = int(m["n"])
+            feminine = "f" in m.re.groupindex and m["f"] is not None
+            said = ordinal(n, language, feminine)
+            if language.code == "es" and m["m"] == "er" and n in (1, 3):
+                said = said.removesuffix("o")
+            if (language.code == "fr" and m["m"] in ("nd", "d")) or (feminine and n == 2 and language.code == "fr"):
+                said = "seconde" if feminine else "second"
+            edits.match(m, said)
+
+
+@cache
+def _pattern(language: Language) -> re.Pattern[str] | None:
+    written = _WRITTEN.get(language.code)
+    return re.compile(r"(?<![\w.,/-])" + written) if written else None
+
+
+def roman(edits: Edits, language: Language) -> None:
+    """Say Roman numerals: ordinals of rulers, numbers of chapters, wars and centuries."""
+    nouns, rulers = language.listed("roman_nouns"), language.listed("rulers")
+    for m in _ROMAN.finditer(edits.text):
+        numeral, before = m["roman"], m["before"]
+        if not numeral or not edits.free(*m.span("roman")):
+            continue
+        n = _value(numeral)
+        start, end = m.span("roman")
+        stops = m["dot"] and (language.code not in ("de", "tr") or not goes_on(edits.text, m.end(), language))
+        end = m.end() if m["dot"] and not stops else end
+        if before.lower() in nouns:
+            edits.put(start, end, str(n))
+        elif m["gap"][0] != "." and before in rulers:
+            if (
+                numeral == "I"
+                and language.code == "en"
+                and re.match(r"[ \u00a0][a-z]", edits.text[m.end() :])
+                and not re.match(r"[ \u00a0](?:of|was|is|and|in|died|ruled|became|had|to|the)\b", edits.text[m.end() :])
+            ):
+                continue
+            edits.put(start, end, _regnal(n, language))
+        elif (
+            len(numeral) > 1
+            and n <= 40
+            and before[0].isupper()
+            and not before.isupper()
+            and not m["gap"].startswith(".")
+            and set(numeral) <= set("IVX")
+        ):
+            edits.put(start, end, str(n))
+    for m in _ROMAN_BEFORE.finditer(edits.text):
+        if m["roman"] and m["noun"].lower() in language.listed("roman_nouns_after") and edits.free(*m.span("roman")):
+            feminine = m["noun"].lower() in language.listed("roman_feminine")
+            end = m.end("mark") if m["mark"] else m.end("roman")
+            ending = german_ending(edits.text, m.start()) if language.code == "de" else ""
+            edits.put(m.start("roman"), end, ordinal(_value(m["roman"]), language, feminine, ending))
+
+
+def _regnal(n: int, language: Language) -> str:
+    """The numeral behind a ruler's name as it is said."""
+    match language.code:
+        case "en":
+            return f"the {ordinal(n, language)}"
+        case "de":
+            return f"der {ordinal(n, language)}"
+        case "nl":
+            return f"de {ordinal(n, language)}"
+        case "fr":
+            return ordinal(1, language) if n == 1 else str(n)
+        case "es" | "pt":
+            return ordinal(n, language) if n <= 10 else str(n)
+        case _:
+            return ordinal(n, language)
+
+
+def _value(numeral: str) -> int:
+    values = [_VALUES[c] for c in numeral]
+    return sum(-v if v < max(values[i + 1 :], default=0) else v for i, v in enumerate(values))

@@ -1,0 +1,109 @@
+"""Signs between and before numbers, comparisons, dashes, and what else is a sign and not a mark. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from media_server.spoken.edits import Edits
+from media_server.spoken.language import Language
+
+__all__ = ["signs"]
+
+_G = "[ \u00a0]?"
+_LEFT = "[\\w)\\]%°²³€$£’']"
+_RIGHT = r"[\w(\[√π$€£.,+−-]"
+_BETWEEN: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(rf"(?<=[\w)\]²³])({_G}(?:\*\*|\^){_G})(?=[\w(−-])"), "power"),
+    (re.compile(r"(?<=[\d)])([ \u00a0]?(?:\*|×|·|⋅)[ \u00a0]?)(?=[\w(√π.−-])|(?<=[^\W_])( ?[*×⋅] ?)(?=\d)"), "times"),
+    (re.compile(r"(?<= [^\W\d_])( [*×⋅] )(?=[^\W\d_](?!\w))|(?<=\A[^\W\d_])( [*×⋅] )(?=[^\W\d_](?!\w))"), "times"),
+    (re.compile(r"(?<=\d)([ \u00a0]?[xX][ \u00a0]?)(?=\d)"), "by"),
+    (re.compile(r"(?<=\d)([xX×])(?!\w)"), "times"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]?÷[ \u00a0]?)(?={_RIGHT})"), "divided"),
+    (re.compile(r"(?<=[\d)])([ \u00a0]/[ \u00a0])(?=[\d(])"), "divided"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]?(?:<=|≤|=<)[ \u00a0]?)(?={_RIGHT})"), "at_most"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]?(?:>=|≥)[ \u00a0]?)(?={_RIGHT})"), "at_least"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]?(?:!=|≠|<>)[ \u00a0]?)(?={_RIGHT})"), "unequal"),
+    (re.compile(r"(?<=\w)([ \u00a0]?(?:->|=>|→|⇒|➔|➜|➡️?)[ \u00a0]?)(?=\w)"), "arrow"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]<[ \u00a0]|(?<=\d)<(?=\d))(?={_RIGHT})"), "less"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]>[ \u00a0]|(?<=\d)>(?=\d))(?={_RIGHT})"), "greater"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]?={{1,3}}[ \u00a0]?)(?={_RIGHT})"), "equals"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]?≈[ \u00a0]?)(?={_RIGHT})"), "about"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]?±[ \u00a0]?)(?={_RIGHT})"), "plus_minus"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]?[−⁻][ \u00a0]?)(?={_RIGHT})"), "minus"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]\+[ \u00a0]|(?<=[\d)])\+(?=[\w(]))(?={_RIGHT})"), "plus"),
+]
+_BEFORE: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(r"(?<![^\s(\[\"'“„«=<>*/^×÷:])([-−–][ \u00a0]?)(?=[$€£¥₹]?[.,]?\d|[√π(])"), "minus"),
+    (re.compile(r"(?<![^\s(\[\"'“„«])(\+[ \u00a0]?)(?=[$€£¥₹]?\d)"), "plus"),
+    (re.compile(r"(?<![^\s(\[\"'“„«])(±[ \u00a0]?)(?=\d)"), "plus_minus"),
+    (re.compile(r"(?<![^\s(\[\"'“„«])((?:<=|≤)[ \u00a0]?)(?=[$€£-]?\d)"), "at_most"),
+    (re.compile(r"(?<![^\s(\[\"'“„«])((?:>=|≥)[ \u00a0]?)(?=[$€£-]?\d)"), "at_least"),
+    (re.compile(r"(?<![^\s(\[\"'“„«])(<[ \u00a0]?)(?=[$€£-]?\d)"), "less"),
+    (re.compile(r"(?<![^\s(\[\"'“„«])(>[ \u00a0]?)(?=[$€£-]?\d)"), "greater"),
+    (re.compile(r"(?<![^\s(\[\"'“„«])([~≈∼][ \u00a0]?)(?=[$€£]?\d)"), "about"),
+    (re.compile(r"(√[ \u00a0]?)(?=[\w(])"), "square_root"),
+    (re.compile(r"(?<![\w&])(#|№[ \u00a0]?)(?=\d)"), "number"),
+    (re.compile(r"(?<![\w])(§{1,2}[ \u00a0]?)(?=\d)"), "section"),
+    (re.compile(r"(?<=[\w)])(²)"), "squared"),
+    (re.compile(r"(?<=[\w)])(³)"), "cubed"),
+    (re.compile(r"(?<=\d)([ \u00a0]?‰)"), "permille"),
+    (re.compile(r"(?<![\w])(∞)(?!\w)"), "infinity"),
+    (re.compile(r"(?<![^\s])(&)(?![^\s])|(?<=\w)(&)(?=\w)"), "and"),
+    (re.compile(r"(?<![^\s])(@)(?![^\s])"), "at"),
+    (re.compile(r"(?<![^\s])(\+)(?![^\s])"), "plus"),
+    (re.compile(r"(?<![^\s])(={1,3})(?![^\s])"), "equals"),
+    (re.compile(r"(?<=\d)(\+)(?![\w+])"), "plus"),
+]
+_DASH = re.compile(
+    r"(?P<left>[\d$€£%°]|(?<=\d)[A-Za-z°]{1,4}|[.]m[.]|\b[ap]m|[AP]M)"
+    r"(?P<dash>(?P<s1>[ \u00a0]?)(?P<sign>[-–—])(?P<s2>[ \u00a0]?))(?P<right>[$€£]?\d)"
+)
+_SUM_BEHIND = re.compile(r"[$€£]?\d[\d.,]{0,20}[)%]?[ \u00a0]?(?:={1,3}|[+*×÷^](?=[ \u00a0]?\d)|[-−] \d)")
+_SUM_AHEAD = re.compile(r"[=+*×÷^(][ \u00a0]?[\d.,]{1,20}$")
+_PER = re.compile(r"(?<=[\d$€£%])(/)(?=[^\W\d_]{2,})")
+_WORDS = re.compile(r"(?<=[^\W\d_])(/)(?=[^\W\d_])")
+_DIGITS = re.compile(r"(?<=\d)(/)(?=\d)")
+_UNDERSCORE = re.compile(r"(?<=\w)(_+)(?=\w)")
+_LEFT_OVER = re.compile(r"[*^_|~`<>\\→⇒•]+")
+
+
+def signs(edits: Edits, language: Language) -> None:
+    """Say signs in words."""
+    _dashes(edits, language)
+    for pattern, name in (*_BETWEEN, *_BEFORE):
+        for m in pattern.finditer(edits.text):
+            group = m.lastindex or 0
+            start, end = m.span(group)
+            if edits.free(start, end):
+                said = f" {language.word(name)} " if name != "arrow" else ", "
+                edits.put(start, end, said)
+    for pattern, name in ((_PER, "per"), (_WORDS, "or"), (_DIGITS, "slash"), (_UNDERSCORE, "")):
+        for m in pattern.finditer(edits.text):
+            edits.match(m, f" {language.word(name)} " if name else " ", m.lastindex or 0)
+    for m in _LEFT_OVER.finditer(edits.text):
+        edits.match(m, " ")
+
+
+def _dashes(edits: Edits, language: Language) -> None:
+    """Say a dash between numbers: from the one to the other, or less."""
+    text = edits.text
+    for m in _DASH.finditer(text):
+        start, end = m.span("dash")
+        if not edits.free(start, end):
+            continue
+        ahead = re.search(r"[\d.,$€£]{1,20}$", text[max(0, start - 24) : start])
+        first = re.sub(r"\D", "", ahead[0]) if ahead else ""
+        behind = re.match(r"[$€£]?(\d{1,9})", text[m.start("right") : m.start("right") + 12])
+        last = behind[1] if behind else ""
+        minus = _SUM_BEHIND.match(text, m.start("right")) or _SUM_AHEAD.search(text[max(0, start - 24) : start])
+        if not minus and m["sign"] == "-" and m["s1"] and m["s2"] and first and last and len(first) <= 9:
+            years = len(first) == len(last) == 4
+            clock = re.search(r"[:h]\d\d$|[ap]\.?m\.?$", text[max(0, start - 5) : start], re.IGNORECASE)
+            cue = any(w in language.listed("range_cues") for w in text[max(0, start - 30) : start].lower().split())
+            minus = None if years or clock or cue or int(first) < int(last) else _SUM_AHEAD.search("=0")
+        if m["s1"] and not m["s2"] and m["sign"] == "-":
+            minus = _SUM_AHEAD.search("=0") if minus else None
+            if not minus:
+                continue  # a sign of the number behind it
+        name = "minus" if minus else "to"
+        edits.put(start, end, f" {language.word(name)} ")

@@ -1,0 +1,37 @@
+"""What is said for each word of a written text, by rules for signs, numbers and abbreviations. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from media_server.plain import plain
+from media_server.spoken.edits import Edits
+from media_server.spoken.language import Language, language_of
+from media_server.spoken.markup import Block, blocks, inline
+from media_server.spoken.rules import RULES
+
+__all__ = ["speakable"]
+
+
+def speakable(text: str, voice: str = "en") -> tuple[tuple[str, str], ...]:
+    """(written word, what is said for it) for each word of a text; nothing is said for marks and emoji.
+
+    Args:
+        voice: the language of the voice by espeak-ng's name, such as `en-us`. In a language without a file of its own
+            the text is left to the phonemizer, without what is only for the eye.
+    """
+    language = language_of(voice)
+    return tuple(word for block in blocks(plain(text)) for word in _words(block, language))
+
+
+def _words(block: Block, language: Language | None) -> list[tuple[str, str]]:
+    if block.kind != "text":
+        written = block.text.split()
+        said = language.word(block.kind) if language else ""
+        return [(word, "" if i else said) for i, word in enumerate(written)]
+    text = inline(block.text)
+    edits = Edits(unicodedata.normalize("NFC", text))
+    if language:
+        for rule in RULES:
+            rule(edits, language)
+    return list(zip(text.split(), edits.words(), strict=True))

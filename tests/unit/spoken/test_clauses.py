@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media_server.spoken.clauses import ClauseCutter, clauses_of
+
+
+def cut(text: str, size: int = 3) -> list[str]:
+    cutter = ClauseCutter()
+    clauses: list[str] = []
+    for i in range(0, len(text), size):
+        clauses += cutter.push(text[i : i + size])
+    return clauses + cutter.flush()
+
+
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        ("Hello! How can I help you?", ["Hello!", "How can I help you?"]),
+        ("Seven plus five is twelve.", ["Seven plus five is twelve."]),
+        ("Okay, the light is on.", ["Okay, the light is on."]),
+        ("Of course, I am connecting you to sales.", ["Of course,", "I am connecting you to sales."]),
+        ("It costs 3.50, or 1,000 for all.", ["It costs 3.50,", "or 1,000 for all."]),
+        ("One\nTwo", ["One", "Two"]),
+        ("Wait... what?! Yes.", ["Wait...", "what?!", "Yes."]),
+        ("   ", []),
+        ("", []),
+        ("no end", ["no end"]),
+    ],
+)
+def test_text_is_cut_where_one_would_breathe(text: str, clauses: list[str]) -> None:
+    assert cut(text) == clauses
+
+
+def test_later_clauses_are_longer_than_the_first() -> None:
+    text = "I can do sums, switch lights, set timers, take an order, and connect you to sales, support or billing."
+    first, second, *_ = cut(text)
+    assert first == "I can do sums,"
+    assert len(second) > 40
+
+
+def test_a_sentence_is_given_as_soon_as_the_next_begins() -> None:
+    cutter = ClauseCutter()
+    assert cutter.push("Hello there.") == []
+    assert cutter.push(" ") == ["Hello there."]
+
+
+def test_text_without_any_end_is_cut_all_the_same() -> None:
+    clauses = cut("word " * 200)
+    assert max(map(len, clauses)) <= 200
+    assert sum(c.count("word") for c in clauses) == 200
+
+
+def test_an_end_far_away_is_not_waited_for() -> None:
+    cutter = ClauseCutter()
+    at_once = cutter.push("word " * 200 + "end. ")
+    assert max(map(len, at_once)) <= 2 * 200
+    assert " ".join(at_once) == ("word " * 200 + "end.")
+
+
+@given(st.text(alphabet="ab ,.!?\n;:3", max_size=500), st.integers(1, 20))
+def test_nothing_is_lost_whatever_the_pieces(text: str, size: int) -> None:
+    assert "".join("".join(cut(text, size)).split()) == "".join(text.split())
+
+
+@given(st.text(alphabet="ab ,.!?\n", max_size=300))
+def test_the_pieces_do_not_change_the_clauses(text: str) -> None:
+    assert cut(text, 1) == cut(text, 7)
+
+
+def test_an_abbreviation_ends_no_sentence() -> None:
+    cutter = ClauseCutter()
+    assert cutter.push("Dr. Smith vs. Mr. Jones won. Then") == ["Dr. Smith vs. Mr. Jones won."]
+    assert ClauseCutter().push("1. First one. 2") == ["1. First one."]
+
+
+@pytest.mark.parametrize(
+    ("text", "hurried"),
+    [
+        ("Sorry did", []),
+        ("Sorry did you mean", ["Sorry did you"]),
+        ("Sorry did you mean the swi", ["Sorry did you mean"]),
+        ("the class with the ", ["the class with"]),
+        ("これはとても長い", ["これはとても長"]),
+    ],
+)
+def test_what_there_is_up_to_a_words_end(text: str, hurried: list[str]) -> None:
+    cutter = ClauseCutter()
+    assert cutter.push(text) == []
+    assert cutter.hurry() == hurried
+    assert "".join("".join(hurried + cutter.flush()).split()) == "".join(text.split())
+
+
+def test_text_without_a_mark_is_cut_before_a_phrase() -> None:
+    text = "the swimming class is held every Monday evening " * 3 + "because " + "nobody has any time this week " * 3
+    assert clauses_of(text)[1].startswith("because")
+
+
+@given(st.text(alphabet="ab ,.!?\n;:3", max_size=500))
+def test_a_clause_is_not_cut_again(text: str) -> None:
+    clauses = cut(text, 1)
+    assert [c for i, clause in enumerate(clauses) for c in clauses_of(clause, first=i == 0)] == clauses
+
+
+@given(
+    st.text(alphabet='ab AB ,.!?\n;:3()[]-–*#`|"1U', max_size=400),
+    st.sampled_from(["en", "de", "sv"]),
+    st.lists(st.integers(1, 30), min_size=1, max_size=8),
+)
+def test_any_split_of_a_text_gives_the_same_clauses(text: str, voice: str, sizes: list[int]) -> None:
+    cutter, pieces, at, i = ClauseCutter(voice), [], 0, 0
+    while at < len(text):
+        pieces += cutter.push(text[at : at + sizes[i % len(sizes)]])
+        at += sizes[i % len(sizes)]
+        i += 1
+    assert [*pieces, *cutter.flush()] == clauses_of(text, voice)
+
+
+@given(st.integers(1, 7))
+def test_what_is_written_like_a_reply_is_cut_alike_however_it_comes(size: int) -> None:
+    text = (
+        "Mr. J. R. Smith of the U.S. (e.g. Acme Inc. or so) pays $5 at 9 a.m. on May 3, 2024. Fine!\n\n"
+        "1. Open the [page, please](https://example.com/a).\n2. Press start.\n- 5 degrees\n- two\n"
+        "```python\nprint('a. b')\n```\n| a | b |\n|---|---|\n\nOpen 9 – 5 daily, as always. " + "word " * 90
+    )
+    whole = clauses_of(text)
+    cutter = ClauseCutter()
+    pieces = [c for i in range(0, len(text), size) for c in cutter.push(text[i : i + size])]
+    assert pieces + cutter.flush() == whole
+
+
+@pytest.mark.parametrize(
+    ("voice", "text", "clauses"),
+    [
+        ("en", "J. R. R. Tolkien wrote it. Yes.", ["J. R. R. Tolkien wrote it.", "Yes."]),
+        ("en", "John F. Kennedy spoke.", ["John F. Kennedy spoke."]),
+        ("en", "It is the U.S. economy.", ["It is the U.S. economy."]),
+        ("en", "It is in the U.S. We go.", ["It is in the U.S.", "We go."]),
+        ("en", "At 3:30 p.m. on Monday. Bye.", ["At 3:30 p.m. on Monday.", "Bye."]),
+        ("en", "We open at 9 a.m. Come early.", ["We open at 9 a.m.", "Come early."]),
+        ("en", "It is No. 5. No. It is not.", ["It is No. 5.", "No.", "It is not."]),
+        ("en", "Jan. 5 and Feb. 6 it is.", ["Jan. 5 and Feb. 6 it is."]),
+        ("en", "Elm Ave. near Acme Inc. in the U.S. today.", ["Elm Ave. near Acme Inc. in the U.S. today."]),
+        ("en", '"Dr. Smith" (e.g. this one) or **Mr. Jones** it is.', None),
+        ("en", "The shop is open 9 – 5 daily.", ["The shop is open 9 – 5 daily."]),
+        ("en", "12. Anything else?", ["12.", "Anything else?"]),
+        ("en", "How many? 12. That is all.", ["How many?", "12.", "That is all."]),
+        ("en", "Steps:\n1. Open it.\n2. Press it.\nDone.", ["Steps:", "Open it.", "Press it.", "Done."]),
+        ("en", "1. Open it.\n2. Press it.", ["1. Open it.", "2. Press it."]),
+        ("en", "See:\n- one, two\n- three\n# Head\nEnd", ["See:", "one, two", "three", "Head", "End"]),
+        ("en", "It is\n- 5 degrees", ["It is", "- 5 degrees"]),
+        ("en", "We met (it was late, very late) in the park, yes.", None),
+        ("en", "See [our help page, please](https://example.com/a), or call.", None),
+        ("en", "Look:\n```\na. b\n\nc, d\n```\nDone.", ["Look:", "```\na. b\n\nc, d\n```", "Done."]),
+        ("en", "On September 5, 2024 it was.", ["On September 5, 2024 it was."]),
+        ("hi", "मैं ठीक हूँ। धन्यवाद।", ["मैं ठीक हूँ।", "धन्यवाद।"]),
+        ("zh", "你好。今天天气很好！", ["你好。", "今天天气很好！"]),
+        ("ar", "كيف حالك؟ أنا بخير.", ["كيف حالك؟", "أنا بخير."]),
+    ],
+)
+def test_a_full_stop_is_not_always_an_end(voice: str, text: str, clauses: list[str] | None) -> None:
+    found = clauses_of(text, voice)
+    if clauses is None:
+        assert not any(c.endswith(("Mr.", "Dr.", "late", "page,", "e.g.", "late,")) for c in found)
+        assert " ".join(found) == text
+    else:
+        assert found == clauses
+
+
+def test_a_list_number_waits_for_its_item() -> None:
+    cutter = ClauseCutter()
+    assert cutter.push("Steps:\n1. ") == ["Steps:"]
+    assert cutter.push("Open it.\n") == ["Open it."]
+
+
+def test_a_clause_is_as_long_as_its_sound() -> None:
+    words, figures = clauses_of("word " * 100), clauses_of("4567 " * 100)
+    assert max(map(len, figures)) < max(map(len, words)) / 3
+    assert max(map(len, clauses_of("好" * 500))) < 80
+
+
+def test_a_long_address_is_not_cut() -> None:
+    address = "https://example.com/" + "a1" * 300
+    assert address in clauses_of(f"Please look at {address} for more.")
