@@ -16,6 +16,7 @@ import json
 import os
 import re
 import resource
+import socket
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ from typing import Any
 
 import aiohttp
 import psutil
+from aioice import stun
 
 from media_server.caller import Caller
 
@@ -233,6 +235,49 @@ async def restarts(server: Attacked, _: float) -> None:
     assert set(statuses) <= {200, 204, 409, 412}, statuses
 
 
+def media_ports(caller: Caller) -> dict[str, tuple[str, int]]:
+    """Where the server takes calls' packets: an address for UDP and one for TCP."""
+    found = re.findall(r"a=candidate:\S+ 1 (udp|tcp) \d+ (\d+\.\d+\.\d+\.\d+) (\d+)", caller.pc.remoteDescription.sdp)
+    return {protocol: (host, int(port)) for protocol, host, port in found}
+
+
+async def packets(server: Attacked, seconds: float) -> None:
+    """Packets of strangers to the port of all calls, of every kind that it takes."""
+    until = time.monotonic() + seconds
+    async with Caller(server.url) as caller:
+        check = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+        check.attributes["USERNAME"] = "nobody:them"
+        check.add_message_integrity(b"wrong")
+        kinds = [
+            bytes(check),
+            b"\x00" * 1400,
+            b"\x16\xfe\xfd" + bytes(200),
+            b"\x80\x6f" + bytes(170),
+            b"\x80\xc8" + bytes(60),
+        ]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.connect(media_ports(caller)["udp"])
+            while time.monotonic() < until:
+                for data in kinds * 20:
+                    stranger.send(data)
+                await asyncio.sleep(0.01)
+
+
+async def media_connections(server: Attacked, seconds: float) -> None:
+    """Connections to the TCP port of all calls: silent ones, and ones that say what no caller says."""
+    async with Caller(server.url) as caller:
+        writers = []
+        for i in range(400):
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection(*media_ports(caller)["tcp"])
+                if i % 2:
+                    writer.write(b"\xff\xff" + bytes(1000))
+                writers.append(writer)
+        await asyncio.sleep(seconds)
+        for writer in writers:
+            writer.transport.abort()
+
+
 async def come_and_go(server: Attacked, seconds: float) -> None:
     """Callers that come and go: by hanging up, by asking for it, and by vanishing."""
     for i in range(max(6, int(seconds * 10))):
@@ -293,6 +338,8 @@ ATTACKS: dict[str, Callable[[Attacked, float], Awaitable[None]]] = {
     "channel: long messages": over_the_channel("x" * 250_000, 1),
     "half-open offers": half_open,
     "ICE restarts": restarts,
+    "media: packets": packets,
+    "media: connections": media_connections,
     "come and go": come_and_go,
 }
 

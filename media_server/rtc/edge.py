@@ -39,8 +39,8 @@ ALONE = "127.0.0.1"
 SWEEP_S = 1.0
 RESCAN_S = 5.0
 """How often the machine's addresses are looked up: networks come and go."""
-MOST_STRANGERS = 256
-"""TCP connections that have not proved whose they are."""
+MOST_STRANGERS, MOST_OF_ADDRESS = 128, 16
+"""TCP connections that have not proved whose they are: in all, and of one address."""
 TRIES = 20
 """Ports that are tried where any free one will do, for it has to be free on each address."""
 CERTIFICATE_S = 24 * 3600.0
@@ -224,7 +224,9 @@ class Edge:
         return int(server.sockets[0].getsockname()[1])
 
     def _on_connection(self, connection: Tcp) -> bool:
-        if sum(not each.known for each in self._connections) >= MOST_STRANGERS:
+        strangers = [each.address[0] for each in self._connections if not each.known and each.address]
+        host = connection.address[0] if connection.address else ""
+        if len(strangers) >= MOST_STRANGERS or strangers.count(host) >= MOST_OF_ADDRESS:
             return False
         self._connections.add(connection)
         return True

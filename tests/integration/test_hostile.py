@@ -37,6 +37,8 @@ SOME = [
     "channel: long messages",
     "half-open offers",
     "ICE restarts",
+    "media: packets",
+    "media: connections",
     "come and go",
 ]
 
