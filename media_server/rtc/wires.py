@@ -21,7 +21,11 @@ LARGEST = 2048
 LARGEST_FIRST = 600
 """Bytes of the largest STUN request: a connection that begins with more is no caller's."""
 STRANGER_S = 10.0
-"""Seconds in which a connection has to prove whose it is."""
+"""Seconds in which a connection has to prove whose it is …"""
+STRANGER_PACKETS = 4
+"""… and packets: a caller's first check proves it, unless both sides have to agree on their roles first."""
+SLICE = 8 * 1024
+"""Bytes of a connection that are taken before other work has its turn."""
 RECEIVE_BUFFER = 4 * 1024 * 1024
 TOO_LATE = 20_000
 """Bytes that wait in a connection, after which packets are dropped: they would be heard seconds later."""
@@ -97,7 +101,7 @@ class Udp:
                 self._receive(self, data, address)
 
 
-class Tcp(asyncio.Protocol):
+class Tcp(asyncio.BufferedProtocol):
     """One connection that a caller opened (RFC 6544), with two bytes of length before each packet (RFC 4571).
 
     Args:
@@ -111,7 +115,8 @@ class Tcp(asyncio.Protocol):
         self.known = False
         """A check over it was authentic."""
         self._receive, self._on_open, self._on_close = receive, on_open, on_close
-        self._buffer = bytearray()
+        self._space, self._buffer = bytearray(SLICE), bytearray()
+        self._unproved = 0
         self._transport: asyncio.Transport
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -125,9 +130,12 @@ class Tcp(asyncio.Protocol):
         if not self._on_open(self):
             transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._space
+
+    def buffer_updated(self, nbytes: int) -> None:
         buffer = self._buffer
-        buffer += data
+        buffer += memoryview(self._space)[:nbytes]
         while len(buffer) >= 2:
             size = buffer[0] << 8 | buffer[1]
             if not size or size > (LARGEST if self.known else LARGEST_FIRST):
@@ -138,6 +146,9 @@ class Tcp(asyncio.Protocol):
             packet = bytes(buffer[2 : 2 + size])
             del buffer[: 2 + size]
             self._receive(self, packet, self.address)
+            self._unproved += not self.known
+            if not self.known and self._unproved >= STRANGER_PACKETS:
+                self._transport.abort()
             if self._transport.is_closing():
                 return
 

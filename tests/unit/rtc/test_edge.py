@@ -207,7 +207,9 @@ async def test_checks_over_tcp_in_parts_and_several_at_once(edge: Edge, link: Li
     link.send(b"\x14voice")  # nobody is there: lost, and no error
 
 
-@pytest.mark.parametrize("said", [b"\x00\x00", framed(bytes(700)), b"GET / HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize(
+    "said", [b"\x00\x00", framed(bytes(700)), b"GET / HTTP/1.1\r\n\r\n", framed(b"\x00") * 4, framed(b"\x80" * 20) * 4]
+)
 async def test_a_tcp_connection_that_is_no_callers_is_closed(edge: Edge, said: bytes) -> None:
     reader, writer = await asyncio.open_connection(host_of(edge), edge.tcp_port)
     writer.write(said)
@@ -215,6 +217,23 @@ async def test_a_tcp_connection_that_is_no_callers_is_closed(edge: Edge, said: b
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
     writer.close()
+
+
+async def test_many_small_packets_over_tcp_leave_others_their_turn(edge: Edge, link: Link) -> None:
+    ours, loop = link.generation.local, asyncio.get_running_loop()
+    reader, writer = await asyncio.open_connection(host_of(edge), edge.tcp_port)
+    check = framed(bytes(request(f"{ours.username}:them", ours.password)))
+    longest_s, last_s = 0.0, loop.time()
+    async with asyncio.timeout(10):
+        writer.write(check)
+        await packets(reader)
+        writer.write(framed(b"\x00\x01" + bytes(18)) * 20_000 + check)
+        answered = asyncio.create_task(packets(reader))
+        while not answered.done():
+            await asyncio.sleep(0)
+            longest_s, last_s = max(longest_s, loop.time() - last_s), loop.time()
+    writer.close()
+    assert longest_s < 0.05
 
 
 async def test_a_tcp_connection_that_says_nothing_is_closed(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
