@@ -305,6 +305,8 @@ class AgentText:
     type: ClassVar = "agent.text"
     turn_id: str
     text: str
+    interrupted: bool | None = None
+    """In a chat: the reply was cut off, and this is all of it that was sent."""
 
 
 @dataclass(frozen=True, slots=True)

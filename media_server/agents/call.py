@@ -35,6 +35,11 @@ class Call(Protocol):
         """What was said and heard so far: `{"role": "user" | "assistant", "text": …}`."""
         ...
 
+    @property
+    def unanswered(self) -> Sequence[str]:
+        """What the caller said in each turn since the agent was last heard, the present turn last."""
+        ...
+
     def say(self, text: str, *, interrupt: bool = False, remember: bool = True) -> Awaitable[bool]:
         """Say this, word for word: after what is being said, or at once in its place.
 

@@ -230,7 +230,8 @@ class Call(agents.Call):
         if self.floor:
             self.floor.stop()
         self._handlers.stop()
-        for task in (listening, preparing, limiting, self._replies.current, self._waiting):
+        self._replies.stop()
+        for task in (listening, preparing, limiting, self._waiting):
             cancel(task)
         return message.reason if isinstance(message, _HangUp) else "client_hangup"
 
@@ -240,6 +241,10 @@ class Call(agents.Call):
     def transcript(self) -> Sequence[Mapping[str, str]]:
         said = (m for m in self.history.entries if m.role in ("user", "assistant") and m.content)
         return [{"role": m.role, "text": m.content} for m in said]
+
+    @property
+    def unanswered(self) -> Sequence[str]:
+        return tuple(self.history.unanswered)
 
     def say(self, text: str, *, interrupt: bool = False, remember: bool = True) -> Awaitable[bool]:
         if interrupt:

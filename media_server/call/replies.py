@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -33,11 +34,13 @@ from media_server.spoken import clauses_of, speakable
 __all__ = ["Replies", "SpokenTurn"]
 
 
+LATE_S = 3.0
+"""How long the words of a turn that is over are waited for although its answer was given up."""
 DRY_S = 0.5
 """Less than this to be heard, and what there is of a clause is spoken if its end is long in coming."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SpokenTurn:
     """A turn of the caller as it stands at a pause: to be answered, on trial until the gate opens."""
 
@@ -57,6 +60,15 @@ class SpokenTurn:
     """What was said in it is told, or cannot be."""
     feeling: Feeling | None = None
     """What the caller seems to feel, where somebody wants to know."""
+
+
+@dataclass(slots=True, eq=False)
+class _TypedTurn:
+    """What the caller typed, or the client wants done."""
+
+    id: str
+    text: str
+    instruction: bool
 
 
 class _Patience:
@@ -136,6 +148,10 @@ class Replies:
         self._emotions = emotions
         self._utterance: Utterance | Written | None = None
         self._to_say = Announcements()
+        self._one_at_a_time = asyncio.Lock()
+        """Held by the reply under way until it has cleaned up; the others wait in order."""
+        self._untold: deque[SpokenTurn | _TypedTurn] = deque()
+        """Turns that are over and not in the history yet: whatever becomes of their answers, they get there."""
 
     @property
     def heard(self) -> str:
@@ -170,11 +186,13 @@ class Replies:
 
     def answer(self, turn: SpokenTurn) -> asyncio.Task[None]:
         """Answer what was said; what the world sees of it waits for the turn's gate."""
-        return self._begin(lambda: self._answer(turn))
+        turn.gate.do(lambda: self._untold.append(turn))
+        return self._begin(lambda: self._answer(turn), turn)
 
     def answer_text(self, turn_id: str, text: str, instruction: bool = False) -> None:
         """Answer what was typed, or do what the client wants."""
-        self._begin(lambda: self._answer_text(turn_id, text, instruction))
+        self._untold.append(_TypedTurn(turn_id, text, instruction))
+        self._begin(lambda: self._answer_text(turn_id, text))
 
     @property
     def busy(self) -> bool:
@@ -197,35 +215,72 @@ class Replies:
         """Stop what the agent is thinking or saying, or was going to."""
         self._to_say.drop()
         self.silence()
-        self._give_up()
+        self.stop()
+
+    def stop(self) -> None:
+        """Give up the reply under way; what the caller said before it is remembered."""
+        cancel(self.current)
+        if self._untold:
+            self._start(self._tell_rest(), "tell")
 
     def silence(self) -> None:
         """Nothing more is to be heard."""
         if self._speaker:
             self._speaker.interrupt()
 
-    def _begin(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        before = self.current
-        self._give_up()
-        self.current = self._start(self._reply(work, before), "reply")
+    def _begin(self, work: Callable[[], Awaitable[None]], turn: SpokenTurn | None = None) -> asyncio.Task[None]:
+        cancel(self.current)
+        self.current = self._start(self._reply(work, turn), "reply")
         return self.current
 
-    def _give_up(self) -> None:
-        cancel(self.current)
+    async def _reply(self, work: Callable[[], Awaitable[None]], turn: SpokenTurn | None) -> None:
+        async with self._one_at_a_time:
+            try:
+                await self._tell_untold(turn)
+                await self._or_apologise(work)
+                await self._say_queued()
+                self._said_all()
+                await self._say_queued()  # what that made to be said
+            except EngineError as failed:
+                self._emit(e.Error(failed.code, failed.message))
+            finally:
+                self._enter("listening")
 
-    async def _reply(self, work: Callable[[], Awaitable[None]], before: asyncio.Task[None] | None) -> None:
-        if before:
-            # it may still be cleaning up after its cancellation
-            await asyncio.wait([before])
-        try:
-            await self._or_apologise(work)
-            await self._say_queued()
-            self._said_all()
-            await self._say_queued()  # what that made to be said
-        except EngineError as failed:
-            self._emit(e.Error(failed.code, failed.message))
-        finally:
-            self._enter("listening")
+    async def _tell_rest(self) -> None:
+        async with self._one_at_a_time:
+            await self._tell_untold(None)
+
+    async def _tell_untold(self, current: SpokenTurn | None) -> None:
+        """Emit and remember the turns whose answers were given up before that, except the one that is answered now."""
+        while self._untold and (turn := self._untold[0]) is not current:
+            if isinstance(turn, _TypedTurn):
+                self._tell_typed(turn)
+            elif not turn.told.is_set():
+                await asyncio.wait([turn.hearing], timeout=LATE_S)
+                said = turn.hearing.result() if turn.hearing.done() and not turn.hearing.cancelled() else None
+                if isinstance(said, Said) and said.text:
+                    self._tell_spoken(turn, said)
+                turn.told.set()
+            if self._untold and self._untold[0] is turn:
+                self._untold.popleft()
+
+    def _tell_typed(self, turn: _TypedTurn) -> None:
+        if turn.instruction:
+            self._history.add_instruction(turn.text)
+            return
+        self._emit(e.UserTranscript(turn.id, turn.text, True))
+        self._emotions.tell(self._emotions.look(turn.id, turn.text))
+        self._emit(e.TurnEnded(turn.id, 1.0, turn.text, "client"))
+        self._history.add_user(turn.text)
+
+    def _tell_spoken(self, turn: SpokenTurn, said: Said) -> None:
+        self._emit(_final(turn, said))
+        self._emotions.tell(turn.feeling)
+        self._emit(e.TurnEnded(turn.id, turn.complete, said.text, turn.cause))
+        self._history.add_user(said.text)
+        turn.told.set()
+        if turn in self._untold:
+            self._untold.remove(turn)
 
     async def _or_apologise(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work`; where an engine fails or takes too long, tell the client and, more kindly, the caller."""
@@ -240,11 +295,13 @@ class Replies:
     async def _answer(self, turn: SpokenTurn) -> None:
         try:
             await self._answer_in_time(turn)
-        except EngineSlow:
-            turn.hearing.cancel()
+            turn.told.set()
+        except EngineError as failed:
+            if isinstance(failed, EngineSlow):
+                turn.hearing.cancel()
+            turn.told.set()
             raise
         finally:
-            turn.told.set()
             if not turn.gate.opened.is_set():
                 cancel(turn.feeling)
 
@@ -255,54 +312,38 @@ class Replies:
                 await turn.gate.opened.wait()
                 raise said
             turn.watch.mark("transcript", self._clock())
-            final = e.UserTranscript(turn.id, said.text, True, said.confidence, said.language, words=said.words)
             if not said.text:
                 # a cough, a door: nobody said anything
                 await turn.gate.opened.wait()
                 if turn.shown:
-                    self._emit(final)
+                    self._emit(_final(turn, said))
                 return
             if not self._call.paused:
                 await self._prepare_turn()
             messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns, said.text)
 
             turn.feeling = self._emotions.look(turn.id, said.text, turn.sound)
-
-            def over() -> None:
-                self._emit(final)
-                self._emotions.tell(turn.feeling)
-                self._emit(e.TurnEnded(turn.id, turn.complete, said.text, turn.cause))
-                self._history.add_user(said.text)
-                turn.told.set()
-
-            turn.gate.do(over)
+            turn.gate.do(lambda: self._tell_spoken(turn, said))
             if self._call.paused:
                 await turn.gate.opened.wait()
                 return
             try:
-                await self._think_and_speak(turn.id, messages, turn.gate, turn.watch, patience)
+                await self._think_and_speak(turn.id, messages, said.text, turn.gate, turn.watch, patience)
             except EngineError:
                 await turn.gate.opened.wait()
                 raise
 
-    async def _answer_text(self, turn_id: str, text: str, instruction: bool) -> None:
+    async def _answer_text(self, turn_id: str, text: str) -> None:
         watch, gate = Stopwatch(), Gate()
         watch.mark("speech_ended", self._clock())
         self._enter("thinking")
         gate.open()
-        if instruction:
-            self._history.add_instruction(text)
-        else:
-            self._emit(e.UserTranscript(turn_id, text, True))
-            self._emotions.tell(self._emotions.look(turn_id, text))
-            self._emit(e.TurnEnded(turn_id, 1.0, text, "client"))
-            self._history.add_user(text)
         if self._call.paused:
             return
         await self._prepare_turn()
         messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns)
         async with self._in_time(gate) as patience:
-            await self._think_and_speak(turn_id, messages, gate, watch, patience)
+            await self._think_and_speak(turn_id, messages, text, gate, watch, patience)
 
     @contextlib.asynccontextmanager
     async def _in_time(self, gate: Gate) -> AsyncIterator[_Patience]:
@@ -329,6 +370,7 @@ class Replies:
         self,
         turn_id: str,
         messages: tuple[ChatMessage, ...],
+        words: str,
         gate: Gate,
         watch: Stopwatch,
         patience: _Patience,
@@ -342,9 +384,11 @@ class Replies:
             self._call,
             self._engines,
             messages,
+            words,
             self.tools,
             self._to_say,
             self._library,
+            written=self._speaker is None,
             over=gate.opened,
             emit=lambda event: gate.do(lambda: self._emit(event)),
             on_token=token,
@@ -434,3 +478,7 @@ class Replies:
             self.silence()
             if self._speaker and utterance and utterance.started:
                 self._emit(e.AgentSpeechStopped(turn_id, "completed" if completed else "interrupted", utterance.heard))
+
+
+def _final(turn: SpokenTurn, said: Said) -> e.UserTranscript:
+    return e.UserTranscript(turn.id, said.text, True, said.confidence, said.language, words=said.words)

@@ -10,6 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from media_server.audio import CALL_RATE_HZ
+from media_server.call.joining import joined, unspaced
 from media_server.engines.client import Engines, Voice
 from media_server.events import AgentSegmentStarted, AgentSegmentStopped, AgentSpeechStarted, AgentWord, Event
 from media_server.rtc import Playback, Speaker, Speech, SpokenWord
@@ -37,7 +39,7 @@ class Clause:
     @property
     def heard(self) -> str:
         """The words that were played."""
-        return self.text if self.read else " ".join(w.text for p in self.playbacks for w in p.heard_words)
+        return self.text if self.read else joined(*map(heard_of, self.playbacks))
 
     @property
     def kept(self) -> str:
@@ -48,6 +50,20 @@ class Clause:
         """Tell whoever waits for it whether it was heard; only the first time counts."""
         if self.done and not self.done.done():
             self.done.set_result(heard)
+
+
+def heard_of(playback: Playback) -> str:
+    """The words of which more than half was played; of one that is a whole sentence, the letters that were."""
+    position_s = (playback.played - playback.unheard()) / CALL_RATE_HZ
+    whole = len(playback.heard_words)
+    heard = []
+    for i, word in enumerate(playback.speech.words):
+        if unspaced(word.text):
+            share = (position_s - word.start_s) / max(word.end_s - word.start_s, 1e-3)
+            heard.append(word.text[: round(min(max(share, 0.0), 1.0) * len(word.text))])
+        elif i < whole:
+            heard.append(word.text)
+    return joined(*heard)
 
 
 class Utterance:
@@ -82,7 +98,7 @@ class Utterance:
     @property
     def heard(self) -> str:
         """The words that were played."""
-        return " ".join(filter(None, (c.heard for c in self._clauses)))
+        return joined(*(c.heard for c in self._clauses))
 
     async def speak(self, clauses: AsyncIterator[Clause]) -> None:
         """Speak the clauses as they come; until `ready` only the first piece of sound is made, and kept.
@@ -138,7 +154,7 @@ class Utterance:
                 began_s = playback.started_at_s
             offset_s = playback.started_at_s - began_s
             start_s = self._clock()
-            text = " ".join(w.text for w in playback.speech.words)
+            text = joined(*(w.text for w in playback.speech.words))
             self._emit(AgentSegmentStarted(self._turn_id, segment, text, start_s))
             completed = False
             try:
@@ -146,7 +162,7 @@ class Utterance:
                     self._emit(AgentWord(self._turn_id, word.text, offset_s + word.start_s, offset_s + word.end_s))
                 completed = playback.played == len(playback.speech.samples)
             finally:
-                heard = text if completed else " ".join(w.text for w in playback.heard_words)
+                heard = text if completed else heard_of(playback)
                 reason: Literal["completed", "interrupted"] = "completed" if completed else "interrupted"
                 end_s = self._clock()
                 self._emit(AgentSegmentStopped(self._turn_id, segment, reason, heard, start_s, end_s))
@@ -163,7 +179,7 @@ class Written:
 
     @property
     def heard(self) -> str:
-        return " ".join(c.text for c in self._clauses)
+        return joined(*(c.text for c in self._clauses))
 
     async def speak(self, clauses: AsyncIterator[Clause]) -> None:
         """Take the clauses as they come: their text was sent as it was made."""

@@ -17,6 +17,7 @@ from media_server.agents import KNOWLEDGE_TOOL, Call
 from media_server.agents.running import said_of, staying
 from media_server.call.history import History
 from media_server.call.hurry import HurriedCutter, with_pauses
+from media_server.call.joining import joined
 from media_server.call.lookup import offered, shown, specs, used
 from media_server.call.speak import Clause
 from media_server.call.tools import INTERRUPTED, Returned, ToolRunner
@@ -39,6 +40,8 @@ THINKING_AGAIN_S = 12.0
 NOT_YET_S = 0.2
 """How often it is looked whether the caller is done."""
 _SENTENCE = re.compile(r"[.!?…]+[\"')\]]*(?=\s|$)|[。！？]")
+TO_FINISH = 60
+"""Tokens beyond `max_reply_tokens` in which the sentence under way may come to its end."""
 MAX_ROUNDS = 5
 """Of tools in one reply; after them the model has to answer with what it has."""
 _PLACE = re.compile(r"\{\{\s*RAG_CONTEXT\s*\}\}")
@@ -106,13 +109,28 @@ class _Round:
 
     clauses: list[Clause] = field(default_factory=list)
     text: str = ""
+    shown: str = ""
+    """What was emitted of it: the text, and in between what tools or an agent's code had the agent say."""
+    announced: bool = False
+    """What was emitted last was such an announcement."""
     calls: list[ToolCall] = field(default_factory=list)
-    results: list[Returned] = field(default_factory=list)
+    results: dict[str, Returned] = field(default_factory=dict)
+    """By the ids of the calls that have ended."""
     tools_begun: bool = False
     given: bool = False
     """The calls were made for the model, not by it."""
     repeats: bool = False
     """The model called again what it has the result of."""
+
+    @property
+    def heard(self) -> str:
+        """What was heard of it, but for what is not to be remembered."""
+        return joined(*(c.kept for c in self.clauses))
+
+    @property
+    def sent(self) -> str:
+        """The same in a chat, where text is sent before its clause has ended."""
+        return joined(self.text, *(c.kept for c in self.clauses if c.done))
 
 
 class Reply:
@@ -120,7 +138,9 @@ class Reply:
     that have run do not run again. Then `remember` puts into the history what was done and heard.
 
     Args:
+        words: what the caller said in this turn.
         library: where the agent's documents are found.
+        written: it is a chat, where text that was sent counts as heard.
         emit: takes the events of the text, or keeps them while the turn may still go on.
         over: is set when the caller is surely done: tools with effects wait for it.
         said: what tools say while they work.
@@ -134,10 +154,12 @@ class Reply:
         call: Call,
         engines: Engines,
         messages: tuple[ChatMessage, ...],
+        words: str,
         tools: ToolRunner,
         said: Announcements,
         library: Library,
         *,
+        written: bool,
         over: asyncio.Event,
         emit: Callable[[Event], object],
         on_token: Callable[[], None],
@@ -149,9 +171,11 @@ class Reply:
         self._agent = call.agent
         self._engines = engines
         self._messages = messages
+        self._words = words
         self._tools = tools
         self._said = said
         self._library = library
+        self._written = written
         self._over = over
         self._emit = emit
         self._on_token = on_token
@@ -160,6 +184,8 @@ class Reply:
         self._rounds: list[_Round] = []
         self._must_answer = False
         """No more tools are offered in this reply."""
+        self._told = False
+        """The whole text was emitted."""
 
     async def clauses(self) -> AsyncGenerator[Clause, None]:
         """Each as soon as it is complete.
@@ -170,8 +196,9 @@ class Reply:
         self._rounds = [r for r in self._rounds if r.tools_begun]
         if not self._rounds:
             await self._look_up()
+        self._told = False
         for done in self._rounds:
-            done.results = self._results(done)
+            done.results = dict(zip((c.id for c in done.calls), self._results(done), strict=True))
             for clause in done.clauses:
                 yield clause
         while True:
@@ -192,7 +219,7 @@ class Reply:
                 async for clause in said:
                     current.clauses.append(clause)
                     yield clause
-            if all(result.silent for result in current.results):
+            if all(result.silent for result in current.results.values()):
                 self._tell_text()
                 break
 
@@ -200,8 +227,10 @@ class Reply:
         """Put into the history what was heard and what tools did; nothing of it if the turn was never over."""
         if not self._over.is_set():
             return
+        if self._written and self._sent and not self._told:
+            self._tell_text(interrupted=True)
         for r in self._rounds:
-            heard = " ".join(filter(None, (c.kept for c in r.clauses)))
+            heard = r.sent if self._written else r.heard
             kept = [(c, x.content) for c, x in zip(r.calls, self._results(r), strict=True) if not x.ephemeral]
             history.add_tools(heard, [c for c, _ in kept], [content for _, content in kept])
 
@@ -227,7 +256,7 @@ class Reply:
         elif found:
             call = ToolCall(_tool_id(), KNOWLEDGE_TOOL, json.dumps({"query": query}, ensure_ascii=False))
             result = Returned(json.dumps(found, ensure_ascii=False), ephemeral=True)
-            self._rounds.append(_Round(calls=[call], results=[result], tools_begun=True, given=True))
+            self._rounds.append(_Round(calls=[call], results={call.id: result}, tools_begun=True, given=True))
 
     async def _search(self, query: str) -> str:
         """What the agent's documents say; empty if nothing."""
@@ -238,12 +267,10 @@ class Reply:
         return shown(found)
 
     def _results(self, r: _Round) -> list[Returned]:
-        """What came of a round's calls; of those that were never begun nothing is kept."""
-        if r.results:
-            return r.results
+        """What came of a round's calls. One that was never begun is kept nowhere; one that was cut off says so."""
         ephemeral = {t.name for t in self._agent.tools if t.ephemeral}
         interrupted = json.dumps({"error": INTERRUPTED})
-        return [Returned(interrupted, not r.tools_begun or c.name in ephemeral) for c in r.calls]
+        return [r.results.get(c.id) or Returned(interrupted, not r.tools_begun or c.name in ephemeral) for c in r.calls]
 
     async def _text(self, r: _Round) -> AsyncGenerator[Clause, None]:
         cutter = HurriedCutter(self._dry, self._engines.language(self._agent.voice))
@@ -266,20 +293,21 @@ class Reply:
                     case Clause():
                         for clause in cutter.flush():
                             yield Clause(clause)
+                        self._announce(r, piece)
                         yield piece
                     case Finished():
                         cut_off = True
                     case _:
                         self._on_token()
-                        between = "" if r.text or not any(before.text for before in self._rounds) else " "
                         r.text += piece
-                        self._emit(AgentTextDelta(self._turn_id, between + piece))
+                        self._show(r, piece, apart=r.announced or not r.shown)
+                        r.announced = False
                         for clause in cutter.push(piece):
                             yield Clause(clause)
         rest = cutter.flush()
         if cut_off and (whole := _whole_sentences(r.text)) and not _whole_sentences(" ".join(rest)):
             # a sentence that a limit cut is not begun, or not gone on with, where one before it is whole
-            r.text, rest = whole, []
+            r.text, r.shown, rest = whole, r.shown.replace(r.text, whole), []
         if not r.calls and not self._goes_round(r):
             # what is still to be spoken must not hold up what is there to be read
             self._tell_text()
@@ -291,16 +319,32 @@ class Reply:
         return any(
             (c.name, json.loads(c.arguments)) == (called.name, json.loads(called.arguments)) and not _failed(x)
             for r in self._rounds[:-1]
-            for c, x in zip(r.calls, r.results, strict=False)
+            for c, x in zip(r.calls, self._results(r), strict=True)
         )
 
     def _goes_round(self, r: _Round) -> bool:
         """Whether the model did nothing but call what it has the result of, and can be asked without tools."""
         return r.repeats and not r.calls and not r.text.strip() and not self._must_answer
 
-    def _tell_text(self) -> None:
-        text = " ".join(filter(None, (each.text.strip() for each in self._rounds)))
-        self._emit(AgentText(self._turn_id, text))
+    @property
+    def _sent(self) -> str:
+        """The text of the reply, as far as it was emitted."""
+        return joined(*(r.shown for r in self._rounds))
+
+    def _tell_text(self, interrupted: bool = False) -> None:
+        self._told = True
+        self._emit(AgentText(self._turn_id, self._sent, interrupted or None))
+
+    def _announce(self, r: _Round, clause: Clause) -> None:
+        """What the agent was told to say within a reply belongs to the text of it."""
+        if clause.done:
+            self._show(r, clause.text, apart=True)
+            r.announced = True
+
+    def _show(self, r: _Round, text: str, apart: bool) -> None:
+        between = " " if apart and self._sent and not r.shown[-1:].isspace() else ""
+        r.shown += between + text
+        self._emit(AgentTextDelta(self._turn_id, between + text))
 
     async def _of_model(self) -> AsyncGenerator[str | CalledTool | Clause | Finished, None]:
         agent = self._agent
@@ -309,20 +353,25 @@ class Reply:
         for r in done:
             messages += (ChatMessage("assistant", r.text.strip(), tuple(r.calls)),)
             messages += tuple(
-                ChatMessage("tool", x.content, tool_call_id=c.id) for c, x in zip(r.calls, r.results, strict=True)
+                ChatMessage("tool", x.content, tool_call_id=c.id)
+                for c, x in zip(r.calls, self._results(r), strict=True)
             )
         tools = specs(agent) if len(done) < MAX_ROUNDS and not self._must_answer else ""
-        informed = bool(done) and not done[-1].given and not any(x.refused for x in done[-1].results)
+        informed = bool(done) and not done[-1].given and not any(x.refused for x in done[-1].results.values())
         options: dict[str, Any] = {"tools": tools, "temperature": agent.temperature, "top_p": agent.top_p}
         options["informed"] = informed
-        answer = ""
+        answer, tokens = "", 0
+        most = agent.max_reply_tokens + TO_FINISH
         async with (
-            self._engines.generate(self._call.id, messages, agent.max_reply_tokens, **options) as pieces,
+            self._engines.generate(self._call.id, messages, most, **options) as pieces,
             contextlib.aclosing(self._with_filler(pieces)) as filled,
         ):
             async for piece in filled:
                 match piece:
                     case TextChunk():
+                        if tokens >= agent.max_reply_tokens and _ends_between(answer, piece.text):
+                            break
+                        tokens += 1
                         answer += piece.text
                         yield piece.text
                     case CalledTool():
@@ -353,12 +402,14 @@ class Reply:
         assert responder is not None
         await self._over.wait()  # nobody knows what it does
         try:
-            async with contextlib.aclosing(responder(self._messages[-1].content, self._call)) as answer:
+            async with contextlib.aclosing(responder(self._words, self._call)) as answer:
                 while True:
                     piece = asyncio.ensure_future(_next(answer))
                     async with contextlib.aclosing(self._meanwhile(piece)) as said:
                         async for clause in said:
                             yield clause
+                    if piece.cancelled():  # not by us: that ends `_meanwhile`
+                        raise RuntimeError("it was cancelled before it was done")
                     if (text := piece.result()) is None:
                         return
                     if text:
@@ -374,13 +425,14 @@ class Reply:
         if not all(c.name in by_name and by_name[c.name].speculative for c in r.calls):
             await self._over.wait()
         r.tools_begun = True
-        running = asyncio.ensure_future(self._tools.run(r.calls, tools, self._emit))
+        running = asyncio.ensure_future(self._tools.run(r.calls, tools, self._emit, r.results))
         self._working(True)
         try:
             async with contextlib.aclosing(self._meanwhile(running)) as said:
                 async for clause in said:
+                    self._announce(r, clause)
                     yield clause
-            r.results = running.result()
+            running.result()
         finally:
             self._working(False)
 
@@ -414,6 +466,11 @@ def _failed(returned: Returned) -> bool:
 def _tool_id() -> str:
     """An id in the form that all chat templates accept: nine letters and digits."""
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
+
+
+def _ends_between(before: str, after: str) -> bool:
+    """Whether a sentence ends at the end of `before`, which goes on with `after`."""
+    return _whole_sentences(before) == before != "" and (after[:1].isspace() or before[-1] in "。！？")
 
 
 def _whole_sentences(text: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from media_server import events as e
 from media_server.agents import Call, Tool, ToolAnswer, ToolRefusal
@@ -72,17 +72,27 @@ class ToolRunner:
         """Of the client, by the id of the tool call that waits for it."""
 
     async def run(
-        self, calls: Sequence[ToolCall], tools: Sequence[Tool], emit: Callable[[e.Event], object]
-    ) -> list[Returned]:
-        """What each returned, in order. When cancelled, those under way are, and the client is told.
+        self,
+        calls: Sequence[ToolCall],
+        tools: Sequence[Tool],
+        emit: Callable[[e.Event], object],
+        returned: dict[str, Returned],
+    ) -> None:
+        """Run the calls side by side. When cancelled, those still under way are, and the client is told.
 
         Args:
             emit: takes the events.
+            returned: filled with each call's result, by its id, as soon as the call ends: a call that has ended keeps
+                its result when others are cancelled.
         """
         by_name = {t.name: t for t in tools}
+
+        async def one(call: ToolCall) -> None:
+            returned[call.id] = await self._one(call, by_name.get(call.name), emit)
+
         async with asyncio.TaskGroup() as group:
-            running = [group.create_task(self._one(c, by_name.get(c.name), emit), name=f"tool-{c.name}") for c in calls]
-        return [task.result() for task in running]
+            for call in calls:
+                group.create_task(one(call), name=f"tool-{call.name}")
 
     def answered(self, message: e.ToolResult) -> bool:
         """Take the client's answer; whether anybody waits for it."""
@@ -122,7 +132,7 @@ class ToolRunner:
             async with asyncio.timeout(tool.timeout_s) as deadline:
                 if tool.function is None:
                     return await self._ask_client(call.id)
-                return await tool.run(arguments, self._call)
+                return await _on_its_own(tool.run(arguments, self._call))
         except ToolRefusal as refusal:
             return _Refused(error=said_of(refusal))
         except Exception as failed:  # whatever a developer's code raises is for the model to know and the log
@@ -138,3 +148,24 @@ class ToolRunner:
         finally:
             del self._answers[call_id]
         return ToolAnswer(answer.result, answer.error or "", silent=answer.silent)
+
+
+async def _on_its_own(work: Coroutine[Any, Any, ToolAnswer]) -> ToolAnswer:
+    """The answer of a developer's code, in a task of its own: only so can a `CancelledError` that the code raises (of a
+    connection that was closed, a task that was cancelled elsewhere) be told from the caller's interruption.
+
+    Raises:
+        RuntimeError: the code ended in a `CancelledError` although nothing here cancelled it.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled() and task.exception() is None:
+            return task.result()  # it came to its end all the same: what it did is known
+        raise
+    if task.cancelled():
+        raise RuntimeError("it was cancelled before it was done")
+    return task.result()

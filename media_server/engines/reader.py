@@ -47,6 +47,9 @@ _STARTS = re.compile(r"[<\[{`\]>fHA]")
 _BETWEEN = " \t\r\n;,}"
 """What stands between calls, with braces that were closed once too often."""
 _ACTION = re.compile(r"Action:\s*(?=```)")
+_CALLING = re.compile(r"""\[?[A-Za-z_][\w.]*\(\s*(?:\)|\w+\s*=(?!=)|["'{])|print\(""")
+"""A call as Python writes it, of any name: where no tools are offered it is not speech."""
+_CALLING_BEGUN = re.compile(r"\[?[A-Za-z_][\w.]*(?:\(\s*\w*\s*)?\Z")
 _ACTION_BEGUN = re.compile(r"A(?:c(?:t(?:i(?:o(?:n(?::\s*`{0,2})?)?)?)?)?)?\Z")
 _NO_ARRAY = re.compile(r"\[(?:ARGS|CALL_ID)\]|\[(?:A(?:R(?:GS?)?)?|C(?:A(?:L(?:L(?:_(?:ID?)?)?)?)?)?)?\Z")
 
@@ -183,6 +186,11 @@ class ReplyReader:
             return 0, 0, "("
         if not last and any(each.startswith(text.lower()) for each in _beginnings(self._offered)):
             return 0, 0, ""
+        if not self._offered:
+            if _CALLING.match(text):
+                return 0, 0, "("
+            if not last and len(text) < _LONGEST_NAME and _CALLING_BEGUN.match(text):
+                return 0, 0, ""
         return None
 
     def _at(self, text: str, at: int, last: bool) -> tuple[int, int, str] | None:
@@ -356,6 +364,8 @@ class ReplyReader:
             return []
         if any(mark in text for mark in _ALL if mark[0] == "<") or _meant(text, self._offered):
             return [Unread(text, BROKEN_OFF if _open(text) else "it names no tool that is offered")]
+        if not self._offered and _CALLING.match(text):
+            return [Unread(text, NOTHING_OFFERED)]
         self._fresh, self._spoken = False, True
         return [text]
 

@@ -278,7 +278,8 @@ def _course(events: Iterable[Any]) -> dict[str, Any]:
                 written = e.get("transport") == "chat"
             case "agent.text" if written:
                 said = {k: e[k] for k in ("turn_id", "text")}
-                transcript.append({"role": "assistant", "at_s": e["time"], **said, "interrupted": False})
+                said["interrupted"] = e.get("interrupted", False)
+                transcript.append({"role": "assistant", "at_s": e["time"], **said})
             case "user.transcript" if e["text"]:
                 words = e.get("words") or [{"start_s": e["time"]}]
                 said = {k: e[k] for k in ("turn_id", "text", "confidence") if k in e}

@@ -207,3 +207,40 @@ async def test_a_client_that_does_not_come_back_is_not_waited_for(server: Server
     async with chatting(server.url, agent="assistant") as client:
         await client.wait_for("call.started")
     await no_sessions(server)
+
+
+async def all_said(client: Client) -> list[str]:
+    """End the conversation; what the client was told that the caller said."""
+    await client.socket.send_json({"type": "call.end"})
+    await client.wait_for("call.ended")
+    return [e["text"] for e in client.events if e["type"] == "user.transcript"]
+
+
+TYPED = [{"type": "text.send", "text": "what is my name"}]
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        (TYPED, "my name is olivia what is my name"),
+        ([{"type": "agent.interrupt"}], "my name is olivia"),
+        ([{"type": "agent.interrupt"}, *TYPED, {"type": "agent.interrupt"}], "my name is olivia what is my name"),
+        ([], "my name is olivia"),
+    ],
+    ids=["another", "interrupted", "twice", "hangs-up"],
+)
+async def test_what_was_typed_is_remembered_whatever_comes_right_behind_it(
+    server: Server, then: list[dict[str, str]], said: str
+) -> None:
+    async with chatting(server.url, agent="desk") as client:
+        await client.wait_for("call.started")
+        call = server.sessions._by_id[client.session_id].call
+        for message in [{"type": "text.send", "text": "my name is olivia"}, *then]:
+            await client.socket.send_json(message)
+        if then == TYPED:
+            assert "Olivia" in (await client.wait_for("agent.text"))["text"]
+        await client.socket.send_json({"type": "call.end"})
+        await client.wait_for("call.ended")
+    assert " ".join(e["text"] for e in client.events if e["type"] == "user.transcript") == said
+    assert [m.content for m in call.history.entries if m.role == "user"] == [said]
+    await no_sessions(server)

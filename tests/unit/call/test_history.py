@@ -39,7 +39,7 @@ def test_the_model_is_shown_the_last_exchanges_from_the_callers_words_on() -> No
     h.add_user("q5")
     assert [m.content for m in h.messages("P", 2)] == ["P", "q4", "a4", "q5"]
     assert [m.content for m in h.messages("P", 4)] == ["P", "q2", "a2", "q3", "a3", "q4", "a4", "q5"]
-    assert [m.content for m in h.messages("P", 100)][:3] == ["P", "q0", "a0"]
+    assert [m.content for m in h.messages("P", 100)][:3] == ["P", "Welcome.", "q0"]
 
 
 def test_the_beginning_stays_the_same_for_several_turns() -> None:
@@ -57,12 +57,12 @@ def test_what_the_client_told_the_model_leaves_with_the_exchange_before_it() -> 
     h = History()
     h.add_agent("Welcome.")
     h.add_instruction("i0")
-    assert [m.content for m in h.messages("P", 2)] == ["P", "i0"], "also where nobody has said anything"
+    assert [m.content for m in h.messages("P", 2)] == ["P", "Welcome.", "i0"], "also where nobody has said anything"
     for i in range(4):
         h.add_user(f"q{i}")
         h.add_agent(f"a{i}")
         h.add_instruction(f"i{i + 1}")
-    assert [m.content for m in h.messages("P", 9)][:4] == ["P", "i0", "q0", "a0"]
+    assert [m.content for m in h.messages("P", 9)][:5] == ["P", "Welcome.", "i0", "q0", "a0"]
     assert [m.content for m in h.messages("P", 2)] == ["P", "i2", "q2", "a2", "i3", "q3", "a3", "i4"]
 
 
@@ -78,10 +78,47 @@ def test_what_is_kept_has_an_end() -> None:
     assert (len(h.entries), h.entries[0].content) == (MOST_ENTRIES, "i0")
 
 
-def test_without_words_there_is_only_the_prompt() -> None:
+def test_what_the_agent_said_before_the_first_turn_is_shown() -> None:
     h = History()
-    h.add_agent("Welcome.")
-    assert [m.role for m in h.messages("P", 3)] == ["system"]
+    h.add_agent("Do you want the small or the large one?")
+    h.add_agent("Are you still there?")
+    assert [m.role for m in h.messages("P", 3)] == ["system", "assistant"]
+    shown = h.messages("P", 3, "the second one")
+    assert [(m.role, m.content) for m in shown] == [
+        ("system", "P"),
+        ("assistant", "Do you want the small or the large one? Are you still there?"),
+        ("user", "the second one"),
+    ]
+
+
+def test_turns_that_got_no_answer_are_known_one_by_one() -> None:
+    h = History()
+    h.add_user("book a table")
+    h.add_agent("")
+    h.add_user("what are your hours")
+    assert h.unanswered == ["book a table", "what are your hours"]
+    h.add_agent("From nine to five.")
+    h.add_user("thanks")
+    assert h.unanswered == ["thanks"]
+    h.add_tools("One moment.", [call("look")], ['"x"'])
+    assert h.unanswered == []
+
+
+def test_scripts_without_spaces_are_joined_without() -> None:
+    h = History()
+    h.add_user("你好。")
+    h.add_user("今天几点开门")
+    h.add_agent("我们九点开门，")
+    h.add_agent("下午五点关门。")
+    assert [e.content for e in h.entries] == ["你好。今天几点开门", "我们九点开门，下午五点关门。"]
+
+
+def test_results_leave_with_their_call() -> None:
+    h = History()
+    h.add_tools("", [call("a"), call("b")], ['"1"', '"2"'])
+    for i in range(MOST_ENTRIES - 2):
+        h.add_instruction(f"i{i}")
+    assert h.entries[0].content == "i0"
 
 
 @given(st.lists(st.tuples(st.booleans(), st.text(max_size=5)), max_size=50), st.integers(1, 5))
@@ -95,7 +132,8 @@ def test_what_the_model_is_shown_always_alternates(turns: list[tuple[bool, str]]
     got = [m.role for m in h.messages("P", shown)]
     assert got[0] == "system"
     assert all(a != b for a, b in itertools.pairwise(got))
-    assert len(got) == 1 or got[1] == "user"
+    began_by_agent = bool(turns) and not next((user for user, text in turns if user or text), True)
+    assert len(got) == 1 or got[1] == "user" or began_by_agent
     assert got.count("user") <= shown
 
 

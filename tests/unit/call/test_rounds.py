@@ -17,6 +17,7 @@ from media_server.call.history import History
 from media_server.call.think import MAX_ROUNDS, Announcements, Reply
 from media_server.call.tools import ToolRunner
 from media_server.engines.messages import CalledTool, ChatMessage, TextChunk
+from media_server.errors import RequestFailed
 
 STATUS = CalledTool(1, "get_status", '{"order_id": "427"}')
 SAME = CalledTool(1, "get_status", '{"order_id":"427"}')
@@ -82,9 +83,11 @@ async def answer(script: Script, *, fails: bool = False) -> tuple[str, list[str]
         call,
         engines,
         (ChatMessage("system", "Be brief."), ChatMessage("user", "where is my order")),
+        "where is my order",
         ToolRunner(call),
         Announcements(),
         None,  # type: ignore[arg-type]
+        written=False,
         over=over,
         emit=events.append,
         on_token=lambda: None,
@@ -155,3 +158,124 @@ async def test_after_the_last_round_no_tools_are_offered() -> None:
     assert said == "That is all."
     assert len(looked_up) == MAX_ROUNDS
     assert [bool(tools) for _, tools in script.asked] == [True] * MAX_ROUNDS + [False]
+
+
+@dataclass
+class Desk:
+    """A reply of an agent with two tools, under way."""
+
+    reply: Reply
+    events: list[e.Event]
+    said: Announcements
+    begun: asyncio.Event
+    history: History = field(default_factory=History)
+    texts: list[str] = field(default_factory=list)
+
+    async def run(self) -> None:
+        async with contextlib.aclosing(self.reply.clauses()) as clauses:
+            async for clause in clauses:
+                clause.read = True
+                self.texts.append(clause.text)
+
+    async def until_begun(self) -> None:
+        """Let it run until the slow tool has begun, then cut it off."""
+        running = asyncio.create_task(self.run())
+        await self.begun.wait()
+        await asyncio.sleep(0.01)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        self.reply.remember(self.history)
+
+
+def desk(script: Script, *, written: bool, responder: Any = None, words: str = "") -> Desk:
+    begun, said, events = asyncio.Event(), Announcements(), list[e.Event]()
+
+    @tool
+    async def book() -> str:
+        return "booked as number 77"
+
+    @tool
+    async def slow() -> None:
+        said.add("One moment, I look it up.")
+        begun.set()
+        await asyncio.sleep(100)
+
+    @tool
+    async def brief() -> str:
+        said.add("One moment, I look it up.")
+        await asyncio.sleep(0.01)
+        return "found"
+
+    agent = Agent("desk", tools=[book, slow, brief])
+    if responder:
+        agent.on_turn(responder)
+    over = asyncio.Event()
+    over.set()
+    call: Any = FakeCall(agent)
+    call.say = said.add
+    reply = Reply(
+        "turn-1", call, script, (ChatMessage("user", "both turns"),), words, ToolRunner(call), said, None,  # type: ignore[arg-type]
+        written=written, over=over, emit=events.append, on_token=lambda: None, working=lambda working: None,
+        dry=lambda: False,
+    )  # fmt: skip
+    return Desk(reply, events, said, begun)
+
+
+BOOK, SLOW, BRIEF = (CalledTool(1, name, "{}") for name in ("book", "slow", "brief"))
+
+
+async def test_a_tool_that_has_ended_keeps_its_result_when_the_caller_interrupts_another() -> None:
+    it = desk(Script([[BOOK, SLOW]]), written=False)
+    await it.until_begun()
+    results = [json.loads(m.content) for m in it.history.entries if m.role == "tool"]
+    assert results[0] == "booked as number 77"
+    assert "interrupted" in results[1]["error"]
+
+
+async def test_what_a_tool_says_is_a_part_of_the_text() -> None:
+    it = desk(Script([["Gladly.", BRIEF], ["It is red."]]), written=True)
+    await it.run()
+    it.reply.remember(it.history)
+    assert it.texts == ["Gladly.", "One moment, I look it up.", "It is red."]
+    deltas = "".join(event.text for event in it.events if isinstance(event, e.AgentTextDelta))
+    (whole,) = (event for event in it.events if isinstance(event, e.AgentText))
+    assert deltas == whole.text == "Gladly. One moment, I look it up. It is red."
+    assert [m.content for m in it.history.entries if m.role == "assistant"] == [
+        "Gladly. One moment, I look it up.",
+        "It is red.",
+    ]
+
+
+async def test_a_chat_that_is_interrupted_keeps_what_was_sent() -> None:
+    it = desk(Script([["The first sentence is here. The second is this one, and ", SLOW]]), written=True)
+    await it.until_begun()
+    (whole,) = (event for event in it.events if isinstance(event, e.AgentText))
+    sent = "The first sentence is here. The second is this one, and One moment, I look it up."
+    assert (whole.text, whole.interrupted) == (sent, True)
+    assert it.history.entries[0].content == sent
+
+
+async def test_by_voice_only_what_was_heard_is_kept() -> None:
+    it = desk(Script([["The first sentence is here. The second is this one, and ", SLOW]]), written=False)
+    await it.until_begun()
+    assert not [event for event in it.events if isinstance(event, e.AgentText)]
+
+
+async def test_an_agents_code_is_given_this_turns_words_alone() -> None:
+    async def answered(text: str, call: Any) -> AsyncIterator[str]:
+        yield f"You said {text}."
+
+    it = desk(Script([]), written=True, responder=answered, words="what are your hours")
+    await it.run()
+    assert it.texts == ["You said what are your hours."]
+
+
+async def test_an_agents_code_that_ends_in_a_cancellation_of_its_own_has_failed() -> None:
+    async def lost(text: str, call: Any) -> AsyncIterator[str]:
+        yield "One moment."
+        raise asyncio.CancelledError
+
+    it = desk(Script([]), written=False, responder=lost)
+    with pytest.raises(RequestFailed, match="cancelled"):
+        await it.run()

@@ -52,8 +52,9 @@ async def said(*script: Piece | float, over: bool = True, **agent: Any) -> tuple
     call = SimpleNamespace(id="c", agent=Agent(name="a", **agent))
     unused: Any = None
     reply = Reply(
-        "t", cast(Any, call), cast(Any, Scripted(*script)), (m.ChatMessage("user", "hello"),), unused, Announcements(),
-        unused, over=done, emit=events.append, on_token=lambda: None, working=lambda _: None, dry=lambda: False,
+        "t", cast(Any, call), cast(Any, Scripted(*script)), (m.ChatMessage("user", "hello"),), "hello", unused,
+        Announcements(), unused, written=False, over=done, emit=events.append, on_token=lambda: None,
+        working=lambda _: None, dry=lambda: False,
     )  # fmt: skip
     clauses = []
     async for clause in reply.clauses():
@@ -123,6 +124,27 @@ async def test_a_sentence_that_the_limit_cuts_is_not_said_if_one_before_it_is_wh
     assert not any(c in " ".join(heard) for c in ("gre ", "thi"))
     (told,) = (e.text for e in events if isinstance(e, AgentText))
     assert told == " ".join(clauses)
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        (1, "The first is red."),
+        (4, "The first is red."),
+        (5, "The first is red. The second is 3.5 times as big."),
+        (40, "The first is red. The second is 3.5 times as big. That is all."),
+    ],
+)
+async def test_a_reply_as_long_as_it_may_be_ends_with_its_sentence(limit: int, told: str) -> None:
+    words = ["The", "first", "is", "red.", "The", "second", "is", "3.5", "times", "as", "big.", "That", "is", "all."]
+    heard, events, _ = await said(*text(words[0], *(f" {w}" for w in words[1:])), max_reply_tokens=limit)
+    assert " ".join(heard) == told
+    assert [e.text for e in events if isinstance(e, AgentText)] == [told]
+
+
+async def test_a_reply_without_spaces_ends_with_its_sentence() -> None:
+    heard, _, _ = await said(*text("我们", "九点", "开门。", "周日", "休息。"), max_reply_tokens=2)
+    assert "".join(heard) == "我们九点开门。"
 
 
 def test_ids_of_calls_are_such_as_all_templates_take() -> None:

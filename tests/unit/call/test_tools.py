@@ -10,7 +10,7 @@ import pytest
 
 from media_server import events as e
 from media_server.agents import Tool, ToolAnswer, client_tool, tool
-from media_server.call.tools import LONGEST_RESULT, ToolRunner
+from media_server.call.tools import LONGEST_RESULT, Returned, ToolRunner
 from media_server.engines.messages import ToolCall
 
 
@@ -25,8 +25,9 @@ async def run(*calls: tuple[str, str], tools: list[Tool]) -> tuple[list[Any], li
     events: list[e.Event] = []
     runner = ToolRunner(Silent())  # type: ignore[arg-type]
     made = [ToolCall(f"id-{i}", name, arguments) for i, (name, arguments) in enumerate(calls)]
-    returned = await runner.run(made, tools, events.append)
-    return [json.loads(r.content) for r in returned], events
+    returned: dict[str, Returned] = {}
+    await runner.run(made, tools, events.append, returned)
+    return [json.loads(returned[c.id].content) for c in made], events
 
 
 async def test_several_run_side_by_side_and_are_told_in_order() -> None:
@@ -74,7 +75,9 @@ async def test_an_answer_says_more_than_its_result() -> None:
 
     events: list[e.Event] = []
     calls = [ToolCall("id-1", "look", "{}"), ToolCall("id-2", "miss", "{}")]
-    seen, missed = await ToolRunner(Silent()).run(calls, [look, miss], events.append)  # type: ignore[arg-type]
+    got: dict[str, Returned] = {}
+    await ToolRunner(Silent()).run(calls, [look, miss], events.append, got)  # type: ignore[arg-type]
+    seen, missed = got["id-1"], got["id-2"]
     assert (json.loads(seen.content), seen.ephemeral, seen.silent) == ({"pin": 4711}, True, True)
     assert (json.loads(missed.content), missed.ephemeral) == ({"error": "nobody is there"}, False)
     returned = {each.id: each for each in events if isinstance(each, e.ToolReturned)}
@@ -116,6 +119,27 @@ async def unsound() -> ToolAnswer:
 
 
 @tool
+async def lost() -> None:
+    raise asyncio.CancelledError
+
+
+@tool
+async def closed() -> None:
+    """What it waits for is cancelled elsewhere, as in a connection that is closed."""
+    work = asyncio.ensure_future(asyncio.sleep(10))
+    asyncio.get_running_loop().call_soon(work.cancel)
+    await work
+
+
+@tool
+async def gives_up() -> None:
+    task = asyncio.current_task()
+    assert task
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+@tool
 async def odd() -> object:
     class Unknown:
         def __str__(self) -> str:
@@ -138,15 +162,19 @@ async def odd() -> object:
         ("sleep", "{}", {"error": "sleep did not answer within 0.01 seconds."}),
         ("nothing", "{}", {"error": "There is no tool called nothing."}),
         ("odd", "{}", {"it": "something odd"}),
+        ("lost", "{}", {"error": "it was cancelled before it was done"}),
+        ("closed", "{}", {"error": "it was cancelled before it was done"}),
+        ("gives_up", "{}", {"error": "it was cancelled before it was done"}),
         ("wait", "{}", {"error": "wait did not answer within 0.01 seconds."}),
     ],
     ids=[
         "fails", "works", "wrong-type", "missing", "digits", "undecodable", "speechless", "unsound", "too-slow",
-        "unknown", "odd", "client-away",
+        "unknown", "odd", "cancelled", "cancelled-elsewhere", "cancels-itself", "client-away",
     ],
 )  # fmt: skip
 async def test_what_a_tool_does_wrong_is_told_to_the_model(name: str, arguments: str, told: Any) -> None:
-    tools = [fail, count, sleep, undecodable, speechless, unsound, odd, client_tool("wait", "", timeout_s=0.01)]
+    tools = [fail, count, sleep, undecodable, speechless, unsound, odd, lost, closed, gives_up]
+    tools.append(client_tool("wait", "", timeout_s=0.01))
     got, events = await run((name, arguments), tools=tools)
     assert got == [told]
     assert isinstance(events[-1], e.ToolReturned)
@@ -170,13 +198,45 @@ async def test_a_tool_that_is_cancelled_says_so() -> None:
         await asyncio.sleep(100)
 
     runner = ToolRunner(Silent())  # type: ignore[arg-type]
-    running = asyncio.create_task(runner.run([ToolCall("id-1", "hang", "{}")], [hang], events.append))
+    running = asyncio.create_task(runner.run([ToolCall("id-1", "hang", "{}")], [hang], events.append, {}))
     await begun.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert isinstance(events[-1], e.ToolReturned)
     assert "interrupted" in str(events[-1].error)
+
+
+async def test_of_several_that_are_cancelled_those_that_have_ended_keep_their_results() -> None:
+    begun = asyncio.Event()
+
+    @tool
+    async def book() -> str:
+        return "booked as number 77"
+
+    @tool
+    async def hang() -> None:
+        begun.set()
+        await asyncio.sleep(100)
+
+    @tool
+    async def finish() -> str:
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            return "came to its end all the same"
+        return ""
+
+    runner, returned = ToolRunner(Silent()), dict[str, Returned]()  # type: ignore[arg-type]
+    calls = [ToolCall(f"id-{name}", name, "{}") for name in ("book", "hang", "finish")]
+    running = asyncio.create_task(runner.run(calls, [book, hang, finish], lambda event: None, returned))
+    await begun.wait()
+    await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    told = {each: json.loads(r.content) for each, r in returned.items()}
+    assert told == {"id-book": "booked as number 77", "id-finish": "came to its end all the same"}
 
 
 async def test_an_answer_that_nobody_waits_for_is_refused() -> None:

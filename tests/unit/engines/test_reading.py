@@ -364,3 +364,24 @@ def test_no_mark_is_ever_said(fragments: list[str]) -> None:
     assert not any(
         mark in text for mark in ("<tool_call>", "</think>", "<|channel|>", "[TOOL_CALLS]", "<｜tool▁sep｜>")
     )
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ('get_weather(city="Paris")', ""),
+        ('[get_weather(city="Paris")]', ""),
+        ('print(get_weather("Paris"))', ""),
+        ('weather({"city": "Paris"})', ""),
+        ("hang_up()", ""),
+        ('{"name": "get_weather", "arguments": {"city": "Paris"}}', ""),
+        ("f(x) is two.", "f(x) is two."),
+        ("Hello (again)!", "Hello (again)!"),
+        ("Sum(s) of money.", "Sum(s) of money."),
+        ("Hello", "Hello"),
+    ],
+)
+def test_no_call_is_said_where_no_tools_are_offered(text: str, spoken: str, size: int) -> None:
+    chunks = [text[i : i + size] for i in range(0, len(text), size)]
+    assert said(read(*chunks, offered=frozenset())).strip("]") == spoken
