@@ -578,10 +578,12 @@ class TextSend(_Message):
 
 
 class AgentSay(_Message):
-    """The agent says this, word for word, after what it is saying now."""
+    """The agent says this, word for word, after what it is saying now, or after the caller's turn."""
 
     type: Literal["agent.say"]
     text: str = Field(min_length=1, max_length=4000)
+    interruptible: bool = True
+    """Whether a caller who speaks over it stops it."""
 
 
 class AgentInterrupt(_Message):

@@ -14,6 +14,7 @@ import pydantic
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, InstanceOf, SkipValidation
 from pydantic.dataclasses import dataclass as validated_dataclass
 
+from media_server.agents.numbers import check_number
 from media_server.agents.origins import check_pattern
 from media_server.agents.tools import NAME, Tool, client_tool
 from media_server.jsonable import sound
@@ -101,6 +102,9 @@ class Agent:
         name: as in URLs and events; letters, digits, `-` and `_`.
         prompt: the system prompt; `{{name}}` stands for a variable that comes with the call.
         greeting: said when the call starts, with variables as well; nothing if empty.
+        greeting_interruptible: a caller who speaks over the greeting stops it; off for what everybody has to hear.
+        numbers: regular expressions of numbers that callers read out, such as `\\d{5}`: one that is whole is answered
+            at once, and for the rest of one that is not the agent waits. Patterns of tools' parameters count as well.
         variables: that fill both where the call brings none of the name.
         tools: what the model may call.
         tenant: whom it belongs to, with all its calls; empty for the operator.
@@ -146,6 +150,8 @@ class Agent:
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     prompt: str = "You are a helpful voice assistant. Be concise and warm."
     greeting: str = ""
+    greeting_interruptible: bool = True
+    numbers: Annotated[tuple[Annotated[str, AfterValidator(check_number)], ...], Field(max_length=50)] = ()
     variables: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     tools: Sequence[Annotated[InstanceOf[Tool], BeforeValidator(_as_tool)]] = ()
     tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""

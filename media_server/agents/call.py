@@ -40,11 +40,14 @@ class Call(Protocol):
         """What the caller said in each turn since the agent was last heard, the present turn last."""
         ...
 
-    def say(self, text: str, *, interrupt: bool = False, remember: bool = True) -> Awaitable[bool]:
+    def say(
+        self, text: str, *, interrupt: bool = False, remember: bool = True, interruptible: bool = True
+    ) -> Awaitable[bool]:
         """Say this, word for word: after what is being said, or at once in its place.
 
-        While a tool works, it is said at once. Await it to wait until it was heard; False if it was cut off. Without
-        `remember` the model never knows that it was said.
+        While a tool works, it is said at once; while the caller speaks, after his turn and its answer. An announcement
+        that is not `interruptible` is heard to its end: what the caller says meanwhile is answered behind it. Await it
+        to wait until it was heard; False if it was cut off. Without `remember` the model never knows that it was said.
         """
         ...
 

@@ -220,7 +220,7 @@ class Call(agents.Call):
         preparing = self._start(self._replies.prepare(), "prepare")
         limiting = self._start(self._end_in_time(), "limit") if self.floor and self.agent.max_duration_s else None
         if self.agent.greeting:
-            self._replies.say(self.agent.greeting)
+            self._replies.say(self.agent.greeting, interruptible=self.agent.greeting_interruptible)
         while not isinstance(message := await self._messages.get(), e.CallEnd | _HangUp):
             self._handle(message)
         if isinstance(message, e.CallEnd) and message.finish:
@@ -246,14 +246,21 @@ class Call(agents.Call):
     def unanswered(self) -> Sequence[str]:
         return tuple(self.history.unanswered)
 
-    def say(self, text: str, *, interrupt: bool = False, remember: bool = True) -> Awaitable[bool]:
+    def say(
+        self, text: str, *, interrupt: bool = False, remember: bool = True, interruptible: bool = True
+    ) -> Awaitable[bool]:
         if interrupt:
             self._interrupt()
         if not self._conducting:
             never: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             never.set_result(False)
             return never
-        return self._replies.say(sound(str(text)), remember)
+        return self._replies.say(sound(str(text)), remember, interruptible, self._caller_speaks)
+
+    @property
+    def _caller_speaks(self) -> bool:
+        """What the agent is told to say now waits until the caller is done and answered."""
+        return self.state == "user_speaking" and not self.paused
 
     def interrupt(self) -> None:
         self._require_begun()
@@ -347,7 +354,7 @@ class Call(agents.Call):
         return self._next_turn()
 
     def _do_when_said(self, what: Callable[[], None], at_once: bool = False) -> None:
-        if at_once or not self._replies.busy:
+        if at_once or not (self._replies.busy or self._caller_speaks):
             what()
         else:
             self._afterwards.append(what)
@@ -415,7 +422,7 @@ class Call(agents.Call):
             return
         self._become(agent, {})
         if self.agent.greeting:
-            self._replies.say(self.agent.greeting)
+            self._replies.say(self.agent.greeting, interruptible=self.agent.greeting_interruptible)
 
     def _handle(self, message: e.ClientMessage) -> None:
         match message:
@@ -427,8 +434,8 @@ class Call(agents.Call):
                 self._do_when_said(
                     lambda: self._replies.answer_text(self._begin_turn(), text, role == "system"), at_once=interrupt
                 )
-            case e.AgentSay(text=text):
-                self._replies.say(text)
+            case e.AgentSay(text=text, interruptible=interruptible):
+                self._replies.say(text, interruptible=interruptible, patient=self._caller_speaks)
             case e.AgentInterrupt():
                 self._interrupt()
             case e.ContextSet(key=key, value=value):
@@ -446,6 +453,7 @@ class Call(agents.Call):
                 self._start(self.floor.end_turn(), "end-turn")
             case e.UserMute(muted=muted) if self.floor:
                 self.floor.mute(muted)
+                self._wait_if_listening()
             case e.SessionUpdate() | e.TurnEnd() | e.UserMute():
                 self._emit(e.Error("no_audio", f"There is no sound in a chat: {message.type} does nothing."))
             case _:
@@ -469,19 +477,19 @@ class Call(agents.Call):
         except ValueError as wrong:
             self._emit(e.Error("bad_setting", f"The settings stay as they are: {wrong}."))
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, by_caller: bool = False) -> None:
         """Stop what the agent is thinking or saying, or was going to."""
         self._afterwards.clear()
         if self.floor:
             self.floor.forget()
-        self._replies.interrupt()
+        self._replies.interrupt(by_caller)
 
     def _interrupt_agent(self) -> None:
         """The caller speaks: the agent stops, but a person who has taken over is not cut off."""
         if self.floor and self.paused and not self._replies.busy:
             self.floor.forget()
         else:
-            self._interrupt()
+            self._interrupt(by_caller=True)
 
     # -- small things
 
@@ -495,12 +503,15 @@ class Call(agents.Call):
             if self.floor:
                 self.floor.note_state(state)
             self._emit(e.StateChanged(state))
-            cancel(self._waiting)
+            if state == "listening":
+                self._replies.say_waiting()
             self._wait_if_listening()
 
     def _wait_if_listening(self) -> None:
+        """Wait for the caller to say something, from now on, where nothing else is to be waited for."""
+        cancel(self._waiting)
         wait_s = self.agent.idle_hang_up_s if self._prompted else self.agent.idle_s
-        someone_is_heard = self.floor and not self.paused and not self._away
+        someone_is_heard = self.floor and not self.floor.muted and not self.paused and not self._away
         if self.state == "listening" and wait_s and someone_is_heard and self._conducting:
             self._waiting = self._start(self._wait_for_caller(wait_s), "wait")
 
@@ -514,7 +525,7 @@ class Call(agents.Call):
         if self._prompted:
             await self._last_warning(seconds)
         else:
-            await asyncio.sleep(seconds)
+            await self._silence(seconds)
             self._prompted = True
             self._emit(e.IdleWarning(self.agent.idle_hang_up_s))
             if self.agent.idle_prompt:
@@ -528,9 +539,16 @@ class Call(agents.Call):
     async def _last_warning(self, seconds: float) -> None:
         """Silence, and towards its end a last warning."""
         left_s = min(LAST_WARNING_S, seconds / 2)
-        await asyncio.sleep(seconds - left_s)
+        await self._silence(seconds - left_s)
         self._emit(e.IdleWarning(left_s, True))
-        await asyncio.sleep(left_s)
+        await self._silence(left_s)
+
+    async def _silence(self, seconds: float) -> None:
+        """Wait until the agent has not been about to say anything for so long: what is being made is no silence."""
+        await asyncio.sleep(seconds)
+        while self._replies.busy and (reply := self._replies.current):
+            await asyncio.wait([reply])
+            await asyncio.sleep(seconds)
 
     def _start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         return self._group.create_task(work, name=f"{self.id}-{name}")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 
 from media_server.agents import TurnTaking
+from media_server.agents.numbers import spoken_digits, whole
 
 __all__ = ["completeness", "pause_ms"]
 
@@ -27,7 +29,9 @@ SMALLEST = 0.01
 """Probability: nobody is surer than that when opinions are joined."""
 
 
-def completeness(text: str, probability: float, complete_at: float, by_sound: float | None = None) -> float:
+def completeness(
+    text: str, probability: float, complete_at: float, by_sound: float | None = None, numbers: Collection[str] = ()
+) -> float:
     """From 0, more will come, to 1, the turn is over.
 
     Args:
@@ -35,17 +39,22 @@ def completeness(text: str, probability: float, complete_at: float, by_sound: fl
         probability: the model's that the turn ends here.
         complete_at: the probability at which the model is undecided; it differs between models.
         by_sound: a classifier's that the turn is over, by what it sounds like.
+        numbers: patterns of numbers that callers may read out.
     """
     text = text.strip()
     if _FILLER.search(text):
         return 0.0
+    expected = whole(digits, numbers) if (digits := spoken_digits(text)) and numbers else None
+    if expected:
+        return 1.0 if expected == "whole" else 0.0
     sure = _logistic((probability - complete_at) / WIDTH)
     if by_sound is not None:
         # two opinions on the same question, of equal weight: their log-odds are averaged
         sure = _logistic((_log_odds(sure) + _log_odds(by_sound)) / 2)
     words = text.rstrip(".?!").split()
     reading_out = len(words) >= 2 and all(_DIGIT.fullmatch(w) for w in words[-2:])
-    return min(sure, READING_OUT) if reading_out and probability < SURE else sure
+    # the sound of a number tells whether it is over, as its words do not
+    return min(sure, READING_OUT) if reading_out and probability < SURE and by_sound is None else sure
 
 
 def pause_ms(taking: TurnTaking, complete: float) -> float:

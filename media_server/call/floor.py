@@ -11,12 +11,14 @@ from typing import Any, Protocol, TypeVar
 
 from media_server import events as e
 from media_server.agents import Call, TurnTaking
+from media_server.agents.numbers import number_patterns
+from media_server.call.bargein import SETTLE_S, AgentState, BargeIn, Decision
 from media_server.call.cancelling import cancel
 from media_server.call.completeness import completeness, pause_ms
 from media_server.call.gate import Gate
 from media_server.call.hearing import Hearing, Said, outcome
 from media_server.call.history import History
-from media_server.call.interruption import ACKNOWLEDGEMENTS, ECHO_AGAIN_S, LONGEST_DOUBT_S, Sound, weigh
+from media_server.call.interruption import TimedWord, spread, timed
 from media_server.call.listen import Heard, Listener
 from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
@@ -25,6 +27,8 @@ from media_server.call.turns import (
     PartialDue,
     SilenceEnded,
     SilenceStarted,
+    SoundBegan,
+    SoundFaded,
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
@@ -39,10 +43,6 @@ from media_server.rtc import Microphone, Speaker
 
 __all__ = ["Floor"]
 
-LATELY_WORDS = 12
-"""Of the agent's, that may come back as its echo."""
-SETTLE_S = 2.0
-"""How long a sound that made the agent pause may last, or take to be understood, before the agent yields to it."""
 ON_ITS_WAY_S = 0.15
 """Of sound, when a client says that the turn is over."""
 
@@ -104,19 +104,17 @@ class Floor:
         self._listener = Listener(microphone, VoiceActivity(activity), self._turns)
         self._hearing = Hearing(engines, self._listener, call, start, emit)
         self._speech_turn = ""
-        self._thinking = False
+        self._onset_s = 0.0
+        self._continues: e.TurnContinued | None = None
+        """To be emitted if the speech under way turns out to go on from the turn that the agent is thinking of."""
+        self._state: e.State = "listening"
+        self._barge_in = BargeIn(call.agent.acknowledgements, call.agent.interrupt_words)
         self._judging: asyncio.Task[None] | None = None
         self._pause: SpokenTurn | None = None
         """The caller's turn as it stood at the last pause."""
         self._silence: tuple[asyncio.Task[Said | EngineError], float] | None = None
         """What is said up to a silence that is no pause yet, and since when somebody finds out."""
         self._speculation: asyncio.Task[None] | None = None
-        self._doubt_since_s: float | None = None
-        """Since when a sound makes the agent pause that may turn out to be no interruption."""
-        self._doubtful: Sound = "noise"
-        """What it seems to be so far."""
-        self._echoed_s = -math.inf
-        """When the agent's own voice last came back."""
         self._partial: asyncio.Task[None] | None = None
         self._partial_shown = False
 
@@ -136,9 +134,13 @@ class Floor:
         return self._listener.probability
 
     def note_state(self, state: e.State) -> None:
-        """While the agent speaks, a sound is weighed before it is an interruption."""
-        self._thinking = state == "thinking"
+        """While the agent thinks or speaks, a sound is weighed before it is an interruption."""
+        self._state = state
         self._turns.agent_speaking = state == "agent_speaking"
+
+    @property
+    def muted(self) -> bool:
+        return self._microphone.muted
 
     def mute(self, muted: bool) -> None:
         """Stop listening, and forget what is being said."""
@@ -156,21 +158,48 @@ class Floor:
         async for heard in self._listener:
             self._on_heard(heard)
 
+    def _weighing(self) -> BargeIn:
+        """The machine that weighs the caller's sounds, with what it has to know."""
+        machine, agent = self._barge_in, self._call.agent
+        machine.acknowledgements, machine.interrupt_words = agent.acknowledgements, agent.interrupt_words
+        machine.agent = self._agent_state
+        return machine
+
+    @property
+    def _agent_state(self) -> AgentState:
+        if self._replies.protected:
+            return "announcing"
+        if self._state == "agent_speaking":
+            return "speaking"
+        return "thinking" if self._state == "thinking" else "silent"
+
+    def _perform(self, decision: Decision | None) -> None:
+        match decision:
+            case Decision.HOLD:
+                self._speaker.hold()
+            case Decision.GO_ON:
+                self._speaker.resume()
+            case Decision.YIELD:
+                if self._continues:
+                    self._emit(self._continues)
+                self._continues = None
+                self._yield()
+
     def _on_heard(self, heard: Heard) -> None:
         match heard.decision:
+            case SoundBegan(at_s=at_s):
+                self._perform(self._weighing().sound_began(at_s))
+            case SoundFaded():
+                self._perform(self._weighing().sound_faded())
             case SpeechStarted(at_s=at_s):
-                if self._thinking and self._pause:
-                    self._emit(e.TurnContinued(self._pause.id, self._hearing.text))
+                going_on = self._state == "thinking" and self._pause
+                self._continues = e.TurnContinued(going_on.id, self._hearing.text) if going_on else None
                 self._speech_turn = self._begin_turn()
+                self._onset_s = at_s
                 self._partial_shown = False
                 self._hearing.begin()
                 self._emit(e.UserSpeechStarted(self._speech_turn))
-                if self._turns.agent_speaking:
-                    # stop at once, and see whether it is meant for an interruption
-                    self._speaker.hold()
-                    self._doubt_since_s, self._doubtful = at_s, "noise"
-                else:
-                    self._yield()
+                self._perform(self._weighing().speech_began(at_s))
             case SpeechResumed(at_s=at_s):
                 if self._pause:
                     self._hearing.resume(at_s, self._pause.watch.times["speech_ended"])
@@ -178,14 +207,12 @@ class Floor:
                 self._drop_speculation()
                 self._emit(e.TurnResumed(self._speech_turn, self._hearing.text))
                 self._emit(e.UserSpeechStarted(self._speech_turn))
-                if self._doubt_since_s is None:
+                if not self._barge_in.in_doubt and not self._replies.protected:
                     self._enter("user_speaking")
             case PartialDue(at_s=at_s):
-                doubtful_s = at_s - self._doubt_since_s if self._doubt_since_s is not None else 0.0
-                if doubtful_s > SETTLE_S and self._doubtful != "echo":
-                    self._yield()
+                self._perform(self._weighing().speech_lasts(at_s))
                 if (self._partial is None or self._partial.done()) and self._hearing.room_for_partial:
-                    self._partial = self._start(self._show_partial(self._speech_turn, heard, doubtful_s), "partial")
+                    self._partial = self._start(self._show_partial(self._speech_turn, heard, at_s), "partial")
             case SilenceStarted():
                 # what was said until now is all there is if the caller stays silent: begin at once
                 if self._hearing.room_to_hear_ahead:
@@ -201,22 +228,23 @@ class Floor:
                 watch.mark("speech_ended", ended_s)
                 watch.mark("paused", began_s)
                 self._pause = pause = SpokenTurn(self._speech_turn, hearing, self._partial_shown, watch, heard.turn)
-                if self._doubt_since_s is not None:
+                if self._barge_in.in_doubt:
                     self._turns.end_after(math.inf)
                     self._judging = self._start(self._settle(pause), "settle")
                 else:
                     self._consider(pause)
             case TurnEnded():
                 cancel(self._judging)
-                if self._doubt_since_s is not None:
-                    self._yield()  # the client said that it is a turn
+                if self._barge_in.in_doubt:
+                    self._perform(Decision.YIELD)  # the client said that it is a turn
                 if self._pause is None:
                     return
                 self._pause.watch.mark("turn_ended", self._clock())
                 if self._speculation is None:
                     self._replies.answer(self._pause)
                 self._speculation = None
-                self._enter("thinking")
+                if not self._replies.protected:
+                    self._enter("thinking")
                 self._pause.gate.open()
 
     async def end_turn(self) -> None:
@@ -255,17 +283,6 @@ class Floor:
             self.speculations += 1
             self._speculation = self._replies.answer(pause)
 
-    def _sound(self, text: str) -> Sound:
-        lately = " ".join(self._replies.heard.split()[-LATELY_WORDS:])
-        words = self._call.agent.acknowledgements
-        return weigh(
-            text,
-            lately,
-            ACKNOWLEDGEMENTS if words is None else words,
-            self._call.agent.interrupt_words,
-            after_echo=self._clock() - self._echoed_s < ECHO_AGAIN_S,
-        )
-
     def _yield(self) -> None:
         """The caller has the floor."""
         self._interrupt()
@@ -273,29 +290,27 @@ class Floor:
 
     def forget(self) -> None:
         """The agent was interrupted: nothing is on trial any more, and no sound in doubt."""
-        self._doubt_since_s = None
+        self._barge_in.forget()
         self._drop_speculation()
-
-    def _go_on(self) -> None:
-        """It was no interruption: the agent goes on where it stopped."""
-        self._doubt_since_s = None
-        self._speaker.resume()
 
     async def _settle(self, pause: SpokenTurn) -> None:
         """A sound that made the agent pause is over: yield to it, or go on where the agent stopped."""
         await asyncio.wait([pause.hearing], timeout=SETTLE_S)
         said = pause.hearing.result() if pause.hearing.done() else None
-        # where the recogniser does not answer it is better to stop than to talk over somebody
-        sound = self._sound(said.text) if isinstance(said, Said) else "speech"
-        if sound == "echo":
-            self._echoed_s = self._clock()
-        if sound == "speech":
-            self._yield()
+        heard = self._words(said, pause) if isinstance(said, Said) else None
+        decision = self._weighing().speech_over(heard, self._replies.played, self._replies.left, self._clock())
+        self._perform(decision)
+        if decision is Decision.GO_ON:
+            pause.told.set()
+            self._turns.reset()
+        else:
             self._turns.end_after(_turn_settings(self._taking).pause_ms)
             self._consider(pause)
-        else:
-            self._turns.reset()
-            self._go_on()
+
+    def _words(self, said: Said, pause: SpokenTurn) -> list[TimedWord]:
+        if said.words:
+            return [word for each in said.words for word in timed(each.text, each.start_s)]
+        return spread(said.text, self._onset_s, pause.watch.times["speech_ended"])
 
     def _drop_speculation(self) -> None:
         """The caller went on: what was thought and made for nothing stops costing."""
@@ -306,18 +321,15 @@ class Floor:
             if self._pause:
                 self._pause = replace(self._pause, gate=Gate())
 
-    async def _show_partial(self, turn_id: str, heard: Heard, doubtful_s: float) -> None:
+    async def _show_partial(self, turn_id: str, heard: Heard, at_s: float) -> None:
         # a partial that fails is not worth a word: the final one will tell
         with contextlib.suppress(EngineError):
             said = await self._hearing.so_far(heard)
             if turn_id != self._speech_turn:
                 return
-            if self._doubt_since_s is not None:
-                self._doubtful = self._sound(said.text)
-                long = doubtful_s > LONGEST_DOUBT_S and self._doubtful != "echo"
-                if long or self._doubtful == "speech":
-                    self._yield()
-            if said.text and self._doubt_since_s is None:
+            words = spread(said.text, self._onset_s, at_s)
+            self._perform(self._weighing().words_so_far(words, self._replies.played, at_s))
+            if said.text and not self._barge_in.in_doubt:
                 self._partial_shown = True
                 self._emit(e.UserTranscript(turn_id, said.text, False, said.confidence, said.language, said.stable))
 
@@ -332,7 +344,10 @@ class Floor:
                 probability = await self._engines.judge(self._call.id, messages, specs(self._call.agent))
             except EngineError:
                 return  # the pause ends by itself, and the reply will tell
-            pause.complete = completeness(said.text, probability, self._engines.complete_at, said.complete)
+            agent = self._call.agent
+            numbers = (*agent.numbers, *number_patterns(tool.parameters for tool in agent.tools))
+            at = self._engines.complete_at
+            pause.complete = completeness(said.text, probability, at, said.complete, numbers)
             pause.cause = "semantic"
             self._emit(e.TurnPaused(pause.id, said.text, pause.complete))
             if self._speculation:
@@ -340,16 +355,20 @@ class Floor:
         self._turns.end_after(pause_ms(self._taking, pause.complete))
 
     def _abandon_utterance(self) -> None:
+        self._barge_in.forget()
+        self._speaker.resume()
         if self._turns.state != "idle":
             self._turns.reset()
-            self._go_on()
             self._end_silence()
             self._hearing.abandon()
             cancel(self._judging)
             self._drop_speculation()
             cancel(self._partial)
+            if self._pause:
+                self._pause.told.set()
             self._emit(e.UserSpeechStopped(self._speech_turn))
-            self._enter("listening")
+            if self._state == "user_speaking":
+                self._enter("listening")
 
 
 def _turn_settings(taking: TurnTaking) -> TurnSettings:

@@ -1,71 +1,168 @@
-"""Somebody makes a sound while the agent speaks: does the agent yield? Pure."""
+"""What a sound is that is made while the agent speaks, by its words and their times. Pure.
+
+The agent's own voice comes back through the caller's microphone with one delay for all its words. A caller who answers
+in the agent's words says them later, and at a pace of his own.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Collection, Sequence
+from typing import Literal, NamedTuple
 
-__all__ = ["ACKNOWLEDGEMENTS", "ECHO_AGAIN_S", "LONGEST_DOUBT_S", "Sound", "weigh"]
+from media_server.call.joining import CHARACTER
+
+__all__ = ["ACKNOWLEDGEMENTS", "Sound", "TimedWord", "Weighed", "spread", "timed", "weigh"]
 
 Sound = Literal["speech", "acknowledgement", "echo", "noise"]
 
 ACKNOWLEDGEMENTS = frozenset(
-    {"ah", "aha", "all", "good", "great", "hm", "hmm", "huh", "i", "mhm", "mm", "oh", "ok", "okay", "right", "see"}
-    | {"sure", "thanks", "uh", "uhhuh", "um", "yeah", "yep", "yes"}
+    {
+        "ah",
+        "aha",
+        "all",
+        "alright",
+        "good",
+        "got",
+        "great",
+        "hm",
+        "hmm",
+        "huh",
+        "i",
+        "it",
+        "mhm",
+        "mm",
+        "mmhm",
+        "oh",
+        "ok",
+    }
+    | {"okay", "right", "see", "sure", "thanks", "uh", "uhhuh", "um", "uhm", "yeah", "yep", "yes", "yup"}
+    # German, Spanish, French, Italian, Portuguese, Dutch, Turkish
+    | {
+        "ja",
+        "genau",
+        "achso",
+        "ach",
+        "äh",
+        "ähm",
+        "klar",
+        "sí",
+        "claro",
+        "vale",
+        "ajá",
+        "oui",
+        "ouais",
+        "accord",
+        "d'accord",
+    }
+    | {"euh", "sì", "certo", "sim", "tá", "oké", "klopt", "evet", "tamam", "hı"}
+    # Chinese, Japanese
+    | {"嗯", "好", "的", "对", "是", "は", "い", "う", "ん", "え"}
 )
 """Words that say no more than "go on": a sound of nothing but these does not interrupt."""
 PREFIX = 4
 """Letters that make a beginning."""
-LONGEST_DOUBT_S = 0.9
-"""Who is heard to speak for longer than this means it, whatever is understood of it, but for echo."""
 ECHO_SHARE = 0.6
-"""Of the words, at least so many, in the agent's order: its own voice, back through the caller's microphone …"""
-ECHO_AGAIN_SHARE = 0.5
-"""… and where it has just come back: cut at a comma, what is left of an echo is short and easily misheard."""
-ECHO_AGAIN_S = 1.5
-"""For how long after an echo more of it is expected."""
+"""Share of the letters, at least, in words that came back with one delay: the agent's own voice …"""
+KNOWN_SHARE = 0.5
+"""… and on a line whose delay is known: cut at a comma, what is left of an echo is short and easily misheard."""
+MOST_DELAY_S = 1.0
+"""The longest way from the agent's voice through a room and two networks back …"""
+LATE_DELAY_S, LATE_WORDS, LATE_TOLERANCE_S = 2.2, 4, 0.15
+"""… unless so many words keep the agent's pace as nobody does who repeats them."""
+TOLERANCE_S = 0.25
+"""How far times of words may be off."""
+SPREAD_TOLERANCE_S = 0.5
+"""The same where a word's time is only guessed."""
 _ANNOTATION = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*")
 """What recognisers write for sounds: `[unclear]`, `(music)`, `*cough*`."""
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+_WORD = re.compile(rf"{CHARACTER}|[^\W_]+(?:'[^\W_]+)?")
+
+
+class TimedWord(NamedTuple):
+    """A word in lower case, and when it began, on the call's clock."""
+
+    text: str
+    at_s: float
+
+
+class Weighed(NamedTuple):
+    """What a sound is; of an echo, its words and their delay behind the agent's."""
+
+    sound: Sound
+    echoed: int = 0
+    delay_s: float | None = None
+
+
+def timed(text: str, at_s: float) -> list[TimedWord]:
+    """The words of what began at this time: usually one."""
+    return [TimedWord(w.lower(), at_s) for w in _WORD.findall(_ANNOTATION.sub(" ", text))]
+
+
+def spread(text: str, start_s: float, end_s: float) -> list[TimedWord]:
+    """The words of a transcript without times, spread over its sound by their letters."""
+    words = [w.lower() for w in _WORD.findall(_ANNOTATION.sub(" ", text))]
+    letters = sum(len(w) + 1 for w in words)
+    out, before = [], 0
+    for word in words:
+        out.append(TimedWord(word, start_s + (end_s - start_s) * before / letters))
+        before += len(word) + 1
+    return out
 
 
 def weigh(
-    text: str, said_lately: str, acknowledgements: Collection[str], min_words: int, *, after_echo: bool = False
-) -> Sound:
-    """What a sound is, by its transcript.
+    heard: Sequence[TimedWord],
+    played: Sequence[TimedWord],
+    acknowledgements: Collection[str],
+    min_words: int,
+    *,
+    delay_s: float | None = None,
+    guessed: bool = False,
+) -> Weighed:
+    """What a sound is.
 
     Args:
-        text: the transcript; empty where nothing was understood.
-        said_lately: the agent's last words.
+        heard: its words; none where nothing was understood.
+        played: the agent's last words, at the times at which they went out.
         acknowledgements: in lower case.
-        min_words: from which on, acknowledgements not counted, it is an interruption.
-        after_echo: the agent's own voice has come back within the last `ECHO_AGAIN_S`.
+        min_words: the number of words, acknowledgements not counted, from which on it is an interruption.
+        delay_s: the delay with which the agent's voice comes back on this line, where it has.
+        guessed: the times of the words are.
     """
-    words = _words(text)
-    if not words:
-        return "noise"
-    echoed = _in_common(words, _words(said_lately))
-    if echoed >= (ECHO_AGAIN_SHARE if after_echo else ECHO_SHARE) * len(words):
-        return "echo"
-    if all(w in acknowledgements for w in words):
-        return "acknowledgement"
-    return "speech" if sum(w not in acknowledgements for w in words) >= min_words else "noise"
+    if not heard:
+        return Weighed("noise")
+    echoed, behind_s = _echoed(heard, played, delay_s, guessed)
+    share = ECHO_SHARE if delay_s is None else KNOWN_SHARE
+    letters = sum(len(w.text) for w in heard)
+    if echoed and sum(len(heard[i].text) for i in echoed) >= share * letters:
+        return Weighed("echo", len(echoed), behind_s)
+    meant = sum(w.text not in acknowledgements for w in heard)
+    if not meant:
+        return Weighed("acknowledgement")
+    return Weighed("speech" if meant >= min_words else "noise")
 
 
-def _words(text: str) -> list[str]:
-    text = _ANNOTATION.sub(" ", text)
-    return [w.lower() for w in _WORD.findall(text)]
-
-
-def _in_common(a: list[str], b: list[str]) -> int:
-    """Length of the longest sequence of words that both have in this order."""
-    row = [0] * (len(b) + 1)
-    for x in a:
-        diagonal = 0
-        for j, y in enumerate(b, 1):
-            diagonal, row[j] = row[j], diagonal + 1 if _alike(x, y) else max(row[j], row[j - 1])
-    return row[-1]
+def _echoed(
+    heard: Sequence[TimedWord], played: Sequence[TimedWord], delay_s: float | None, guessed: bool
+) -> tuple[frozenset[int], float]:
+    """Which of the words came behind the agent's with the delay that most of them have, and that delay."""
+    slack = SPREAD_TOLERANCE_S if guessed else TOLERANCE_S
+    behind = [
+        (i, word.at_s - said.at_s)
+        for i, word in enumerate(heard)
+        for said in played
+        if -slack <= word.at_s - said.at_s <= LATE_DELAY_S + slack and _alike(word.text, said.text)
+    ]
+    best: tuple[frozenset[int], float] = frozenset(), 0.0
+    for _, delay in behind:
+        if delay_s is not None and abs(delay - delay_s) > slack:
+            continue
+        late = delay > MOST_DELAY_S and not guessed
+        tolerance = LATE_TOLERANCE_S if late else slack
+        found = frozenset(i for i, other in behind if abs(other - delay) <= tolerance)
+        if len(found) >= (LATE_WORDS if late else 1) and len(found) > len(best[0]):
+            best = found, delay
+    return best
 
 
 def _alike(a: str, b: str) -> bool:

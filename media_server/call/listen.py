@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import numpy as np
 
 from media_server.audio import MODEL_RATE_HZ, Samples
+from media_server.call.hurry import with_pauses
 from media_server.call.turns import Decision, SpeechStarted, TurnEnded, TurnMachine
 from media_server.engines.silero import CHUNK, VoiceActivity
 from media_server.rtc import Microphone
@@ -18,6 +20,8 @@ PREROLL_S = 0.3
 """Kept from before the onset, so that the first phoneme is not lost."""
 TURN_S = 8.0
 """Of a turn, what is kept although it is transcribed: what it sounds like tells whether it is complete."""
+QUIET_S, QUIET_ON_S = 0.2, 0.1
+"""Without sound for this long within a turn, the caller counts as silent; how often the time is told from then on."""
 LONGEST_S = 300.0
 """Of speech without a pause, and without words that could be settled; what was said before is left out."""
 
@@ -51,33 +55,60 @@ class Listener:
         self._end_s = 0.0
         self.probability = 0.0
         """That what was heard last is speech."""
+        self._quiet = False
+        """The sound stays away."""
 
     def begin_segment(self, at_s: float, silent_since_s: float) -> None:
         """Leave out what came before speech that resumed at `at_s`, but for a pre-roll out of the silence before it."""
         from_s = max(silent_since_s, at_s - PREROLL_S)
         self._segment_samples = min(self._segment_samples, int((self._end_s - from_s) * MODEL_RATE_HZ))
 
-    async def __aiter__(self) -> AsyncIterator[Heard]:
+    async def __aiter__(self) -> AsyncGenerator[Heard, None]:
         waiting = np.zeros(0, np.int16)
-        async for frame in self._microphone:
-            start_s = frame.captured_at_s - len(waiting) / MODEL_RATE_HZ
-            waiting = np.concatenate([waiting, frame.samples])
-            while len(waiting) >= CHUNK:
-                chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
-                self._keep(chunk)
-                # the network cannot hear anything in digital silence, and a muted caller sends a lot of it
-                self.probability = self._activity.probability(chunk) if chunk.any() else 0.0
-                decision = self._turns.hear(self.probability, start_s)
-                start_s += CHUNK / MODEL_RATE_HZ
-                self._end_s = start_s
-                if decision is None:
+        async with contextlib.aclosing(with_pauses(aiter(self._microphone), self._patience_s)) as frames:
+            async for frame in frames:
+                if frame is None:
+                    waiting = waiting[:0]
+                    for heard in self._fall_silent():
+                        yield heard
                     continue
-                if isinstance(decision, SpeechStarted):
-                    onset_s = start_s - decision.at_s
-                    self._forget_before(int((onset_s + PREROLL_S) * MODEL_RATE_HZ))
-                yield self._heard(decision)
-                if isinstance(decision, TurnEnded):
-                    self._forget_before(0)
+                self._quiet = False
+                start_s = frame.captured_at_s - len(waiting) / MODEL_RATE_HZ
+                waiting = np.concatenate([waiting, frame.samples])
+                while len(waiting) >= CHUNK:
+                    chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
+                    self._keep(chunk)
+                    # the network cannot hear anything in digital silence, and a muted caller sends a lot of it
+                    self.probability = self._activity.probability(chunk) if chunk.any() else 0.0
+                    decision = self._turns.hear(self.probability, start_s)
+                    start_s += CHUNK / MODEL_RATE_HZ
+                    self._end_s = start_s
+                    if decision is None:
+                        continue
+                    if isinstance(decision, SpeechStarted):
+                        onset_s = start_s - decision.at_s
+                        self._forget_before(int((onset_s + PREROLL_S) * MODEL_RATE_HZ))
+                    yield self._heard(decision)
+                    if isinstance(decision, TurnEnded):
+                        self._forget_before(0)
+
+    def _patience_s(self) -> float | None:
+        """How long the next sound is waited for; between turns for any time."""
+        if self._turns.at_rest:
+            return None
+        return QUIET_ON_S if self._quiet else QUIET_S
+
+    def _fall_silent(self) -> list[Heard]:
+        """The sound stays away, whatever the reason: that is silence."""
+        quiet_s = QUIET_ON_S if self._quiet else QUIET_S
+        self._quiet = True
+        self.probability = 0.0
+        self._keep(np.zeros(int(quiet_s * MODEL_RATE_HZ), np.int16))
+        self._end_s += quiet_s
+        heard = [self._heard(decision) for decision in self._turns.pass_time(self._end_s)]
+        if heard and isinstance(heard[-1].decision, TurnEnded):
+            self._forget_before(0)
+        return heard
 
     def finish(self, at_s: float) -> list[Heard]:
         """End the turn under way, if there is one, without waiting for silence."""

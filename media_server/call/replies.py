@@ -12,11 +12,13 @@ from typing import Any, Literal
 from media_server import events as e
 from media_server.agents import Call
 from media_server.audio import Samples
+from media_server.call.bargein import Left
 from media_server.call.cancelling import cancel, is_cancelled
 from media_server.call.emotions import Emotions, Feeling
 from media_server.call.gate import Gate
 from media_server.call.hearing import Said, outcome
 from media_server.call.history import History
+from media_server.call.interruption import TimedWord
 from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
 from media_server.call.retry import with_retry
@@ -36,6 +38,8 @@ __all__ = ["Replies", "SpokenTurn"]
 
 LATE_S = 3.0
 """How long the words of a turn that is over are waited for although its answer was given up."""
+PLAYED = 60
+"""Words of the agent that may come back as its echo."""
 DRY_S = 0.5
 """Less than this to be heard, and what there is of a clause is spoken if its end is long in coming."""
 
@@ -148,15 +152,27 @@ class Replies:
         self._emotions = emotions
         self._utterance: Utterance | Written | None = None
         self._to_say = Announcements()
+        self.played: deque[TimedWord] = deque(maxlen=PLAYED)
+        """The agent's last words, at the times at which their sound went out."""
+        self._under_way: asyncio.Task[None] | None = None
+        self._protected = False
         self._one_at_a_time = asyncio.Lock()
         """Held by the reply under way until it has cleaned up; the others wait in order."""
         self._untold: deque[SpokenTurn | _TypedTurn] = deque()
         """Turns that are over and not in the history yet: whatever becomes of their answers, they get there."""
 
     @property
-    def heard(self) -> str:
-        """What was heard so far of what the agent is saying, or said last."""
-        return self._utterance.heard if self._utterance else ""
+    def left(self) -> Left:
+        """What of the agent's words is still to be heard."""
+        it = self._utterance
+        if not isinstance(it, Utterance) or self._speaker is None:
+            return Left()
+        return Left(self._speaker.ahead_s, it.whole and not len(self._to_say), it.asks)
+
+    @property
+    def protected(self) -> bool:
+        """Whether what is being said is an announcement that the caller cannot stop."""
+        return self._protected
 
     async def prepare(self) -> None:
         """Have the model read the prompt before the caller has said anything, and the apology ready for when nothing
@@ -204,22 +220,39 @@ class Replies:
         """How much is still to be said."""
         return len(self._to_say)
 
-    def say(self, text: str, remembered: bool = True) -> asyncio.Future[bool]:
-        """Say `text`, word for word, after what is being said now, or while a tool works. Whether it was heard."""
-        heard = self._to_say.add(plain(text), remembered=remembered)
-        if not self.busy:
-            self._begin(self._say_queued)
+    def say(
+        self, text: str, remembered: bool = True, interruptible: bool = True, patient: bool = False
+    ) -> asyncio.Future[bool]:
+        """Say `text`, word for word, after what is being said now, or while a tool works. Whether it was heard.
+
+        Args:
+            interruptible: a caller who speaks over it stops it.
+            patient: the caller speaks; it is said when his turn is over and answered.
+        """
+        heard = self._to_say.add(plain(text), False, remembered, interruptible, patient)
+        if not patient:
+            self.say_waiting()
         return heard
 
-    def interrupt(self) -> None:
-        """Stop what the agent is thinking or saying, or was going to."""
-        self._to_say.drop()
+    def say_waiting(self) -> None:
+        """Say what is to be said, if nothing else is under way."""
+        if len(self._to_say) and not self.busy:
+            self._begin(self._say_queued)
+
+    def interrupt(self, by_caller: bool = False) -> None:
+        """Stop what the agent is thinking or saying, or was going to.
+
+        Args:
+            by_caller: what waits for the end of his turn goes on waiting.
+        """
+        self._to_say.drop(patient=not by_caller)
         self.silence()
         self.stop()
 
     def stop(self) -> None:
         """Give up the reply under way; what the caller said before it is remembered."""
         cancel(self.current)
+        cancel(self._under_way)
         if self._untold:
             self._start(self._tell_rest(), "tell")
 
@@ -229,12 +262,14 @@ class Replies:
             self._speaker.interrupt()
 
     def _begin(self, work: Callable[[], Awaitable[None]], turn: SpokenTurn | None = None) -> asyncio.Task[None]:
-        cancel(self.current)
+        if not (self._protected and self.current is self._under_way):
+            cancel(self.current)
         self.current = self._start(self._reply(work, turn), "reply")
         return self.current
 
     async def _reply(self, work: Callable[[], Awaitable[None]], turn: SpokenTurn | None) -> None:
         async with self._one_at_a_time:
+            self._under_way = asyncio.current_task()
             try:
                 await self._tell_untold(turn)
                 await self._or_apologise(work)
@@ -414,10 +449,12 @@ class Replies:
                 yield clause
 
             heard_all = False
+            self._protected = not said.interruptible
             try:
                 await self._speak(turn_id, clauses, None)
                 heard_all = True
             finally:
+                self._protected = False
                 self._history.add_agent(clause.kept)
                 said.settle(heard_all)
 
@@ -458,6 +495,7 @@ class Replies:
                 self._clock,
                 on_synthesised=lambda: watch.mark("first_audio", self._clock()) if watch else None,
                 on_started=started,
+                on_word=lambda word: self.played.extend(timed(word, self._clock())),
                 ready=ready,
             )
 

@@ -35,6 +35,10 @@ class Clause:
     """In a chat: it was sent."""
     remembered: bool = True
     """Whether it goes into the history."""
+    interruptible: bool = True
+    """Whether a caller who speaks over it stops it."""
+    patient: bool = False
+    """It waits for the end of the caller's turn."""
 
     @property
     def heard(self) -> str:
@@ -80,9 +84,12 @@ class Utterance:
         *,
         on_synthesised: Callable[[], None],
         on_started: Callable[[], None],
+        on_word: Callable[[str], None] = lambda word: None,
         ready: asyncio.Event | None = None,
     ) -> None:
         self.started = False
+        self.whole = False
+        """All of its sound is made."""
         self._turn_id = turn_id
         self._engines = engines
         self._voice = voice
@@ -92,6 +99,7 @@ class Utterance:
         self._clock = clock
         self._on_synthesised = on_synthesised
         self._on_started = on_started
+        self._on_word = on_word
         self._ready = ready
         self._clauses: list[Clause] = []
 
@@ -99,6 +107,11 @@ class Utterance:
     def heard(self) -> str:
         """The words that were played."""
         return joined(*(c.heard for c in self._clauses))
+
+    @property
+    def asks(self) -> bool:
+        """Whether it ends with a question, as far as it is known."""
+        return bool(self._clauses) and self._clauses[-1].text.rstrip(" \"')*_").endswith(("?", "？", "؟"))
 
     async def speak(self, clauses: AsyncIterator[Clause]) -> None:
         """Speak the clauses as they come; until `ready` only the first piece of sound is made, and kept.
@@ -119,6 +132,7 @@ class Utterance:
                             await queue.put(playback)
                 if clause.done:
                     await queue.put(clause)
+            self.whole = True
             await queue.put(None)
 
     async def _played(self, text: str, first: bool) -> AsyncGenerator[Playback, None]:
@@ -159,6 +173,7 @@ class Utterance:
             completed = False
             try:
                 async for word in playback.words():
+                    self._on_word(word.text)
                     self._emit(AgentWord(self._turn_id, word.text, offset_s + word.start_s, offset_s + word.end_s))
                 completed = playback.played == len(playback.speech.samples)
             finally:

@@ -58,8 +58,16 @@ class Announcements:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, text: str, first: bool = False, remembered: bool = True) -> asyncio.Future[bool]:
-        clause = Clause(text, asyncio.get_running_loop().create_future(), remembered=remembered)
+    def add(
+        self,
+        text: str,
+        first: bool = False,
+        remembered: bool = True,
+        interruptible: bool = True,
+        patient: bool = False,
+    ) -> asyncio.Future[bool]:
+        told = asyncio.get_running_loop().create_future()
+        clause = Clause(text, told, remembered=remembered, interruptible=interruptible, patient=patient)
         self._waiting.insert(0 if first else len(self._waiting), clause)
         self._came.set()
         assert clause.done is not None
@@ -75,10 +83,13 @@ class Announcements:
         """Wait until there is one."""
         await self._came.wait()
 
-    def drop(self) -> None:
-        """None of them will be heard."""
-        while clause := self.take():
+    def drop(self, patient: bool = True) -> None:
+        """None of them will be heard; without `patient` those will that wait for the end of the caller's turn."""
+        for clause in (dropped := [c for c in self._waiting if patient or not c.patient]):
             clause.settle(heard=False)
+        self._waiting = [c for c in self._waiting if c not in dropped]
+        if not self._waiting:
+            self._came.clear()
 
 
 @dataclass(slots=True)

@@ -1,6 +1,8 @@
 """Turn-taking as a pure machine: voice activity with its times in, decisions out. No clock, no I/O.
 
     state      what is heard                              decision              next state
+    idle       speech for sound_ms, agent speaks          SoundBegan            idle
+    idle       silence after that                         SoundFaded            idle
     idle       speech for onset_ms                        SpeechStarted         speaking
     speaking   every partial_ms                           PartialDue            speaking
     speaking   silence                                    SilenceStarted        speaking
@@ -12,11 +14,14 @@
 The first silence is the sign of a pause, or a stop within a word: good for work that may be for nothing. How long a
 pause is may be told while it lasts: `end_after`.
 
-While the agent speaks, `barge_in_ms` takes the place of `onset_ms`: a click does not make it pause.
+While the agent speaks, `barge_in_ms` takes the place of `onset_ms`: a click makes it pause for a moment at most.
+
+Time goes on where no sound comes: `pass_time` says how late it is, and what is not heard is silence.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +31,8 @@ __all__ = [
     "PartialDue",
     "SilenceEnded",
     "SilenceStarted",
+    "SoundBegan",
+    "SoundFaded",
     "SpeechPaused",
     "SpeechResumed",
     "SpeechStarted",
@@ -43,6 +50,7 @@ class TurnSettings:
     pause_ms: float = 500
     """Until something else is told."""
     onset_ms: int = 96
+    sound_ms: int = 64
     barge_in_ms: int = 128
     resume_ms: int = 64
     offset_ms: int = 64
@@ -51,6 +59,16 @@ class TurnSettings:
     """Probability from which a chunk is speech …"""
     silence_at: float = 0.35
     """… and below which it is silence; between the two it is what the chunk before was."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundBegan:
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFaded:
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +107,17 @@ class TurnEnded:
     at_s: float
 
 
-Decision = SpeechStarted | PartialDue | SilenceStarted | SilenceEnded | SpeechPaused | SpeechResumed | TurnEnded
+Decision = (
+    SoundBegan
+    | SoundFaded
+    | SpeechStarted
+    | PartialDue
+    | SilenceStarted
+    | SilenceEnded
+    | SpeechPaused
+    | SpeechResumed
+    | TurnEnded
+)
 
 
 class TurnMachine:
@@ -105,8 +133,16 @@ class TurnMachine:
         self._silent_since_s = 0.0
         self._silent = False
         """A silence was told that is no pause yet."""
+        self._sounding = False
+        """A sound was told that is no speech yet."""
+        self._heard_until_s = -math.inf
         self._partial_at_s = 0.0
         self._pause_ms = settings.pause_ms
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no sound of the caller's is under way."""
+        return self.state == "idle" and not self._sounding
 
     def end_after(self, pause_ms: float) -> None:
         """The pause under way, if there is one, ends the turn after this long."""
@@ -118,14 +154,20 @@ class TurnMachine:
         speech = probability >= (s.silence_at if self._is_speech else s.speech_at)
         if speech != self._is_speech:
             self._is_speech, self._since_s = speech, at_s
-        now_s = at_s + CHUNK_S
+        now_s = self._heard_until_s = at_s + CHUNK_S
         run_ms = (now_s - self._since_s) * 1000 + 1e-6
         match self.state:
             case "idle":
                 if speech and run_ms >= (s.barge_in_ms if self.agent_speaking else s.onset_ms):
-                    self.state = "speaking"
+                    self.state, self._sounding = "speaking", False
                     self._partial_at_s = self._since_s + s.partial_ms / 1000
                     return SpeechStarted(self._since_s)
+                if speech and not self._sounding and self.agent_speaking and run_ms >= s.sound_ms:
+                    self._sounding = True
+                    return SoundBegan(self._since_s)
+                if not speech and self._sounding:
+                    self._sounding = False
+                    return SoundFaded(at_s)
             case "speaking":
                 if not speech and run_ms >= s.offset_ms:
                     self.state, self._silent = "pausing", False
@@ -148,6 +190,16 @@ class TurnMachine:
                     return TurnEnded(self._silent_since_s, now_s)
         return None
 
+    def pass_time(self, now_s: float) -> list[Decision]:
+        """No sound came until now, whatever the reason (a muted track, a telephone call, a network that is gone): the
+        chunks that are missing were silence.
+        """
+        decisions = []
+        while self._heard_until_s + CHUNK_S <= now_s and not self.at_rest:
+            if decision := self.hear(0.0, self._heard_until_s):
+                decisions.append(decision)
+        return decisions
+
     def finish(self, at_s: float) -> list[Decision]:
         """The caller says that the turn is over; empty where none is under way."""
         state = self.state
@@ -161,4 +213,4 @@ class TurnMachine:
     def reset(self) -> None:
         """Forget the turn under way (the caller was muted)."""
         self.state = "idle"
-        self._is_speech = self._silent = False
+        self._is_speech = self._silent = self._sounding = False

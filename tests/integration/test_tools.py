@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -225,3 +226,22 @@ async def test_code_that_fails_costs_one_answer(call: Any, server: Server, done:
     await caller.wait_for("call.ended")
     await no_sessions(server)
     assert [d[:2] for d in done] == [("ended", "client_hangup")]
+
+
+async def test_an_okay_while_a_tool_works_cancels_nothing_and_words_do(
+    call: Any, done: list[Any], sentence: Say
+) -> None:
+    caller = await call("slow")
+    caller.send(type="text.send", text="set a timer for five minutes")
+    await caller.wait_for("agent.segment_stopped")
+    assert done == [("timer", "began")]
+    await asyncio.sleep(0.3)
+    since = len(caller.events)
+    caller.speak(sentence("okay"))
+    await caller.wait_for("user.speech_stopped", since=since)
+    await asyncio.sleep(1)
+    assert done == [("timer", "began")]
+    assert not [e for e in caller.of("user.transcript") if e["text"] == "okay"]
+    caller.speak(sentence("goodbye"))
+    await caller.wait_for("tool.returned")
+    assert done == [("timer", "began"), ("timer", "cancelled")]

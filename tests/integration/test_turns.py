@@ -184,6 +184,76 @@ async def test_echo_does_not_interrupt_where_the_recogniser_is_slow(
     assert (stopped["reason"], stopped["heard"]) == ("completed", LONG)
 
 
+QUESTION = "We have many good things on our menu. Do you want cheese on your pizza?"
+
+
+async def speak_before_the_end(server: Server, caller: Caller, text: str, seconds: float, sound: Samples) -> None:
+    """Have the agent say the text, and speak so that the first sound comes `seconds` before its end."""
+    speaker = server.sessions.get(caller.session_id).handset.speaker
+    caller.send(type="agent.say", text=text)
+    await caller.wait_for("agent.speech_started")
+    loud = np.nonzero(np.abs(sound.astype(np.int32)) > 300)[0]
+    async with asyncio.timeout(20):
+        # all of it is made long before; what is left is what is not played yet
+        await asyncio.sleep(1)
+        while speaker.ahead_s > seconds:  # noqa: ASYNC110 - the speaker has no event for it
+            await asyncio.sleep(0.02)
+    caller.speak(sound[loud[0] :])
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 0.6, 0.9, 1.2])
+async def test_a_yes_over_the_end_of_a_question_is_the_answer(
+    caller: Caller, sentence: Say, server: Server, seconds: float
+) -> None:
+    await speak_before_the_end(server, caller, QUESTION, seconds, sentence("yes"))
+    final = await caller.wait_for("user.transcript", lambda e: e["final"])
+    assert final["text"] == "yes"
+    await caller.wait_for("agent.text", lambda e: e["text"] != QUESTION)
+
+
+async def test_a_caller_who_answers_in_the_agents_own_words_is_heard(
+    caller: Caller, sentence: Say, server: Server
+) -> None:
+    text = "Do you want a small pizza with cheese or a large pizza with ham and onions or something else?"
+    await speak_before_the_end(server, caller, text, 2.0, sentence("i would like a small pizza with cheese"))
+    final = await caller.wait_for("user.transcript", lambda e: e["final"])
+    assert final["text"].endswith("a small pizza with cheese")
+
+
+async def test_an_announcement_is_heard_to_its_end_and_what_was_said_over_it_is_answered(
+    server: Server, sentence: Say
+) -> None:
+    async with Caller(server.url, "notice") as caller:
+        await caller.wait_for("agent.speech_started")
+        caller.speak(sentence("what is seven plus five"))
+        stopped = await caller.wait_for("agent.speech_stopped")
+        assert (stopped["reason"], stopped["heard"]) == ("completed", "This call is recorded for training purposes.")
+        answer = await caller.wait_for("agent.text", lambda e: "twelve" in e["text"])
+        assert answer["text"] == "Seven plus five is twelve."
+        await caller.wait_for("agent.speech_stopped", lambda e: "twelve" in e["heard"])
+    await no_sessions(server)
+
+
+async def test_what_the_agent_is_told_to_say_waits_for_the_end_of_the_callers_turn(
+    caller: Caller, sentence: Say
+) -> None:
+    spoken = with_pause(0.1, sentence("turn on the light in the kitchen"))
+    caller.speak(spoken)
+    await caller.wait_for("user.speech_started")
+    caller.send(type="agent.say", text="Your order has arrived.")
+    caller.send(type="text.send", text="what is seven plus five", interrupt=False)
+    await caller.wait_for("agent.speech_stopped", lambda e: "arrived" in e["heard"])
+    await caller.wait_for("agent.speech_stopped", lambda e: "twelve" in e["heard"])
+    stopped = caller.of("agent.speech_stopped")
+    assert all(e["reason"] == "completed" for e in stopped)
+    assert [e["text"] for e in caller.of("user.transcript") if e["final"]] == [
+        "turn on the light in the kitchen",
+        "what is seven plus five",
+    ]
+    order = [e["type"] for e in caller.events if e["type"] in ("user.speech_stopped", "agent.speech_started")]
+    assert order[0] == "user.speech_stopped", "nobody is talked over"
+
+
 async def test_words_do_interrupt_and_history_holds_what_was_heard(
     caller: Caller, sentence: Say, server: Server
 ) -> None:
@@ -258,6 +328,44 @@ async def test_a_silent_caller_is_asked_and_then_hung_up(server: Server) -> None
         ended = await caller.wait_for("call.ended")
     assert ended["reason"] == "silence"
     await no_sessions(server)
+
+
+async def test_a_caller_who_is_muted_is_not_asked_whether_he_is_there(server: Server) -> None:
+    async with Caller(server.url, "lonely") as caller:
+        await caller.wait_for("state.changed", lambda e: e["state"] == "listening")
+        caller.send(type="user.mute", muted=True)
+        await asyncio.sleep(2.5)
+        assert not caller.of("idle.warning")
+        assert not caller.of("agent.text")
+        caller.send(type="user.mute", muted=False)
+        assert (await caller.wait_for("agent.text"))["text"] == "Are you still there?"
+    await no_sessions(server)
+
+
+async def test_what_is_being_made_to_be_said_is_no_silence(server: Server) -> None:
+    voice = server.engines.tts.pid
+    assert voice is not None
+    async with Caller(server.url, "lonely") as caller:
+        await caller.wait_for("state.changed", lambda e: e["state"] == "listening")
+        os.kill(voice, signal.SIGSTOP)
+        try:
+            caller.send(type="agent.say", text="Your order has arrived.")
+            await asyncio.sleep(1.5)
+            assert not caller.of("idle.warning")
+        finally:
+            os.kill(voice, signal.SIGCONT)
+        await caller.wait_for("agent.speech_stopped", lambda e: "arrived" in e["heard"])
+    await no_sessions(server)
+
+
+async def test_a_caller_whose_sound_stays_away_is_answered_all_the_same(caller: Caller, sentence: Say) -> None:
+    spoken = sentence("what is seven plus five")
+    loud = np.nonzero(np.abs(spoken.astype(np.int32)) > 300)[0]
+    await caller.speak(spoken[: loud[-1]]).finished.wait()
+    await caller.pc.getSenders()[0].replaceTrack(None)
+    ended = await caller.wait_for("turn.ended", timeout_s=3)
+    assert ended["text"] == "what is seven plus five"
+    assert (await caller.wait_for("agent.text"))["text"] == "Seven plus five is twelve."
 
 
 async def test_a_silent_caller_may_be_hung_up_without_a_word(server: Server) -> None:

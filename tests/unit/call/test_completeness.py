@@ -40,6 +40,26 @@ def test_two_opinions_are_joined_and_a_filler_outdoes_both() -> None:
     assert completeness("i would like to um", sure, AT, by_sound=1.0) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("text", "numbers", "low", "high"),
+    [
+        ("where is my order four two seven", [r"\d{3}"], 1.0, 1.0),
+        ("where is my order four two seven", [r"^\d{5}$"], 0.0, 0.0),
+        ("where is my order four two seven nine one", [r"^\d{5}$"], 1.0, 1.0),
+        ("where is my order", [r"\d{3}"], 0.95, 1.0),
+        ("i take the small one", [r"\d{5}"], 0.95, 1.0),
+    ],
+)
+def test_a_number_of_a_known_form_is_whole_or_not(text: str, numbers: list[str], low: float, high: float) -> None:
+    assert low <= completeness(text, 0.6, AT, numbers=numbers) <= high
+
+
+def test_how_a_number_sounds_tells_whether_it_is_over() -> None:
+    text = "where is my order four two seven"
+    assert completeness(text, 0.6, AT, by_sound=0.98) > 0.9
+    assert completeness(text, 0.6, AT, by_sound=0.02) < 0.7
+
+
 @given(st.text(max_size=40), st.floats(0, 1), st.floats(0.01, 0.99), st.integers(100, 5000), st.integers(0, 5000))
 def test_a_pause_is_between_its_bounds_for_any_text(
     text: str, probability: float, at: float, shortest: int, more: int

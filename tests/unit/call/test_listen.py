@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
 
 import numpy as np
+import pytest
 
 from bench.activity import Recording
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
 from media_server.call.listen import Heard, Listener
 from media_server.call.turns import SpeechPaused, SpeechResumed, SpeechStarted, TurnEnded, TurnMachine, TurnSettings
 from media_server.engines.silero import VoiceActivity, VoiceActivityModel
+from media_server.rtc import Frame
 
 
 async def listen(samples: Samples) -> list[Heard]:
@@ -90,3 +94,35 @@ async def test_a_turn_can_be_ended_without_silence(sentence: Callable[[str], Sam
     assert isinstance(ended[-1].decision, TurnEnded)
     assert len(ended[-1].utterance) > 0.9 * len(speech)
     assert listener.finish(9) == []
+
+
+class Silenced:
+    """A microphone whose sound stays away after a recording, in real time."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+        self.stopped_s = 0.0
+
+    async def __aiter__(self) -> AsyncIterator[Frame]:
+        async for frame in Recording(self._samples):
+            yield frame
+        self.stopped_s = time.monotonic()
+        await asyncio.Event().wait()
+
+
+async def test_a_caller_whose_sound_stays_away_has_fallen_silent(sentence: Callable[[str], Samples]) -> None:
+    speech = resample(sentence("what is seven plus five"), CALL_RATE_HZ, MODEL_RATE_HZ)
+    loud = np.nonzero(np.abs(speech.astype(int)) > 500)[0]
+    microphone = Silenced(np.concatenate([quiet(1), speech[: loud[-1]]]))
+    listener = Listener(
+        microphone,  # type: ignore[arg-type]
+        VoiceActivity(VoiceActivityModel()),
+        TurnMachine(TurnSettings(pause_ms=200)),
+    )
+    async with asyncio.timeout(30):
+        async for heard in listener:
+            if isinstance(heard.decision, TurnEnded):
+                break
+    assert time.monotonic() - microphone.stopped_s < 0.5
+    assert isinstance(heard.decision, TurnEnded)
+    assert heard.decision.speech_ended_at_s == pytest.approx(1 + loud[-1] / MODEL_RATE_HZ, abs=0.1)

@@ -15,6 +15,8 @@ from media_server.call.turns import (
     PartialDue,
     SilenceEnded,
     SilenceStarted,
+    SoundBegan,
+    SoundFaded,
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
@@ -41,7 +43,11 @@ def test_a_pause_ends_with_the_nearest_chunk() -> None:
 
 
 def names(decisions: list[Decision]) -> list[str]:
-    return [type(d).__name__ for d in decisions if not isinstance(d, PartialDue | SilenceStarted | SilenceEnded)]
+    return [
+        type(d).__name__
+        for d in decisions
+        if not isinstance(d, PartialDue | SilenceStarted | SilenceEnded | SoundBegan | SoundFaded)
+    ]
 
 
 STARTED, PAUSED, RESUMED, ENDED = "SpeechStarted", "SpeechPaused", "SpeechResumed", "TurnEnded"
@@ -135,7 +141,9 @@ def test_decisions_always_come_in_a_sensible_order(probabilities: list[float], a
     machine = TurnMachine(TurnSettings())
     machine.agent_speaking = agent_speaking
     after: dict[type[Decision], set[type[Decision] | None]] = {
-        SpeechStarted: {None, TurnEnded},
+        SoundBegan: {None, TurnEnded, SoundFaded},
+        SoundFaded: {SoundBegan},
+        SpeechStarted: {SoundBegan} if agent_speaking else {None, TurnEnded},
         SilenceStarted: {SpeechStarted, SpeechResumed, SilenceEnded},
         SilenceEnded: {SilenceStarted},
         SpeechPaused: {SilenceStarted},
@@ -174,3 +182,65 @@ def test_who_speaks_on_after_the_client_ended_the_turn_begins_another() -> None:
     machine.finish(10 * CHUNK_S)
     later = [machine.hear(0.9, i * CHUNK_S) for i in range(10, 16)]
     assert next(d for d in later if isinstance(d, SpeechStarted)).at_s == pytest.approx(10 * CHUNK_S)
+
+
+def sounds(script: str) -> list[str]:
+    decisions = play(script, agent_speaking=True)
+    return [type(d).__name__ for d in decisions if isinstance(d, SoundBegan | SoundFaded | SpeechStarted)]
+
+
+@pytest.mark.parametrize(
+    ("script", "decided"),
+    [
+        ("..#..", []),
+        ("..##..", ["SoundBegan", "SoundFaded"]),
+        ("..###...##..", ["SoundBegan", "SoundFaded", "SoundBegan", "SoundFaded"]),
+        ("..####", ["SoundBegan", "SpeechStarted"]),
+        ("..####.....", ["SoundBegan", "SpeechStarted"]),
+    ],
+)
+def test_a_sound_over_the_agent_is_told_before_it_is_speech(script: str, decided: list[str]) -> None:
+    assert sounds(script) == decided
+
+
+def test_a_sound_is_told_within_three_chunks() -> None:
+    began = play("." * 10 + "#" * 4, agent_speaking=True)[0]
+    assert isinstance(began, SoundBegan)
+    machine = TurnMachine(TurnSettings())
+    machine.agent_speaking = True
+    assert machine.hear(0.9, 0.0) is None
+    assert isinstance(machine.hear(0.9, CHUNK_S), SoundBegan)
+
+
+@pytest.mark.parametrize("waited_s", [0.2, 0.25, 0.5, 3.0])
+def test_a_sound_that_stays_away_is_silence(waited_s: float) -> None:
+    machine = TurnMachine(TurnSettings(pause_ms=200))
+    for i in range(20):
+        machine.hear(0.9, i * CHUNK_S)
+    stopped_s = 20 * CHUNK_S
+    decisions = machine.pass_time(stopped_s + waited_s)
+    assert names(decisions) == [PAUSED, ENDED]
+    assert machine.pass_time(stopped_s + 99) == [], "between turns nothing happens"
+    paused, ended = (d for d in decisions if isinstance(d, SpeechPaused | TurnEnded))
+    assert isinstance(paused, SpeechPaused)
+    assert isinstance(ended, TurnEnded)
+    assert paused.ended_at_s == pytest.approx(stopped_s)
+    assert ended.at_s <= stopped_s + 0.2 + 1e-6
+
+
+def test_time_that_is_told_in_steps_is_the_same_time() -> None:
+    machine = TurnMachine(TurnSettings(pause_ms=200))
+    for i in range(20):
+        machine.hear(0.9, i * CHUNK_S)
+    steps = [machine.pass_time(20 * CHUNK_S + ms / 1000) for ms in range(0, 400, 10)]
+    assert names(list(itertools.chain(*steps))) == [PAUSED, ENDED]
+
+
+def test_a_held_sound_fades_with_the_time_too() -> None:
+    machine = TurnMachine(TurnSettings())
+    machine.agent_speaking = True
+    machine.hear(0.9, 0.0)
+    machine.hear(0.9, CHUNK_S)
+    assert not machine.at_rest
+    assert [type(d) for d in machine.pass_time(1.0)] == [SoundFaded]
+    assert machine.at_rest

@@ -1,0 +1,176 @@
+"""Does the agent yield to a sound of the caller's? A pure machine: sounds and words with times in, decisions out.
+
+    agent       what is heard                                            decision
+    speaking    a sound, `SOUND_S` long (turns.py)                       Hold, unless the line is known to echo
+    speaking    it fades before it is speech                             GoOn
+    speaking    speech begins                                            Hold, and doubt
+    speaking    words so far mean something                              Yield
+    speaking    speech for LONGEST_DOUBT_S, whatever it says, no echo    Yield
+    speaking    speech is over: echo, noise, or "uh-huh"                 GoOn
+    speaking    … but little was left of what the agent says             Yield: it is the answer
+    speaking    speech is over and nobody can tell what it was           Yield
+    thinking    speech begins                                            Hold, and doubt
+    thinking    words mean something                                     Yield
+    thinking    speech is over: echo, noise, or "uh-huh"                 GoOn: work under way goes on
+    announcing  anything                                                 none: a turn, which is answered afterwards
+    silent      speech begins                                            Yield
+
+`Hold` silences the agent at once; it keeps its place. `GoOn` has it speak on from there, and drops what was heard.
+`Yield` gives the caller the floor, with what was heard so far as the beginning of his turn. What echo is stands in
+`interruption.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from media_server.call.interruption import ACKNOWLEDGEMENTS, Sound, TimedWord, Weighed, weigh
+
+__all__ = ["SETTLE_S", "AgentState", "BargeIn", "Decision", "Left"]
+
+AgentState = Literal["silent", "thinking", "speaking", "announcing"]
+
+LONGEST_DOUBT_S = 0.9
+"""Who is heard to speak for longer than this means it, whatever is understood of it, but for echo …"""
+SETTLE_S = 2.0
+"""… or for this long where nothing was understood yet; how long the words of a sound are waited for."""
+ANSWER_S = 1.0
+"""With less than this left of what the agent says, "yes" is an answer …"""
+QUESTION_S = 1.5
+"""… and with less than this of a question."""
+ECHO_FOR_S = 30.0
+"""For how long after an echo the line is known to echo."""
+
+
+class Decision(Enum):
+    HOLD = "hold"
+    GO_ON = "go on"
+    YIELD = "yield"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What of the agent's words is still to be heard.
+
+    Args:
+        seconds: of sound that is made.
+        whole: no more will be made.
+        question: it ends with a question.
+    """
+
+    seconds: float = 0.0
+    whole: bool = True
+    question: bool = False
+
+
+class BargeIn:
+    """Tell it what happens, in order; what it returns is to be done at once. None: nothing changes.
+
+    Args:
+        acknowledgements: words that do not interrupt; the usual ones where none are given.
+        interrupt_words: the number of other words from which on a sound is an interruption.
+    """
+
+    def __init__(self, acknowledgements: Collection[str] | None = None, interrupt_words: int = 1) -> None:
+        self.agent: AgentState = "silent"
+        self.acknowledgements = acknowledgements
+        self.interrupt_words = interrupt_words
+        self._since_s: float | None = None
+        """When the sound began that is in doubt."""
+        self._held = False
+        self._sound: Sound = "noise"
+        """What it seems to be so far."""
+        self._delay_s: float | None = None
+        self._echoed_s = -math.inf
+        """When the agent's own voice last came back, and how much later than it went out."""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether speech is under way that may turn out to be no interruption."""
+        return self._since_s is not None
+
+    def sound_began(self, at_s: float) -> Decision | None:
+        """There is a sound; it is not sure that it is speech."""
+        return self._hold() if self.agent == "speaking" and not self._echoes(at_s) else None
+
+    def sound_faded(self) -> Decision | None:
+        """It was none."""
+        return None if self.in_doubt else self._release()
+
+    def speech_began(self, at_s: float) -> Decision | None:
+        """The caller seems to speak, since `at_s`."""
+        if self.agent == "silent":
+            return self._yield()
+        if self.agent == "announcing":
+            return None
+        self._since_s, self._sound = at_s, "noise"
+        return None if self._echoes(at_s) else self._hold()
+
+    def speech_lasts(self, at_s: float) -> Decision | None:
+        """It goes on; nothing new is understood of it."""
+        long = self._lasted_s(at_s) > SETTLE_S and self._sound != "echo" and self.agent != "thinking"
+        return self._yield() if self.in_doubt and long else None
+
+    def words_so_far(self, heard: Sequence[TimedWord], played: Sequence[TimedWord], at_s: float) -> Decision | None:
+        """Part of it is understood: `heard`, by guessed times, up to `at_s`; `played` are the agent's last words."""
+        if not self.in_doubt:
+            return None
+        self._sound = self._weigh(heard, played, at_s, guessed=True).sound
+        long = self._lasted_s(at_s) > LONGEST_DOUBT_S and self._sound != "echo" and self.agent != "thinking"
+        return self._yield() if long or self._sound == "speech" else None
+
+    def speech_over(
+        self, heard: Sequence[TimedWord] | None, played: Sequence[TimedWord], left: Left, at_s: float
+    ) -> Decision | None:
+        """The sound is over, and all of it understood; None where nobody can tell what was said."""
+        if not self.in_doubt:
+            return None
+        if heard is None:
+            return self._yield()
+        it = self._weigh(heard, played, at_s)
+        if it.sound == "echo" and (it.echoed > 1 or self._echoes(at_s)):
+            self._delay_s, self._echoed_s = it.delay_s, at_s
+            return self._release()
+        # one word of the agent's on a line that has not echoed yet may be an answer as well as "yes" is
+        may_answer = it.sound in ("acknowledgement", "echo") and self.agent != "thinking"
+        if it.sound == "speech" or (may_answer and left.whole and left.seconds <= _answer_s(left)):
+            return self._yield()
+        return self._release()
+
+    def forget(self) -> None:
+        """The agent was interrupted, or the caller's sound is not to be heard: there is nothing in doubt."""
+        self._since_s, self._held = None, False
+
+    def _weigh(
+        self, heard: Sequence[TimedWord], played: Sequence[TimedWord], at_s: float, guessed: bool = False
+    ) -> Weighed:
+        words = ACKNOWLEDGEMENTS if self.acknowledgements is None else self.acknowledgements
+        delay_s = self._delay_s if self._echoes(at_s) else None
+        return weigh(heard, played, words, self.interrupt_words, delay_s=delay_s, guessed=guessed)
+
+    def _echoes(self, at_s: float) -> bool:
+        return at_s - self._echoed_s < ECHO_FOR_S
+
+    def _lasted_s(self, at_s: float) -> float:
+        return 0.0 if self._since_s is None else at_s - self._since_s
+
+    def _hold(self) -> Decision | None:
+        held, self._held = self._held, True
+        return None if held else Decision.HOLD
+
+    def _yield(self) -> Decision:
+        self.forget()
+        return Decision.YIELD
+
+    def _release(self) -> Decision | None:
+        doubted = self.in_doubt or self._held
+        self.forget()
+        return Decision.GO_ON if doubted else None
+
+
+def _answer_s(left: Left) -> float:
+    return QUESTION_S if left.question else ANSWER_S

@@ -1,0 +1,296 @@
+"""Barge-in: scripts of what the agent plays and what is heard, and what the agent does about it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media_server.call.bargein import AgentState, BargeIn, Decision, Left
+from media_server.call.interruption import TimedWord, spread
+
+MENU = "do you want a small pizza with cheese or a large pizza with ham and onions"
+SUMS = "i can do sums switch lights set timers take a pizza order and connect you to sales"
+RATE = 0.3
+"""Seconds for a word of the agent's."""
+FAR = Left(seconds=8.0, whole=False)
+
+
+def played(text: str) -> list[TimedWord]:
+    """Words of the agent's, from 0 s on."""
+    return [TimedWord(w, i * RATE) for i, w in enumerate(text.split())]
+
+
+@dataclass
+class Sound:
+    """What a caller says over the agent, or a sound: its words, when it begins, and its pace."""
+
+    text: str
+    at_s: float
+    rate: float = 0.35
+    partial_s: tuple[float, ...] = ()
+    """When words so far were understood, after the onset."""
+
+    def words(self, until_s: float = 1e9) -> list[TimedWord]:
+        tokens = [w for each in self.text.split() for w in spread(each, 0, 1)]
+        return [t for i, w in enumerate(tokens) if (t := TimedWord(w.text, self.at_s + i * self.rate)).at_s <= until_s]
+
+    @property
+    def end_s(self) -> float:
+        return self.at_s + max(1, len(self.text.split())) * self.rate
+
+
+def heard_over(
+    said: str, sound: Sound, *, agent: AgentState = "speaking", left: Left = FAR, machine: BargeIn | None = None,
+    understood: bool = True, plays_on: bool = False, **settings: Any,
+) -> list[Decision]:  # fmt: skip
+    """The decisions in the course of one sound."""
+    it = machine or BargeIn(**settings)
+    it.agent = agent
+    words = [w for w in played(said) if plays_on or w.at_s <= sound.at_s + 0.15]
+    made = [it.sound_began(sound.at_s), it.speech_began(sound.at_s)]
+    for after in sound.partial_s:
+        now = sound.at_s + after
+        text = " ".join(w.text for w in sound.words(now - 0.2))
+        made.append(it.words_so_far(spread(text, sound.at_s, now), words, now))
+    made.append(it.speech_over(sound.words() if understood else None, words, left, sound.end_s))
+    return [m for m in made if m]
+
+
+HOLD, GO_ON, YIELD = Decision.HOLD, Decision.GO_ON, Decision.YIELD
+FEW = Left(seconds=0.8)
+QUESTION = Left(seconds=1.3, question=True)
+BACKCHANNELS = (
+    "okay", "yes", "mhm", "uh huh", "yeah", "right", "i see", "got it", "sure", "all right", "um", "hmm", "okay okay",
+    "ja", "genau", "sí", "claro", "oui", "d'accord", "certo", "sim", "oké", "evet", "tamam", "嗯", "はい",
+)  # fmt: skip
+INTERRUPTIONS = (
+    "stop", "no", "wait", "what", "goodbye", "okay stop", "no thanks", "yes but not today", "hold on", "excuse me",
+    "what is nine times three", "that is wrong", "i want something else", "nein", "espera", "arrête", "basta", "dur",
+    "不要", "一番", "how much is it", "can you repeat that", "talk to a person", "uh no", "um what about the price",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BACKCHANNELS)
+def test_a_backchannel_does_not_interrupt(text: str) -> None:
+    assert heard_over(SUMS, Sound(text, 2.0, partial_s=(0.3, 0.6))) == [HOLD, GO_ON]
+
+
+@pytest.mark.parametrize("text", BACKCHANNELS)
+@pytest.mark.parametrize(("left", "answers"), [(FEW, True), (QUESTION, True), (Left(1.3), False), (Left(3.0), False)])
+def test_a_yes_over_the_end_is_the_answer(text: str, left: Left, answers: bool) -> None:
+    assert heard_over(SUMS, Sound(text, 4.5), left=left)[-1] == (YIELD if answers else GO_ON)
+
+
+@pytest.mark.parametrize("left", [Left(0.5, whole=False), Left(0.5, whole=False, question=True)])
+def test_a_pause_between_two_sentences_is_no_end(left: Left) -> None:
+    assert heard_over(SUMS, Sound("okay", 4.5), left=left) == [HOLD, GO_ON]
+
+
+@pytest.mark.parametrize("text", INTERRUPTIONS)
+@pytest.mark.parametrize("agent", ["speaking", "thinking"])
+def test_words_that_mean_something_interrupt(text: str, agent: AgentState) -> None:
+    made = heard_over(SUMS, Sound(text, 2.0), agent=agent)
+    assert made == [HOLD, YIELD]
+
+
+@pytest.mark.parametrize("text", ["stop talking now", "what is nine times three", "no i want something else"])
+def test_they_do_so_as_soon_as_they_are_understood(text: str) -> None:
+    it = BargeIn()
+    it.agent = "speaking"
+    assert it.sound_began(2.0) is HOLD
+    assert it.speech_began(2.0) is None, "it holds already"
+    said = played(SUMS)[:7]
+    assert it.words_so_far(spread(text[:9], 2.0, 2.4), said, 2.4) is YIELD
+    assert not it.in_doubt
+
+
+@pytest.mark.parametrize("text", ["", "[unclear]", "(music)", "*cough*"])
+@pytest.mark.parametrize("agent", ["speaking", "thinking"])
+def test_a_sound_without_words_does_not(text: str, agent: AgentState) -> None:
+    assert heard_over(SUMS, Sound(text, 2.0, partial_s=(0.3,)), agent=agent) == [HOLD, GO_ON]
+
+
+@pytest.mark.parametrize("text", [*BACKCHANNELS[:12], "", "[noise]"])
+def test_what_the_agent_works_at_is_not_cancelled_by_it(text: str) -> None:
+    assert heard_over("", Sound(text, 2.0, partial_s=(0.3, 1.2)), agent="thinking", left=Left())[-1] is GO_ON
+
+
+def test_a_click_is_over_before_it_is_speech() -> None:
+    it = BargeIn()
+    it.agent = "speaking"
+    assert [it.sound_began(1.0), it.sound_faded(), it.sound_faded()] == [HOLD, GO_ON, None]
+
+
+@pytest.mark.parametrize("delay_s", [0.1, 0.2, 0.4, 0.8])
+@pytest.mark.parametrize(("first", "last"), [(0, 4), (3, 9), (6, 8), (8, 14)])
+def test_echo_does_not_interrupt_whatever_its_delay(delay_s: float, first: int, last: int) -> None:
+    said = SUMS.split()
+    echo = Sound(" ".join(said[first:last]), first * RATE + delay_s, RATE, partial_s=(0.3, 0.6, 0.9))
+    it = BargeIn()
+    it.agent = "speaking"
+    words = played(SUMS)
+    made = [it.sound_began(echo.at_s), it.speech_began(echo.at_s)]
+    for after in echo.partial_s:
+        now = echo.at_s + after
+        text = " ".join(w.text for w in echo.words(now - 0.2))
+        made.append(it.words_so_far(spread(text, echo.at_s, now), [w for w in words if w.at_s < now], now))
+    made.append(it.speech_over(echo.words(), words, FAR, echo.end_s))
+    assert [m for m in made if m] == [HOLD, GO_ON]
+
+
+@pytest.mark.parametrize(
+    "misheard", ["switch light", "six lights set timers", "switch lights said timers", "sums witch lights set"]
+)
+def test_echo_that_is_misheard_is_echo(misheard: str) -> None:
+    start = 3 if misheard.startswith("sums") else 4
+    assert heard_over(SUMS, Sound(misheard, start * RATE + 0.3, RATE), plays_on=True)[-1] is GO_ON
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "at_s"),
+    [
+        (MENU, "a small pizza with cheese", 3.6),
+        (MENU, "a large pizza", 5.6),
+        (MENU, "small", 3.5),
+        (MENU, "the small pizza", 4.0),
+        ("shall i come today or tomorrow at nine", "tomorrow at nine", 3.3),
+        ("shall i stop the music", "stop the music", 2.6),
+        ("please say yes or no to go on with the order now", "no", 3.2),
+        ("is it the red one or the blue one that you have", "the red one", 3.2),
+    ],
+)
+def test_an_answer_in_the_agents_own_words_is_heard(said: str, text: str, at_s: float) -> None:
+    assert heard_over(said, Sound(text, at_s))[-1] is YIELD
+
+
+@pytest.mark.parametrize("text", ["no", "tomorrow", "red"])
+def test_one_word_of_the_agents_over_its_last_ones_is_an_answer(text: str) -> None:
+    said = f"do you want it or {text}"
+    assert heard_over(said, Sound(text, 1.65), left=Left(0.1, question=True))[-1] is YIELD
+
+
+def test_a_line_that_echoes_is_known_after_one_echo() -> None:
+    it = BargeIn()
+
+    def over(text: str, at_s: float) -> list[Decision]:
+        return heard_over(SUMS, Sound(text, at_s, RATE), machine=it, plays_on=True)
+
+    assert over("switch lights set timers", 4 * RATE + 0.4) == [HOLD, GO_ON]
+    # from then on the agent does not stutter at each of its own words …
+    assert over("set timers", 6 * RATE + 0.4) == [GO_ON]
+    # … half of which may be misheard, and callers are still heard
+    assert over("six timers", 6 * RATE + 0.4) == [GO_ON]
+    assert over("please stop now", 6 * RATE + 0.4) == [YIELD]
+    assert over("switch lights", 4 * RATE + 1.4) == [YIELD], "another delay"
+    assert over("stop", 100.0) == [HOLD, YIELD], "known for a while"
+
+
+@pytest.mark.parametrize("agent", ["announcing"])
+@pytest.mark.parametrize("text", ["stop", "okay", "", *INTERRUPTIONS[:6]])
+def test_an_announcement_is_heard_to_its_end(agent: AgentState, text: str) -> None:
+    assert heard_over(SUMS, Sound(text, 2.0, partial_s=(0.3, 1.2)), agent=agent) == []
+
+
+def test_a_caller_has_the_floor_while_the_agent_is_silent() -> None:
+    assert heard_over("", Sound("hello", 2.0), agent="silent") == [YIELD]
+
+
+@pytest.mark.parametrize("agent", ["speaking", "thinking"])
+def test_what_cannot_be_understood_is_yielded_to(agent: AgentState) -> None:
+    assert heard_over(SUMS, Sound("", 2.0), agent=agent, understood=False) == [HOLD, YIELD]
+
+
+@pytest.mark.parametrize(
+    ("agent", "text", "lasts_s", "yields"),
+    [
+        ("speaking", "mm", 0.8, False),
+        ("speaking", "mm", 1.0, True),
+        ("speaking", "", 1.0, True),
+        ("speaking", "switch lights", 1.0, False),
+        ("thinking", "mm", 1.0, False),
+        ("thinking", "", 2.5, False),
+    ],
+)
+def test_who_speaks_for_long_means_it_unless_it_is_echo(
+    agent: AgentState, text: str, lasts_s: float, yields: bool
+) -> None:
+    it = BargeIn()
+    it.agent = agent
+    onset_s = 4 * RATE + 0.2
+    it.speech_began(onset_s)
+    now = onset_s + lasts_s
+    decision = it.words_so_far(spread(text, onset_s, onset_s + 0.6), played(SUMS)[:9], now)
+    assert (decision is YIELD) == yields
+
+
+@pytest.mark.parametrize(
+    ("agent", "after_s", "yields"), [("speaking", 1.9, False), ("speaking", 2.1, True), ("thinking", 9, False)]
+)
+def test_nobody_is_talked_over_while_the_recogniser_is_slow(agent: AgentState, after_s: float, yields: bool) -> None:
+    it = BargeIn()
+    it.agent = agent
+    it.speech_began(1.0)
+    assert (it.speech_lasts(1.0 + after_s) is YIELD) == yields
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "yields"),
+    [(2, "goodbye", False), (2, "goodbye then", True), (2, "不要", True), (3, "不要", False)],
+)
+def test_more_words_can_be_asked_for(words: int, text: str, yields: bool) -> None:
+    made = heard_over(SUMS, Sound(text, 2.0), interrupt_words=words)
+    assert made == [HOLD, YIELD if yields else GO_ON]
+
+
+def test_an_agent_has_acknowledgements_of_its_own() -> None:
+    assert heard_over(SUMS, Sound("roger", 2.0), acknowledgements=frozenset({"roger"})) == [HOLD, GO_ON]
+    assert heard_over(SUMS, Sound("okay", 2.0), acknowledgements=frozenset({"roger"})) == [HOLD, YIELD]
+
+
+def test_after_the_client_interrupts_nothing_is_in_doubt() -> None:
+    it = BargeIn()
+    it.agent = "speaking"
+    it.speech_began(1.0)
+    it.forget()
+    assert it.speech_over([], [], Left(), 2.0) is None
+    assert it.words_so_far([], [], 2.0) is None
+
+
+KINDS = ("sound", "fade", "begin", "words", "over", "lasts", "forget")
+TEXTS = ("", "okay", "stop", "switch lights")
+STATES = ("speaking", "thinking", "silent", "announcing")
+EVENTS = st.lists(st.tuples(*map(st.sampled_from, (KINDS, TEXTS, STATES))), max_size=30)
+
+
+@given(EVENTS)
+def test_whatever_happens_what_is_held_is_released(events: list[Any]) -> None:
+    it, held = BargeIn(), False
+    for (kind, text, agent), now in zip(events, itertools.count(), strict=False):
+        it.agent = agent
+        said = played(SUMS)
+        match kind:
+            case "sound":
+                made = it.sound_began(now)
+            case "fade":
+                made = it.sound_faded()
+            case "begin":
+                made = it.speech_began(now)
+            case "words":
+                made = it.words_so_far(spread(text, now, now + 0.5), said, now)
+            case "over":
+                made = it.speech_over(spread(text, now, now + 0.5), said, FAR, now)
+            case "lasts":
+                made = it.speech_lasts(now)
+            case _:
+                it.forget()
+                made, held = None, False
+        assert not (made is HOLD and held), "held twice"
+        held = made is HOLD or (held and made is None)
+        if kind == "over":
+            assert not it.in_doubt
+            assert not held or made is None
