@@ -138,6 +138,10 @@ class Agent:
             tools take does not count, nor does that in which the model writes, however slowly.
         thinking_filler: said when the model thinks for two seconds before it answers, and again every twelve; empty
             to say nothing.
+        comfort: said when a tool works, or the model is slow to begin, for `comfort_s` in which nothing is heard, and
+            again every twelve; empty to say nothing. Not in writing.
+        comfort_s: that time.
+        person_notice: said when a person takes the call over; empty to say nothing.
         temperature, top_p: how freely the model words its answers; the pack's where they are not given.
         max_reply_tokens: a reply is cut there.
         history_turns: exchanges that the model is shown; older ones are dropped.
@@ -185,6 +189,9 @@ class Agent:
     answer_timeout_s: Annotated[float, Field(ge=1, le=600)] = 15
     apology: str = "I am sorry, something went wrong. Could you say it again?"
     thinking_filler: str = "One moment."
+    comfort: Annotated[str, Field(max_length=MOST_SAID)] = ""
+    comfort_s: Annotated[float, Field(ge=0.5, le=60)] = 3
+    person_notice: Annotated[str, Field(max_length=MOST_SAID)] = "You are talking to a person now."
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     max_reply_tokens: Annotated[int, Field(ge=1, le=4096)] = 200

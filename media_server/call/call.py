@@ -370,6 +370,8 @@ class Call(agents.Call):
             cancel(self._waiting)
             self._interrupt()
             self._emit(e.CallPaused())
+            if self.agent.person_notice and self._conducting:
+                self._replies.say(self.agent.person_notice, remembered=False)
 
     def note_person(self, text: str) -> None:
         """What the person said in their own voice, which was heard."""

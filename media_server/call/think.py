@@ -94,19 +94,40 @@ class Announcements:
 
 @dataclass(slots=True)
 class _Filling:
-    """When the agent says that the answer takes a moment."""
+    """When the agent says that the answer takes a moment.
+
+    Args:
+        over: set when the caller is surely done.
+        filler: said while the model thinks.
+        comfort: said while it has not begun to write.
+        comfort_s: after which.
+    """
 
     over: asyncio.Event
+    filler: str
+    comfort: str
+    comfort_s: float
     thinking: bool = False
+    begun: bool = False
+    """Something was written."""
     _counting: bool = False
     _said: bool = False
 
+    @property
+    def words(self) -> str:
+        """What is said in what is waited for now."""
+        if self.thinking:
+            return self.filler
+        return "" if self.begun else self.comfort
+
     def wait_s(self) -> float | None:
         """How long to wait for the next piece; None for any time."""
-        self._counting = self.thinking and self.over.is_set()
+        self._counting = bool(self.words) and self.over.is_set()
         if not self._counting:
-            return NOT_YET_S if self.thinking else None
-        return THINKING_AGAIN_S if self._said else THINKING_S
+            return NOT_YET_S if self.words else None
+        if self._said:
+            return THINKING_AGAIN_S
+        return THINKING_S if self.thinking else self.comfort_s
 
     def due(self) -> bool:
         """Whether it is to be said, now that so long passed."""
@@ -396,27 +417,35 @@ class Reply:
 
     async def _with_filler(self, pieces: AsyncIterator[T]) -> AsyncGenerator[T | Clause, None]:
         """The pieces of a reply, and while the model thinks the agent's filler, from when the caller is surely done."""
-        waiting = _Filling(self._over)
+        agent = self._agent
+        waiting = _Filling(self._over, agent.thinking_filler, self._comfort, agent.comfort_s)
         async with contextlib.aclosing(with_pauses(pieces, waiting.wait_s)) as with_waits:
             async for piece in with_waits:
                 if isinstance(piece, Thinking):
                     waiting.thinking = True
                 elif piece is not None:
-                    waiting.thinking = False
+                    waiting.thinking, waiting.begun = False, True
                     yield piece
-                elif waiting.due() and self._agent.thinking_filler:
-                    yield Clause(self._agent.thinking_filler, remembered=False)
+                elif waiting.due():
+                    yield Clause(waiting.words, remembered=False)
+
+    @property
+    def _comfort(self) -> str:
+        """What is said where nothing is heard for long; in writing the client shows that the agent works."""
+        return "" if self._written else self._agent.comfort
 
     async def _of_agent(self) -> AsyncGenerator[str | CalledTool | Clause, None]:
         """The agent's own code answers in place of the model."""
         responder = self._agent.handlers.turn
         assert responder is not None
         await self._over.wait()  # nobody knows what it does
+        begun = False
         try:
             async with contextlib.aclosing(responder(self._words, self._call)) as answer:
                 while True:
                     piece = asyncio.ensure_future(_next(answer))
-                    async with contextlib.aclosing(self._meanwhile(piece)) as said:
+                    comfort = "" if begun else self._comfort
+                    async with contextlib.aclosing(self._meanwhile(piece, comfort)) as said:
                         async for clause in said:
                             yield clause
                     if piece.cancelled():  # not by us: that ends `_meanwhile`
@@ -424,6 +453,7 @@ class Reply:
                     if (text := piece.result()) is None:
                         return
                     if text:
+                        begun = True
                         yield sound(str(text))
         except Exception as failed:  # it is a developer's code, and the caller should hear more than nothing
             log.exception("the code of agent %s failed at a turn of call %s", self._agent.name, self._call.id)
@@ -439,7 +469,7 @@ class Reply:
         running = asyncio.ensure_future(self._tools.run(r.calls, tools, self._emit, r.results))
         self._working(True)
         try:
-            async with contextlib.aclosing(self._meanwhile(running)) as said:
+            async with contextlib.aclosing(self._meanwhile(running, self._comfort)) as said:
                 async for clause in said:
                     self._announce(r, clause)
                     yield clause
@@ -447,15 +477,24 @@ class Reply:
         finally:
             self._working(False)
 
-    async def _meanwhile(self, work: asyncio.Future[Any]) -> AsyncGenerator[Clause, None]:
-        """What is said while `work` is under way; it is cancelled if nobody waits for it any more."""
+    async def _meanwhile(self, work: asyncio.Future[Any], comfort: str) -> AsyncGenerator[Clause, None]:
+        """What is said while `work` is under way, which is cancelled if nobody waits for it any more.
+
+        Args:
+            comfort: said where nothing else is for long.
+        """
+        wait_s = self._agent.comfort_s if comfort else None
         try:
             while not work.done():
                 coming = asyncio.ensure_future(self._said.come())
                 try:
-                    await asyncio.wait([work, coming], return_when=asyncio.FIRST_COMPLETED)
+                    either = [work, coming]
+                    done, _ = await asyncio.wait(either, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     coming.cancel()
+                if not done:
+                    wait_s = THINKING_AGAIN_S
+                    yield Clause(comfort, remembered=False)
                 while clause := self._said.take():
                     yield clause
         finally:

@@ -393,6 +393,8 @@ async def test_nobody_is_asked_anything_while_a_person_has_taken_over(server: Se
     async with Caller(server.url, "curt") as caller:
         await caller.wait_for("call.started")
         call_of(server, caller).pause()
+        stopped = await caller.wait_for("agent.speech_stopped")
+        assert stopped["heard"] == "You are talking to a person now.", "it is told in every dialect"
         await asyncio.sleep(0.7)
         caller.send(type="text.send", text="hello")
         await caller.wait_for("turn.ended")

@@ -188,7 +188,7 @@ class Desk:
         self.reply.remember(self.history)
 
 
-def desk(script: Script, *, written: bool, responder: Any = None, words: str = "") -> Desk:
+def desk(script: Script, *, written: bool, responder: Any = None, words: str = "", **settings: Any) -> Desk:
     begun, said, events = asyncio.Event(), Announcements(), list[e.Event]()
 
     @tool
@@ -207,7 +207,12 @@ def desk(script: Script, *, written: bool, responder: Any = None, words: str = "
         await asyncio.sleep(0.01)
         return "found"
 
-    agent = Agent("desk", tools=[book, slow, brief])
+    @tool
+    async def quiet() -> str:
+        await asyncio.sleep(0.7)
+        return "found"
+
+    agent = Agent("desk", tools=[book, slow, brief, quiet], **settings)
     if responder:
         agent.on_turn(responder)
     over = asyncio.Event()
@@ -222,7 +227,7 @@ def desk(script: Script, *, written: bool, responder: Any = None, words: str = "
     return Desk(reply, events, said, begun)
 
 
-BOOK, SLOW, BRIEF = (CalledTool(1, name, "{}") for name in ("book", "slow", "brief"))
+BOOK, SLOW, BRIEF, QUIET = (CalledTool(1, name, "{}") for name in ("book", "slow", "brief", "quiet"))
 
 
 async def test_a_tool_that_has_ended_keeps_its_result_when_the_caller_interrupts_another() -> None:
@@ -279,3 +284,31 @@ async def test_an_agents_code_that_ends_in_a_cancellation_of_its_own_has_failed(
     it = desk(Script([]), written=False, responder=lost)
     with pytest.raises(RequestFailed, match="cancelled"):
         await it.run()
+
+
+COMFORT = {"comfort": "I am looking it up.", "comfort_s": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("settings", "written", "said"),
+    [(COMFORT, False, ["I am looking it up.", "Found."]), (COMFORT, True, ["Found."]), ({}, False, ["Found."])],
+    ids=["spoken", "in-writing", "not-wanted"],
+)
+async def test_a_tool_that_works_for_long_is_spoken_over(settings: Any, written: bool, said: list[str]) -> None:
+    it = desk(Script([[QUIET], ["Found."]]), written=written, **settings)
+    await it.run()
+    assert it.texts == said
+    it.reply.remember(it.history)
+    assert [m.content for m in it.history.entries if m.role == "assistant" and m.content] == ["Found."]
+
+
+async def test_code_that_is_slow_to_begin_is_spoken_over() -> None:
+    async def slowly(text: str, call: Any) -> AsyncIterator[str]:
+        await asyncio.sleep(0.7)
+        yield "Found."
+        await asyncio.sleep(0.7)
+        yield " And more."
+
+    it = desk(Script([]), written=False, responder=slowly, **COMFORT)
+    await it.run()
+    assert it.texts == ["I am looking it up.", "Found.", "And more."]

@@ -89,6 +89,14 @@ async def test_who_thinks_for_long_says_so_again() -> None:
     assert clauses == ["Let me think.", "Let me think.", "Yes."]
 
 
+@pytest.mark.parametrize("over", [True, False])
+async def test_a_model_that_is_slow_to_begin_is_spoken_over(over: bool) -> None:
+    clauses, _, _ = await said(
+        0.7, *text("It is"), 0.7, *text(" twelve."), over=over, comfort="Still here.", comfort_s=0.5
+    )
+    assert clauses == (["Still here.", "It is twelve."] if over else ["It is twelve."])
+
+
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(
     ("script", "how"),
