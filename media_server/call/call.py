@@ -431,7 +431,7 @@ class Call(agents.Call):
             case e.TextSend(role="system", immediate=False, text=text):
                 self.history.add_instruction(text)
             case e.TextSend(role=role, text=text, interrupt=interrupt):
-                if interrupt:
+                if interrupt and not self._replies.protected:
                     self._interrupt()
                 self._do_when_said(
                     lambda: self._replies.answer_text(self._begin_turn(), text, role == "system"), at_once=interrupt

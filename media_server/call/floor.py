@@ -140,6 +140,7 @@ class Floor:
 
     @property
     def muted(self) -> bool:
+        """Whether the caller has muted himself."""
         return self._microphone.muted
 
     def mute(self, muted: bool) -> None:

@@ -18,7 +18,7 @@ from media_server.call.emotions import Emotions, Feeling
 from media_server.call.gate import Gate
 from media_server.call.hearing import Said, outcome
 from media_server.call.history import History
-from media_server.call.interruption import TimedWord
+from media_server.call.interruption import TimedWord, timed
 from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
 from media_server.call.retry import with_retry
@@ -477,7 +477,7 @@ class Replies:
                 watch.mark("on_wire", self._clock())
                 self._emit(watch.metrics(turn_id))
 
-        async def timed(stream: AsyncGenerator[Clause, None]) -> AsyncGenerator[Clause, None]:
+        async def marked(stream: AsyncGenerator[Clause, None]) -> AsyncGenerator[Clause, None]:
             async for clause in stream:
                 if watch:
                     watch.mark("first_clause", self._clock())
@@ -505,8 +505,8 @@ class Replies:
             nonlocal utterance
             self.silence()  # of a first try there may be speech that has not begun
             self._utterance = utterance = begun(self._speaker)
-            async with contextlib.aclosing(clauses()) as stream, contextlib.aclosing(timed(stream)) as timed_stream:
-                await utterance.speak(timed_stream)
+            async with contextlib.aclosing(clauses()) as stream, contextlib.aclosing(marked(stream)) as marked_stream:
+                await utterance.speak(marked_stream)
 
         completed = False
         try:

@@ -286,7 +286,7 @@ async def test_an_agents_code_that_ends_in_a_cancellation_of_its_own_has_failed(
         await it.run()
 
 
-COMFORT = {"comfort": "I am looking it up.", "comfort_s": 0.5}
+COMFORT: dict[str, Any] = {"comfort": "I am looking it up.", "comfort_s": 0.5}
 
 
 @pytest.mark.parametrize(
