@@ -191,7 +191,7 @@ class Agent:
     thinking_filler: str = "One moment."
     comfort: Annotated[str, Field(max_length=MOST_SAID)] = ""
     comfort_s: Annotated[float, Field(ge=0.5, le=60)] = 3
-    person_notice: Annotated[str, Field(max_length=MOST_SAID)] = "You are talking to a person now."
+    person_notice: Annotated[str, Field(max_length=MOST_SAID)] = ""
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     max_reply_tokens: Annotated[int, Field(ge=1, le=4096)] = 200

@@ -26,7 +26,7 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal
 
 from media_server.call.interruption import ACKNOWLEDGEMENTS, Sound, TimedWord, Weighed, weigh
 
@@ -131,7 +131,7 @@ class BargeIn:
             return None
         if heard is None:
             return self._yield()
-        it = self._weigh(heard, played, at_s)
+        it = self._weigh(heard, played, at_s, asked=left.question)
         if it.sound == "echo" and (it.echoed > 1 or self._echoes(at_s)):
             self._delay_s, self._echoed_s = it.delay_s, at_s
             return self._release()
@@ -146,11 +146,18 @@ class BargeIn:
         self._since_s, self._held = None, False
 
     def _weigh(
-        self, heard: Sequence[TimedWord], played: Sequence[TimedWord], at_s: float, guessed: bool = False
+        self,
+        heard: Sequence[TimedWord],
+        played: Sequence[TimedWord],
+        at_s: float,
+        *,
+        guessed: bool = False,
+        asked: bool = False,
     ) -> Weighed:
         words = ACKNOWLEDGEMENTS if self.acknowledgements is None else self.acknowledgements
         delay_s = self._delay_s if self._echoes(at_s) else None
-        return weigh(heard, played, words, self.interrupt_words, delay_s=delay_s, guessed=guessed)
+        options: dict[str, Any] = {"delay_s": delay_s, "guessed": guessed, "asked": asked}
+        return weigh(heard, played, words, self.interrupt_words, **options)
 
     def _echoes(self, at_s: float) -> bool:
         return at_s - self._echoed_s < ECHO_FOR_S

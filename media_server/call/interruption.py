@@ -68,8 +68,10 @@ KNOWN_SHARE = 0.5
 """… and on a line whose delay is known: cut at a comma, what is left of an echo is short and easily misheard."""
 MOST_DELAY_S = 1.0
 """The longest way from the agent's voice through a room and two networks back …"""
-LATE_DELAY_S, LATE_WORDS, LATE_TOLERANCE_S = 2.2, 4, 0.15
-"""… unless so many words keep the agent's pace as nobody does who repeats them."""
+LATE_DELAY_S, LATE_TOLERANCE_S = 2.2, 0.12
+"""… unless several words keep the agent's pace as hardly anybody does who repeats them."""
+LATE_WORDS, LATE_WORDS_ASKED = 2, 4
+"""So many; and where the agent asks, so that its words are an answer, so many."""
 TOLERANCE_S = 0.25
 """How far times of words may be off."""
 SPREAD_TOLERANCE_S = 0.5
@@ -118,6 +120,7 @@ def weigh(
     *,
     delay_s: float | None = None,
     guessed: bool = False,
+    asked: bool = False,
 ) -> Weighed:
     """What a sound is.
 
@@ -128,10 +131,12 @@ def weigh(
         min_words: the number of words, acknowledgements not counted, from which on it is an interruption.
         delay_s: the delay with which the agent's voice comes back on this line, where it has.
         guessed: the times of the words are.
+        asked: the agent asks a question.
     """
     if not heard:
         return Weighed("noise")
-    echoed, behind_s = _echoed(heard, played, delay_s, guessed)
+    late_words = LATE_WORDS_ASKED if asked else LATE_WORDS
+    echoed, behind_s = _echoed(heard, played, delay_s, guessed, late_words)
     share = ECHO_SHARE if delay_s is None else KNOWN_SHARE
     letters = sum(len(w.text) for w in heard)
     if echoed and sum(len(heard[i].text) for i in echoed) >= share * letters:
@@ -143,7 +148,7 @@ def weigh(
 
 
 def _echoed(
-    heard: Sequence[TimedWord], played: Sequence[TimedWord], delay_s: float | None, guessed: bool
+    heard: Sequence[TimedWord], played: Sequence[TimedWord], delay_s: float | None, guessed: bool, late_words: int
 ) -> tuple[frozenset[int], float]:
     """Which of the words came behind the agent's with the delay that most of them have, and that delay."""
     slack = SPREAD_TOLERANCE_S if guessed else TOLERANCE_S
@@ -157,10 +162,10 @@ def _echoed(
     for _, delay in behind:
         if delay_s is not None and abs(delay - delay_s) > slack:
             continue
-        late = delay > MOST_DELAY_S and not guessed
+        late = delay > MOST_DELAY_S and delay_s is None and not guessed
         tolerance = LATE_TOLERANCE_S if late else slack
         found = frozenset(i for i, other in behind if abs(other - delay) <= tolerance)
-        if len(found) >= (LATE_WORDS if late else 1) and len(found) > len(best[0]):
+        if len(found) >= (late_words if late else 1) and len(found) > len(best[0]):
             best = found, delay
     return best
 

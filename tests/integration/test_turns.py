@@ -392,6 +392,7 @@ async def test_a_caller_who_answers_the_question_is_not_hung_up(server: Server, 
 async def test_nobody_is_asked_anything_while_a_person_has_taken_over(server: Server) -> None:
     async with Caller(server.url, "curt") as caller:
         await caller.wait_for("call.started")
+        call_of(server, caller).update(person_notice="You are talking to a person now.")
         call_of(server, caller).pause()
         stopped = await caller.wait_for("agent.speech_stopped")
         assert stopped["heard"] == "You are talking to a person now.", "it is told in every dialect"

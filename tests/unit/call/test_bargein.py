@@ -165,7 +165,20 @@ def test_echo_that_is_misheard_is_echo(misheard: str) -> None:
     ],
 )
 def test_an_answer_in_the_agents_own_words_is_heard(said: str, text: str, at_s: float) -> None:
-    assert heard_over(said, Sound(text, at_s))[-1] is YIELD
+    assert heard_over(said, Sound(text, at_s), left=Left(2.0, question=True))[-1] is YIELD
+
+
+def test_a_line_that_is_far_behind_is_known_too() -> None:
+    it = BargeIn()
+    over = [("switch lights", 4 * RATE + 1.98), ("set timer", 6 * RATE + 1.8)]
+    made = [heard_over(SUMS, Sound(text, at_s, RATE), machine=it, plays_on=True) for text, at_s in over]
+    assert made == [[HOLD, GO_ON], [GO_ON]]
+
+
+@pytest.mark.parametrize(("delay_s", "rate", "echo"), [(1.6, RATE, True), (1.6, RATE * 1.6, False), (3.0, RATE, False)])
+def test_a_line_that_is_far_behind_is_told_by_the_agents_pace(delay_s: float, rate: float, echo: bool) -> None:
+    made = heard_over(SUMS, Sound("switch lights", 4 * RATE + delay_s, rate))
+    assert made[-1] is (GO_ON if echo else YIELD)
 
 
 @pytest.mark.parametrize("text", ["no", "tomorrow", "red"])
