@@ -36,6 +36,8 @@ def codes(edits: Edits, language: Language) -> None:
 def versions(edits: Edits, language: Language) -> None:
     """Say the dots of versions and of addresses on the internet."""
     for m in _VERSION.finditer(edits.text):
+        if language.group == "." and re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", m[0]):
+            continue  # thousands
         dot = language.word("dot" if m[0].count(".") == 3 else "point")
         said = m[0].replace(".", f" {dot} ")
         edits.match(m, f"V {said[1:]}" if said.startswith("v") else said)

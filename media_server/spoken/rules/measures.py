@@ -23,6 +23,12 @@ def _pattern(language: Language) -> re.Pattern[str]:
 
 
 @cache
+def _fraction_pattern(language: Language) -> re.Pattern[str]:
+    units = "|".join(re.escape(u) for u in sorted(language.units, key=len, reverse=True) if u.isalpha())
+    return re.compile(rf"(?:\d/\d{{1,2}}|[½⅓⅔¼¾⅛])[ \u00a0](?P<unit>{units})(?!\w)")
+
+
+@cache
 def _magnitude_pattern(language: Language) -> re.Pattern[str]:
     names = "|".join(map(re.escape, sorted(language.words("magnitude_letters"), key=len, reverse=True)))
     return re.compile(rf"(?<![\w/.])(?P<number>{language.number})(?P<letter>{names})(?!\w)")
@@ -46,6 +52,8 @@ def measures(edits: Edits, language: Language) -> None:
         edits.put(*m.span("number"), agreeing(number, noun.feminine, language))
         edits.put(m.end("number"), m.start("unit"), "") if m["gap"] == "-" else None
         edits.put(m.start("unit"), end, said)
+    for m in _fraction_pattern(language).finditer(text):
+        edits.match(m, language.units[m["unit"]].many, "unit")
     letters = language.words("magnitude_letters")
     for m in _magnitude_pattern(language).finditer(text) if letters else ():
         one, _, many = letters[m["letter"]].partition("|")

@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from media_server.spoken.edits import Edits
-from media_server.spoken.ends import goes_on, is_ordinal
+from media_server.spoken.ends import is_ordinal
 from media_server.spoken.language import Language
 from media_server.spoken.numbers import ordinal
 from media_server.spoken.rules.calendar import german_ending
@@ -67,7 +67,8 @@ def roman(edits: Edits, language: Language) -> None:
             continue
         n = _value(numeral)
         start, end = m.span("roman")
-        stops = m["dot"] and (language.code not in ("de", "tr") or not goes_on(edits.text, m.end(), language))
+        behind = edits.text[m.end() : m.end() + 3].lstrip()[:1]
+        stops = m["dot"] and not (language.code in ("de", "tr") and behind.islower())
         end = m.end() if m["dot"] and not stops else end
         if before.lower() in nouns:
             edits.put(start, end, str(n))

@@ -139,7 +139,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("voice", LANGUAGES)
+@pytest.mark.parametrize("voice", ["en", "de", "tr", ""])
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_no_text_takes_long(text: str, voice: str) -> None:
     began_s = time.process_time()
