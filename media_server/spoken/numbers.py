@@ -55,7 +55,7 @@ def plain_number(written: str, language: Language) -> str:
 
 
 def is_one(written: str, language: Language) -> bool:
-    """Whether exactly one of something is meant; in French and Portuguese anything below two."""
+    """Whether one of something is meant; in French, anything below two."""
     whole, rest = _parts(written, language)
     if language.code == "fr":
         return int(whole) < 2

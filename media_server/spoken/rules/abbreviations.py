@@ -50,7 +50,9 @@ def abbreviations(edits: Edits, language: Language) -> None:
         elif written in always:
             said = always[written]
         if said is not None:
-            keeps = dotted and not goes_on(text, end, language) and written not in named
+            keeps = (
+                dotted and not goes_on(text, end, language) and (written not in named or said == streets.get(written))
+            )
             edits.put(m.start(), end - 1 if keeps else end, said)
     for m in _DOTTED.finditer(text):
         letters = re.findall(r"[^\W\d_]", m[0])

@@ -55,7 +55,7 @@ _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<=\d)(\+)(?![\w+])"), "plus"),
 ]
 _DASH = re.compile(
-    r"(?P<left>[\d$€£%°]|(?<=\d)[A-Za-z°]{1,4}|[.]m[.]|\b[ap]m|[AP]M)"
+    r"(?P<left>[\d$€£%°]|(?<=\d)[A-Za-z°]{1,4}|[^\W\d_](?= ?[-–—] ?[$€£]\d)|[.]m[.]|\b[ap]m|[AP]M)"
     r"(?P<dash>(?P<s1>[ \u00a0]?)(?P<sign>[-–—])(?P<s2>[ \u00a0]?))(?P<right>[$€£]?\d)"
 )
 _SUM_BEHIND = re.compile(r"[$€£]?\d[\d.,]{0,20}[)%]?[ \u00a0]?(?:={1,3}|[+*×÷^](?=[ \u00a0]?\d)|[-−] \d)")
