@@ -78,6 +78,8 @@ def day_of_month(text: str, at: int, day: int, language: Language) -> str:
 def german_ending(text: str, at: int) -> str:
     """What a German ordinal at this place ends in, by the words before it: `n`, `r` or nothing."""
     words = re.findall(r"\w+", text[max(0, at - 40) : at].lower())
+    while len(words) > 1 and words[-1] in ("und", "oder", "bis") and words[-2].isdigit():
+        words = words[:-2]  # "am 3. und 4. Mai"
     before = words[-1] if words else ""
     if before in _DATIVE or before in (
         "des",
