@@ -22,8 +22,8 @@ from aiortc import (
 from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.errors import ClientError
 from media_server.rtc import Playback, Speaker, Speech
-from media_server.rtc.microphone import received
 from media_server.rtc.relayed import loopback_if_alone
+from media_server.rtc.tracks import SpeakerTrack, received
 
 __all__ = ["Caller", "WireEvent"]
 
@@ -72,7 +72,7 @@ class Caller:
             self._extra = {"continues": continues.session_id, "received": len(continues.events)}
         self._on_event = on_event
         self._timeout_s = timeout_s
-        self._speaker = Speaker(time.monotonic)
+        self._speaker = Speaker()
         self._channel: RTCDataChannel | None = None
         self._changed = asyncio.Event()
         self._received: list[Samples] = []
@@ -91,7 +91,7 @@ class Caller:
         await self.close()
 
     async def _connect(self) -> None:
-        self.pc.addTrack(self._speaker)
+        self.pc.addTrack(SpeakerTrack(self._speaker, time.monotonic))
         self.pc.on("track", self._on_track)
         channel = self.pc.createDataChannel("events")
         opened = asyncio.Event()
@@ -163,7 +163,7 @@ class Caller:
 
     async def close(self) -> None:
         """Hang up by closing the connection."""
-        self._speaker.stop()
+        self._speaker.interrupt()
         await self.pc.close()
         if self._recording:
             # where the connection never came about the track has no end of its own

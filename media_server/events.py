@@ -79,7 +79,7 @@ __all__ = [
     "wire",
 ]
 
-Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw"]
+Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
 """Of raw sound."""
 Transport = Literal["webrtc", "websocket", "chat"]
 State = Literal["connecting", "listening", "user_speaking", "thinking", "agent_speaking", "ended"]

@@ -15,7 +15,7 @@ from media_server.call.turns import TurnEnded, TurnMachine, TurnSettings
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivity, VoiceActivityModel
 from media_server.errors import EngineError
-from media_server.rtc import Frame, Microphone, PcmTrack, Speaker, Speech
+from media_server.rtc import Frame, Microphone, PacedSound, Speaker, Speech
 
 __all__ = ["Person"]
 
@@ -46,17 +46,16 @@ class Person:
         self._speaker = speaker
         self._clock = clock
         self._said = said
-        self._track = PcmTrack(clock)
         self._resampler = Resampler(CALL_RATE_HZ)
         self._utterances: asyncio.Queue[Samples] = asyncio.Queue()
         microphone = Microphone(clock)
-        microphone.attach(self._track)
+        self._sound = PacedSound(microphone, clock)
         microphone.taps.append(self._play)
         self._listener = Listener(microphone, VoiceActivity(activity), TurnMachine(TurnSettings(pause_ms=PAUSE_MS)))
 
     async def hear(self, samples: Samples, rate_hz: int) -> None:
         """Take sound, shape [n]; returns when more is welcome."""
-        await self._track.push(samples[:, None], rate_hz)
+        await self._sound.push(samples[:, None], rate_hz)
 
     def finish(self) -> None:
         """They give the call back: what they have just said is written down without waiting for a pause."""
@@ -70,11 +69,12 @@ class Person:
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._sound.run(), name=f"{self._call.id}-person-sound")
                 group.create_task(self._write_down(), name=f"{self._call.id}-person")
                 async for heard in self._listener:
                     self._take([heard])
         finally:
-            self._track.stop()
+            self._sound.close()
 
     def _play(self, frame: Frame) -> None:
         if not self._call.paused or not frame.samples.any():

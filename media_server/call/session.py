@@ -144,7 +144,7 @@ class Session:
         self._journal = Journal(self.call_id, self._tell, record)
         clock = self._journal.clock
         self._reception = Reception(self._journal.emit, clock, self._take_message)
-        self.handset = Handset(clock, Microphone(clock), Speaker(clock), self.receive)
+        self.handset = Handset(clock, Microphone(clock), Speaker(), self.receive)
         self._line: Line | None = None
         self._unclosed: list[Line] = []
         self._replaced = asyncio.Event()
@@ -380,4 +380,4 @@ class Session:
                     await self._line.gone.wait()
         for line in self._unclosed:
             await line.close()
-        self.handset.speaker.stop()
+        self.handset.speaker.interrupt()

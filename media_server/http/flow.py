@@ -22,7 +22,7 @@ from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import converse, new_socket
 from media_server.http.tokens import base_url
-from media_server.rtc import PcmFormat, SocketLine
+from media_server.rtc import PcmFormat, SocketLine, SocketWire
 
 __all__ = ["routes"]
 
@@ -157,9 +157,11 @@ async def _begin(request: web.Request, socket: web.WebSocketResponse) -> tuple[S
         start = await request.app[ACCESS].start_call(request, agent, "webrtc")
         tools = wanted.client_tools()
         variables = dict(wanted.conversation_config.template_variables)
+        audio = wanted.audio_format or AudioFormat()
+        wire = SocketWire(PcmFormat(audio.sample_rate, 1, audio.encoding), PcmFormat(VOICE_RATE_HZ))
         session, line = await sessions.open_socket(
             agent,
-            lambda handset: SocketLine(handset, VOICE_RATE_HZ),
+            lambda handset: SocketLine(handset, wire),
             {},
             variables,
             start,
@@ -169,8 +171,6 @@ async def _begin(request: web.Request, socket: web.WebSocketResponse) -> tuple[S
         )
     except ClientError as refused:
         raise _Failed(CODES.get(refused.code, _kind(refused)), refused.message) from refused
-    audio = wanted.audio_format or AudioFormat()
-    line.format = PcmFormat(audio.sample_rate, 1, audio.encoding)
     return session, line
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -22,7 +23,7 @@ from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import converse, new_socket
-from media_server.rtc import Handset, PcmFormat, SocketLine
+from media_server.rtc import Handset, PcmFormat, SocketLine, SocketWire
 from media_server.store.keys import digest
 
 __all__ = ["routes"]
@@ -133,7 +134,8 @@ def _of_tenant(name: str, tenant: str) -> str:
 
 
 def _new_line(handset: Handset, dialect: NextEvi) -> SocketLine:
-    return SocketLine(handset, dialect.rate_hz, LEAD_S)
+    form = PcmFormat(dialect.rate_hz)
+    return SocketLine(handset, SocketWire(form, form, lead_s=LEAD_S))
 
 
 def _dialect(session: Session) -> NextEvi:
@@ -148,8 +150,7 @@ class _Conversation:
         self._session = session
         self._dialect = _dialect(session)
         self._line = line
-        self._line.format = PcmFormat(self._dialect.rate_hz)
-        self._choose_sound()
+        self._choose_sound(PcmFormat(self._dialect.rate_hz))
 
     async def carry(self, socket: web.WebSocketResponse) -> None:
         """A new call."""
@@ -172,14 +173,14 @@ class _Conversation:
     def _code(self) -> int:
         return REPLACED if self._session.line is not self._line else ENDINGS.get(self._session.reason, 1000)
 
-    def _choose_sound(self) -> None:
+    def _choose_sound(self, microphone: PcmFormat) -> None:
         """Whole files, or raw sound."""
+        wire = replace(self._line.wire, microphone=microphone)
         if self._dialect.manner == "sdk":
-            self._line.clip, self._line.packed = None, self._dialect.packed
-            self._line.packet_s = PACKET_S
-            self._line.rate_hz = self._dialect.rate_hz
+            voice, packed = PcmFormat(self._dialect.rate_hz), self._dialect.packed
+            self._line.wire = replace(wire, voice=voice, packet_s=PACKET_S, packed=packed, clip=None)
         else:
-            self._line.clip = lambda samples: self._dialect.clip(samples, "")
+            self._line.wire = replace(wire, clip=lambda samples: self._dialect.clip(samples, ""))
 
     async def _take_sound(self, data: bytes) -> None:
         self._line.connected.set()
@@ -202,8 +203,7 @@ class _Conversation:
 
     def _settle(self, settings: SessionSettings) -> None:
         sound = settings.sound
-        self._line.format = PcmFormat(sound.sample_rate, sound.channels)
-        self._choose_sound()
+        self._choose_sound(PcmFormat(sound.sample_rate, sound.channels))
         call = self._session.call
         if settings.emotion_detection:
             wanted = call.agent.emotions or EMOTIONS

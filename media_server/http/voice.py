@@ -14,7 +14,7 @@ from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import converse, new_socket
-from media_server.rtc import Handset, PcmFormat, SocketLine
+from media_server.rtc import Handset, PcmFormat, SocketLine, SocketWire
 
 __all__ = ["routes"]
 
@@ -23,7 +23,7 @@ routes = web.RouteTableDef()
 
 
 class _Wanted(BaseModel):
-    """How the client sends sound, and at which rate it wants the agent's (int16, mono).
+    """How the client sends sound, and how it wants the agent's (mono).
 
     `session` goes on with a call whose connection was lost, after `received` messages; what came before
     `session.opened` does not count.
@@ -40,6 +40,7 @@ class _Wanted(BaseModel):
     channels: Annotated[int, Field(ge=1, le=2)] = 1
     encoding: Encoding = "pcm_s16le"
     voice_rate: Annotated[int, Field(ge=8000, le=48000)] = 24_000
+    voice_encoding: Encoding = "pcm_s16le"
     metadata: Json[dict[str, Any]] = {}
     variables: Json[dict[str, str | int | float | bool]] = {}
 
@@ -53,9 +54,9 @@ async def voice(request: web.Request) -> web.StreamResponse:
     sessions = request.app[SESSIONS]
 
     def new_line(handset: Handset) -> SocketLine:
-        line = SocketLine(handset, wanted.voice_rate)
-        line.format = PcmFormat(wanted.sample_rate, wanted.channels, wanted.encoding)
-        return line
+        microphone = PcmFormat(wanted.sample_rate, wanted.channels, wanted.encoding)
+        voice = PcmFormat(wanted.voice_rate, encoding=wanted.voice_encoding)
+        return SocketLine(handset, SocketWire(microphone, voice))
 
     if wanted.session is not None:
         session = sessions.get(wanted.session)

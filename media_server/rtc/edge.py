@@ -23,6 +23,7 @@ from aioice import stun
 from aiortc import RTCCertificate, RTCIceServer
 
 from media_server.rtc.link import Callers, Generation, Link, Path, is_rtcp
+from media_server.rtc.pacer import Pacer
 from media_server.rtc.relayed import RelayedLink, reach_of_this_machine
 from media_server.rtc.sdp import Credentials, Offer
 from media_server.rtc.wires import Address, Tcp, Udp, Wire
@@ -97,6 +98,8 @@ class Edge:
         self.udp_port = self.tcp_port = 0
         self._public, self._ice_servers = list(public_addresses), list(ice_servers)
         self._loopback = loopback
+        self.pacer = Pacer()
+        """The clock of all calls' outgoing sound."""
         self._udp: dict[str, Udp] = {}
         self._tcp: dict[str, asyncio.Server] = {}
         self._connections: set[Tcp] = set()
@@ -129,6 +132,7 @@ class Edge:
                 sweeping.cancel()
                 await asyncio.wait([sweeping])
         finally:
+            edge.pacer.close()
             await edge._close()
 
     @property

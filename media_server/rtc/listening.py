@@ -21,13 +21,23 @@ SIGN_OF_LIFE_S = 5.0
 
 
 class _Side:
+    """Sound that waits to be mixed. Silence is not kept, so what a stalled network delayed is caught up in pauses."""
+
     def __init__(self) -> None:
         self._waiting: Samples = np.zeros(0, np.int16)
+        self._patient = True
+        """Whether sound that begins waits for one piece more: frames do not come evenly."""
 
     def add(self, samples: Samples) -> None:
-        self._waiting = np.concatenate([self._waiting, samples])[-int(LATEST_S * LISTENING_RATE_HZ) :]
+        if samples.any():
+            self._waiting = np.concatenate([self._waiting, samples])[-int(LATEST_S * LISTENING_RATE_HZ) :]
 
     def take(self, n: int) -> Samples:
+        if not len(self._waiting):
+            self._patient = True
+        elif self._patient:
+            self._patient = False
+            return np.zeros(n, np.int16)
         taken, self._waiting = self._waiting[:n], self._waiting[n:]
         return np.pad(taken, (0, n - len(taken)))
 

@@ -1,61 +1,124 @@
-"""The caller's voice: an async iterator of 16 kHz mono frames with the time at which they were captured."""
+"""The caller's voice: 16 kHz mono sound with the time of its capture, and silence where none comes."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from aiortc import MediaStreamTrack
-from aiortc.mediastreams import MediaStreamError
-from av import AudioFrame
+import numpy as np
 
-from media_server.audio import MODEL_RATE_HZ, Resampler, Samples
+from media_server.audio import MODEL_RATE_HZ, Samples
 
-__all__ = ["Frame", "Microphone", "received"]
+__all__ = ["Frame", "Microphone"]
+
+QUIET_S = 0.5
+SILENCE_S = 0.1
+"""Length of a piece of silence."""
+ON_ITS_WAY_S = 0.06
+"""How far silence stays behind the present: sound of that time may still come."""
+GAP_S = 0.005
+LONGEST_GAP_S = 10.0
+"""More silence than this tells a listener nothing new; the time goes on all the same."""
+TOGETHER = 512
+"""Samples that are worth waking the listener for; what is less waits for more, or for silence."""
+MOST_S = 20.0
+"""Sound that waits for the listener at most; the oldest is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Samples at 16 kHz, shape [n]; `captured_at_s`: when the first of them reached this server, on `clock`."""
+    """Samples at 16 kHz, shape [n]; `captured_at_s`: when the first of them was captured, on the microphone's clock.
+
+    Sound that was held up on its way has the time at which it was spoken; silence may have come for that time before.
+    """
 
     samples: Samples
     captured_at_s: float
 
 
 class Microphone:
-    """Iterate it once, for the length of the call; where one track ends, the next one that is attached goes on."""
+    """A line gives it sound by `push`; iterate it once, for the length of the call."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.last_data_s = clock()
         self.muted = False
+        self.quiet_s = QUIET_S
+        """Without sound, after which there is silence; set by the line."""
         self.taps: list[Callable[[Frame], None]] = []
-        """Are given every frame that is heard."""
+        """Are given every frame that is heard, in the order of its arrival."""
         self._clock = clock
-        self._tracks: asyncio.Queue[MediaStreamTrack] = asyncio.Queue()
+        self._frames: deque[Frame] = deque()
+        self._waiting = 0
+        """Samples in these."""
+        self._come = asyncio.Event()
+        self._pushed_s = 0.0
+        self._end_s: float | None = None
+        """Up to when there was sound or silence; None before the first sound."""
 
-    def attach(self, track: MediaStreamTrack) -> None:
-        """The track that a line brought."""
-        self._tracks.put_nowait(track)
+    def push(self, samples: Samples, captured_at_s: float) -> None:
+        """Take sound, shape [n], that was captured then; a gap before it becomes silence."""
+        self.last_data_s = self._pushed_s = now = self._clock()
+        if not len(samples):
+            return
+        captured_at_s = max(now - MOST_S, min(captured_at_s, now))
+        if self._end_s is not None and captured_at_s - self._end_s > GAP_S:
+            self._push_silence(captured_at_s)
+        self._enter(samples, captured_at_s)
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
         while True:
-            async for samples in received(await self._tracks.get(), MODEL_RATE_HZ):
-                self.last_data_s = now = self._clock()
-                if len(samples) and not self.muted:
-                    frame = Frame(samples, now - len(samples) / MODEL_RATE_HZ)
-                    for tap in self.taps:
-                        tap(frame)
-                    yield frame
+            while self._waiting < TOGETHER:
+                self._come.clear()
+                try:
+                    async with asyncio.timeout(self._quiet_in_s()):
+                        await self._come.wait()
+                except TimeoutError:
+                    self._fall_silent()
+            while self._frames:
+                yield self._joined()
 
+    def _quiet_in_s(self) -> float | None:
+        """Time until there is silence."""
+        if self._end_s is None:
+            return None
+        silent = self._clock() - self._pushed_s >= self.quiet_s
+        return self._end_s + (SILENCE_S + ON_ITS_WAY_S if silent else self.quiet_s) - self._clock()
 
-async def received(track: MediaStreamTrack, rate_hz: int) -> AsyncIterator[Samples]:
-    """Mono samples at `rate_hz`, shape [n], as a remote audio track brings them; ends when the track does."""
-    resampler = Resampler(rate_hz)
-    while True:
-        try:
-            frame = await track.recv()
-        except MediaStreamError:
+    def _fall_silent(self) -> None:
+        if self._end_s is not None:
+            until_s = self._clock() - ON_ITS_WAY_S
+            if until_s > self._end_s:
+                self._push_silence(until_s)
+
+    def _push_silence(self, until_s: float) -> None:
+        assert self._end_s is not None
+        begin_s = max(self._end_s, until_s - LONGEST_GAP_S)
+        self._enter(np.zeros(round((until_s - begin_s) * MODEL_RATE_HZ), np.int16), begin_s)
+
+    def _enter(self, samples: Samples, captured_at_s: float) -> None:
+        self._end_s = max(self._end_s or -MOST_S, captured_at_s + len(samples) / MODEL_RATE_HZ)
+        if self.muted or not len(samples):
             return
-        assert isinstance(frame, AudioFrame)
-        yield resampler.push(frame)
+        frame = Frame(samples, captured_at_s)
+        for tap in self.taps:
+            tap(frame)
+        self._frames.append(frame)
+        self._waiting += len(samples)
+        while self._waiting > MOST_S * MODEL_RATE_HZ:
+            self._waiting -= len(self._frames.popleft().samples)
+        if self._waiting >= TOGETHER:
+            self._come.set()
+
+    def _joined(self) -> Frame:
+        """The next frames that follow each other without a gap, as one."""
+        first = self._frames.popleft()
+        parts, end_s = [first.samples], first.captured_at_s + len(first.samples) / MODEL_RATE_HZ
+        while self._frames and abs(self._frames[0].captured_at_s - end_s) <= GAP_S:
+            samples = self._frames.popleft().samples
+            parts.append(samples)
+            end_s += len(samples) / MODEL_RATE_HZ
+        samples = np.concatenate(parts) if len(parts) > 1 else first.samples
+        self._waiting -= len(samples)
+        return Frame(samples, first.captured_at_s)

@@ -19,10 +19,10 @@ from media_server.rtc.answer import Agreement, agree, local_fragment
 from media_server.rtc.channel import EventsChannel
 from media_server.rtc.edge import Edge, IceTransport
 from media_server.rtc.handset import Handset
-from media_server.rtc.interim import Incoming, play_out
 from media_server.rtc.link import is_rtcp
 from media_server.rtc.sctp import bound_messages
 from media_server.rtc.sdp import parse_fragment, parse_offer
+from media_server.rtc.stream import RtpSession
 
 __all__ = ["Peer"]
 
@@ -47,7 +47,7 @@ class Peer:
         self._link: IceTransport | None = None
         self._dtls: RTCDtlsTransport | None = None
         self._sctp: RTCSctpTransport | None = None
-        self._incoming: Incoming | None = None
+        self._media: RtpSession | None = None
         self._seen: deque[str] = deque(maxlen=SEEN)
         self._restarting = asyncio.Lock()
         self._closing: asyncio.Future[None] | None = None
@@ -144,8 +144,6 @@ class Peer:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        if self._incoming:
-            self._incoming.stop()
         for part in (self._sctp, self._dtls):
             if part:
                 with contextlib.suppress(ConnectionError):
@@ -161,7 +159,12 @@ class Peer:
             self.gone.set()
             return
         assert self._agreement
-        await play_out(self._handset.speaker, self._agreement.audio, self._send_media)
+        assert self._media
+        self._media.start()
+        try:
+            await self.gone.wait()
+        finally:
+            self._media.stop()
 
     async def _connect(self) -> None:
         link, dtls, agreement = self._link, self._dtls, self._agreement
@@ -175,9 +178,7 @@ class Peer:
             return
         if self._sctp and agreement.data:
             await self._sctp.start(RTCSctpCapabilities(agreement.data.max_message_size), agreement.data.sctp_port)
-        if agreement.audio.receive:
-            self._incoming = Incoming(agreement.audio)
-            self._handset.microphone.attach(self._incoming)
+        self._media = RtpSession(agreement.audio, self._handset, self._send_media, self._edge.pacer)
         self.connected.set()
 
     def _take_media(self, data: bytes) -> bool:
@@ -197,8 +198,8 @@ class Peer:
         return True
 
     def _hear(self, packet: bytes) -> None:
-        if self._incoming and not is_rtcp(packet):
-            self._incoming.take(packet)
+        if self._media:
+            self._media.take(packet)
 
     def _send_media(self, packet: bytes) -> None:
         """Encrypt a packet of RTP or RTCP and send it at once."""

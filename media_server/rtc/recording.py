@@ -22,10 +22,12 @@ T = TypeVar("T")
 
 WRITE_S = 1.0
 """Between two writes …"""
-LATE_S = 0.5
-"""… of all but the newest: a frame may come so late."""
-SLACK_S = 0.06
-"""By which frames may come before or after their time without a gap."""
+LATE_S = 5.0
+"""… of all but the newest: sound that a network held up may come so late and still find its place."""
+CALLER_SLACK_S = 0.06
+"""By how much sound may be before or after its time and still continue what came before."""
+AGENT_SLACK_S = 0.3
+"""The same for the agent's, which a line may take ahead of time."""
 PAGE_US = "500000"
 BUFFER = 1024
 """Bytes that FFmpeg holds back at most."""
@@ -34,33 +36,35 @@ FRAME = CALL_RATE_HZ // 50
 
 
 class _Side:
-    """One channel, as 48 kHz samples from `taken` on, on the call's clock."""
+    """One channel, as 48 kHz samples from `taken` on, on the call's clock. Late sound takes its place by its time."""
 
-    def __init__(self) -> None:
-        self._parts: list[Samples] = []
+    def __init__(self, slack_s: float) -> None:
+        self._slack = int(slack_s * CALL_RATE_HZ)
+        self._window: Samples = np.zeros(CALL_RATE_HZ, np.int16)
         self._taken = 0
+        """In samples since the call began, as is `end`."""
         self._end = 0
-        """In samples since the call began, as is `taken`."""
+        """Where the newest sound ended."""
 
     def add(self, samples: Samples, start_s: float) -> None:
-        gap = int(start_s * CALL_RATE_HZ) - self._end
-        if gap > SLACK_S * CALL_RATE_HZ:
-            self._append(np.zeros(gap, np.int16))
-        self._append(samples)
+        start = round(start_s * CALL_RATE_HZ)
+        if abs(start - self._end) <= self._slack:
+            start = self._end
+        self._end = start + len(samples)
+        at = start - self._taken
+        if at < 0:
+            samples, at = samples[-at:], 0
+        end = at + len(samples)
+        if end > len(self._window):
+            self._window = np.concatenate([self._window, np.zeros(end + CALL_RATE_HZ - len(self._window), np.int16)])
+        self._window[at:end] = samples
 
     def take(self, until: int) -> Samples:
         """Everything up to there, silence where nothing was."""
-        if self._end < until:
-            self._append(np.zeros(until - self._end, np.int16))
-        samples = np.concatenate(self._parts) if self._parts else np.zeros(0, np.int16)
         wanted = until - self._taken
-        self._parts = [samples[wanted:]]
         self._taken = until
-        return samples[:wanted]
-
-    def _append(self, samples: Samples) -> None:
-        self._parts.append(samples)
-        self._end += len(samples)
+        taken, self._window = self._window[:wanted], self._window[wanted:].copy()
+        return np.pad(taken, (0, wanted - len(taken)))
 
 
 class Recorder:
@@ -71,20 +75,20 @@ class Recorder:
         self._on_failed = on_failed
         """Is called when the recording ends before the call, as on a full disk."""
         self._clock = clock
-        self._caller, self._agent = _Side(), _Side()
+        self._caller, self._agent = _Side(CALLER_SLACK_S), _Side(AGENT_SLACK_S)
         self._resampler = Resampler(CALL_RATE_HZ)
         self._written = 0
         self._given_up = False
 
     def heard(self, frame: Frame) -> None:
         """Of the caller."""
-        if self._given_up:
+        if self._given_up or not frame.samples.any():
             return
         self._caller.add(self._resampler.push(frame_of(frame.samples, MODEL_RATE_HZ)), frame.captured_at_s)
 
     def spoken(self, samples: Samples) -> None:
         """Of the agent: 48 kHz samples that go out now."""
-        if self._given_up:
+        if self._given_up or not samples.any():
             return
         self._agent.add(samples, self._clock())
 

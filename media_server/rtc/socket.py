@@ -1,194 +1,63 @@
-"""A caller over a WebSocket: PCM in, kept to real time; PCM out, a little ahead of it; messages beside both."""
+"""A caller over a WebSocket: sound in, kept to real time; sound out, a little ahead of it; messages beside both."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import av
 import numpy as np
-from aiortc import MediaStreamTrack
-from aiortc.mediastreams import MediaStreamError
 
-from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples, frame_of
-from media_server.events import Encoding, Transport
+from media_server.audio import CALL_RATE_HZ, Resampler, Samples, frame_of
+from media_server.events import Transport
+from media_server.rtc.formats import PcmFormat
 from media_server.rtc.handset import Handset
+from media_server.rtc.pacing import PacedSound
 from media_server.rtc.speaker import FRAME_S, Playback
 
-__all__ = ["PcmFormat", "PcmTrack", "SocketLine"]
+__all__ = ["SocketLine", "SocketWire"]
 
-WIDTHS: dict[Encoding, int] = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1}
-WAITING_S = 2.0
-"""Of sound that came faster than it was spoken; a client that sends more has to wait."""
-PIECE_S = 0.1
-"""In which such sound is heard."""
-QUIET_S = 0.5
-"""Without sound, after which there is silence: a client that is muted, or at the end of its file."""
 TOO_MUCH = 8 * 1024 * 1024
 """Bytes for a client that does not read them, after which it is taken for gone."""
+QUIET_S = 0.5
+"""Without sound, after which there is silence: some clients send a few hundred milliseconds at a time."""
 
 
 @dataclass(frozen=True, slots=True)
-class PcmFormat:
-    """Of raw sound on the wire."""
+class SocketWire:
+    """How sound goes over one client's WebSocket."""
 
-    rate_hz: int = 16_000
-    channels: int = 1
-    encoding: Encoding = "pcm_s16le"
-
-    @property
-    def frame_bytes(self) -> int:
-        """Of one sample of every channel."""
-        return WIDTHS[self.encoding] * self.channels
-
-    def decode(self, data: bytes) -> Samples:
-        """int16, shape [n, channels]; `data` holds whole frames."""
-        match self.encoding:
-            case "pcm_s16le":
-                samples = np.frombuffer(data, "<i2")
-            case "pcm_f32le":
-                floats = np.nan_to_num(np.frombuffer(data, "<f4"))
-                samples = (np.clip(floats, -1, 1) * 32767).astype(np.int16)
-            case "mulaw":
-                samples = _MULAW[np.frombuffer(data, np.uint8)]
-        return samples.astype(np.int16).reshape(-1, self.channels)
-
-
-def _mulaw() -> Samples:
-    """int16 of each byte (ITU-T G.711)."""
-    code = ~np.arange(256, dtype=np.int32) & 0xFF
-    magnitude = ((((code & 0x0F) << 3) + 0x84) << ((code & 0x70) >> 4)) - 0x84
-    return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
-
-
-_MULAW = _mulaw()
-
-
-class PcmTrack(MediaStreamTrack):
-    """What a client sends, as a track. Sound that comes faster than it is spoken is heard as if it were spoken now.
-
-    Args:
-        clock: seconds.
-    """
-
-    kind = "audio"
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        super().__init__()
-        self._clock = clock
-        self._chunks: deque[tuple[Samples, int]] = deque()
-        """Shape [n, channels], and the rate."""
-        self._chunks_s = 0.0
-        self._changed = asyncio.Event()
-        self._due_s = 0.0
-        """When the next sample may be heard at the earliest."""
-        self._quiet_s = QUIET_S
-
-    async def push(self, samples: Samples, rate_hz: int) -> None:
-        """Take sound, shape [n, channels]; returns when little enough waits for more to be welcome."""
-        if not len(samples):
-            return
-        if not self._chunks:
-            # a chunk was spoken before it came: it may be heard at once
-            self._due_s = max(self._due_s, self._clock() - len(samples) / rate_hz)
-        self._chunks.append((samples, rate_hz))
-        self._chunks_s += len(samples) / rate_hz
-        self._changed.set()
-        while self._chunks_s > WAITING_S and self.readyState == "live":
-            self._changed.clear()
-            await self._changed.wait()
-
-    async def drained(self) -> None:
-        """Wait until all that came was heard."""
-        while self._chunks and self.readyState == "live":
-            self._changed.clear()
-            await self._changed.wait()
-
-    async def recv(self) -> av.AudioFrame:
-        if not await self._come():
-            self._due_s = self._clock()
-            return frame_of(np.zeros((int(PIECE_S * MODEL_RATE_HZ), 1), np.int16), MODEL_RATE_HZ)
-        samples, rate_hz = self._joined()
-        n = len(samples)
-        if self._due_s + n / rate_hz > self._clock() + FRAME_S:
-            # it is ahead of its time: a piece of it when that is over
-            n = min(n, int(PIECE_S * rate_hz))
-            await asyncio.sleep(max(0.0, self._due_s + n / rate_hz - self._clock()))
-        self._due_s += n / rate_hz
-        piece, rest = samples[:n], samples[n:]
-        if len(rest):
-            self._chunks[0] = (rest, rate_hz)
-        else:
-            self._chunks.popleft()
-        self._chunks_s = self._chunks_s - n / rate_hz if self._chunks else 0.0
-        self._changed.set()
-        self._quiet_s = QUIET_S
-        return frame_of(piece, rate_hz)
-
-    def _joined(self) -> tuple[Samples, int]:
-        """The first chunk, which shall be no crumb: a client may send sound a sample at a time."""
-        (first, rate_hz), parts, n = self._chunks[0], [], 0
-        while self._chunks and n < int(PIECE_S * rate_hz):
-            samples, its_rate_hz = self._chunks[0]
-            if its_rate_hz != rate_hz or samples.shape[1] != first.shape[1]:
-                break
-            parts.append(samples)
-            n += len(samples)
-            self._chunks.popleft()
-        self._chunks.appendleft((np.concatenate(parts), rate_hz))
-        return self._chunks[0]
-
-    async def _come(self) -> bool:
-        """Wait for sound; false if there is none for so long that it has to be taken for silence."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._quiet_s):
-                while not self._chunks:
-                    if self.readyState != "live":
-                        raise MediaStreamError
-                    self._changed.clear()
-                    await self._changed.wait()
-            return True
-        self._quiet_s = PIECE_S
-        return False
-
-    def stop(self) -> None:
-        super().stop()
-        self._changed.set()
+    microphone: PcmFormat = field(default_factory=PcmFormat)
+    """What the client sends."""
+    voice: PcmFormat = field(default_factory=PcmFormat)
+    """The agent's voice, mono."""
+    packet_s: float = FRAME_S
+    """Sound in a message to the client."""
+    lead_s: float = 0.2
+    """How far ahead of real time the agent's voice is sent, so that a late packet is not heard."""
+    packed: Callable[[bytes], str | bytes] = bytes
+    """Makes a message of sound."""
+    clip: Callable[[Samples], str | bytes] | None = None
+    """Makes a message of a whole piece of speech (48 kHz), sent when it begins, for clients that play pieces."""
 
 
 class SocketLine:
-    """One WebSocket's side of a call. Who has the socket puts what comes into `hear`, and sends what `next` gives.
+    """One WebSocket's side of a call. Its owner puts what arrives into `hear`, and sends what `next` returns."""
 
-    Args:
-        rate_hz: of the agent's voice on the wire (int16, mono).
-        lead_s: how far ahead of real time it is sent, so that a late packet is not heard.
-    """
-
-    def __init__(self, handset: Handset, rate_hz: int = 16_000, lead_s: float = 0.2) -> None:
+    def __init__(self, handset: Handset, wire: SocketWire) -> None:
         self.connected, self.gone = asyncio.Event(), asyncio.Event()
         """The call begins when it is connected: set by who knows that the client is ready."""
         self.hung_up = False
         """The client closed the socket, as one does who has nothing more to say."""
+        self.wire = wire
+        """May be replaced; the voice's format changes with the next packet."""
         self._speaker = handset.speaker
-        self.format = PcmFormat()
-        """Of what the client sends; may change."""
-        self.rate_hz = rate_hz
-        """Of the agent's voice; may change while it is silent."""
-        self.packet_s = FRAME_S
-        """Of sound in a message."""
-        self.packed: Callable[[bytes], str | bytes] = bytes
-        """Makes a message of sound."""
-        self.clip: Callable[[Samples], str | bytes] | None = None
-        """Makes a message of a whole piece of speech (48 kHz), sent when it begins, for clients that play pieces."""
-        self._lead_s = lead_s
         self._clock = handset.clock
-        self._track = PcmTrack(handset.clock)
-        handset.microphone.attach(self._track)
+        self._sound = PacedSound(handset.microphone, handset.clock)
+        handset.microphone.quiet_s = QUIET_S
         self._odd = b""
         self._out: deque[str | bytes] = deque()
         self._out_bytes = 0
@@ -206,17 +75,18 @@ class SocketLine:
     async def hear(self, data: bytes) -> None:
         """Take sound of the client; returns when more is welcome. Bytes that are half a sample wait for the rest."""
         data = self._odd + data
-        whole = len(data) - len(data) % self.format.frame_bytes
+        form = self.wire.microphone
+        whole = len(data) - len(data) % form.frame_bytes
         self._odd = data[whole:]
-        await self._track.push(self.format.decode(data[:whole]), self.format.rate_hz)
+        await self._sound.push(form.decode(data[:whole]), form.rate_hz)
 
     async def hear_samples(self, samples: Samples, rate_hz: int) -> None:
         """The same for sound that is decoded already, shape [n, channels]."""
-        await self._track.push(samples, rate_hz)
+        await self._sound.push(samples, rate_hz)
 
     async def heard_all(self) -> None:
         """Wait until all sound that came was heard."""
-        await self._track.drained()
+        await self._sound.drained()
 
     def acknowledge(self, buffered_s: float) -> None:
         """The client says how much it has still to play."""
@@ -242,52 +112,54 @@ class SocketLine:
         self._speaker.buffered, self._speaker.on_start = self._buffered, self._on_start
         try:
             async with asyncio.TaskGroup() as group:
-                talking = group.create_task(self._talk())
+                parts = [group.create_task(self._talk()), group.create_task(self._sound.run())]
                 await self.gone.wait()
-                talking.cancel()
+                for part in parts:
+                    part.cancel()
         finally:
             self._speaker.forget_listener()
 
     async def flush(self) -> None:
         """Wait a moment for what was said to be played."""
-        await asyncio.sleep(min(self._buffered(), 2 * self._lead_s))
+        await asyncio.sleep(min(self._buffered(), 2 * self.wire.lead_s))
 
     async def close(self) -> None:
         """Nothing comes and goes any more, but what is to be sent already."""
         self.gone.set()
-        self._track.stop()
+        self._sound.close()
         self._out_changed.set()
 
     def _on_start(self, playback: Playback) -> None:
-        if self.clip:
-            self._put(self.clip(playback.speech.samples))
+        if self.wire.clip:
+            self._put(self.wire.clip(playback.speech.samples))
 
     async def _talk(self) -> None:
-        resampler, rate_hz = Resampler(self.rate_hz), self.rate_hz
-        due_s, waiting = self._clock(), b""
+        voice = self.wire.voice
+        resampler, due_s, waiting = Resampler(voice.rate_hz), self._clock(), np.zeros(0, np.int16)
         while True:
             samples = self._speaker.take()
             now = self._clock()
-            if self.clip:
+            if self.wire.clip:
                 # the client plays what it was sent in time; here the time is kept
                 due_s = max(due_s + FRAME_S, now - FRAME_S)
                 await asyncio.sleep(max(0.0, due_s - self._clock()))
                 continue
-            if rate_hz != self.rate_hz:
-                resampler, rate_hz = Resampler(self.rate_hz), self.rate_hz
+            if voice != self.wire.voice:
+                voice, waiting = self.wire.voice, waiting[:0]
+                resampler = Resampler(voice.rate_hz)
             if samples.any() or not self._speaker.drained.is_set():
                 if self._began_s is None or self._began_s + self._sent_s < now:
                     self._began_s, self._sent_s = now, 0.0
-                waiting += resampler.push(frame_of(samples, CALL_RATE_HZ)).tobytes()
-                if len(waiting) >= int(self.packet_s * rate_hz * 0.9) * 2:
-                    self._put(self.packed(waiting))
-                    waiting = b""
+                waiting = np.concatenate([waiting, resampler.push(frame_of(samples, CALL_RATE_HZ))])
+                if len(waiting) >= int(self.wire.packet_s * voice.rate_hz * 0.9):
+                    self._put(self.wire.packed(voice.encode(waiting)))
+                    waiting = waiting[:0]
                 self._sent_s += FRAME_S
-                await asyncio.sleep(max(0.0, self._began_s + self._sent_s - self._lead_s - self._clock()))
+                await asyncio.sleep(max(0.0, self._began_s + self._sent_s - self.wire.lead_s - self._clock()))
             else:
-                if waiting:
-                    self._put(self.packed(waiting))
-                    waiting = b""
+                if len(waiting):
+                    self._put(self.wire.packed(voice.encode(waiting)))
+                    waiting = waiting[:0]
                 await asyncio.sleep(FRAME_S)
 
     def _buffered(self) -> float:

@@ -1,27 +1,23 @@
-"""The agent's voice: a queue of speech, handed out in 20 ms frames on a clock that does not drift."""
+"""The agent's voice: a queue of speech, handed out 20 ms at a time, and what of it was heard."""
 
 from __future__ import annotations
 
 import asyncio
-import fractions
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from aiortc import MediaStreamTrack
-from aiortc.mediastreams import MediaStreamError
-from av import AudioFrame
 
-from media_server.audio import CALL_RATE_HZ, Samples, frame_of
+from media_server.audio import CALL_RATE_HZ, Samples
 
 __all__ = ["Playback", "Speaker", "Speech", "SpokenWord"]
 
 FRAME = CALL_RATE_HZ // 50
 FRAME_S = 0.02
 FADE = CALL_RATE_HZ // 200
-STALL_S = 1.0
-_TIME_BASE = fractions.Fraction(1, CALL_RATE_HZ)
+BEFORE_FADE = 4 * FRAME
+"""Samples before a cut from which an encoder finds into what was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +81,10 @@ class Playback:
         self.finished.set()
 
 
-class Speaker(MediaStreamTrack):
-    """The outgoing track. Plays what it is given in order; silence otherwise.
+class Speaker:
+    """Speech in the order in which it is given, silence otherwise; a line takes it, 20 ms at a time."""
 
-    Args:
-        clock: seconds, on which the frames are handed out.
-        sleep: lets that time pass.
-    """
-
-    kind = "audio"
-
-    def __init__(self, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        super().__init__()
-        self._sleep = sleep
+    def __init__(self) -> None:
         self.drained = asyncio.Event()
         self.drained.set()
         self.late_frames = 0
@@ -109,13 +96,15 @@ class Speaker(MediaStreamTrack):
         self.buffered: Callable[[], float]
         """Seconds of speech that were handed out and are still to be played."""
         self.forget_listener()
-        self._clock = clock
+        self.epoch = 0
+        """Changes where what is handed out next does not go on from what was handed out before."""
+        self.before_fade: Samples = np.zeros(0, np.int16)
+        """What was handed out before the fade that is due, up to 80 ms of it."""
         self._handed_out = 0
         """Samples of speech, since the beginning."""
         self._queue: deque[Playback] = deque()
         self._heard = 0
         self._frames = 0
-        self._started_s: float | None = None
         self._tail: Samples = np.zeros(0, np.int16)
         self._held = False
         self._fade_in = False
@@ -159,38 +148,48 @@ class Speaker(MediaStreamTrack):
         """Go on where `hold` stopped."""
         if self._held:
             self._held, self._fade_in = False, True
+            self.epoch += 1
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the next 20 ms are silence."""
+        return not len(self._tail) and (self._held or not self._queue)
+
+    @property
+    def fades(self) -> bool:
+        """Whether speech was cut, and the next 20 ms are its end."""
+        return len(self._tail) > 0
+
+    def ahead(self, start: int, n: int) -> Samples:
+        """Up to n samples that will be handed out next if nothing cuts them, from the `start`-th on."""
+        parts: list[Samples] = []
+        for playback in self._queue:
+            samples = playback.speech.samples[playback.played :]
+            if start < len(samples) and n > 0:
+                parts.append(samples[start : start + n])
+                n -= len(parts[-1])
+            start = max(0, start - len(samples))
+            if n <= 0:
+                break
+        return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
     def _fade_out(self) -> None:
+        self.epoch += 1
         if self._queue and self._queue[0].started.is_set() and not self._held:
-            rest = self._queue[0].speech.samples[self._queue[0].played :][:FADE]
+            samples, played = self._queue[0].speech.samples, self._queue[0].played
+            rest = samples[played : played + FADE]
             self._tail = (rest * np.linspace(1, 0, len(rest))).astype(np.int16)
-
-    async def recv(self) -> AudioFrame:
-        if self.readyState != "live":
-            raise MediaStreamError
-        now = self._clock()
-        if self._started_s is None:
-            self._started_s = now
-        wait_s = self._started_s + self._frames * FRAME_S - now
-        if wait_s > 0:
-            await self._sleep(wait_s)
-        elif wait_s < -STALL_S:
-            # after a suspended machine nobody wants to hear the past at once
-            self._started_s -= wait_s
-        elif wait_s < -FRAME_S:
-            self.late_frames += 1
-        pts = self._frames * FRAME
-        frame = frame_of(self.take(), CALL_RATE_HZ)
-        frame.pts = pts
-        frame.time_base = _TIME_BASE
-        return frame
+            self.before_fade = samples[max(0, played - BEFORE_FADE) : played]
 
     def _next(self) -> Samples:
         """The next 960 samples."""
         out = np.zeros(FRAME, np.int16)
-        at = len(self._tail)
-        out[:at] = self._tail
-        self._tail = self._tail[:0]
+        if len(self._tail):
+            # a frame of its own: what comes after it may be encoded already
+            out[: len(self._tail)] = self._tail
+            self._tail = self._tail[:0]
+            return out
+        at = 0
         while at < FRAME and self._queue and not self._held:
             playback = self._queue[0]
             if not playback.started.is_set():
@@ -214,7 +213,7 @@ class Speaker(MediaStreamTrack):
         return out
 
     def take(self) -> Samples:
-        """The next 960 samples, for who keeps the time himself; silence where nothing is said."""
+        """The next 960 samples; silence where nothing is said."""
         samples = self._next()
         for tap in self.taps:
             tap(samples)
@@ -224,7 +223,3 @@ class Speaker(MediaStreamTrack):
     def _unheard(self, playback: Playback) -> int:
         behind = int(self.buffered() * CALL_RATE_HZ) - (self._handed_out - playback.first - playback.played)
         return max(0, min(playback.played, behind))
-
-    def stop(self) -> None:
-        self.interrupt()
-        super().stop()

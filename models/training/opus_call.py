@@ -10,7 +10,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection
 
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
 from media_server.rtc import Speaker, Speech
-from media_server.rtc.microphone import received
+from media_server.rtc.tracks import received
 
 GAP_S = 0.6
 CALLS = 16

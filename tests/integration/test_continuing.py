@@ -14,7 +14,7 @@ from media_server.audio import Samples
 from media_server.caller import Caller
 from media_server.config import Settings
 from media_server.errors import ClientError
-from media_server.rtc import SocketLine
+from media_server.rtc import SocketLine, SocketWire
 from media_server.server import Server, running_server
 from media_server.store import Database, Keys
 from tests.conftest import no_sessions
@@ -140,7 +140,7 @@ async def test_a_client_that_closes_its_connection_has_hung_up(server: Server) -
 
 async def test_of_several_who_come_back_at_once_the_last_one_has_the_call(caller: Caller, server: Server) -> None:
     session = server.sessions.get(caller.session_id)
-    lines = [SocketLine(session.handset) for _ in range(3)]
+    lines = [SocketLine(session.handset, SocketWire()) for _ in range(3)]
     for line in lines:
         session.take(line)
         line.connected.set()

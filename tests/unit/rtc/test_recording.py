@@ -12,7 +12,7 @@ from media_server.audio import Samples
 from media_server.rtc import recording
 from media_server.rtc.recording import Recorder
 
-SECOND = np.zeros(48_000, np.int16)
+SECOND = np.full(48_000, 100, np.int16)
 
 
 async def test_the_file_is_closed_after_what_is_just_being_written(
@@ -47,6 +47,6 @@ async def test_what_cannot_be_written_is_not_kept(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "file" / "call.ogg", lambda: 1.0)
     recorder.spoken(SECOND)
     await recorder.run()
-    before = len(recorder._agent._parts)
+    before = len(recorder._agent._window)
     recorder.spoken(SECOND)
-    assert len(recorder._agent._parts) == before
+    assert len(recorder._agent._window) == before

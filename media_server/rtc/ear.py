@@ -1,0 +1,284 @@
+"""The receiving half of a call's RTP session: packets to the caller's microphone, and what was lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from media_server.audio import MODEL_RATE_HZ, Samples
+from media_server.rtc.agreed import AgreedAudio, Codec
+from media_server.rtc.decoding import Decoder, decoder_of
+from media_server.rtc.jitter import CaptureClock, Decision, JitterBuffer, Missing, Play
+from media_server.rtc.microphone import Microphone
+from media_server.rtc.rtp import (
+    ReportBlock,
+    RtpPacket,
+    SenderReport,
+    parse_red,
+    parse_rtp,
+    parse_telephone_event,
+    unwrapped,
+)
+
+__all__ = ["Ear", "Reception"]
+
+QUIET_S = 0.2
+"""Without packets, after which there is silence."""
+CONCEALED_S = 0.1
+"""Longest sound that is made up for a loss; the rest of it is silence."""
+LONGEST_LOSS_S = 60.0
+ABANDONED_S = 0.1
+"""Without packets, after which another SSRC takes a stream's place."""
+MOST_WAITING = 50
+"""Packets of another SSRC that wait for the stream before it to end."""
+
+
+@dataclass(slots=True)
+class Reception:
+    """What became of the caller's packets since the call began."""
+
+    received: int = 0
+    lost: int = 0
+    """Packets that never came, or too late."""
+    played_s: float = 0.0
+    restored_s: float = 0.0
+    """Sound of lost packets that others had a copy of."""
+    concealed_s: float = 0.0
+    """Sound of lost packets that nothing had a copy of."""
+    malformed: int = 0
+    jitter_s: float = 0.0
+
+    @property
+    def concealed_share(self) -> float:
+        """Share of the sound that is missing, 0 to 1."""
+        total_s = self.played_s + self.restored_s + self.concealed_s
+        return self.concealed_s / total_s if total_s else 0.0
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What belongs to one SSRC."""
+
+    ssrc: int
+    jitter: JitterBuffer = field(default_factory=JitterBuffer)
+    clock: CaptureClock = field(default_factory=CaptureClock)
+    time: int | None = None
+    """The newest RTP time, extended."""
+    end: int | None = None
+    """The RTP time up to which was decoded."""
+    arrived_s: float = 0.0
+    last_report: tuple[int, float] = (0, 0.0)
+    """Middle bits of the newest sender report's NTP time, and when it arrived."""
+    told: tuple[int, int] = (0, 0)
+    """Packets expected and received at the last report of ours."""
+
+
+class Ear:
+    """`take` is given decrypted packets as they arrive, `tick` the time between them; neither raises.
+
+    Args:
+        microphone: is given 16 kHz samples with the time of their capture.
+        on_digit: is called for each key of a telephone.
+    """
+
+    def __init__(
+        self,
+        agreed: AgreedAudio,
+        microphone: Microphone,
+        on_digit: Callable[[str], None] = lambda digit: None,
+    ) -> None:
+        self.reception = Reception()
+        self._microphone = microphone
+        microphone.quiet_s = QUIET_S
+        self._on_digit = on_digit
+        self._codecs = {codec.payload_type: codec for codec in agreed.receive}
+        self._decoders: dict[int, Decoder] = {}
+        self._stream: _Stream | None = None
+        self._other: _Stream | None = None
+        """A stream that may take the place of the one that is heard."""
+        self._waiting: list[tuple[RtpPacket, float]] = []
+        """Packets of that other stream."""
+        self._digit: tuple[int, int] | None = None
+        """The SSRC and the time of the key that was told last."""
+
+    def take(self, packet: bytes, arrived_s: float) -> None:
+        """An RTP packet, and when it arrived on the microphone's clock."""
+        parsed = parse_rtp(packet)
+        if parsed is None:
+            self.reception.malformed += 1
+            return
+        stream = self._stream
+        if stream is None:
+            stream = self._stream = _Stream(parsed.ssrc)
+        elif parsed.ssrc != stream.ssrc:
+            self._take_other(parsed, arrived_s)
+            return
+        self._enter(stream, parsed, arrived_s)
+
+    def control(self, report: SenderReport, arrived_s: float) -> None:
+        """A sender report of the caller's."""
+        if self._stream and report.ssrc == self._stream.ssrc:
+            self._stream.last_report = (report.ntp >> 16 & 0xFFFFFFFF, arrived_s)
+
+    def tick(self, now_s: float) -> None:
+        """Time passes: a hole was waited for long enough, or a stream has ended and another one takes its place."""
+        if (stream := self._stream) is None:
+            return
+        due_s = stream.jitter.due_s
+        if due_s is not None and now_s >= due_s:
+            self._play(stream, stream.jitter.due(now_s))
+        if self._waiting and now_s - stream.arrived_s >= ABANDONED_S:
+            self._change()
+
+    def report(self, now_s: float) -> ReportBlock | None:
+        """What is received of the stream that is heard, for a report that is sent now."""
+        stream = self._stream
+        if stream is None or stream.jitter.received == 0:
+            return None
+        jitter = stream.jitter
+        expected, received = jitter.expected - stream.told[0], jitter.received - stream.told[1]
+        stream.told = (jitter.expected, jitter.received)
+        last, at_s = stream.last_report
+        return ReportBlock(
+            stream.ssrc,
+            max(0.0, (expected - received) / expected) if expected > 0 else 0.0,
+            jitter.expected - jitter.received,
+            jitter.highest - 65536 & 0xFFFFFFFF,
+            min(0xFFFFFFFF, int(stream.clock.jitter_s * self._clock_hz)),
+            last,
+            int((now_s - at_s) * 65536) & 0xFFFFFFFF if last else 0,
+        )
+
+    @property
+    def _clock_hz(self) -> int:
+        return next((codec.clock_hz for codec in self._codecs.values()), 48_000)
+
+    def _take_other(self, packet: RtpPacket, arrived_s: float) -> None:
+        """Of an SSRC that is not the one being heard: it waits until that one has ended."""
+        if self._other is None or (packet.ssrc != self._other.ssrc and arrived_s - self._waiting[-1][1] >= ABANDONED_S):
+            self._other, self._waiting = _Stream(packet.ssrc), []
+        if packet.ssrc != self._other.ssrc:
+            return
+        self._waiting = [*self._waiting, (packet, arrived_s)][-MOST_WAITING:]
+        assert self._stream
+        if arrived_s - self._stream.arrived_s >= ABANDONED_S:
+            self._change()
+
+    def _change(self) -> None:
+        assert self._stream
+        assert self._other
+        self._play(self._stream, self._stream.jitter.flush())
+        self._stream, waiting = self._other, self._waiting
+        self._other, self._waiting = None, []
+        self._decoders.clear()
+        for packet, arrived_s in waiting:
+            self._enter(self._stream, packet, arrived_s)
+
+    def _enter(self, stream: _Stream, packet: RtpPacket, arrived_s: float) -> None:
+        payload_type, _, number, time, _, payload = packet
+        stream.arrived_s = arrived_s
+        self.reception.received += 1
+        time = unwrapped(time, stream.time, 32) if stream.time is not None else time
+        codec = self._codecs.get(payload_type)
+        if codec is not None and codec.name == "red":
+            payload_type, payload = self._unpack(stream, number, time, payload, arrived_s)
+            codec = self._codecs.get(payload_type)
+        if codec is None or codec.name in ("telephone-event", "red"):
+            # also what nobody agreed on takes a number
+            if codec is not None and payload:
+                self._press(packet)
+            payload = b""
+        if payload and codec is not None:
+            self._note_time(stream, time, codec, payload, arrived_s)
+            # the payload type goes with the payload, for a caller may change the codec in mid-stream
+            payload = bytes([payload_type]) + payload
+        self._play(stream, stream.jitter.push(number, time, payload, arrived_s))
+
+    def _note_time(self, stream: _Stream, time: int, codec: Codec, payload: bytes, arrived_s: float) -> None:
+        if stream.time is not None and time < stream.time - codec.clock_hz:
+            # the sender's time began anew
+            stream.clock, stream.time, stream.end = CaptureClock(), None, None
+        if stream.time is None or time > stream.time:
+            stream.time = time
+        end = time + self._decoder(codec).ticks(payload)
+        stream.clock.note(end / codec.clock_hz, arrived_s)
+        self.reception.jitter_s = stream.clock.jitter_s
+
+    def _unpack(self, stream: _Stream, number: int, time: int, payload: bytes, arrived_s: float) -> tuple[int, bytes]:
+        """The packet's own payload; earlier ones that were lost are put into their places."""
+        blocks = parse_red(payload)
+        if not blocks:
+            self.reception.malformed += bool(payload)
+            return -1, b""
+        for back, (payload_type, offset, body) in zip(range(len(blocks) - 1, 0, -1), blocks[:-1], strict=True):
+            codec = self._codecs.get(payload_type)
+            if body and codec is not None and codec.name not in ("telephone-event", "red"):
+                body = bytes([payload_type]) + body
+                restored = stream.jitter.restore(number - back & 0xFFFF, time - offset, body, arrived_s)
+                self._play(stream, restored, copied=True)
+        return blocks[-1][0], blocks[-1][2]
+
+    def _press(self, packet: RtpPacket) -> None:
+        event = parse_telephone_event(packet.payload)
+        # one key is sent in many packets, all with the time at which it was pressed
+        if event and self._digit != (packet.ssrc, packet.time):
+            self._digit = (packet.ssrc, packet.time)
+            self._on_digit(event.digit)
+
+    def _decoder(self, codec: Codec) -> Decoder:
+        if (decoder := self._decoders.get(codec.payload_type)) is None:
+            decoder = self._decoders[codec.payload_type] = decoder_of(codec)
+        return decoder
+
+    def _play(self, stream: _Stream, decisions: list[Decision], copied: bool = False) -> None:
+        for decision in decisions:
+            if isinstance(decision, Missing):
+                self.reception.lost += decision.packets
+                self._conceal(stream, decision.successor)
+                continue
+            time, payload = decision
+            codec = self._codecs[payload[0]]
+            decoder = self._decoder(codec)
+            payload = payload[1:]
+            ticks = decoder.ticks(payload)
+            samples = decoder.decode(payload) if ticks else None
+            if samples is None or not len(samples):
+                self.reception.malformed += 1
+                continue
+            if copied:
+                self.reception.restored_s += ticks / codec.clock_hz
+            else:
+                self.reception.played_s += ticks / codec.clock_hz
+            self._hear(stream, samples, time, codec)
+            stream.end = time + ticks
+
+    def _conceal(self, stream: _Stream, successor: Play) -> None:
+        if not successor.payload or stream.end is None:
+            return
+        codec = self._codecs[successor.payload[0]]
+        decoder, payload = self._decoder(codec), successor.payload[1:]
+        lost = successor.time - stream.end
+        if not 0 < lost <= LONGEST_LOSS_S * codec.clock_hz:
+            return
+        # the last of the lost packets may have a copy in its successor
+        copied = min(lost, decoder.ticks(payload)) if decoder.has_copy(payload) else 0
+        self._make_up(stream, codec, decoder, min(lost - copied, int(CONCEALED_S * codec.clock_hz)))
+        self.reception.concealed_s += (lost - copied) / codec.clock_hz
+        if copied:
+            restored = decoder.restore(payload, copied * MODEL_RATE_HZ // codec.clock_hz)
+            self._hear(stream, restored, successor.time - copied, codec)
+            self.reception.restored_s += copied / codec.clock_hz
+
+    def _make_up(self, stream: _Stream, codec: Codec, decoder: Decoder, ticks: int) -> None:
+        """Go on with what was heard before, in pieces that decoders take."""
+        assert stream.end is not None
+        while ticks > 0:
+            piece = min(ticks, codec.clock_hz // 50)
+            samples = decoder.conceal(piece * MODEL_RATE_HZ // codec.clock_hz)
+            if len(samples):
+                self._hear(stream, samples, stream.end, codec)
+            stream.end += piece
+            ticks -= piece
+
+    def _hear(self, stream: _Stream, samples: Samples, time: int, codec: Codec) -> None:
+        self._microphone.push(samples, stream.clock.at(time / codec.clock_hz))

@@ -1,0 +1,134 @@
+"""A call's RTP session (RFC 3550): what is received and sent, and the reports about both."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from media_server.rtc.agreed import AgreedAudio
+from media_server.rtc.ear import Ear, Reception
+from media_server.rtc.handset import Handset
+from media_server.rtc.mouth import Mouth
+from media_server.rtc.pacer import TICK_S, Pacer
+from media_server.rtc.rtp import ReceiverReport, ReportBlock, SenderReport, is_rtcp, parse_rtcp, write_report
+
+__all__ = ["RtpSession", "Sending"]
+
+REPORT_TICKS = 100
+"""Between two reports of ours: 2 s."""
+FIRST_REPORT_TICKS = 25
+ABSENT_S = 16.0
+"""Without reports of a listener who sends some, after which nothing is heard any more; browsers send one in 5 s."""
+LONGEST_ROUND_TRIP_S = 10.0
+_NTP_EPOCH_S = 2_208_988_800
+
+
+@dataclass(slots=True)
+class Sending:
+    """What the caller's reports say of the agent's voice."""
+
+    round_trip_s: float | None = None
+    lost_share: float = 0.0
+    """Share of packets lost before the newest report, 0 to 1."""
+    jitter_s: float = 0.0
+
+
+class RtpSession:
+    """`take` is given decrypted packets; plain ones go to `send`. Runs from `start` to `stop` on the worker's clock.
+
+    Args:
+        send: encrypts a packet of RTP or RTCP and sends it at once.
+    """
+
+    def __init__(self, agreed: AgreedAudio, handset: Handset, send: Callable[[bytes], None], pacer: Pacer) -> None:
+        self.sending = Sending()
+        self._agreed = agreed
+        self._clock = handset.clock
+        self._speaker = handset.speaker
+        self._send = send
+        self._pacer = pacer
+        self._ear = Ear(agreed, handset.microphone)
+        self._mouth = Mouth(agreed, handset.speaker, send, pacer.encoders)
+        # RFC 7022: a name for this session that tells nothing
+        self._cname = secrets.token_urlsafe(12)
+        self._ticks = secrets.randbelow(REPORT_TICKS - FIRST_REPORT_TICKS)
+        """Random, so that calls which begin together do not report together."""
+        self._reported_s: float | None = None
+        """When the caller's newest report about our packets came."""
+        self._under_way_s = 0.0
+        """Sound between us and the listener when that report was sent."""
+
+    @property
+    def reception(self) -> Reception:
+        """What became of the caller's packets."""
+        return self._ear.reception
+
+    def start(self) -> None:
+        """Send from now on."""
+        self._speaker.buffered = self._buffered_s
+        self._pacer.add(self, self._tick)
+
+    def stop(self) -> None:
+        """Send nothing any more."""
+        self._pacer.remove(self)
+        self._speaker.forget_listener()
+
+    def take(self, packet: bytes) -> None:
+        """A packet of RTP or RTCP that arrived now; never raises for what is in it."""
+        if not is_rtcp(packet):
+            self._ear.take(packet, self._clock())
+            return
+        for report in parse_rtcp(packet):
+            if isinstance(report, SenderReport):
+                self._ear.control(report, self._clock())
+            # a goodbye says that a stream pauses; it is heard again when it goes on
+            if isinstance(report, SenderReport | ReceiverReport):
+                for block in report.blocks:
+                    if block.about == self._agreed.local_ssrc:
+                        self._note(block)
+
+    def _note(self, block: ReportBlock) -> None:
+        clock_hz = self._agreed.send.clock_hz if self._agreed.send else 48_000
+        self.sending.lost_share, self.sending.jitter_s = block.lost_share, block.jitter / clock_hz
+        if block.last_report:
+            round_trip = (_ntp() >> 16) - block.last_report - block.delay & 0xFFFFFFFF
+            if round_trip / 65536 < LONGEST_ROUND_TRIP_S:
+                self.sending.round_trip_s = round_trip / 65536
+        self._mouth.note_loss(block.lost_share)
+        self._reported_s = self._clock()
+        # half of the round trip is the way of this report
+        self._under_way_s = (self.sending.round_trip_s or 0.0) / 2
+
+    def _buffered_s(self) -> float:
+        """Speech that was sent and did not arrive yet, as far as reports tell."""
+        under_way_s = self._under_way_s
+        if self._reported_s is not None and (silent_s := self._clock() - self._reported_s) > ABSENT_S:
+            under_way_s += silent_s
+        return max(0.0, under_way_s - self._mouth.spoke_ticks_ago * TICK_S)
+
+    def _tick(self, late: bool) -> None:
+        self._ear.tick(self._clock())
+        self._mouth.tick(late)
+        self._ticks += 1
+        if self._ticks >= REPORT_TICKS:
+            self._ticks = 0
+            self._report()
+
+    def _report(self) -> None:
+        ssrc, mouth = self._agreed.local_ssrc, self._mouth
+        block = self._ear.report(self._clock())
+        blocks = (block,) if block else ()
+        report: SenderReport | ReceiverReport
+        if mouth.packets:
+            packets, octets = mouth.packets & 0xFFFFFFFF, mouth.octets & 0xFFFFFFFF
+            report = SenderReport(ssrc, _ntp(), mouth.time, packets, octets, blocks)
+        else:
+            report = ReceiverReport(ssrc, blocks)
+        self._send(write_report(report, self._cname))
+
+
+def _ntp() -> int:
+    """The time of day as 64-bit NTP time."""
+    return int((time.time() + _NTP_EPOCH_S) * (1 << 32)) & 0xFFFFFFFFFFFFFFFF
