@@ -57,7 +57,7 @@ def _peer() -> Peer:
     def clock() -> float:
         return 0.0
 
-    return Peer(Edge(), Handset(clock, Microphone(clock), Speaker(clock), lambda _: None))
+    return Peer(Edge(), Handset(clock, Microphone(clock), Speaker(), lambda _: None))
 
 
 def _damaged(text: str, seed: int, times: int, words: str) -> str:

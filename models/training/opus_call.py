@@ -10,7 +10,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection
 
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
 from media_server.rtc import Speaker, Speech
-from media_server.rtc.tracks import received
+from media_server.rtc.tracks import SpeakerTrack, received
 
 GAP_S = 0.6
 CALLS = 16
@@ -39,8 +39,8 @@ async def _one(clips: list[Samples]) -> list[Samples]:
 
     tasks: list[asyncio.Task[None]] = []
     receiver.on("track", lambda track: tasks.append(asyncio.create_task(record(track))))
-    speaker = Speaker(time.monotonic)
-    sender.addTrack(speaker)
+    speaker = Speaker()
+    sender.addTrack(SpeakerTrack(speaker, time.monotonic))
     try:
         await sender.setLocalDescription(await sender.createOffer())
         await receiver.setRemoteDescription(sender.localDescription)
@@ -50,7 +50,7 @@ async def _one(clips: list[Samples]) -> list[Samples]:
         speaker.play(Speech(resample(sent, MODEL_RATE_HZ, CALL_RATE_HZ)))
         await done.wait()
     finally:
-        speaker.stop()
+        speaker.interrupt()
         await asyncio.gather(sender.close(), receiver.close())
         await asyncio.gather(*tasks, return_exceptions=True)
     got = np.concatenate(out)

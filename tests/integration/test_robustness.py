@@ -151,7 +151,7 @@ async def test_a_caller_gives_up_where_no_connection_comes_about(server: Server)
 
 async def test_a_caller_who_never_connects_is_forgotten(server: Server) -> None:
     caller = Caller(server.url)
-    caller.pc.addTrack(caller._speaker)
+    caller.pc.addTrack(SpeakerTrack(caller._speaker, time.monotonic))
     await caller._signal()
     assert len(server.sessions) == 1
     session = server.sessions.get(caller.session_id)

@@ -239,7 +239,7 @@ async def test_a_server_under_a_path_of_a_proxy(server: Server, http: aiohttp.Cl
             ("v1/whip/assistant", {"data": offer, "headers": {"Content-Type": "application/sdp"}}),
             ("v1/sessions", {"json": {"agent": "assistant", "sdp": offer, "type": "offer"}}),
         ):
-            async with http.post(url + path, **sent) as r:  # type: ignore[arg-type]
+            async with http.post(url + path, **sent) as r:
                 assert r.status == 201
                 location = r.url.join(URL(r.headers["Location"]))
             assert str(location).startswith(url)

@@ -21,8 +21,8 @@ from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.errors import ClientError
 from media_server.rtc import Edge, Handset, Microphone, Peer, Ports, Speaker, Speech, wires
 from media_server.rtc.link import Link
-from media_server.rtc.microphone import received
 from media_server.rtc.sdp import Credentials, Offer
+from media_server.rtc.tracks import received
 
 THEIRS = Credentials("them", "t" * 22)
 LITE = Offer((), (), False)
@@ -45,9 +45,7 @@ class Call:
 
     def __init__(self, edge: Edge) -> None:
         self.messages: asyncio.Queue[str | bytes] = asyncio.Queue()
-        self.handset = Handset(
-            time.monotonic, Microphone(time.monotonic), Speaker(time.monotonic), self.messages.put_nowait
-        )
+        self.handset = Handset(time.monotonic, Microphone(time.monotonic), Speaker(), self.messages.put_nowait)
         self.peer = Peer(edge, self.handset)
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.track: Any = None

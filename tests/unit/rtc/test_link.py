@@ -252,7 +252,7 @@ async def test_a_packet_that_trips_a_call_ends_that_call_alone(
     def clock() -> float:
         return 0.0
 
-    peer: Any = Peer(Edge(), Handset(clock, Microphone(clock), Speaker(clock), lambda _: None))
+    peer: Any = Peer(Edge(), Handset(clock, Microphone(clock), Speaker(), lambda _: None))
 
     class Dtls:
         class _rx_srtp:  # noqa: N801 - aiortc's name

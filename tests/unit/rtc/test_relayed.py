@@ -117,7 +117,7 @@ async def test_a_call_over_it(shape: str) -> None:
     silent.bind(("127.0.0.1", 0))
     servers = [RTCIceServer(f"stun:127.0.0.1:{silent.getsockname()[1]}")] if shape == "a STUN server" else []
     messages: asyncio.Queue[str | bytes] = asyncio.Queue()
-    handset = Handset(time.monotonic, Microphone(time.monotonic), Speaker(time.monotonic), messages.put_nowait)
+    handset = Handset(time.monotonic, Microphone(time.monotonic), Speaker(), messages.put_nowait)
     peer, pc = Peer(Edge(ice_servers=servers), handset), RTCPeerConnection(RTCConfiguration(iceServers=[]))
     pc.addTrack(AudioStreamTrack())
     channel = pc.createDataChannel("events")

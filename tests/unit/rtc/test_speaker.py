@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
+from media_server.audio import Samples
 from media_server.rtc.speaker import FRAME, Speaker, Speech, SpokenWord
+from media_server.rtc.tracks import SpeakerTrack
 
 
 class Clock:
@@ -33,47 +35,54 @@ def speech(frames: float, value: int = 1000, words: tuple[SpokenWord, ...] = ())
     return Speech(np.full(int(frames * FRAME), value, np.int16), words)
 
 
-async def frames(speaker: Speaker, n: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-    return np.concatenate([(await speaker.recv()).to_ndarray()[0] for _ in range(n)])
+async def frames(speaker: Speaker, n: int) -> Samples:
+    return np.concatenate([speaker.take() for _ in range(n)])
 
 
-async def test_silence_while_there_is_nothing_to_say(clock: Clock) -> None:
-    out = await frames(Speaker(clock, clock.sleep), 5)
+async def played(track: SpeakerTrack, n: int) -> None:
+    for _ in range(n):
+        await track.recv()
+
+
+async def test_silence_while_there_is_nothing_to_say() -> None:
+    out = await frames(Speaker(), 5)
     assert len(out) == 5 * FRAME
     assert not out.any()
 
 
 async def test_frames_come_every_20_ms_and_the_clock_does_not_drift(clock: Clock) -> None:
-    speaker = Speaker(clock, clock.sleep)
+    speaker = Speaker()
+    track = SpeakerTrack(speaker, clock, clock.sleep)
     began = clock.now
     for _ in range(500):
-        await speaker.recv()
+        await track.recv()
         clock.now += 0.003  # somebody else takes time between the frames
-    await speaker.recv()
+    await track.recv()
     assert clock.now - began == pytest.approx(500 * 0.02, abs=0.004)
     assert speaker.late_frames == 0
 
 
 async def test_a_late_frame_is_counted_and_caught_up(clock: Clock) -> None:
-    speaker = Speaker(clock, clock.sleep)
-    await frames(speaker, 2)
+    speaker = Speaker()
+    track = SpeakerTrack(speaker, clock, clock.sleep)
+    await played(track, 2)
     clock.now += 0.1
-    await frames(speaker, 10)
+    await played(track, 10)
     assert speaker.late_frames > 0
     assert clock.now == pytest.approx(100 + 11 * 0.02)
 
 
 async def test_after_a_long_stall_nothing_is_rushed(clock: Clock) -> None:
-    speaker = Speaker(clock, clock.sleep)
-    await frames(speaker, 2)
+    track = SpeakerTrack(Speaker(), clock, clock.sleep)
+    await played(track, 2)
     clock.now += 60
     before = clock.now
-    await frames(speaker, 10)
+    await played(track, 10)
     assert clock.now - before == pytest.approx(9 * 0.02)
 
 
-async def test_speech_is_played_in_order_without_a_gap(clock: Clock) -> None:
-    speaker = Speaker(clock, clock.sleep)
+async def test_speech_is_played_in_order_without_a_gap() -> None:
+    speaker = Speaker()
     first, second = speaker.play(speech(1.5, 100)), speaker.play(speech(1.5, 200))
     out = await frames(speaker, 4)
     assert (out[: FRAME * 3 // 2] == 100).all()
@@ -85,8 +94,8 @@ async def test_speech_is_played_in_order_without_a_gap(clock: Clock) -> None:
     assert speaker.drained.is_set()
 
 
-async def test_an_interruption_fades_and_tells_what_was_heard(clock: Clock) -> None:
-    speaker = Speaker(clock, clock.sleep)
+async def test_an_interruption_fades_and_tells_what_was_heard() -> None:
+    speaker = Speaker()
     words = tuple(SpokenWord(str(i), i * 0.02, (i + 1) * 0.02) for i in range(10))
     playback, waiting = speaker.play(speech(10, 1000, words)), speaker.play(speech(1))
     await frames(speaker, 3)
@@ -101,8 +110,8 @@ async def test_an_interruption_fades_and_tells_what_was_heard(clock: Clock) -> N
     assert speaker.drained.is_set()
 
 
-async def test_words_are_told_when_they_go_out(clock: Clock) -> None:
-    speaker = Speaker(clock, clock.sleep)
+async def test_words_are_told_when_they_go_out() -> None:
+    speaker = Speaker()
     words = (SpokenWord("a", 0.0, 0.02), SpokenWord("b", 0.05, 0.1))
     playback = speaker.play(speech(5, words=words))
     told: list[str] = []
@@ -120,8 +129,26 @@ async def test_words_are_told_when_they_go_out(clock: Clock) -> None:
     assert told == ["a", "b"]
 
 
-async def test_a_stopped_speaker_gives_no_frames(clock: Clock) -> None:
-    speaker = Speaker(clock, clock.sleep)
-    speaker.stop()
+async def test_a_stopped_track_gives_no_frames(clock: Clock) -> None:
+    track = SpeakerTrack(Speaker(), clock, clock.sleep)
+    track.stop()
     with pytest.raises(MediaStreamError):
-        await speaker.recv()
+        await track.recv()
+
+
+async def test_what_comes_next_can_be_looked_at() -> None:
+    speaker = Speaker()
+    speaker.play(speech(1.5, 100))
+    speaker.play(speech(1.5, 200))
+    ahead = speaker.ahead(FRAME // 2, 2 * FRAME)
+    assert (ahead[:FRAME] == 100).all()
+    assert (ahead[FRAME:] == 200).all()
+    assert len(ahead) == 2 * FRAME
+    await frames(speaker, 1)
+    assert len(speaker.ahead(0, 10 * FRAME)) == 2 * FRAME
+    before = speaker.epoch
+    speaker.hold()
+    assert speaker.epoch != before
+    assert speaker.fades
+    await frames(speaker, 1)
+    assert speaker.is_silent
