@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import psutil
@@ -21,6 +22,7 @@ from media_server.engines.client import EngineClient, Engines
 from media_server.engines.messages import Cancel, ChatMessage, Generate, ToHost
 from media_server.engines.packs import load_pack
 from media_server.errors import ConfigurationError, EngineLost
+from media_server.rtc.tracks import SpeakerTrack
 from media_server.server import Server
 from tests.conftest import STARTER, no_sessions
 

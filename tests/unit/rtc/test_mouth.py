@@ -47,7 +47,7 @@ class Sender:
             self.ticks.append(self.sent[-1] if len(self.sent) > before else None)
             run = self.mouth._run
             async with asyncio.timeout(5):
-                while run is not None and run.is_busy:
+                while run is not None and run.is_busy:  # noqa: ASYNC110 - the sender has no use for such an event
                     await asyncio.sleep(0.001)
 
 
