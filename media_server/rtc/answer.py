@@ -23,7 +23,8 @@ __all__ = ["Agreement", "agree", "local_fragment"]
 
 CLOCKS = {"opus": 48_000, "pcmu": 8000, "pcma": 8000, "g722": 8000}
 """Codecs of voices, and the clocks of their RTP."""
-NAMES = {"opus": "opus/48000/2", "pcmu": "PCMU/8000", "pcma": "PCMA/8000", "g722": "G722/8000"}
+NAMES = {"pcmu": "PCMU", "pcma": "PCMA", "g722": "G722"}
+"""As RFC 3551 spells them."""
 OPUS = "minptime=10;useinbandfec=1"
 MAX_MESSAGE_SIZE = 262_144
 """Bytes of a message that the server takes (aiortc's own bound)."""
@@ -110,9 +111,10 @@ class Agreement:
         if section.has_rtcp_mux:
             yield "a=rtcp-mux"
         for codec in reply.codecs:
-            yield f"a=rtpmap:{codec.payload_type} {NAMES[codec.name]}"
-            if codec.name == "opus":
-                yield f"a=fmtp:{codec.payload_type} {OPUS}"
+            channels = f"/{codec.channels}" if codec.channels > 1 else ""
+            yield f"a=rtpmap:{codec.payload_type} {NAMES.get(codec.name, codec.name)}/{codec.clock_hz}{channels}"
+            if parameters := OPUS if codec.name == "opus" else codec.parameters.get(""):
+                yield f"a=fmtp:{codec.payload_type} {parameters}"
         if reply.direction in ("sendrecv", "sendonly"):
             yield f"a=msid:{STREAM} voice"
             yield f"a=ssrc:{self.audio.local_ssrc} cname:{STREAM}"
@@ -147,12 +149,13 @@ def agree(offer: Offer) -> Agreement:
             direction = {(True, True): "sendrecv", (True, False): "recvonly", (False, True): "sendonly"}.get(
                 (section is heard, section is spoken), "inactive"
             )
-            replies.append(_Reply(section, direction, codecs))
+            replies.append(_Reply(section, direction, _with_extras(section)))
         else:
             replies.append(_Reply(section, is_accepted=section is data))
     agreed = AgreedAudio(
-        receive=_common(heard) if heard else (),
+        receive=_with_extras(heard) if heard else (),
         send=_common(spoken)[0] if spoken else None,
+        send_red=_red(spoken) if spoken else None,
         local_ssrc=secrets.randbits(31) + 1,
         ssrcs=heard.ssrcs if heard else (),
     )
@@ -181,6 +184,23 @@ def _common(section: Section) -> tuple[Codec, ...]:
     """The audio codecs that both sides have, Opus first, the others in the offer's order."""
     known = [codec for codec in section.codecs if CLOCKS.get(codec.name) == codec.clock_hz]
     return tuple(sorted(known, key=lambda codec: codec.name != "opus"))
+
+
+def _red(section: Section) -> Codec | None:
+    """Redundant audio around the codec of the voice, where it is offered as browsers do: `a=fmtp:63 111/111`."""
+    voice = str(_common(section)[0].payload_type)
+    for codec in section.codecs:
+        levels = codec.parameters.get("", "").split("/")
+        if codec.name == "red" and len(levels) > 1 and set(levels) == {voice}:
+            return codec
+    return None
+
+
+def _with_extras(section: Section) -> tuple[Codec, ...]:
+    """The voices' codecs, redundant audio before them, so that the caller sends it, and the keys of telephones."""
+    red = _red(section)
+    keys = (codec for codec in section.codecs if codec.name == "telephone-event")
+    return (*((red,) if red else ()), *_common(section), *keys)
 
 
 def _directions(sections: list[Section]) -> int:

@@ -22,9 +22,10 @@ import ifaddr
 from aioice import stun
 from aiortc import RTCCertificate, RTCIceServer
 
-from media_server.rtc.link import Callers, Generation, Link, Path, is_rtcp
+from media_server.rtc.link import Callers, Generation, Link, Path
 from media_server.rtc.pacer import Pacer
 from media_server.rtc.relayed import RelayedLink, reach_of_this_machine
+from media_server.rtc.rtp import is_rtcp
 from media_server.rtc.sdp import Credentials, Offer
 from media_server.rtc.wires import Address, Tcp, Udp, Wire
 

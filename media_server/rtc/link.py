@@ -22,10 +22,11 @@ from typing import NamedTuple
 
 from aioice import stun
 
+from media_server.rtc.rtp import is_rtcp
 from media_server.rtc.sdp import Credentials
 from media_server.rtc.wires import Address, Wire
 
-__all__ = ["Callers", "Generation", "Link", "Path", "is_rtcp"]
+__all__ = ["Callers", "Generation", "Link", "Path"]
 
 CHARACTERS = string.ascii_letters + string.digits
 LOST_S = 30.0
@@ -285,11 +286,6 @@ class Link:
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put_nowait(None)
-
-
-def is_rtcp(packet: bytes) -> bool:
-    """Whether it is RTCP where both share a port (RFC 5761 section 4)."""
-    return 64 <= packet[1] & 127 <= 95
 
 
 def _token(length: int) -> str:

@@ -19,7 +19,7 @@ from media_server.rtc.answer import Agreement, agree, local_fragment
 from media_server.rtc.channel import EventsChannel
 from media_server.rtc.edge import Edge, IceTransport
 from media_server.rtc.handset import Handset
-from media_server.rtc.link import is_rtcp
+from media_server.rtc.rtp import is_rtcp
 from media_server.rtc.sctp import bound_messages
 from media_server.rtc.sdp import parse_fragment, parse_offer
 from media_server.rtc.stream import RtpSession

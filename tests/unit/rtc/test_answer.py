@@ -99,6 +99,24 @@ def test_a_caller_who_only_sends_or_only_hears() -> None:
     assert (neither.send, neither.receive) == (None, ())
 
 
+def test_redundant_audio_and_the_keys_of_telephones_are_agreed_on() -> None:
+    audio = agree(parse_offer(CLIENTS["Chromium"])).audio
+    assert [c.name for c in audio.receive] == ["red", "opus", "g722", "pcmu", "pcma"] + ["telephone-event"] * 2
+    assert audio.send_red is not None
+    assert audio.send_red.payload_type == 63
+    section = sections(answered(CLIENTS["Chromium"]))[0]
+    assert section.startswith("m=audio 9 UDP/TLS/RTP/SAVPF 63 111 9 0 8 110 126\r\n")
+    for line in ("a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111", "a=rtpmap:111 opus/48000/2", "a=rtpmap:8 PCMA/8000",
+                 "a=rtpmap:126 telephone-event/8000"):  # fmt: skip
+        assert line + "\r\n" in section
+
+
+def test_redundant_audio_around_another_codec_is_left_out() -> None:
+    audio = agree(parse_offer(CLIENTS["Chromium"].replace("a=fmtp:63 111/111", "a=fmtp:63 9/9"))).audio
+    assert "red" not in [c.name for c in audio.receive]
+    assert audio.send_red is None
+
+
 def test_opus_is_preferred_wherever_it_stands() -> None:
     audio = agree(parse_offer(CLIENTS["Pion"].replace("111 9 0 8", "8 0 111 9"))).audio
     assert audio.send is not None
