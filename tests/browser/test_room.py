@@ -47,7 +47,8 @@ async def site(tmp_path: Path, script: str = "", keys: bool = True) -> AsyncIter
                 return web.Response(text=text, content_type="text/html")
 
             async def bundle(_: web.Request) -> web.Response:
-                return web.Response(text=script.replace("SERVER", server.url), content_type="text/javascript")
+                # in quotes, as the page has it: names in its bundle have the word in them too
+                return web.Response(text=script.replace('"SERVER"', f'"{server.url}"'), content_type="text/javascript")
 
             app = web.Application()
             app.router.add_get("/bundle.js", bundle)
