@@ -24,7 +24,7 @@ from aiortc import RTCCertificate, RTCIceServer
 
 from media_server.rtc.link import Callers, Generation, Link, Path
 from media_server.rtc.pacer import Pacer
-from media_server.rtc.relayed import RelayedLink, reach_of_this_machine
+from media_server.rtc.relayed import ALONE, RelayedLink, reach_of_this_machine
 from media_server.rtc.rtp import is_rtcp
 from media_server.rtc.sdp import Credentials, Offer
 from media_server.rtc.wires import Address, Tcp, Udp, Wire
@@ -36,8 +36,6 @@ log = logging.getLogger(__name__)
 _Opener = Callable[[str, int], Awaitable[int]]
 _Closer = Callable[[str], None]
 
-ALONE = "127.0.0.1"
-"""Where a machine without any network still reaches itself."""
 SWEEP_S = 1.0
 RESCAN_S = 5.0
 """How often the machine's addresses are looked up: networks come and go."""

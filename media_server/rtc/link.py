@@ -26,7 +26,7 @@ from media_server.rtc.rtp import is_rtcp
 from media_server.rtc.sdp import Credentials
 from media_server.rtc.wires import Address, Wire
 
-__all__ = ["Callers", "Generation", "Link", "Path"]
+__all__ = ["Callers", "Generation", "Inbox", "Link", "Path"]
 
 CHARACTERS = string.ascii_letters + string.digits
 LOST_S = 30.0
@@ -76,6 +76,40 @@ class Callers:
     """Checks of the server's own, by their transaction."""
 
 
+class Inbox:
+    """DTLS packets that came and are still to be read. A flood of them loses the newest; reading ends with `close`."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+        self._packets: asyncio.Queue[bytes | None] = asyncio.Queue(MOST_QUEUED)
+
+    def put(self, data: bytes) -> None:
+        """Take a packet; what comes after the end is lost."""
+        if not self.is_closed and not self._packets.full():
+            self._packets.put_nowait(data)
+
+    async def get(self) -> bytes:
+        """The next packet.
+
+        Raises:
+            ConnectionError: there will be none.
+        """
+        data = None if self.is_closed else await self._packets.get()
+        if data is None:
+            raise ConnectionError
+        return data
+
+    def close(self) -> bool:
+        """End it and forget what waits; false if it was closed before."""
+        if self.is_closed:
+            return False
+        self.is_closed = True
+        while not self._packets.empty():
+            self._packets.get_nowait()
+        self._packets.put_nowait(None)
+        return True
+
+
 class Link:
     """What `RTCDtlsTransport` needs of its transport (`role`, `_recv`, `_send`), and what a `Peer` needs beside it.
 
@@ -104,9 +138,9 @@ class Link:
         """And when something authentic came over each last."""
         self._ssrcs: set[bytes] = set()
         self._checks: dict[bytes, tuple[Path, Generation, float]] = {}
-        self._has_data = self._closed = False
+        self._has_data = False
         self._heard_s = self._checked_s = time.monotonic()
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(MOST_QUEUED)
+        self._inbox = Inbox()
         self._begin(remote)
 
     @property
@@ -152,11 +186,9 @@ class Link:
 
     def take_dtls(self, path: Path, data: bytes) -> None:
         """A DTLS packet came over a known path."""
-        if self._closed:
-            return
-        self._select(path)
-        if not self._queue.full():
-            self._queue.put_nowait(data)
+        if not self._inbox.is_closed:
+            self._select(path)
+            self._inbox.put(data)
 
     def take_media(self, path: Path, data: bytes) -> bool:
         """A packet of SRTP or SRTCP came; whether it was authentic.
@@ -164,7 +196,7 @@ class Link:
         From an unknown address it is the caller's, whose NAT gave it another port: it is heard at once, and the address
         is used when it has answered a check.
         """
-        if self._closed or not self._on_media(data):
+        if self._inbox.is_closed or not self._on_media(data):
             return False
         self._heard_s = time.monotonic()
         if path in self._paths:
@@ -199,7 +231,7 @@ class Link:
 
     def lose(self) -> None:
         """End it, as the caller is gone."""
-        if not self._closed:
+        if not self._inbox.is_closed:
             self.lost = True
             self._end()
 
@@ -210,13 +242,10 @@ class Link:
             self.forget(path)
 
     async def _recv(self) -> bytes:
-        data = None if self._closed else await self._queue.get()
-        if data is None:
-            raise ConnectionError
-        return data
+        return await self._inbox.get()
 
     async def _send(self, data: bytes) -> None:
-        if self._closed:
+        if self._inbox.is_closed:
             raise ConnectionError
         self.send(data)
 
@@ -269,9 +298,8 @@ class Link:
         path.wire.send(bytes(request), path.address)
 
     def _end(self) -> None:
-        if self._closed:
+        if not self._inbox.close():
             return
-        self._closed = True
         callers = self._callers
         for generation in self._generations:
             del callers.by_username[generation.local.username]
@@ -283,9 +311,6 @@ class Link:
             if not callers.by_ssrc[ssrc]:
                 del callers.by_ssrc[ssrc]
         self._ssrcs.clear()
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        self._queue.put_nowait(None)
 
 
 def _token(length: int) -> str:

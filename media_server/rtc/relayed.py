@@ -22,14 +22,15 @@ from aioice.ice import get_host_addresses
 from aiortc import RTCIceServer
 from aiortc.rtcicetransport import connection_kwargs
 
-from media_server.rtc.link import Generation
+from media_server.rtc.link import MOST_QUEUED, Generation, Inbox
 from media_server.rtc.sdp import Credentials, Offer
 
-__all__ = ["MOST_CANDIDATES", "Reach", "RelayedLink", "loopback_if_alone", "reach_of_this_machine", "usable"]
+__all__ = ["ALONE", "MOST_CANDIDATES", "Reach", "RelayedLink", "loopback_if_alone", "reach_of_this_machine", "usable"]
 
 log = logging.getLogger(__name__)
 
 ALONE = "127.0.0.1"
+"""Where a machine without any network still reaches itself."""
 MOST_CANDIDATES = 100
 """Maximum candidates of a caller. To each the server sends checks; RFC 8445 section 6.1.2.5 has no more pairs tried."""
 MOST_PORTS = 16
@@ -40,7 +41,6 @@ GATHER_S = 0.7
 """For STUN and TURN servers to answer, before the caller is answered without them."""
 RESTART_S = 30.0
 """How long a restart is tried; the old path is in use meanwhile."""
-MOST_QUEUED = 256
 THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 
 
@@ -132,10 +132,9 @@ class RelayedLink:
         self._running: asyncio.Task[None] | None = None
         self._sending: asyncio.Task[None] | None = None
         self._switching: asyncio.Task[None] | None = None
-        self._in: asyncio.Queue[bytes | None] = asyncio.Queue(MOST_QUEUED)
+        self._inbox = Inbox()
         self._out: asyncio.Queue[bytes] = asyncio.Queue(MOST_QUEUED)
         self._allowance, self._allowed_s = float(MOST_CANDIDATES), time.monotonic()
-        self._closed = False
 
     @property
     def generation(self) -> Generation:
@@ -186,20 +185,17 @@ class RelayedLink:
 
     async def close(self) -> None:
         """Give everything back."""
-        self._end()
+        self._inbox.close()
         for task in (self._switching, self._running, self._sending):
             await _cancelled(task)
         for connection in {self._current, self._newest}:
             await connection.close()
 
     async def _recv(self) -> bytes:
-        data = None if self._closed else await self._in.get()
-        if data is None:
-            raise ConnectionError
-        return data
+        return await self._inbox.get()
 
     async def _send(self, data: bytes) -> None:
-        if self._closed:
+        if self._inbox.is_closed:
             raise ConnectionError
         self.send(data)
 
@@ -218,7 +214,7 @@ class RelayedLink:
 
     async def _run(self) -> None:
         """Take what comes over the connection in use."""
-        while not self._closed:
+        while not self._inbox.is_closed:
             connection = self._current
             try:
                 if not self.connected.is_set():
@@ -230,14 +226,14 @@ class RelayedLink:
                 if self._switching and connection is self._current:
                     await asyncio.wait([self._switching])
                 if connection is self._current:
-                    self.lost = not self._closed
-                    self._end()
+                    self.lost = not self._inbox.is_closed
+                    self._inbox.close()
 
     def _take(self, data: bytes) -> None:
         if 127 < data[0] < 192:
             self._on_media(data)
-        elif not self._in.full():
-            self._in.put_nowait(data)
+        else:
+            self._inbox.put(data)
 
     async def _send_all(self) -> None:
         while True:
@@ -259,14 +255,6 @@ class RelayedLink:
         old, self._current = self._current, new
         self.connected.set()
         await old.close()
-
-    def _end(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        while not self._in.empty():
-            self._in.get_nowait()
-        self._in.put_nowait(None)
 
 
 async def loopback_if_alone(connection: Connection) -> None:

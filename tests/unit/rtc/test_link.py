@@ -196,7 +196,7 @@ async def test_a_caller_cannot_make_the_server_keep_ever_more(clock: Clock) -> N
     assert link.selected == first
     assert len(callers.by_ssrc) <= module.MOST_SSRCS
     assert len(callers.by_username) <= module.MOST_GENERATIONS
-    assert link._queue.qsize() <= module.MOST_QUEUED
+    assert link._inbox._packets.qsize() <= module.MOST_QUEUED
     assert sum(path.wire.released for path in many) == 100 - module.MOST_PATHS  # type: ignore[attr-defined]
     await link.close()
     assert callers == Callers()
