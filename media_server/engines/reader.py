@@ -49,7 +49,8 @@ _BETWEEN = " \t\r\n;,}"
 _ACTION = re.compile(r"Action:\s*(?=```)")
 _CALLING = re.compile(r"""\[?[A-Za-z_][\w.]*\(\s*(?:\)|\w+\s*=(?!=)|["'{])|print\(""")
 """A call as Python writes it, of any name: where no tools are offered it is not speech."""
-_CALLING_BEGUN = re.compile(r"\[?[A-Za-z_][\w.]*(?:\(\s*\w*\s*)?\Z")
+_CALLING_BEGUN = re.compile(r"\[?(?:[a-z_][\w.]*|[A-Z]\w*_[\w.]*)(?:\(\s*\w*\s*)?\Z")
+"""What may become one. A word that begins a sentence as people write it does not wait for the next."""
 _ACTION_BEGUN = re.compile(r"A(?:c(?:t(?:i(?:o(?:n(?::\s*`{0,2})?)?)?)?)?)?\Z")
 _NO_ARRAY = re.compile(r"\[(?:ARGS|CALL_ID)\]|\[(?:A(?:R(?:GS?)?)?|C(?:A(?:L(?:L(?:_(?:ID?)?)?)?)?)?)?\Z")
 
