@@ -4,7 +4,8 @@
 
 Callers ask in turn, each in a call of its own. In every second round one more caller has 4,000 characters read out, and
 two clients have recordings of four minutes transcribed, all three without end. The figures are the server's own
-`turn.metrics` of the callers that ask: each caller's median without that work and beside it, and their ratio.
+`turn.metrics` of the callers that ask: each caller's median without that work and beside it, and their ratio. Answers
+are cut at 40 tokens, so that rounds take alike long with every model.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import contextlib
 import io
 import statistics
 import sys
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import numpy as np
@@ -24,6 +27,13 @@ from bench.server import SENTENCES, measured_server
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample, write_wav
 from media_server.caller import Caller
 
+AGENT = """
+[[agents]]
+name = "asked"
+prompt = "You are a helpful voice assistant. Answer in one short sentence."
+max_reply_tokens = 40
+answer_timeout_s = 120
+"""
 TEXTS = ["what is seven plus five", "what time is it", "what can you do", "where is my order four two seven"]
 ANNOUNCEMENT = ("Our opening hours are as follows. On Monday we open at nine in the morning and close at six. " * 50)[
     :4000
@@ -53,7 +63,7 @@ async def heavy_work(url: str, recording: bytes) -> AsyncIterator[None]:
     """One call that has a long text read out, and two clients that transcribe, again and again."""
 
     async def read_out() -> None:
-        async with Caller(url, timeout_s=30) as caller:
+        async with Caller(url, "asked", timeout_s=30) as caller:
             while True:
                 since = len(caller.events)
                 caller.send(type="agent.say", text=ANNOUNCEMENT)
@@ -99,8 +109,13 @@ async def run(args: argparse.Namespace) -> None:
     recording = long_recording()
     rows: dict[bool, list[list[float]]] = {False: [], True: []}
     async with contextlib.AsyncExitStack() as stack:
-        server = await stack.enter_async_context(measured_server("--pack", args.pack, "--max-calls", "16"))
-        callers = [await stack.enter_async_context(Caller(server.url, timeout_s=60)) for _ in range(args.callers)]
+        config = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "agents.toml"
+        config.write_text(AGENT)
+        options = ["--pack", args.pack, "--max-calls", "16", "--config", str(config)]
+        server = await stack.enter_async_context(measured_server(*options))
+        callers = [
+            await stack.enter_async_context(Caller(server.url, "asked", timeout_s=60)) for _ in range(args.callers)
+        ]
         await ask(callers, 0)  # the first of each prefills its prompt
         for turn in range(args.turns):
             for heavy in (False, True):
