@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from media_server.agents import AgentBook
 from media_server.call.reception import Reception
-from media_server.dialects import pinecall_process
-from media_server.dialects.flow import Flow
-from media_server.dialects.flow import parse as parse_flow
-from media_server.dialects.nextevi import NextEvi
-from media_server.dialects.pinecall import Pinecall, PinecallChat
+from media_server.doors.flow.dialect import Flow
+from media_server.doors.flow.dialect import parse as parse_flow
+from media_server.doors.nextevi.dialect import NextEvi
+from media_server.doors.pinecall import program_messages
+from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
 from media_server.errors import ClientError, ConfigurationError, MediaServerError
 from media_server.events import parse_client_message
 from media_server.jsonable import jsonable
@@ -218,7 +218,7 @@ _MESSAGE = st.one_of(
 
 async def _messages(message: str | bytes) -> None:
     """A message of a client in every dialect: understood, or `ClientError`."""
-    for parse in (parse_client_message, parse_flow, pinecall_process.parse):
+    for parse in (parse_client_message, parse_flow, program_messages.parse):
         try:
             parse(message)
         except ClientError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from media_server.agents import DEFAULT_AGENT, AgentBook
 from media_server.config import Settings, Webhook, is_loopback
+from media_server.doors import load_doors
 from media_server.engines.client import Engines
 from media_server.engines.packs import check_files, load_pack
 from media_server.errors import ConfigurationError
 from media_server.http import make_app
 from media_server.http.access import Access
 from media_server.http.connections import Limits, serving
+from media_server.http.door import Door
 from media_server.http.metrics import Metrics
 from media_server.http.sessions import Sessions
 from media_server.http.tracing import Tracing
@@ -91,6 +93,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     """
     pack = load_pack(settings.pack, settings.models_dir)
     check_files(pack)
+    doors = load_doors()
     agents = AgentBook([DEFAULT_AGENT, *settings.agents], pack.manifest.voices)
     if settings.agents_dir:
         await _load_agents(agents, settings.agents_dir)
@@ -100,7 +103,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     library = Library(settings.knowledge_dir, _Embedder(engines) if engines.embedding else None)
     try:
         async with Database.open(settings.database) as database, asyncio.TaskGroup() as owner:
-            access = Access(database, agents, settings.own_names)
+            access = Access(database, agents, settings.own_names, doors)
             if settings.open:
                 await access.reopen()
             settings.check_exposure(await access.closed())
@@ -131,11 +134,15 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                 running.append(owner.create_task(_reload_agents(agents, settings.agents_dir, library), name="reload"))
             try:
                 metrics = Metrics(engines, settings.max_calls, pulse)
+
+                def app_of(sessions: Sessions) -> web.Application:
+                    return make_app(agents, engines, sessions, access, records, metrics, doors)
+
                 async with (
                     _tracing(settings) as tracing,
                     _edge(settings) as edge,
-                    _sessions(settings, agents, engines, library, records, metrics, tracing, edge) as sessions,
-                    _http(settings, make_app(agents, engines, sessions, access, records, metrics), metrics) as url,
+                    _sessions(settings, agents, engines, library, records, metrics, tracing, edge, doors) as sessions,
+                    _http(settings, app_of(sessions), metrics) as url,
                 ):
                     yield Server(url, engines, sessions, pulse, pack.manifest.notice)
             finally:
@@ -197,9 +204,10 @@ async def _sessions(
     metrics: Metrics,
     tracing: Tracing | None,
     edge: Edge,
+    doors: Sequence[Door],
 ) -> AsyncIterator[Sessions]:
     async with asyncio.TaskGroup() as group:
-        sessions = Sessions(settings, agents, engines, library, records, metrics, tracing, edge, group)
+        sessions = Sessions(settings, agents, engines, library, records, metrics, tracing, edge, doors, group)
         try:
             yield sessions
         finally:

@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from media_server.agents import Agent, AgentBook, contact_of
 from media_server.agents.origins import matches
 from media_server.errors import ClientError
+from media_server.http.door import Door
 from media_server.store import BY_ORIGIN, PREFIXES, Database, Grant, Key, Keys, Scope, TokenKind, Tokens
 
-__all__ = ["ACCESS", "FOREIGN", "TOKEN_TTL_S", "Access", "Start", "credential", "require_credit"]
+__all__ = ["ACCESS", "FOREIGN", "TOKEN_TTL_S", "Access", "Start", "require_credit"]
 
 log = logging.getLogger(__name__)
 
@@ -70,16 +71,32 @@ class Access:
 
     Args:
         own_names: by which the server is reached, beside its addresses and localhost.
+        doors: whose clients show keys and tokens in their own way.
     """
 
-    def __init__(self, database: Database, agents: AgentBook, own_names: Collection[str] = ()) -> None:
-        self.keys = Keys(database)
+    def __init__(
+        self, database: Database, agents: AgentBook, own_names: Collection[str] = (), doors: Sequence[Door] = ()
+    ) -> None:
+        self.keys = Keys(database, [prefix for door in doors for prefix in door.key_prefixes])
         self.tokens = Tokens(database)
         self.own_names = frozenset(name.lower() for name in own_names)
+        self._credential_names = ("token", *(name for door in doors for name in door.credential_names))
         self._agents = agents
         self._recent: dict[str, deque[float]] = {}
         self._forgiven: frozenset[str] = frozenset()
         """Revoked keys that do not keep the server closed, since the operator has opened it again."""
+
+    def credential(self, request: web.Request) -> str | None:
+        """The key or token that a request shows."""
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            # browsers cannot set headers of a WebSocket; each protocol has its own name for it
+            for name in self._credential_names:
+                if token := request.query.get(name):
+                    return token
+            if (said := request.query.get("authorization", "")).startswith("Bearer "):
+                return said.removeprefix("Bearer ").strip() or None
+        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+        return shown.strip() or None if scheme.lower() == "bearer" else None
 
     async def reopen(self) -> None:
         """Open a server that is closed by revoked keys alone; a key that is good, or made later, closes it."""
@@ -105,7 +122,7 @@ class Access:
             ClientError: 401 `key_missing`, `key_unknown`, `key_revoked`; 403 `key_scope`, `key_origin`; 429
                 `rate_limited`.
         """
-        shown = shown or credential(request)
+        shown = shown or self.credential(request)
         if shown is None:
             await self._require_open(request, scope)
             return None
@@ -135,7 +152,7 @@ class Access:
         """
         if agent is not None:
             return agent, await self.start_call(request, agent, kind)
-        shown = credential(request)
+        shown = self.credential(request)
         if shown is None or not shown.startswith(TOKENS):
             raise ClientError("bad_request", "agent: say who is called, or show a token, which says it.")
         return await self.start_with_token(shown, kind)
@@ -146,7 +163,7 @@ class Access:
         Raises:
             ClientError: what `key` raises, and what `Tokens.use` raises; 403 `key_agent`, 402 `no_credit`.
         """
-        shown = credential(request)
+        shown = self.credential(request)
         if shown is None and FOREIGN in request:
             await self.page(request, agent)
             return _start({}, None, {})
@@ -182,7 +199,7 @@ class Access:
         Raises:
             ClientError: what `key` raises.
         """
-        shown = credential(request)
+        shown = self.credential(request)
         if shown is not None and shown.startswith(SHORT):
             await self.minter(await self.tokens.short(shown))
         elif shown is None or not shown.startswith(TOKENS):
@@ -190,7 +207,7 @@ class Access:
 
     async def may_call(self, request: web.Request) -> bool:
         """Whether a request shows a key or a token that can start calls, or is of a page that some agent allows."""
-        shown = credential(request) or request.query.get("token") or None
+        shown = self.credential(request) or request.query.get("token") or None
         origin = request.headers.get("Origin") or _same_origin(request)
         try:
             if shown is not None and shown.startswith(TOKENS):
@@ -247,7 +264,7 @@ class Access:
         Raises:
             ClientError: what `key` and `agent` raise; 403 `origin_not_allowed`, 429 `rate_limited`.
         """
-        if credential(request) is not None or not await self.closed(request):
+        if self.credential(request) is not None or not await self.closed(request):
             key = await self.key(request, "call")
             return self.agent(key, name), key.id if key else None
         origin = request.headers.get("Origin") or _same_origin(request)
@@ -335,19 +352,6 @@ def require_credit(key: Key | None) -> None:
 def _start(metadata: Mapping[str, Any], key: Key | None, sealed: Mapping[str, Any]) -> Start:
     require_credit(key)
     return Start(metadata, key, sealed)
-
-
-def credential(request: web.Request) -> str | None:
-    """The key or token that a request shows."""
-    if request.headers.get("Upgrade", "").lower() == "websocket":
-        # browsers cannot set headers of a WebSocket; each product has its own name for it
-        for name in ("token", "jwt", "api_key"):
-            if token := request.query.get(name):
-                return token
-        if (said := request.query.get("authorization", "")).startswith("Bearer "):
-            return said.removeprefix("Bearer ").strip() or None
-    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
-    return shown.strip() or None if scheme.lower() == "bearer" else None
 
 
 def _allows(agent: Agent, origin: str) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import re
+from collections.abc import Sequence
 
 from aiohttp import web
 from typing_extensions import TypedDict
@@ -15,22 +17,18 @@ from media_server.http import (
     agents,
     calls,
     chat,
-    flow,
     live,
     metrics,
-    nextevi,
     openapi,
-    pinecall,
-    processes,
     sessions,
     speech,
     tokens,
     voice,
-    wespoke,
 )
 from media_server.http.access import ACCESS, Access
 from media_server.http.bodies import bounded_bodies, plain_bodies
 from media_server.http.cors import cors, cors_headers
+from media_server.http.door import DOORS, Door
 from media_server.http.errors import errors_as_json
 from media_server.http.gate import gate
 from media_server.http.openapi import operation
@@ -40,6 +38,8 @@ from media_server.paths import STATIC
 from media_server.store import Records
 
 __all__ = ["make_app"]
+
+log = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 1024
 
@@ -65,7 +65,7 @@ async def healthz(_: web.Request) -> web.Response:
 @routes.get("/readyz")
 @operation("Whether calls can be taken", answers={200: _Readiness, 503: _Readiness})
 async def readyz(request: web.Request) -> web.Response:
-    """All three engines are loaded, and the server is not about to stop: 200, else 503."""
+    """All engines are loaded, and the server is not about to stop: 200, else 503."""
     engines = request.app[ENGINES]
     state = {engine.kind: engine.ready.is_set() for engine in engines.all}
     ready = engines.ready and not request.app[sessions.SESSIONS].draining
@@ -127,8 +127,9 @@ def make_app(
     access: Access,
     records: Records | None,
     all_metrics: metrics.Metrics,
+    doors: Sequence[Door],
 ) -> web.Application:
-    """The whole API over these agents, engines and sessions, for whom `access` lets in."""
+    """The whole API over these agents, engines and sessions, for whom `access` lets in, and through these doors."""
     middlewares = [bounded_bodies, errors_as_json, cors, gate, plain_bodies]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app[agents.AGENTS] = all_agents
@@ -137,25 +138,28 @@ def make_app(
     app[ENGINES] = engines
     app[UPLOADS] = Uploads()
     app[sessions.SESSIONS] = all_sessions
-    app[processes.PROCESSES] = processes.Processes(all_agents, all_sessions)
+    app[DOORS] = doors
     app.add_routes(routes)
     app.add_routes(sessions.routes)
     app.add_routes(tokens.routes)
     app.add_routes(agents.routes)
     app.add_routes(chat.routes)
     app.add_routes(voice.routes)
-    app.add_routes(flow.routes)
     app.add_routes(live.routes)
     app.add_routes(speech.routes)
-    app.add_routes(nextevi.routes)
-    app.add_routes(pinecall.routes)
-    app.add_routes(processes.routes)
     app.add_routes(openapi.routes)
     app.add_routes(metrics.routes)
     if records:
         app[calls.RECORDS] = records
         app.add_routes(calls.routes)
-        app.add_routes(wespoke.routes)
+    for door in doors:
+        if door.needs_records and not records:
+            log.info("the door %s stays closed: it needs call records (records = true)", door.name)
+            continue
+        if door.prepare:
+            door.prepare(app)
+        for table in door.routes:
+            app.add_routes(table)
     app.on_response_prepare.append(_offline_page)
     app.on_response_prepare.append(cors_headers)
     return app

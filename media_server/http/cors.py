@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from media_server.http.access import ACCESS
+from media_server.http.door import DOORS
 
 __all__ = ["cors", "cors_headers"]
 
@@ -16,7 +17,8 @@ PREFLIGHT = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match, Last-Event-ID",
     "Access-Control-Max-Age": "600",
 }
-FOR_ANY_PAGE = ("/api/v1/embed/", "/static/")
+FOR_ANY_PAGE = "/static/"
+"""Modules that pages import."""
 EXPOSED = "Location, ETag, Link, Retry-After"
 
 
@@ -26,8 +28,8 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
     origin = request.headers.get("Origin")
     if origin is None:
         return await handler(request)
-    # a page has to be able to read why its embed token was refused, and the modules that it imports
-    if not request.path.startswith(FOR_ANY_PAGE) and not await request.app[ACCESS].knows_origin(origin):
+    open_paths = (FOR_ANY_PAGE, *(path for door in request.app[DOORS] for path in door.open_paths))
+    if not request.path.startswith(open_paths) and not await request.app[ACCESS].knows_origin(origin):
         return await handler(request)
     allowed = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:

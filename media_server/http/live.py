@@ -1,4 +1,4 @@
-"""A call while it goes on: listening in, and a person who takes over. Pinecall's addresses for the first."""
+"""A call while it goes on: listening in, and a person who takes over."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from media_server.call import Chat, Session
 from media_server.errors import ClientError, problems
-from media_server.http.access import ACCESS, TOKEN_TTL_S, credential
+from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS, reached
@@ -114,7 +114,7 @@ async def listen(request: web.Request) -> web.StreamResponse:
     """
     socket = new_socket(request, LARGEST)
     # first the token: without one nobody learns which calls there are
-    granted = await request.app[ACCESS].tokens.use(credential(request) or "", "stream", None)
+    granted = await request.app[ACCESS].tokens.use(request.app[ACCESS].credential(request) or "", "stream", None)
     key = await request.app[ACCESS].minter(granted)
     session = reached(key, request.app[SESSIONS].of_call(request.match_info["id"]))
     about: dict[str, Any] = dict(granted.sealed)

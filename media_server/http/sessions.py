@@ -22,7 +22,6 @@ from media_server.call.call import Call
 from media_server.call.meter import FIRST_S, Meter
 from media_server.call.session import Dialect, Line
 from media_server.config import IceServer, Settings
-from media_server.dialects import DIALECTS
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
@@ -30,6 +29,7 @@ from media_server.events import Limits, Transport
 from media_server.http.access import ACCESS, Start
 from media_server.http.body import json_body, require_type, text_body
 from media_server.http.calls import course
+from media_server.http.door import Door
 from media_server.http.metrics import Metrics
 from media_server.http.openapi import operation
 from media_server.http.tracing import Tracing
@@ -70,6 +70,7 @@ class Sessions:
         metrics: Metrics,
         tracing: Tracing | None,
         edge: Edge,
+        doors: Sequence[Door],
         group: asyncio.TaskGroup,
     ) -> None:
         self.draining = False
@@ -84,6 +85,7 @@ class Sessions:
         self._metrics = metrics
         self._tracing = tracing
         self._edge = edge
+        self._dialects = {door.name: door.dialect for door in doors if door.dialect}
         self._activity = VoiceActivityModel()
         self._group = group
         self._by_id: dict[str, Session | Chat] = {}
@@ -196,7 +198,7 @@ class Sessions:
         agent = self._agent(agent_name, start)
         settled = start.sealed
         if "dialect" in settled:
-            dialect = DIALECTS[settled["dialect"]](**settled.get("dialect_options", {}))
+            dialect = self._dialects[settled["dialect"]](**settled.get("dialect_options", {}))
         tools = [*tools, *(client_tool(**each) for each in settled.get("tools", ()))]
         changes = dict(settled.get("changes", {}))
         variables = {**variables, **settled.get("variables", {})}

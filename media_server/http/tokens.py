@@ -100,7 +100,7 @@ async def _page_token(request: web.Request, kind: TokenKind) -> web.Response:
 
 
 def given_to_page(request: web.Request, token: str) -> web.Response:
-    """A token, and where it is good, as clients of Pinecall read it.
+    """The answer to a page: a token, and where it is good.
 
     `server` is http always: browsers take that for a WebSocket too, but not the other way round.
     """
@@ -111,7 +111,7 @@ def given_to_page(request: web.Request, token: str) -> web.Response:
 
 
 def refused_to_page(refused: ClientError) -> web.Response:
-    """The refusal of a token: clients of Pinecall read `detail`."""
+    """The refusal of a token to a page, whose client may read `detail`."""
     body = refused.body() | {"detail": refused.message}
     return web.json_response(body, status=refused.status, headers=refused.headers)
 

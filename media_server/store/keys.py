@@ -7,7 +7,7 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,8 +22,7 @@ Scope = Literal["call", "admin"]
 """`call`: start calls and mint tokens. `admin`: everything else too."""
 
 
-PREFIXES = ("sk_", "oak_", "pk_live_", "pk_test_", "pk_")
-"""The same secret behind any of these is the same key: clients of other products insist on theirs."""
+PREFIX = "sk_"
 
 
 _ID = re.compile(r"[0-9a-f]{12}")
@@ -70,8 +69,10 @@ class Key:
 class Keys:
     """All keys of a server."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, prefixes: Iterable[str] = ()) -> None:
         self._database = database
+        # the longest first: one may begin another
+        self._prefixes = sorted((PREFIX, *prefixes), key=len, reverse=True)
 
     async def create(
         self,
@@ -102,7 +103,7 @@ class Keys:
         )
         async with self._database.begin() as session:
             session.add(row)
-        return f"sk_{key_id}_{secret}", _key(row)
+        return f"{PREFIX}{key_id}_{secret}", _key(row)
 
     async def all(self) -> list[Key]:
         async with self._database.begin() as session:
@@ -151,7 +152,7 @@ class Keys:
 
     async def find(self, shown: str) -> Key | None:
         """The key that somebody shows, revoked or not; None where there is no such key."""
-        prefix = next((p for p in PREFIXES if shown.startswith(p)), None)
+        prefix = next((p for p in self._prefixes if shown.startswith(p)), None)
         if prefix is None:
             return None
         key_id, _, secret = shown.removeprefix(prefix).partition("_")

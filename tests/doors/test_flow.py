@@ -16,7 +16,7 @@ import pytest
 from media_server.agents import Agent
 from media_server.audio import CALL_RATE_HZ, Samples, resample
 from media_server.config import Settings
-from media_server.dialects.flow import Flow
+from media_server.doors.flow.dialect import Flow
 from media_server.events import ToolResult
 from media_server.server import Server, running_server
 from tests import sockets

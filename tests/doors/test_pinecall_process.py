@@ -15,7 +15,7 @@ import pytest
 from media_server.agents import Agent
 from media_server.caller import Caller
 from media_server.config import Settings
-from media_server.http import processes
+from media_server.doors.pinecall import programs
 from media_server.server import Server, running_server
 from tests.conftest import no_sessions
 from tests.doors.test_pinecall import PinecallCaller
@@ -281,7 +281,7 @@ async def test_conversations_in_writing(server: Server) -> None:
 
 
 async def test_a_program_that_goes_and_comes_back(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "AWAY_S", 4.0)
+    monkeypatch.setattr(programs, "AWAY_S", 4.0)
     async with contextlib.AsyncExitStack() as first:
         mara = await first.enter_async_context(program(server.url))
         await mara.create()
@@ -300,7 +300,7 @@ async def test_a_program_that_goes_and_comes_back(server: Server, monkeypatch: p
                 assert await ask(caller, "what is one plus two") == "One plus two is three."
                 assert (await again.wait_for("bot.finished"))["call_id"] == call_id
             since = len(caller.events)
-            assert (await caller.wait_for("agent.text", since=since))["text"] == processes.GOODBYE
+            assert (await caller.wait_for("agent.text", since=since))["text"] == programs.GOODBYE
             assert (await caller.wait_for("call.ended"))["reason"] == "agent_hangup"
     await no_sessions(server)
 
@@ -408,7 +408,7 @@ async def test_a_revoked_key_closes_what_it_opened(tmp_path: Path) -> None:
 
 
 async def test_programs_may_have_so_many_agents(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "MOST_AGENTS", 2)
+    monkeypatch.setattr(programs, "MOST_AGENTS", 2)
     async with program(server.url) as mara:
         for name in ("one", "two"):
             await mara.create(agent_id=name)
@@ -419,7 +419,7 @@ async def test_programs_may_have_so_many_agents(server: Server, monkeypatch: pyt
 
 
 async def test_a_program_that_does_not_read_is_let_go(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "MOST_UNSENT", 50)
+    monkeypatch.setattr(programs, "MOST_UNSENT", 50)
     async with program(server.url) as mara:
         await mara.create()
         everything: Any = server.sessions.observers[0]
@@ -431,7 +431,7 @@ async def test_a_program_that_does_not_read_is_let_go(server: Server, monkeypatc
 
 
 async def test_a_program_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "FIRST_S", 0.3)
+    monkeypatch.setattr(programs, "FIRST_S", 0.3)
     settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents=[Agent("mara")])
     async with running_server(settings) as server, connected(Program, f"{server.url}/client") as each:
         assert (await each.wait_for("error"))["code"] == "NOT_CONNECTED"

@@ -19,8 +19,8 @@ from media_server.audio import Samples
 from media_server.call import tools
 from media_server.caller import Caller
 from media_server.config import Settings, Webhook
+from media_server.doors.wespoke import routes as wespoke
 from media_server.errors import ClientError
-from media_server.http import wespoke
 from media_server.server import Server, running_server
 from media_server.store import Database, Keys
 from tests.conftest import DATA, no_sessions

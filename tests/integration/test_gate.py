@@ -55,6 +55,7 @@ async def upgrade(server: Server, path: str, **headers: str) -> int:
 
 def doors(server: Server) -> list[tuple[str, str]]:
     """Every method and address that the server has."""
+    from media_server.doors import load_doors
     from media_server.http import make_app
     from media_server.http.access import Access
     from media_server.http.metrics import Metrics
@@ -69,6 +70,7 @@ def doors(server: Server) -> list[tuple[str, str]]:
         Access(database, sessions._agents),
         Records(database, "x", 0, Path("x")),
         Metrics(server.engines, 1),
+        load_doors(),
     )
     found = {(r.method, r.resource.canonical) for r in app.router.routes() if r.resource is not None}
     filled = [(method, path.format(**FILLED)) for method, path in sorted(found) if method != "HEAD"]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from media_server import rfc3339
-from media_server.dialects.pinecall import Pinecall, PinecallChat
+from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
 from media_server.errors import ClientError, understood
 
 __all__ = [

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from media_server.agents import EMOTIONS
 from media_server.audio import Samples
 from media_server.call import Session
-from media_server.dialects.nextevi import AudioInput, NextEvi, SessionSettings
+from media_server.doors.nextevi.dialect import AudioInput, NextEvi, SessionSettings
 from media_server.errors import ClientError
 from media_server.events import SessionUpdate, TurnEnd
-from media_server.http.access import ACCESS, credential
+from media_server.http.access import ACCESS
 from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
@@ -92,7 +92,7 @@ async def nextevi(request: web.Request) -> web.StreamResponse:
 
 async def _begun_with_same_secret(request: web.Request, name: str) -> Session | None:
     """The session of this name that began with the key or token which is shown again: a token is used up by then."""
-    shown = credential(request) or ""
+    shown = request.app[ACCESS].credential(request) or ""
     found = request.app[SESSIONS].named(_of_secret(name, shown))
     allowed = shown or not await request.app[ACCESS].closed(request)
     return found if isinstance(found, Session) and allowed else None
@@ -119,7 +119,7 @@ async def _begin(request: web.Request, name: str) -> tuple[Session, SocketLine |
     session, line = await sessions.open_socket(
         wanted.config_id, lambda handset: _new_line(handset, dialect), {}, {}, start, dialect
     )
-    sessions.name(session, _of_secret(name, credential(request) or ""), "")
+    sessions.name(session, _of_secret(name, access.credential(request) or ""), "")
     if start.key:
         sessions.name(session, _of_tenant(name, start.key.tenant), "")
     return session, line

@@ -14,7 +14,15 @@ from typing_extensions import TypedDict
 from media_server.agents import DEFAULT_AGENT
 from media_server.call import Session
 from media_server.call.session import new_call_id
-from media_server.dialects.flow import ALIASES, VOICE_RATE_HZ, AudioEnded, AudioFormat, Flow, StartConversation, parse
+from media_server.doors.flow.dialect import (
+    ALIASES,
+    VOICE_RATE_HZ,
+    AudioEnded,
+    AudioFormat,
+    Flow,
+    StartConversation,
+    parse,
+)
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.body import require_type

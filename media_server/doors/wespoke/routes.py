@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from media_server.agents import Agent
 from media_server.call import Session
 from media_server.call.session import new_call_id
-from media_server.dialects.wespoke import ENDINGS, WespokeChat
+from media_server.doors.wespoke.dialect import ENDINGS, WespokeChat
 from media_server.errors import ClientError
 from media_server.events import TextSend, UserMute
 from media_server.http.access import ACCESS, TOKEN_TTL_S, Start, require_credit

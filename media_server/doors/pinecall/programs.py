@@ -18,16 +18,17 @@ from pydantic import ValidationError
 from media_server import events as e
 from media_server.agents import Agent, AgentBook, Call, Handlers, ToolAnswer, contact_of, remote_tool
 from media_server.call import Chat, Session
-from media_server.dialects import pinecall_process as p
-from media_server.dialects.pinecall import PinecallChat
+from media_server.doors.pinecall import program_messages as p
+from media_server.doors.pinecall.dialect import PinecallChat
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, Start
+from media_server.http.agents import AGENTS
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS, Sessions
 from media_server.http.sockets import new_socket, until_first
 from media_server.store import Key
 
-__all__ = ["PROCESSES", "Processes", "routes"]
+__all__ = ["PROCESSES", "Processes", "prepare", "routes"]
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,11 @@ class Processes:
 
 
 PROCESSES = web.AppKey("processes", Processes)
+
+
+def prepare(app: web.Application) -> None:
+    """Have the application lead programs."""
+    app[PROCESSES] = Processes(app[AGENTS], app[SESSIONS])
 
 
 class _Refused(ClientError):

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from media_server.agents import Agent
 from media_server.call import Chat
-from media_server.dialects.pinecall import Pinecall, PinecallChat
+from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body, validated
 from media_server.http.chat import HEARTBEAT_S, LARGEST, carry

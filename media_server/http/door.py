@@ -1,0 +1,41 @@
+"""A door: what the server has to know of one protocol that clients written for another server speak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from media_server.call.session import Dialect
+
+__all__ = ["DOORS", "Door"]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One protocol's routes, and how its clients differ from the server's own.
+
+    Args:
+        name: also the name under which a token keeps which dialect its call speaks.
+        routes: the handlers, in one or several tables.
+        dialect: makes the translator of a call that was agreed on before a line was there; takes the options that the
+            token keeps. None where a call always begins on the door's own line.
+        key_prefixes: beginnings that clients insist an API key has, in place of `sk_`.
+        credential_names: query parameters in which the WebSocket clients show a key or a token, beside `token`.
+        open_paths: beginnings of paths whose answers pages of any origin may read.
+        needs_records: whether the door stays closed on a server that keeps no call records.
+        prepare: is called once with the application, before it starts, to put there what the handlers share.
+    """
+
+    name: str
+    routes: Sequence[web.RouteTableDef]
+    dialect: Callable[..., Dialect] | None = None
+    key_prefixes: Sequence[str] = ()
+    credential_names: Sequence[str] = ()
+    open_paths: Sequence[str] = ()
+    needs_records: bool = False
+    prepare: Callable[[web.Application], None] | None = None
+
+
+DOORS = web.AppKey("doors", Sequence[Door])
