@@ -136,9 +136,9 @@ class Caller:
         """What came from the agent so far: 48 kHz mono."""
         return np.concatenate(self._received) if self._received else np.zeros(0, np.int16)
 
-    def of(self, kind: str) -> list[WireEvent]:
-        """The events of one type so far."""
-        return [e for e in self.events if e["type"] == kind]
+    def of(self, kind: str, since: int = 0) -> list[WireEvent]:
+        """The events of one type so far, from the `since`-th event on."""
+        return [told for told in self.events[since:] if told["type"] == kind]
 
     async def wait_for(
         self,
@@ -155,9 +155,8 @@ class Caller:
         """
         async with asyncio.timeout(timeout_s):
             while True:
-                for event in self.events[since:]:
-                    if event["type"] == kind and where(event):
-                        return event
+                for event in filter(where, self.of(kind, since)):
+                    return event
                 self._changed.clear()
                 await self._changed.wait()
 

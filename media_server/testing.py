@@ -88,13 +88,13 @@ class Conversation:
 
     async def _reply(self) -> Reply:
         await self.caller.wait_for("agent.speech_stopped", since=self._seen)
-        events = self.caller.events[self._seen :]
-        self._seen = len(self.caller.events)
-        returned = {e["id"]: e for e in events if e["type"] == "tool.returned"}
-        tools = [_use(e, returned.get(e["id"], {})) for e in events if e["type"] == "tool.called"]
-        heard = [e["heard"] for e in events if e["type"] == "agent.speech_stopped"]
-        said = [e["text"] for e in events if e["type"] == "user.transcript" and e["final"]]
-        times = [e["response_ms"] for e in events if e["type"] == "turn.metrics"]
+        since, self._seen = self._seen, len(self.caller.events)
+        events = self.caller.events[since:]
+        returned = {each["id"]: each for each in self.caller.of("tool.returned", since)}
+        tools = [_use(each, returned.get(each["id"], {})) for each in self.caller.of("tool.called", since)]
+        heard = [each["heard"] for each in self.caller.of("agent.speech_stopped", since)]
+        said = [each["text"] for each in self.caller.of("user.transcript", since) if each["final"]]
+        times = [each["response_ms"] for each in self.caller.of("turn.metrics", since)]
         return Reply(" ".join(heard), " ".join(said), tools, times[0] if times else 0.0, events)
 
 

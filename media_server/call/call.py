@@ -76,7 +76,7 @@ class Call(agents.Call):
         latest: the version of an agent that is good now, by name; None where there is none any more.
         library: where the agents' documents are found.
         audio: what is spoken and heard; None for a conversation in writing.
-        emit: takes the events; who does gives them back to `dispatch`, as they are on the wire.
+        emit: takes the events, and gives them back to `dispatch` in their envelopes.
         clock: seconds since the call began.
         metadata: what came with the offer.
         variables: that fill prompt and greeting.
@@ -297,14 +297,14 @@ class Call(agents.Call):
             raise ValueError(f"{' and '.join(sorted(fixed))} cannot be changed")
         self._become(self._version, self._changes | changes)
 
-    def dispatch(self, event: Mapping[str, Any]) -> None:
+    def dispatch(self, envelope: e.Envelope) -> None:
         """Run the agent's code that waits for this event."""
         if self._conducting:
-            self._handlers.dispatch(event)
+            self._handlers.dispatch(envelope.event.type, lambda: envelope.wire)
 
-    async def dispatch_last(self, event: Mapping[str, Any]) -> None:
+    async def dispatch_last(self, envelope: e.Envelope) -> None:
         """Run the agent's code that waits for the call's end."""
-        await self._handlers.finished(event, LAST_S)
+        await self._handlers.finished(envelope.event.type, envelope.wire, LAST_S)
 
     async def ring(self) -> None:
         """Ask the agent's code whether to take the call, before there is one.
@@ -312,7 +312,7 @@ class Call(agents.Call):
         Raises:
             ClientError: it does not: 403 `call_rejected`, 409 `busy`.
         """
-        await self._handlers.finished({"type": "call.ringing", "call_id": self.id}, RING_S)
+        await self._finished("call.ringing", RING_S)
         if self._refused == "busy":
             raise ClientError("busy", "The agent is busy; try again later.", status=409, headers={"Retry-After": "10"})
         if self._refused:
@@ -320,7 +320,10 @@ class Call(agents.Call):
 
     async def prepare(self) -> None:
         """Let the agent's code put things right before the model is asked."""
-        await self._handlers.finished({"type": "call.preparing", "call_id": self.id}, PREPARE_S)
+        await self._finished("call.preparing", PREPARE_S)
+
+    async def _finished(self, kind: str, within_s: float) -> None:
+        await self._handlers.finished(kind, {"type": kind, "call_id": self.id}, within_s)
 
     def _require_begun(self) -> None:
         if self.state == "connecting":

@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from media_server import events as e
 from media_server.agents import Agent
 from media_server.call.call import Call
-from media_server.call.journal import Journal, Message
+from media_server.call.journal import Journal
 from media_server.call.life import Life
 from media_server.call.meter import Meter
 from media_server.call.reception import Reception
@@ -46,7 +47,7 @@ class Chat:
         metadata: Mapping[str, Any],
         variables: Mapping[str, str | int | float | bool],
         linger_s: float,
-        record: Callable[[Mapping[str, Any]], None],
+        record: Callable[[e.Envelope], None],
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         """Who knows it may go on with the conversation."""
@@ -55,7 +56,7 @@ class Chat:
         self.late_frames = 0
         self._linger_s = linger_s
         self._journal = Journal(self.call_id, self._keep, record)
-        self._kept: deque[Message] = deque(maxlen=KEPT)
+        self._kept: deque[e.Envelope] = deque(maxlen=KEPT)
         self._news: set[asyncio.Event] = set()
         """One of each client."""
         self._attached, self._detached = asyncio.Event(), asyncio.Event()
@@ -115,14 +116,14 @@ class Chat:
     @property
     def newest(self) -> int:
         """The number of the newest event; -1 without any."""
-        return self._kept[-1]["seq"] if self._kept else -1
+        return self._kept[-1].seq if self._kept else -1
 
     def check(self, after: int) -> None:
         """Raises `ClientError` (410 `too_late`) where what came after this event is not kept any more."""
-        if self._kept and self._kept[0]["seq"] > after + 1:
+        if self._kept and self._kept[0].seq > after + 1:
             raise ClientError("too_late", "Too much has happened since; begin a new conversation.", status=410)
 
-    async def serve(self, send: Callable[[Message], Awaitable[None]], after: int) -> None:
+    async def serve(self, send: Callable[[e.Envelope], Awaitable[None]], after: int) -> None:
         """Send a client all events with a larger number than `after`, those to come too, until the end."""
         news = asyncio.Event()
         self._news.add(news)
@@ -131,10 +132,10 @@ class Chat:
         try:
             while True:
                 news.clear()
-                for message in [m for m in self._kept if m["seq"] > after]:
-                    await send(message)
-                    after = message["seq"]
-                    if message["type"] == "call.ended":
+                for envelope in [each for each in self._kept if each.seq > after]:
+                    await send(envelope)
+                    after = envelope.seq
+                    if isinstance(envelope.event, e.CallEnded):
                         return
                 await news.wait()
         finally:
@@ -143,8 +144,8 @@ class Chat:
                 self._attached.clear()
                 self._detached.set()
 
-    def _keep(self, message: Message) -> None:
-        self._kept.append(message)
+    def _keep(self, envelope: e.Envelope) -> None:
+        self._kept.append(envelope)
         for news in self._news:
             news.set()
 

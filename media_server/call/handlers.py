@@ -28,10 +28,10 @@ class HandlerRunner:
     def add(self, event: str, handler: Callable[..., Any], once: bool) -> None:
         self._added.setdefault(event, []).append((handler, once))
 
-    def dispatch(self, event: Mapping[str, Any]) -> None:
-        """Start whatever waits for this event, beside the call."""
-        for handler in self._take(event["type"]):
-            task = self._start(self._run(handler, event), f"on-{event['type']}")
+    def dispatch(self, kind: str, event: Callable[[], Mapping[str, Any]]) -> None:
+        """Start whatever waits for events of this kind, beside the call; `event` gives the native form."""
+        for handler in self._take(kind):
+            task = self._start(self._run(handler, kind, event()), f"on-{kind}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
@@ -40,15 +40,15 @@ class HandlerRunner:
         for task in self._running:
             task.cancel()
 
-    async def finished(self, event: Mapping[str, Any], within_s: float) -> None:
+    async def finished(self, kind: str, event: Mapping[str, Any], within_s: float) -> None:
         """Run what waits for this event to its end; what takes longer is stopped."""
-        handlers = self._take(event["type"])
+        handlers = self._take(kind)
         try:
             async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
                 for handler in handlers:
-                    group.create_task(self._run(handler, event))
+                    group.create_task(self._run(handler, kind, event))
         except TimeoutError:
-            log.warning("code at %s of call %s was stopped after %g s", event["type"], self._call.id, within_s)
+            log.warning("handler for %s in call %s timed out after %g s", kind, self._call.id, within_s)
 
     def _take(self, kind: str) -> list[Callable[..., Any]]:
         added = self._added.get(kind, [])
@@ -56,7 +56,7 @@ class HandlerRunner:
             self._added[kind] = [(h, once) for h, once in added if not once]
         return [*self._call.agent.handlers.by_event.get(kind, []), *(h for h, _ in added)]
 
-    async def _run(self, handler: Callable[..., Any], event: Mapping[str, Any]) -> None:
+    async def _run(self, handler: Callable[..., Any], kind: str, event: Mapping[str, Any]) -> None:
         try:
             takes_event = len(inspect.signature(handler).parameters) > 1
             with staying():
@@ -64,4 +64,4 @@ class HandlerRunner:
                 if inspect.isawaitable(result):
                     await result
         except Exception:  # it is a developer's code; the call goes on
-            log.exception("code at %s failed in call %s", event["type"], self._call.id)
+            log.exception("handler for %s in call %s failed", kind, self._call.id)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from media_server import events as e
 from media_server import logs
 
-__all__ = ["Journal", "Message"]
+__all__ = ["Journal"]
 
 log = logging.getLogger("media_server.call")
-
-Message = dict[str, Any]
-"""An event as it is on the wire."""
 
 
 class Journal:
@@ -26,10 +22,8 @@ class Journal:
         record: takes what is kept: what is ephemeral is left out.
     """
 
-    def __init__(
-        self, call_id: str, send: Callable[[Message], None], record: Callable[[Mapping[str, Any]], None]
-    ) -> None:
-        self.dispatch: Callable[[Message], None] = lambda message: None
+    def __init__(self, call_id: str, send: Callable[[e.Envelope], None], record: Callable[[e.Envelope], None]) -> None:
+        self.dispatch: Callable[[e.Envelope], None] = lambda envelope: None
         """Of the agent's code."""
         self._call_id = call_id
         logs.in_call(call_id)
@@ -43,15 +37,13 @@ class Journal:
         """Seconds since the call began."""
         return self._loop_time() - self._started_s
 
-    def emit(self, event: e.Event) -> Message:
-        """The event as it was sent."""
-        message = e.wire(event, self._call_id, self._seq, self.clock())
+    def emit(self, event: e.Event) -> e.Envelope:
+        """Number and time the event, and hand it on. Returns it as it was sent."""
+        envelope = e.Envelope(self._call_id, self._seq, round(self.clock(), 3), e.settled(event))
         self._seq += 1
-        self._send(message)
-        kept_nowhere = ("arguments", "result") if getattr(event, "ephemeral", None) else ()
-        kept = {k: v for k, v in message.items() if k not in kept_nowhere}
-        self._record(kept)
-        fields = {k: v for k, v in kept.items() if k not in ("type", "call_id", "time")}
-        logs.event(log, event.type, call=self._call_id, at_s=message["time"], **fields)
-        self.dispatch(message)
-        return message
+        self._send(envelope)
+        self._record(envelope.kept)
+        fields = {k: v for k, v in envelope.kept.wire.items() if k not in ("type", "call_id", "time")}
+        logs.event(log, event.type, call=self._call_id, at_s=envelope.time, **fields)
+        self.dispatch(envelope)
+        return envelope

@@ -71,7 +71,7 @@ class Line(Protocol):
 class Dialect(Protocol):
     """What is said over the line."""
 
-    def outgoing(self, event: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    def outgoing(self, envelope: e.Envelope) -> Iterable[Mapping[str, Any]]:
         """An event as the client is sent it: any number of messages."""
         ...
 
@@ -81,8 +81,8 @@ class Dialect(Protocol):
 
 
 class _Native:
-    def outgoing(self, event: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-        return (event,)
+    def outgoing(self, envelope: e.Envelope) -> Iterable[Mapping[str, Any]]:
+        return (envelope.wire,)
 
     def incoming(self, text: str | bytes) -> Sequence[e.ClientMessage]:
         return (e.parse_client_message(text),)
@@ -125,7 +125,7 @@ class Session:
         variables: Mapping[str, str | int | float | bool],
         connect_timeout_s: float,
         idle_timeout_s: float,
-        record: Callable[[Mapping[str, Any]], None],
+        record: Callable[[e.Envelope], None],
         recording: Path | None,
         dialect: Dialect | None = None,
         call_id: str | None = None,
@@ -273,8 +273,8 @@ class Session:
         elif self._line:
             self._line.acknowledge(message.buffered_s)
 
-    def _tell(self, event: Mapping[str, Any]) -> None:
-        for message in self.dialect.outgoing(event):
+    def _tell(self, envelope: e.Envelope) -> None:
+        for message in self.dialect.outgoing(envelope):
             self._told.append(message)
             self._told_count += 1
             if self._line and not self._line.gone.is_set():

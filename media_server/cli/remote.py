@@ -118,16 +118,16 @@ async def _place_call(args: argparse.Namespace) -> int:
         raise MediaServerError("no_connection", f"No media connection to {args.url} came about; is UDP blocked?") from e
     if args.out:
         write_wav(args.out, recording, CALL_RATE_HZ)
-    return 0 if any(e["type"] == "agent.speech_stopped" for e in caller.events) else 1
+    return 0 if caller.of("agent.speech_stopped") else 1
 
 
 async def _silence(caller: Any, silence_s: float) -> None:
     """Return when nothing has happened for `silence_s` while the agent only listens."""
     while True:
         count = len(caller.events)
-        state = next((e["state"] for e in reversed(caller.events) if e["type"] == "state.changed"), "")
+        states = caller.of("state.changed")
         await asyncio.sleep(silence_s)
-        if state == "listening" and len(caller.events) == count:
+        if states and states[-1]["state"] == "listening" and len(caller.events) == count:
             return
 
 
@@ -138,7 +138,9 @@ def _print_json(event: dict[str, Any]) -> None:
 def _print_event(event: dict[str, Any]) -> None:
     hidden = ("type", "call_id", "seq", "time")
     fields = "  ".join(f"{k}={json.dumps(v, ensure_ascii=False)}" for k, v in event.items() if k not in hidden)
-    print(f"{event['time']:8.3f}  {event['type']:<22} {fields}", flush=True)
+    match event:
+        case {"type": kind, "time": time_s}:
+            print(f"{time_s:8.3f}  {kind:<22} {fields}", flush=True)
 
 
 def _agents(args: argparse.Namespace) -> int:
@@ -211,8 +213,9 @@ async def _converse(args: argparse.Namespace) -> int:
                 async for message in socket:
                     event = json.loads(message.data)
                     _print_chat(event)
-                    if event["type"] == "agent.text":
-                        answered.set()
+                    match event:
+                        case {"type": "agent.text"}:
+                            answered.set()
             finally:
                 reading.cancel()
     except aiohttp.WSServerHandshakeError as e:
@@ -233,12 +236,12 @@ async def _type(socket: Any, answered: asyncio.Event) -> None:
 
 
 def _print_chat(event: dict[str, Any]) -> None:
-    match event["type"]:
-        case "agent.text":
-            print(event["text"], flush=True)
-        case "tool.called":
-            print(f"  [{event['name']} {json.dumps(event.get('arguments', {}), ensure_ascii=False)}]", flush=True)
-        case "warning" | "error":
-            print(f"  [{event['message']}]", flush=True)
-        case "call.ended":
-            print(f"  [{event['reason']}]", flush=True)
+    match event:
+        case {"type": "agent.text", "text": text}:
+            print(text, flush=True)
+        case {"type": "tool.called", "name": name}:
+            print(f"  [{name} {json.dumps(event.get('arguments', {}), ensure_ascii=False)}]", flush=True)
+        case {"type": "warning" | "error", "message": message}:
+            print(f"  [{message}]", flush=True)
+        case {"type": "call.ended", "reason": reason}:
+            print(f"  [{reason}]", flush=True)

@@ -166,13 +166,13 @@ async def _over_a_socket(request: web.Request, wanted: _Followed) -> web.StreamR
         of_agents = agents_for(key, agents or None)
         async for piece in records.follow(after, call_id or None, of_agents, tenant, SILENCE_S):
             for each in piece:
-                of = each.event["call_id"]
+                of = each.call_id
                 if of not in names:
                     record = await records.get(of)
                     names[of] = record.agent if record else ""
                 hidden = {"type", *(() if wanted.tool_results else ("result",))}
                 fields = {k: v for k, v in each.event.items() if k not in hidden}
-                await socket.send_json({"event": each.event["type"], **fields, "agent": names[of]})
+                await socket.send_json({"event": each.type, **fields, "agent": names[of]})
 
     async def answer() -> None:
         async for message in socket:
@@ -225,9 +225,9 @@ async def _stream(
     async def tell() -> None:
         tenant = None if call_id or key is None else key.tenant
         async for piece in records.follow(after, call_id, agents, tenant, SILENCE_S):
-            lines = [f"id: {e.id}\nevent: {e.event['type']}\ndata: {json.dumps(e.event)}\n\n" for e in piece]
+            lines = [f"id: {e.id}\nevent: {e.type}\ndata: {json.dumps(e.event)}\n\n" for e in piece]
             await response.write("".join(lines or [": alive\n\n"]).encode())
-            if call_id and any(e.event["type"] == "call.ended" for e in piece):
+            if call_id and any(e.type == "call.ended" for e in piece):
                 return
 
     await until_first(tell(), request.app[ACCESS].withdrawn(key))
@@ -261,10 +261,10 @@ async def course(records: Records, call_id: str) -> dict[str, Any]:
     events: list[RecordedEvent] = []
     while piece := await records.events(events[-1].id if events else 0, call_id):
         events += piece
-    return _course([e.event for e in events])
+    return _course(events)
 
 
-def _course(events: Iterable[Any]) -> dict[str, Any]:
+def _course(events: Iterable[RecordedEvent]) -> dict[str, Any]:
     """What was said, the tools that were called, where the time went: each in the order in which it began."""
     transcript: list[dict[str, Any]] = []
     tools: dict[str, dict[str, Any]] = {}
@@ -272,8 +272,9 @@ def _course(events: Iterable[Any]) -> dict[str, Any]:
     spoken: dict[str, dict[str, Any]] = {}
     knowledge: list[dict[str, Any]] = []
     written = False
-    for e in events:
-        match e["type"]:
+    for recorded in events:
+        e = recorded.event
+        match recorded.type:
             case "call.started":
                 written = e.get("transport") == "chat"
             case "agent.text" if written:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Protocol
 
 from aiohttp import WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field
 
+from media_server import events as e
 from media_server.call import Chat
-from media_server.call.session import Dialect
+from media_server.call.session import NATIVE, Dialect
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.body import validated
@@ -18,11 +19,27 @@ from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket, until_first
 
-__all__ = ["HEARTBEAT_S", "LARGEST", "carry", "routes"]
+__all__ = ["HEARTBEAT_S", "LARGEST", "ChatDialect", "carry", "routes"]
 
 HEARTBEAT_S = 20.0
 LARGEST = 64 * 1024
 routes = web.RouteTableDef()
+
+
+class ChatDialect(Dialect, Protocol):
+    """What is said on the socket of a conversation in writing."""
+
+    def opened(self, conversation: Chat, history: Sequence[Mapping[str, str]] | None) -> Iterable[Mapping[str, Any]]:
+        """The first messages on the socket; `history` is what was said before, where the client is told it."""
+        ...
+
+
+class _Native:
+    outgoing, incoming = staticmethod(NATIVE.outgoing), staticmethod(NATIVE.incoming)
+
+    def opened(self, conversation: Chat, history: Sequence[Mapping[str, str]] | None) -> Iterable[Mapping[str, Any]]:
+        told = {} if history is None else {"history": history}
+        return ({"type": "session.opened", "session_id": conversation.id, "call_id": conversation.call_id, **told},)
 
 
 class _Wanted(BaseModel):
@@ -53,7 +70,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     else:
         raise ClientError("bad_request", "Say which agent (agent=…), or which conversation goes on (session=…).")
     conversation.check(wanted.after)
-    return await carry(request, socket, conversation, wanted.after, None)
+    return await carry(request, socket, conversation, wanted.after, _Native())
 
 
 async def carry(
@@ -61,7 +78,7 @@ async def carry(
     socket: web.WebSocketResponse,
     conversation: Chat,
     after: int,
-    dialect: Dialect | None,
+    dialect: ChatDialect,
     *,
     history: bool = False,
 ) -> web.WebSocketResponse:
@@ -69,31 +86,30 @@ async def carry(
 
     Args:
         after: the last event that the client has seen.
-        dialect: that is spoken on it; the native one where none is given.
         history: tell what was said before.
     """
     await socket.prepare(request)
 
-    async def send(message: Mapping[str, Any]) -> None:
-        for each in dialect.outgoing(message) if dialect else (message,):
+    async def send(messages: Iterable[Mapping[str, Any]]) -> None:
+        for each in messages:
             await socket.send_str(json.dumps(each, ensure_ascii=False))
+
+    async def tell(envelope: e.Envelope) -> None:
+        await send(dialect.outgoing(envelope))
 
     async def read() -> None:
         async for message in socket:
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 conversation.receive(message.data, dialect)
 
-    opened: dict[str, Any] = {"session_id": conversation.id, "call_id": conversation.call_id}
-    if history:
-        opened["history"] = conversation.call.transcript
-    await send({"type": "session.opened", **opened})
-    await until_first(_serve(conversation, send, after), read())
+    await send(dialect.opened(conversation, conversation.call.transcript if history else None))
+    await until_first(_serve(conversation, tell, after), read())
     await socket.close()
     return socket
 
 
-async def _serve(conversation: Chat, send: Any, after: int) -> None:
+async def _serve(conversation: Chat, tell: Callable[[e.Envelope], Awaitable[None]], after: int) -> None:
     try:
-        await conversation.serve(send, after)
+        await conversation.serve(tell, after)
     except ConnectionError:
         return  # the client is gone; it may come back

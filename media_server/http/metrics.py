@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from media_server import events as e
 from media_server.call import Chat, Session
 from media_server.engines.client import Engines
 from media_server.http.access import ACCESS
@@ -18,7 +18,6 @@ from media_server.pulse import Pulse
 
 __all__ = ["METRICS", "Metrics", "routes"]
 
-STAGES = ("endpoint", "stt", "llm_first_token", "llm_first_clause", "tts_first_audio", "playout", "response")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 """Bounds of the histograms' buckets."""
 GAPS = (0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -62,16 +61,16 @@ class Metrics:
         self._called: dict[str, str] = {}
         """Names of tools under way, by the id of the call."""
 
-    def observe(self, event: Mapping[str, Any]) -> None:
-        match event["type"]:
-            case "turn.metrics":
-                for stage in STAGES:
-                    self._stages.labels(stage).observe(event[f"{stage}_ms"] / 1000)
-            case "tool.called":
-                self._called[event["id"]] = event["name"]
-            case "tool.returned":
-                outcome = "error" if "error" in event else "ok"
-                self._tools.labels(self._called.pop(event["id"], ""), outcome).inc()
+    def observe(self, envelope: e.Envelope) -> None:
+        match envelope.event:
+            case e.TurnMetrics() as turn:
+                for stage, ms in turn.stages.items():
+                    self._stages.labels(stage).observe(ms / 1000)
+            case e.ToolCalled(id=tool_id, name=name):
+                self._called[tool_id] = name
+            case e.ToolReturned(id=tool_id, error=error):
+                outcome = "ok" if error is None else "error"
+                self._tools.labels(self._called.pop(tool_id, ""), outcome).inc()
 
     def ended(self, session: Session | Chat) -> None:
         self._ended.labels(session.call.agent.name, session.reason).inc()

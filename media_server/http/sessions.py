@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import TypedDict
 
+from media_server import events as e
 from media_server.agents import Agent, AgentBook, Tool, client_tool
 from media_server.call import Chat, Session
 from media_server.call.call import Call
@@ -25,7 +26,6 @@ from media_server.config import IceServer, Settings
 from media_server.engines.client import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ClientError
-from media_server.events import Limits, Transport
 from media_server.http.access import ACCESS, Start
 from media_server.http.body import json_body, require_type, text_body
 from media_server.http.calls import course
@@ -83,7 +83,6 @@ class Sessions:
         self._library = library
         self._records = records
         self._metrics = metrics
-        self._tracing = tracing
         self._edge = edge
         self._dialects = {door.name: door.dialect for door in doors if door.dialect}
         self._activity = VoiceActivityModel()
@@ -93,8 +92,13 @@ class Sessions:
         """Who pays for each."""
         self._names: dict[str, tuple[Session | Chat, str]] = {}
         """Those that their clients have a name for, and the digest of who may use it."""
-        self.observers: list[Callable[[Mapping[str, Any]], None]] = []
+        self.observers: list[Callable[[e.Envelope], None]] = []
         """Each is told all events of all calls."""
+        self.observers.append(metrics.observe)
+        if tracing:
+            self.observers.append(tracing.observe)
+        if records:
+            self.observers.append(records.note)
         self._opening: list[tuple[str, str | None]] = []
         """Agents and payers of calls that are about to begin."""
         self._nearly_full = False
@@ -186,7 +190,7 @@ class Sessions:
     def _session(
         self,
         agent_name: str,
-        transport: Transport,
+        transport: e.Transport,
         metadata: Mapping[str, Any],
         variables: Variables,
         start: Start,
@@ -228,12 +232,12 @@ class Sessions:
             session.call.update(**changes)
         return session
 
-    def _limits(self, agent: Agent, start: Start) -> Limits:
+    def _limits(self, agent: Agent, start: Start) -> e.Limits:
         key = start.key
         if key and key.max_calls is not None:
             under_way = list(self._keys.values()).count(key.id)
-            return Limits(agent.max_duration_s, under_way + 1, key.max_calls)
-        return Limits(agent.max_duration_s, len(self) + 1, self._settings.max_calls)
+            return e.Limits(agent.max_duration_s, under_way + 1, key.max_calls)
+        return e.Limits(agent.max_duration_s, len(self) + 1, self._settings.max_calls)
 
     @contextlib.asynccontextmanager
     async def _beginning(self, session: Session, line: Line, start: Start) -> AsyncIterator[None]:
@@ -324,14 +328,12 @@ class Sessions:
         self._metrics.calls = len(self._by_id)
         self._group.create_task(self._run(session), name=f"session-{session.call_id}")
 
-    def _note(self, event: Mapping[str, Any]) -> None:
-        self._metrics.observe(event)
-        if self._tracing:
-            self._tracing.observe(event)
-        if self._records:
-            self._records.note(event)
+    def _note(self, envelope: e.Envelope) -> None:
         for observe in self.observers:
-            observe(event)
+            try:
+                observe(envelope)
+            except Exception:  # one observer's defect must end neither the call nor what the others are told
+                log.exception("call %s: an observer failed at %s", envelope.call_id, envelope.event.type)
 
     async def _begin_record(self, call: Call, start: Start) -> Meter | None:
         """Record that a call begins, have it paid for, and recall what its caller said before.

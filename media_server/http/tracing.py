@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import importlib
 import time
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from media_server import __version__
+from media_server import events as e
 from media_server.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -68,44 +69,42 @@ class Tracing:
                 span.end()
             await asyncio.to_thread(provider.shutdown)
 
-    def observe(self, event: Mapping[str, Any]) -> None:
-        call_id = event["call_id"]
-        if event["type"] == "call.started":
-            told = {"call.id": call_id, "agent": event["agent"], "transport": event["transport"]}
+    def observe(self, envelope: e.Envelope) -> None:
+        call_id, event = envelope.call_id, envelope.event
+        if isinstance(event, e.CallStarted):
+            told = {"call.id": call_id, "agent": event.agent, "transport": event.transport}
             self._calls[call_id] = self._tracer.start_span("call", attributes=told)
         if (call := self._calls.get(call_id)) is None:
             return
-        match event["type"]:
-            case "turn.metrics":
+        match event:
+            case e.TurnMetrics():
                 self._turn(call, event)
-            case "tool.called":
-                span = self._tracer.start_span(f"tool {event['name']}", self._within(call))
-                self._tools[event["id"]] = span
-            case "tool.returned" if event["id"] in self._tools:
-                span = self._tools.pop(event["id"])
-                if "error" in event:
+            case e.ToolCalled(id=tool_id, name=name):
+                self._tools[tool_id] = self._tracer.start_span(f"tool {name}", self._within(call))
+            case e.ToolReturned(id=tool_id, error=error) if (span := self._tools.pop(tool_id, None)) is not None:
+                if error is not None:
                     span.set_status(self._failed)
                 span.end()
-            case "warning" | "error":
-                call.add_event(event["type"], {"code": event["code"]})
-            case "call.ended":
-                call.set_attribute("reason", event["reason"])
+            case e.Warning_(code=code) | e.Error(code=code):
+                call.add_event(event.type, {"code": code})
+            case e.CallEnded(reason=reason):
+                call.set_attribute("reason", reason)
                 self._calls.pop(call_id).end()
 
-    def _turn(self, call: Span, event: Mapping[str, Any]) -> None:
+    def _turn(self, call: Span, event: e.TurnMetrics) -> None:
         # the event comes as the first sound leaves, which ends the turn's time
-        began_ns = time.time_ns() - _ns(event["response_ms"])
-        told = {k: v for k, v in event.items() if k.endswith("_ms")} | {"turn.id": event["turn_id"]}
+        began_ns = time.time_ns() - _ns(event.response_ms)
+        told = {f"{name}_ms": ms for name, ms in event.stages.items()} | {"turn.id": event.turn_id}
         turn = self._tracer.start_span("turn", self._within(call), attributes=told, start_time=began_ns)
-        marks = event["marks"]
+        marks = event.marks
         for name, (start, end) in STAGES.items():
             # what was typed has no marks before the first token
-            if end in marks:
-                start_ms = marks.get(start, 0)
+            if (end_ms := getattr(marks, end)) is not None:
+                start_ms = getattr(marks, start) or 0
                 span = self._tracer.start_span(name, self._within(turn), start_time=began_ns + _ns(start_ms))
-                span.end(began_ns + _ns(max(start_ms, marks[end])))
-        if "turn_ended" in marks:
-            turn.add_event("turn ended", timestamp=began_ns + _ns(marks["turn_ended"]))
+                span.end(began_ns + _ns(max(start_ms, end_ms)))
+        if marks.turn_ended is not None:
+            turn.add_event("turn ended", timestamp=began_ns + _ns(marks.turn_ended))
         turn.end()
 
 

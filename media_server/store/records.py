@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media_server.errors import ClientError
+from media_server.events import CallEnded, Envelope, UserTranscript
 from media_server.jsonable import jsonable
 from media_server.store.credit import set_aside, settle
 from media_server.store.database import Database, storable, to_its_end
@@ -33,21 +34,6 @@ JUMP_S = 3600.0
 """Step of the wall clock after which no record is deleted for its age until the next look."""
 CLEAN_S = 3600.0
 FAILURES = frozenset({"connect_timeout", "internal_error", "not_connected", "server_lost"})
-PASSING = frozenset(
-    {
-        "agent.text_delta",
-        "agent.prompted",
-        "audio.level",
-        "agent.word",
-        "agent.segment_started",
-        "agent.segment_stopped",
-        "state.changed",
-        "turn.paused",
-        "turn.eager",
-        "turn.resumed",
-    }
-)
-"""Events that say nothing which others do not say later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +53,18 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """`id` grows from event to event, over all calls."""
+    """An event as it was recorded, in its native form; `id` grows from event to event, over all calls."""
 
     id: int
     event: Mapping[str, Any]
+
+    @property
+    def type(self) -> str:
+        return str(self.event["type"])
+
+    @property
+    def call_id(self) -> str:
+        return str(self.event["call_id"])
 
 
 class Records:
@@ -140,7 +134,7 @@ class Records:
             # it is in the database by now, and nobody will conduct it
             if call_id in self._under_way:
                 self._queued.pop(call_id, None)
-                self.note({"type": "call.ended", "call_id": call_id, "reason": "not_connected", "duration_s": 0.0})
+                self.note(Envelope.afterwards(call_id, CallEnded("not_connected", 0.0)))
             raise
         self._queued.pop(call_id, None)
         return paid_s
@@ -234,20 +228,20 @@ class Records:
         for call_id, (began, expires) in list(self._queued.items()):
             if expires < now:
                 del self._queued[call_id]
-                ended = {"type": "call.ended", "call_id": call_id, "reason": "not_connected", "duration_s": 0.0}
-                self._note(ended, lasted_s=now - began)
+                self._note(Envelope.afterwards(call_id, CallEnded("not_connected", 0.0)), lasted_s=now - began)
 
-    def note(self, event: Mapping[str, Any]) -> None:
-        """Take an event of a call; `call.ended` closes the call's record."""
-        self._note(event, event.get("duration_s", 0.0))
+    def note(self, envelope: Envelope) -> None:
+        """Take an event of a call; `CallEnded` closes the call's record."""
+        self._note(envelope)
 
-    def _note(self, event: Mapping[str, Any], lasted_s: float) -> None:
-        kind = event["type"]
-        if kind in PASSING or (kind == "user.transcript" and not event["final"]):
+    def _note(self, envelope: Envelope, lasted_s: float | None = None) -> None:
+        event = envelope.event
+        if event.passing or (isinstance(event, UserTranscript) and not event.final):
             return
-        self._writer.take(event)
-        if kind == "call.ended":
-            self._writer.end(EndOfCall(event["call_id"], event["reason"], lasted_s, event.get("away_s", 0.0)))
+        self._writer.take(envelope)
+        if isinstance(event, CallEnded):
+            lasted_s = event.duration_s if lasted_s is None else lasted_s
+            self._writer.end(EndOfCall(envelope.call_id, event.reason, lasted_s, event.away_s or 0.0))
 
     async def run(self) -> None:
         """Write and clean, for ever."""
@@ -371,11 +365,11 @@ class Records:
             for call_id in ended:
                 self._under_way.pop(call_id, None)
 
-    async def _store(self, events: Sequence[Mapping[str, Any]], ended: Sequence[EndOfCall]) -> None:
+    async def _store(self, events: Sequence[Envelope], ended: Sequence[EndOfCall]) -> None:
         async with self._database.begin() as session:
-            for event in events:
-                session.add(EventRow(call_id=event["call_id"], event=dict(event)))
-                self._tell(session, event)
+            for envelope in events:
+                session.add(EventRow(call_id=envelope.call_id, event=dict(envelope.wire)))
+                self._tell(session, envelope)
             for end in ended:
                 status: CallStatus = "failed" if end.reason in FAILURES else "completed"
                 if row := await session.get(CallRow, end.call_id, with_for_update=True):
@@ -386,14 +380,15 @@ class Records:
         async with self._written:
             self._written.notify_all()
 
-    def _tell(self, session: AsyncSession, event: Mapping[str, Any], whose: tuple[str, str] | None = None) -> None:
+    def _tell(self, session: AsyncSession, envelope: Envelope, whose: tuple[str, str] | None = None) -> None:
         """Webhooks, of an event; that a call failed is told beside that it ended."""
         if self._outbox is None:
             return
-        agent, tenant = whose or self._under_way.get(event["call_id"], ("", ""))
-        self._outbox.put(session, event, agent, tenant)
-        if event["type"] == "call.ended" and event["reason"] in FAILURES:
-            self._outbox.put(session, {**event, "type": "call.failed"}, agent, tenant)
+        event = envelope.event
+        agent, tenant = whose or self._under_way.get(envelope.call_id, ("", ""))
+        self._outbox.put(session, event.type, envelope, agent, tenant)
+        if isinstance(event, CallEnded) and event.reason in FAILURES:
+            self._outbox.put(session, "call.failed", envelope, agent, tenant)
 
     async def close_lost(self) -> None:
         """Close what an earlier run of this server left open; before the first call of this one."""
@@ -410,8 +405,8 @@ class Records:
                 duration = round(float(last.get("time", 0.0)) if last else 0.0, 3)
                 reason = "server_lost" if row.status == "active" else "not_connected"
                 await _close(session, row, "failed", EndOfCall(row.id, reason, duration, 0.0))
-                told = {"type": "call.ended", "call_id": row.id, "reason": reason, "duration_s": duration}
-                session.add(EventRow(call_id=row.id, event=told))
+                told = Envelope.afterwards(row.id, CallEnded(reason, duration))
+                session.add(EventRow(call_id=row.id, event=dict(told.wire)))
                 self._tell(session, told, (row.agent, row.tenant))
         for row in lost:
             await asyncio.to_thread(_drop_empty, self._recording(row.id))

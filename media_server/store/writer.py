@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
+from media_server.events import CallEnded, Envelope
 from media_server.store.database import reason_of, to_its_end
 
 __all__ = ["EndOfCall", "Writer"]
@@ -20,10 +21,6 @@ FLUSH_S = 0.2
 """Longest wait before an event is written; what was not written yet dies with the server."""
 LEAST_S = 0.05
 """Shortest wait between two writes, however much happens."""
-URGENT = frozenset(
-    {"call.started", "call.ended", "user.transcript", "agent.text", "agent.speech_stopped", "tool.returned"}
-)
-"""Events that are written at once: what was said, and the ends of calls."""
 TROUBLE_S = 1.0
 """Wait before the next try while the database cannot be written."""
 LAST_TRIES = 5
@@ -51,12 +48,12 @@ class Writer:
 
     def __init__(
         self,
-        store: Callable[[Sequence[Mapping[str, Any]], Sequence[EndOfCall]], Awaitable[None]],
+        store: Callable[[Sequence[Envelope], Sequence[EndOfCall]], Awaitable[None]],
         on_written: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._on_written = on_written
-        self._events: list[Mapping[str, Any]] = []
+        self._events: list[Envelope] = []
         self._ended: list[EndOfCall] = []
         self._writing = asyncio.Lock()
         self._urgent = asyncio.Event()
@@ -69,14 +66,14 @@ class Writer:
         """Whether there is something to write, or a write under way."""
         return bool(self._events or self._ended) or self._writing.locked()
 
-    def take(self, event: Mapping[str, Any]) -> None:
+    def take(self, envelope: Envelope) -> None:
         """Write this event soon."""
-        if event["type"] in URGENT:
+        if envelope.event.urgent:
             self._urgent.set()
-        if len(self._events) >= MOST_WAITING and event["type"] != "call.ended":
+        if len(self._events) >= MOST_WAITING and not isinstance(envelope.event, CallEnded):
             self._lost += 1
             return
-        self._events.append(dict(event))
+        self._events.append(envelope)
 
     def end(self, end: EndOfCall) -> None:
         """Close the record of this call soon."""
@@ -127,9 +124,9 @@ class Writer:
             await self._on_written()
             return [end.call_id for end in ended]
 
-    async def _store_apart(self, events: list[Mapping[str, Any]], ended: list[EndOfCall]) -> list[EndOfCall]:
+    async def _store_apart(self, events: list[Envelope], ended: list[EndOfCall]) -> list[EndOfCall]:
         """Write each by itself: one that no database takes is left out and holds up no other. The ends written."""
-        parts: list[tuple[list[Mapping[str, Any]], list[EndOfCall]]] = [([event], []) for event in events]
+        parts: list[tuple[list[Envelope], list[EndOfCall]]] = [([event], []) for event in events]
         parts += [([], [end]) for end in ended]
         written: list[EndOfCall] = []
         for i, part in enumerate(parts):
@@ -140,13 +137,15 @@ class Writer:
                     left = parts[i:]
                     self._keep([e for some, _ in left for e in some], [e for _, some in left for e in some], failed)
                     break
-                about = part[0][0] if part[0] else {"call_id": part[1][0].call_id, "type": "the end"}
-                log.error("%s of call %s cannot be stored and is left out", about["type"], about["call_id"])
+                for envelope in part[0]:
+                    log.error("%s of call %s cannot be stored and is left out", envelope.event.type, envelope.call_id)
+                for end in part[1]:
+                    log.error("the end of call %s cannot be stored and is left out", end.call_id)
             else:
                 written += part[1]
         return written
 
-    def _keep(self, events: list[Mapping[str, Any]], ended: list[EndOfCall], failed: Exception) -> None:
+    def _keep(self, events: list[Envelope], ended: list[EndOfCall], failed: Exception) -> None:
         """For the next try."""
         self._events, self._ended = events + self._events, ended + self._ended
         if not self._in_trouble:

@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from media_server.audio import Samples
 from media_server.caller import Caller
+from media_server.events import CallEnded, CallStarted, Envelope
 from media_server.server import Server
 from media_server.store import Database, Records
 from tests.conftest import no_sessions
@@ -180,7 +181,7 @@ async def test_old_calls_are_forgotten(tmp_path: Path) -> None:
         await records.start("old", "a", {})
         await records.start("new", "a", {})
         for call_id in ("old", "new"):
-            records.note({"type": "call.ended", "call_id": call_id, "reason": "client_hangup"})
+            records.note(Envelope(call_id, 0, 0.0, CallEnded("client_hangup", 0.0)))
         await records.flush()
         async with database.begin() as session:
             await session.execute(text("UPDATE calls SET started_at = started_at - 100000 WHERE id = 'old'"))
@@ -195,11 +196,11 @@ async def test_a_database_that_cannot_be_written_for_a_while_loses_nothing(tmp_p
         await records.start("call", "a", {})
         async with database.begin() as session:
             await session.execute(text("ALTER TABLE events RENAME TO away"))
-        records.note({"type": "call.started", "call_id": "call"})
+        records.note(Envelope("call", 0, 0.0, CallStarted("a", {}, "webrtc")))
         await records.flush()
         async with database.begin() as session:
             await session.execute(text("ALTER TABLE away RENAME TO events"))
-        records.note({"type": "call.ended", "call_id": "call", "reason": "connect_timeout"})
+        records.note(Envelope("call", 1, 0.0, CallEnded("connect_timeout", 0.0)))
         await records.flush()
         assert [e.event["type"] for e in await records.events()] == ["call.started", "call.ended"]
         record = await records.get("call")

@@ -9,10 +9,36 @@ from media_server.errors import ClientError
 
 
 def test_the_wire_form_has_the_envelope_and_the_fields() -> None:
-    event = e.UserTranscript("turn-1", "hello", True, confidence=0.98765)
-    assert e.wire(event, "call-1", 3, 1.23456) == {
+    event = e.settled(e.UserTranscript("turn-1", "hello", True, confidence=0.98765))
+    assert e.Envelope("call-1", 3, 1.235, event).wire == {
         "type": "user.transcript", "call_id": "call-1", "seq": 3, "time": 1.235,
         "turn_id": "turn-1", "text": "hello", "final": True, "confidence": 0.988,
+    }  # fmt: skip
+
+
+def test_what_comes_from_code_is_not_rounded_and_what_is_nested_is() -> None:
+    word = e.TranscriptWord("half \ud83d", 0.12345, 0.5, 0.98765)
+    event = e.settled(e.UserTranscript("turn-1", "hello", True, words=(word,)))
+    assert event.words == (e.TranscriptWord("half ?", 0.123, 0.5, 0.988),)
+    wire = e.Envelope("call-1", 3, 1.235, event).wire
+    assert wire["words"] == [{"text": "half ?", "start_s": 0.123, "end_s": 0.5, "confidence": 0.988}]
+    assert e.settled(e.AgentEvent("x", {"share": 0.123456})).data == {"share": 0.123456}
+    assert e.settled(e.ToolReturned("1", 0.123456)).result == 0.123456
+
+
+def test_what_is_ephemeral_is_not_kept() -> None:
+    called = e.Envelope("call-1", 0, 0.0, e.ToolCalled("1", "pin", {"pin": "1234"}, "client", True))
+    returned = e.Envelope("call-1", 1, 0.0, e.ToolReturned("1", "1234", ephemeral=True))
+    assert (called.wire["arguments"], returned.wire["result"]) == ({"pin": "1234"}, "1234")
+    assert "1234" not in f"{called.kept.wire} {returned.kept.wire}"
+    spoken = e.Envelope("call-1", 2, 0.0, e.AgentText("turn-1", "hi"))
+    assert spoken.kept is spoken
+
+
+def test_an_end_that_no_call_told_has_no_place_in_it() -> None:
+    ended = e.Envelope.afterwards("call-1", e.CallEnded("not_connected", 0.0))
+    assert ended.wire == {
+        "type": "call.ended", "call_id": "call-1", "reason": "not_connected", "duration_s": 0.0
     }  # fmt: skip
 
 

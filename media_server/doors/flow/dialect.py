@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_core import from_json
@@ -174,96 +174,112 @@ class Flow:
             case _ToolResult() as result:
                 return [_tool_result(result)]
 
-    def outgoing(self, event: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        match event["type"]:
-            case "call.started":
-                pack: dict[str, Any] = {"language_description": self._language, "word_delimiter": " "}
-                pack |= {"writing_direction": "left-to-right", "itn": False, "adapted": False}
-                call_id = event["call_id"]
-                started = {"id": call_id, "asr_session_id": call_id, "language_pack_info": pack}
-                yield {"message": "ConversationStarted", **started}
-                yield from self._limits(event.get("limits"))
-                for note in self._notes:
-                    yield {"message": "Warning", "type": "protocol_error", "reason": note}
-            case "state.changed":
-                before, self._state = self._state, event["state"]
-                status = {"prev_status": before, "status": self._state}
+    def outgoing(self, envelope: e.Envelope) -> Iterator[dict[str, Any]]:
+        match envelope.event:
+            case e.CallStarted(limits=limits):
+                yield from self._started(envelope.call_id, limits)
+            case e.StateChanged(state=state):
+                before, self._state = self._state, state
+                status = {"prev_status": before, "status": state}
                 if before != "connecting":  # of the start there is a message of its own
-                    yield _info("status_update", f"The conversation is {self._state}.", event=status)
-            case "user.speech_started":
-                self._speech_began_s = event["time"]
-            case "user.transcript" if event["text"]:
-                yield self._transcript(event)
-            case "agent.segment_started" if event["text"]:
-                yield {"message": "ResponseStarted", "content": event["text"], "start_time": _s(event["start_s"])}
-            case "agent.segment_stopped":
-                done = event["reason"] == "completed"
-                times = {"start_time": _s(event["start_s"]), "end_time": _s(event["end_s"])}
+                    yield _info("status_update", f"The conversation is {state}.", event=status)
+            case e.UserSpeechStarted():
+                self._speech_began_s = envelope.time
+            case e.UserTranscript() as said:
+                if said.text:
+                    yield self._transcript(said, envelope.time)
+            case e.AgentSegmentStarted(text=text, start_s=start_s):
+                if text:
+                    yield {"message": "ResponseStarted", "content": text, "start_time": _s(start_s)}
+            case e.AgentSegmentStopped() as stopped:
+                done = stopped.reason == "completed"
+                times = {"start_time": _s(stopped.start_s), "end_time": _s(stopped.end_s)}
                 # nothing of it was heard; a client drops what is empty
-                content = event["heard"] or "…"
+                content = stopped.heard or "…"
                 yield {"message": f"Response{'Completed' if done else 'Interrupted'}", "content": content, **times}
-            case "tool.called" if event["runs_at"] == "client":
-                function = {"name": event["name"], "arguments": event["arguments"]}
-                yield {"message": "ToolInvoke", "id": event["id"], "type": "function", "function": function}
-            case "agent.prompted" if self._prompts:
-                yield {"message": "prompt", "prompt": {"prompt": event["prompt"], "response": event["response"]}}
-            case "turn.metrics" if self._prompts:
-                yield {"message": "Debug", "llm": {k: v for k, v in event.items() if k.endswith("_ms")}}
-            case "call.ending":
+            case e.ToolCalled() as called:
+                if called.runs_at == "client":
+                    function = {"name": called.name, "arguments": called.arguments}
+                    yield {"message": "ToolInvoke", "id": called.id, "type": "function", "function": function}
+            case e.AgentPrompted(prompt=prompt, response=response):
+                if self._prompts:
+                    yield {"message": "prompt", "prompt": {"prompt": prompt, "response": response}}
+            case e.TurnMetrics(stages=stages):
+                if self._prompts:
+                    yield {"message": "Debug", "llm": {f"{name}_ms": ms for name, ms in stages.items()}}
+            case e.CallEnding():
                 self._ending = True
                 yield {"message": "ConversationEnding"}
-            case "call.ended":
-                if event["reason"] != "client_hangup" and not self._ending:
+            case e.CallEnded(reason=reason):
+                if reason != "client_hangup" and not self._ending:
                     yield {"message": "ConversationEnding"}
                 yield {"message": "ConversationEnded"}
-            case "warning" if event["code"] == "call_ending":
-                left = {"conversation_termination": event["remaining_s"]}
-                yield {"message": "Warning", "type": "conversation_termination", "reason": event["message"], **left}
-            case "idle.warning":
+            case e.Warning_(code="call_ending") as warned:
+                left = {"conversation_termination": warned.remaining_s}
+                yield {"message": "Warning", "type": "conversation_termination", "reason": warned.message, **left}
+            case e.IdleWarning():
                 yield {"message": "Warning", "type": "idle_timeout", "reason": "Nobody says anything."}
-            case "warning" | "error":
-                kind = WARNINGS.get(event["code"], "llm_error" if event["type"] == "error" else "protocol_error")
-                yield {"message": "Warning", "type": kind, "reason": event["message"]}
+            case e.Warning_(code=code, message=message):
+                yield {"message": "Warning", "type": WARNINGS.get(code, "protocol_error"), "reason": message}
+            case e.Error(code=code, message=message):
+                yield {"message": "Warning", "type": WARNINGS.get(code, "llm_error"), "reason": message}
+            case (
+                e.CallPaused() | e.CallResumed() | e.CallReconnecting() | e.CallReconnected() | e.CallForwarded()
+                | e.UserSpeechStopped() | e.TurnPaused() | e.TurnEager() | e.TurnResumed() | e.TurnContinued()
+                | e.TurnEnded() | e.EmotionUpdated() | e.AudioLevel()
+                | e.AgentTextDelta() | e.AgentText() | e.AgentSpeechStarted() | e.AgentWord() | e.AgentSpeechStopped()
+                | e.ToolDelayed() | e.ToolReturned() | e.KnowledgeUsed() | e.AgentEvent()
+            ):  # fmt: skip
+                return  # Flow has no message for it
+            case other:
+                assert_never(other)
 
-    def _limits(self, limits: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
-        if limits is None:
-            return
-        if seconds := limits["max_duration_s"]:
+    def _started(self, call_id: str, limits: e.Limits | None) -> Iterator[dict[str, Any]]:
+        pack: dict[str, Any] = {"language_description": self._language, "word_delimiter": " "}
+        pack |= {"writing_direction": "left-to-right", "itn": False, "adapted": False}
+        started = {"id": call_id, "asr_session_id": call_id, "language_pack_info": pack}
+        yield {"message": "ConversationStarted", **started}
+        if limits is not None:
+            yield from self._limits(limits)
+        for note in self._notes:
+            yield {"message": "Warning", "type": "protocol_error", "reason": note}
+
+    def _limits(self, limits: e.Limits) -> Iterator[dict[str, Any]]:
+        if seconds := limits.max_duration_s:
             reason = f"The conversation may last {seconds:g} seconds."
             yield _info("conversation_duration_limit", reason, conversation_duration_limit=seconds)
-        usage = {"usage": limits["calls"], "quota": limits.get("max_calls"), "last_updated": rfc3339.now()}
+        usage = {"usage": limits.calls, "quota": limits.max_calls, "last_updated": rfc3339.now()}
         yield _info("concurrent_session_usage", "Conversations under way.", **usage)
 
-    def _transcript(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        language = {"language": event["language"]} if event.get("language") else {}
-        words = event.get("words") or self._guessed(event)
+    def _transcript(self, said: e.UserTranscript, now_s: float) -> dict[str, Any]:
+        language = {"language": said.language} if said.language else {}
+        words = said.words or self._guessed(said, now_s)
         results = []
-        for w in words:
-            content = w["text"]
-            bare = content.rstrip(".,!?…")
-            results.append(_result("word", bare or content, w, language))
-            if bare and bare != content:
-                results.append(_result("punctuation", content[len(bare)], w, language))
-        if event["final"]:
+        for word in words:
+            bare = word.text.rstrip(".,!?…")
+            results.append(_result("word", bare or word.text, word, language))
+            if bare and bare != word.text:
+                results.append(_result("punctuation", word.text[len(bare)], word, language))
+        if said.final:
             if results[-1]["type"] == "word":
                 results.append(_result("punctuation", ".", words[-1], language))
             # clients cut sentences here
             results[-1]["is_eos"] = True
-        times = {"start_time": _s(words[0]["start_s"]), "end_time": _s(words[-1]["end_s"])}
-        metadata = {**times, "transcript": event["text"] + " "}
-        kind = "AddTranscript" if event["final"] else "AddPartialTranscript"
+        times = {"start_time": _s(words[0].start_s), "end_time": _s(words[-1].end_s)}
+        metadata = {**times, "transcript": said.text + " "}
+        kind = "AddTranscript" if said.final else "AddPartialTranscript"
         return {"message": kind, "format": "2.9", "metadata": metadata, "results": results}
 
-    def _guessed(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _guessed(self, said: e.UserTranscript, now_s: float) -> tuple[e.TranscriptWord, ...]:
         """Words that have no times of their own yet: side by side since the speech began."""
-        texts = event["text"].split()
-        began_s, until_s = min(self._speech_began_s, event["time"]), event["time"]
-        each_s = (until_s - began_s) / len(texts)
-        confidence = event.get("confidence") or 0.5
-        return [
-            {"text": t, "start_s": began_s + i * each_s, "end_s": began_s + (i + 1) * each_s, "confidence": confidence}
-            for i, t in enumerate(texts)
-        ]
+        texts = said.text.split()
+        began_s = min(self._speech_began_s, now_s)
+        each_s = (now_s - began_s) / len(texts)
+        confidence = said.confidence or 0.5
+        return tuple(
+            e.TranscriptWord(text, began_s + i * each_s, began_s + (i + 1) * each_s, confidence)
+            for i, text in enumerate(texts)
+        )
 
 
 WARNINGS = {
@@ -280,11 +296,10 @@ def _s(seconds: float) -> float:
     return max(LEAST_S, round(seconds, 3))
 
 
-def _result(kind: str, content: str, word: Mapping[str, Any], language: Mapping[str, Any]) -> dict[str, Any]:
-    said = {"content": content, "confidence": word["confidence"], **language, "speaker": "S1"}
+def _result(kind: str, content: str, word: e.TranscriptWord, language: Mapping[str, str]) -> dict[str, Any]:
+    said = {"content": content, "confidence": word.confidence, **language, "speaker": "S1"}
     at_end = kind == "punctuation"
-    start_s = word["end_s"] if at_end else word["start_s"]
-    times = {"start_time": _s(start_s), "end_time": _s(word["end_s"])}
+    times = {"start_time": _s(word.end_s if at_end else word.start_s), "end_time": _s(word.end_s)}
     attached = {"attaches_to": "previous"} if at_end else {}
     return {"type": kind, **times, "alternatives": [said], **attached}
 

@@ -12,8 +12,8 @@ import json
 import secrets
 import time
 import wave
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, assert_never
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -136,55 +136,65 @@ class NextEvi:
             case _:
                 return []
 
-    def outgoing(self, event: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        match event["type"]:
-            case "user.speech_started":
-                yield self._transcription("", {"time": event["time"], "call_id": event["call_id"]}, "speech_started")
-            case "user.transcript" if event["text"]:
-                self._said = event["text"]
-                yield self._transcription(event["text"], event, "utterance_end" if event["final"] else "normal")
-            case "emotion.updated":
+    def outgoing(self, envelope: e.Envelope) -> Iterator[dict[str, Any]]:
+        match envelope.event:
+            case e.UserSpeechStarted():
+                yield self._transcription("speech_started", envelope.call_id)
+            case e.UserTranscript() as said:
+                if said.text:
+                    self._said = said.text
+                    yield self._transcription("utterance_end" if said.final else "normal", envelope.call_id, said)
+            case e.EmotionUpdated(emotions=emotions, source=source):
                 top = [
-                    {"name": x["name"], "emotion": x["name"], "score": x["score"], "confidence": x["score"]}
-                    | {"percentage": round(100 * x["score"], 1)}
-                    for x in event["emotions"]
+                    {"name": x.name, "emotion": x.name, "score": x.score, "confidence": x.score}
+                    | {"percentage": round(100 * x.score, 1)}
+                    for x in emotions
                 ]
-                yield self.message("emotion_update", top_emotions=top, source=event["source"])
-            case "turn.ended":
-                sure = event["probability"]
+                yield self.message("emotion_update", top_emotions=top, source=source)
+            case e.TurnEnded(probability=sure):
                 result = {"is_complete": True, "confidence": sure, "processing_time": 0.0}
                 result["reasons"] = ["silence", "semantic"] if sure < 1 else ["silence"]
                 yield self.message("turn_complete", turn_result=result, transcript=self._said)
-            case "agent.text_delta":
-                if event["turn_id"] != self._generation:
-                    self._begin(event["turn_id"])
-                self._so_far += event["text"]
-                yield self._text(self._so_far if self.manner == "sdk" else event["text"], event["text"], final=False)
-            case "agent.text":
-                if event["turn_id"] != self._generation:
-                    self._begin(event["turn_id"])
-                yield self._text(event["text"], "", final=True)
-            case "agent.speech_stopped" if event["reason"] == "interrupted":
+            case e.AgentTextDelta(turn_id=turn, text=text):
+                if turn != self._generation:
+                    self._begin(turn)
+                self._so_far += text
+                yield self._text(self._so_far if self.manner == "sdk" else text, text, final=False)
+            case e.AgentText(turn_id=turn, text=text):
+                if turn != self._generation:
+                    self._begin(turn)
+                yield self._text(text, "", final=True)
+            case e.AgentSpeechStopped(reason="interrupted"):
                 yield self.message("tts_interruption", content="")
-            case "agent.speech_stopped":
+            case e.AgentSpeechStopped():
                 yield self._speech(np.zeros(0, np.int16), "", last=True)
-            case "idle.warning":
-                left, kind = event["remaining_s"], "final_warning" if event.get("final") else "warning"
-                yield self.message("idle_warning", time_remaining=left, warning_type=kind)
+            case e.IdleWarning(remaining_s=left_s, final=final):
+                kind = "final_warning" if final else "warning"
+                yield self.message("idle_warning", time_remaining=left_s, warning_type=kind)
                 yield self.message("system_message", content="Are you still there?", message_type="warning")
-            case "call.ended" if event["reason"] == "silence":
-                yield self.message("system_message", content="Nobody said anything.", message_type="hangup")
-                yield self.error("IDLE_TIMEOUT_HANGUP", "Nobody said anything for too long.")
-            case "call.started":
-                yield self.message("system_message", content=f"This is {event['agent']}.", message_type="initial")
-            case "state.changed":
-                yield self.message("status", status=event["state"])
-            case "warning":
-                yield self.message("system_message", content=event["message"], message_type="warning")
-            case "error":
-                yield self.error(
-                    "INVALID_CONFIG" if event["code"] == "bad_message" else "WEBSOCKET_ERROR", event["message"]
-                )
+            case e.CallEnded(reason=reason):
+                if reason == "silence":
+                    yield self.message("system_message", content="Nobody said anything.", message_type="hangup")
+                    yield self.error("IDLE_TIMEOUT_HANGUP", "Nobody said anything for too long.")
+            case e.CallStarted(agent=agent):
+                yield self.message("system_message", content=f"This is {agent}.", message_type="initial")
+            case e.StateChanged(state=state):
+                yield self.message("status", status=state)
+            case e.Warning_(message=message):
+                yield self.message("system_message", content=message, message_type="warning")
+            case e.Error(code=code, message=message):
+                yield self.error("INVALID_CONFIG" if code == "bad_message" else "WEBSOCKET_ERROR", message)
+            case (
+                e.CallEnding() | e.CallPaused() | e.CallResumed() | e.CallReconnecting() | e.CallReconnected()
+                | e.CallForwarded() | e.AudioLevel() | e.UserSpeechStopped()
+                | e.TurnPaused() | e.TurnEager() | e.TurnResumed() | e.TurnContinued()
+                | e.AgentSegmentStarted() | e.AgentSegmentStopped() | e.AgentSpeechStarted() | e.AgentWord()
+                | e.ToolCalled() | e.ToolDelayed() | e.ToolReturned()
+                | e.AgentPrompted() | e.KnowledgeUsed() | e.TurnMetrics() | e.AgentEvent()
+            ):  # fmt: skip
+                return  # NextEVI has no message for it
+            case other:
+                assert_never(other)
 
     def connected(self, call_id: str) -> dict[str, Any]:
         """The first message, before the client's settings are known."""
@@ -216,20 +226,20 @@ class NextEvi:
         fields = {"content": content, "delta": delta, "is_final": final, "generation_id": self._generation}
         return self.message("llm_response_chunk", chunk_index=next(self._texts), **fields)
 
-    def _transcription(self, text: str, event: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    def _transcription(self, kind: str, call_id: str, said: e.UserTranscript | None = None) -> dict[str, Any]:
         final = kind == "utterance_end"
         words = [
-            {"word": w["text"], "start": w["start_s"], "end": w["end_s"], "confidence": w["confidence"]}
-            for w in event.get("words") or ()
+            {"word": w.text, "start": w.start_s, "end": w.end_s, "confidence": w.confidence}
+            for w in (said and said.words) or ()
         ]
         return self.message(
             "transcription",
-            transcript=text,
+            transcript=said.text if said else "",
             is_final=final,
             is_speech_final=final,
-            confidence=event.get("confidence") or 0.0,
+            confidence=(said and said.confidence) or 0.0,
             words=words,
-            session_id=event["call_id"],
+            session_id=call_id,
             processing_time=0.0,
             metadata={"event_type": kind},
         )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from media_server import events as e
 from media_server.agents import TurnPreset
+from media_server.call import Chat
 from media_server.errors import ClientError, problems, understood
 
 __all__ = ["Pinecall", "PinecallChat"]
@@ -96,71 +98,84 @@ class Pinecall:
                 except ValidationError as wrong:
                     raise ClientError("bad_message", f"configure: {problems(wrong)}.") from wrong
 
-    def outgoing(self, event: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        turn = event.get("turn_id", "")
-        match event["type"]:
-            case "user.speech_started":
+    def outgoing(self, envelope: e.Envelope) -> Iterator[dict[str, Any]]:
+        match envelope.event:
+            case e.UserSpeechStarted(turn_id=turn):
                 yield _event("speech.started", turn_id=turn)
-            case "user.speech_stopped":
+            case e.UserSpeechStopped(turn_id=turn):
                 yield _event("speech.ended", turn_id=turn)
-            case "user.transcript" if event["text"] and not event["final"]:
-                yield _event("user.speaking", text=event["text"])
-            case "user.transcript" if event["text"]:
-                yield _event("user.message", text=event["text"], message_id=f"user-{turn}")
-                yield _event("message.confirmed", message_id=f"user-{turn}")
-            case "turn.eager" | "turn.paused" | "turn.resumed" | "turn.continued" as kind:
-                name = {"turn.eager": "eager.turn", "turn.paused": "turn.pause"}.get(kind, kind)
-                yield _event(name, text=event.get("text", ""), probability=event.get("probability", 0.0))
-            case "turn.ended":
-                yield _event("turn.end", text=event.get("text", ""), probability=event["probability"])
-            case "state.changed" if event["state"] == "thinking":
-                yield _event("llm.thinking")
-            case "agent.text":
-                yield _event("llm.response", text=event["text"], finish_reason="stop")
-            case "agent.speech_started":
-                self._words, self._began_s = 0, event["time"]
+            case e.UserTranscript(turn_id=turn, text=text, final=final):
+                if text and not final:
+                    yield _event("user.speaking", text=text)
+                elif text:
+                    yield _event("user.message", text=text, message_id=f"user-{turn}")
+                    yield _event("message.confirmed", message_id=f"user-{turn}")
+            case e.TurnEager(text=text, probability=probability):
+                yield _event("eager.turn", text=text, probability=probability)
+            case e.TurnPaused(text=text, probability=probability):
+                yield _event("turn.pause", text=text, probability=probability)
+            case e.TurnResumed(text=text) | e.TurnContinued(text=text):
+                yield _event(envelope.event.type, text=text, probability=0.0)
+            case e.TurnEnded(text=text, probability=probability):
+                yield _event("turn.end", text=text, probability=probability)
+            case e.StateChanged(state=state):
+                if state == "thinking":
+                    yield _event("llm.thinking")
+            case e.AgentText(text=text):
+                yield _event("llm.response", text=text, finish_reason="stop")
+            case e.AgentSpeechStarted(turn_id=turn):
+                self._words, self._began_s = 0, envelope.time
                 yield _event("bot.speaking", message_id=turn, text="")
-            case "agent.word":
-                yield _event("bot.word", message_id=turn, word=event["text"], word_index=self._words)
+            case e.AgentWord(turn_id=turn, text=text):
+                yield _event("bot.word", message_id=turn, word=text, word_index=self._words)
                 self._words += 1
-            case "agent.speech_stopped":
-                yield from self._stopped(event, turn)
-            case "tool.called":
-                self._tools[event["id"]] = event["name"]
-                called = _called(event)
+            case e.AgentSpeechStopped() as stopped:
+                yield from self._stopped(stopped, envelope.time)
+            case e.ToolCalled(id=tool_id, name=tool) as called:
+                self._tools[tool_id] = tool
+                calls = [_called(called)]
                 for name in ("llm.tool_call", "llm.toolCall"):
-                    yield _event(name, tool_calls=[called], toolCalls=[called], msg_id=event["id"])
-            case "tool.returned":
-                result = {"error": event["error"]} if "error" in event else event.get("result")
-                name = self._tools.pop(event["id"], "")
-                yield _event("llm.tool_result", tool_call_id=event["id"], name=name, result=result, msg_id=event["id"])
-            case "knowledge.used":
-                sources = [{**s, "title": s["title"] or s["file"]} for s in event["sources"]]
-                yield _event("docs.sources", sources=sources)
-            case "idle.warning":
-                left = event["remaining_s"]
+                    yield _event(name, tool_calls=calls, toolCalls=calls, msg_id=tool_id)
+            case e.ToolReturned(id=tool_id) as returned:
+                result, name = _result(returned), self._tools.pop(tool_id, "")
+                yield _event("llm.tool_result", tool_call_id=tool_id, name=name, result=result, msg_id=tool_id)
+            case e.KnowledgeUsed(sources=sources):
+                shown = [{**asdict(s), "title": s.title or s.file} for s in sources]
+                yield _event("docs.sources", sources=shown)
+            case e.IdleWarning(remaining_s=left_s):
                 for name in ("session.idle_warning", "session.idleWarning"):
-                    yield _event(name, remaining_seconds=left, idle_timeout_seconds=left)
-            case "call.paused" | "call.resumed" as kind:
-                yield _event(f"session.{kind.removeprefix('call.')}")
-            case "audio.level":
-                yield _metrics(event)
-            case "agent.event":
-                yield _event(event["name"], data=event["data"])
-            case "error":
-                yield _event("llm.error", error=event["message"], code=event["code"])
-            case "call.ended" if event["reason"] in ("silence", "max_duration", "idle_timeout"):
-                reason = "max_duration" if event["reason"] == "max_duration" else "idle_timeout"
-                yield _event("session.timeout", reason=reason)
+                    yield _event(name, remaining_seconds=left_s, idle_timeout_seconds=left_s)
+            case e.CallPaused():
+                yield _event("session.paused")
+            case e.CallResumed():
+                yield _event("session.resumed")
+            case e.AudioLevel() as level:
+                yield _metrics(level)
+            case e.AgentEvent(name=name, data=data):
+                yield _event(name, data=data)
+            case e.Error(code=code, message=message):
+                yield _event("llm.error", error=message, code=code)
+            case e.CallEnded(reason=reason):
+                if reason in ("silence", "max_duration", "idle_timeout"):
+                    why = "max_duration" if reason == "max_duration" else "idle_timeout"
+                    yield _event("session.timeout", reason=why)
+            case (
+                e.CallStarted() | e.CallEnding() | e.CallReconnecting() | e.CallReconnected() | e.CallForwarded()
+                | e.EmotionUpdated() | e.AgentTextDelta() | e.AgentSegmentStarted() | e.AgentSegmentStopped()
+                | e.ToolDelayed() | e.AgentPrompted() | e.TurnMetrics() | e.Warning_()
+            ):  # fmt: skip
+                return  # Pinecall has no message for it
+            case other:
+                assert_never(other)
 
-    def _stopped(self, event: Mapping[str, Any], turn: str) -> Iterator[dict[str, Any]]:
-        played_ms = round(1000 * (event["time"] - self._began_s))
-        if event["reason"] == "completed":
-            yield _event("bot.finished", message_id=turn, text=event["heard"], duration_ms=played_ms)
+    def _stopped(self, stopped: e.AgentSpeechStopped, now_s: float) -> Iterator[dict[str, Any]]:
+        turn, played_ms = stopped.turn_id, round(1000 * (now_s - self._began_s))
+        if stopped.reason == "completed":
+            yield _event("bot.finished", message_id=turn, text=stopped.heard, duration_ms=played_ms)
         else:
             reason = "continuation" if played_ms < SHORT_MS else "user_spoke"
             yield _event("bot.interrupted", message_id=turn, played_ms=played_ms, reason=reason)
-        if event["heard"]:
+        if stopped.heard:
             yield _event("message.confirmed", message_id=turn)
 
 
@@ -182,43 +197,49 @@ class PinecallChat:
             return [e.ContextSet(type="context.set", key=message.key, value=message.value)]
         return [e.TextSend(type="text.send", text=message.text)]
 
-    def outgoing(self, event: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        turn = event.get("turn_id", "")
-        match event["type"]:
-            case "session.opened":
-                yield _event("chat.connected", session_id=event["session_id"])
-                if "history" in event:
-                    yield _event("chat.history", messages=event["history"])
-            case "agent.text_delta":
-                so_far = self._so_far[turn] = self._so_far.get(turn, "") + event["text"]
-                text = so_far if self._cumulative else event["text"]
-                yield _event("chat.token", message_id=turn, text=text, token=event["text"])
-            case "agent.text":
+    def opened(self, conversation: Chat, history: Sequence[Mapping[str, str]] | None) -> Iterator[dict[str, Any]]:
+        """The first messages on the socket; `history` is what was said before, where the client is told it."""
+        yield _event("chat.connected", session_id=conversation.id)
+        if history is not None:
+            yield _event("chat.history", messages=history)
+
+    def outgoing(self, envelope: e.Envelope) -> Iterator[dict[str, Any]]:
+        match envelope.event:
+            case e.AgentTextDelta(turn_id=turn, text=piece):
+                so_far = self._so_far[turn] = self._so_far.get(turn, "") + piece
+                text = so_far if self._cumulative else piece
+                yield _event("chat.token", message_id=turn, text=text, token=piece)
+            case e.AgentText(turn_id=turn, text=text):
                 self._so_far.pop(turn, None)
-                yield _event("chat.done", message_id=turn, text=event["text"])
-            case "tool.called":
-                self._tools[event["id"]] = event["name"]
-                yield _event("chat.tool_call", tool_calls=[_called(event)])
-            case "tool.returned":
-                result = {"error": event["error"]} if "error" in event else event.get("result")
-                name = self._tools.pop(event["id"], "")
-                yield _event("chat.tool_result", tool_call_id=event["id"], name=name, result=result)
-            case "error":
-                yield _event("chat.error", error=event["message"], code=event["code"])
-            case "agent.event":
-                yield _event(event["name"], data=event["data"])
+                yield _event("chat.done", message_id=turn, text=text)
+            case e.ToolCalled(id=tool_id, name=name) as called:
+                self._tools[tool_id] = name
+                yield _event("chat.tool_call", tool_calls=[_called(called)])
+            case e.ToolReturned(id=tool_id) as returned:
+                name = self._tools.pop(tool_id, "")
+                yield _event("chat.tool_result", tool_call_id=tool_id, name=name, result=_result(returned))
+            case e.Error(code=code, message=message):
+                yield _event("chat.error", error=message, code=code)
+            case e.AgentEvent(name=name, data=data):
+                yield _event(name, data=data)
+            case _:
+                return  # a conversation in writing has no other parts
 
 
-def _metrics(event: Mapping[str, Any]) -> dict[str, Any]:
-    source = "bot" if event["who"] == "agent" else "user"
-    energy_db = max(-60.0, 20 * math.log10(event["rms"] + 1e-9))
-    probability = event.get("speech", float(energy_db > QUIET_DB))
-    about = {"rms": event["rms"], "peak": event["peak"], "is_speech": probability >= 0.5, "vad_prob": probability}
+def _metrics(level: e.AudioLevel) -> dict[str, Any]:
+    source = "bot" if level.who == "agent" else "user"
+    energy_db = max(-60.0, 20 * math.log10(level.rms + 1e-9))
+    probability = float(energy_db > QUIET_DB) if level.speech is None else level.speech
+    about = {"rms": level.rms, "peak": level.peak, "is_speech": probability >= 0.5, "vad_prob": probability}
     return _event("audio.metrics", source=source, energy_db=round(energy_db, 1), **about)
 
 
-def _called(event: Mapping[str, Any]) -> dict[str, str]:
-    return {"id": event["id"], "name": event["name"], "arguments": json.dumps(event.get("arguments") or {})}
+def _called(called: e.ToolCalled) -> dict[str, str]:
+    return {"id": called.id, "name": called.name, "arguments": json.dumps(called.arguments or {})}
+
+
+def _result(returned: e.ToolReturned) -> Any:
+    return returned.result if returned.error is None else {"error": returned.error}
 
 
 def _event(kind: str, /, **fields: Any) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from media_server import events as e
 from media_server import rfc3339
 from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
 from media_server.errors import ClientError, understood
@@ -278,49 +279,51 @@ class FollowedCall:
         if message_id:
             self._names[self.turn_id] = message_id
 
-    def outgoing(self, event: Mapping[str, Any], who: str) -> Iterator[dict[str, Any]]:
+    def outgoing(self, envelope: e.Envelope, who: str) -> Iterator[dict[str, Any]]:
         """An event as the program is told it.
 
         Args:
             who: calls, where that is known.
         """
-        match event["type"]:
-            case "call.started":
-                self._written = event["transport"] == "chat"
+        match envelope.event:
+            case e.CallStarted(transport=transport, metadata=metadata):
+                self._written = transport == "chat"
                 kind = "chat.started" if self._written else "call.started"
-                about = {"from": who, "to": self.agent_id, "direction": "inbound", "transport": event["transport"]}
-                yield {"event": kind, **self._of, **about, "metadata": event["metadata"]}
+                about = {"from": who, "to": self.agent_id, "direction": "inbound", "transport": transport}
+                yield {"event": kind, **self._of, **about, "metadata": metadata}
                 return
-            case "call.ended":
-                ended_at = self._started_at + event["duration_s"]
+            case e.CallEnded(reason=reason, duration_s=duration_s):
+                ended_at = self._started_at + duration_s
                 times = {"started_at": rfc3339.stamp(self._started_at), "ended_at": rfc3339.stamp(ended_at)}
-                about = {"reason": event["reason"], "duration_seconds": event["duration_s"], **times}
+                about = {"reason": reason, "duration_seconds": duration_s, **times}
                 yield {"event": "call.ended", **self._of, **about, "messages": self._messages}
                 return
-            case "call.forwarded":
-                yield {"event": "call.forwarded", **self._of, "to": event["to"]}
+            case e.CallForwarded(to=to):
+                yield {"event": "call.forwarded", **self._of, "to": to}
                 return
-            case "turn.ended":
-                self.turn_id = event["turn_id"]
-            case "user.transcript" if event["final"] and event["text"]:
-                self._messages.append({"role": "user", "content": event["text"]})
-            case "agent.speech_stopped" if event["heard"]:
-                self._messages.append({"role": "assistant", "content": event["heard"]})
-            case "agent.text":
+            case e.TurnEnded(turn_id=turn):
+                self.turn_id = turn
+            case e.UserTranscript(final=True, text=text) if text:
+                self._messages.append({"role": "user", "content": text})
+            case e.AgentSpeechStopped(heard=heard) if heard:
+                self._messages.append({"role": "assistant", "content": heard})
+            case e.AgentText(turn_id=turn, text=text):
                 if self._written:
-                    self._messages.append({"role": "assistant", "content": event["text"]})
-                if self._to_be_said and self._to_be_said[0][0] == event["text"]:
-                    self._names[event["turn_id"]] = self._to_be_said.popleft()[1]
-        for message in self._pinecall.outgoing(event):
-            if message["event"] in OWN:
-                continue
-            name = self._names.get(message.get("message_id", ""))
-            yield message | self._of | ({"message_id": name} if name else {})
+                    self._messages.append({"role": "assistant", "content": text})
+                if self._to_be_said and self._to_be_said[0][0] == text:
+                    self._names[turn] = self._to_be_said.popleft()[1]
+        for message in self._pinecall.outgoing(envelope):
+            match message:
+                case {"event": kind} if kind in OWN:
+                    continue
+                case {"message_id": turn} if turn in self._names:
+                    yield message | self._of | {"message_id": self._names[turn]}
+                case _:
+                    yield message | self._of
 
 
-def chat_messages(dialect: PinecallChat, event: Mapping[str, Any], session_id: str) -> Iterator[dict[str, Any]]:
+def chat_messages(dialect: PinecallChat, envelope: e.Envelope, session_id: str) -> Iterator[dict[str, Any]]:
     """What a program is told of a conversation in writing that it leads itself."""
-    for message in dialect.outgoing(event):
-        kind = str(message["event"]).removeprefix("chat.")
-        if kind != "connected":
-            yield message | {"event": f"llm.chat.{kind}", "session_id": session_id}
+    for message in dialect.outgoing(envelope):
+        name = str(message.pop("event")).removeprefix("chat.")
+        yield message | {"event": f"llm.chat.{name}", "session_id": session_id}

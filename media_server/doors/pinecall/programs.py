@@ -122,9 +122,9 @@ class Processes:
             if process.tenant and len(self._kept) < MOST_KEPT:
                 self._kept[name] = process.tenant, now + KEPT_S
 
-    def _observe(self, event: Mapping[str, Any]) -> None:
+    def _observe(self, envelope: e.Envelope) -> None:
         for process in set(self._by_agent.values()):
-            process.observe(event)
+            process.observe(envelope)
 
 
 PROCESSES = web.AppKey("processes", Processes)
@@ -263,21 +263,25 @@ class _Process:
                     call.say(GOODBYE, interrupt=True)
                     call.hangup(after_speech=True)
 
-    def observe(self, event: Mapping[str, Any]) -> None:
+    def observe(self, envelope: e.Envelope) -> None:
         """Something happened in some call."""
-        call_id = event["call_id"]
-        match event:
-            case {"type": "call.started", "agent": name} if self._leads(call_id, name):
-                self._follow(call_id, name)
-            case {"type": "call.forwarded", "agent": True, "to": name} if name in self._agents:
+        call_id, who = envelope.call_id, ""
+        match envelope.event:
+            case e.CallStarted(agent=name, metadata=metadata):
+                who = contact_of(metadata)
+                if self._leads(call_id, name):
+                    self._follow(call_id, name)
+            case e.CallForwarded(agent=True, to=name) if name in self._agents:
                 self._follow(call_id, name)  # calls are forwarded within a tenant alone
         if (followed := self._calls.get(call_id)) is None:
             return
-        for message in followed.outgoing(event, contact_of(event.get("metadata", {}))):
+        for message in followed.outgoing(envelope, who):
             self.send(message)
-        leaves = event["type"] == "call.forwarded" and event["agent"] and not self._may_lead(event["to"])
-        if event["type"] == "call.ended" or leaves:
-            del self._calls[call_id]
+        match envelope.event:
+            case e.CallEnded():
+                del self._calls[call_id]
+            case e.CallForwarded(agent=True, to=name) if not self._may_lead(name):
+                del self._calls[call_id]
 
     def _may_lead(self, name: str) -> bool:
         return self._key is None or self._key.allows_agent(name)
@@ -497,8 +501,8 @@ class _Process:
     async def _tell(self, chat: Chat, session_id: str) -> None:
         dialect = PinecallChat(cumulative=False)
 
-        async def send(event: Mapping[str, Any]) -> None:
-            for each in p.chat_messages(dialect, event, session_id):
+        async def send(envelope: e.Envelope) -> None:
+            for each in p.chat_messages(dialect, envelope, session_id):
                 self.send(each)
 
         await chat.serve(send, -1)

@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from media_server import events as e
 from media_server.agents import Agent
 from media_server.call import Session
 from media_server.call.session import new_call_id
 from media_server.doors.wespoke.dialect import ENDINGS, WespokeChat
 from media_server.errors import ClientError
-from media_server.events import TextSend, UserMute
 from media_server.http.access import ACCESS, TOKEN_TTL_S, Start, require_credit
 from media_server.http.body import json_body, validated
 from media_server.http.calls import RECORDS, UNDER_WAY, agents_for, course, recorded, time_text
@@ -166,15 +166,15 @@ async def write(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     done = asyncio.Event()
 
-    async def send(message: Mapping[str, Any]) -> None:
+    async def send(envelope: e.Envelope) -> None:
         # what was before this message is not the answer to it
-        for name, data in dialect.outgoing(message) if message["seq"] > before else ():
+        for name, data in dialect.outgoing(envelope) if envelope.seq > before else ():
             await response.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
             if name == "done":
                 done.set()
 
     before = chat.newest
-    chat.call.receive(TextSend(type="text.send", text=wanted.content))
+    chat.call.receive(e.TextSend(type="text.send", text=wanted.content))
     await response.prepare(request)
     await until_first(chat.serve(send, before), done.wait())
     with contextlib.suppress(ConnectionError):  # who asked may be gone
@@ -214,7 +214,7 @@ async def end(request: web.Request) -> web.StreamResponse:
 async def mute(request: web.Request) -> web.StreamResponse:
     session = await _live(request)
     wanted = await json_body(request, _Muted)
-    session.call.receive(UserMute(type="user.mute", muted=wanted.muted))
+    session.call.receive(e.UserMute(type="user.mute", muted=wanted.muted))
     return web.json_response({"success": True})
 
 
@@ -224,7 +224,7 @@ async def mute(request: web.Request) -> web.StreamResponse:
 async def say(request: web.Request) -> web.StreamResponse:
     session = await _live(request)
     wanted = await json_body(request, _Said)
-    session.call.receive(TextSend(type="text.send", text=wanted.message))
+    session.call.receive(e.TextSend(type="text.send", text=wanted.message))
     return web.json_response({"success": True})
 
 

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from media_server import events as e
 from media_server.store import Database, Outbox, Records, Subscription
 from media_server.webhooks import Deliverer
 from tests.unit.store import FULL
@@ -23,8 +24,12 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         yield database
 
 
-def ended(call_id: str, duration_s: float = 1.0) -> dict[str, Any]:
-    return {"type": "call.ended", "call_id": call_id, "reason": "server_shutdown", "duration_s": duration_s}
+def ended(call_id: str, duration_s: float = 1.0) -> e.Envelope:
+    return e.Envelope(call_id, 1, duration_s, e.CallEnded("server_shutdown", duration_s))
+
+
+def said(text: str, call_id: str = "call") -> e.Envelope:
+    return e.Envelope(call_id, 0, 0.0, e.UserTranscript("turn-1", text, True))
 
 
 def slow_commits(database: Database, monkeypatch: pytest.MonkeyPatch, wait_s: float) -> asyncio.Event:
@@ -65,7 +70,7 @@ async def test_a_stop_in_the_middle_of_a_write_loses_and_doubles_nothing(
     running.cancel()  # once more, as a group does whose other task fails
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert [e.event["call_id"] for e in await records.events()] == calls
+    assert [each.event["call_id"] for each in await records.events()] == calls
     assert {c.status for c in await records.page(100)} == {"completed"}
 
 
@@ -88,13 +93,13 @@ async def test_a_call_whose_beginning_is_cancelled_does_not_stay_open(
 async def test_an_event_that_no_database_takes_holds_up_no_other(database: Database, tmp_path: Path) -> None:
     records = Records(database, "here", 0, tmp_path)
     await records.start("call", "a", {})
-    records.note({"type": "user.transcript", "call_id": "call", "final": True, "text": "one"})
-    records.note({"type": "user.transcript", "call_id": "never-began", "final": True, "text": "two"})
-    records.note({"type": "user.transcript", "call_id": "call", "final": True, "text": "three", "x": object()})
+    records.note(said("one"))
+    records.note(said("two", "never-began"))
+    records.note(e.Envelope("call", 0, 0.0, e.AgentEvent("three", object())))
     records.note(ended("call"))
     await records.flush()
-    kept = [e.event for e in await records.events()]
-    assert [e.get("text") for e in kept] == ["one", None]
+    kept = [each.event for each in await records.events()]
+    assert [each.get("text") for each in kept] == ["one", None]
     found = await records.get("call")
     assert found is not None
     assert found.status == "completed"
@@ -124,10 +129,10 @@ async def test_no_end_is_left_out_however_much_waits(
     records = Records(database, "here", 0, tmp_path)
     await records.start("call", "a", {})
     for i in range(10):
-        records.note({"type": "user.transcript", "call_id": "call", "final": True, "text": str(i)})
+        records.note(said(str(i)))
     records.note(ended("call"))
     await records.flush()
-    assert [e.event["type"] for e in await records.events()][-1] == "call.ended"
+    assert [each.event["type"] for each in await records.events()][-1] == "call.ended"
 
 
 async def test_waits_of_webhooks_do_not_follow_the_wall_clock(
@@ -135,7 +140,7 @@ async def test_waits_of_webhooks_do_not_follow_the_wall_clock(
 ) -> None:
     outbox = Outbox(database, "here", [Subscription("http://127.0.0.1:9/", frozenset({"call.ended"}), None)])
     async with database.begin() as session:
-        outbox.put(session, ended("call"), "a", "")
+        outbox.put(session, "call.ended", ended("call"), "a", "")
     (delivery,) = await outbox.due(10)
     await outbox.failed(delivery, "no", final=False)
     deliverer = Deliverer(outbox, {})
@@ -170,7 +175,7 @@ async def test_what_has_arrived_is_not_sent_again_while_the_database_cannot_be_w
         outbox = Outbox(database, "here", [Subscription(url, frozenset({"call.ended"}), None)])
         async with database.begin() as session:
             for i in range(2):
-                outbox.put(session, ended(f"call-{i}"), "a", "")
+                outbox.put(session, "call.ended", ended(f"call-{i}"), "a", "")
         arrived, failures = outbox.arrived, [FULL, FULL, FULL]
 
         async def on_full_disk(delivery: Any) -> None:
@@ -196,11 +201,11 @@ async def test_a_full_disk_is_one_line_and_nothing_is_lost(
     async with database.begin() as session:
         await session.execute(text("ALTER TABLE events RENAME TO away"))
     for i in range(20):
-        records.note({"type": "user.transcript", "call_id": "call", "final": True, "text": str(i)})
+        records.note(said(str(i)))
         await records.flush()
     async with database.begin() as session:
         await session.execute(text("ALTER TABLE away RENAME TO events"))
     await records.flush()
-    assert [e.event["text"] for e in await records.events()] == [str(i) for i in range(20)]
+    assert [each.event["text"] for each in await records.events()] == [str(i) for i in range(20)]
     assert [r.levelname for r in caplog.records if "store" in r.name] == ["ERROR", "WARNING"]
     assert isinstance(FULL, OperationalError)

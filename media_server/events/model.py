@@ -1,0 +1,87 @@
+"""Every kind of event, as one type: what is added here has to be dealt with wherever all are."""
+
+from __future__ import annotations
+
+from media_server.events.agent import (
+    AgentPrompted,
+    AgentSegmentStarted,
+    AgentSegmentStopped,
+    AgentSpeechStarted,
+    AgentSpeechStopped,
+    AgentText,
+    AgentTextDelta,
+    AgentWord,
+    KnowledgeUsed,
+    ToolCalled,
+    ToolDelayed,
+    ToolReturned,
+    TurnMetrics,
+)
+from media_server.events.call import (
+    AgentEvent,
+    AudioLevel,
+    CallEnded,
+    CallEnding,
+    CallForwarded,
+    CallPaused,
+    CallReconnected,
+    CallReconnecting,
+    CallResumed,
+    CallStarted,
+    Error,
+    IdleWarning,
+    StateChanged,
+    Warning_,
+)
+from media_server.events.caller import (
+    EmotionUpdated,
+    TurnContinued,
+    TurnEager,
+    TurnEnded,
+    TurnPaused,
+    TurnResumed,
+    UserSpeechStarted,
+    UserSpeechStopped,
+    UserTranscript,
+)
+
+__all__ = ["Event"]
+
+Event = (
+    CallStarted
+    | CallEnding
+    | CallEnded
+    | CallPaused
+    | CallResumed
+    | CallReconnecting
+    | CallReconnected
+    | StateChanged
+    | UserSpeechStarted
+    | UserSpeechStopped
+    | UserTranscript
+    | EmotionUpdated
+    | IdleWarning
+    | TurnEnded
+    | TurnEager
+    | TurnPaused
+    | TurnResumed
+    | TurnContinued
+    | AgentTextDelta
+    | AgentText
+    | AgentSegmentStarted
+    | AgentSegmentStopped
+    | AgentSpeechStarted
+    | AgentWord
+    | AgentSpeechStopped
+    | ToolCalled
+    | ToolDelayed
+    | ToolReturned
+    | AgentPrompted
+    | KnowledgeUsed
+    | AudioLevel
+    | CallForwarded
+    | AgentEvent
+    | TurnMetrics
+    | Warning_
+    | Error
+)
