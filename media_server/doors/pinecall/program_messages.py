@@ -326,4 +326,4 @@ def chat_messages(dialect: PinecallChat, envelope: e.Envelope, session_id: str) 
     """What a program is told of a conversation in writing that it leads itself."""
     for message in dialect.outgoing(envelope):
         name = str(message.pop("event")).removeprefix("chat.")
-        yield message | {"event": f"llm.chat.{name}", "session_id": session_id}
+        yield {"event": f"llm.chat.{name}", **message, "session_id": session_id}
