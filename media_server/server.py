@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,23 +15,25 @@ from aiortc import RTCIceServer
 from sqlalchemy.exc import SQLAlchemyError
 
 from media_server.agents import DEFAULT_AGENT, AgentBook
+from media_server.call.services import Services
+from media_server.call.session import Dialect
 from media_server.config import Settings, Webhook, is_loopback
 from media_server.doors import load_doors
 from media_server.engines.client import Engines
 from media_server.engines.packs import check_files, load_pack
+from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ConfigurationError
 from media_server.http import make_app
 from media_server.http.access import Access
 from media_server.http.connections import Limits, serving
-from media_server.http.door import Door
 from media_server.http.metrics import Metrics
-from media_server.http.sessions import Sessions
 from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
 from media_server.pulse import Pulse
 from media_server.rtc import Edge, Ports
 from media_server.rtc.servers import check_ice_servers
 from media_server.store import Database, Outbox, Records, Subscription, reason_of
+from media_server.switchboard import Switchboard
 from media_server.tls import fingerprint, server_context
 from media_server.webhooks import Deliverer
 
@@ -49,7 +51,8 @@ class Server:
 
     url: str
     engines: Engines
-    sessions: Sessions
+    sessions: Switchboard
+    agents: AgentBook
     pulse: Pulse = field(default_factory=Pulse)
     notice: str = ""
     """What its models are good for, where their pack says so."""
@@ -66,7 +69,7 @@ class Server:
 
     async def drain(self, timeout_s: float) -> None:
         """Take no new calls, and wait until those under way have ended, or for so long."""
-        self.sessions.draining = True
+        self.sessions.admission.draining = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while len(self.sessions):
@@ -134,17 +137,22 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                 running.append(owner.create_task(_reload_agents(agents, settings.agents_dir, library), name="reload"))
             try:
                 metrics = Metrics(engines, settings.max_calls, pulse)
+                services = Services(agents.get, engines, library, VoiceActivityModel())
+                dialects = {door.name: door.dialect for door in doors if door.dialect}
 
-                def app_of(sessions: Sessions) -> web.Application:
+                def app_of(sessions: Switchboard, tracing: Tracing | None) -> web.Application:
+                    metrics.calls = lambda: len(sessions)
+                    sessions.observers += [metrics.observe, *([tracing.observe] if tracing else [])]
+                    sessions.on_ended.append(metrics.ended)
                     return make_app(agents, engines, sessions, access, records, metrics, doors)
 
                 async with (
                     _tracing(settings) as tracing,
                     _edge(settings) as edge,
-                    _sessions(settings, agents, engines, library, records, metrics, tracing, edge, doors) as sessions,
-                    _http(settings, app_of(sessions), metrics) as url,
+                    _calls(settings, services, records, edge, dialects) as sessions,
+                    _http(settings, app_of(sessions, tracing), metrics) as url,
                 ):
-                    yield Server(url, engines, sessions, pulse, pack.manifest.notice)
+                    yield Server(url, engines, sessions, agents, pulse, pack.manifest.notice)
             finally:
                 for task in running:
                     task.cancel()
@@ -195,23 +203,19 @@ async def _reload_agents(agents: AgentBook, folder: Path, library: Library) -> N
 
 
 @contextlib.asynccontextmanager
-async def _sessions(
+async def _calls(
     settings: Settings,
-    agents: AgentBook,
-    engines: Engines,
-    library: Library,
+    services: Services,
     records: Records | None,
-    metrics: Metrics,
-    tracing: Tracing | None,
     edge: Edge,
-    doors: Sequence[Door],
-) -> AsyncIterator[Sessions]:
+    dialects: Mapping[str, Callable[..., Dialect]],
+) -> AsyncIterator[Switchboard]:
     async with asyncio.TaskGroup() as group:
-        sessions = Sessions(settings, agents, engines, library, records, metrics, tracing, edge, doors, group)
+        switchboard = Switchboard(settings, services, records, edge, dialects, group)
         try:
-            yield sessions
+            yield switchboard
         finally:
-            sessions.hang_up_all()
+            switchboard.hang_up_all()
 
 
 @contextlib.asynccontextmanager

@@ -134,7 +134,7 @@ async def no_sessions(server: Server, timeout_s: float = 10) -> None:
 
 def done_by_desk(server: Server) -> list[Any]:
     """What the tools of this server's agent `desk` do; empty now. Each server has read its file for itself."""
-    agent = server.sessions._agents.get("desk")
+    agent = server.agents.get("desk")
     assert agent is not None
     function: Any = agent.tools[0].function
     kept: list[Any] = function.__globals__["DONE"]

@@ -17,13 +17,13 @@ from media_server.call.emotions import Emotions
 from media_server.call.floor import Floor
 from media_server.call.handlers import HandlerRunner
 from media_server.call.history import History
+from media_server.call.journal import Journal
 from media_server.call.replies import Replies
-from media_server.engines.client import Engines
-from media_server.engines.silero import VoiceActivityModel
+from media_server.call.services import Services
 from media_server.errors import ClientError
 from media_server.jsonable import jsonable, sound
-from media_server.knowledge import Library
 from media_server.rtc import Microphone, Speaker
+from media_server.terms import Terms
 
 __all__ = ["Audio", "Call"]
 
@@ -51,7 +51,6 @@ T = TypeVar("T")
 class Audio:
     """Of a call that is spoken."""
 
-    activity: VoiceActivityModel
     microphone: Microphone
     speaker: Speaker
     transport: e.Transport
@@ -72,90 +71,45 @@ class Call(agents.Call):
     `receive` takes the client's messages. Both, and all callbacks, belong to one event loop.
 
     Args:
-        agent: who answers.
-        latest: the version of an agent that is good now, by name; None where there is none any more.
-        library: where the agents' documents are found.
+        agent: the agent that answers.
+        terms: what is agreed on for this call.
+        services: what it uses and other calls too.
+        journal: numbers and times the events, and gives them back to `dispatch`.
         audio: what is spoken and heard; None for a conversation in writing.
-        emit: takes the events, and gives them back to `dispatch` in their envelopes.
-        clock: seconds since the call began.
-        metadata: what came with the offer.
-        variables: that fill prompt and greeting.
-        limits: what the client is told of them.
     """
 
-    def __init__(
-        self,
-        call_id: str,
-        agent: Agent,
-        latest: Callable[[str], Agent | None],
-        engines: Engines,
-        library: Library,
-        audio: Audio | None,
-        emit: Callable[[e.Event], object],
-        clock: Callable[[], float],
-        metadata: Mapping[str, Any],
-        variables: Mapping[str, str | int | float | bool],
-        limits: e.Limits | None = None,
-    ) -> None:
-        self.id = call_id
+    def __init__(self, agent: Agent, terms: Terms, services: Services, journal: Journal, audio: Audio | None) -> None:
+        self.id = journal.call_id
         self.paused = False
         """A person has taken over, and the agent is silent."""
-        self._limits = limits
+        self._limits = terms.limits
         self._refused = ""
         """Why the agent does not take the call."""
         self._ending = False
-        self.metadata = metadata
-        self.client_metadata: Mapping[str, Any] = {}
-        self.variables = variables
-        self.agent = agent.filled_in(variables)
+        self.metadata: Mapping[str, Any] = terms.metadata
+        self.client_metadata: Mapping[str, Any] = terms.client_metadata
+        self.variables: Mapping[str, str | int | float | bool] = terms.variables
+        self.agent = agent.filled_in(self.variables)
         self._version = agent
         """The agent without what belongs to this call."""
-        self._latest = latest
-        self._engines = engines
+        self._services = services
+        self._journal = journal
         self._context: dict[str, str] = {}
         """What the client wants the model to know."""
         self._changes: dict[str, Any] = {}
         """Of `update`."""
         self.state: e.State = "connecting"
         self.history = History()
-        self._emit = emit
         self._messages: asyncio.Queue[e.ClientMessage | _HangUp] = asyncio.Queue()
         self._turn = 0
-        self._handlers = HandlerRunner(self, self._start)
-        self._replies = Replies(
-            self,
-            self.history,
-            engines,
-            library,
-            audio.speaker if audio else None,
-            emit=emit,
-            clock=clock,
-            start=self._start,
-            enter=self._enter_unless_caller_speaks,
-            turn_ids=self._next_turn,
-            said_all=self._on_said_all,
-            prepare_turn=self.prepare,
-            emotions=Emotions(self, engines, emit, self._start),
-        )
+        self._handlers = HandlerRunner(self, self.start)
+        emotions = Emotions(self, services.engines, self.emit, self.start)
+        self._replies = Replies(self, services, audio.speaker if audio else None, emotions)
         self._transport: e.Transport = audio.transport if audio else "chat"
         self.floor: Floor | None = None
         """None where nobody is heard: in a chat."""
         if audio:
-            self.floor = Floor(
-                self,
-                self.history,
-                self._replies,
-                engines,
-                audio.activity,
-                audio.microphone,
-                audio.speaker,
-                emit=emit,
-                clock=clock,
-                start=self._start,
-                enter=self._enter,
-                begin_turn=self._begin_turn,
-                interrupt=self._interrupt_agent,
-            )
+            self.floor = Floor(self, self._replies, services, audio.microphone, audio.speaker)
         self._afterwards: deque[Callable[[], None]] = deque()
         """What is to be done when everything was said, one thing after the other."""
         self._waiting: asyncio.Task[None] | None = None
@@ -166,6 +120,8 @@ class Call(agents.Call):
         """The caller is: nothing is waited for."""
         self._group = asyncio.TaskGroup()
         self._conducting = False
+        if changes := _changes(agent, terms):
+            self._become(self._version, changes)
 
     def receive(self, message: e.ClientMessage) -> None:
         """Take a message of the client; a client that floods is told so and loses the message."""
@@ -175,7 +131,7 @@ class Call(agents.Call):
         if waiting < MOST_MESSAGES:
             self._messages.put_nowait(message)
         else:
-            self._emit(e.Error("too_many_messages", "Messages come faster than they can be handled; one was dropped."))
+            self.emit(e.Error("too_many_messages", "Messages come faster than they can be handled; one was dropped."))
 
     async def run(self) -> str:
         """Conduct the call to its end; why it ended."""
@@ -214,11 +170,11 @@ class Call(agents.Call):
         return self.floor.wasted_speculations if self.floor else 0
 
     async def _conduct(self) -> str:
-        self._emit(e.CallStarted(self.agent.name, self.metadata, self._transport, self._limits))
-        self._enter("listening")
-        listening = self._start(self.floor.run(), "listen") if self.floor else None
-        preparing = self._start(self._replies.prepare(), "prepare")
-        limiting = self._start(self._end_in_time(), "limit") if self.floor and self.agent.max_duration_s else None
+        self.emit(e.CallStarted(self.agent.name, self.metadata, self._transport, self._limits))
+        self.enter("listening")
+        listening = self.start(self.floor.run(), "listen") if self.floor else None
+        preparing = self.start(self._replies.prepare(), "prepare")
+        limiting = self.start(self._end_in_time(), "limit") if self.floor and self.agent.max_duration_s else None
         if self.agent.greeting:
             self._replies.say(self.agent.greeting, interruptible=self.agent.greeting_interruptible)
         while not isinstance(message := await self._messages.get(), e.CallEnd | _HangUp):
@@ -280,7 +236,7 @@ class Call(agents.Call):
 
     def send(self, name: str, data: Any = None) -> None:
         self._require_begun()
-        self._emit(e.AgentEvent(str(name), jsonable(data, strict=True)))
+        self.emit(e.AgentEvent(str(name), jsonable(data, strict=True)))
 
     def on(self, event: str, handler: Callable[..., Any]) -> None:
         self._handlers.add(event, handler, once=False)
@@ -341,20 +297,20 @@ class Call(agents.Call):
                 agent = replace(agent, prompt="\n".join([agent.prompt, "", *known]))
         except TypeError as unknown:
             raise ValueError(str(unknown)) from unknown
-        if agent.voice and agent.voice not in self._engines.voices:
+        if agent.voice and agent.voice not in self._services.engines.voices:
             raise ValueError(f"the model pack has no voice {agent.voice!r}")
         if self.floor and agent.turn_taking != self.agent.turn_taking:
             self.floor.taking = agent.turn_taking
         self.agent, self._version, self._changes = agent, version, changes
 
-    def _begin_turn(self) -> str:
+    def begin_turn(self) -> str:
         """A turn of the caller: from here on the agent's newest version answers. The turn's id."""
         self._prompted = False
-        latest = self._latest(self._version.name)
+        latest = self._services.latest(self._version.name)
         # another tenant's agent of the same name is no version of this one
         if latest and latest is not self._version and latest.tenant == self._version.tenant:
             self._become(latest, self._changes)
-        return self._next_turn()
+        return self.next_turn()
 
     def _do_when_said(self, what: Callable[[], None], at_once: bool = False) -> None:
         if at_once or not (self._replies.busy or self._caller_speaks):
@@ -362,7 +318,7 @@ class Call(agents.Call):
         else:
             self._afterwards.append(what)
 
-    def _on_said_all(self) -> None:
+    def said_all(self) -> None:
         if self._afterwards:
             self._afterwards.popleft()()
 
@@ -372,29 +328,29 @@ class Call(agents.Call):
             self.paused = True
             cancel(self._waiting)
             self._interrupt()
-            self._emit(e.CallPaused())
+            self.emit(e.CallPaused())
             if self.agent.person_notice and self._conducting:
                 self._replies.say(self.agent.person_notice, remembered=False)
 
     def note_person(self, text: str) -> None:
         """What the person said in their own voice, which was heard."""
-        turn_id = self._next_turn()
-        self._emit(e.AgentText(turn_id, text))
-        self._emit(e.AgentSpeechStarted(turn_id))
-        self._emit(e.AgentSpeechStopped(turn_id, "completed", text))
+        turn_id = self.next_turn()
+        self.emit(e.AgentText(turn_id, text))
+        self.emit(e.AgentSpeechStarted(turn_id))
+        self.emit(e.AgentSpeechStopped(turn_id, "completed", text))
         self.history.add_agent(text)
 
     def resume(self) -> None:
         """The agent goes on; it knows what was said."""
         if self.paused:
             self.paused = False
-            self._emit(e.CallResumed())
+            self.emit(e.CallResumed())
             self._wait_if_listening()
 
     def _tell_ending(self, reason: str) -> None:
         if not self._ending:
             self._ending = True
-            self._emit(e.CallEnding(reason))
+            self.emit(e.CallEnding(reason))
 
     def _hang_up(self, reason: str) -> None:
         self._tell_ending(reason)
@@ -411,17 +367,17 @@ class Call(agents.Call):
 
     def warn_of_end(self, left_s: float, why: str) -> None:
         """Tell the client that the call ends soon."""
-        self._emit(e.Warning_("call_ending", f"{why} and ends in {left_s:g}.", left_s))
+        self.emit(e.Warning_("call_ending", f"{why} and ends in {left_s:g}.", left_s))
 
     def end(self, reason: str) -> None:
         """End the call as soon as it can be."""
         self._hang_up(reason)
 
     def _hand_over(self, to: str) -> None:
-        agent = self._latest(to)
+        agent = self._services.latest(to)
         if agent and agent.tenant != self.agent.tenant:
             agent = None  # nobody is told what others have
-        self._emit(e.CallForwarded(to, agent is not None))
+        self.emit(e.CallForwarded(to, agent is not None))
         if agent is None:
             self._hang_up("forwarded")
             return
@@ -437,7 +393,7 @@ class Call(agents.Call):
                 if interrupt and not self._replies.protected:
                     self._interrupt()
                 self._do_when_said(
-                    lambda: self._replies.answer_text(self._begin_turn(), text, role == "system"), at_once=interrupt
+                    lambda: self._replies.answer_text(self.begin_turn(), text, role == "system"), at_once=interrupt
                 )
             case e.AgentSay(text=text, interruptible=interruptible):
                 self._replies.say(text, interruptible=interruptible, patient=self._caller_speaks)
@@ -447,7 +403,7 @@ class Call(agents.Call):
                 self._set_context(key, value)
             case e.ToolResult():
                 if not self._replies.tools.answered(message):
-                    self._emit(e.Error("unknown_tool_call", f"No tool call {message.id!r} is waiting for a result."))
+                    self.emit(e.Error("unknown_tool_call", f"No tool call {message.id!r} is waiting for a result."))
             case e.SessionUpdate(language=language, voice=voice) if language or voice:
                 wanted = {"language": language, "voice": voice}
                 self._change_for_client({k: v for k, v in wanted.items() if v})
@@ -455,12 +411,12 @@ class Call(agents.Call):
                 changed = self.floor.taking.changed(u.turns, u.min_pause_ms, u.max_pause_ms, u.completeness)
                 self.floor.taking = changed
             case e.TurnEnd() if self.floor:
-                self._start(self.floor.end_turn(), "end-turn")
+                self.start(self.floor.end_turn(), "end-turn")
             case e.UserMute(muted=muted) if self.floor:
                 self.floor.mute(muted)
                 self._wait_if_listening()
             case e.SessionUpdate() | e.TurnEnd() | e.UserMute():
-                self._emit(e.Error("no_audio", f"There is no sound in a chat: {message.type} does nothing."))
+                self.emit(e.Error("no_audio", f"There is no sound in a chat: {message.type} does nothing."))
             case _:
                 pass
 
@@ -468,7 +424,7 @@ class Call(agents.Call):
         context = {k: v for k, v in self._context.items() if k != key} | ({} if value is None else {key: value})
         if value is not None and sum(len(k) + len(v) for k, v in context.items()) > MOST_CONTEXT:
             message = f"context.set: {key!r} is not known to the model: more than {MOST_CONTEXT} characters in all."
-            self._emit(e.Error("too_much_context", message))
+            self.emit(e.Error("too_much_context", message))
             return
         self._context = context
         self._become(self._version, self._changes)
@@ -480,7 +436,7 @@ class Call(agents.Call):
                 raise ValueError(f"{' and '.join(sorted(refused))}: not for clients to change")
             self._become(self._version, self._changes | wanted)
         except ValueError as wrong:
-            self._emit(e.Error("bad_setting", f"The settings stay as they are: {wrong}."))
+            self.emit(e.Error("bad_setting", f"The settings stay as they are: {wrong}."))
 
     def _interrupt(self, by_caller: bool = False) -> None:
         """Stop what the agent is thinking or saying, or was going to."""
@@ -489,25 +445,31 @@ class Call(agents.Call):
             self.floor.forget()
         self._replies.interrupt(by_caller)
 
-    def _interrupt_agent(self) -> None:
+    def interrupt_agent(self) -> None:
         """The caller speaks: the agent stops, but a person who has taken over is not cut off."""
         if self.floor and self.paused and not self._replies.busy:
             self.floor.forget()
         else:
             self._interrupt(by_caller=True)
 
-    # -- small things
+    # -- what its parts ask of it: see `Conversation`
 
-    def _next_turn(self) -> str:
+    def emit(self, event: e.Event) -> None:
+        self._journal.emit(event)
+
+    def clock(self) -> float:
+        return self._journal.clock()
+
+    def next_turn(self) -> str:
         self._turn += 1
         return f"turn-{self._turn}"
 
-    def _enter(self, state: e.State) -> None:
+    def enter(self, state: e.State) -> None:
         if state != self.state:
             self.state = state
             if self.floor:
                 self.floor.note_state(state)
-            self._emit(e.StateChanged(state))
+            self.emit(e.StateChanged(state))
             if state == "listening":
                 self._replies.say_waiting()
             self._wait_if_listening()
@@ -518,12 +480,12 @@ class Call(agents.Call):
         wait_s = self.agent.idle_hang_up_s if self._prompted else self.agent.idle_s
         someone_is_heard = self.floor and not self.floor.muted and not self.paused and not self._away
         if self.state == "listening" and wait_s and someone_is_heard and self._conducting:
-            self._waiting = self._start(self._wait_for_caller(wait_s), "wait")
+            self._waiting = self.start(self._wait_for_caller(wait_s), "wait")
 
-    def _enter_unless_caller_speaks(self, state: e.State) -> None:
+    def enter_unless_caller_speaks(self, state: e.State) -> None:
         """What a reply says of the state counts for less than the caller's voice."""
         if state != "listening" or self.state in ("thinking", "agent_speaking"):
-            self._enter(state)
+            self.enter(state)
 
     async def _wait_for_caller(self, seconds: float) -> None:
         """Nobody says anything: ask once whether somebody is there, then hang up."""
@@ -532,7 +494,7 @@ class Call(agents.Call):
         else:
             await self._silence(seconds)
             self._prompted = True
-            self._emit(e.IdleWarning(self.agent.idle_hang_up_s))
+            self.emit(e.IdleWarning(self.agent.idle_hang_up_s))
             if self.agent.idle_prompt:
                 self._replies.say(self.agent.idle_prompt)
                 return  # once it is said, the silence after it is waited for
@@ -545,7 +507,7 @@ class Call(agents.Call):
         """Silence, and towards its end a last warning."""
         left_s = min(LAST_WARNING_S, seconds / 2)
         await self._silence(seconds - left_s)
-        self._emit(e.IdleWarning(left_s, True))
+        self.emit(e.IdleWarning(left_s, True))
         await self._silence(left_s)
 
     async def _silence(self, seconds: float) -> None:
@@ -555,5 +517,12 @@ class Call(agents.Call):
             await asyncio.wait([reply])
             await asyncio.sleep(seconds)
 
-    def _start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    def start(self, work: Coroutine[Any, Any, T], name: str, /) -> asyncio.Task[T]:
         return self._group.create_task(work, name=f"{self.id}-{name}")
+
+
+def _changes(agent: Agent, terms: Terms) -> dict[str, Any]:
+    """The settings of the agent that the terms change; tools of the client do not take the place of the agent's own."""
+    names = {tool.name for tool in agent.tools}
+    tools = [tool for tool in (each.tool() for each in terms.tools) if tool.name not in names]
+    return terms.changes | ({"tools": [*agent.tools, *tools]} if tools else {})

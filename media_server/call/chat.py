@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from media_server import events as e
 from media_server.agents import Agent
@@ -16,10 +15,10 @@ from media_server.call.journal import Journal
 from media_server.call.life import Life
 from media_server.call.meter import Meter
 from media_server.call.reception import Reception
+from media_server.call.services import Services
 from media_server.call.session import NATIVE, Dialect
-from media_server.engines.client import Engines
 from media_server.errors import ClientError
-from media_server.knowledge import Library
+from media_server.terms import Terms
 
 __all__ = ["Chat"]
 
@@ -40,12 +39,8 @@ class Chat:
     def __init__(
         self,
         agent: Agent,
-        latest: Callable[[str], Agent | None],
-        engines: Engines,
-        library: Library,
-        *,
-        metadata: Mapping[str, Any],
-        variables: Mapping[str, str | int | float | bool],
+        terms: Terms,
+        services: Services,
         linger_s: float,
         record: Callable[[e.Envelope], None],
     ) -> None:
@@ -62,18 +57,7 @@ class Chat:
         self._attached, self._detached = asyncio.Event(), asyncio.Event()
         """Whether there is a client."""
         self._detached.set()
-        self.call = Call(
-            self.call_id,
-            agent,
-            latest,
-            engines,
-            library,
-            None,
-            self._journal.emit,
-            self._journal.clock,
-            metadata,
-            variables,
-        )
+        self.call = Call(agent, terms, services, self._journal, None)
         self.meter: Meter | None = None
         """Where a credit pays for the conversation."""
         self._journal.dispatch = self.call.dispatch

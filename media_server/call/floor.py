@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
 
 from media_server import events as e
-from media_server.agents import Call, TurnTaking
+from media_server.agents import TurnTaking
 from media_server.agents.numbers import number_patterns
 from media_server.call.bargein import SETTLE_S, AgentState, BargeIn, Decision
 from media_server.call.cancelling import cancel
 from media_server.call.completeness import completeness, pause_ms
+from media_server.call.conversation import Conversation
 from media_server.call.gate import Gate
 from media_server.call.hearing import Hearing, Said, outcome
-from media_server.call.history import History
 from media_server.call.interruption import TimedWord, spread, timed
 from media_server.call.listen import Heard, Listener
 from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
 from media_server.call.replies import Replies, SpokenTurn
+from media_server.call.services import Services
 from media_server.call.turns import (
     PartialDue,
     SilenceEnded,
@@ -36,8 +35,7 @@ from media_server.call.turns import (
     TurnMachine,
     TurnSettings,
 )
-from media_server.engines.client import Engines
-from media_server.engines.silero import VoiceActivity, VoiceActivityModel
+from media_server.engines.silero import VoiceActivity
 from media_server.errors import EngineError
 from media_server.rtc import Microphone, Speaker
 
@@ -46,63 +44,33 @@ __all__ = ["Floor"]
 ON_ITS_WAY_S = 0.15
 """Of sound, when a client says that the turn is over."""
 
-T = TypeVar("T")
-
-
-class _Start(Protocol):
-    def __call__(self, work: Coroutine[Any, Any, T], name: str, /) -> asyncio.Task[T]: ...
-
 
 class Floor:
     """`run` listens until it is cancelled; `stop` gives up what it began.
 
     Args:
-        call: whose agent it is.
-        emit: takes the events.
-        clock: seconds since the call began.
-        start: starts a task that the call owns.
-        enter: is told which state the caller's sound brings the call into.
-        begin_turn: is told that the caller begins to speak, and gives the turn's id.
-        interrupt: stops what the agent is thinking or saying, and this floor's trials (`forget`).
+        call: the call whose floor it is.
     """
 
     def __init__(
-        self,
-        call: Call,
-        history: History,
-        replies: Replies,
-        engines: Engines,
-        activity: VoiceActivityModel,
-        microphone: Microphone,
-        speaker: Speaker,
-        *,
-        emit: Callable[[e.Event], object],
-        clock: Callable[[], float],
-        start: _Start,
-        enter: Callable[[e.State], None],
-        begin_turn: Callable[[], str],
-        interrupt: Callable[[], None],
+        self, call: Conversation, replies: Replies, services: Services, microphone: Microphone, speaker: Speaker
     ) -> None:
         self.speculations = 0
         """Replies begun before the turn was over …"""
         self.wasted_speculations = 0
         """… and those that nobody heard, since the caller went on."""
         self._call = call
-        self._history = history
+        self._history = call.history
         self._replies = replies
-        self._engines = engines
+        self._engines = services.engines
         self._microphone = microphone
         self._speaker = speaker
-        self._emit = emit
-        self._clock = clock
-        self._start = start
-        self._enter = enter
-        self._begin_turn = begin_turn
-        self._interrupt = interrupt
+        self._emit = call.emit
+        self._clock = call.clock
         self._taking = call.agent.turn_taking
         self._turns = TurnMachine(_turn_settings(self._taking))
-        self._listener = Listener(microphone, VoiceActivity(activity), self._turns)
-        self._hearing = Hearing(engines, self._listener, call, start, emit)
+        self._listener = Listener(microphone, VoiceActivity(services.activity), self._turns)
+        self._hearing = Hearing(services.engines, self._listener, call, call.start, call.emit)
         self._speech_turn = ""
         self._onset_s = 0.0
         self._continues: e.TurnContinued | None = None
@@ -195,7 +163,7 @@ class Floor:
             case SpeechStarted(at_s=at_s):
                 going_on = self._state == "thinking" and self._pause
                 self._continues = e.TurnContinued(going_on.id, self._hearing.text) if going_on else None
-                self._speech_turn = self._begin_turn()
+                self._speech_turn = self._call.begin_turn()
                 self._onset_s = at_s
                 self._partial_shown = False
                 self._hearing.begin()
@@ -209,11 +177,11 @@ class Floor:
                 self._emit(e.TurnResumed(self._speech_turn, self._hearing.text))
                 self._emit(e.UserSpeechStarted(self._speech_turn))
                 if not self._barge_in.in_doubt and not self._replies.protected:
-                    self._enter("user_speaking")
+                    self._call.enter("user_speaking")
             case PartialDue(at_s=at_s):
                 self._perform(self._weighing().speech_lasts(at_s))
                 if (self._partial is None or self._partial.done()) and self._hearing.room_for_partial:
-                    self._partial = self._start(self._show_partial(self._speech_turn, heard, at_s), "partial")
+                    self._partial = self._call.start(self._show_partial(self._speech_turn, heard, at_s), "partial")
             case SilenceStarted():
                 # what was said until now is all there is if the caller stays silent: begin at once
                 if self._hearing.room_to_hear_ahead:
@@ -231,7 +199,7 @@ class Floor:
                 self._pause = pause = SpokenTurn(self._speech_turn, hearing, self._partial_shown, watch, heard.turn)
                 if self._barge_in.in_doubt:
                     self._turns.end_after(math.inf)
-                    self._judging = self._start(self._settle(pause), "settle")
+                    self._judging = self._call.start(self._settle(pause), "settle")
                 else:
                     self._consider(pause)
             case TurnEnded():
@@ -245,7 +213,7 @@ class Floor:
                     self._replies.answer(self._pause)
                 self._speculation = None
                 if not self._replies.protected:
-                    self._enter("thinking")
+                    self._call.enter("thinking")
                 self._pause.gate.open()
 
     async def end_turn(self) -> None:
@@ -279,15 +247,15 @@ class Floor:
     def _consider(self, pause: SpokenTurn) -> None:
         """In a pause of the caller: ask whether the turn is complete, and begin the reply on trial."""
         if self._taking.completeness and not self._taking.manual:
-            self._judging = self._start(self._judge(pause), "judge")
+            self._judging = self._call.start(self._judge(pause), "judge")
         if self._call.agent.speculation and self._engines.room_to_speculate:
             self.speculations += 1
             self._speculation = self._replies.answer(pause)
 
     def _yield(self) -> None:
         """The caller has the floor."""
-        self._interrupt()
-        self._enter("user_speaking")
+        self._call.interrupt_agent()
+        self._call.enter("user_speaking")
 
     def forget(self) -> None:
         """The agent was interrupted: nothing is on trial any more, and no sound in doubt."""
@@ -369,7 +337,7 @@ class Floor:
                 self._pause.told.set()
             self._emit(e.UserSpeechStopped(self._speech_turn))
             if self._state == "user_speaking":
-                self._enter("listening")
+                self._call.enter("listening")
 
 
 def _turn_settings(taking: TurnTaking) -> TurnSettings:

@@ -25,7 +25,7 @@ class Journal:
     def __init__(self, call_id: str, send: Callable[[e.Envelope], None], record: Callable[[e.Envelope], None]) -> None:
         self.dispatch: Callable[[e.Envelope], None] = lambda envelope: None
         """Of the agent's code."""
-        self._call_id = call_id
+        self.call_id = call_id
         logs.in_call(call_id)
         self._send = send
         self._record = record
@@ -39,11 +39,11 @@ class Journal:
 
     def emit(self, event: e.Event) -> e.Envelope:
         """Number and time the event, and hand it on. Returns it as it was sent."""
-        envelope = e.Envelope(self._call_id, self._seq, round(self.clock(), 3), e.settled(event))
+        envelope = e.Envelope(self.call_id, self._seq, round(self.clock(), 3), e.settled(event))
         self._seq += 1
         self._send(envelope)
         self._record(envelope.kept)
         fields = {k: v for k, v in envelope.kept.wire.items() if k not in ("type", "call_id", "time")}
-        logs.event(log, event.type, call=self._call_id, at_s=envelope.time, **fields)
+        logs.event(log, event.type, call=self.call_id, at_s=envelope.time, **fields)
         self.dispatch(envelope)
         return envelope

@@ -5,30 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from media_server import events as e
-from media_server.agents import Call
 from media_server.audio import Samples
+from media_server.call.announcements import Announcements
 from media_server.call.bargein import Left
 from media_server.call.cancelling import cancel, is_cancelled
+from media_server.call.conversation import Conversation
 from media_server.call.emotions import Emotions, Feeling
 from media_server.call.gate import Gate
 from media_server.call.hearing import Said, outcome
-from media_server.call.history import History
 from media_server.call.interruption import TimedWord, timed
 from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
 from media_server.call.retry import with_retry
+from media_server.call.services import Services
 from media_server.call.speak import Clause, Utterance, Written
-from media_server.call.think import Announcements, Reply
+from media_server.call.think import Question, Reply
 from media_server.call.tools import ToolRunner
-from media_server.engines.client import Engines
 from media_server.engines.messages import ChatMessage
 from media_server.errors import EngineError, EngineSlow
-from media_server.knowledge import Library
 from media_server.plain import plain
 from media_server.rtc import Speaker
 from media_server.spoken import clauses_of, speakable
@@ -102,53 +101,78 @@ class _Patience:
             self._deadline.reschedule(None if tools else asyncio.get_running_loop().time() + self._seconds)
 
 
+class _Stage:
+    """Where a reply to the caller is given: what it emits waits for the gate, and its progress is timed."""
+
+    def __init__(
+        self, call: Conversation, speaker: Speaker | None, gate: Gate, watch: Stopwatch, patience: _Patience
+    ) -> None:
+        self.written = speaker is None
+        self.over = gate.opened
+        self._call = call
+        self._speaker = speaker
+        self._gate = gate
+        self._watch = watch
+        self._patience = patience
+
+    def emit(self, event: e.Event) -> None:
+        self._gate.do(lambda: self._call.emit(event))
+
+    def on_token(self) -> None:
+        self._watch.mark("first_token", self._call.clock())
+        self._patience.progress()
+
+    def on_tools(self, working: bool) -> None:
+        self._patience.working(working)
+
+    def dry(self) -> bool:
+        return self._speaker is not None and self._speaker.ahead_s < DRY_S
+
+
+class _Listener:
+    """Follows an utterance: its times go to the watch of its turn, its words to those that may come back as echo."""
+
+    def __init__(
+        self,
+        call: Conversation,
+        watch: Stopwatch | None,
+        ready: asyncio.Event | None,
+        on_started: Callable[[], None],
+        played: deque[TimedWord],
+    ) -> None:
+        self.ready = ready
+        self.emit, self.clock = call.emit, call.clock
+        self.on_started = on_started
+        self._watch = watch
+        self._played = played
+
+    def on_synthesised(self) -> None:
+        if self._watch:
+            self._watch.mark("first_audio", self.clock())
+
+    def on_word(self, word: str) -> None:
+        self._played.extend(timed(word, self.clock()))
+
+
 class Replies:
     """`answer`, `answer_text` and `say`; each reply replaces the one before, `interrupt` ends it.
 
     Args:
-        call: as tools are given it.
-        library: where the agents' documents are found.
+        call: the call whose agent answers.
         speaker: None in a chat, where what was sent counts as heard.
-        emit: takes the events.
-        start: starts a task that the call owns.
-        enter: is told which state the reply brings the call into.
-        turn_ids: gives the next turn's id.
-        said_all: is told when everything was said.
-        prepare_turn: runs the agent's code before the model is asked.
         emotions: looks for them in what the caller says.
     """
 
-    def __init__(
-        self,
-        call: Call,
-        history: History,
-        engines: Engines,
-        library: Library,
-        speaker: Speaker | None,
-        *,
-        emit: Callable[[e.Event], object],
-        clock: Callable[[], float],
-        start: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
-        enter: Callable[[e.State], None],
-        turn_ids: Callable[[], str],
-        said_all: Callable[[], None],
-        prepare_turn: Callable[[], Awaitable[None]],
-        emotions: Emotions,
-    ) -> None:
+    def __init__(self, call: Conversation, services: Services, speaker: Speaker | None, emotions: Emotions) -> None:
         self.current: asyncio.Task[None] | None = None
         self.tools = ToolRunner(call)
         self._call = call
-        self._history = history
-        self._engines = engines
-        self._library = library
+        self._history = call.history
+        self._services = services
+        self._engines = services.engines
         self._speaker = speaker
-        self._emit = emit
-        self._clock = clock
-        self._start = start
-        self._enter = enter
-        self._turn_ids = turn_ids
-        self._said_all = said_all
-        self._prepare_turn = prepare_turn
+        self._emit = call.emit
+        self._clock = call.clock
         self._emotions = emotions
         self._utterance: Utterance | Written | None = None
         self._to_say = Announcements()
@@ -254,7 +278,7 @@ class Replies:
         cancel(self.current)
         cancel(self._under_way)
         if self._untold:
-            self._start(self._tell_rest(), "tell")
+            self._call.start(self._tell_rest(), "tell")
 
     def silence(self) -> None:
         """Nothing more is to be heard."""
@@ -264,7 +288,7 @@ class Replies:
     def _begin(self, work: Callable[[], Awaitable[None]], turn: SpokenTurn | None = None) -> asyncio.Task[None]:
         if not (self._protected and self.current is self._under_way):
             cancel(self.current)
-        self.current = self._start(self._reply(work, turn), "reply")
+        self.current = self._call.start(self._reply(work, turn), "reply")
         return self.current
 
     async def _reply(self, work: Callable[[], Awaitable[None]], turn: SpokenTurn | None) -> None:
@@ -274,12 +298,12 @@ class Replies:
                 await self._tell_untold(turn)
                 await self._or_apologise(work)
                 await self._say_queued()
-                self._said_all()
+                self._call.said_all()
                 await self._say_queued()  # what that made to be said
             except EngineError as failed:
                 self._emit(e.Error(failed.code, failed.message))
             finally:
-                self._enter("listening")
+                self._call.enter_unless_caller_speaks("listening")
 
     async def _tell_rest(self) -> None:
         async with self._one_at_a_time:
@@ -354,7 +378,7 @@ class Replies:
                     self._emit(_final(turn, said))
                 return
             if not self._call.paused:
-                await self._prepare_turn()
+                await self._call.prepare()
             messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns, said.text)
 
             turn.feeling = self._emotions.look(turn.id, said.text, turn.sound)
@@ -371,11 +395,11 @@ class Replies:
     async def _answer_text(self, turn_id: str, text: str) -> None:
         watch, gate = Stopwatch(), Gate()
         watch.mark("speech_ended", self._clock())
-        self._enter("thinking")
+        self._call.enter_unless_caller_speaks("thinking")
         gate.open()
         if self._call.paused:
             return
-        await self._prepare_turn()
+        await self._call.prepare()
         messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns)
         async with self._in_time(gate) as patience:
             await self._think_and_speak(turn_id, messages, text, gate, watch, patience)
@@ -410,26 +434,9 @@ class Replies:
         watch: Stopwatch,
         patience: _Patience,
     ) -> None:
-        def token() -> None:
-            watch.mark("first_token", self._clock())
-            patience.progress()
-
-        reply = Reply(
-            turn_id,
-            self._call,
-            self._engines,
-            messages,
-            words,
-            self.tools,
-            self._to_say,
-            self._library,
-            written=self._speaker is None,
-            over=gate.opened,
-            emit=lambda event: gate.do(lambda: self._emit(event)),
-            on_token=token,
-            working=patience.working,
-            dry=lambda: self._speaker is not None and self._speaker.ahead_s < DRY_S,
-        )
+        question = Question(turn_id, messages, words)
+        stage = _Stage(self._call, self._speaker, gate, watch, patience)
+        reply = Reply(question, self._call, self._services, self.tools, self._to_say, stage)
         try:
             await self._speak(turn_id, reply.clauses, watch, gate.opened, patience.satisfied)
         finally:
@@ -439,7 +446,7 @@ class Replies:
 
     async def _say_queued(self) -> None:
         while said := self._to_say.take():
-            turn_id = self._turn_ids()
+            turn_id = self._call.next_turn()
             self._emit(e.AgentText(turn_id, said.text))
 
             # whoever waits for it finds it in the history when it is told
@@ -472,7 +479,7 @@ class Replies:
             on_started()
             if self._speaker is None:
                 return
-            self._enter("agent_speaking")
+            self._call.enter_unless_caller_speaks("agent_speaking")
             if watch:
                 watch.mark("on_wire", self._clock())
                 self._emit(watch.metrics(turn_id))
@@ -486,18 +493,9 @@ class Replies:
         def begun(speaker: Speaker | None) -> Utterance | Written:
             if speaker is None:
                 return Written(started)
-            return Utterance(
-                turn_id,
-                self._engines,
-                (self._call.agent.voice, self._call.agent.voice_speed),
-                speaker,
-                self._emit,
-                self._clock,
-                on_synthesised=lambda: watch.mark("first_audio", self._clock()) if watch else None,
-                on_started=started,
-                on_word=lambda word: self.played.extend(timed(word, self._clock())),
-                ready=ready,
-            )
+            agent = self._call.agent
+            listener = _Listener(self._call, watch, ready, started, self.played)
+            return Utterance(turn_id, self._engines, (agent.voice, agent.voice_speed), speaker, listener)
 
         utterance: Utterance | Written | None = None
 

@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -21,12 +22,11 @@ from media_server.call.life import Life
 from media_server.call.meter import Meter
 from media_server.call.person import Person
 from media_server.call.reception import Reception
-from media_server.engines.client import Engines
-from media_server.engines.silero import VoiceActivityModel
-from media_server.knowledge import Library
+from media_server.call.services import Services
 from media_server.rtc import Handset, LevelMeter, Microphone, Recorder, Speaker
+from media_server.terms import Terms
 
-__all__ = ["NATIVE", "Dialect", "Line", "Session", "new_call_id"]
+__all__ = ["NATIVE", "Connection", "Dialect", "Line", "Session", "new_call_id"]
 
 log = logging.getLogger("media_server.call")
 
@@ -92,6 +92,26 @@ NATIVE = _Native()
 SIGNS_OF_LIFE = frozenset({"ping", b"ping", '{"type":"ping"}', b'{"type":"ping"}'})
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How the lines of a session are to be.
+
+    Args:
+        linger_s: how long the session waits for a client whose connection was lost.
+        connect_timeout_s: how long a new line may take until the client is there.
+        idle_timeout_s: how long nothing may come from the client.
+        recordings: the folder for the sound, for agents that record; None where nothing is recorded.
+        dialect: what is said over the lines.
+    """
+
+    transport: e.Transport
+    linger_s: float
+    connect_timeout_s: float
+    idle_timeout_s: float
+    recordings: Path | None = None
+    dialect: Dialect = NATIVE
+
+
 def new_call_id() -> str:
     return f"call-{secrets.token_hex(8)}"
 
@@ -103,44 +123,26 @@ class Session:
     what the client was not told yet is kept.
 
     Args:
-        linger_s: how long it waits for a client whose connection was lost.
+        connection: how its lines are to be.
         record: takes the events for the call's record.
-        recording: folder for the sound, if the agent records.
-        dialect: what is said over the line; the native one where none is given.
-        call_id: where it is settled already.
-        limits: what the client is told of them.
     """
 
     def __init__(
         self,
         agent: Agent,
-        latest: Callable[[str], Agent | None],
-        engines: Engines,
-        library: Library,
-        activity: VoiceActivityModel,
-        *,
-        transport: e.Transport,
-        linger_s: float,
-        metadata: Mapping[str, Any],
-        variables: Mapping[str, str | int | float | bool],
-        connect_timeout_s: float,
-        idle_timeout_s: float,
+        terms: Terms,
+        services: Services,
+        connection: Connection,
         record: Callable[[e.Envelope], None],
-        recording: Path | None,
-        dialect: Dialect | None = None,
-        call_id: str | None = None,
-        limits: e.Limits | None = None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         """Who knows it may go on with the call."""
-        self.call_id = call_id or new_call_id()
+        self.call_id = terms.call_id or new_call_id()
         self.agent = agent
-        self._linger_s = linger_s
-        self._connect_timeout_s = connect_timeout_s
-        self._idle_timeout_s = idle_timeout_s
+        self._connection = connection
         self._life = Life()
-        self._engines, self._activity = engines, activity
-        self.dialect = dialect or NATIVE
+        self._services = services
+        self.dialect = connection.dialect
         self._journal = Journal(self.call_id, self._tell, record)
         clock = self._journal.clock
         self._reception = Reception(self._journal.emit, clock, self._take_message)
@@ -156,26 +158,14 @@ class Session:
         self._told: deque[Mapping[str, Any]] = deque(maxlen=KEPT)
         self._told_count = self._told_before = 0
         """Messages to the client, and those of before it was lost."""
-        audio = Audio(activity, self.handset.microphone, self.handset.speaker, transport)
-        self.call = Call(
-            self.call_id,
-            agent,
-            latest,
-            engines,
-            library,
-            audio,
-            self._journal.emit,
-            self._journal.clock,
-            metadata,
-            variables,
-            limits,
-        )
+        audio = Audio(self.handset.microphone, self.handset.speaker, connection.transport)
+        self.call = Call(agent, terms, services, self._journal, audio)
         self._journal.dispatch = self.call.dispatch
         self.meter: Meter | None = None
         """Where a credit pays for the call."""
         self._recorder: Recorder | None = None
-        if recording and agent.recording:
-            self._recorder = Recorder(recording / f"{self.call_id}.ogg", clock, self._note_unrecorded)
+        if connection.recordings and agent.recording:
+            self._recorder = Recorder(connection.recordings / f"{self.call_id}.ogg", clock, self._note_unrecorded)
             self._tap(self._recorder)
         if agent.audio_levels:
             self._tap(LevelMeter(self._tell_level))
@@ -259,7 +249,7 @@ class Session:
     def person(self) -> Person:
         """Somebody who may take the call over in their own voice."""
         speaker, clock = self.handset.speaker, self.handset.clock
-        return Person(self.call, self._engines, self._activity, speaker, clock, self.call.note_person)
+        return Person(self.call, self._services.engines, self._services.activity, speaker, clock, self.call.note_person)
 
     def receive(self, text: str | bytes) -> None:
         """Take a message of the client; what is none is answered with an error."""
@@ -299,12 +289,12 @@ class Session:
                 self._unclosed.remove(old)
             if self._line is not line:
                 continue
-            if line.hung_up or not self._linger_s:
+            if line.hung_up or not self._connection.linger_s:
                 self.hang_up("client_hangup" if line.hung_up else self._why_lost)
                 return
             self._leave()
             try:
-                async with asyncio.timeout(self._linger_s):
+                async with asyncio.timeout(self._connection.linger_s):
                     await self._replaced.wait()
             except TimeoutError:
                 self.hang_up(self._why_lost)
@@ -321,7 +311,7 @@ class Session:
 
     async def _connect(self, line: Line) -> None:
         try:
-            async with asyncio.timeout(self._connect_timeout_s):
+            async with asyncio.timeout(self._connection.connect_timeout_s):
                 await line.connected.wait()
         except TimeoutError:
             if not self._connected.is_set():
@@ -343,7 +333,7 @@ class Session:
         """The client is away, if it was there."""
         if self._connected.is_set() and self._away_since_s is None:
             self._present.clear()
-            self._journal.emit(e.CallReconnecting(self._linger_s))
+            self._journal.emit(e.CallReconnecting(self._connection.linger_s))
             self._away_since_s, self._told_before = self._journal.clock(), self._told_count
             self.call.wait()
 
@@ -354,7 +344,7 @@ class Session:
     async def _watch_idle(self) -> None:
         while True:
             await self._present.wait()
-            left_s = self._idle_timeout_s - (self._journal.clock() - self.handset.microphone.last_data_s)
+            left_s = self._connection.idle_timeout_s - (self._journal.clock() - self.handset.microphone.last_data_s)
             if left_s > 0:
                 await asyncio.sleep(left_s)
                 continue

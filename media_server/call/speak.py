@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from media_server.events import AgentSegmentStarted, AgentSegmentStopped, AgentS
 from media_server.rtc import Playback, Speaker, Speech, SpokenWord
 from media_server.spoken import clauses_of, speakable
 
-__all__ = ["Clause", "Utterance", "Written"]
+__all__ = ["Clause", "SpeechListener", "Utterance", "Written"]
 
 AHEAD = 3
 """Pieces of sound made before they are played; more would be wasted on an interruption."""
@@ -70,22 +70,38 @@ def heard_of(playback: Playback) -> str:
     return joined(*heard)
 
 
+class SpeechListener(Protocol):
+    """Who is told how an utterance comes along."""
+
+    ready: asyncio.Event | None
+    """Set when it may be heard; None where it may be at once."""
+
+    def emit(self, event: Event) -> None:
+        """Takes the events of the speech."""
+        ...
+
+    def clock(self) -> float:
+        """Seconds since the call began."""
+        ...
+
+    def on_synthesised(self) -> None:
+        """The first sound is made."""
+        ...
+
+    def on_started(self) -> None:
+        """The first sound is played."""
+        ...
+
+    def on_word(self, word: str) -> None:
+        """A word is played."""
+        ...
+
+
 class Utterance:
     """One turn's speech. `speak` returns when all was played; after a cancellation, `heard` tells how far it came."""
 
     def __init__(
-        self,
-        turn_id: str,
-        engines: Engines,
-        voice: Voice,
-        speaker: Speaker,
-        emit: Callable[[Event], object],
-        clock: Callable[[], float],
-        *,
-        on_synthesised: Callable[[], None],
-        on_started: Callable[[], None],
-        on_word: Callable[[str], None] = lambda word: None,
-        ready: asyncio.Event | None = None,
+        self, turn_id: str, engines: Engines, voice: Voice, speaker: Speaker, listener: SpeechListener
     ) -> None:
         self.started = False
         self.whole = False
@@ -95,12 +111,10 @@ class Utterance:
         self._voice = voice
         self._language = engines.language(voice[0])
         self._speaker = speaker
-        self._emit = emit
-        self._clock = clock
-        self._on_synthesised = on_synthesised
-        self._on_started = on_started
-        self._on_word = on_word
-        self._ready = ready
+        self._listener = listener
+        self._emit = listener.emit
+        self._clock = listener.clock
+        self._ready = listener.ready
         self._clauses: list[Clause] = []
 
     @property
@@ -142,7 +156,7 @@ class Utterance:
             async for chunk in chunks:
                 spoken = tuple(SpokenWord(w.text, w.start_s, w.end_s) for w in chunk.words)
                 if first:
-                    self._on_synthesised()
+                    self._listener.on_synthesised()
                     first = False
                 if self._ready:
                     await self._ready.wait()
@@ -163,7 +177,7 @@ class Utterance:
             if not self.started:
                 self.started = True
                 self._emit(AgentSpeechStarted(self._turn_id))
-                self._on_started()
+                self._listener.on_started()
             if began_s is None:
                 began_s = playback.started_at_s
             offset_s = playback.started_at_s - began_s
@@ -173,7 +187,7 @@ class Utterance:
             completed = False
             try:
                 async for word in playback.words():
-                    self._on_word(word.text)
+                    self._listener.on_word(word.text)
                     self._emit(AgentWord(self._turn_id, word.text, offset_s + word.start_s, offset_s + word.end_s))
                 completed = playback.played == len(playback.speech.samples)
             finally:

@@ -9,26 +9,26 @@ import logging
 import re
 import secrets
 import string
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from media_server.agents import KNOWLEDGE_TOOL, Call
 from media_server.agents.running import said_of, staying
+from media_server.call.announcements import Announcements
 from media_server.call.history import History
 from media_server.call.hurry import HurriedCutter, with_pauses
 from media_server.call.joining import joined
 from media_server.call.lookup import offered, shown, specs, used
+from media_server.call.services import Services
 from media_server.call.speak import Clause
 from media_server.call.tools import INTERRUPTED, Returned, ToolRunner
-from media_server.engines.client import Engines
 from media_server.engines.messages import CalledTool, ChatMessage, Finished, TextChunk, Thinking, ToolCall
 from media_server.errors import RequestFailed
 from media_server.events import AgentPrompted, AgentText, AgentTextDelta, Event
 from media_server.jsonable import sound
-from media_server.knowledge import Library
 
-__all__ = ["Announcements", "Reply"]
+__all__ = ["Question", "Reply", "Stage"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -46,50 +46,6 @@ MAX_ROUNDS = 5
 """Of tools in one reply; after them the model has to answer with what it has."""
 _PLACE = re.compile(r"\{\{\s*RAG_CONTEXT\s*\}\}")
 """In a prompt: for what the agent's documents say of the turn."""
-
-
-class Announcements:
-    """What the agent is told to say: waiting in line, each with a future that tells whether it was heard."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Clause] = []
-        self._came = asyncio.Event()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def add(
-        self,
-        text: str,
-        first: bool = False,
-        remembered: bool = True,
-        interruptible: bool = True,
-        patient: bool = False,
-    ) -> asyncio.Future[bool]:
-        told = asyncio.get_running_loop().create_future()
-        clause = Clause(text, told, remembered=remembered, interruptible=interruptible, patient=patient)
-        self._waiting.insert(0 if first else len(self._waiting), clause)
-        self._came.set()
-        assert clause.done is not None
-        return clause.done
-
-    def take(self) -> Clause | None:
-        """The next one."""
-        if len(self._waiting) <= 1:
-            self._came.clear()
-        return self._waiting.pop(0) if self._waiting else None
-
-    async def come(self) -> None:
-        """Wait until there is one."""
-        await self._came.wait()
-
-    def drop(self, patient: bool = True) -> None:
-        """None of them will be heard; without `patient` those will that wait for the end of the caller's turn."""
-        for clause in (dropped := [c for c in self._waiting if patient or not c.patient]):
-            clause.settle(heard=False)
-        self._waiting = [c for c in self._waiting if c not in dropped]
-        if not self._waiting:
-            self._came.clear()
 
 
 @dataclass(slots=True)
@@ -165,54 +121,70 @@ class _Round:
         return joined(self.text, *(c.kept for c in self.clauses if c.done))
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be answered.
+
+    Args:
+        messages: what the model is shown.
+        words: what the caller said in this turn.
+    """
+
+    turn_id: str
+    messages: tuple[ChatMessage, ...]
+    words: str
+
+
+class Stage(Protocol):
+    """Where a reply is given, and who is told how it comes along."""
+
+    written: bool
+    """It is a chat, where text that was sent counts as heard."""
+    over: asyncio.Event
+    """Set when the caller is surely done: tools with effects wait for it."""
+
+    def emit(self, event: Event) -> None:
+        """Takes the events of the text, or keeps them while the turn may still go on."""
+        ...
+
+    def on_token(self) -> None:
+        """The model wrote something."""
+        ...
+
+    def on_tools(self, working: bool) -> None:
+        """Tools begin to work, or are done."""
+        ...
+
+    def dry(self) -> bool:
+        """Whether the caller will soon hear nothing."""
+        ...
+
+
 class Reply:
     """`clauses` is iterated by whoever speaks them, again from the start if an engine dies before any was heard: tools
     that have run do not run again. Then `remember` puts into the history what was done and heard.
 
     Args:
-        words: what the caller said in this turn.
-        library: where the agent's documents are found.
-        written: it is a chat, where text that was sent counts as heard.
-        emit: takes the events of the text, or keeps them while the turn may still go on.
-        over: is set when the caller is surely done: tools with effects wait for it.
         said: what tools say while they work.
-        working: is told when tools begin to work, and when they are done.
-        dry: whether the caller will soon hear nothing.
+        stage: where the reply is given.
     """
 
     def __init__(
-        self,
-        turn_id: str,
-        call: Call,
-        engines: Engines,
-        messages: tuple[ChatMessage, ...],
-        words: str,
-        tools: ToolRunner,
-        said: Announcements,
-        library: Library,
-        *,
-        written: bool,
-        over: asyncio.Event,
-        emit: Callable[[Event], object],
-        on_token: Callable[[], None],
-        working: Callable[[bool], None],
-        dry: Callable[[], bool],
+        self, question: Question, call: Call, services: Services, tools: ToolRunner, said: Announcements, stage: Stage
     ) -> None:
-        self._turn_id = turn_id
+        self._turn_id = question.turn_id
         self._call = call
         self._agent = call.agent
-        self._engines = engines
-        self._messages = messages
-        self._words = words
+        self._engines = services.engines
+        self._library = services.library
+        self._messages = question.messages
+        self._words = question.words
         self._tools = tools
         self._said = said
-        self._library = library
-        self._written = written
-        self._over = over
-        self._emit = emit
-        self._on_token = on_token
-        self._working = working
-        self._dry = dry
+        self._written = stage.written
+        self._over = stage.over
+        self._emit = stage.emit
+        self._stage = stage
         self._rounds: list[_Round] = []
         self._must_answer = False
         """No more tools are offered in this reply."""
@@ -305,7 +277,7 @@ class Reply:
         return [r.results.get(c.id) or Returned(interrupted, not r.tools_begun or c.name in ephemeral) for c in r.calls]
 
     async def _text(self, r: _Round) -> AsyncGenerator[Clause, None]:
-        cutter = HurriedCutter(self._dry, self._engines.language(self._agent.voice))
+        cutter = HurriedCutter(self._stage.dry, self._engines.language(self._agent.voice))
         cut_off = False
         answer = self._of_agent() if self._agent.handlers.turn else self._of_model()
         async with (
@@ -330,7 +302,7 @@ class Reply:
                     case Finished():
                         cut_off = True
                     case _:
-                        self._on_token()
+                        self._stage.on_token()
                         r.text += piece
                         self._show(r, piece, apart=r.announced or not r.shown)
                         r.announced = False
@@ -467,7 +439,7 @@ class Reply:
             await self._over.wait()
         r.tools_begun = True
         running = asyncio.ensure_future(self._tools.run(r.calls, tools, self._emit, r.results))
-        self._working(True)
+        self._stage.on_tools(True)
         try:
             async with contextlib.aclosing(self._meanwhile(running, self._comfort)) as said:
                 async for clause in said:
@@ -475,7 +447,7 @@ class Reply:
                     yield clause
             running.result()
         finally:
-            self._working(False)
+            self._stage.on_tools(False)
 
     async def _meanwhile(self, work: asyncio.Future[Any], comfort: str) -> AsyncGenerator[Clause, None]:
         """What is said while `work` is under way, which is cancelled if nobody waits for it any more.

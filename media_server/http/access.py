@@ -7,20 +7,20 @@ import ipaddress
 import logging
 import time
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
-from media_server.agents import Agent, AgentBook, contact_of
+from media_server.agents import Agent, AgentBook
 from media_server.agents.origins import matches
 from media_server.errors import ClientError
 from media_server.http.door import Door
 from media_server.store import BY_ORIGIN, PREFIXES, Database, Grant, Key, Keys, Scope, TokenKind, Tokens
+from media_server.switchboard import Start, require_credit
+from media_server.terms import Terms
 
-__all__ = ["ACCESS", "FOREIGN", "TOKEN_TTL_S", "Access", "Start", "require_credit"]
+__all__ = ["ACCESS", "FOREIGN", "TOKEN_TTL_S", "Access"]
 
 log = logging.getLogger(__name__)
 
@@ -32,38 +32,10 @@ TOKENS = tuple(PREFIXES.values())
 """What tokens begin with; anything else is taken for a key."""
 REVOKED_EVERY_S = 2.0
 """How often somebody who stays is looked at again."""
-MOST_CONTACT = 200
-"""Characters."""
 MOST_COUNTED = 10_000
 """Addresses and keys whose rate is remembered."""
 FOREIGN = web.RequestKey("foreign", str)
 """The origin of another site's page on a server without keys: what it may do is decided as if there were keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """On whose account a call starts.
-
-    Args:
-        metadata: sealed: it wins over what the client says.
-        key: that pays; None where nobody does.
-        sealed: what else a token settles of the call.
-    """
-
-    metadata: Mapping[str, Any]
-    key: Key | None = None
-    sealed: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def key_id(self) -> str | None:
-        return self.key.id if self.key else None
-
-    @property
-    def contact(self) -> str | None:
-        """Who calls: `contact` or `userId` of what a token has sealed. A key for pages seals what pages say: nobody."""
-        if self.key and self.key.origins is not None:
-            return None
-        return contact_of(self.metadata)[:MOST_CONTACT] or None
 
 
 class Access:
@@ -166,18 +138,18 @@ class Access:
         shown = self.credential(request)
         if shown is None and FOREIGN in request:
             await self.page(request, agent)
-            return _start({}, None, {})
+            return Start()
         if shown is None or not shown.startswith(TOKENS):
             key = await self.key(request, "call")
             self.agent(key, agent)
-            return _start({}, key, {})
+            return _start(key)
         short = shown.startswith(SHORT)
         grant = await (self.tokens.short(shown) if short else self.tokens.use(shown, kind, agent))
         key = await self.minter(grant)
         if short and key is not None:
             self._count_key(key)  # each call; of other tokens their minting was counted
         self.agent(key, agent)
-        return _start(grant.metadata, key, grant.sealed)
+        return _start(key, grant.terms)
 
     async def start_with_token(self, token: str, kind: TokenKind) -> tuple[str, Start]:
         """Who is called with a token, and on whose account.
@@ -189,7 +161,7 @@ class Access:
         grant = await self.tokens.use(token, kind, None)
         key = await self.minter(grant)
         self.agent(key, grant.agent)
-        return grant.agent, _start(grant.metadata, key, grant.sealed)
+        return grant.agent, _start(key, grant.terms)
 
     async def check(self, request: web.Request) -> None:
         """Whether the request shows a key or a token that could start a call; of a token only that it shows one.
@@ -343,15 +315,12 @@ class Access:
 ACCESS = web.AppKey("access", Access)
 
 
-def require_credit(key: Key | None) -> None:
-    """Raises `ClientError` (402) for a key that cannot pay any more."""
-    if key is not None and key.credit is not None and key.credit <= 0:
-        raise ClientError("no_credit", "The credit of this API key is used up.", status=402)
+_NO_TERMS = Terms()
 
 
-def _start(metadata: Mapping[str, Any], key: Key | None, sealed: Mapping[str, Any]) -> Start:
+def _start(key: Key | None, terms: Terms = _NO_TERMS) -> Start:
     require_credit(key)
-    return Start(metadata, key, sealed)
+    return Start(key, terms)
 
 
 def _allows(agent: Agent, origin: str) -> bool:

@@ -36,6 +36,7 @@ from media_server.http.speech import ENGINES, UPLOADS
 from media_server.http.uploads import Uploads
 from media_server.paths import STATIC
 from media_server.store import Records
+from media_server.switchboard import Switchboard
 
 __all__ = ["make_app"]
 
@@ -68,7 +69,7 @@ async def readyz(request: web.Request) -> web.Response:
     """All engines are loaded, and the server is not about to stop: 200, else 503."""
     engines = request.app[ENGINES]
     state = {engine.kind: engine.ready.is_set() for engine in engines.all}
-    ready = engines.ready and not request.app[sessions.SESSIONS].draining
+    ready = engines.ready and not request.app[sessions.SESSIONS].admission.draining
     return web.json_response({"ready": ready, "engines": state}, status=200 if ready else 503)
 
 
@@ -123,7 +124,7 @@ async def _offline_page(_: web.BaseRequest, response: web.StreamResponse) -> Non
 def make_app(
     all_agents: AgentBook,
     engines: Engines,
-    all_sessions: sessions.Sessions,
+    all_sessions: Switchboard,
     access: Access,
     records: Records | None,
     all_metrics: metrics.Metrics,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, NotRequired
 
 from aiohttp import web
@@ -19,9 +19,10 @@ from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sockets import new_socket, until_first
 from media_server.rfc3339 import stamp
-from media_server.store import CallRecord, CallStatus, Key, RecordedEvent, Records
+from media_server.store import CallRecord, CallStatus, Key, Records
+from media_server.store.course import course
 
-__all__ = ["RECORDS", "UNDER_WAY", "agents_for", "course", "recorded", "routes", "time_text"]
+__all__ = ["RECORDS", "UNDER_WAY", "agents_for", "recorded", "routes", "time_text"]
 
 SILENCE_S = 15.0
 """After which a stream says that it is alive."""
@@ -153,9 +154,9 @@ async def _over_a_socket(request: web.Request, wanted: _Followed) -> web.StreamR
     agents, call_id = wanted.names, wanted.call
     if wanted.token:
         granted = await access.tokens.use(wanted.token, "stream", None)
-        allowed: dict[str, Any] = dict(granted.sealed)
-        agents = [a for a in agents if a in allowed["agents"]] or allowed["agents"]
-        call_id = allowed["call_id"] or call_id
+        allowed = granted.listening
+        agents = [a for a in agents if a in allowed.agents] or list(allowed.agents)
+        call_id = allowed.call_id or call_id
         key = await access.minter(granted)
     else:
         key = await access.key(request, "admin")
@@ -254,49 +255,3 @@ def _summary(call: CallRecord) -> dict[str, Any]:
         "cost": call.cost,
         "metadata": dict(call.metadata),
     }
-
-
-async def course(records: Records, call_id: str) -> dict[str, Any]:
-    """What was said and done in a call."""
-    events: list[RecordedEvent] = []
-    while piece := await records.events(events[-1].id if events else 0, call_id):
-        events += piece
-    return _course(events)
-
-
-def _course(events: Iterable[RecordedEvent]) -> dict[str, Any]:
-    """What was said, the tools that were called, where the time went: each in the order in which it began."""
-    transcript: list[dict[str, Any]] = []
-    tools: dict[str, dict[str, Any]] = {}
-    turns: list[dict[str, Any]] = []
-    spoken: dict[str, dict[str, Any]] = {}
-    knowledge: list[dict[str, Any]] = []
-    written = False
-    for recorded in events:
-        e = recorded.event
-        match recorded.type:
-            case "call.started":
-                written = e.get("transport") == "chat"
-            case "agent.text" if written:
-                said = {k: e[k] for k in ("turn_id", "text")}
-                said["interrupted"] = e.get("interrupted", False)
-                transcript.append({"role": "assistant", "at_s": e["time"], **said})
-            case "user.transcript" if e["text"]:
-                words = e.get("words") or [{"start_s": e["time"]}]
-                said = {k: e[k] for k in ("turn_id", "text", "confidence") if k in e}
-                transcript.append({"role": "user", "at_s": words[0]["start_s"], **said})
-            case "agent.speech_started":
-                spoken[e["turn_id"]] = {"role": "assistant", "at_s": e["time"], "turn_id": e["turn_id"], "text": ""}
-                transcript.append(spoken[e["turn_id"]])
-            case "agent.speech_stopped" if e["turn_id"] in spoken:
-                spoken[e["turn_id"]] |= {"text": e["heard"], "interrupted": e["reason"] == "interrupted"}
-            case "tool.called":
-                called = {k: e[k] for k in ("id", "name", "arguments", "runs_at", "ephemeral") if k in e}
-                tools[e["id"]] = {"at_s": e["time"], **called}
-            case "tool.returned" if e["id"] in tools:
-                tools[e["id"]] |= {k: e[k] for k in ("result", "error") if k in e} | {"returned_at_s": e["time"]}
-            case "knowledge.used":
-                knowledge.append({"at_s": e["time"]} | {k: e[k] for k in ("turn_id", "query", "sources")})
-            case "turn.metrics":
-                turns.append({k: v for k, v in e.items() if k not in ("type", "call_id", "seq")})
-    return {"transcript": transcript, "tools": list(tools.values()), "knowledge": knowledge, "turns": turns}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from aiohttp import WSMsgType, web
@@ -15,11 +15,13 @@ from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
-from media_server.http.sessions import SESSIONS, reached
+from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket, until_first
 from media_server.http.tokens import PageToken, given_to_page, refused_to_page
 from media_server.paths import STATIC
 from media_server.rtc.listening import LISTENING_RATE_HZ, listen_in
+from media_server.switchboard import reached
+from media_server.terms import ListeningTerms
 
 __all__ = ["routes"]
 
@@ -100,8 +102,8 @@ async def stream_token(request: web.Request) -> web.Response:
         agents = [request.app[ACCESS].agent(key, name).name for name in wanted.agent_id.split(",")]
     except ClientError as refused:
         return refused_to_page(refused)
-    sealed = {"agents": agents, "call_id": wanted.call_id, "scope": wanted.scope}
-    token = await request.app[ACCESS].tokens.mint("stream", "", TOKEN_TTL_S, {}, key.id if key else None, sealed)
+    terms = ListeningTerms(agents=tuple(agents), call_id=wanted.call_id, scope=wanted.scope)
+    token = await request.app[ACCESS].tokens.mint("stream", "", TOKEN_TTL_S, key.id if key else None, terms)
     return given_to_page(request, token)
 
 
@@ -117,15 +119,15 @@ async def listen(request: web.Request) -> web.StreamResponse:
     granted = await request.app[ACCESS].tokens.use(request.app[ACCESS].credential(request) or "", "stream", None)
     key = await request.app[ACCESS].minter(granted)
     session = reached(key, request.app[SESSIONS].of_call(request.match_info["id"]))
-    about: dict[str, Any] = dict(granted.sealed)
-    if session.call.agent.name not in about["agents"] or about["call_id"] not in ("", session.call_id):
+    terms = granted.listening
+    if session.call.agent.name not in terms.agents or terms.call_id not in ("", session.call_id):
         raise ClientError("token_wrong_agent", "The token is not for this call.", status=403)
     await socket.prepare(request)
-    scope: StreamScope = about.get("scope", "observe")
+    scope = terms.scope
     form = {"sampleRate": LISTENING_RATE_HZ, "channels": 1, "bitDepth": 16}
     more = {} if scope == "observe" else {"scope": scope}
     await socket.send_json({"type": "metadata", **form, "sessionId": session.call_id, **more})
-    seat = _Seat(socket, session, scope, about["agents"])
+    seat = _Seat(socket, session, scope, terms.agents)
     try:
         speaking = [seat.person.run()] if scope == "supervise" else []
         over = (session.ended.wait(), request.app[ACCESS].withdrawn(key))

@@ -24,10 +24,11 @@ GAPS = (0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
 class Metrics:
-    """Of one server. `observe` takes events of calls, `ended` each session at its end; who knows sets `calls`."""
+    """The metrics of one server: `observe` takes events of calls, `ended` each call at its end."""
 
     def __init__(self, engines: Engines, max_calls: int, pulse: Pulse | None = None) -> None:
-        self.calls = 0
+        self.calls: Callable[[], int] = lambda: 0
+        """How many calls are under way now."""
         self.connections: Callable[[], int] = lambda: 0
         """How many connections are held now."""
         self._pulse = pulse
@@ -85,7 +86,7 @@ class Metrics:
 
     def now(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """What is read when it is asked for."""
-        calls = GaugeMetricFamily("media_server_calls", "Calls under way.", value=self.calls)
+        calls = GaugeMetricFamily("media_server_calls", "Calls under way.", value=self.calls())
         most = GaugeMetricFamily("media_server_calls_limit", "Calls that are taken at once.", value=self._max_calls)
         held = GaugeMetricFamily("media_server_connections", "Connections of clients.", value=self.connections())
         if self._pulse:

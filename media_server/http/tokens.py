@@ -16,6 +16,7 @@ from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.store import TokenKind
+from media_server.terms import Terms
 
 __all__ = ["PageToken", "base_url", "given_to_page", "refused_to_page", "routes"]
 
@@ -64,7 +65,9 @@ async def mint(request: web.Request) -> web.Response:
     agent = request.app[ACCESS].agent(key, wanted.agent)
     _check_metadata(wanted.metadata)
     key_id = key.id if key else None
-    token = await request.app[ACCESS].tokens.mint(wanted.kind, agent.name, wanted.ttl_s, wanted.metadata, key_id)
+    token = await request.app[ACCESS].tokens.mint(
+        wanted.kind, agent.name, wanted.ttl_s, key_id, Terms(metadata=wanted.metadata)
+    )
     servers = [s.model_dump(exclude_none=True) for s in request.app[SESSIONS].ice_servers]
     body = {"token": token, "expires_in": wanted.ttl_s, "url": base_url(request), "ice_servers": servers}
     return web.json_response(body, status=201, headers={"Cache-Control": "no-store"})
@@ -94,8 +97,8 @@ async def _page_token(request: web.Request, kind: TokenKind) -> web.Response:
     except ClientError as refused:
         return refused_to_page(refused)
     # what a page says of itself is not sealed: it may say it again when it calls
-    sealed = wanted.metadata if key_id else {}
-    token = await request.app[ACCESS].tokens.mint(kind, agent.name, TOKEN_TTL_S, sealed, key_id)
+    terms = Terms(metadata=wanted.metadata if key_id else {})
+    token = await request.app[ACCESS].tokens.mint(kind, agent.name, TOKEN_TTL_S, key_id, terms)
     return given_to_page(request, token)
 
 

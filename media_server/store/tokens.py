@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal
 
 from sqlalchemy import delete, update
@@ -16,6 +15,7 @@ from media_server.jsonable import jsonable
 from media_server.store.database import Database
 from media_server.store.keys import digest
 from media_server.store.tables import TokenRow
+from media_server.terms import ListeningTerms, Terms, read_sealed
 
 __all__ = ["BY_ORIGIN", "PREFIXES", "Grant", "TokenKind", "Tokens"]
 
@@ -38,7 +38,20 @@ class Grant:
     metadata: Mapping[str, Any]
     """Sealed: the page that uses the token cannot change it."""
     sealed: Mapping[str, Any]
-    """What else is settled of the call."""
+    """The terms, as they are kept."""
+
+    @property
+    def terms(self) -> Terms:
+        """The terms of the call. Raises `ClientError` (401) where another version of the server sealed them."""
+        return read_sealed(Terms, self.sealed).model_copy(update={"metadata": dict(self.metadata)})
+
+    @property
+    def listening(self) -> ListeningTerms:
+        """The terms of somebody who listens. Raises `ClientError` as `terms` does."""
+        return read_sealed(ListeningTerms, self.sealed)
+
+
+_NO_TERMS = Terms()
 
 
 class Tokens:
@@ -52,17 +65,14 @@ class Tokens:
         kind: AnyKind,
         agent: str,
         ttl_s: float,
-        metadata: Mapping[str, Any],
         key_id: str | None,
-        sealed: Mapping[str, Any] = MappingProxyType({}),
+        terms: Terms | ListeningTerms = _NO_TERMS,
     ) -> str:
         """A new token. A short key (`short`) is good for any number of calls with any agent, until it expires.
 
         Args:
-            metadata: of the call.
             key_id: of the key that mints it, or `BY_ORIGIN`; None while there are no keys.
-            sealed: what else the token settles of it: `dialect`, `dialect_options`, `call_id`, `variables`, `changes`
-                of the agent, `tools`.
+            terms: what is sealed under it.
         """
         token, now = PREFIXES[kind] + secrets.token_urlsafe(24), time.time()
         row = TokenRow(
@@ -70,8 +80,8 @@ class Tokens:
             kind=kind,
             agent=agent,
             key_id=key_id,
-            meta=jsonable(metadata),
-            sealed=jsonable(sealed),
+            meta=jsonable(terms.metadata) if isinstance(terms, Terms) else {},
+            sealed=jsonable(terms.sealed()),
             expires_at=now + ttl_s,
         )
         async with self._database.begin() as session:

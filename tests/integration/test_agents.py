@@ -35,10 +35,10 @@ async def heard(caller: Caller, text: str) -> str:
 
 async def saved(server: Server, file: Path, text: str, name: str) -> None:
     """Save a file and wait until the server has read it."""
-    before = server.sessions._agents.get(name)
+    before = server.agents.get(name)
     await asyncio.to_thread(file.write_text, text)
     async with asyncio.timeout(10):
-        while server.sessions._agents.get(name) is before:  # noqa: ASYNC110 - nobody else waits for it
+        while server.agents.get(name) is before:  # noqa: ASYNC110 - nobody else waits for it
             await asyncio.sleep(0.02)
 
 

@@ -64,10 +64,10 @@ def doors(server: Server) -> list[tuple[str, str]]:
     sessions = server.sessions
     database: Any = Database.__new__(Database)
     app = make_app(
-        sessions._agents,
+        server.agents,
         server.engines,
         sessions,
-        Access(database, sessions._agents),
+        Access(database, server.agents),
         Records(database, "x", 0, Path("x")),
         Metrics(server.engines, 1),
         load_doors(),

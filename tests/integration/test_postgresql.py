@@ -114,7 +114,7 @@ async def test_a_server_keeps_all_it_keeps_in_postgresql() -> None:
                 assert response.status == 204
         # another server on the same database: of several who show a token at once one gets in
         tokens = Tokens(database)
-        again = await tokens.mint("webrtc", "mara", 60, {}, key.id)
+        again = await tokens.mint("webrtc", "mara", 60, key.id)
         results = await asyncio.gather(
             *(tokens.use(again, "webrtc", "mara") for _ in range(10)), return_exceptions=True
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import replace
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, NotRequired
 
 from aiohttp import WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -31,6 +31,7 @@ from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import converse, new_socket
 from media_server.http.tokens import base_url
 from media_server.rtc import PcmFormat, SocketLine, SocketWire
+from media_server.terms import Terms, ToolTerms
 
 __all__ = ["routes"]
 
@@ -205,13 +206,13 @@ async def start(request: web.Request) -> web.Response:
         sessions.check_room()
         begun = await request.app[ACCESS].start_call(request, agent, "webrtc")
         call_id = new_call_id()
-        sealed = _sealed(wanted, call_id)
+        terms = _terms(wanted, call_id)
         joining = {"url": base_url(request), "token": "", "id": secrets.token_hex(8), "session_id": call_id}
         if wanted.sdp is None:
-            minted = await request.app[ACCESS].tokens.mint("webrtc", agent, TOKEN_TTL_S, {}, begun.key_id, sealed)
+            minted = await request.app[ACCESS].tokens.mint("webrtc", agent, TOKEN_TTL_S, begun.key_id, terms)
             joining["token"] = minted
         else:
-            _, answer = await sessions.open(agent, wanted.sdp, {}, {}, replace(begun, sealed=sealed))
+            _, answer = await sessions.open(agent, wanted.sdp, {}, {}, replace(begun, terms=terms))
             joining |= {"sdp": answer, "type": "answer"}
     except ClientError as refused:
         code = STATUSES.get(refused.status, (refused.status, "invalid_request"))
@@ -220,19 +221,16 @@ async def start(request: web.Request) -> web.Response:
     return web.json_response(joining, headers={"Cache-Control": "no-store"})
 
 
-def _sealed(wanted: StartConversation, call_id: str) -> dict[str, Any]:
-    """What the conversation is to be, whoever joins it."""
+def _terms(wanted: StartConversation, call_id: str) -> Terms:
+    """The terms of the conversation, whoever joins it."""
     notes = ["audio_format is ignored over WebRTC."] if wanted.audio_format else []
-    return {
-        "dialect": "flow",
-        "dialect_options": {"prompts": wanted.debug.llm, "notes": notes},
-        "call_id": call_id,
-        "variables": dict(wanted.conversation_config.template_variables),
-        "tools": [
-            {"name": t.name, "description": t.description, "parameters": dict(t.parameters), "timeout_s": t.timeout_s}
-            for t in wanted.client_tools()
-        ],
-    }
+    return Terms(
+        dialect="flow",
+        dialect_options={"prompts": wanted.debug.llm, "notes": notes},
+        call_id=call_id,
+        variables=dict(wanted.conversation_config.template_variables),
+        tools=tuple(ToolTerms.of(tool) for tool in wanted.client_tools()),
+    )
 
 
 async def _wanted(request: web.Request) -> StartConversation:
@@ -267,5 +265,5 @@ async def short_key(request: web.Request) -> web.Response:
         wanted = _ShortKeyWanted.model_validate_json(await request.read() or b"{}")
     except ValidationError as e:
         return web.json_response({"code": "invalid_request", "message": problems(e)}, status=422)
-    secret = await request.app[ACCESS].tokens.mint("short", "", wanted.ttl, {}, key.id if key else None)
+    secret = await request.app[ACCESS].tokens.mint("short", "", wanted.ttl, key.id if key else None)
     return web.json_response({"key_value": secret}, status=201, headers={"Cache-Control": "no-store"})

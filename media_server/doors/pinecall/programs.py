@@ -21,12 +21,13 @@ from media_server.call import Chat, Session
 from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.dialect import PinecallChat
 from media_server.errors import ClientError, problems
-from media_server.http.access import ACCESS, Start
+from media_server.http.access import ACCESS
 from media_server.http.agents import AGENTS
 from media_server.http.openapi import operation
-from media_server.http.sessions import SESSIONS, Sessions
+from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket, until_first
 from media_server.store import Key
+from media_server.switchboard import Start, Switchboard
 
 __all__ = ["PROCESSES", "Processes", "prepare", "routes"]
 
@@ -57,7 +58,7 @@ class Processes:
     A name stays its tenant's while the program is away: as long as calls of it are under way, and for `KEPT_S`.
     """
 
-    def __init__(self, agents: AgentBook, sessions: Sessions) -> None:
+    def __init__(self, agents: AgentBook, sessions: Switchboard) -> None:
         self._agents = agents
         self._sessions = sessions
         self._by_agent: dict[str, _Process] = {}
@@ -191,7 +192,7 @@ async def _connected(request: web.Request, socket: web.WebSocketResponse) -> Key
 class _Process:
     """A program on its socket: `write` and `read` carry messages until it is gone."""
 
-    def __init__(self, processes: Processes, sessions: Sessions, key: Key | None) -> None:
+    def __init__(self, processes: Processes, sessions: Switchboard, key: Key | None) -> None:
         self.overwhelmed = asyncio.Event()
         """It does not read what it is sent."""
         self._processes = processes
@@ -492,7 +493,7 @@ class _Process:
         """A conversation in writing that the program leads itself."""
         self._own(message.agent_id)
         if message.session_id not in self._chats:
-            chat = await self._sessions.open_chat(message.agent_id, Start({}, self._key))
+            chat = await self._sessions.open_chat(message.agent_id, Start(self._key))
             self._chats[message.session_id] = chat, asyncio.create_task(self._tell(chat, message.session_id))
             self.send({"event": "llm.chat.started", "session_id": message.session_id, "call_id": chat.call_id})
         chat, _ = self._chats[message.session_id]

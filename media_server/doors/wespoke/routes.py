@@ -18,14 +18,17 @@ from media_server.call import Session
 from media_server.call.session import new_call_id
 from media_server.doors.wespoke.dialect import ENDINGS, WespokeChat
 from media_server.errors import ClientError
-from media_server.http.access import ACCESS, TOKEN_TTL_S, Start, require_credit
+from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.body import json_body, validated
-from media_server.http.calls import RECORDS, UNDER_WAY, agents_for, course, recorded, time_text
+from media_server.http.calls import RECORDS, UNDER_WAY, agents_for, recorded, time_text
 from media_server.http.openapi import operation
-from media_server.http.sessions import SESSIONS, reached
+from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import until_first
 from media_server.http.tokens import base_url
 from media_server.store import CallRecord
+from media_server.store.course import course
+from media_server.switchboard import Start, reached, require_credit
+from media_server.terms import Terms
 
 __all__ = ["routes"]
 
@@ -106,11 +109,11 @@ async def token(request: web.Request) -> web.StreamResponse:
     """Single use; agent, metadata and overrides are sealed under it."""
     agent, start = await _start(request)
     call_id = new_call_id()
-    sealed = {"dialect": "wespoke", "call_id": call_id, **start.sealed}
+    terms = start.terms.model_copy(update={"dialect": "wespoke", "call_id": call_id})
     access = request.app[ACCESS]
-    secret = await access.tokens.mint("webrtc", agent.name, TOKEN_TTL_S, start.metadata, start.key_id, sealed)
+    secret = await access.tokens.mint("webrtc", agent.name, TOKEN_TTL_S, start.key_id, terms)
     await request.app[RECORDS].queue(
-        call_id, agent.name, start.metadata, agent.tenant, start.key_id, QUEUED_S, start.contact
+        call_id, agent.name, terms.metadata, agent.tenant, start.key_id, QUEUED_S, start.contact
     )
     data = {
         "callId": call_id,
@@ -135,10 +138,9 @@ async def _start(request: web.Request) -> tuple[Agent, Start]:
         raise ClientError("override", message, status=403)
     overrides = validated(_Variables, wanted.assistantOverrides)
     request.app[SESSIONS].check_room()
-    sealed: dict[str, Any] = {"variables": overrides.variableValues}
-    if overrides.firstMessage is not None:
-        sealed["changes"] = {"greeting": overrides.firstMessage}
-    return agent, Start(wanted.metadata, key, sealed)
+    changes = {} if overrides.firstMessage is None else {"greeting": overrides.firstMessage}
+    terms = Terms(changes=changes, variables=overrides.variableValues, metadata=wanted.metadata)
+    return agent, Start(key, terms)
 
 
 @routes.post("/api/v1/embed/chat")

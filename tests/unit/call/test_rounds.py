@@ -13,11 +13,13 @@ import pytest
 
 from media_server import events as e
 from media_server.agents import Agent, tool
+from media_server.call.announcements import Announcements
 from media_server.call.history import History
-from media_server.call.think import MAX_ROUNDS, Announcements, Reply
+from media_server.call.think import MAX_ROUNDS, Question, Reply
 from media_server.call.tools import ToolRunner
 from media_server.engines.messages import CalledTool, ChatMessage, TextChunk
 from media_server.errors import RequestFailed
+from tests.unit.call.stages import PlainStage, scripted
 
 STATUS = CalledTool(1, "get_status", '{"order_id": "427"}')
 SAME = CalledTool(1, "get_status", '{"order_id":"427"}')
@@ -78,22 +80,10 @@ async def answer(script: Script, *, fails: bool = False) -> tuple[str, list[str]
     over.set()
     call: Any = FakeCall(Agent("desk", tools=[get_status]))
     engines: Any = script
-    reply = Reply(
-        "turn-1",
-        call,
-        engines,
-        (ChatMessage("system", "Be brief."), ChatMessage("user", "where is my order")),
-        "where is my order",
-        ToolRunner(call),
-        Announcements(),
-        None,  # type: ignore[arg-type]
-        written=False,
-        over=over,
-        emit=events.append,
-        on_token=lambda: None,
-        working=lambda working: None,
-        dry=lambda: False,
-    )
+    messages = (ChatMessage("system", "Be brief."), ChatMessage("user", "where is my order"))
+    question = Question("turn-1", messages, "where is my order")
+    stage = PlainStage(over, events)
+    reply = Reply(question, call, scripted(engines), ToolRunner(call), Announcements(), stage)
     async with contextlib.aclosing(reply.clauses()) as clauses:
         said = [clause.text async for clause in clauses]
     reply.remember(history)
@@ -219,11 +209,9 @@ def desk(script: Script, *, written: bool, responder: Any = None, words: str = "
     over.set()
     call: Any = FakeCall(agent)
     call.say = said.add
-    reply = Reply(
-        "turn-1", call, script, (ChatMessage("user", "both turns"),), words, ToolRunner(call), said, None,  # type: ignore[arg-type]
-        written=written, over=over, emit=events.append, on_token=lambda: None, working=lambda working: None,
-        dry=lambda: False,
-    )  # fmt: skip
+    question = Question("turn-1", (ChatMessage("user", "both turns"),), words)
+    stage = PlainStage(over, events, written)
+    reply = Reply(question, call, scripted(script), ToolRunner(call), said, stage)
     return Desk(reply, events, said, begun)
 
 

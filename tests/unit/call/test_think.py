@@ -13,10 +13,12 @@ import pytest
 
 from media_server.agents import Agent
 from media_server.call import think
+from media_server.call.announcements import Announcements
 from media_server.call.history import History
-from media_server.call.think import Announcements, Reply
+from media_server.call.think import Question, Reply
 from media_server.engines import messages as m
 from media_server.events import AgentText, Event
+from tests.unit.call.stages import PlainStage, scripted
 
 Piece = m.TextChunk | m.Thinking | m.CalledTool | m.Finished
 
@@ -51,11 +53,9 @@ async def said(*script: Piece | float, over: bool = True, **agent: Any) -> tuple
         done.set()
     call = SimpleNamespace(id="c", agent=Agent(name="a", **agent))
     unused: Any = None
-    reply = Reply(
-        "t", cast(Any, call), cast(Any, Scripted(*script)), (m.ChatMessage("user", "hello"),), "hello", unused,
-        Announcements(), unused, written=False, over=done, emit=events.append, on_token=lambda: None,
-        working=lambda _: None, dry=lambda: False,
-    )  # fmt: skip
+    question = Question("t", (m.ChatMessage("user", "hello"),), "hello")
+    services, stage = scripted(cast(Any, Scripted(*script))), PlainStage(done, events)
+    reply = Reply(question, cast(Any, call), services, unused, Announcements(), stage)
     clauses = []
     async for clause in reply.clauses():
         clause.read = True

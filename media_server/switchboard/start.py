@@ -1,0 +1,51 @@
+"""On whose account a call starts, and on which terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from media_server.agents import Tool, contact_of
+from media_server.errors import ClientError
+from media_server.store import Key
+from media_server.terms import Terms, Variables
+
+__all__ = ["Start", "require_credit"]
+
+MOST_CONTACT = 200
+"""Maximum characters of a contact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """On whose account a call starts.
+
+    Args:
+        key: the key that pays; None where nobody does.
+        terms: what is settled of the call already: it wins over what the client says.
+    """
+
+    key: Key | None = None
+    terms: Terms = field(default_factory=Terms)
+
+    def joined_by(self, metadata: Mapping[str, Any], variables: Variables, tools: Sequence[Tool] = ()) -> Start:
+        """The same with what the client says when it calls, and the tools that it brings."""
+        return replace(self, terms=self.terms.joined_by(metadata, variables, tools))
+
+    @property
+    def key_id(self) -> str | None:
+        return self.key.id if self.key else None
+
+    @property
+    def contact(self) -> str | None:
+        """Who calls: `contact` or `userId` of what a token has sealed. A key for pages seals what pages say: nobody."""
+        if self.key and self.key.origins is not None:
+            return None
+        return contact_of(self.terms.metadata)[:MOST_CONTACT] or None
+
+
+def require_credit(key: Key | None) -> None:
+    """Raises `ClientError` (402) for a key that cannot pay any more."""
+    if key is not None and key.credit is not None and key.credit <= 0:
+        raise ClientError("no_credit", "The credit of this API key is used up.", status=402)
