@@ -38,8 +38,6 @@ class Caller:
         auth: a key or a token, for a server that asks for one.
         verify: the server's certificate; off for one that it made for itself.
         metadata, variables: sent with the offer.
-        continues: a caller whose connection was lost; the call goes on over this one.
-        on_event: gets every event as it arrives.
 
     Raises (on entering):
         ClientError: the server refused; with its code and message.
@@ -56,9 +54,6 @@ class Caller:
         verify: bool = True,
         metadata: dict[str, Any] | None = None,
         variables: dict[str, Any] | None = None,
-        continues: Caller | None = None,
-        on_event: Callable[[WireEvent], None] | None = None,
-        timeout_s: float = 15.0,
     ) -> None:
         self.events: list[WireEvent] = []
         self.session_id = ""
@@ -68,19 +63,26 @@ class Caller:
         self._verify = verify
         self._headers = {"Authorization": f"Bearer {auth}"} if auth else {}
         self._extra: dict[str, Any] = {"agent": agent, "metadata": metadata or {}, "variables": variables or {}}
-        if continues:
-            self._extra = {"continues": continues.session_id, "received": len(continues.events)}
-        self._on_event = on_event
-        self._timeout_s = timeout_s
+        self.timeout_s = 15.0
+        """How long the connection may take."""
+        self.on_event: Callable[[WireEvent], None] = lambda event: None
+        """Gets every event as it arrives."""
         self._speaker = Speaker()
         self._channel: RTCDataChannel | None = None
         self._changed = asyncio.Event()
         self._received: list[Samples] = []
         self._recording: asyncio.Task[None] | None = None
 
+    @classmethod
+    def continuing(cls, url: str, lost: Caller) -> Self:
+        """A caller over whose connection the call of another one goes on, which has lost its own."""
+        caller = cls(url)
+        caller._extra = {"continues": lost.session_id, "received": len(lost.events)}
+        return caller
+
     async def __aenter__(self) -> Self:
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self.timeout_s):
                 await self._connect()
         except BaseException:
             await self.close()
@@ -173,8 +175,7 @@ class Caller:
         event = json.loads(text)
         self.events.append(event)
         self._changed.set()
-        if self._on_event:
-            self._on_event(event)
+        self.on_event(event)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         self._recording = asyncio.create_task(self._record(track), name="caller-recording")

@@ -16,6 +16,7 @@ from media_server.agents import Agent
 from media_server.caller import Caller
 from media_server.config import Settings
 from media_server.doors.pinecall import programs
+from media_server.doors.pinecall.program import GOODBYE
 from media_server.server import Server, running_server
 from tests.conftest import no_sessions
 from tests.doors.test_pinecall import PinecallCaller
@@ -281,7 +282,7 @@ async def test_conversations_in_writing(server: Server) -> None:
 
 
 async def test_a_program_that_goes_and_comes_back(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "AWAY_S", 4.0)
+    monkeypatch.setattr("media_server.doors.pinecall.program.AWAY_S", 4.0)
     async with contextlib.AsyncExitStack() as first:
         mara = await first.enter_async_context(program(server.url))
         await mara.create()
@@ -300,7 +301,7 @@ async def test_a_program_that_goes_and_comes_back(server: Server, monkeypatch: p
                 assert await ask(caller, "what is one plus two") == "One plus two is three."
                 assert (await again.wait_for("bot.finished"))["call_id"] == call_id
             since = len(caller.events)
-            assert (await caller.wait_for("agent.text", since=since))["text"] == programs.GOODBYE
+            assert (await caller.wait_for("agent.text", since=since))["text"] == GOODBYE
             assert (await caller.wait_for("call.ended"))["reason"] == "agent_hangup"
     await no_sessions(server)
 
@@ -423,11 +424,11 @@ def _owner(method: Any) -> object:
 
 
 async def test_a_program_that_does_not_read_is_let_go(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "MOST_UNSENT", 50)
+    monkeypatch.setattr("media_server.doors.pinecall.program.MOST_UNSENT", 50)
     async with program(server.url) as mara:
         await mara.create()
         owners = [_owner(observe) for observe in server.sessions.observers]
-        (every,) = [each for each in owners if isinstance(each, programs.Processes)]
+        (every,) = [each for each in owners if isinstance(each, programs.Programs)]
         process = every.get("mara")
         assert process is not None
         for _ in range(60):

@@ -114,7 +114,7 @@ async def acme_and_bolt(b: Box) -> tuple[str, str]:
 async def test_another_tenants_program_does_not_take_a_name_while_the_first_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "AWAY_S", 30.0)
+    monkeypatch.setattr("media_server.doors.pinecall.program.AWAY_S", 30.0)
     async with box(tmp_path, ready=True, agents=[]) as b:
         acme, bolt = await acme_and_bolt(b)
         async with program(b.server.url, acme) as first:
@@ -154,8 +154,8 @@ async def test_a_name_that_was_given_away_is_no_version_of_a_call_under_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However a name came to another tenant: calls, tokens, who listens and who pauses stay apart."""
-    monkeypatch.setattr(programs.Processes, "_belongs_to_another", lambda *_: False)
-    monkeypatch.setattr(programs, "AWAY_S", 30.0)
+    monkeypatch.setattr(programs.Programs, "_belongs_to_another", lambda *_: False)
+    monkeypatch.setattr("media_server.doors.pinecall.program.AWAY_S", 30.0)
     async with box(tmp_path, ready=True, agents=[]) as b:
         acme, bolt = await acme_and_bolt(b)
         async with program(b.server.url, acme) as first:

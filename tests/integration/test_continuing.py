@@ -49,7 +49,7 @@ async def test_a_call_goes_on_over_a_new_connection_and_remembers(
         await first.wait_for("agent.speech_stopped")
         await listening(first, since=len(first.events) - 2)
         pull_the_cable(first)
-        async with Caller(server.url, continues=first) as second:
+        async with Caller.continuing(server.url, first) as second:
             assert (second.session_id, second.call_id) == (first.session_id, first.call_id)
             back = await second.wait_for("call.reconnected")
             assert back["transport"] == "webrtc"
@@ -81,7 +81,7 @@ async def test_what_is_said_while_nobody_is_there_is_told_and_heard_afterwards(s
         await asyncio.sleep(0.1)
         session.call.say("hello again")
         await asyncio.sleep(1.0)
-        async with Caller(server.url, continues=first) as second:
+        async with Caller.continuing(server.url, first) as second:
             spoken = await second.wait_for("agent.speech_stopped")
             assert (spoken["heard"], spoken["reason"]) == ("hello again", "completed")
             assert second.events[0]["seq"] == len(first.events)
@@ -106,7 +106,7 @@ async def test_from_a_websocket_to_webrtc_and_back(server: Server) -> None:
         socket._response.connection.transport.abort()
     lost = Caller(server.url)
     lost.session_id, lost.events = opened["session_id"], [{}] * received
-    async with Caller(server.url, continues=lost) as caller:
+    async with Caller.continuing(server.url, lost) as caller:
         await caller.wait_for("call.reconnected", lambda e: e["transport"] == "webrtc")
         assert "Olivia" in await asked(caller, "what is my name")
         query: dict[str, Any] = {"session": caller.session_id, "received": received + len(caller.events)}
@@ -195,7 +195,7 @@ async def test_a_session_that_is_over_cannot_go_on(server: Server) -> None:
     nobody = Caller(server.url)
     nobody.session_id = "nobody"
     with pytest.raises(ClientError, match="may be over") as refused:
-        async with Caller(server.url, continues=nobody):
+        async with Caller.continuing(server.url, nobody):
             pass
     assert refused.value.code == "unknown_session"
     await nobody.close()

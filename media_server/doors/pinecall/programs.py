@@ -1,58 +1,41 @@
-"""Pinecall's door for agents that are programs: one WebSocket, over which they run tools and answer turns."""
+"""Programs that are agents: which program leads which agent, and the WebSocket that each comes on."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import logging
-import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import replace
-from typing import Any
 
 from aiohttp import WSMsgType, web
-from pydantic import ValidationError
 
 from media_server import events as e
-from media_server.agents import Agent, AgentBook, Call, Handlers, ToolAnswer, contact_of, remote_tool
-from media_server.call import Chat, Session
+from media_server.agents import Agent, AgentBook
 from media_server.doors.pinecall import program_messages as p
-from media_server.doors.pinecall.dialect import PinecallChat
-from media_server.errors import ClientError, problems
+from media_server.doors.pinecall.program import Program
+from media_server.doors.pinecall.program_agents import Refused
+from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.agents import AGENTS
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket, until_first
 from media_server.store import Key
-from media_server.switchboard import Start, Switchboard
+from media_server.switchboard import Switchboard
 
-__all__ = ["PROCESSES", "Processes", "prepare", "routes"]
-
-log = logging.getLogger(__name__)
+__all__ = ["PROGRAMS", "Programs", "prepare", "routes"]
 
 FIRST_S = 10.0
 """For `connect` to come."""
 LARGEST = 1024 * 1024
 POLICY_VIOLATION = 1008
-MOST_UNSENT = 10_000
-"""Messages for a program that does not read them, after which it is taken for gone."""
 MOST_AGENTS = 1000
 """Of all programs."""
-TOOL_TIMEOUT_S = 30.0
 KEPT_S = 86400.0
 """How long the name of an agent stays its tenant's after the program has gone."""
 MOST_KEPT = 10_000
-AWAY_S = 10.0
-"""How long a call goes on without the program, which may come back."""
-GOODBYE = "I am sorry, I have to end the call here. Goodbye."
-OFFLINE = "agent offline"
 routes = web.RouteTableDef()
 
 
-class Processes:
+class Programs:
     """Which program leads which agent.
 
     A name stays its tenant's while the program is away: as long as calls of it are under way, and for `KEPT_S`.
@@ -61,18 +44,18 @@ class Processes:
     def __init__(self, agents: AgentBook, sessions: Switchboard) -> None:
         self._agents = agents
         self._sessions = sessions
-        self._by_agent: dict[str, _Process] = {}
+        self._by_agent: dict[str, Program] = {}
         self._kept: dict[str, tuple[str, float]] = {}
         """Names of programs that are away: whose each is, and until when, in seconds of the monotonic clock."""
         sessions.observers.append(self._observe)
 
-    def get(self, agent: str) -> _Process | None:
+    def get(self, agent: str) -> Program | None:
         return self._by_agent.get(agent)
 
-    def of_tenant(self, agent: str, tenant: str) -> _Process | None:
+    def of_tenant(self, agent: str, tenant: str) -> Program | None:
         """The program that leads this agent, if it is of this tenant."""
-        process = self._by_agent.get(agent)
-        return process if process and process.tenant == tenant else None
+        program = self._by_agent.get(agent)
+        return program if program and program.tenant == tenant else None
 
     def conducting(self, call_id: str) -> Agent | None:
         """The agent that has a call now, if it is under way."""
@@ -81,26 +64,26 @@ class Processes:
         except ClientError:
             return None
 
-    def register(self, agent: Agent, process: _Process) -> None:
+    def register(self, agent: Agent, program: Program) -> None:
         """Raises `ClientError` where another program, another tenant, or the server itself has this name."""
         holder = self._by_agent.get(agent.name)
         if self._belongs_to_another(agent):
             message = f"The name {agent.name!r} is taken; choose another one."
-            raise _Refused("AGENT_CONFLICT", message, retry_after_s=60, holder_alive=holder is not None)
-        if holder is not None and holder is not process:
-            raise _Refused(
+            raise Refused("AGENT_CONFLICT", message, retry_after_s=60, holder_alive=holder is not None)
+        if holder is not None and holder is not program:
+            raise Refused(
                 "AGENT_CONFLICT", f"Another program leads {agent.name!r}.", retry_after_s=5, holder_alive=True
             )
         if holder is None and len(self._by_agent) >= MOST_AGENTS:
             message = "There are as many agents of programs as there may be."
-            raise _Refused("SERVER_AT_CAPACITY", message, used=len(self._by_agent), limit=MOST_AGENTS)
+            raise Refused("SERVER_AT_CAPACITY", message, used=len(self._by_agent), limit=MOST_AGENTS)
         try:
             self._agents.register(agent)
         except KeyError:
-            raise _Refused("AGENT_CONFLICT_FATAL", f"The server has an agent {agent.name!r} itself.") from None
+            raise Refused("AGENT_CONFLICT_FATAL", f"The server has an agent {agent.name!r} itself.") from None
         except ValueError as wrong:
-            raise _Refused("REGISTRATION_ERROR", f"{wrong}.") from wrong
-        self._by_agent[agent.name] = process
+            raise Refused("REGISTRATION_ERROR", f"{wrong}.") from wrong
+        self._by_agent[agent.name] = program
         self._kept.pop(agent.name, None)
 
     def _belongs_to_another(self, agent: Agent) -> bool:
@@ -113,35 +96,27 @@ class Processes:
         under_way = (each.call.agent for each in self._sessions.conversations())
         return any(a.name == agent.name and a.tenant != agent.tenant for a in under_way)
 
-    def withdraw(self, process: _Process) -> None:
+    def withdraw(self, program: Program) -> None:
         """The program is gone."""
         now = time.monotonic()
         self._kept = {name: kept for name, kept in self._kept.items() if kept[1] > now}
-        for name in [name for name, each in self._by_agent.items() if each is process]:
+        for name in [name for name, each in self._by_agent.items() if each is program]:
             del self._by_agent[name]
             self._agents.withdraw(name)
-            if process.tenant and len(self._kept) < MOST_KEPT:
-                self._kept[name] = process.tenant, now + KEPT_S
+            if program.tenant and len(self._kept) < MOST_KEPT:
+                self._kept[name] = program.tenant, now + KEPT_S
 
     def _observe(self, envelope: e.Envelope) -> None:
-        for process in set(self._by_agent.values()):
-            process.observe(envelope)
+        for program in set(self._by_agent.values()):
+            program.observe(envelope)
 
 
-PROCESSES = web.AppKey("processes", Processes)
+PROGRAMS = web.AppKey("programs", Programs)
 
 
 def prepare(app: web.Application) -> None:
     """Have the application lead programs."""
-    app[PROCESSES] = Processes(app[AGENTS], app[SESSIONS])
-
-
-class _Refused(ClientError):
-    """With fields of its own."""
-
-    def __init__(self, code: str, message: str, **fields: Any) -> None:
-        super().__init__(code, message)
-        self.fields = fields
+    app[PROGRAMS] = Programs(app[AGENTS], app[SESSIONS])
 
 
 @routes.get("/client")
@@ -156,8 +131,8 @@ async def client(request: web.Request) -> web.StreamResponse:
         await socket.send_json({"event": "error", "code": refused.code, "message": refused.message})
         await socket.close(code=POLICY_VIOLATION)
         return socket
-    process = _Process(request.app[PROCESSES], request.app[SESSIONS], key)
-    process.send({"event": "connected", "org_id": key.tenant if key else ""})
+    program = Program(request.app[PROGRAMS], request.app[SESSIONS], key)
+    program.send({"event": "connected", "org_id": key.tenant if key else ""})
 
     async def revoked() -> None:
         await request.app[ACCESS].withdrawn(key)
@@ -165,12 +140,12 @@ async def client(request: web.Request) -> web.StreamResponse:
         await socket.close(code=POLICY_VIOLATION)
 
     try:
-        await until_first(process.write(socket), process.read(socket), process.overwhelmed.wait(), revoked())
+        await until_first(program.write(socket), program.read(socket), program.overwhelmed.wait(), revoked())
     finally:
-        request.app[PROCESSES].withdraw(process)
-        await process.leave()
+        request.app[PROGRAMS].withdraw(program)
+        await program.leave()
         await socket.close()
-    await process.say_goodbye()
+    await program.say_goodbye()
     return socket
 
 
@@ -187,440 +162,3 @@ async def _connected(request: web.Request, socket: web.WebSocketResponse) -> Key
         return await request.app[ACCESS].key(request, "admin", shown=message.api_key or None)
     except ClientError as refused:
         raise ClientError("UNAUTHORIZED", refused.message) from refused
-
-
-class _Process:
-    """A program on its socket: `write` and `read` carry messages until it is gone."""
-
-    def __init__(self, processes: Processes, sessions: Switchboard, key: Key | None) -> None:
-        self.overwhelmed = asyncio.Event()
-        """It does not read what it is sent."""
-        self._processes = processes
-        self._sessions = sessions
-        self._key = key
-        self.tenant = key.tenant if key else ""
-        self._agents: dict[str, Agent] = {}
-        self._calls: dict[str, p.FollowedCall] = {}
-        self._unsent: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
-        self._gone = False
-        self._tools: dict[str, asyncio.Future[ToolAnswer]] = {}
-        """What it is asked to do, by the id of each."""
-        self._asked: dict[tuple[str, str], asyncio.Future[str]] = {}
-        """What it was asked, `ringing` or `preparing`, by call."""
-        self._turns: dict[str, asyncio.Queue[str | None]] = {}
-        """The pieces of its answers, by call; None at an answer's end."""
-        self._chats: dict[str, tuple[Chat, asyncio.Task[None]]] = {}
-
-    def send(self, message: Mapping[str, Any]) -> None:
-        if self._gone:
-            return
-        self._unsent.put_nowait(message)
-        if self._unsent.qsize() > MOST_UNSENT:
-            self.overwhelmed.set()
-
-    async def write(self, socket: web.WebSocketResponse) -> None:
-        while True:
-            await socket.send_str(json.dumps(await self._unsent.get(), ensure_ascii=False))
-
-    async def read(self, socket: web.WebSocketResponse) -> None:
-        async for message in socket:
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                continue
-            try:
-                await self._take(p.parse(message.data))
-            except ClientError as refused:
-                fields = refused.fields if isinstance(refused, _Refused) else {}
-                self.send({"event": "error", "code": refused.code, "message": refused.message, **fields})
-            except Exception:  # one message's defect must not end the program's calls
-                log.exception("a message of a program failed")
-                self.send({"event": "error", "code": "INTERNAL", "message": "The server made a mistake; see its log."})
-
-    async def leave(self) -> None:
-        """It is gone: nobody waits for it any more."""
-        self._gone = True
-        for tool in self._tools.values():
-            if not tool.done():
-                tool.set_result(ToolAnswer(error=OFFLINE))
-        for asked in self._asked.values():
-            if not asked.done():
-                asked.set_result("")
-        for turn in self._turns.values():
-            turn.put_nowait(None)
-        for chat, serving in self._chats.values():
-            chat.hang_up("client_hangup")
-            serving.cancel()
-        await asyncio.gather(*(serving for _, serving in self._chats.values()), return_exceptions=True)
-
-    async def say_goodbye(self) -> None:
-        """Its calls go on for a while; then they end, unless it is back."""
-        if not self._calls:
-            return
-        await asyncio.sleep(AWAY_S)
-        for call_id, followed in self._calls.items():
-            with contextlib.suppress(ClientError):
-                call = self._sessions.under_way(call_id).call
-                leader = self._processes.of_tenant(followed.agent_id, self.tenant)
-                if leader is None and call.agent.name == followed.agent_id:
-                    call.say(GOODBYE, interrupt=True)
-                    call.hangup(after_speech=True)
-
-    def observe(self, envelope: e.Envelope) -> None:
-        """Something happened in some call."""
-        call_id, who = envelope.call_id, ""
-        match envelope.event:
-            case e.CallStarted(agent=name, metadata=metadata):
-                who = contact_of(metadata)
-                if self._leads(call_id, name):
-                    self._follow(call_id, name)
-            case e.CallForwarded(agent=True, to=name) if name in self._agents:
-                self._follow(call_id, name)  # calls are forwarded within a tenant alone
-        if (followed := self._calls.get(call_id)) is None:
-            return
-        for message in followed.outgoing(envelope, who):
-            self.send(message)
-        match envelope.event:
-            case e.CallEnded():
-                del self._calls[call_id]
-            case e.CallForwarded(agent=True, to=name) if not self._may_lead(name):
-                del self._calls[call_id]
-
-    def _may_lead(self, name: str) -> bool:
-        return self._key is None or self._key.allows_agent(name)
-
-    def _leads(self, call_id: str, name: str) -> bool:
-        agent = self._processes.conducting(call_id)
-        return name in self._agents and agent is not None and agent.tenant == self.tenant
-
-    def _follow(self, call_id: str, agent_id: str) -> None:
-        self._calls[call_id] = p.FollowedCall(agent_id, call_id, time.time())
-
-    # -- what agents of this program do in calls
-
-    async def _run_tool(self, call: Call, name: str, arguments: dict[str, Any]) -> ToolAnswer:
-        tool_id = f"tool-{secrets.token_hex(6)}"
-        called = {"id": tool_id, "name": name, "arguments": json.dumps(arguments, ensure_ascii=False)}
-        about = {"agent_id": call.agent.name, "call_id": call.id, "msg_id": tool_id}
-        answer: asyncio.Future[ToolAnswer] = asyncio.get_running_loop().create_future()
-        self._tools[tool_id] = answer
-        self.send({"event": "llm.tool_call", **about, "tool_calls": [called]})
-        try:
-            return await answer
-        finally:
-            del self._tools[tool_id]
-
-    async def _answer(self, call: Call) -> AsyncGenerator[str, None]:
-        pieces = self._turns[call.id] = asyncio.Queue()
-        try:
-            while (piece := await pieces.get()) is not None:
-                yield piece
-        finally:
-            if self._turns.get(call.id) is pieces:
-                del self._turns[call.id]
-
-    async def _ask(self, call: Call, what: str, message: Mapping[str, Any]) -> str:
-        """Its answer; the call's own patience ends the waiting."""
-        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._asked[call.id, what] = answer
-        self.send({"agent_id": call.agent.name, "call_id": call.id, **message})
-        try:
-            return await answer
-        finally:
-            if self._asked.get((call.id, what)) is answer:
-                del self._asked[call.id, what]
-
-    async def _ring(self, call: Call) -> None:
-        about = {"from": contact_of(call.metadata), "to": call.agent.name}
-        verdict = await self._ask(call, "ringing", {"event": "call.ringing", **about})
-        if verdict in ("busy", "rejected"):
-            call.reject("busy" if verdict == "busy" else "rejected")
-
-    # -- what the program says
-
-    async def _take(self, message: Any) -> None:
-        match message:
-            case p.Ping():
-                self.send({"event": "pong"})
-            case p.Connect():
-                raise ClientError("BAD_MESSAGE", "It is connected already.")
-            case p.AgentCreate():
-                await self._create(message)
-            case p.AgentConfigure(agent_id=name):
-                agent, unused = self._made(message, self._own(name))
-                self._register(agent)
-                self.send({"event": "agent.configured", "agent_id": name, "unused": unused})
-            case p.ChannelCommand(event=what, agent_id=name, channel=channel):
-                self._own(name)
-                done = {"add": "added", "configure": "configured", "remove": "removed"}[what.removeprefix("channel.")]
-                self.send({"event": f"channel.{done}", "agent_id": name, "channel": channel})
-            case p.ToolResults(results=results):
-                for result in results:
-                    if (waiting := self._tools.get(result.tool_call_id)) is None or waiting.done():
-                        raise ClientError(
-                            "UNKNOWN_TOOL_CALL", f"No tool call {result.tool_call_id!r} waits for a result."
-                        )
-                    waiting.set_result(ToolAnswer(result.result, "", result.ephemeral, result.no_followup))
-            case p.LlmReady(call_id=call_id):
-                self._answered(call_id, "preparing", "ready")
-            case p.CallAccept(call_id=call_id):
-                self._answered(call_id, "ringing", "accepted")
-            case p.CallReject(call_id=call_id, reason=reason):
-                self._answered(call_id, "ringing", reason)
-            case p.SessionCommand():
-                self._command(message)
-            case p.SessionConfigure(session_id=call_id) as wanted:
-                changes = wanted.model_dump(exclude={"event", "session_id"}, exclude_none=True)
-                try:
-                    self._call(call_id).call.update(**changes)
-                except ValueError as wrong:
-                    raise ClientError("BAD_MESSAGE", f"session.configure: {wrong}.") from wrong
-                self.send({"event": "session.configured", "session_id": call_id})
-            case p.LlmChat():
-                await self._chat(message)
-            case _:
-                self._in_call(message, self._call(message.call_id))
-
-    def _in_call(self, message: Any, session: Session | Chat) -> None:
-        call, followed = session.call, self._calls[message.call_id]
-        of = {"agent_id": followed.agent_id, "call_id": call.id}
-        match message:
-            case p.BotReply(text=text, message_id=message_id, add_to_history=remember):
-                if turn := self._turns.get(call.id):
-                    followed.answered(message_id)
-                    if remember:
-                        turn.put_nowait(text)
-                    else:
-                        call.say(text, remember=False)  # within the answer
-                    turn.put_nowait(None)
-                else:
-                    followed.expect(text, message_id)
-                    call.say(text, remember=remember)
-            case p.BotReplyStream():
-                self._stream(message, call, followed)
-            case p.BotCancel():
-                call.interrupt()
-            case p.CallCommand(event="call.hangup"):
-                call.hangup()
-            case p.CallCommand(event="call.dtmf"):
-                raise ClientError("NOT_SUPPORTED", "There are no telephone tones here.")
-            case p.CallCommand(event=what):
-                muted = what in ("call.mute", "call.hold")
-                if what == "call.hold":
-                    call.interrupt()
-                call.receive(e.UserMute(type="user.mute", muted=muted))
-                done = {"hold": "held", "unhold": "unheld", "mute": "muted", "unmute": "unmuted"}
-                heard = {"transcript": ""} if what == "call.unmute" else {}
-                self.send({"event": f"call.{done[what.removeprefix('call.')]}", **of, **heard})
-            case p.CallForward(to=to, message=text):
-                if text:
-                    call.say(text)
-                call.forward(to)
-            case p.History():
-                self._history(message, call, of)
-
-    def _stream(self, message: p.BotReplyStream, call: Any, followed: p.FollowedCall) -> None:
-        """Pieces of an answer as they come; what it says of its own accord is said when it is whole."""
-        turn, mine = self._turns.get(call.id), message.message_id in followed.unfinished
-        match message.action:
-            case "start":
-                if turn:
-                    followed.answered(message.message_id)
-                else:
-                    followed.begin(message.message_id)
-            case "chunk" if mine:
-                followed.go_on(message.message_id, message.token)
-            case "chunk" if turn and message.token:
-                turn.put_nowait(message.token)
-            case "end" if mine:
-                if text := followed.unfinished.pop(message.message_id).strip():
-                    followed.expect(text, message.message_id)
-                    call.say(text)
-            case "end" if turn:
-                turn.put_nowait(None)
-            case _:
-                reason = "The caller went on, or the answer was complete."
-                of = {"agent_id": followed.agent_id, "call_id": call.id, "message_id": message.message_id}
-                self.send({"event": "reply.rejected", **of, "reason": reason})
-
-    def _history(self, message: p.History, call: Any, of: Mapping[str, str]) -> None:
-        history, asked = call.history, {"request_id": message.request_id}
-        match message.event.removeprefix("history."):
-            case "get":
-                found = [{"role": m.role, "content": m.content} for m in history.entries]
-                self.send({"event": "history.data", **of, **asked, "messages": found})
-                return
-            case "set_vars":
-                call.set_variables(**message.vars)
-            case "set_instructions" if message.instructions is not None:
-                call.update(prompt=message.instructions)
-            case "add_context" if message.context is not None:
-                key = message.key or secrets.token_hex(4)
-                call.receive(e.ContextSet(type="context.set", key=key, value=message.context or None))
-            case "add" | "set" | "clear" as what:
-                if what != "add":
-                    history.entries.clear()
-                for said in message.messages:
-                    add = {"user": history.add_user, "assistant": history.add_agent, "system": history.add_instruction}
-                    add[said.role](said.content)
-            case what:
-                raise ClientError("BAD_MESSAGE", f"history.{what}: says nothing of what is to be set.")
-        self.send({"event": "history.updated", **of, **asked, "count": len(history.entries)})
-
-    def _command(self, message: p.SessionCommand) -> None:
-        """A person takes over, gives back, or says something."""
-        for session in self._meant(message):
-            what, call = message.event.removeprefix("session."), session.call
-            match what:
-                case "pause":
-                    call.pause()
-                case "resume":
-                    call.resume()
-                case _:
-                    if message.text is None:
-                        raise ClientError("BAD_MESSAGE", "session.send: text: what is to be said?")
-                    call.say(message.text)
-                    self.send({"event": "session.sent", "session_id": call.id})
-
-    def _meant(self, message: p.SessionCommand) -> list[Session | Chat]:
-        if message.session_id is not None:
-            return [self._call(message.session_id)]
-        known = [each for each in self._sessions.conversations() if each.call_id in self._calls]
-        found = [each for each in known if message.contact and contact_of(each.call.metadata) == message.contact]
-        if not found:
-            raise ClientError("UNKNOWN_CALL", "There is no such call; it may be over.")
-        return found
-
-    async def _chat(self, message: p.LlmChat) -> None:
-        """A conversation in writing that the program leads itself."""
-        self._own(message.agent_id)
-        if message.session_id not in self._chats:
-            chat = await self._sessions.open_chat(message.agent_id, Start(self._key))
-            self._chats[message.session_id] = chat, asyncio.create_task(self._tell(chat, message.session_id))
-            self.send({"event": "llm.chat.started", "session_id": message.session_id, "call_id": chat.call_id})
-        chat, _ = self._chats[message.session_id]
-        chat.call.receive(e.TextSend(type="text.send", text=message.text))
-
-    async def _tell(self, chat: Chat, session_id: str) -> None:
-        dialect = PinecallChat(cumulative=False)
-
-        async def send(envelope: e.Envelope) -> None:
-            for each in p.chat_messages(dialect, envelope, session_id):
-                self.send(each)
-
-        await chat.serve(send, -1)
-        del self._chats[session_id]
-
-    # -- small things
-
-    def _own(self, name: str) -> Agent:
-        if name not in self._agents:
-            raise ClientError("UNKNOWN_AGENT", f"This program has not created an agent {name!r}.")
-        return self._agents[name]
-
-    def _call(self, call_id: str) -> Session | Chat:
-        if call_id not in self._calls:
-            raise ClientError("UNKNOWN_CALL", f"There is no call {call_id!r} of this program's agents; it may be over.")
-        try:
-            return self._sessions.under_way(call_id)
-        except ClientError as over:
-            raise ClientError("UNKNOWN_CALL", over.message) from over
-
-    def _answered(self, call_id: str, what: str, answer: str) -> None:
-        # one that comes too late is nobody's mistake
-        if (waiting := self._asked.get((call_id, what))) and not waiting.done():
-            waiting.set_result(answer)
-
-    async def _create(self, wanted: p.AgentCreate) -> None:
-        agent, unused = self._made(wanted, Agent(wanted.agent_id, tenant=self.tenant))
-        if not self._may_lead(agent.name):
-            raise _Refused("REGISTRATION_ERROR", f"This API key is not for the agent {agent.name!r}.")
-        self._register(agent)
-        for what in unused:
-            log.warning("agent %s: %s", agent.name, what)
-        self.send({"event": "agent.created", "agent_id": agent.name, "unused": unused})
-        for each in self._sessions.conversations():
-            # it was away, and its calls went on
-            mine = (each.call.agent.name, each.call.agent.tenant) == (agent.name, agent.tenant)
-            if mine and each.call_id not in self._calls:
-                self._follow(each.call_id, agent.name)
-
-    def _register(self, agent: Agent) -> None:
-        self._processes.register(agent, self)
-        self._agents[agent.name] = agent
-
-    def _made(self, wanted: p.AgentCreate | p.AgentConfigure, before: Agent) -> tuple[Agent, list[str]]:
-        """The agent as it is wanted, and what of it there is no use for here."""
-        limits = wanted.session_limits or p.SessionLimits()
-        given: dict[str, Any] = {
-            "prompt": wanted.prompt,
-            "greeting": wanted.greeting,
-            "variables": wanted.vars,
-            "language": wanted.language.lower().split("-")[0] if wanted.language else None,
-            "allowed_origins": None if wanted.allowed_origins is None else tuple(wanted.allowed_origins),
-            "max_duration_s": limits.max_duration_seconds,
-            "idle_s": limits.idle_timeout_seconds,
-            "idle_hang_up_s": limits.idle_grace_seconds,
-        }
-        changes = {k: v for k, v in given.items() if v is not None}
-        unused = [
-            f"{name}: {value!r}: the model pack's own is used"
-            for name in ("stt", "llm")
-            if isinstance(value := getattr(wanted, name), str) and not value.startswith("local")
-        ]
-        if wanted.voice is not None:
-            named = str(wanted.voice)
-            if self._sessions.has_voice(named):
-                changes["voice"] = named
-            else:
-                unused.append(f"voice: {named!r}: the usual voice is used")
-        unused += [
-            f"{n}: there is none here" for n in ("knowledge_base", "interruption", "media") if getattr(wanted, n)
-        ]
-        if wanted.tools is not None:
-            changes["tools"] = [self._tool(wanted.agent_id, each) for each in wanted.tools]
-        if isinstance(wanted, p.AgentCreate):
-            changes["handlers"] = self._handlers(wanted)
-        try:
-            return replace(before, **changes), unused
-        except ValidationError as wrong:
-            raise _Refused("REGISTRATION_ERROR", f"{problems(wrong)}.") from wrong
-        except ValueError as wrong:
-            raise _Refused("REGISTRATION_ERROR", f"{wrong}.") from wrong
-
-    def _tool(self, agent_id: str, shape: p.ToolShape) -> Any:
-        name = shape.function.name
-
-        async def run(_call: Call, **arguments: Any) -> ToolAnswer:
-            # whoever leads the agent now: a program that was away may be back
-            process = self._processes.of_tenant(agent_id, self.tenant)
-            return await process._run_tool(_call, name, arguments) if process else ToolAnswer(error=OFFLINE)
-
-        function = shape.function
-        try:
-            return remote_tool(name, function.description, function.parameters, run, TOOL_TIMEOUT_S)
-        except (ValueError, TypeError, AttributeError) as wrong:
-            raise _Refused("REGISTRATION_ERROR", f"tools: the parameters of {name}: {wrong}.") from wrong
-
-    def _handlers(self, wanted: p.AgentCreate) -> Handlers:
-        """What runs at events of its calls."""
-        agent_id = wanted.agent_id
-        by_event: dict[str, list[Callable[..., Any]]] = {}
-
-        async def ringing(call: Call) -> None:
-            if process := self._processes.of_tenant(agent_id, self.tenant):
-                await process._ring(call)
-
-        async def preparing(call: Call) -> None:
-            if process := self._processes.of_tenant(agent_id, self.tenant):
-                await process._ask(call, "preparing", {"event": "llm.before", "turn": len(call.transcript)})
-
-        async def answer(_: str, call: Call) -> AsyncGenerator[str, None]:
-            if process := self._processes.of_tenant(agent_id, self.tenant):
-                async with contextlib.aclosing(process._answer(call)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-
-        if wanted.ringing:
-            by_event["call.ringing"] = [ringing]
-        if wanted.preparing:
-            by_event["call.preparing"] = [preparing]
-        return Handlers(by_event, answer if wanted.llm is None else None)
