@@ -17,6 +17,7 @@ from media_server.call.emotions import Emotions
 from media_server.call.floor import Floor
 from media_server.call.handlers import HandlerRunner
 from media_server.call.history import History
+from media_server.call.idle import Idle
 from media_server.call.journal import Journal
 from media_server.call.replies import Replies
 from media_server.call.services import Services
@@ -33,8 +34,6 @@ MOST_CONTEXT = 20_000
 """Characters of all that a client has the model know, by its keys."""
 NOTICE_S = 15.0
 """Before a call is ended for its length."""
-LAST_WARNING_S = 5.0
-"""Before a call is ended since nobody says anything."""
 FINISH_S = 3.0
 """At the end, for what was said to be understood."""
 RING_S = 5.0
@@ -112,10 +111,7 @@ class Call(agents.Call):
             self.floor = Floor(self, self._replies, services, audio.microphone, audio.speaker)
         self._afterwards: deque[Callable[[], None]] = deque()
         """What is to be done when everything was said, one thing after the other."""
-        self._waiting: asyncio.Task[None] | None = None
-        """For the caller to say something."""
-        self._prompted = False
-        """Whether the caller was asked to."""
+        self._idle = Idle(self, self._replies, lambda: self._hang_up("silence"))
         self._away = False
         """The caller is: nothing is waited for."""
         self._group = asyncio.TaskGroup()
@@ -147,7 +143,7 @@ class Call(agents.Call):
     def wait(self) -> None:
         """The caller's connection is lost: until `go_on` nobody can say anything."""
         self._away = True
-        cancel(self._waiting)
+        self._idle.stop()
 
     def go_on(self) -> None:
         """The caller is back."""
@@ -187,7 +183,8 @@ class Call(agents.Call):
             self.floor.stop()
         self._handlers.stop()
         self._replies.stop()
-        for task in (listening, preparing, limiting, self._waiting):
+        self._idle.stop()
+        for task in (listening, preparing, limiting):
             cancel(task)
         return message.reason if isinstance(message, _HangUp) else "client_hangup"
 
@@ -305,7 +302,7 @@ class Call(agents.Call):
 
     def begin_turn(self) -> str:
         """A turn of the caller: from here on the agent's newest version answers. The turn's id."""
-        self._prompted = False
+        self._idle.prompted = False
         latest = self._services.latest(self._version.name)
         # another tenant's agent of the same name is no version of this one
         if latest and latest is not self._version and latest.tenant == self._version.tenant:
@@ -326,7 +323,7 @@ class Call(agents.Call):
         """A person takes over: `say` is theirs, until `resume`."""
         if not self.paused:
             self.paused = True
-            cancel(self._waiting)
+            self._idle.stop()
             self._interrupt()
             self.emit(e.CallPaused())
             if self.agent.person_notice and self._conducting:
@@ -476,46 +473,16 @@ class Call(agents.Call):
 
     def _wait_if_listening(self) -> None:
         """Wait for the caller to say something, from now on, where nothing else is to be waited for."""
-        cancel(self._waiting)
-        wait_s = self.agent.idle_hang_up_s if self._prompted else self.agent.idle_s
-        someone_is_heard = self.floor and not self.floor.muted and not self.paused and not self._away
-        if self.state == "listening" and wait_s and someone_is_heard and self._conducting:
-            self._waiting = self.start(self._wait_for_caller(wait_s), "wait")
+        someone_is_heard = self.floor is not None and not self.floor.muted and not self.paused and not self._away
+        if self.state == "listening" and someone_is_heard and self._conducting:
+            self._idle.wait()
+        else:
+            self._idle.stop()
 
     def enter_unless_caller_speaks(self, state: e.State) -> None:
         """What a reply says of the state counts for less than the caller's voice."""
         if state != "listening" or self.state in ("thinking", "agent_speaking"):
             self.enter(state)
-
-    async def _wait_for_caller(self, seconds: float) -> None:
-        """Nobody says anything: ask once whether somebody is there, then hang up."""
-        if self._prompted:
-            await self._last_warning(seconds)
-        else:
-            await self._silence(seconds)
-            self._prompted = True
-            self.emit(e.IdleWarning(self.agent.idle_hang_up_s))
-            if self.agent.idle_prompt:
-                self._replies.say(self.agent.idle_prompt)
-                return  # once it is said, the silence after it is waited for
-            if not self.agent.idle_hang_up_s:
-                return
-            await self._last_warning(self.agent.idle_hang_up_s)
-        self._hang_up("silence")
-
-    async def _last_warning(self, seconds: float) -> None:
-        """Silence, and towards its end a last warning."""
-        left_s = min(LAST_WARNING_S, seconds / 2)
-        await self._silence(seconds - left_s)
-        self.emit(e.IdleWarning(left_s, True))
-        await self._silence(left_s)
-
-    async def _silence(self, seconds: float) -> None:
-        """Wait until the agent has not been about to say anything for so long: what is being made is no silence."""
-        await asyncio.sleep(seconds)
-        while self._replies.busy and (reply := self._replies.current):
-            await asyncio.wait([reply])
-            await asyncio.sleep(seconds)
 
     def start(self, work: Coroutine[Any, Any, T], name: str, /) -> asyncio.Task[T]:
         return self._group.create_task(work, name=f"{self.id}-{name}")

@@ -18,12 +18,13 @@ from media_server.call.conversation import Conversation
 from media_server.call.emotions import Emotions, Feeling
 from media_server.call.gate import Gate
 from media_server.call.hearing import Said, outcome
-from media_server.call.interruption import TimedWord, timed
+from media_server.call.interruption import TimedWord
 from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
 from media_server.call.retry import with_retry
 from media_server.call.services import Services
 from media_server.call.speak import Clause, Utterance, Written
+from media_server.call.staging import Patience, TimedListener, TimedStage
 from media_server.call.think import Question, Reply
 from media_server.call.tools import ToolRunner
 from media_server.engines.messages import ChatMessage
@@ -39,8 +40,6 @@ LATE_S = 3.0
 """How long the words of a turn that is over are waited for although its answer was given up."""
 PLAYED = 60
 """Words of the agent that may come back as its echo."""
-DRY_S = 0.5
-"""Less than this to be heard, and what there is of a clause is spoken if its end is long in coming."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,86 +71,6 @@ class _TypedTurn:
     id: str
     text: str
     instruction: bool
-
-
-class _Patience:
-    """How long an answer may take. The time in which tools work does not count."""
-
-    def __init__(self, seconds: float, deadline: asyncio.Timeout) -> None:
-        self._seconds = seconds
-        self._deadline = deadline
-        self._begun = self._satisfied = False
-
-    def begin(self) -> None:
-        self._begun = True
-        self.working(False)
-
-    def satisfied(self) -> None:
-        """Something is heard."""
-        self._satisfied = True
-        if not self._deadline.expired():
-            self._deadline.reschedule(None)
-
-    def progress(self) -> None:
-        """The model writes, however slowly."""
-        self.working(False)
-
-    def working(self, tools: bool) -> None:
-        if self._begun and not self._satisfied and not self._deadline.expired():
-            self._deadline.reschedule(None if tools else asyncio.get_running_loop().time() + self._seconds)
-
-
-class _Stage:
-    """Where a reply to the caller is given: what it emits waits for the gate, and its progress is timed."""
-
-    def __init__(
-        self, call: Conversation, speaker: Speaker | None, gate: Gate, watch: Stopwatch, patience: _Patience
-    ) -> None:
-        self.written = speaker is None
-        self.over = gate.opened
-        self._call = call
-        self._speaker = speaker
-        self._gate = gate
-        self._watch = watch
-        self._patience = patience
-
-    def emit(self, event: e.Event) -> None:
-        self._gate.do(lambda: self._call.emit(event))
-
-    def on_token(self) -> None:
-        self._watch.mark("first_token", self._call.clock())
-        self._patience.progress()
-
-    def on_tools(self, working: bool) -> None:
-        self._patience.working(working)
-
-    def dry(self) -> bool:
-        return self._speaker is not None and self._speaker.ahead_s < DRY_S
-
-
-class _Listener:
-    """Follows an utterance: its times go to the watch of its turn, its words to those that may come back as echo."""
-
-    def __init__(
-        self,
-        call: Conversation,
-        watch: Stopwatch | None,
-        ready: asyncio.Event | None,
-        on_started: Callable[[], None],
-        played: deque[TimedWord],
-    ) -> None:
-        self.ready = ready
-        self.emit, self.clock = call.emit, call.clock
-        self.on_started = on_started
-        self._watch = watch
-        self._played = played
-
-    def on_synthesised(self) -> None:
-        if self._watch:
-            self._watch.mark("first_audio", self.clock())
-
-    def on_word(self, word: str) -> None:
-        self._played.extend(timed(word, self.clock()))
 
 
 class Replies:
@@ -405,7 +324,7 @@ class Replies:
             await self._think_and_speak(turn_id, messages, text, gate, watch, patience)
 
     @contextlib.asynccontextmanager
-    async def _in_time(self, gate: Gate) -> AsyncIterator[_Patience]:
+    async def _in_time(self, gate: Gate) -> AsyncIterator[Patience]:
         """Give the work inside up if nothing is heard of it in time once the gate is open.
 
         Raises:
@@ -414,7 +333,7 @@ class Replies:
         seconds = self._call.agent.answer_timeout_s
         try:
             async with asyncio.timeout(None) as deadline:
-                patience = _Patience(seconds, deadline)
+                patience = Patience(seconds, deadline)
                 gate.do(patience.begin)
                 try:
                     yield patience
@@ -432,10 +351,10 @@ class Replies:
         words: str,
         gate: Gate,
         watch: Stopwatch,
-        patience: _Patience,
+        patience: Patience,
     ) -> None:
         question = Question(turn_id, messages, words)
-        stage = _Stage(self._call, self._speaker, gate, watch, patience)
+        stage = TimedStage(self._call, self._speaker, gate, watch, patience)
         reply = Reply(question, self._call, self._services, self.tools, self._to_say, stage)
         try:
             await self._speak(turn_id, reply.clauses, watch, gate.opened, patience.satisfied)
@@ -494,7 +413,7 @@ class Replies:
             if speaker is None:
                 return Written(started)
             agent = self._call.agent
-            listener = _Listener(self._call, watch, ready, started, self.played)
+            listener = TimedListener(self._call, watch, ready, started, self.played)
             return Utterance(turn_id, self._engines, (agent.voice, agent.voice_speed), speaker, listener)
 
         utterance: Utterance | Written | None = None

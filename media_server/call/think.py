@@ -10,7 +10,7 @@ import re
 import secrets
 import string
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from media_server.agents import KNOWLEDGE_TOOL, Call
@@ -20,6 +20,7 @@ from media_server.call.history import History
 from media_server.call.hurry import HurriedCutter, with_pauses
 from media_server.call.joining import joined
 from media_server.call.lookup import offered, shown, specs, used
+from media_server.call.rounds import THINKING_AGAIN_S, Filling, Round
 from media_server.call.services import Services
 from media_server.call.speak import Clause
 from media_server.call.tools import INTERRUPTED, Returned, ToolRunner
@@ -33,12 +34,6 @@ __all__ = ["Question", "Reply", "Stage"]
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-THINKING_S = 2.0
-"""Of thinking, after which the caller is told that it takes a moment …"""
-THINKING_AGAIN_S = 12.0
-"""… and after which again."""
-NOT_YET_S = 0.2
-"""How often it is looked whether the caller is done."""
 _SENTENCE = re.compile(r"[.!?…]+[\"')\]]*(?=\s|$)|[。！？]")
 TO_FINISH = 60
 """Tokens beyond `max_reply_tokens` in which the sentence under way may come to its end."""
@@ -46,79 +41,6 @@ MAX_ROUNDS = 5
 """Of tools in one reply; after them the model has to answer with what it has."""
 _PLACE = re.compile(r"\{\{\s*RAG_CONTEXT\s*\}\}")
 """In a prompt: for what the agent's documents say of the turn."""
-
-
-@dataclass(slots=True)
-class _Filling:
-    """When the agent says that the answer takes a moment.
-
-    Args:
-        over: set when the caller is surely done.
-        filler: said while the model thinks.
-        comfort: said while it has not begun to write.
-        comfort_s: after which.
-    """
-
-    over: asyncio.Event
-    filler: str
-    comfort: str
-    comfort_s: float
-    thinking: bool = False
-    begun: bool = False
-    """Something was written."""
-    _counting: bool = False
-    _said: bool = False
-
-    @property
-    def words(self) -> str:
-        """What is said in what is waited for now."""
-        if self.thinking:
-            return self.filler
-        return "" if self.begun else self.comfort
-
-    def wait_s(self) -> float | None:
-        """How long to wait for the next piece; None for any time."""
-        self._counting = bool(self.words) and self.over.is_set()
-        if not self._counting:
-            return NOT_YET_S if self.words else None
-        if self._said:
-            return THINKING_AGAIN_S
-        return THINKING_S if self.thinking else self.comfort_s
-
-    def due(self) -> bool:
-        """Whether it is to be said, now that so long passed."""
-        self._said = self._said or self._counting
-        return self._counting
-
-
-@dataclass(slots=True)
-class _Round:
-    """What was said, and the tools that were called after it."""
-
-    clauses: list[Clause] = field(default_factory=list)
-    text: str = ""
-    shown: str = ""
-    """What was emitted of it: the text, and in between what tools or an agent's code had the agent say."""
-    announced: bool = False
-    """What was emitted last was such an announcement."""
-    calls: list[ToolCall] = field(default_factory=list)
-    results: dict[str, Returned] = field(default_factory=dict)
-    """By the ids of the calls that have ended."""
-    tools_begun: bool = False
-    given: bool = False
-    """The calls were made for the model, not by it."""
-    repeats: bool = False
-    """The model called again what it has the result of."""
-
-    @property
-    def heard(self) -> str:
-        """What was heard of it, but for what is not to be remembered."""
-        return joined(*(c.kept for c in self.clauses))
-
-    @property
-    def sent(self) -> str:
-        """The same in a chat, where text is sent before its clause has ended."""
-        return joined(self.text, *(c.kept for c in self.clauses if c.done))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +107,7 @@ class Reply:
         self._over = stage.over
         self._emit = stage.emit
         self._stage = stage
-        self._rounds: list[_Round] = []
+        self._rounds: list[Round] = []
         self._must_answer = False
         """No more tools are offered in this reply."""
         self._told = False
@@ -206,7 +128,7 @@ class Reply:
             for clause in done.clauses:
                 yield clause
         while True:
-            current = _Round()
+            current = Round()
             self._rounds.append(current)
             async with contextlib.aclosing(self._text(current)) as text:
                 async for clause in text:
@@ -260,7 +182,7 @@ class Reply:
         elif found:
             call = ToolCall(_tool_id(), KNOWLEDGE_TOOL, json.dumps({"query": query}, ensure_ascii=False))
             result = Returned(json.dumps(found, ensure_ascii=False), ephemeral=True)
-            self._rounds.append(_Round(calls=[call], results={call.id: result}, tools_begun=True, given=True))
+            self._rounds.append(Round(calls=[call], results={call.id: result}, tools_begun=True, given=True))
 
     async def _search(self, query: str) -> str:
         """What the agent's documents say; empty if nothing."""
@@ -270,13 +192,13 @@ class Reply:
             self._emit(used(self._turn_id, query, found))
         return shown(found)
 
-    def _results(self, r: _Round) -> list[Returned]:
+    def _results(self, r: Round) -> list[Returned]:
         """What came of a round's calls. One that was never begun is kept nowhere; one that was cut off says so."""
         ephemeral = {t.name for t in self._agent.tools if t.ephemeral}
         interrupted = json.dumps({"error": INTERRUPTED})
         return [r.results.get(c.id) or Returned(interrupted, not r.tools_begun or c.name in ephemeral) for c in r.calls]
 
-    async def _text(self, r: _Round) -> AsyncGenerator[Clause, None]:
+    async def _text(self, r: Round) -> AsyncGenerator[Clause, None]:
         cutter = HurriedCutter(self._stage.dry, self._engines.language(self._agent.voice))
         cut_off = False
         answer = self._of_agent() if self._agent.handlers.turn else self._of_model()
@@ -326,7 +248,7 @@ class Reply:
             for c, x in zip(r.calls, self._results(r), strict=True)
         )
 
-    def _goes_round(self, r: _Round) -> bool:
+    def _goes_round(self, r: Round) -> bool:
         """Whether the model did nothing but call what it has the result of, and can be asked without tools."""
         return r.repeats and not r.calls and not r.text.strip() and not self._must_answer
 
@@ -339,13 +261,13 @@ class Reply:
         self._told = True
         self._emit(AgentText(self._turn_id, self._sent, interrupted or None))
 
-    def _announce(self, r: _Round, clause: Clause) -> None:
+    def _announce(self, r: Round, clause: Clause) -> None:
         """What the agent was told to say within a reply belongs to the text of it."""
         if clause.done:
             self._show(r, clause.text, apart=True)
             r.announced = True
 
-    def _show(self, r: _Round, text: str, apart: bool) -> None:
+    def _show(self, r: Round, text: str, apart: bool) -> None:
         between = " " if apart and self._sent and not r.shown[-1:].isspace() else ""
         r.shown += between + text
         self._emit(AgentTextDelta(self._turn_id, between + text))
@@ -390,7 +312,7 @@ class Reply:
     async def _with_filler(self, pieces: AsyncIterator[T]) -> AsyncGenerator[T | Clause, None]:
         """The pieces of a reply, and while the model thinks the agent's filler, from when the caller is surely done."""
         agent = self._agent
-        waiting = _Filling(self._over, agent.thinking_filler, self._comfort, agent.comfort_s)
+        waiting = Filling(self._over, agent.thinking_filler, self._comfort, agent.comfort_s)
         async with contextlib.aclosing(with_pauses(pieces, waiting.wait_s)) as with_waits:
             async for piece in with_waits:
                 if isinstance(piece, Thinking):
@@ -431,7 +353,7 @@ class Reply:
             log.exception("the code of agent %s failed at a turn of call %s", self._agent.name, self._call.id)
             raise RequestFailed("agent_failed", f"The agent's code failed: {said_of(failed)}.") from failed
 
-    async def _run_tools(self, r: _Round) -> AsyncGenerator[Clause, None]:
+    async def _run_tools(self, r: Round) -> AsyncGenerator[Clause, None]:
         """Run what was called; meanwhile what tools say."""
         tools = offered(self._agent, self._search)
         by_name = {t.name: t for t in tools}

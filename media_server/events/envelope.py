@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from media_server.events.model import Event, ToolCalled, ToolReturned
+from media_server.events.agent import ToolCalled, ToolReturned
+from media_server.events.model import Event
 from media_server.jsonable import jsonable, sound
 
 __all__ = ["Envelope", "kept", "settled"]

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from media_server.agents import Agent
-from media_server.call import think
+from media_server.call import rounds, think
 from media_server.call.announcements import Announcements
 from media_server.call.history import History
 from media_server.call.think import Question, Reply
@@ -69,8 +69,8 @@ def text(*words: str) -> list[Piece | float]:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(think, "THINKING_S", 0.05)
-    monkeypatch.setattr(think, "THINKING_AGAIN_S", 0.2)
+    monkeypatch.setattr(rounds, "THINKING_S", 0.05)
+    monkeypatch.setattr(rounds, "THINKING_AGAIN_S", 0.2)
 
 
 @pytest.mark.usefixtures("hasty")
