@@ -9,7 +9,7 @@ __all__ = ["now", "stamp"]
 
 
 def stamp(seconds: float) -> str:
-    """Of seconds since the epoch."""
+    """Format seconds since the epoch."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="milliseconds")
 
 

@@ -31,9 +31,6 @@ from media_server.caller import Caller
 
 __all__ = ["Conversation", "Reply", "Talk", "ToolUse"]
 
-START_S = 120.0
-"""In which the models have to be loaded."""
-
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:

@@ -64,7 +64,7 @@ def fingerprint(certificate: Path) -> str:
 
 
 def _names() -> list[str]:
-    """Of this machine: what a browser in the same network may call it."""
+    """The names by which a browser in the same network may call this machine."""
     addresses = {str(ip.ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)}
     host = socket.gethostname()
     return [*dict.fromkeys(["localhost", host, f"{host}.local", "127.0.0.1", "::1", *sorted(addresses)])]

@@ -11,7 +11,7 @@ __all__ = ["check_number", "number_patterns", "spoken_digits", "whole"]
 
 LONGEST_PATTERN = 200
 MOST_DIGITS = 40
-"""Of a number that is read out."""
+"""Maximum digits of a number that is read out."""
 _SPOKEN = (
     "zero one two three four five six seven eight nine",
     "null eins zwei drei vier fünf sechs sieben acht neun",

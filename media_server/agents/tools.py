@@ -22,7 +22,7 @@ from media_server.jsonable import jsonable, sound
 __all__ = ["Tool", "ToolAnswer", "ToolRefusal", "client_tool", "remote_tool", "tool"]
 
 MOST_PARTS, DEEPEST = 2000, 50
-"""Of a schema whose references are replaced by what they stand for: few of them may stand for millions."""
+"""Maximum parts and depth of a schema after its references are resolved: a few of them can expand to millions."""
 NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 
 

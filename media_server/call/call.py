@@ -29,7 +29,7 @@ from media_server.terms import Terms
 __all__ = ["Audio", "Call"]
 
 MOST_MESSAGES = 100
-"""Of the client, that wait to be handled, answered or said."""
+"""Maximum client messages queued for handling, answering or speaking."""
 MOST_CONTEXT = 20_000
 """Characters of all that a client has the model know, by its keys."""
 NOTICE_S = 15.0
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Of a call that is spoken."""
+    """The sound of a spoken call."""
 
     microphone: Microphone
     speaker: Speaker
@@ -157,12 +157,12 @@ class Call(agents.Call):
 
     @property
     def speculations(self) -> int:
-        """Replies begun before a turn was over …"""
+        """Number of replies begun before a turn was over."""
         return self.floor.speculations if self.floor else 0
 
     @property
     def wasted_speculations(self) -> int:
-        """… and those that nobody heard, since the caller went on."""
+        """Number of those that were dropped because the caller went on."""
         return self.floor.wasted_speculations if self.floor else 0
 
     async def _conduct(self) -> str:

@@ -16,7 +16,7 @@ from media_server.agents.numbers import spoken_digits, whole
 __all__ = ["completeness", "pause_ms"]
 
 WIDTH = 0.04
-"""Of the step from incomplete to complete, in the model's probability at that step's middle."""
+"""Width of the step from incomplete to complete, in the model's probability."""
 _FILLER = re.compile(r"\b(um+|uh+|er+m?|hmm+|ähm?|euh|ehm?)$|([,:;\-–—…]|\.\.\.)$", re.IGNORECASE)
 _DIGIT = re.compile(r"zero|oh|one|two|three|four|five|six|seven|eight|nine|\d", re.IGNORECASE)
 READING_OUT = 0.1

@@ -42,7 +42,7 @@ from media_server.rtc import Microphone, Speaker
 __all__ = ["Floor"]
 
 ON_ITS_WAY_S = 0.15
-"""Of sound, when a client says that the turn is over."""
+"""Seconds of sound that may still be on its way when a client says that the turn is over."""
 
 
 class Floor:

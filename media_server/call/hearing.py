@@ -23,7 +23,7 @@ from media_server.events import Event, TranscriptWord
 __all__ = ["Hearing", "Said", "outcome"]
 
 LEFT_S = 1.0
-"""Of sound, at least, behind such a cut."""
+"""Minimum seconds of sound after such a cut."""
 WITHIN_WORDS_S = 0.2
 """Silence as long as this may be a stop within a word: what is said on both sides of it is heard as one."""
 

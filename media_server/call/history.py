@@ -14,7 +14,7 @@ __all__ = ["History"]
 MOST_ENTRIES = 1000
 """Kept of a call; the oldest leave."""
 MOST_CHARACTERS = 8000
-"""Of one entry, whose beginning leaves."""
+"""Maximum characters of one entry; its beginning is dropped."""
 
 
 @dataclass(slots=True)

@@ -19,11 +19,11 @@ __all__ = ["Heard", "Listener"]
 PREROLL_S = 0.3
 """Kept from before the onset, so that the first phoneme is not lost."""
 TURN_S = 8.0
-"""Of a turn, what is kept although it is transcribed: what it sounds like tells whether it is complete."""
+"""Seconds of a turn that are kept after transcription: how it sounds tells whether it is complete."""
 QUIET_S, QUIET_ON_S = 0.2, 0.1
 """Without sound for this long within a turn, the caller counts as silent; how often the time is told from then on."""
 LONGEST_S = 300.0
-"""Of speech without a pause, and without words that could be settled; what was said before is left out."""
+"""Maximum seconds of speech without a pause and without settled words; earlier sound is dropped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ __all__ = ["Person"]
 PAUSE_MS = 700
 """After which something is written down."""
 AHEAD_S = 0.2
-"""Of silence before a sound, so that a piece that comes late is not heard as a gap."""
+"""Seconds of silence before a sound, so that a piece that comes late is not heard as a gap."""
 
 
 class Person:

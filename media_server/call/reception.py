@@ -16,11 +16,11 @@ MOST, PER_S = 400, 2.0
 """Messages in so many seconds: more than a program that waits for each answer gets to. Each may cost a reply, or an
 error in the call's record."""
 TOLD_EVERY_S = 1.0
-"""That some were dropped."""
+"""Minimum seconds between two notices that messages were dropped."""
 
 
 class Reception:
-    """Of one conversation.
+    """Receives the messages of one conversation's clients.
 
     Args:
         emit: takes what is answered where something is wrong.

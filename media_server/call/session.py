@@ -184,7 +184,7 @@ class Session:
 
     @property
     def late_frames(self) -> int:
-        """Of the agent's voice: handed out too late."""
+        """Number of frames of the agent's voice that were handed out too late."""
         return self.handset.speaker.late_frames
 
     @property
@@ -194,7 +194,7 @@ class Session:
 
     @property
     def ended(self) -> asyncio.Event:
-        """Set when it is hung up."""
+        """Set as soon as the call has been hung up."""
         return self._life.ended
 
     @property
@@ -208,7 +208,7 @@ class Session:
 
     @property
     def line(self) -> Line | None:
-        """That it goes over, or went over last."""
+        """The current line, or the most recent one."""
         return self._line
 
     def take(self, line: Line, received: int | None = None) -> None:

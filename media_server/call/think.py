@@ -38,7 +38,7 @@ _SENTENCE = re.compile(r"[.!?…]+[\"')\]]*(?=\s|$)|[。！？]")
 TO_FINISH = 60
 """Tokens beyond `max_reply_tokens` in which the sentence under way may come to its end."""
 MAX_ROUNDS = 5
-"""Of tools in one reply; after them the model has to answer with what it has."""
+"""Maximum rounds of tools in one reply; then the model has to answer with what it has."""
 _PLACE = re.compile(r"\{\{\s*RAG_CONTEXT\s*\}\}")
 """In a prompt: for what the agent's documents say of the turn."""
 

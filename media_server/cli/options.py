@@ -37,7 +37,7 @@ def settings_options(parser: argparse.ArgumentParser) -> None:
 
 
 def database_options(parser: argparse.ArgumentParser) -> None:
-    """Of commands that work on the database alone, also while a server uses it."""
+    """Add the options of commands that work on the database alone, also while a server uses it."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (media_server.toml)")
     parser.add_argument("--database", metavar="URL", help="(sqlite:///media_server.sqlite)")
 

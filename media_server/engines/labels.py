@@ -16,7 +16,7 @@ __all__ = ["Labels", "labels_of"]
 
 
 class Labels:
-    """Of these tools, a JSON list of functions in OpenAI's form. `tools` is the same list as the model is shown it."""
+    """Labels of tools, a JSON list of functions in OpenAI's form. `tools` is the same list as the model is shown it."""
 
     def __init__(self, tools: str) -> None:
         functions = json.loads(tools)

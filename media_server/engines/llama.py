@@ -30,7 +30,7 @@ __all__ = ["LlamaEngine"]
 log = logging.getLogger(__name__)
 
 PREFILL_S = 0.05
-"""Of prefill in one step, about: so long a prompt holds up the others' replies."""
+"""Approximate seconds of prefill in one step; a longer step would delay the other replies."""
 LEAST_PREFILL = 32
 """Tokens in one step, however slow the model is."""
 SMOOTHING = 0.3

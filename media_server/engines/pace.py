@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["MOST", "Pace"]
 
 FIRST_S = 0.2
-"""In which a listener who hears nothing yet should have the first piece."""
+"""Seconds within which a listener who hears nothing yet should have the first piece."""
 STEP_S = 0.4
 """For which others may have to wait."""
 KEPT = 0.7

@@ -70,7 +70,7 @@ class Pieces(Generic[H]):
         self._jobs.pop(request_id, None)
 
     def next(self, most: int) -> list[Job[H]]:
-        """Whose first waiting pieces are heard together now: at most so many."""
+        """Choose whose first waiting pieces are heard together now, at most so many."""
         order = sorted(self._jobs.values(), key=lambda j: j.rank)
         first = order[0]
         batch, sizes = [first], [self._size(first.waiting[0][1])]

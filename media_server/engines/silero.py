@@ -64,7 +64,7 @@ class VoiceActivity:
         self._window: NDArray[np.float32] = np.zeros((1, _CONTEXT + CHUNK), np.float32)
 
     def probability(self, chunk: Samples) -> float:
-        """That the next CHUNK samples at 16 kHz, shape [512], are speech, 0 to 1."""
+        """The probability, 0 to 1, that the next CHUNK samples at 16 kHz, shape [512], are speech."""
         self._window[0, :_CONTEXT] = self._window[0, -_CONTEXT:]
         np.multiply(chunk, 1 / 32768, out=self._window[0, _CONTEXT:], dtype=np.float32)
         feeds = {"input": self._window, "h": self._h, "c": self._c}

@@ -40,7 +40,7 @@ class SmartTurn:
         return cls(session)
 
     def probability(self, samples: Samples) -> float:
-        """That a turn which sounds so, shape [n] at 16 kHz, is complete."""
+        """The probability that a turn which sounds so, shape [n] at 16 kHz, is complete."""
         features = self._features(samples, 100 * SECONDS)
         (out,) = self._session.run(None, {self._input: features})[:1]
         return float(np.asarray(out).reshape(-1)[0])

@@ -25,7 +25,7 @@ __all__ = ["Sound", "Style", "VoiceFile"]
 
 BOS, EOS, PAD = "^", "$", "_"
 LOUDEST = 0.95
-"""Of full scale: a voice whose output goes beyond is made quieter, not clipped."""
+"""Share of full scale. A voice whose output goes beyond it is made quieter, not clipped."""
 _PHONEME_TYPES = {"espeak": PhonemeType.ESPEAK, "text": PhonemeType.TEXT}
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?…。！？؟।])\s+")
 _BRACKETS = re.compile(r"\[(?=\[)")

@@ -43,7 +43,7 @@ TOKENS_PER_S = 25
 MOST_TOKENS = 448
 STAMP_S = 0.02
 MEDIAN_FRAMES, SHARP_MEDIAN_FRAMES = 7, 3
-"""Of alignment's smoothing: Whisper's own, and for a model whose heads were taught to look, whose words 7 blur."""
+"""Width of the alignment's median filter: Whisper's own, and one for models with trained heads, whose words 7 blurs."""
 FAINT = 0.3
 """A piece of sound in which voice activity is never likelier than this is not worth decoding."""
 VOICE = 0.5

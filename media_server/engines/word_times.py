@@ -19,7 +19,7 @@ RATE_HZ = 16_000
 FRAME = 160
 WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 AUDIBLE = 0.05
-"""Of the loudest sample: where the first word begins and the last one ends, which alignment gives to the window."""
+"""Share of the loudest sample that counts as speech: it shows where the first word begins and the last one ends."""
 
 
 def word_times(

@@ -103,7 +103,7 @@ class AgentSpeechStopped(BaseEvent):
 
 @dataclass(frozen=True, slots=True)
 class ToolCalled(BaseEvent):
-    """Of an ephemeral tool that runs in the server nobody is told the arguments and the result."""
+    """The model calls a tool. Arguments and result of an ephemeral tool that runs in the server are left out."""
 
     type: ClassVar[str] = "tool.called"
     id: str

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 __all__ = ["FOREIGN", "BaseEvent", "Encoding", "State", "Transport"]
 
 Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
-"""Of raw sound."""
+"""How raw sound is encoded."""
 Transport = Literal["webrtc", "websocket", "chat"]
 State = Literal["connecting", "listening", "user_speaking", "thinking", "agent_speaking", "ended"]
 FOREIGN = {"foreign": True}

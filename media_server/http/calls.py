@@ -188,7 +188,7 @@ async def _over_a_socket(request: web.Request, wanted: _Followed) -> web.StreamR
 
 
 def agents_for(key: Key | None, wanted: Sequence[str] | None) -> Sequence[str] | None:
-    """Of the agents that are wanted those that the key is for; None: all."""
+    """Select the wanted agents that the key is for; None stands for all."""
     if key is None or key.agents is None:
         return wanted
     return key.agents if wanted is None else [name for name in wanted if key.allows_agent(name)]

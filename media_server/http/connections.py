@@ -276,7 +276,7 @@ def _set_options(connection: socket.socket) -> None:
 
 
 def _origin(peer: Any) -> str:
-    """Whose connection it is: an IPv4 address, or the network of 64 bits that one subscriber has."""
+    """The subscriber whose connection it is: an IPv4 address, or a network of 64 bits."""
     try:
         address = ipaddress.ip_address(peer[0].partition("%")[0])
     except (ValueError, IndexError, TypeError):

@@ -33,7 +33,7 @@ __all__ = ["ENGINES", "UPLOADS", "routes"]
 ENGINES = web.AppKey("engines", Engines)
 UPLOADS = web.AppKey("uploads", Uploads)
 PCM_RATE_HZ = 24_000
-"""Of raw sound, as there."""
+"""Sample rate of raw sound in the answers."""
 LOOK_AGAIN_S = 0.5
 """After which it is looked whether a client that waits for a piece of sound is still there."""
 PART = 1 << 18

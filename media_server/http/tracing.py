@@ -25,7 +25,7 @@ STAGES = {
     "think": ("transcript", "first_clause"),
     "synthesise": ("first_clause", "first_audio"),
 }
-"""Of a turn: between which of its marks each lies."""
+"""The stages of a turn: between which of its marks each lies."""
 
 
 class Tracing:

@@ -24,9 +24,9 @@ from media_server.private import private_file, private_folder
 __all__ = ["Embedder", "Found", "Index", "Refreshed", "words"]
 
 VERSION = 2
-"""Of the table and of how documents are cut; an index of another one is made again."""
+"""Version of the table and of how documents are cut; an index of another version is rebuilt."""
 RELATED = 0.4
-"""Of the best passage's score, which others must have as well."""
+"""Share of the best passage's score that the others must reach."""
 _TELL_NOTHING = (
     "a about after again all also am an and any are aren as at be because been before being but by can cannot could "
     "couldn d did didn do does doesn doing don down during each few for from further get give go going got had has "
@@ -42,7 +42,7 @@ languages BM25 weighs them down by itself."""
 
 
 CANDIDATES = 20
-"""Of each kind, where passages are found by words and by vectors."""
+"""Maximum candidates of each kind, where passages are found by words and by vectors."""
 FUSION = 60
 """Reciprocal rank fusion (Cormack, Clarke and Büttcher 2009): a passage at rank r of a list counts 1 / (60 + r)."""
 Vectors = npt.NDArray[np.float32]

@@ -154,7 +154,7 @@ class Ear:
         return next((codec.clock_hz for codec in self._codecs.values()), 48_000)
 
     def _take_other(self, packet: RtpPacket, arrived_s: float) -> None:
-        """Of an SSRC that is not the one being heard: it waits until that one has ended."""
+        """Keep a packet of another SSRC than the one being heard, until that one has ended."""
         if self._other is None or (packet.ssrc != self._other.ssrc and arrived_s - self._waiting[-1][1] >= ABANDONED_S):
             self._other, self._waiting = _Stream(packet.ssrc), []
         if packet.ssrc != self._other.ssrc:

@@ -17,7 +17,7 @@ __all__ = ["FRAME", "Encoder", "comfort_of", "encoder_of"]
 FRAME = CALL_RATE_HZ // 50
 BIT_RATE = 32_000
 COMPLEXITY = 5
-"""Of 10. Speech at 10 is hardly better and costs twice the time."""
+"""Encoder complexity, from 0 to 10. Speech at 10 is hardly better and costs twice the time."""
 EXPECTED_LOSS = 10
 """Percent, for which error correction is made where a caller loses packets."""
 _DTX = b"\xf8"

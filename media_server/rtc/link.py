@@ -168,7 +168,7 @@ class Link:
             self.selected.wire.send(data, self.selected.address)
 
     def password(self, username: str) -> str:
-        """Of the server's, in the generation with this user name of its own."""
+        """The server's password in the generation that has this user name."""
         return next((g.local.password for g in self._generations if g.local.username == username), "")
 
     def checked(self, path: Path, username: str, nominated: bool) -> None:

@@ -16,7 +16,7 @@ __all__ = ["LISTENING_RATE_HZ", "listen_in"]
 LISTENING_RATE_HZ = MODEL_RATE_HZ
 PIECE_S = 0.05
 LATEST_S = 1.0
-"""Of a side that comes faster than it is listened to, the rest is left out."""
+"""Maximum seconds kept of a side that arrives faster than it is listened to; the rest is dropped."""
 SIGN_OF_LIFE_S = 5.0
 
 

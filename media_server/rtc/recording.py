@@ -81,13 +81,13 @@ class Recorder:
         self._given_up = False
 
     def heard(self, frame: Frame) -> None:
-        """Of the caller."""
+        """Record what the caller says."""
         if self._given_up or not frame.samples.any():
             return
         self._caller.add(self._resampler.push(frame_of(frame.samples, MODEL_RATE_HZ)), frame.captured_at_s)
 
     def spoken(self, samples: Samples) -> None:
-        """Of the agent: 48 kHz samples that go out now."""
+        """Record what the agent says: 48 kHz samples that go out now."""
         if self._given_up or not samples.any():
             return
         self._agent.add(samples, self._clock())

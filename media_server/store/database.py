@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
-"""Of those that do not block the event loop."""
+"""Drivers that do not block the event loop."""
 FEW = 2
 """Connections to SQLite: one writes at a time anyway, and each has a thread of its own."""
 

@@ -347,7 +347,7 @@ class Switchboard:
         raise _no_such_call()
 
     def of_call(self, call_id: str) -> Session:
-        """That conducts this call, if it is spoken. Raises `ClientError` where there is none."""
+        """The session that conducts this call, if it is spoken. Raises `ClientError` where there is none."""
         found = self.under_way(call_id)
         if isinstance(found, Session):
             return found

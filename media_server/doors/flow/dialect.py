@@ -21,7 +21,7 @@ ALIASES = frozenset(
 )
 """Templates of the original, which stand for the default agent unless an agent has the name."""
 VOICE_RATE_HZ = 16_000
-"""Of the agent's voice, whatever the client's format is: clients play it so."""
+"""Sample rate of the agent's voice. Clients play it at this rate, whatever their own format is."""
 NO_RESPONSE = "<NO_RESPONSE_REQUIRED/>"
 TOOL_TIMEOUT_S = 30.0
 LARGEST_TOOLS = 65_536

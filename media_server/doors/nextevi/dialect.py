@@ -152,7 +152,7 @@ class NextEvi:
                 ]
                 yield self.message("emotion_update", top_emotions=top, source=source)
             case e.TurnEnded(probability=sure):
-                result = {"is_complete": True, "confidence": sure, "processing_time": 0.0}
+                result: dict[str, Any] = {"is_complete": True, "confidence": sure, "processing_time": 0.0}
                 result["reasons"] = ["silence", "semantic"] if sure < 1 else ["silence"]
                 yield self.message("turn_complete", turn_result=result, transcript=self._said)
             case e.AgentTextDelta(turn_id=turn, text=text):

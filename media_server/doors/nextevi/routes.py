@@ -31,7 +31,7 @@ __all__ = ["routes"]
 SETTLE_S = 1.0
 """For a client's settings, before the agent says anything."""
 LEAD_S = 0.3
-"""Of sound that is sent ahead: little, since the SDK does not empty its queue when it is interrupted."""
+"""Seconds of sound sent ahead: few, since the SDK does not empty its queue when it is interrupted."""
 PACKET_S = 0.1
 LARGEST = 15 * 1024 * 1024
 LARGEST_SOUND = 10 * 1024 * 1024

@@ -18,7 +18,7 @@ from media_server.errors import ClientError, problems, understood
 __all__ = ["Pinecall", "PinecallChat"]
 
 QUIET_DB = -45.0
-"""Of the agent's voice, which needs nobody to tell whether it is speech."""
+"""Level above which the agent's voice counts as speech; no classifier is asked about it."""
 SHORT_MS = 2000
 """An answer cut before this goes on in the next one."""
 

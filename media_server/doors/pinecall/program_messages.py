@@ -43,7 +43,7 @@ MOST_UNFINISHED = 100
 Text = Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
 Variables = dict[str, str | int | float | bool]
 OWN = frozenset({"llm.tool_call", "llm.toolCall", "session.idleWarning"})
-"""Of what a page is told: tools are asked for otherwise here, and programs know one name of each event."""
+"""Messages for pages alone: programs are asked for tools otherwise, and know one name of each event."""
 
 
 class _Message(BaseModel):
@@ -257,7 +257,7 @@ class FollowedCall:
         """What there is of replies of its own accord that come in pieces, by what the program calls them."""
 
     def begin(self, message_id: str) -> None:
-        """Of a reply in pieces. Raises `ClientError` where too many have no end yet."""
+        """A reply in pieces begins. Raises `ClientError` where too many have no end yet."""
         if len(self.unfinished) >= MOST_UNFINISHED:
             raise ClientError("BAD_MESSAGE", f"bot.reply.stream: {MOST_UNFINISHED} replies of this call have no end.")
         self.unfinished[message_id] = ""

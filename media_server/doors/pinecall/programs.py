@@ -28,7 +28,7 @@ FIRST_S = 10.0
 LARGEST = 1024 * 1024
 POLICY_VIOLATION = 1008
 MOST_AGENTS = 1000
-"""Of all programs."""
+"""Maximum agents that programs lead, all programs together."""
 KEPT_S = 86400.0
 """How long the name of an agent stays its tenant's after the program has gone."""
 MOST_KEPT = 10_000
