@@ -32,7 +32,7 @@ MODEL_RATE_HZ = 16_000
 CALL_RATE_HZ = 48_000
 """What Opus on the wire works at."""
 FORMATS = "wav,w64,mp3,ogg,flac,matroska,webm,mov,mp4,m4a,3gp,aac,amr,aiff,au,caf,asf,avi,flv,mpeg,mpegts"
-"""Formats of files with sound in them. Other formats of FFmpeg's are lists of files and addresses, which it would open."""
+"""Formats of files with sound in them; others of FFmpeg's are lists of files and addresses, which it would open."""
 
 
 class Resampler:

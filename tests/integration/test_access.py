@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ async def guarded(tmp_path: Path) -> AsyncIterator[Guarded]:
         # any address, now that there is a key
         async with running_server(Settings(host="0.0.0.0", port=0, database=url, agents=agents)) as server:
             await server.ready(60)
-            local = Server(server.url.replace("0.0.0.0", "127.0.0.1"), server.engines, server.sessions)
+            local = replace(server, url=server.url.replace("0.0.0.0", "127.0.0.1"))
             yield Guarded(local, keys, http, secret)
 
 

@@ -295,8 +295,8 @@ class FollowedCall:
             case e.CallEnded(reason=reason, duration_s=duration_s):
                 ended_at = self._started_at + duration_s
                 times = {"started_at": rfc3339.stamp(self._started_at), "ended_at": rfc3339.stamp(ended_at)}
-                about = {"reason": reason, "duration_seconds": duration_s, **times}
-                yield {"event": "call.ended", **self._of, **about, "messages": self._messages}
+                ended = {"event": "call.ended", **self._of, "reason": reason, "duration_seconds": duration_s}
+                yield {**ended, **times, "messages": self._messages}
                 return
             case e.CallForwarded(to=to):
                 yield {"event": "call.forwarded", **self._of, "to": to}
