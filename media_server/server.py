@@ -34,6 +34,7 @@ from media_server.rtc import Edge, Ports
 from media_server.rtc.servers import check_ice_servers
 from media_server.store import Database, Outbox, Records, Subscription, reason_of
 from media_server.switchboard import Switchboard
+from media_server.tasks import cause_of
 from media_server.tls import fingerprint, server_context
 from media_server.webhooks import Deliverer
 
@@ -158,10 +159,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                     task.cancel()
     except BaseExceptionGroup as group:
         # one cause is what the operator needs to read
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None
+        raise cause_of(group, BaseException) or group from None
 
 
 async def _close_lost(records: Records) -> None:

@@ -12,7 +12,6 @@ from typing import Any, Literal, TypeVar
 from media_server import agents
 from media_server import events as e
 from media_server.agents import Agent
-from media_server.call.cancelling import cancel
 from media_server.call.emotions import Emotions
 from media_server.call.floor import Floor
 from media_server.call.handlers import HandlerRunner
@@ -24,6 +23,7 @@ from media_server.call.services import Services
 from media_server.errors import ClientError
 from media_server.jsonable import jsonable, sound
 from media_server.rtc import Microphone, Speaker
+from media_server.tasks import cancel
 from media_server.terms import Terms
 
 __all__ = ["Audio", "Call"]

@@ -11,7 +11,6 @@ from media_server import events as e
 from media_server.agents import TurnTaking
 from media_server.agents.numbers import number_patterns
 from media_server.call.bargein import SETTLE_S, AgentState, BargeIn, Decision
-from media_server.call.cancelling import cancel
 from media_server.call.completeness import completeness, pause_ms
 from media_server.call.conversation import Conversation
 from media_server.call.gate import Gate
@@ -38,6 +37,7 @@ from media_server.call.turns import (
 from media_server.engines.silero import VoiceActivity
 from media_server.errors import EngineError
 from media_server.rtc import Microphone, Speaker
+from media_server.tasks import cancel
 
 __all__ = ["Floor"]
 

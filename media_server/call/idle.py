@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 from media_server import events as e
-from media_server.call.cancelling import cancel
 from media_server.call.conversation import Conversation
 from media_server.call.replies import Replies
+from media_server.tasks import cancel
 
 __all__ = ["Idle"]
 

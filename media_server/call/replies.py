@@ -13,7 +13,6 @@ from media_server import events as e
 from media_server.audio import Samples
 from media_server.call.announcements import Announcements
 from media_server.call.bargein import Left
-from media_server.call.cancelling import cancel, is_cancelled
 from media_server.call.conversation import Conversation
 from media_server.call.emotions import Emotions, Feeling
 from media_server.call.gate import Gate
@@ -32,6 +31,7 @@ from media_server.errors import EngineError, EngineSlow
 from media_server.plain import plain
 from media_server.rtc import Speaker
 from media_server.spoken import clauses_of, speakable
+from media_server.tasks import cancel, is_cancelled
 
 __all__ = ["Replies", "SpokenTurn"]
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from media_server.engines.client import Engines
 from media_server.errors import EngineError, EngineLost
 from media_server.events import Event, Warning_
+from media_server.tasks import cause_of
 
 __all__ = ["with_retry"]
 
@@ -53,7 +54,6 @@ async def _unwrapped(work: Awaitable[T]) -> T:
     try:
         return await work
     except BaseExceptionGroup as group:
-        lost, _ = group.split(EngineError)
-        if lost:
-            raise lost.exceptions[0] from group
+        if (failed := cause_of(group, EngineError)) is not None:
+            raise failed from group
         raise

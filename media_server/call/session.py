@@ -24,6 +24,7 @@ from media_server.call.person import Person
 from media_server.call.reception import Reception
 from media_server.call.services import Services
 from media_server.rtc import Handset, LevelMeter, Microphone, Recorder, Speaker
+from media_server.tasks import first_of
 from media_server.terms import Terms
 
 __all__ = ["NATIVE", "Connection", "Dialect", "Line", "Session", "new_call_id"]
@@ -303,11 +304,9 @@ class Session:
     async def _use(self, line: Line) -> None:
         """Returns when the other side is gone, or another line takes the place of this one."""
         async with asyncio.TaskGroup() as group:
-            ends = [group.create_task(line.run()), group.create_task(self._replaced.wait())]
             connecting = group.create_task(self._connect(line))
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for task in (*ends, connecting):
-                task.cancel()
+            await first_of(line.run(), self._replaced.wait())
+            connecting.cancel()
 
     async def _connect(self, line: Line) -> None:
         try:

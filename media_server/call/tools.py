@@ -13,6 +13,7 @@ from media_server import events as e
 from media_server.agents import Call, Tool, ToolAnswer, ToolRefusal
 from media_server.agents.running import said_of
 from media_server.engines.messages import ToolCall
+from media_server.tasks import Awaited
 
 __all__ = ["Returned", "ToolRunner", "told_of"]
 
@@ -68,7 +69,7 @@ class ToolRunner:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._answers: dict[str, asyncio.Future[e.ToolResult]] = {}
+        self._answers: Awaited[str, e.ToolResult] = Awaited()
         """Of the client, by the id of the tool call that waits for it."""
 
     async def run(
@@ -96,11 +97,7 @@ class ToolRunner:
 
     def answered(self, message: e.ToolResult) -> bool:
         """Take the client's answer; whether anybody waits for it."""
-        waiting = self._answers.get(message.id)
-        if waiting is None or waiting.done():
-            return False
-        waiting.set_result(message)
-        return True
+        return self._answers.answer(message.id, message)
 
     async def _one(self, call: ToolCall, tool: Tool | None, emit: Callable[[e.Event], object]) -> Returned:
         runs_at: Literal["server", "client"] = "client" if tool and tool.function is None else "server"
@@ -142,11 +139,7 @@ class ToolRunner:
             return ToolAnswer(error=said_of(failed))
 
     async def _ask_client(self, call_id: str) -> ToolAnswer:
-        self._answers[call_id] = asyncio.get_running_loop().create_future()
-        try:
-            answer = await self._answers[call_id]
-        finally:
-            del self._answers[call_id]
+        answer = await self._answers.wait(call_id)
         return ToolAnswer(answer.result, answer.error or "", silent=answer.silent)
 
 

@@ -15,6 +15,7 @@ from media_server import logs
 from media_server.cli.options import command, settings, settings_options
 from media_server.config import Settings
 from media_server.errors import MediaServerError
+from media_server.tasks import first_of
 
 if TYPE_CHECKING:
     from media_server.server import Server
@@ -131,13 +132,7 @@ async def _drain(server: Server, drain_s: float, stop_now: asyncio.Event) -> Non
     """Let calls end by themselves, unless somebody is in a hurry."""
     if drain_s and (calls := len(server.sessions)):
         print(f"Waiting for {calls} call(s), {drain_s:g} s at most. Once more to stop at once.", flush=True)
-    draining = asyncio.create_task(server.drain(drain_s))
-    hurried = asyncio.create_task(stop_now.wait())
-    try:
-        await asyncio.wait([draining, hurried], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (draining, hurried):
-            task.cancel()
+    await first_of(server.drain(drain_s), stop_now.wait())
 
 
 def _doctor(args: argparse.Namespace) -> int:

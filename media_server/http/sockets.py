@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from media_server.errors import ClientError
 from media_server.rtc import SocketLine
+from media_server.tasks import first_of
 
 __all__ = ["PacedSocket", "converse", "new_socket", "until_first"]
 
@@ -100,16 +101,12 @@ async def until_first(*parts: Coroutine[Any, Any, object]) -> None:
     Raises:
         Exception: what one of them raised, unless it is that the client is gone.
     """
-    tasks = [asyncio.ensure_future(part) for part in parts]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-    for failed in ended:
-        if isinstance(failed, Exception) and not isinstance(failed, ConnectionError):
-            raise failed
+    await first_of(*(_while_connected(part) for part in parts))
+
+
+async def _while_connected(part: Coroutine[Any, Any, object]) -> None:
+    with contextlib.suppress(ConnectionError):
+        await part
 
 
 async def converse(

@@ -18,6 +18,7 @@ from av.error import FFmpegError
 from media_server.audio import MODEL_RATE_HZ, Samples, read_parts
 from media_server.engines.guards import windows
 from media_server.errors import ClientError
+from media_server.tasks import in_thread
 
 __all__ = ["Upload", "Uploads"]
 
@@ -71,7 +72,7 @@ class Upload:
         self.file.seek(0)
         parts = read_parts(self.file, MODEL_RATE_HZ, LONGEST_S)
         try:
-            while len(some := await _in_thread(parts)):
+            while len(some := await in_thread(_some, parts)):
                 if not self.wanted():
                     raise ConnectionResetError
                 yield some
@@ -81,16 +82,6 @@ class Upload:
             raise ClientError("bad_request", f"file: {wrong}.") from wrong
         finally:
             await asyncio.to_thread(parts.close)
-
-
-async def _in_thread(parts: Iterator[Samples]) -> Samples:
-    """The next seconds. What the thread is at is waited for also when cancelled: a decoder is not for two at a time."""
-    working = asyncio.ensure_future(asyncio.to_thread(_some, parts))
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.wait([working])
-        raise
 
 
 def _some(parts: Iterator[Samples]) -> Samples:

@@ -14,6 +14,7 @@ import numpy as np
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples, frame_of
 from media_server.private import private_file, private_folder
 from media_server.rtc.microphone import Frame
+from media_server.tasks import in_thread
 
 __all__ = ["Recorder"]
 
@@ -95,13 +96,13 @@ class Recorder:
     async def run(self) -> None:
         """Write, for ever; a disk that is full ends the recording and not the call."""
         try:
-            writer = await _in_thread(_Writer, self._path)
+            writer = await in_thread(_Writer, self._path)
             try:
                 while True:
                     await asyncio.sleep(WRITE_S)
-                    await _in_thread(writer.write, *self._due(self._clock() - LATE_S))
+                    await in_thread(writer.write, *self._due(self._clock() - LATE_S))
             finally:
-                await _in_thread(writer.close, *self._due(self._clock()))
+                await in_thread(writer.close, *self._due(self._clock()))
         except (OSError, av.FFmpegError):
             self._given_up = True
             self._on_failed()
@@ -112,16 +113,6 @@ class Recorder:
         until = max(self._written, int(until_s * CALL_RATE_HZ) // FRAME * FRAME)
         self._written = until
         return self._caller.take(until), self._agent.take(until)
-
-
-async def _in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """To its end, also when cancelled: a thread cannot be stopped, and the file is not for two at a time."""
-    working = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.wait([working])
-        raise
 
 
 class _Writer:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from media_server.errors import ConfigurationError
 from media_server.private import private_file
+from media_server.tasks import to_its_end
 
 __all__ = ["Database", "reason_of", "storable", "to_its_end"]
 
@@ -96,22 +97,6 @@ class Database:
                 await to_its_end(session.rollback())
                 raise
             await to_its_end(session.commit())
-
-
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Do it to its end, also when cancelled: of half a transaction it is not known whether it was kept."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as now:
-            cancelled = now
-    if cancelled:
-        if not task.cancelled() and (failed := task.exception()):
-            log.error("a write that was cancelled failed: %r", type(failed))
-        raise cancelled
-    return task.result()
 
 
 def _make_private(file: Path) -> None:

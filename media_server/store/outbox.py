@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from media_server.events import Envelope
 from media_server.rfc3339 import stamp
-from media_server.store.database import Database, to_its_end
+from media_server.store.database import Database
 from media_server.store.tables import DeliveryRow
+from media_server.tasks import to_its_end
 
 __all__ = ["Delivery", "DeliveryState", "Outbox", "Subscription"]
 

@@ -20,10 +20,11 @@ from media_server.errors import ClientError
 from media_server.events import CallEnded, Envelope, UserTranscript
 from media_server.jsonable import jsonable
 from media_server.store.credit import set_aside, settle
-from media_server.store.database import Database, storable, to_its_end
+from media_server.store.database import Database, storable
 from media_server.store.outbox import Outbox
 from media_server.store.tables import CallRow, EventRow
 from media_server.store.writer import EndOfCall, Writer
+from media_server.tasks import to_its_end
 
 __all__ = ["CallRecord", "CallStatus", "RecordedEvent", "Records"]
 

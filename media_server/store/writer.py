@@ -11,7 +11,8 @@ from typing import NamedTuple
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from media_server.events import CallEnded, Envelope
-from media_server.store.database import reason_of, to_its_end
+from media_server.store.database import reason_of
+from media_server.tasks import to_its_end
 
 __all__ = ["EndOfCall", "Writer"]
 

@@ -22,6 +22,7 @@ from media_server.doors.pinecall.program_agents import OFFLINE, Refused, made
 from media_server.errors import ClientError
 from media_server.store import Key
 from media_server.switchboard import Start, Switchboard
+from media_server.tasks import Awaited
 
 __all__ = ["Leaders", "Program"]
 
@@ -64,9 +65,9 @@ class Program:
         self._calls: dict[str, p.FollowedCall] = {}
         self._unsent: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
         self._gone = False
-        self._tools: dict[str, asyncio.Future[ToolAnswer]] = {}
+        self._tools: Awaited[str, ToolAnswer] = Awaited()
         """What it is asked to do, by the id of each."""
-        self._asked: dict[tuple[str, str], asyncio.Future[str]] = {}
+        self._asked: Awaited[tuple[str, str], str] = Awaited()
         """What it was asked, `ringing` or `preparing`, by call."""
         self._turns: dict[str, asyncio.Queue[str | None]] = {}
         """The pieces of its answers, by call; None at an answer's end."""
@@ -99,12 +100,8 @@ class Program:
     async def leave(self) -> None:
         """It is gone: nobody waits for it any more."""
         self._gone = True
-        for tool in self._tools.values():
-            if not tool.done():
-                tool.set_result(ToolAnswer(error=OFFLINE))
-        for asked in self._asked.values():
-            if not asked.done():
-                asked.set_result("")
+        self._tools.answer_all(ToolAnswer(error=OFFLINE))
+        self._asked.answer_all("")
         for turn in self._turns.values():
             turn.put_nowait(None)
         for chat, serving in self._chats.values():
@@ -161,13 +158,8 @@ class Program:
         tool_id = f"tool-{secrets.token_hex(6)}"
         called = {"id": tool_id, "name": name, "arguments": json.dumps(arguments, ensure_ascii=False)}
         about = {"agent_id": call.agent.name, "call_id": call.id, "msg_id": tool_id}
-        answer: asyncio.Future[ToolAnswer] = asyncio.get_running_loop().create_future()
-        self._tools[tool_id] = answer
-        self.send({"event": "llm.tool_call", **about, "tool_calls": [called]})
-        try:
-            return await answer
-        finally:
-            del self._tools[tool_id]
+        message = {"event": "llm.tool_call", **about, "tool_calls": [called]}
+        return await self._tools.wait(tool_id, lambda: self.send(message))
 
     async def answer(self, call: Call) -> AsyncGenerator[str, None]:
         pieces = self._turns[call.id] = asyncio.Queue()
@@ -180,14 +172,8 @@ class Program:
 
     async def _ask(self, call: Call, what: str, message: Mapping[str, Any]) -> str:
         """Its answer; the call's own patience ends the waiting."""
-        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._asked[call.id, what] = answer
-        self.send({"agent_id": call.agent.name, "call_id": call.id, **message})
-        try:
-            return await answer
-        finally:
-            if self._asked.get((call.id, what)) is answer:
-                del self._asked[call.id, what]
+        asked = {"agent_id": call.agent.name, "call_id": call.id, **message}
+        return await self._asked.wait((call.id, what), lambda: self.send(asked))
 
     async def ring(self, call: Call) -> None:
         about = {"from": contact_of(call.metadata), "to": call.agent.name}
@@ -219,17 +205,16 @@ class Program:
                 self.send({"event": f"channel.{done}", "agent_id": name, "channel": channel})
             case p.ToolResults(results=results):
                 for result in results:
-                    if (waiting := self._tools.get(result.tool_call_id)) is None or waiting.done():
-                        raise ClientError(
-                            "UNKNOWN_TOOL_CALL", f"No tool call {result.tool_call_id!r} waits for a result."
-                        )
-                    waiting.set_result(ToolAnswer(result.result, "", result.ephemeral, result.no_followup))
+                    answer = ToolAnswer(result.result, "", result.ephemeral, result.no_followup)
+                    if not self._tools.answer(result.tool_call_id, answer):
+                        unknown = f"No tool call {result.tool_call_id!r} waits for a result."
+                        raise ClientError("UNKNOWN_TOOL_CALL", unknown)
             case p.LlmReady(call_id=call_id):
-                self._answered(call_id, "preparing", "ready")
+                self._asked.answer((call_id, "preparing"), "ready")  # one that comes too late is nobody's mistake
             case p.CallAccept(call_id=call_id):
-                self._answered(call_id, "ringing", "accepted")
+                self._asked.answer((call_id, "ringing"), "accepted")
             case p.CallReject(call_id=call_id, reason=reason):
-                self._answered(call_id, "ringing", reason)
+                self._asked.answer((call_id, "ringing"), reason)
             case p.SessionCommand():
                 self._command(message)
             case p.SessionConfigure(session_id=call_id) as wanted:
@@ -388,11 +373,6 @@ class Program:
             return self._sessions.under_way(call_id)
         except ClientError as over:
             raise ClientError("UNKNOWN_CALL", over.message) from over
-
-    def _answered(self, call_id: str, what: str, answer: str) -> None:
-        # one that comes too late is nobody's mistake
-        if (waiting := self._asked.get((call_id, what))) and not waiting.done():
-            waiting.set_result(answer)
 
     async def _create(self, wanted: p.AgentCreate) -> None:
         agent, unused = self._made(wanted, Agent(wanted.agent_id, tenant=self.tenant))
