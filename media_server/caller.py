@@ -36,8 +36,8 @@ class Caller:
     Args:
         url: of the server, like http://127.0.0.1:8080.
         auth: a key or a token, for a server that asks for one.
-        verify: the server's certificate; off for one that it made for itself.
         metadata, variables: sent with the offer.
+        timeout_s: how long the connection may take.
 
     Raises (on entering):
         ClientError: the server refused; with its code and message.
@@ -51,20 +51,20 @@ class Caller:
         agent: str = "assistant",
         *,
         auth: str = "",
-        verify: bool = True,
         metadata: dict[str, Any] | None = None,
         variables: dict[str, Any] | None = None,
+        timeout_s: float = 15.0,
     ) -> None:
         self.events: list[WireEvent] = []
         self.session_id = ""
         self.call_id = ""
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._url = url.rstrip("/")
-        self._verify = verify
         self._headers = {"Authorization": f"Bearer {auth}"} if auth else {}
         self._extra: dict[str, Any] = {"agent": agent, "metadata": metadata or {}, "variables": variables or {}}
-        self.timeout_s = 15.0
-        """How long the connection may take."""
+        self._timeout_s = timeout_s
+        self.verify = True
+        """Whether the server's certificate is checked; off for one that it made for itself."""
         self.on_event: Callable[[WireEvent], None] = lambda event: None
         """Gets every event as it arrives."""
         self._speaker = Speaker()
@@ -82,7 +82,7 @@ class Caller:
 
     async def __aenter__(self) -> Self:
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(self._timeout_s):
                 await self._connect()
         except BaseException:
             await self.close()
@@ -113,7 +113,7 @@ class Caller:
         body = {"sdp": self.pc.localDescription.sdp, "type": "offer", **self._extra}
         async with (
             aiohttp.ClientSession(headers=self._headers) as http,
-            http.post(f"{self._url}/v1/sessions", json=body, ssl=self._verify) as response,
+            http.post(f"{self._url}/v1/sessions", json=body, ssl=self.verify) as response,
         ):
             answer = await response.json()
         if response.status != 201:

@@ -98,7 +98,8 @@ async def _place_call(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as e:
         raise MediaServerError("bad_recording", f"Cannot read {args.wav}: {e}.") from e
     try:
-        caller = Caller(args.url, args.agent, auth=args.key, verify=not args.insecure)
+        caller = Caller(args.url, args.agent, auth=args.key)
+        caller.verify = not args.insecure
         caller.on_event = _print_json if args.json else _print_event
         async with caller:
             await caller.wait_for("call.started")

@@ -137,8 +137,7 @@ async def test_a_caller_who_vanishes_is_noticed(server: Server) -> None:
 
 async def test_a_caller_gives_up_where_no_connection_comes_about(server: Server) -> None:
     """No check will ever succeed: an error within the caller's own time, and no hanging."""
-    caller = Caller(server.url)
-    caller.timeout_s = 2
+    caller = Caller(server.url, timeout_s=2)
     signal_ = caller._signal
 
     async def astray() -> str:

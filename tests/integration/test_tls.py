@@ -28,7 +28,9 @@ async def test_a_call_over_https_with_a_certificate_of_the_servers_own(tmp_path:
                     assert response.status == 200
             with pytest.raises(aiohttp.ClientConnectorCertificateError):
                 await http.get(f"{server.url}/healthz")
-        async with Caller(server.url, verify=False) as caller:
+        caller = Caller(server.url)
+        caller.verify = False
+        async with caller:
             await caller.wait_for("call.started")
 
 

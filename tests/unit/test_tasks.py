@@ -1,4 +1,4 @@
-"""Cancelling a task once."""
+"""Tasks: cancelled once, the first of several, to their end, and answered by their ids."""
 
 from __future__ import annotations
 
