@@ -11,7 +11,12 @@ __all__ = ["GROUP", "OWN", "load_doors"]
 
 GROUP = "media_server.doors"
 """The entry points of packages that bring a door; each names a `Door`."""
-OWN = ("flow", "nextevi", "pinecall", "wespoke")
+OWN = (
+    "flow",
+    "nextevi",
+    "pinecall",
+    "wespoke",
+)
 """The folders beside this module."""
 
 

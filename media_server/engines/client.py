@@ -264,16 +264,18 @@ class Engines:
         ) -> EngineClient:
             threads = settings.threads or model.threads or cores()
             options = {name: getattr(model, name) for name in names}
+            if model.engine:
+                options = {"engine": model.engine, **model.options}
             return EngineClient(
                 kind,
                 {"path": str(path), "device": settings.device, "threads": threads, **options, **more},
                 offline=settings.offline,
             )
 
-        turn = {"turn": str(pack.turn)} if pack.turn else {}
+        turn = {"turn": str(pack.turn)} if pack.turn and not stt.engine else {}
         hearing = ("language", "window_s", "floor_s", "margin_s", "timestamps")
         self.stt = engine("stt", stt, pack.recogniser, *hearing, **turn)
-        self.hears_completeness = pack.turn is not None
+        self.hears_completeness = bool(turn)
         self.llm = engine("llm", llm, pack.chat, *CHAT_OPTIONS)
         manner = ("length_scale", "speaker", "noise_scale", "noise_w")
         others = {

@@ -23,6 +23,7 @@ import msgspec
 
 from media_server.engines import messages as m
 from media_server.engines.offline import stay_offline
+from media_server.engines.registry import USUAL, engine_class
 
 __all__ = ["Engine", "serve"]
 
@@ -259,29 +260,8 @@ def _leave_soon() -> None:
 
 
 def _load(kind: str, options: dict[str, Any]) -> Engine:
-    # imported here so that each host pays for its own library only
-    match kind:
-        case "stt":
-            from media_server.engines.whisper import WhisperEngine
-
-            return WhisperEngine.load(**options)
-        case "llm":
-            from media_server.engines.llama import LlamaEngine
-
-            return LlamaEngine.load(**options)
-        case "tts":
-            from media_server.engines.piper import PiperEngine
-
-            return PiperEngine.load(**options)
-        case "embedding":
-            from media_server.engines.embedding import EmbeddingEngine
-
-            return EmbeddingEngine.load(**options)
-        case "emotion":
-            from media_server.engines.emotion import EmotionEngine
-
-            return EmotionEngine.load(**options)
-    raise ValueError(f"no engine is called {kind!r}")
+    engine: Engine = engine_class(options.pop("engine", USUAL.get(kind, kind))).load(**options)
+    return engine
 
 
 def main() -> None:

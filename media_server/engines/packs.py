@@ -1,4 +1,4 @@
-"""Model packs: a folder with a `pack.toml` that names three models, their files and checksums."""
+"""Model packs: a folder with a `pack.toml` that names its models, their files and checksums."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -42,6 +42,16 @@ class _Model(_Table):
     path: str
     threads: int = Field(0, ge=0, le=256)
     """More than these only cost, for a small model; 0 for one per core."""
+    engine: str = Field("", pattern=r"^[a-z0-9-]{0,64}$")
+    """Name of the engine that runs the model, where it is not the usual one."""
+    options: dict[str, str | int | float | bool] = {}
+    """Options of such an engine, beside path, threads and device."""
+
+    @model_validator(mode="after")
+    def _options_are_of_an_engine(self) -> Self:
+        if self.options and not self.engine:
+            raise ValueError("options are for an engine that is named (engine = …)")
+        return self
 
 
 class RecogniserModel(_Model):
@@ -241,11 +251,16 @@ def check_files(pack: Pack) -> None:
     """
     folder, manifest = pack.folder.resolve(), pack.manifest
     vocabulary = "vocabulary.txt" if (folder / manifest.stt.path / "vocabulary.txt").is_file() else "vocabulary.json"
-    needed = [f"{manifest.stt.path}/{name}" for name in ("model.bin", "config.json", "tokenizer.json", vocabulary)]
-    needed += [
-        path for voice in (manifest.tts, *manifest.voices.values()) for path in (voice.path, f"{voice.path}.json")
-    ]
-    needed += [each.path for each in (manifest.llm, manifest.turn, manifest.emotion, manifest.embedding) if each]
+    needed = []
+    if not manifest.stt.engine:
+        needed += [f"{manifest.stt.path}/{name}" for name in ("model.bin", "config.json", "tokenizer.json", vocabulary)]
+    if not manifest.tts.engine:
+        needed += [
+            path for voice in (manifest.tts, *manifest.voices.values()) for path in (voice.path, f"{voice.path}.json")
+        ]
+    others = (manifest.llm, manifest.turn, manifest.emotion, manifest.embedding)
+    # what another engine opens is known by the pack's list of files alone
+    needed += [each.path for each in others if each and not each.engine]
     sizes = {file.path: file.size for file in manifest.files}
     wrong = []
     for path in dict.fromkeys([*needed, *sizes]):
