@@ -246,10 +246,10 @@ async def test_a_key_has_so_many_calls_at_once(tmp_path: Path, caplog: pytest.Lo
             async with Caller(server.url, auth=small) as caller:
                 await caller.wait_for("call.started")
                 assert await refused(server.url, small, "assistant") == (429, "too_many_calls_of_key")
-                assert "lines are in use" not in caplog.text
+                assert "call slots in use" not in caplog.text
                 async with Caller(server.url, auth=large) as other:
                     await other.wait_for("call.started")
-                    assert "2 of max_calls = 2 lines are in use" in caplog.text
+                    assert "2 of 2 call slots in use" in caplog.text
                     assert await refused(server.url, large, "assistant") == (503, "too_many_calls")
             await no_sessions(server)
             async with Caller(server.url, auth=small) as caller:
