@@ -1,0 +1,194 @@
+"""Dialects as pure translators: an event in, the product's messages out; a message in, what it asks of the call out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from media_server import events as e
+from media_server.doors.flow.dialect import Flow
+from media_server.doors.nextevi.dialect import NextEvi
+from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
+from media_server.doors.pinecall.program_messages import FollowedCall
+from media_server.doors.wespoke.dialect import Wespoke, WespokeChat
+from media_server.errors import ClientError
+
+WORDS = (e.TranscriptWord("good", 1.0, 1.2, 0.9), e.TranscriptWord("morning.", 1.2, 1.6, 0.8))
+EVERY: list[e.Event] = [
+    e.CallStarted("mara", {"customer": 1}, "webrtc", e.Limits(600.0, 1, 4)),
+    e.StateChanged("listening"),
+    e.UserSpeechStarted("turn-1"),
+    e.UserTranscript("turn-1", "good", False, 0.5, "en", "good"),
+    e.TurnPaused("turn-1", "good", 0.4),
+    e.TurnResumed("turn-1", "good"),
+    e.TurnEager("turn-1", "good morning.", 0.9),
+    e.UserSpeechStopped("turn-1"),
+    e.UserTranscript("turn-1", "good morning.", True, 0.85, "en", words=WORDS),
+    e.TurnEnded("turn-1", 0.9, "good morning.", "semantic"),
+    e.TurnContinued("turn-1", "good morning."),
+    e.EmotionUpdated("turn-1", (e.Emotion("joy", 0.7),), "audio"),
+    e.KnowledgeUsed("turn-1", "morning", (e.KnowledgeSource("a.md", "", 1.0),)),
+    e.ToolCalled("tool-1", "look_up", {"order": 7}, "client"),
+    e.ToolDelayed("tool-1", "look_up", 1.5),
+    e.ToolReturned("tool-1", {"shipped": True}),
+    e.AgentTextDelta("turn-1", "Hello "),
+    e.AgentTextDelta("turn-1", "there."),
+    e.AgentText("turn-1", "Hello there."),
+    e.AgentPrompted("turn-1", [{"role": "user", "content": "good morning."}], "Hello there."),
+    e.AgentSpeechStarted("turn-1"),
+    e.AgentSegmentStarted("turn-1", 0, "Hello there.", 2.0),
+    e.AgentWord("turn-1", "Hello", 0.0, 0.3),
+    e.TurnMetrics("turn-1", 200.0, 90.0, 40.0, 30.0, 20.0, 10.0, 390.0, e.TurnMarks(paused=0.0)),
+    e.AudioLevel("user", 0.1, 0.4, 0.9),
+    e.AgentSegmentStopped("turn-1", 0, "interrupted", "Hello", 2.0, 2.3),
+    e.AgentSpeechStopped("turn-1", "interrupted", "Hello"),
+    e.IdleWarning(5.0, True),
+    e.AgentEvent("shown", {"page": 2}),
+    e.CallPaused(),
+    e.CallResumed(),
+    e.CallReconnecting(10.0),
+    e.CallReconnected("websocket", 1.5),
+    e.CallForwarded("luna", True),
+    e.Warning_("call_ending", "The call is limited.", 15.0),
+    e.Error("bad_message", "It is not valid JSON."),
+    e.CallEnding("agent_hangup"),
+    e.CallEnded("agent_hangup", 12.5),
+]
+DIALECTS: list[Callable[[], Any]] = [
+    lambda: Flow(prompts=True),
+    lambda: NextEvi("connection", "mara", ""),
+    Pinecall,
+    lambda: PinecallChat(cumulative=True),
+    Wespoke,
+    WespokeChat,
+]
+
+
+def told(dialect: Any, *events: e.Event) -> Iterator[Any]:
+    """What a client is told of these events, each a second after the one before."""
+    for number, event in enumerate(events):
+        yield from dialect.outgoing(e.Envelope("call-1", number, float(number), e.settled(event)))
+
+
+def test_every_kind_of_event_is_tried() -> None:
+    assert {type(event) for event in EVERY} == set(e.Event.__args__)
+
+
+@pytest.mark.parametrize(
+    "make", DIALECTS, ids=["flow", "nextevi", "pinecall", "pinecall-chat", "wespoke", "wespoke-chat"]
+)
+def test_whatever_happens_can_be_sent(make: Callable[[], Any]) -> None:
+    messages = list(told(make(), *EVERY))
+    assert messages
+    json.dumps(messages)
+
+
+def test_flow_tells_words_with_their_times_and_ends_the_sentence() -> None:
+    (message,) = told(Flow(), e.UserTranscript("turn-1", "good morning.", True, 0.85, "en", words=WORDS))
+    assert message["message"] == "AddTranscript"
+    assert [(r["type"], r["alternatives"][0]["content"]) for r in message["results"]] == [
+        ("word", "good"), ("word", "morning"), ("punctuation", ".")
+    ]  # fmt: skip
+    assert message["results"][-1]["is_eos"]
+    assert message["metadata"] == {"start_time": 1.0, "end_time": 1.6, "transcript": "good morning. "}
+
+
+def test_flow_guesses_times_of_words_that_have_none() -> None:
+    spoken = (e.UserSpeechStarted("turn-1"), e.UserTranscript("turn-1", "one two", False, 0.5))
+    (message,) = told(Flow(), *spoken)
+    assert [r["start_time"] for r in message["results"]] == [0.001, 0.5], (
+        "none is 0: clients take that for a missing one"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("client_hangup", ["ConversationEnded"]),
+        ("silence", ["ConversationEnding", "ConversationEnded"]),
+    ],
+)
+def test_flow_says_that_it_ends_where_the_client_did_not(reason: str, said: list[str]) -> None:
+    assert [m["message"] for m in told(Flow(), e.CallEnded(reason, 3.0))] == said
+
+
+def test_flow_asks_the_client_for_its_own_tools_alone() -> None:
+    server = e.ToolCalled("tool-1", "look_up", {"order": 7}, "server")
+    client = e.ToolCalled("tool-2", "show", {"page": 2}, "client")
+    (message,) = told(Flow(), server, client)
+    assert (message["id"], message["function"]) == ("tool-2", {"name": "show", "arguments": {"page": 2}})
+
+
+def test_wespoke_pieces_its_text_together() -> None:
+    texts = [
+        e.AgentTextDelta("turn-1", "Hello "),
+        e.AgentTextDelta("turn-1", "there."),
+        e.AgentText("turn-1", "Hello there."),
+    ]
+    items = list(told(Wespoke(), *texts))
+    assert [(i["content"], i["isFirstChunk"], i["isComplete"]) for i in items] == [
+        ("Hello ", True, False), ("Hello there.", False, False), ("Hello there.", False, True)
+    ]  # fmt: skip
+
+
+def test_an_answer_in_wespokes_chat_is_done_when_the_agent_listens_again() -> None:
+    names = [name for name, _ in told(WespokeChat(), e.AgentTextDelta("turn-1", "Hi."), e.StateChanged("listening"))]
+    assert names == ["message:start", "message:chunk", "done"]
+
+
+def test_pinecall_counts_words_and_times_of_what_was_said() -> None:
+    spoken = (
+        e.AgentSpeechStarted("turn-1"),
+        e.AgentWord("turn-1", "Hello", 0.0, 0.3),
+        e.AgentWord("turn-1", "there", 0.3, 0.6),
+        e.AgentSpeechStopped("turn-1", "completed", "Hello there"),
+    )
+    messages = list(told(Pinecall(), *spoken))
+    assert [m.get("word_index") for m in messages if m["event"] == "bot.word"] == [0, 1]
+    (finished,) = [m for m in messages if m["event"] == "bot.finished"]
+    assert finished["duration_ms"] == 3000
+
+
+def test_a_program_s_own_name_of_a_reply_is_told_back() -> None:
+    followed = FollowedCall("mara", "call-1", 0.0)
+    followed.expect("Hello there.", "mine")
+    spoken = [e.AgentText("turn-1", "Hello there."), e.AgentSpeechStarted("turn-1")]
+    envelopes = [e.Envelope("call-1", n, float(n), event) for n, event in enumerate(spoken)]
+    messages = [m for envelope in envelopes for m in followed.outgoing(envelope, "")]
+    assert [m["message_id"] for m in messages if m["event"] == "bot.speaking"] == ["mine"]
+
+
+def test_nextevi_begins_a_new_generation_with_each_turn() -> None:
+    dialect = NextEvi("connection", "mara", "")
+    texts = [e.AgentTextDelta("turn-1", "One."), e.AgentTextDelta("turn-2", "Two.")]
+    messages = list(told(dialect, *texts))
+    assert [(m["generation_id"], m["chunk_index"]) for m in messages] == [("turn-1", 0), ("turn-2", 0)]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text", "asked"),
+    [
+        (Flow(), '{"message":"AudioEnded","last_seq_no":3}', e.CallEnd(type="call.end", finish=True)),
+        (
+            Flow(), '{"message":"ToolResult","id":"1","status":"ok","content":"7"}',
+            e.ToolResult(type="tool.result", id="1", result=7),
+        ),
+        (NextEvi("c", "", ""), '{"type":"end_turn"}', e.TurnEnd(type="turn.end")),
+        (Pinecall(), '{"action":"mute"}', e.UserMute(type="user.mute", muted=True)),
+        (PinecallChat(False), '{"event":"message","text":"hi"}', e.TextSend(type="text.send", text="hi")),
+        (Wespoke(), '{"type":"agent.interrupt"}', e.AgentInterrupt(type="agent.interrupt")),
+    ],
+)  # fmt: skip
+def test_what_a_client_says_is_asked_of_the_call(dialect: Any, text: str, asked: e.ClientMessage) -> None:
+    assert list(dialect.incoming(text)) == [asked]
+
+
+@pytest.mark.parametrize("make", DIALECTS[:5], ids=["flow", "nextevi", "pinecall", "pinecall-chat", "wespoke"])
+def test_nonsense_is_refused_with_a_sentence(make: Callable[[], Any]) -> None:
+    for text in ("", "[]", "{}", '{"type": 1}', b"\xff"):
+        with pytest.raises(ClientError) as refused:
+            make().incoming(text)
+        assert refused.value.message.endswith(".")
