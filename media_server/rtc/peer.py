@@ -72,7 +72,7 @@ class Peer:
             log.error("an offer cannot be answered: %s", e.strerror or e)
             raise ClientError("no_sockets", "The server cannot open more sockets now.", status=503) from e
         certificate = self._edge.certificate
-        # it asks for no more than `IceTransport` has; tests/unit/test_contracts.py pins that
+        # it asks for no more than `IceTransport` has; tests/unit/rtc/test_contracts.py pins that
         self._dtls = dtls = RTCDtlsTransport(link, [certificate])  # type: ignore[arg-type]
         dtls._set_role("server" if agreement.is_dtls_server else "client")
         dtls.on("statechange", self._on_dtls_state)
