@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
-from media_server.agents import Tool, contact_of
+from media_server.agents import contact_of
 from media_server.errors import ClientError
 from media_server.store import Key
-from media_server.terms import Terms, Variables
+from media_server.terms import Terms
 
 __all__ = ["Start", "require_credit"]
 
@@ -29,17 +27,16 @@ class Start:
     key: Key | None = None
     terms: Terms = field(default_factory=Terms)
 
-    def joined_by(self, metadata: Mapping[str, Any], variables: Variables, tools: Sequence[Tool] = ()) -> Start:
-        """The same with what the client says when it calls, and the tools that it brings."""
-        return replace(self, terms=self.terms.joined_by(metadata, variables, tools))
-
     @property
     def key_id(self) -> str | None:
         return self.key.id if self.key else None
 
     @property
     def contact(self) -> str | None:
-        """Who calls: `contact` or `userId` of what a token has sealed. A key for pages seals what pages say: nobody."""
+        """Who calls: `contact` or `userId` of what a token has sealed, never of what the client says; None for nobody.
+
+        A key for pages seals what pages say: that is nobody either.
+        """
         if self.key and self.key.origins is not None:
             return None
         return contact_of(self.terms.metadata)[:MOST_CONTACT] or None

@@ -106,8 +106,8 @@ class Switchboard:
         Raises:
             ClientError: unknown agent, unusable offer, engines not ready, or too many calls.
         """
-        start = start.joined_by(metadata, variables)
-        session = self._session(agent_name, "webrtc", start, dialect, lingers)
+        terms = start.terms.joined_by(metadata, variables)
+        session = self._session(agent_name, "webrtc", terms, start.key, dialect, lingers)
         peer = self._peer(session)
         async with self._beginning(session, peer, start):
             answer = await peer.accept(offer)
@@ -156,18 +156,24 @@ class Switchboard:
         Raises:
             ClientError: unknown agent, engines not ready, or too many calls.
         """
-        start = start.joined_by(metadata, variables, tools)
-        session = self._session(agent_name, "websocket", start, dialect, lingers)
+        terms = start.terms.joined_by(metadata, variables, tools)
+        session = self._session(agent_name, "websocket", terms, start.key, dialect, lingers)
         made = line(session.handset)
         async with self._beginning(session, made, start):
             pass
         return session, made
 
     def _session(
-        self, agent_name: str, transport: e.Transport, start: Start, dialect: Dialect | None, lingers: bool
+        self,
+        agent_name: str,
+        transport: e.Transport,
+        terms: Terms,
+        key: Key | None,
+        dialect: Dialect | None,
+        lingers: bool,
     ) -> Session:
         """A session on these terms; what they settle of the dialect wins over the line's."""
-        agent, terms = self._agreed(agent_name, start)
+        agent, terms = self._agreed(agent_name, terms, key)
         if terms.dialect:
             dialect = self._made(terms)
         connection = Connection(
@@ -187,7 +193,7 @@ class Switchboard:
             raise ClientError("token_expired", message, status=401)
         return make(**terms.dialect_options)
 
-    def _agreed(self, agent_name: str, start: Start) -> tuple[Agent, Terms]:
+    def _agreed(self, agent_name: str, terms: Terms, key: Key | None) -> tuple[Agent, Terms]:
         """The agent, and the terms with the limits that hold now.
 
         Raises:
@@ -196,8 +202,8 @@ class Switchboard:
         agent = self._services.latest(agent_name)
         if agent is None:
             raise ClientError("unknown_agent", f"There is no agent called {agent_name!r}.", status=404)
-        self.admission.check(agent, start.key)
-        terms = start.terms.model_copy(update={"limits": self.admission.limits(agent, start.key)})
+        self.admission.check(agent, key)
+        terms = terms.model_copy(update={"limits": self.admission.limits(agent, key)})
         _check_greeting(agent, terms)
         return agent, terms
 
@@ -224,7 +230,7 @@ class Switchboard:
         Raises:
             ClientError: unknown agent, engines not ready, or too many calls.
         """
-        agent, terms = self._agreed(agent_name, start)
+        agent, terms = self._agreed(agent_name, start.terms, start.key)
         linger_s = self._settings.chat_linger_s if linger_s is None else linger_s
         chat = Chat(agent, terms, self._services, linger_s, self._note)
         with self.admission.taking(agent, start):
