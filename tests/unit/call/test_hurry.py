@@ -7,6 +7,7 @@ import pytest
 
 from media_server.call import hurry
 from media_server.call.hurry import HurriedCutter, with_pauses
+from tests.clock import in_no_time
 
 TEXT = "Sorry did you mean the swimming class"
 
@@ -34,6 +35,7 @@ async def spoken(pieces: list[str], every_s: float, dry: bool = True) -> list[tu
     return out + [(c, len(pieces)) for c in cutter.flush()]
 
 
+@in_no_time
 async def test_slow_words_are_spoken_before_their_sentence_ends() -> None:
     words = [f" {word}" for word in TEXT.split()]
     clauses = await spoken(words, 0.06)
@@ -45,19 +47,23 @@ async def test_slow_words_are_spoken_before_their_sentence_ends() -> None:
     assert " ".join(c for c, _ in clauses) == TEXT
 
 
+@in_no_time
 async def test_words_that_come_and_then_stop_are_spoken_while_nothing_comes() -> None:
     clauses = await spoken(["Sorry did you mean ", "this. "], 0.4)
     assert clauses == [("Sorry did you mean", 1), ("this.", 2)]
 
 
+@in_no_time
 async def test_words_wait_for_their_clause_while_there_is_something_to_hear() -> None:
     assert await spoken([f" {word}" for word in TEXT.split()], 0.06, dry=False) == [(TEXT, len(TEXT.split()))]
 
 
+@in_no_time
 async def test_fast_words_are_not_cut() -> None:
     assert [c for c, _ in await spoken(list(TEXT), 0.0)] == [TEXT]
 
 
+@in_no_time
 async def test_leaving_cancels_what_is_waited_for() -> None:
     ended = asyncio.Event()
 
@@ -74,6 +80,7 @@ async def test_leaving_cancels_what_is_waited_for() -> None:
     assert ended.is_set()
 
 
+@in_no_time
 async def test_a_failure_comes_through() -> None:
     async def failing() -> AsyncGenerator[str, None]:
         yield "a"

@@ -19,6 +19,7 @@ from media_server.call.think import MAX_ROUNDS, Question, Reply
 from media_server.call.tools import ToolRunner
 from media_server.engines.messages import CalledTool, ChatMessage, TextChunk
 from media_server.errors import RequestFailed
+from tests.clock import in_no_time
 from tests.unit.call.stages import PlainStage, scripted
 
 STATUS = CalledTool(1, "get_status", '{"order_id": "427"}')
@@ -90,6 +91,7 @@ async def answer(script: Script, *, fails: bool = False) -> tuple[str, list[str]
     return " ".join(said), looked_up, events, history
 
 
+@in_no_time
 async def test_what_a_tool_returned_is_shown_to_the_model() -> None:
     script = Script([[STATUS], ["It is shipped."]])
     said, looked_up, _, _ = await answer(script)
@@ -98,6 +100,7 @@ async def test_what_a_tool_returned_is_shown_to_the_model() -> None:
 
 
 @pytest.mark.parametrize("again", [STATUS, SAME], ids=["the-same", "other-spaces"])
+@in_no_time
 async def test_the_same_is_not_done_twice_and_the_model_answers_without_tools(again: CalledTool) -> None:
     script = Script([[STATUS], [again], ["It is shipped."]])
     said, looked_up, events, _ = await answer(script)
@@ -107,23 +110,27 @@ async def test_the_same_is_not_done_twice_and_the_model_answers_without_tools(ag
     assert [event.text for event in events if isinstance(event, e.AgentText)] == ["It is shipped."]
 
 
+@in_no_time
 async def test_a_model_that_calls_the_same_for_ever_comes_to_an_end() -> None:
     said, looked_up, events, _ = await answer(Script([[STATUS], [STATUS], [STATUS]]))
     assert (said, looked_up) == ("", ["427"])
     assert [event.text for event in events if isinstance(event, e.AgentText)] == [""]
 
 
+@in_no_time
 async def test_what_is_said_beside_a_call_that_was_made_is_the_answer() -> None:
     script = Script([[STATUS], ["It is shipped.", STATUS]])
     said, looked_up, _, _ = await answer(script)
     assert (said, looked_up, len(script.asked)) == ("It is shipped.", ["427"], 2)
 
 
+@in_no_time
 async def test_what_failed_may_be_tried_again() -> None:
     _, looked_up, _, _ = await answer(Script([[STATUS], [STATUS], ["I am sorry."]]), fails=True)
     assert looked_up == ["427", "427"]
 
 
+@in_no_time
 async def test_the_model_is_informed_unless_its_call_was_none() -> None:
     wrong = CalledTool(1, "get_status", '{"number": "427"}')
     unknown = CalledTool(1, "get_state", "{}")
@@ -135,11 +142,13 @@ async def test_the_model_is_informed_unless_its_call_was_none() -> None:
     assert script.informed == [False, True]
 
 
+@in_no_time
 async def test_another_call_is_another_call() -> None:
     _, looked_up, _, _ = await answer(Script([[STATUS], [OTHER], ["Both are shipped."]]))
     assert looked_up == ["427", "1234"]
 
 
+@in_no_time
 async def test_after_the_last_round_no_tools_are_offered() -> None:
     orders = [CalledTool(1, "get_status", json.dumps({"order_id": str(i)})) for i in range(MAX_ROUNDS)]
     rounds: list[list[str | CalledTool]] = [[order] for order in orders]
@@ -218,6 +227,7 @@ def desk(script: Script, *, written: bool, responder: Any = None, words: str = "
 BOOK, SLOW, BRIEF, QUIET = (CalledTool(1, name, "{}") for name in ("book", "slow", "brief", "quiet"))
 
 
+@in_no_time
 async def test_a_tool_that_has_ended_keeps_its_result_when_the_caller_interrupts_another() -> None:
     it = desk(Script([[BOOK, SLOW]]), written=False)
     await it.until_begun()
@@ -226,6 +236,7 @@ async def test_a_tool_that_has_ended_keeps_its_result_when_the_caller_interrupts
     assert "interrupted" in results[1]["error"]
 
 
+@in_no_time
 async def test_what_a_tool_says_is_a_part_of_the_text() -> None:
     it = desk(Script([["Gladly.", BRIEF], ["It is red."]]), written=True)
     await it.run()
@@ -240,6 +251,7 @@ async def test_what_a_tool_says_is_a_part_of_the_text() -> None:
     ]
 
 
+@in_no_time
 async def test_a_chat_that_is_interrupted_keeps_what_was_sent() -> None:
     it = desk(Script([["The first sentence is here. The second is this one, and ", SLOW]]), written=True)
     await it.until_begun()
@@ -249,12 +261,14 @@ async def test_a_chat_that_is_interrupted_keeps_what_was_sent() -> None:
     assert it.history.entries[0].content == sent
 
 
+@in_no_time
 async def test_by_voice_only_what_was_heard_is_kept() -> None:
     it = desk(Script([["The first sentence is here. The second is this one, and ", SLOW]]), written=False)
     await it.until_begun()
     assert not [event for event in it.events if isinstance(event, e.AgentText)]
 
 
+@in_no_time
 async def test_an_agents_code_is_given_this_turns_words_alone() -> None:
     async def answered(text: str, call: Any) -> AsyncIterator[str]:
         yield f"You said {text}."
@@ -264,6 +278,7 @@ async def test_an_agents_code_is_given_this_turns_words_alone() -> None:
     assert it.texts == ["You said what are your hours."]
 
 
+@in_no_time
 async def test_an_agents_code_that_ends_in_a_cancellation_of_its_own_has_failed() -> None:
     async def lost(text: str, call: Any) -> AsyncIterator[str]:
         yield "One moment."
@@ -282,6 +297,7 @@ COMFORT: dict[str, Any] = {"comfort": "I am looking it up.", "comfort_s": 0.5}
     [(COMFORT, False, ["I am looking it up.", "Found."]), (COMFORT, True, ["Found."]), ({}, False, ["Found."])],
     ids=["spoken", "in-writing", "not-wanted"],
 )
+@in_no_time
 async def test_a_tool_that_works_for_long_is_spoken_over(settings: Any, written: bool, said: list[str]) -> None:
     it = desk(Script([[QUIET], ["Found."]]), written=written, **settings)
     await it.run()
@@ -290,6 +306,7 @@ async def test_a_tool_that_works_for_long_is_spoken_over(settings: Any, written:
     assert [m.content for m in it.history.entries if m.role == "assistant" and m.content] == ["Found."]
 
 
+@in_no_time
 async def test_code_that_is_slow_to_begin_is_spoken_over() -> None:
     async def slowly(text: str, call: Any) -> AsyncIterator[str]:
         await asyncio.sleep(0.7)

@@ -18,6 +18,7 @@ from media_server.call.history import History
 from media_server.call.think import Question, Reply
 from media_server.engines import messages as m
 from media_server.events import AgentText, Event
+from tests.clock import in_no_time
 from tests.unit.call.stages import PlainStage, scripted
 
 Piece = m.TextChunk | m.Thinking | m.CalledTool | m.Finished
@@ -74,6 +75,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
+@in_no_time
 async def test_a_word_is_said_while_the_model_thinks_and_not_remembered() -> None:
     clauses, events, reply = await said(m.Thinking(1), 0.12, *text("It is twelve."))
     assert clauses == ["One moment.", "It is twelve."]
@@ -84,12 +86,14 @@ async def test_a_word_is_said_while_the_model_thinks_and_not_remembered() -> Non
 
 
 @pytest.mark.usefixtures("hasty")
+@in_no_time
 async def test_who_thinks_for_long_says_so_again() -> None:
     clauses, _, _ = await said(m.Thinking(1), 0.35, *text("Yes."), thinking_filler="Let me think.")
     assert clauses == ["Let me think.", "Let me think.", "Yes."]
 
 
 @pytest.mark.parametrize("over", [True, False])
+@in_no_time
 async def test_a_model_that_is_slow_to_begin_is_spoken_over(over: bool) -> None:
     clauses, _, _ = await said(
         0.7, *text("It is"), 0.7, *text(" twelve."), over=over, comfort="Still here.", comfort_s=0.5
@@ -108,6 +112,7 @@ async def test_a_model_that_is_slow_to_begin_is_spoken_over(over: bool) -> None:
     ],
     ids=["slow", "short", "nothing-to-say", "the-caller-may-go-on"],
 )
+@in_no_time
 async def test_nothing_is_said_without_need(script: list[Piece | float], how: dict[str, Any]) -> None:
     clauses, _, _ = await said(*script, **how)
     assert clauses == ["Yes."]
@@ -123,6 +128,7 @@ async def test_nothing_is_said_without_need(script: list[Piece | float], how: di
     ],
     ids=["cut", "cut-behind-commas", "whole", "only-one"],
 )
+@in_no_time
 async def test_a_sentence_that_the_limit_cuts_is_not_said_if_one_before_it_is_whole(
     written: str, clauses: list[str]
 ) -> None:
@@ -143,6 +149,7 @@ async def test_a_sentence_that_the_limit_cuts_is_not_said_if_one_before_it_is_wh
         (40, "The first is red. The second is 3.5 times as big. That is all."),
     ],
 )
+@in_no_time
 async def test_a_reply_as_long_as_it_may_be_ends_with_its_sentence(limit: int, told: str) -> None:
     words = ["The", "first", "is", "red.", "The", "second", "is", "3.5", "times", "as", "big.", "That", "is", "all."]
     heard, events, _ = await said(*text(words[0], *(f" {w}" for w in words[1:])), max_reply_tokens=limit)
@@ -150,6 +157,7 @@ async def test_a_reply_as_long_as_it_may_be_ends_with_its_sentence(limit: int, t
     assert [e.text for e in events if isinstance(e, AgentText)] == [told]
 
 
+@in_no_time
 async def test_a_reply_without_spaces_ends_with_its_sentence() -> None:
     heard, _, _ = await said(*text("我们", "九点", "开门。", "周日", "休息。"), max_reply_tokens=2)
     assert "".join(heard) == "我们九点开门。"

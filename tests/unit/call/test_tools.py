@@ -12,6 +12,7 @@ from media_server import events as e
 from media_server.agents import Tool, ToolAnswer, client_tool, tool
 from media_server.call.tools import LONGEST_RESULT, Returned, ToolRunner
 from media_server.engines.messages import ToolCall
+from tests.clock import in_no_time
 
 
 class Silent:
@@ -30,6 +31,7 @@ async def run(*calls: tuple[str, str], tools: list[Tool]) -> tuple[list[Any], li
     return [json.loads(returned[c.id].content) for c in made], events
 
 
+@in_no_time
 async def test_several_run_side_by_side_and_are_told_in_order() -> None:
     both = asyncio.Barrier(2)
 
@@ -45,6 +47,7 @@ async def test_several_run_side_by_side_and_are_told_in_order() -> None:
 
 
 @pytest.mark.parametrize("result", ["ok", "Done.", "", None, True])
+@in_no_time
 async def test_a_result_that_says_only_that_it_worked_is_not_a_word_to_be_read_out(result: Any) -> None:
     @tool
     async def book(day: str) -> Any:
@@ -56,6 +59,7 @@ async def test_a_result_that_says_only_that_it_worked_is_not_a_word_to_be_read_o
 
 
 @pytest.mark.parametrize("result", ["ok on Monday", False, 0, [], {}])
+@in_no_time
 async def test_a_result_that_says_more_is_told_as_it_is(result: Any) -> None:
     @tool
     async def book() -> Any:
@@ -64,6 +68,7 @@ async def test_a_result_that_says_more_is_told_as_it_is(result: Any) -> None:
     assert (await run(("book", "{}"), tools=[book]))[0] == [result]
 
 
+@in_no_time
 async def test_an_answer_says_more_than_its_result() -> None:
     @tool
     async def look() -> ToolAnswer:
@@ -172,6 +177,7 @@ async def odd() -> object:
         "unknown", "odd", "cancelled", "cancelled-elsewhere", "cancels-itself", "client-away",
     ],
 )  # fmt: skip
+@in_no_time
 async def test_what_a_tool_does_wrong_is_told_to_the_model(name: str, arguments: str, told: Any) -> None:
     tools = [fail, count, sleep, undecodable, speechless, unsound, odd, lost, closed, gives_up]
     tools.append(client_tool("wait", "", timeout_s=0.01))
@@ -181,6 +187,7 @@ async def test_what_a_tool_does_wrong_is_told_to_the_model(name: str, arguments:
     assert (events[-1].error is None) == ("error" not in told)
 
 
+@in_no_time
 async def test_a_long_result_is_cut() -> None:
     (told,), events = await run(("count", '{"most": 5000}'), tools=[count])
     assert len(told["cut_off"]) == LONGEST_RESULT
@@ -188,6 +195,7 @@ async def test_a_long_result_is_cut() -> None:
     assert len(events[-1].result) == 5000, "of what is shown to people nothing is cut"
 
 
+@in_no_time
 async def test_a_tool_that_is_cancelled_says_so() -> None:
     events: list[e.Event] = []
     begun = asyncio.Event()
@@ -207,6 +215,7 @@ async def test_a_tool_that_is_cancelled_says_so() -> None:
     assert "interrupted" in str(events[-1].error)
 
 
+@in_no_time
 async def test_of_several_that_are_cancelled_those_that_have_ended_keep_their_results() -> None:
     begun = asyncio.Event()
 
@@ -239,6 +248,7 @@ async def test_of_several_that_are_cancelled_those_that_have_ended_keep_their_re
     assert told == {"id-book": "booked as number 77", "id-finish": "came to its end all the same"}
 
 
+@in_no_time
 async def test_an_answer_that_nobody_waits_for_is_refused() -> None:
     runner = ToolRunner(Silent())  # type: ignore[arg-type]
     assert not runner.answered(e.ToolResult(type="tool.result", id="id-1", result=1))
