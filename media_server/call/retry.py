@@ -39,13 +39,14 @@ async def with_retry(
         emit(Warning_(lost.code, lost.message))
         if not again():
             raise
-    log.info("a call waits for an engine")
+    waiting = [engine.kind for engine in engines.all if not engine.ready.is_set()]
+    log.info("a call is waiting for engines to restart: %s", ", ".join(waiting))
     try:
         async with asyncio.timeout(RESTART_S):
             for engine in engines.all:
                 await engine.ready.wait()
     except TimeoutError as late:
-        raise EngineError("engine_unavailable", "An engine stopped and did not come back in time.") from late
+        raise EngineError("engine_unavailable", "An engine stopped and did not restart in time.") from late
     return await _unwrapped(work())
 
 

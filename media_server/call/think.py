@@ -350,7 +350,7 @@ class Reply:
                         begun = True
                         yield sound(str(text))
         except Exception as failed:  # it is a developer's code, and the caller should hear more than nothing
-            log.exception("the code of agent %s failed at a turn of call %s", self._agent.name, self._call.id)
+            log.exception("turn handler of agent %s failed in call %s", self._agent.name, self._call.id)
             raise RequestFailed("agent_failed", f"The agent's code failed: {said_of(failed)}.") from failed
 
     async def _run_tools(self, r: Round) -> AsyncGenerator[Clause, None]:

@@ -154,7 +154,7 @@ class _Turns:
         elif len(about) == 1:
             self._fail(about.pop(), *_reason(error))
         elif fresh:
-            log.warning("a step for %d requests failed; they are tried one by one", len(about), exc_info=error)
+            log.warning("a step for %d requests failed; retrying them one by one", len(about), exc_info=error)
             for request_id in fresh:
                 self._suspects.append(self._inside[request_id])
                 self._drop(request_id)
@@ -172,7 +172,7 @@ class _Turns:
             try:
                 self._engine.cancel(request_id)
             except Exception:
-                log.exception("request %d cannot be cancelled", request_id)
+                log.exception("failed to cancel request %d", request_id)
 
     def _forget(self, request_id: int) -> None:
         del self._inside[request_id]
@@ -273,7 +273,7 @@ def main() -> None:
         try:
             engine = _load(kind, json.loads(options))
         except Exception as e:
-            log.exception("cannot load the model")
+            log.exception("failed to load the model")
             _send(sock, m.encode(m.Fatal(f"{type(e).__name__}: {e}")))
             return
         serve(engine, sock, _leave_soon)

@@ -205,7 +205,7 @@ class LlamaEngine:
                 if isinstance(result, m.Failed) and result.code == "decode_failed":
                     raise ValueError(result.message)
                 if isinstance(result, m.Failed):
-                    log.warning("the model does not answer a plain question: %s", result.message)
+                    log.warning("the model failed its test question: %s", result.message)
         self._cache.clear_all()
         for slot in self._slots:
             slot.cache = Cached(slot.cache.seq)
@@ -237,7 +237,7 @@ class LlamaEngine:
             self._fail(request, "template_refused", f"The model's chat template refuses this conversation: {refused}.")
             return
         except Exception as error:
-            log.exception("a request cannot be begun")
+            log.exception("failed to start a request")
             self._fail(request, "engine_failed", f"The language model cannot do this: {type(error).__name__}: {error}.")
             return
         if chain is None:
@@ -299,7 +299,7 @@ class LlamaEngine:
         try:
             return self._sample(slot, reply) if reply.replying else self._judge(slot, reply)
         except Exception as error:
-            log.exception("a reply failed")
+            log.exception("failed to generate a reply")
             self._end(slot)
             message = f"The language model cannot do this: {type(error).__name__}: {error}."
             return [m.Failed(reply.request.id, "engine_failed", message)]
@@ -421,7 +421,7 @@ class LlamaEngine:
             took = (time.perf_counter() - began) / n
             self._prefill_token_s += SMOOTHING * (took - self._prefill_token_s)
         if status != 0:
-            log.error("llama.cpp gave status %d for a batch of %d tokens", status, n)
+            log.error("llama.cpp returned status %d for a batch of %d tokens", status, n)
             return False
         for (slot, tokens), row in zip(parts, rows, strict=True):
             assert slot.reply is not None

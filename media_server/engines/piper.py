@@ -163,7 +163,7 @@ class PiperEngine:
         try:
             chunk = self._make(work)
         except Exception:  # whatever a text does to the libraries is this text's failure only
-            log.exception("a clause cannot be said")
+            log.exception("failed to synthesize a clause")
             self._pending.pop(work.request.id, None)
             yield m.Failed(work.request.id, "voice_failed", "The voice could not say this text.")
             return

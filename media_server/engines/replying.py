@@ -111,7 +111,7 @@ class Replying:
                     arguments = self.labels.meant(*piece) if self.labels else piece.arguments
                     results.append(m.CalledTool(self.request_id, piece.name, arguments))
                 case Unread():
-                    log.warning("a part of a reply is not understood and is not said: %s", piece.why)
+                    log.warning("skipped a part of a reply that could not be parsed: %s", piece.why)
                     self._unread.append(piece.why)
                 case _:
                     self._answered = self._answered or bool(piece.strip())

@@ -110,7 +110,7 @@ class ChatTemplate:
             self.style = self._found(own is not None)
         except TemplateRefusedError as refused:
             self.broken = str(refused)
-            log.warning("the model's chat template cannot be used, ChatML takes its place: %s", refused)
+            log.warning("cannot use the model's chat template; using ChatML instead: %s", refused)
             self._renderer = Renderer(CHATML, bos, eos)
             self.style = Style(native_tools=False)
         self._styles = _plainer(self.style)

@@ -38,7 +38,7 @@ async def bounded_bodies(request: web.Request, handler: Handler) -> web.StreamRe
     if request.content.is_eof():
         return await handler(request)
     declared = request.content_length or 0
-    late = ClientError("body_too_slow", "The body did not come in time.", status=408)
+    late = ClientError("body_too_slow", "The body was not received in time.", status=408)
     due = asyncio.get_running_loop().call_later(BODY_S + declared / SLOWEST, _give_up, request, late)
     try:
         response = await handler(request)

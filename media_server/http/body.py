@@ -16,14 +16,14 @@ M = TypeVar("M", bound=BaseModel)
 
 def require_type(request: web.Request, wanted: str) -> None:
     if request.content_type != wanted:
-        raise ClientError("wrong_content_type", f"The body has to be {wanted}, not {request.content_type}.", status=415)
+        raise ClientError("wrong_content_type", f"The body must be {wanted}, not {request.content_type}.", status=415)
 
 
 async def text_body(request: web.Request) -> str:
     try:
         return await request.text()
     except (ValueError, LookupError) as e:  # some codecs raise a plain UnicodeError
-        raise ClientError("bad_encoding", "The body is not valid text of the encoding that it claims.") from e
+        raise ClientError("bad_encoding", "The body is not valid text in the encoding that it declares.") from e
 
 
 async def json_body(request: web.Request, model: type[M]) -> M:

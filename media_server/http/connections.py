@@ -195,7 +195,7 @@ class Connections:
                 connection, address = await loop.sock_accept(listening)
             except OSError as failed:
                 # most likely there are no descriptors left; those who wait to be accepted go on waiting
-                log.warning("no connection can be accepted now: %s", failed.strerror or failed)
+                log.warning("cannot accept connections at the moment: %s", failed.strerror or failed)
                 await asyncio.sleep(AFTER_TROUBLE_S)
                 continue
             origin = _origin(address)
@@ -225,7 +225,7 @@ class Connections:
         except OSError:  # among them ssl.SSLError: it was no handshake, or the client went away
             connection.close()
         except Exception:  # one connection's defect must not end the others
-            log.exception("a connection failed")
+            log.exception("failed to handle a connection")
             connection.close()
         finally:
             self._count -= 1

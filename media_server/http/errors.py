@@ -43,7 +43,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         headers = {"Allow": e.headers["Allow"]} if "Allow" in e.headers else {}
         return _response(ClientError(code, MESSAGES.get(e.status, e.reason), status=e.status, headers=headers))
     except (web.RequestPayloadError, HttpProcessingError):
-        return _response(ClientError("bad_body", "The body is not what its head says: it cannot be read."))
+        return _response(ClientError("bad_body", "The body cannot be read: it does not match its headers."))
     except ConnectionError:
         # the client went away: nobody reads the answer, and nothing is wrong
         log.debug("%s %s: the client went away", request.method, _route(request))
@@ -52,7 +52,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         if isinstance(failed, IntegrityError | DataError | ProgrammingError):
             return _mistake(request)
         why = reason_of(failed)
-        log.error("%s %s: the database cannot be used: %s", request.method, _route(request), why)
+        log.error("%s %s: database unavailable: %s", request.method, _route(request), why)
         return _response(ClientError("no_records", "The database cannot be written.", status=503))
     except Exception:  # noqa: BLE001 - one request's defect must not end the others; it is logged
         return _mistake(request)
@@ -60,7 +60,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 def _mistake(request: web.Request) -> web.Response:
     log.exception("%s %s failed", request.method, _route(request))
-    return _response(ClientError("internal_error", "The server made a mistake; its log has more.", status=500))
+    return _response(ClientError("internal_error", "Internal error. The server's log has the details.", status=500))
 
 
 def _route(request: web.Request) -> str:

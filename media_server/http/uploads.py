@@ -142,7 +142,7 @@ async def _read(request: web.Request, upload: Upload) -> bool:
         if count > MOST_PARTS:
             raise ClientError("bad_request", f"The form has more than {MOST_PARTS} parts.")
         if not isinstance(part, BodyPartReader):
-            raise ClientError("bad_request", "The form has a form in it.")
+            raise ClientError("bad_request", "The form must not contain another form.")
         found = found or part.name == "file"
         value = bytearray()
         while piece := await part.read_chunk(64 * 1024):

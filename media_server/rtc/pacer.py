@@ -63,7 +63,7 @@ class Pacer:
                 tick(late_s > TICK_S)
             except Exception:
                 # one call's fault must not silence the others
-                log.exception("a call's sound ends here")
+                log.exception("failed to send a call's audio; this call gets no more of it")
                 self.remove(key)
         self._ticks += 1
         if self._ticking:

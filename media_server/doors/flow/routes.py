@@ -155,11 +155,11 @@ async def _begin(request: web.Request, socket: web.WebSocketResponse) -> tuple[S
     except TimeoutError:
         raise _Failed("protocol_error", f"StartConversation did not come within {FIRST_S:g} seconds.") from None
     if first.type is not WSMsgType.TEXT:
-        raise _Failed("protocol_error", "The first message has to be StartConversation.")
+        raise _Failed("protocol_error", "The first message must be StartConversation.")
     try:
         wanted = parse(first.data)
         if not isinstance(wanted, StartConversation):
-            raise ClientError("protocol_error", "The first message has to be StartConversation.")
+            raise ClientError("protocol_error", "The first message must be StartConversation.")
         agent = _agent(request, wanted)
         sessions = request.app[SESSIONS]
         sessions.check_room()
@@ -237,7 +237,7 @@ async def _wanted(request: web.Request) -> StartConversation:
     require_type(request, "application/json")
     wanted = parse(await request.read())
     if not isinstance(wanted, StartConversation):
-        raise ClientError("protocol_error", "The body has to be StartConversation.")
+        raise ClientError("protocol_error", "The body must be StartConversation.")
     return wanted
 
 

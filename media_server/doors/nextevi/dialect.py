@@ -71,7 +71,7 @@ class AudioInput(_Message):
         try:
             return base64.b64decode(self.audio, validate=True)
         except ValueError as wrong:
-            raise ClientError("bad_message", "audio_input: audio is no base64.") from wrong
+            raise ClientError("bad_message", "audio_input: audio is not valid base64.") from wrong
 
 
 class EndTurn(_Message):
@@ -118,7 +118,7 @@ class NextEvi:
             nested = isinstance(raw, dict) and isinstance(raw.get("data"), dict)
             message = understood(_MESSAGES.validate_python, {**raw, **raw["data"]} if nested else raw)
         except (ValueError, RecursionError) as wrong:
-            raise ClientError("bad_message", "The message is no JSON.") from wrong
+            raise ClientError("bad_message", "The message is not valid JSON.") from wrong
         if isinstance(message, SessionSettings) and not self._settled:
             self._settled = True
             self.manner = "seed" if nested else "sdk"
