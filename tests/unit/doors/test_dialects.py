@@ -123,7 +123,7 @@ def test_flow_asks_the_client_for_its_own_tools_alone() -> None:
 
 
 def test_wespoke_pieces_its_text_together() -> None:
-    texts = [
+    texts: list[e.Event] = [
         e.AgentTextDelta("turn-1", "Hello "),
         e.AgentTextDelta("turn-1", "there."),
         e.AgentText("turn-1", "Hello there."),
@@ -155,7 +155,7 @@ def test_pinecall_counts_words_and_times_of_what_was_said() -> None:
 def test_a_program_s_own_name_of_a_reply_is_told_back() -> None:
     followed = FollowedCall("mara", "call-1", 0.0)
     followed.expect("Hello there.", "mine")
-    spoken = [e.AgentText("turn-1", "Hello there."), e.AgentSpeechStarted("turn-1")]
+    spoken: list[e.Event] = [e.AgentText("turn-1", "Hello there."), e.AgentSpeechStarted("turn-1")]
     envelopes = [e.Envelope("call-1", n, float(n), event) for n, event in enumerate(spoken)]
     messages = [m for envelope in envelopes for m in followed.outgoing(envelope, "")]
     assert [m["message_id"] for m in messages if m["event"] == "bot.speaking"] == ["mine"]
@@ -163,7 +163,7 @@ def test_a_program_s_own_name_of_a_reply_is_told_back() -> None:
 
 def test_nextevi_begins_a_new_generation_with_each_turn() -> None:
     dialect = NextEvi("connection", "mara", "")
-    texts = [e.AgentTextDelta("turn-1", "One."), e.AgentTextDelta("turn-2", "Two.")]
+    texts: list[e.Event] = [e.AgentTextDelta("turn-1", "One."), e.AgentTextDelta("turn-2", "Two.")]
     messages = list(told(dialect, *texts))
     assert [(m["generation_id"], m["chunk_index"]) for m in messages] == [("turn-1", 0), ("turn-2", 0)]
 
