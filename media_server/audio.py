@@ -6,10 +6,11 @@ import math
 import wave
 from collections.abc import Generator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import av
 import numpy as np
+from av.filter import Graph
 from numpy.typing import NDArray
 
 __all__ = [
@@ -40,7 +41,7 @@ class Resampler:
 
     def __init__(self, rate_hz: int) -> None:
         self._rate_hz = rate_hz
-        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
+        self._graph: Graph | None = None
         self._format: tuple[int, str, str] | None = None
 
     def push(self, frame: av.AudioFrame | None) -> Samples:
@@ -48,13 +49,49 @@ class Resampler:
         out: list[Samples] = []
         if frame is not None:
             form = (frame.sample_rate, frame.layout.name, frame.format.name)
-            if self._format not in (None, form):
+            if self._format != form:
                 # FFmpeg's resampler takes one format only
-                out += [f.to_ndarray()[0] for f in self._resampler.resample(None)]
-                self._resampler = av.AudioResampler(format="s16", layout="mono", rate=self._rate_hz)
-            self._format = form
-        out += [f.to_ndarray()[0] for f in self._resampler.resample(frame)]
+                out += self._passed(None)
+                self._format = form
+                is_same = form == (self._rate_hz, "mono", "s16")
+                self._graph = None if is_same else _resampling(frame, self._rate_hz)
+            if self._graph is None:
+                out.append(frame.to_ndarray()[0])
+                frame = None
+        out += self._passed(frame)
         return np.concatenate(out) if out else np.zeros(0, np.int16)
+
+    def _passed(self, frame: av.AudioFrame | None) -> list[Samples]:
+        """What comes out of the graph where `frame` goes in; `None` flushes it."""
+        out: list[Samples] = []
+        if self._graph is None:
+            return out
+        self._graph.push(frame)
+        while True:
+            try:
+                out.append(cast(av.AudioFrame, self._graph.pull()).to_ndarray()[0])
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return out
+
+
+def _resampling(frame: av.AudioFrame, rate_hz: int) -> Graph:
+    """FFmpeg's resampler for frames like this one. PyAV's own starts a thread for each core that the machine has."""
+    graph = Graph()
+    graph.threads = 1
+    time_base = {"time_base": str(frame.time_base)} if frame.time_base is not None else {}
+    source = graph.add(
+        "abuffer",
+        sample_rate=str(frame.sample_rate),
+        sample_fmt=frame.format.name,
+        channel_layout=frame.layout.name,
+        **time_base,
+    )
+    form = graph.add("aformat", sample_rates=str(rate_hz), sample_fmts="s16", channel_layouts="mono")
+    sink = graph.add("abuffersink")
+    source.link_to(form)
+    form.link_to(sink)
+    graph.configure()
+    return graph
 
 
 def frame_of(samples: Samples, rate_hz: int) -> av.AudioFrame:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import logging
-from functools import cache
-from pathlib import Path
 from typing import Protocol, cast
 
 import av
@@ -13,10 +10,9 @@ import numpy as np
 
 from media_server.audio import MODEL_RATE_HZ, Resampler, Samples
 from media_server.rtc.agreed import Codec
+from media_server.rtc.libopus import decoding_library
 
 __all__ = ["Decoder", "decoder_of", "opus_ticks"]
-
-log = logging.getLogger(__name__)
 
 OPUS_CLOCK_HZ = 48_000
 LONGEST_OPUS_TICKS = 5760
@@ -53,7 +49,7 @@ class Decoder(Protocol):
 
 def decoder_of(codec: Codec) -> Decoder:
     """A new decoder of Opus, G.711 or G.722."""
-    if codec.name == "opus" and (library := _libopus()) is not None:
+    if codec.name == "opus" and (library := decoding_library()) is not None:
         return _Opus(library)
     return _Av(codec.name)
 
@@ -144,36 +140,3 @@ class _Av:
 
     def conceal(self, samples: int) -> Samples:
         return np.zeros(samples, np.int16)
-
-
-@cache
-def _libopus() -> ctypes.PyDLL | None:
-    """The libopus of PyAV's wheel, else the system's; None where there is none, or one too old."""
-    for path in _candidates():
-        try:
-            # PyDLL keeps the interpreter's lock: a packet takes some 30 µs, less than two changes of threads
-            library = ctypes.PyDLL(path)
-            _declare(library)
-        except (OSError, AttributeError):
-            continue
-        return library
-    log.warning("no libopus was found beside PyAV; lost packets are replaced by silence")
-    return None
-
-
-def _candidates() -> list[str]:
-    package = Path(av.__file__).parent
-    places = ((package.parent / "av.libs", "*opus*.so*"), (package / ".dylibs", "*opus*.dylib"))
-    windows = ((package.parent / "av.libs", "*opus*.dll"), (package, "*opus*.dll"))
-    found = [str(path) for folder, pattern in (*places, *windows) for path in sorted(folder.glob(pattern))]
-    return [*found, "libopus.so.0", "libopus.0.dylib", "opus.dll"]
-
-
-def _declare(library: ctypes.PyDLL) -> None:
-    c_int, c_void_p, c_char_p = ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p
-    library.opus_decoder_create.restype = c_void_p
-    library.opus_decoder_create.argtypes = [ctypes.c_int32, c_int, ctypes.POINTER(c_int)]
-    library.opus_decoder_destroy.argtypes = [c_void_p]
-    library.opus_decoder_destroy.restype = None
-    library.opus_decode.argtypes = [c_void_p, c_char_p, ctypes.c_int32, c_void_p, c_int, c_int]
-    library.opus_packet_has_lbrr.argtypes = [c_char_p, ctypes.c_int32]
