@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import numpy as np
 
 from media_server.audio import MODEL_RATE_HZ, Samples
-from media_server.call.hurry import with_pauses
 from media_server.call.turns import Decision, SpeechStarted, TurnEnded, TurnMachine
 from media_server.engines.silero import CHUNK, VoiceActivity
 from media_server.rtc import Microphone
@@ -65,32 +63,31 @@ class Listener:
 
     async def __aiter__(self) -> AsyncGenerator[Heard, None]:
         waiting = np.zeros(0, np.int16)
-        async with contextlib.aclosing(with_pauses(aiter(self._microphone), self._patience_s)) as frames:
-            async for frame in frames:
-                if frame is None:
-                    waiting = waiting[:0]
-                    for heard in self._fall_silent():
-                        yield heard
+        async for frame in self._microphone.frames(self._patience_s):
+            if frame is None:
+                waiting = waiting[:0]
+                for heard in self._fall_silent():
+                    yield heard
+                continue
+            self._quiet = False
+            start_s = frame.captured_at_s - len(waiting) / MODEL_RATE_HZ
+            waiting = np.concatenate([waiting, frame.samples])
+            while len(waiting) >= CHUNK:
+                chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
+                self._keep(chunk)
+                # the network cannot hear anything in digital silence, and a muted caller sends a lot of it
+                self.probability = self._activity.probability(chunk) if chunk.any() else 0.0
+                decision = self._turns.hear(self.probability, start_s)
+                start_s += CHUNK / MODEL_RATE_HZ
+                self._end_s = start_s
+                if decision is None:
                     continue
-                self._quiet = False
-                start_s = frame.captured_at_s - len(waiting) / MODEL_RATE_HZ
-                waiting = np.concatenate([waiting, frame.samples])
-                while len(waiting) >= CHUNK:
-                    chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
-                    self._keep(chunk)
-                    # the network cannot hear anything in digital silence, and a muted caller sends a lot of it
-                    self.probability = self._activity.probability(chunk) if chunk.any() else 0.0
-                    decision = self._turns.hear(self.probability, start_s)
-                    start_s += CHUNK / MODEL_RATE_HZ
-                    self._end_s = start_s
-                    if decision is None:
-                        continue
-                    if isinstance(decision, SpeechStarted):
-                        onset_s = start_s - decision.at_s
-                        self._forget_before(int((onset_s + PREROLL_S) * MODEL_RATE_HZ))
-                    yield self._heard(decision)
-                    if isinstance(decision, TurnEnded):
-                        self._forget_before(0)
+                if isinstance(decision, SpeechStarted):
+                    onset_s = start_s - decision.at_s
+                    self._forget_before(int((onset_s + PREROLL_S) * MODEL_RATE_HZ))
+                yield self._heard(decision)
+                if isinstance(decision, TurnEnded):
+                    self._forget_before(0)
 
     def _patience_s(self) -> float | None:
         """How long the next sound is waited for; between turns for any time."""

@@ -11,6 +11,7 @@ from media_server.rtc.decoding import Decoder, decoder_of
 from media_server.rtc.jitter import CaptureClock, Decision, JitterBuffer, Missing, Play
 from media_server.rtc.microphone import Microphone
 from media_server.rtc.rtp import (
+    RTP_HEADER,
     ReportBlock,
     RtpPacket,
     SenderReport,
@@ -66,6 +67,8 @@ class _Stream:
     """The newest RTP time, extended."""
     end: int | None = None
     """The RTP time up to which was decoded."""
+    codec: Codec | None = None
+    """Of the packet that was decoded last."""
     arrived_s: float = 0.0
     last_report: tuple[int, float] = (0, 0.0)
     """Middle bits of the newest sender report's NTP time, and when it arrived."""
@@ -92,6 +95,7 @@ class Ear:
         microphone.quiet_s = QUIET_S
         self._on_digit = on_digit
         self._codecs = {codec.payload_type: codec for codec in agreed.receive}
+        self._red = next((codec for codec in agreed.receive if codec.name == "red"), None)
         self._decoders: dict[int, Decoder] = {}
         self._stream: _Stream | None = None
         self._other: _Stream | None = None
@@ -103,17 +107,51 @@ class Ear:
 
     def take(self, packet: bytes, arrived_s: float) -> None:
         """An RTP packet, and when it arrived on the microphone's clock."""
+        stream = self._stream
+        if stream is not None and self._take_next(stream, packet, arrived_s):
+            return
         parsed = parse_rtp(packet)
         if parsed is None:
             self.reception.malformed += 1
             return
-        stream = self._stream
         if stream is None:
             stream = self._stream = _Stream(parsed.ssrc)
         elif parsed.ssrc != stream.ssrc:
             self._take_other(parsed, arrived_s)
             return
         self._enter(stream, parsed, arrived_s)
+
+    def _take_next(self, stream: _Stream, packet: bytes, arrived_s: float) -> bool:
+        """Decode a packet that is what nearly all are: plain, and the next one. It says nothing of any other packet."""
+        if len(packet) <= RTP_HEADER.size or stream.end is None:
+            return False
+        first, second, number, time, ssrc = RTP_HEADER.unpack_from(packet)
+        codec = stream.codec
+        if first != 128 or ssrc != stream.ssrc or codec is None or time != stream.end & 0xFFFFFFFF:
+            return False
+        payload_type, payload = second & 127, packet[RTP_HEADER.size :]
+        if self._red is not None and payload_type == self._red.payload_type:
+            # copies of packets before it are of no use where none is missing
+            payload_type, _, payload = (parse_red(payload) or [(-1, 0, b"")])[-1]
+        if payload_type != codec.payload_type:
+            return False
+        decoder = self._decoders[codec.payload_type]
+        if not (ticks := decoder.ticks(payload)) or not stream.jitter.take_next(number):
+            return False
+        reception, clock = self.reception, stream.clock
+        stream.arrived_s = arrived_s
+        reception.received += 1
+        stream.time, begin = stream.end, stream.end
+        stream.end = begin + ticks
+        clock.note(stream.end / codec.clock_hz, arrived_s)
+        reception.jitter_s = clock.jitter_s
+        samples = decoder.decode(payload)
+        if len(samples):
+            reception.played_s += ticks / codec.clock_hz
+            self._microphone.push(samples, clock.at(begin / codec.clock_hz))
+        else:
+            reception.malformed += 1
+        return True
 
     def control(self, report: SenderReport, arrived_s: float) -> None:
         """A sender report of the caller's."""
@@ -250,7 +288,7 @@ class Ear:
             else:
                 self.reception.played_s += ticks / codec.clock_hz
             self._hear(stream, samples, time, codec)
-            stream.end = time + ticks
+            stream.end, stream.codec = time + ticks, codec
 
     def _conceal(self, stream: _Stream, successor: Play) -> None:
         if not successor.payload or stream.end is None:

@@ -109,6 +109,16 @@ class JitterBuffer:
         self._highest = max(self._highest, extended)
         return self._enter(extended, time, payload, now_s)
 
+    def take_next(self, number: int) -> bool:
+        """Whether this is the next packet and none waits, so that it is played at once; then it counts as played."""
+        if self._held or self._first is None or number != self._next & 0xFFFF:
+            return False
+        self.received += 1
+        self._highest = max(self._highest, self._next)
+        self._next += 1
+        self._hole_since_s = self._astray = None
+        return True
+
     def restore(self, number: int, time: int, payload: bytes, now_s: float) -> list[Decision]:
         """A copy of an earlier packet that came with a later one (RFC 2198); counts neither as received nor as late."""
         extended = unwrapped(number, self._next, 16)

@@ -198,12 +198,13 @@ class Link:
         """
         if self._inbox.is_closed or not self._on_media(data):
             return False
-        self._heard_s = time.monotonic()
         if path in self._paths:
             self._select(path)
         else:
+            self._heard_s = time.monotonic()
             self._check(path)
-        self._remember(data[4:8] if is_rtcp(data) else data[8:12])
+        if len(self._ssrcs) < MOST_SSRCS and (ssrc := data[4:8] if is_rtcp(data) else data[8:12]) not in self._ssrcs:
+            self._remember(ssrc)
         return True
 
     def answered(self, path: Path, message: stun.Message) -> None:
@@ -274,8 +275,6 @@ class Link:
         self._heard_s = self._paths[path] = time.monotonic()
 
     def _remember(self, ssrc: bytes) -> None:
-        if ssrc in self._ssrcs or len(self._ssrcs) >= MOST_SSRCS:
-            return
         sharing = self._callers.by_ssrc.setdefault(ssrc, [])
         if len(sharing) < MOST_SHARING:
             self._ssrcs.add(ssrc)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,8 @@ ON_ITS_WAY_S = 0.06
 GAP_S = 0.005
 LONGEST_GAP_S = 10.0
 """More silence than this tells a listener nothing new; the time goes on all the same."""
-TOGETHER = 512
-"""Samples that are worth waking the listener for; what is less waits for more, or for silence."""
+CHUNK = 512
+"""Samples that a listener decides by: it is woken when a multiple of these has come, or for silence."""
 MOST_S = 20.0
 """Sound that waits for the listener at most; the oldest is dropped."""
 
@@ -52,7 +53,12 @@ class Microphone:
         self._frames: deque[Frame] = deque()
         self._waiting = 0
         """Samples in these."""
-        self._come = asyncio.Event()
+        self._handed_on = 0
+        """Samples that the listener has."""
+        self._is_ready = False
+        """The listener has something to do."""
+        self._wanted: asyncio.Future[None] | None = None
+        """Is set while the listener waits."""
         self._pushed_s = 0.0
         self._end_s: float | None = None
         """Up to when there was sound or silence; None before the first sound."""
@@ -68,29 +74,50 @@ class Microphone:
         self._enter(samples, captured_at_s)
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
-        while True:
-            while self._waiting < TOGETHER:
-                self._come.clear()
-                try:
-                    async with asyncio.timeout(self._quiet_in_s()):
-                        await self._come.wait()
-                except TimeoutError:
-                    self._fall_silent()
-            while self._frames:
-                yield self._joined()
+        async for frame in self.frames(lambda: None):
+            assert frame
+            yield frame
 
-    def _quiet_in_s(self) -> float | None:
-        """Time until there is silence."""
+    async def frames(self, patience_s: Callable[[], float | None]) -> AsyncGenerator[Frame | None, None]:
+        """The sound and silence as they come, and None each time that `patience_s()` passes without any."""
+        while True:
+            yield await self._next(patience_s())
+
+    async def _next(self, patience_s: float | None) -> Frame | None:
+        end_s = math.inf if patience_s is None else self._clock() + patience_s
+        while not self._is_ready:
+            now_s, quiet_s = self._clock(), self._quiet_at_s()
+            if quiet_s <= now_s:
+                self._fall_silent()
+            elif end_s <= now_s:
+                return None
+            else:
+                await self._come(min(quiet_s, end_s) - now_s)
+        return self._joined()
+
+    async def _come(self, wait_s: float) -> None:
+        """Wait for sound. This happens thirty times a second in every call: a task, an event or a timeout cost more."""
+        loop = asyncio.get_running_loop()
+        self._wanted = wanted = loop.create_future()
+        timer = loop.call_later(wait_s, _wake, wanted) if wait_s < math.inf else None
+        try:
+            await wanted
+        finally:
+            self._wanted = None
+            if timer:
+                timer.cancel()
+
+    def _quiet_at_s(self) -> float:
+        """When there is silence, unless sound comes before."""
         if self._end_s is None:
-            return None
+            return math.inf
         silent = self._clock() - self._pushed_s >= self.quiet_s
-        return self._end_s + (SILENCE_S + ON_ITS_WAY_S if silent else self.quiet_s) - self._clock()
+        return self._end_s + (SILENCE_S + ON_ITS_WAY_S if silent else self.quiet_s)
 
     def _fall_silent(self) -> None:
-        if self._end_s is not None:
-            until_s = self._clock() - ON_ITS_WAY_S
-            if until_s > self._end_s:
-                self._push_silence(until_s)
+        assert self._end_s is not None
+        # also where the line's patience is shorter than that: silence comes in pieces
+        self._push_silence(max(self._clock() - ON_ITS_WAY_S, self._end_s + SILENCE_S / 10))
 
     def _push_silence(self, until_s: float) -> None:
         assert self._end_s is not None
@@ -108,8 +135,9 @@ class Microphone:
         self._waiting += len(samples)
         while self._waiting > MOST_S * MODEL_RATE_HZ:
             self._waiting -= len(self._frames.popleft().samples)
-        if self._waiting >= TOGETHER:
-            self._come.set()
+        self._is_ready = self._is_ready or self._handed_on % CHUNK + self._waiting >= CHUNK
+        if self._is_ready and self._wanted:
+            _wake(self._wanted)
 
     def _joined(self) -> Frame:
         """The next frames that follow each other without a gap, as one."""
@@ -121,4 +149,12 @@ class Microphone:
             end_s += len(samples) / MODEL_RATE_HZ
         samples = np.concatenate(parts) if len(parts) > 1 else first.samples
         self._waiting -= len(samples)
+        self._handed_on += len(samples)
+        # what comes behind a gap does not wait for more
+        self._is_ready = bool(self._frames)
         return Frame(samples, first.captured_at_s)
+
+
+def _wake(wanted: asyncio.Future[None]) -> None:
+    if not wanted.done():
+        wanted.set_result(None)

@@ -68,7 +68,7 @@ class Mouth:
         """Send what is due; `late` where it should have been sent before."""
         speaker, codec = self._speaker, self._codec
         if codec is None:
-            speaker.take()  # without a listener its time passes all the same
+            speaker.skip()  # without a listener its time passes all the same
             return
         self.time = self.time + codec.clock_hz // 50 & 0xFFFFFFFF
         self._lossy_ticks -= self._lossy_ticks > 0
@@ -121,7 +121,7 @@ class Mouth:
         return payload
 
     def _silence(self) -> bytes | None:
-        self._speaker.take()
+        self._speaker.skip()
         self._silent_ticks += 1
         if self._run is not None:
             # the decoder overlaps frames: one of silence lets the last of speech ring out

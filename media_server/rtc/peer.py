@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-import pylibsrtp
 from aiortc import RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport, RTCSctpTransport
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 
@@ -19,9 +18,9 @@ from media_server.rtc.answer import Agreement, agree, local_fragment
 from media_server.rtc.channel import EventsChannel
 from media_server.rtc.edge import Edge, IceTransport
 from media_server.rtc.handset import Handset
-from media_server.rtc.rtp import is_rtcp
 from media_server.rtc.sctp import bound_messages
 from media_server.rtc.sdp import parse_fragment, parse_offer
+from media_server.rtc.srtp import protect, unprotect
 from media_server.rtc.stream import RtpSession
 
 __all__ = ["Peer"]
@@ -186,28 +185,25 @@ class Peer:
         session = self._dtls._rx_srtp if self._dtls else None
         if session is None:
             return False
-        try:
-            packet = session.unprotect_rtcp(data) if is_rtcp(data) else session.unprotect(data)
-        except pylibsrtp.Error:
+        packet = unprotect(session, data)
+        if packet is None:
             return False
         try:
-            self._hear(packet)
+            if self._media:
+                self._media.take(packet)
         except Exception:  # one call's defect must not be the others', whose packets come over the same socket
             log.exception("a packet could not be handled; its connection ends")
             self.gone.set()
         return True
-
-    def _hear(self, packet: bytes) -> None:
-        if self._media:
-            self._media.take(packet)
 
     def _send_media(self, packet: bytes) -> None:
         """Encrypt a packet of RTP or RTCP and send it at once."""
         session = self._dtls._tx_srtp if self._dtls else None
         if session is None or self._link is None or self.gone.is_set():
             return
-        with contextlib.suppress(pylibsrtp.Error):
-            self._link.send(session.protect_rtcp(packet) if is_rtcp(packet) else session.protect(packet))
+        protected = protect(session, packet)
+        if protected is not None:
+            self._link.send(protected)
 
     def _on_dtls_state(self) -> None:
         assert self._dtls

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 __all__ = [
+    "RTP_HEADER",
     "Goodbye",
     "ReceiverReport",
     "ReportBlock",
@@ -24,7 +25,8 @@ __all__ = [
     "write_rtp",
 ]
 
-_RTP = struct.Struct("!BBHII")
+RTP_HEADER = struct.Struct("!BBHII")
+"""The fixed header: flags, marker and payload type, number, time, SSRC."""
 _SENDER = struct.Struct("!IQIII")
 _BLOCK = struct.Struct("!IIIIII")
 _SENDER_REPORT, _RECEIVER_REPORT, _DESCRIPTION, _GOODBYE = 200, 201, 202, 203
@@ -108,7 +110,7 @@ def parse_rtp(data: bytes) -> RtpPacket | None:
     size = len(data)
     if size < 12:
         return None
-    first, second, number, time, ssrc = _RTP.unpack_from(data)
+    first, second, number, time, ssrc = RTP_HEADER.unpack_from(data)
     if first >> 6 != 2:
         return None
     start = 12 + 4 * (first & 15)
@@ -130,7 +132,7 @@ def parse_rtp(data: bytes) -> RtpPacket | None:
 def write_rtp(packet: RtpPacket) -> bytes:
     """A packet without extensions, contributing sources and padding."""
     second = packet.payload_type | (128 if packet.marker else 0)
-    return _RTP.pack(128, second, packet.number, packet.time, packet.ssrc) + packet.payload
+    return RTP_HEADER.pack(128, second, packet.number, packet.time, packet.ssrc) + packet.payload
 
 
 def parse_rtcp(data: bytes) -> list[SenderReport | ReceiverReport | Goodbye]:

@@ -212,6 +212,13 @@ class Speaker:
             self.drained.set()
         return out
 
+    def skip(self) -> None:
+        """The same as `take`, where the samples are not needed."""
+        if self.taps or self.fades or (self._queue and not self._held):
+            self.take()
+        else:
+            self._frames += 1
+
     def take(self) -> Samples:
         """The next 960 samples; silence where nothing is said."""
         samples = self._next()

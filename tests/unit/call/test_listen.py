@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import numpy as np
 import pytest
@@ -103,11 +103,13 @@ class Silenced:
         self._samples = samples
         self.stopped_s = 0.0
 
-    async def __aiter__(self) -> AsyncIterator[Frame]:
-        async for frame in Recording(self._samples):
+    async def frames(self, patience_s: Callable[[], float | None]) -> AsyncGenerator[Frame | None, None]:
+        async for frame in Recording(self._samples).frames(patience_s):
             yield frame
         self.stopped_s = time.monotonic()
-        await asyncio.Event().wait()
+        while True:
+            await asyncio.sleep(patience_s() or 0.1)
+            yield None
 
 
 async def test_a_caller_whose_sound_stays_away_has_fallen_silent(sentence: Callable[[str], Samples]) -> None:

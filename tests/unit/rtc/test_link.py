@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
+import pylibsrtp
 import pytest
 from aioice import stun
 
@@ -244,9 +245,7 @@ async def test_a_caller_without_a_packet_is_lost(clock: Clock, silent_s: float) 
     await link.close()
 
 
-async def test_a_packet_that_trips_a_call_ends_that_call_alone(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_packet_that_trips_a_call_ends_that_call_alone(caplog: pytest.LogCaptureFixture) -> None:
     from media_server.rtc import Edge, Handset, Microphone, Peer, Speaker
 
     def clock() -> float:
@@ -254,17 +253,23 @@ async def test_a_packet_that_trips_a_call_ends_that_call_alone(
 
     peer: Any = Peer(Edge(), Handset(clock, Microphone(clock), Speaker(), lambda _: None))
 
+    key = bytes(30)
+    ends = [
+        pylibsrtp.Session(pylibsrtp.Policy(key=key, ssrc_type=kind))
+        for kind in (pylibsrtp.Policy.SSRC_ANY_OUTBOUND, pylibsrtp.Policy.SSRC_ANY_INBOUND)
+    ]
+
     class Dtls:
-        class _rx_srtp:  # noqa: N801 - aiortc's name
-            @staticmethod
-            def unprotect(data: bytes) -> bytes:
-                return data
+        _rx_srtp = ends[1]
 
-    def trip(_: bytes) -> None:
-        raise AssertionError("a defect")
+    class Media:
+        def take(self, _: bytes) -> None:
+            raise AssertionError("a defect")
 
-    peer._dtls = Dtls
-    monkeypatch.setattr(peer, "_hear", trip)
-    assert peer._take_media(rtp())
+    peer._dtls, peer._media = Dtls, Media()
+    assert not peer._take_media(rtp())
+    assert not peer._take_media(bytes([0x80]) * 2000)
+    assert not peer.gone.is_set()
+    assert peer._take_media(ends[0].protect(rtp()))
     assert peer.gone.is_set()
     assert "its connection ends" in caplog.text
