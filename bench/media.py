@@ -29,6 +29,7 @@ import asyncio
 import json
 import math
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 from bench.media_measures import SECTIONS, Plan
@@ -59,11 +60,13 @@ async def measure(plan: Plan, sections: list[str], kinds: list[str], times: int)
     results: Results = {}
     for section in sections:
         found: Results = {}
-        cases = SECTIONS[section](plan)
-        for i, case in enumerate(cases):
-            for n in range(times):
+        rounds = [SECTIONS[section](replace(plan, seed=plan.seed + n)) for n in range(times)]
+        for i, cases in enumerate(zip(*rounds, strict=True)):
+            for n, case in enumerate(cases):
                 for kind in kinds:
-                    print(f"\r{section}: {i + 1} of {len(cases)}, {n + 1} of {times}, {kind}   ", end="", flush=True)
+                    print(
+                        f"\r{section}: {i + 1} of {len(rounds[0])}, {n + 1} of {times}, {kind}   ", end="", flush=True
+                    )
                     for name, value in (await case(kind)).items():
                         found.setdefault(name, {}).setdefault(kind, []).append(value)
         print("\r" + table(found, kinds), flush=True)

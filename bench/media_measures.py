@@ -45,7 +45,8 @@ Case = Callable[[str], Awaitable[dict[str, float]]]
 
 OPUS = Codec(111, "opus", 48_000, 2)
 STARTER = Path(__file__).parents[1] / "models" / "starter" / "stt"
-SETTLED_S = 2.0
+ENGINES_S = 3.0
+"""For the recognisers to be loaded."""
 TOGETHER = 5
 """Calls that are placed at once."""
 LISTENERS, CLICKERS = 2, 1
@@ -66,6 +67,8 @@ class Plan:
     """How much is measured."""
 
     seconds: float = 8.0
+    settled_s: float = 2.0
+    """After the calls are placed, before anything is measured."""
     at_once: tuple[int, ...] = (1, 10, 50)
     many: int = 200
     calls: int = 500
@@ -95,7 +98,7 @@ async def _calls(
     callers = [caller for caller, _ in placed]
     try:
         async with sending(callers):
-            await asyncio.sleep(SETTLED_S)
+            await asyncio.sleep(plan.settled_s)
             yield callers
     finally:
         for caller in callers:
@@ -112,7 +115,7 @@ async def _use(child: Child, seconds: float) -> tuple[Figures, Figures, float]:
 
 async def cpu(plan: Plan, speaks: bool, count: int, kind: str) -> dict[str, float]:
     """What a call costs: listening alone, or listening while the agent speaks."""
-    name = f"{'speaking' if speaks else 'listening'}, {count} calls"
+    name = f"{'speaking' if speaks else 'listening'}, {_so_many(count)}"
     async with (
         running(kind, speaks=speaks, profile=plan.profile) as child,
         _calls(plan, child, speech_packets(), count) as callers,
@@ -134,7 +137,7 @@ async def cpu(plan: Plan, speaks: bool, count: int, kind: str) -> dict[str, floa
 
 async def product(plan: Plan, count: int, kind: str) -> dict[str, float]:
     """All that a call costs in which nobody speaks: for us the whole product, with voice activity and the rest."""
-    name = f"silent call, {count} calls"
+    name = f"silent, {_so_many(count)}"
     if kind != "ours":
         async with running(kind) as child, _calls(plan, child, quiet_packets(), count):
             before, after, took_s = await _use(child, plan.seconds)
@@ -143,7 +146,8 @@ async def product(plan: Plan, count: int, kind: str) -> dict[str, float]:
     async with measured_server("--max-calls", str(count)) as server, aiohttp.ClientSession() as http:
 
         async def answer(offer: str) -> str:
-            async with http.post(f"{server.url}/v1/sessions", json={"sdp": offer, "type": "offer"}) as response:
+            body = {"type": "offer", "agent": "assistant"}
+            async with http.post(f"{server.url}/v1/sessions", json=body | {"sdp": offer}) as response:
                 response.raise_for_status()
                 return str((await response.json())["sdp"])
 
@@ -151,7 +155,7 @@ async def product(plan: Plan, count: int, kind: str) -> dict[str, float]:
             await asyncio.gather(*(caller.connect(answer) for caller in callers[start : start + TOGETHER]))
         async with sending(callers):
             # greetings are over by then
-            await asyncio.sleep(4 * SETTLED_S)
+            await asyncio.sleep(4 * plan.settled_s)
             used, began_s = server.cpu_s(), time.monotonic()
             await asyncio.sleep(plan.seconds)
             per_call = 1000 / (time.monotonic() - began_s) / count
@@ -181,7 +185,7 @@ async def network(plan: Plan, networks: Sequence[Network], kind: str) -> dict[st
                 assert caller.relay
                 caller.relay.begin()
             began_s = time.monotonic()
-            await asyncio.sleep(SETTLED_S)
+            await asyncio.sleep(plan.settled_s)
             before = await child.do("heard")
             await asyncio.sleep(2 * plan.seconds)
             after = await child.do("heard")
@@ -386,7 +390,7 @@ async def _busy_engines(count: int) -> AsyncIterator[None]:
     code = "from bench.media_measures import recognise_without_end as work; work()"
     engines = [await asyncio.create_subprocess_exec(sys.executable, "-c", code) for _ in range(count)]
     try:
-        await asyncio.sleep(SETTLED_S)
+        await asyncio.sleep(ENGINES_S)
         yield
     finally:
         for engine in engines:
@@ -436,3 +440,7 @@ def _lateness_s(arrivals: Sequence[Arrival]) -> list[float]:
     late = [each.at_s - _elapsed_s(arrivals[0], each) for each in arrivals]
     least = min(late)
     return [each - least for each in late]
+
+
+def _so_many(calls: int) -> str:
+    return "1 call" if calls == 1 else f"{calls} calls"

@@ -125,6 +125,7 @@ class Microphone:
         self._enter(np.zeros(round((until_s - begin_s) * MODEL_RATE_HZ), np.int16), begin_s)
 
     def _enter(self, samples: Samples, captured_at_s: float) -> None:
+        is_first = self._end_s is None
         self._end_s = max(self._end_s or -MOST_S, captured_at_s + len(samples) / MODEL_RATE_HZ)
         if self.muted or not len(samples):
             return
@@ -136,7 +137,8 @@ class Microphone:
         while self._waiting > MOST_S * MODEL_RATE_HZ:
             self._waiting -= len(self._frames.popleft().samples)
         self._is_ready = self._is_ready or self._handed_on % CHUNK + self._waiting >= CHUNK
-        if self._is_ready and self._wanted:
+        # from the first sound on, silence is due some time
+        if (self._is_ready or is_first) and self._wanted:
             _wake(self._wanted)
 
     def _joined(self) -> Frame:

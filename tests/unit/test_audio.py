@@ -5,9 +5,12 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 
 from media_server.audio import Resampler, frame_of, read_wav, resample, write_wav
+from media_server.rtc.agreed import Codec
+from media_server.rtc.encoding import encoder_of
 
 
 @pytest.mark.parametrize(("a", "b"), [(16_000, 48_000), (48_000, 16_000), (22_050, 48_000)])
@@ -76,3 +79,30 @@ def test_a_stream_may_change_its_format() -> None:
     out = np.concatenate([*parts, resampler.push(None)])
     assert abs(len(out) - 24000) < 100
     assert np.abs(out[4000:20000]).max() < 11000
+
+
+def test_neither_resampling_nor_encoding_starts_threads() -> None:
+    """A thread for each core and resampler would be hundreds for a server full of calls."""
+    process = psutil.Process()
+    samples = (np.sin(np.arange(960) / 20) * 9000).astype(np.int16)
+    kept: list[object] = []
+    before = process.num_threads()
+    for _ in range(4):
+        resampler, encoder = Resampler(16_000), encoder_of(Codec(111, "opus", 48_000, 2))
+        assert len(resampler.push(frame_of(samples, 48_000)))
+        assert len(encoder.encode(samples)) > 20
+        kept += [resampler, encoder]
+    assert process.num_threads() == before
+
+
+def test_a_resampler_follows_its_sound_through_changes_of_format() -> None:
+    resampler = Resampler(16_000)
+    samples = np.full(960, 1000, np.int16)
+    parts = [
+        resampler.push(frame_of(samples, 48_000)),
+        resampler.push(frame_of(np.stack([samples, samples], 1), 48_000)),
+        resampler.push(frame_of(samples[:320], 16_000)),
+        resampler.push(frame_of(samples, 48_000)),
+        resampler.push(None),
+    ]
+    assert sum(map(len, parts)) == pytest.approx(4 * 320, abs=4)

@@ -240,3 +240,48 @@ def test_a_gap_in_the_time_of_capture_is_silence_and_what_waits_is_bounded() -> 
     for i in range(3000):
         microphone.push(np.full(320, 9, np.int16), 90.52 + i * 0.02)
     assert microphone._waiting <= 20 * MODEL_RATE_HZ
+
+
+@pytest.mark.parametrize("is_red", [False, True])
+def test_the_short_way_of_plain_packets_and_the_long_way_of_others_sound_the_same(is_red: bool) -> None:
+    """A header extension makes a packet take the long way."""
+    short, long, packets = Line(), Line(), encoded(1.0, corrects=True)
+    for n, packet in enumerate(packets):
+        if n in (20, 33, 34):
+            continue
+        payload = write_red(111, [(960, packets[n - 1])] if n else [], packet) if is_red else packet
+        time = n * 960 + (9600 if n > 40 else 0)  # silence without packets
+        for line in (short, long):
+            line.now = 10 + n * 0.02 + (0.2 if n > 40 else 0)
+            line.ear.tick(line.now)
+            plain = write_rtp(RtpPacket(63 if is_red else 111, n == 0, n, time, SSRC, payload))
+            extended = bytes([plain[0] | 16]) + plain[1:12] + b"\xbe\xde\0\1\x10\xff\0\0" + plain[12:]
+            line.ear.take(plain if line is short else extended, line.now)
+    assert np.array_equal(short.heard(), long.heard())
+    assert short.ear.reception == long.ear.reception
+    assert short.ear.report(12) == long.ear.report(12)
+    assert len(short.heard()) == pytest.approx(1.2 * MODEL_RATE_HZ, abs=2 * MODEL_RATE_HZ // 50)
+
+
+async def test_a_listener_is_woken_as_soon_as_it_can_decide() -> None:
+    now = 10.0
+    microphone = Microphone(lambda: now)
+    woken: list[tuple[float, int]] = []
+    samples = 0
+
+    async def listen() -> None:
+        nonlocal samples
+        async for frame in microphone:
+            samples += len(frame.samples)
+            woken.append((now, samples))
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0)
+    for n in range(16):
+        now = 10 + 0.02 * (n + 1)
+        microphone.push(np.full(320, 9, np.int16), now - 0.02)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert samples // 512 == 320 * (n + 1) // 512, "the listener decides every 512 samples"
+    listening.cancel()
+    assert len(woken) == 10

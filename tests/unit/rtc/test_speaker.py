@@ -152,3 +152,20 @@ async def test_what_comes_next_can_be_looked_at() -> None:
     assert speaker.fades
     await frames(speaker, 1)
     assert speaker.is_silent
+
+
+def test_time_that_is_skipped_counts_like_time_that_is_taken() -> None:
+    skipped, taken = Speaker(), Speaker()
+    for speaker in (skipped, taken):
+        for _ in range(5):
+            speaker.skip() if speaker is skipped else speaker.take()
+    playbacks = [speaker.play(Speech(np.full(2000, 7, np.int16))) for speaker in (skipped, taken)]
+    for _ in range(5):
+        skipped.skip()
+        taken.take()
+    assert [playback.played for playback in playbacks] == [2000, 2000]
+    assert [playback.started_at_s for playback in playbacks] == [pytest.approx(0.1)] * 2
+    heard: list[Samples] = []
+    skipped.taps.append(heard.append)
+    skipped.skip()
+    assert len(heard) == 1, "who listens in gets silence too"
