@@ -57,8 +57,8 @@ ON_TIME_S = 0.02
 BEGINNINGS = 12
 PLAIN_MOST = 50
 """Calls at once that aiortc is not asked for more of: it starves before."""
-AUDIBLE = 100
-"""Amplitude above which a sample is heard."""
+AUDIBLE = 300
+"""Amplitude above which a sample is heard: a hundredth of the loudest."""
 AFTER_STALL_S = 1.0
 
 
@@ -305,8 +305,9 @@ async def drift(plan: Plan, kind: str) -> dict[str, float]:
             at = np.array([each.at_s for each in caller.arrivals])
             # of every second the earliest packet: the others say how busy the machine was
             seconds = (at - at[0]).astype(int)
-            least = [(at[seconds == s].mean(), late[seconds == s].min()) for s in range(seconds[-1])]
-            slopes.append(60_000 * abs(np.polyfit(*np.array(least).T, 1)[0]))
+            seconds_s = [float(at[seconds == s].mean()) for s in range(seconds[-1])]
+            least_s = [float(late[seconds == s].min()) for s in range(seconds[-1])]
+            slopes.append(60_000 * abs(statistics.linear_regression(seconds_s, least_s).slope))
     return {"drift, ms a minute": max(slopes)}
 
 

@@ -130,7 +130,7 @@ def clicks_in(kept: Kept) -> list[tuple[float, int]]:
     loud = np.nonzero(np.abs(kept.samples.astype(np.int32)) > LOUD)[0]
     found: list[tuple[float, int]] = []
     until = 0
-    for at in loud:
+    for at in loud.tolist():
         if at < until:
             continue
         until = at + MODEL_RATE_HZ // 50

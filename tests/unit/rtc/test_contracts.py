@@ -58,19 +58,19 @@ async def test_dtls_srtp_and_sctp_need_three_names_of_their_transport() -> None:
 
     # the same with the session's private handle, in a buffer of our own
     packet = struct.pack("!BBHII", 0x80, 111, 2, 0, 7) + b"voice"
-    protected = srtp.protect(ends[0]._tx_srtp, packet)
-    assert protected is not None
-    assert protected != packet
-    assert ends[1]._rx_srtp.unprotect(protected) == packet
+    ours = srtp.protect(ends[0]._tx_srtp, packet)
+    assert ours is not None
+    assert ours != packet
+    assert ends[1]._rx_srtp.unprotect(ours) == packet
     protected = ends[0]._tx_srtp.protect(struct.pack("!BBHII", 0x80, 111, 3, 0, 7) + b"voice")
     assert srtp.unprotect(ends[1]._rx_srtp, protected[:-1] + bytes([protected[-1] ^ 1])) is None
     assert srtp.unprotect(ends[1]._rx_srtp, protected) == struct.pack("!BBHII", 0x80, 111, 3, 0, 7) + b"voice"
     assert srtp.unprotect(ends[1]._rx_srtp, protected) is None
     assert srtp.unprotect(ends[1]._rx_srtp, b"") is None
     assert srtp.unprotect(ends[1]._rx_srtp, bytes(70_000)) is None
-    protected = srtp.protect(ends[0]._tx_srtp, report)
-    assert protected is not None
-    assert srtp.unprotect(ends[1]._rx_srtp, protected) == report
+    ours = srtp.protect(ends[0]._tx_srtp, report)
+    assert ours is not None
+    assert srtp.unprotect(ends[1]._rx_srtp, ours) == report
 
     associations = [RTCSctpTransport(end) for end in ends]
     for each in associations:
