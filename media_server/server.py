@@ -14,7 +14,7 @@ from aiohttp import web
 from aiortc import RTCIceServer
 from sqlalchemy.exc import SQLAlchemyError
 
-from media_server.agents import DEFAULT_AGENT, AgentBook
+from media_server.agents import DEFAULT_AGENT, HOME_AGENT, AgentBook
 from media_server.call.services import Services
 from media_server.call.session import Dialect
 from media_server.config import Settings, Webhook, is_loopback
@@ -98,7 +98,9 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     pack = load_pack(settings.pack, settings.models_dir)
     check_files(pack)
     doors = load_doors()
-    agents = AgentBook([DEFAULT_AGENT, *settings.agents], pack.manifest.voices)
+    # a server that has agents of its own shows none that only demonstrate
+    shown = settings.agents if settings.agents or settings.agents_dir else [HOME_AGENT]
+    agents = AgentBook([DEFAULT_AGENT, *shown], pack.manifest.voices)
     if settings.agents_dir:
         await _load_agents(agents, settings.agents_dir)
     check_ice_servers(settings.ice_servers)

@@ -10,6 +10,7 @@
  * @property {boolean} [isInterim] more of it is to come
  * @property {boolean} [speaking] it is heard now
  * @property {boolean} [interrupted] `text` is what was heard of it
+ * @property {"person"} [by] a person said it who had taken the call over
  * @property {string} [toolCallId]
  */
 /** @typedef {{toolCallId: string, name: string, arguments: Record<string, unknown>, result?: unknown, error?: string, timestamp: number}} ToolCall */
@@ -25,14 +26,16 @@
  * @property {boolean} agentSpeaking
  * @property {number} duration seconds
  * @property {number | null} idleWarning seconds until the agent hangs up, since nobody says anything
+ * @property {boolean} personInCall a person has taken the call over from the agent
  * @property {boolean} playbackBlocked the browser plays nothing before the page is clicked
+ * @property {{reason: string, message: string} | null} ending why the last call ended, where there is something to say; no error
  * @property {{code: string, message: string} | null} error
  */
 
 /** @type {CallState} */
 export const IDLE = Object.freeze({
   status: "idle", phase: "idle", transport: "", messages: [], toolCalls: [], isMuted: false, userSpeaking: false, agentSpeaking: false,
-  duration: 0, idleWarning: null, playbackBlocked: false, error: null,
+  duration: 0, idleWarning: null, personInCall: false, playbackBlocked: false, ending: null, error: null,
 });
 
 /** @type {Record<string, Phase>} */
@@ -48,7 +51,8 @@ function put(messages, message) {
 function reply(state, turn, change) {
   const id = `bot-${turn}`;
   const before = state.messages.find((m) => m.id === id);
-  return { ...state, messages: put(state.messages, { id, role: "bot", text: "", ...before, ...change }) };
+  const by = state.personInCall && !before ? { by: /** @type {const} */ ("person") } : {};
+  return { ...state, messages: put(state.messages, { id, role: "bot", text: "", ...by, ...before, ...change }) };
 }
 
 /** The state after an event of the server. @param {CallState} state @param {any} event @returns {CallState} */
@@ -89,6 +93,10 @@ export function after(state, event) {
       const { id, result, error } = event;
       return { ...state, toolCalls: state.toolCalls.map((c) => (c.toolCallId === id ? { ...c, result, error } : c)) };
     }
+    case "call.paused":
+      return { ...state, personInCall: true };
+    case "call.resumed":
+      return { ...state, personInCall: false };
     case "idle.warning":
       return { ...state, idleWarning: event.remaining_s };
     case "error":

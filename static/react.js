@@ -54,7 +54,7 @@ export function VoiceProvider({ children, ...options }) {
 
 /**
  * `<voice-widget>` as a component.
- * @param {{agent: string, mode?: "orb" | "modal" | "chat", theme?: string, server?: string, label?: string, tokenProvider?: import("./voice-session.js").Options["tokenProvider"], onStatusChange?: (status: string) => void}} props
+ * @param {{agent: string, mode?: "orb" | "modal" | "chat", theme?: string, server?: string, label?: string, tokenProvider?: import("./voice-session.js").Options["tokenProvider"], onStatusChange?: (status: string) => void, [attribute: string]: any}} props
  */
 export function VoiceWidget({ tokenProvider, onStatusChange, ...attributes }) {
   const element = useRef(/** @type {import("./voice-widget.js").VoiceWidget | null} */ (null));

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CallError, openMicrophone, refusal } from "./call-error.js";
+import { CallError, ENDINGS, FAILURES, openMicrophone, refusal } from "./call-error.js";
 import { IDLE, after } from "./call-state.js";
 import { Level } from "./levels.js";
 import { NoWebRtc, SocketLine, WebRtcLine } from "./lines.js";
@@ -15,16 +15,6 @@ export { CallError } from "./call-error.js";
 /** @typedef {import("./call-state.js").CallState} CallState */
 /** @typedef {string | {token: string, server?: string}} Token */
 
-/** @type {Record<string, string>} */
-const ENDINGS = {
-  forwarded: "You are handed over to somebody else.",
-  server_shutdown: "The server was stopped.",
-  idle_timeout: "The server heard nothing any more and hung up.",
-  internal_error: "The server made a mistake and had to hang up.",
-  max_duration: "The call was as long as it may be.",
-  credits_exhausted: "The credit for calls is used up.",
-  silence: "Nobody said anything, so the agent hung up.",
-};
 const LOST = "The connection to the server was lost.";
 /** Before each try to connect again, and how long a try goes on while the server cannot be reached. */
 const WAITS_MS = [0, 1000, 3000];
@@ -52,7 +42,8 @@ const FINAL = ["unknown_session"];
 /**
  * Events, beside all that the server sends under their own types (`user.transcript`, …; the message is `detail`):
  * `event` (every message), `raw` (as it came), `change` (the state), `status`, `phase`, `message` (one of the state's),
- * `streams` ({microphone, voice}), `transport` ({kind}), `reconnecting` ({attempt}), `reconnected` ({kind}), `ended` ({reason, message?}).
+ * `streams` ({microphone, voice}), `transport` ({kind}), `reconnecting` ({attempt, of, gives_up_s}), `reconnected` ({kind}), `ended`
+ * ({reason, message?, failed}).
  */
 export class VoiceSession extends EventTarget {
   callId = "";
@@ -71,6 +62,7 @@ export class VoiceSession extends EventTarget {
   #recovering = false;
   #speaker = "";
   #startedAt = 0;
+  #transferredTo = "";
   /** @type {number | undefined} */
   #ticking = undefined;
   /** @type {AudioContext | null} */
@@ -148,7 +140,7 @@ export class VoiceSession extends EventTarget {
     if (this.#state.status !== "idle" && this.#state.status !== "error") return;
     this.over = false;
     addEventListener("pagehide", this.#leave);
-    this.sessionId = this.callId = "";
+    this.sessionId = this.callId = this.#transferredTo = "";
     this.#received = 0;
     this.#set({ ...IDLE, status: "connecting", isMuted: this.#state.isMuted });
     try {
@@ -173,7 +165,7 @@ export class VoiceSession extends EventTarget {
   async #openLine() {
     const none = new CallError("no_connection", "No media connection came about. A firewall may be blocking UDP between this browser and the server.");
     try {
-      if (this.wanted === "websocket") throw new NoWebRtc();
+      if (this.wanted === "websocket" || typeof RTCPeerConnection === "undefined") throw new NoWebRtc();
       await this.#open(new WebRtcLine(this));
     } catch (error) {
       if (!(error instanceof NoWebRtc) || this.over) throw error;
@@ -202,7 +194,8 @@ export class VoiceSession extends EventTarget {
     this.#set({ status: "reconnecting" });
     let problem = LOST;
     for (const [i, wait] of WAITS_MS.entries()) {
-      this.dispatch("reconnecting", { attempt: i + 1 });
+      const left = WAITS_MS.slice(i).reduce((sum, ms) => sum + ms + TRY_MS, 0);
+      this.dispatch("reconnecting", { attempt: i + 1, of: WAITS_MS.length, gives_up_s: Math.round(left / 1000) });
       await sleep(wait * (1 + JITTER * (2 * Math.random() - 1)));
       if (this.over) break;
       try {
@@ -313,6 +306,11 @@ export class VoiceSession extends EventTarget {
     this.send({ type: "session.update", ...settings });
   }
 
+  /** The caller is done: what was said is answered now, whatever the silence (push to talk). */
+  endTurn() {
+    this.send({ type: "turn.end" });
+  }
+
   /** Drop a tool's call from the state, when it has been looked at. @param {string} id */
   dismissTool(id) {
     this.#set({ toolCalls: this.#state.toolCalls.filter((c) => c.toolCallId !== id) });
@@ -333,7 +331,10 @@ export class VoiceSession extends EventTarget {
     if (message.type === "tool.called" && message.runs_at === "client") void this.#runTool(message);
     this.#set(after(this.#state, message));
     if (message.type) this.dispatch(message.type, message);
-    if (message.type === "call.ended") this.end(message.reason ?? "", ENDINGS[message.reason]);
+    if (message.type === "call.forwarded") this.#transferredTo = message.agent ? "" : message.to;
+    if (message.type !== "call.ended") return;
+    if (message.reason in FAILURES) this.end(message.reason, FAILURES[message.reason]);
+    else this.end(message.reason ?? "", this.#transferredTo ? `Transferred to ${this.#transferredTo}.` : ENDINGS[message.reason], false);
   }
 
   /** @param {{id: string, name: string, arguments: object}} call */
@@ -403,12 +404,22 @@ export class VoiceSession extends EventTarget {
 
   /** How loud it is now, 0 to 1; read it at each frame that is drawn. @param {"user" | "agent"} who */
   level(who) {
+    return this.#levelOf(who)?.level ?? 0;
+  }
+
+  /** The voice's spectrum now, low to high, each band from 0 to 1; for pictures of it. @param {"user" | "agent"} who @param {number} count @returns {number[]} */
+  bands(who, count) {
+    return this.#levelOf(who)?.bands(count) ?? new Array(count).fill(0);
+  }
+
+  /** @param {"user" | "agent"} who */
+  #levelOf(who) {
     const stream = who === "user" ? this.microphone : this.voice;
-    if (!stream?.getAudioTracks().length || this.over) return 0;
+    if (!stream?.getAudioTracks().length || this.over) return null;
     this.#audio ??= new AudioContext();
     let level = this.#levels.get(stream);
     if (!level) this.#levels.set(stream, (level = new Level(stream, this.#audio)));
-    return level.level;
+    return level;
   }
 
   /** @param {MediaStream} stream */
@@ -456,15 +467,16 @@ export class VoiceSession extends EventTarget {
 
   #leave = () => this.disconnect();
 
-  /** @param {string} reason @param {string} [message] */
-  end(reason, message) {
+  /** @param {string} reason @param {string} [message] @param {boolean} [failed] whether something was wrong, rather than over */
+  end(reason, message, failed = !!message) {
     const wasCalled = this.#state.status !== "idle" && this.#state.status !== "error";
     if (this.over || !wasCalled) return;
     if (reason === "client_hangup") this.#abandon();
     this.#release();
-    const error = message ? { code: reason, message } : null;
-    this.#set({ status: "idle", phase: "idle", userSpeaking: false, agentSpeaking: false, idleWarning: null, error });
-    this.dispatch("ended", { reason, message });
+    const error = message && failed ? { code: reason, message } : null;
+    const ending = message && !failed ? { reason, message } : null;
+    this.#set({ status: "idle", phase: "idle", userSpeaking: false, agentSpeaking: false, idleWarning: null, personInCall: false, ending, error });
+    this.dispatch("ended", { reason, message, failed });
   }
 
   /** The server hears of it also when the channel never opened. */

@@ -1,100 +1,49 @@
 /**
- * `<voice-widget agent="mara">`: a button that one talks to, with what was said beside it.
+ * `<voice-widget agent="mara">`: a button that visitors of a site talk to, with what was said beside it.
  *
- * Attributes: `mode` (`orb`; `modal`: a button in the corner of the page that opens a panel; `chat`: in writing), `agent`, `server` (where
- * it is not the page's own), `label`, `transcript` (`off` hides what was said), `variables` and `metadata` (JSON).
- * Properties: `tokenProvider`, `tools`. Events: `status` ({status}), and the session's own.
- * Theme: `theme` (`light`, `dark`, `midnight`, `aurora`, `sunset`; without it the page's light or dark), and `--vw-accent`, `--vw-accent-text`, `--vw-background`, `--vw-text`, `--vw-soft`, `--vw-mine`, `--vw-size`, `--vw-font`.
+ * Attributes: the table in `widget-attributes.js`; `text-…` replaces one of the texts in `widget-texts.js` (`text-hang-up="Bye"`).
+ * Properties: `tokenProvider`, `tools`. Methods: `call()`, `hangUp()`. Events: `status` ({status}), and the session's own.
+ * Style: `--vw-accent`, `--vw-accent-text`, `--vw-background`, `--vw-text`, `--vw-soft`, `--vw-mine`, `--vw-size`, `--vw-font`, and the
+ * parts `orb`, `transcript`, `status`, `problem`, `controls`, `write`, `panel`, `launcher`.
  * @module
  */
 
 import { IDLE } from "./call-state.js";
 import { ChatSession } from "./chat-session.js";
 import { CallError, VoiceSession } from "./voice-session.js";
+import { ATTRIBUTES, textAttribute } from "./widget-attributes.js";
+import { STYLE } from "./widget-style.js";
+import { TEXTS, problemText } from "./widget-texts.js";
 
-const STYLE = `
-:host {
-  /* as the page is, not as the system would like it: light-dark() goes by the page's color-scheme */
-  --accent: var(--vw-accent, var(--theme-accent, light-dark(#0f766e, #2dd4bf))); --accent-text: var(--vw-accent-text, light-dark(#ffffff, #06201c));
-  --background: var(--vw-background, var(--theme-background, light-dark(#ffffff, #151f1d))); --text: var(--vw-text, light-dark(#14201e, #e6efed));
-  --soft: var(--vw-soft, light-dark(#50615d, #a3b4b0)); --mine: var(--vw-mine, var(--theme-mine, light-dark(#d8f1ec, #134e48))); --size: var(--vw-size, 4.5rem);
-  display: inline-flex; flex-direction: column; align-items: center; gap: .6rem; max-width: 100%;
-  color: var(--text); font: var(--vw-font, 16px/1.45 system-ui, sans-serif);
-}
-:host([theme=light]), :host([theme=sunset]) { color-scheme: light; }
-:host([theme=dark]), :host([theme=midnight]), :host([theme=aurora]) { color-scheme: dark; }
-:host([theme=midnight]) { --theme-accent: #a5b4fc; --theme-background: #0f1330; --theme-mine: #312e81; }
-:host([theme=aurora]) { --theme-accent: #6ee7b7; --theme-background: #0b2027; --theme-mine: #14532d; }
-:host([theme=sunset]) { --theme-accent: #c2410c; --theme-background: #fff7ed; --theme-mine: #fed7aa; }
-:host([theme]:not([mode=modal])) { background: var(--background); padding: 1rem; border-radius: 18px; }
-[hidden] { display: none !important; }
-button { font: inherit; border: 0; cursor: pointer; }
-button:focus-visible { outline: 3px solid var(--text); outline-offset: 3px; }
-.orb {
-  position: relative; width: var(--size); height: var(--size); border-radius: 50%; padding: 0;
-  display: grid; place-items: center; background: var(--accent); color: var(--accent-text);
-}
-.orb::before {
-  content: ""; position: absolute; inset: 0; border-radius: 50%; background: var(--accent); opacity: .3; z-index: -1;
-  transform: scale(calc(1 + var(--level, 0) * .6)); transition: transform 80ms linear;
-}
-.orb svg { width: 45%; height: 45%; }
-:host([data-status=connecting]) .orb, :host([data-phase=thinking]) .orb { animation: breathe 1s ease-in-out infinite alternate; }
-@keyframes breathe { to { opacity: .6; } }
-.status { margin: 0; font-size: .88em; color: var(--soft); min-height: 1.45em; text-align: center; }
-.problem { margin: 0; max-width: 20rem; padding: .5rem .8rem; border-radius: 10px; background: #fdecec; color: #991b1b; font-size: .9em; }
-.said { padding: .8rem; box-sizing: border-box; width: min(22rem, 92vw); max-height: 16rem; overflow-y: auto; background: var(--background); border-radius: 14px; box-shadow: 0 4px 24px rgb(0 0 0 / 14%);
-}
-.said ul { list-style: none; margin: 0; padding: 0; display: flex; flex-direction: column; gap: .4rem; }
-.said li { padding: .4rem .7rem; border-radius: 12px; max-width: 85%; overflow-wrap: anywhere; background: color-mix(in srgb, var(--soft) 14%, transparent); align-self: flex-start; }
-.said li.user { background: var(--mine); align-self: flex-end; }
-.said li.partial { opacity: .75; }
-.row { display: flex; gap: .5rem; }
-.write { width: 100%; }
-.write input {
-  flex: 1; min-width: 0; font: inherit; color: inherit; background: transparent; border: 1px solid var(--soft); border-radius: 999px; padding: .45rem 1rem;
-}
-.write input:focus-visible { outline: 3px solid var(--accent); outline-offset: 1px; }
-.panel {
-  flex-direction: column; align-items: center; gap: .6rem; box-sizing: border-box; width: min(24rem, 100vw - 2rem); max-height: calc(100vh - 2rem); overflow-y: auto;
-  inset: auto 1rem 1rem auto; margin: 0; padding: 1rem; border: 0; border-radius: 18px; background: var(--background); color: inherit; box-shadow: 0 12px 48px rgb(0 0 0 / 30%);
-}
-.panel[open] { display: flex; }
-.panel::backdrop { background: rgb(0 0 0 / 25%); }
-.panel .said { box-shadow: none; padding: 0; width: 100%; }
-.close { align-self: flex-end; padding: .2rem .8rem; min-height: 2rem; }
-:host([mode=modal]) { position: fixed; right: 1rem; bottom: 1rem; z-index: 2147483000; }
-:host([mode=chat]) { width: min(24rem, 92vw); }
-:host([mode=chat]) .said { width: 100%; }
-.small { background: color-mix(in srgb, var(--soft) 20%, transparent); color: inherit; border-radius: 999px; padding: .45rem 1rem; min-height: 2.4rem; }
-@media (prefers-reduced-motion: reduce) { .orb, .orb::before { animation: none !important; transition: none; transform: none; } }
-`;
-const ORB = `
-  <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" aria-hidden="true">
-    <path d="M12 15a3.5 3.5 0 0 0 3.5-3.5v-5a3.5 3.5 0 1 0-7 0v5A3.5 3.5 0 0 0 12 15Zm6-3.5a6 6 0 0 1-12 0M12 17.5V21"/>
-  </svg>
-`;
-const MARKUP = `
-<div class="said" part="transcript" role="log" aria-live="polite" aria-label="Conversation" tabindex="0" hidden><ul></ul></div>
-<p class="problem" part="problem" role="alert" hidden></p>
-<button class="orb" part="orb" type="button">${ORB}</button>
-<p class="status" part="status" role="status"></p>
-<div class="row" part="controls" hidden>
-  <button class="small mute" type="button" aria-pressed="false">Mute</button>
-  <button class="small end" type="button">Hang up</button>
-</div>
-<form class="row write" part="write" hidden>
-  <input type="text" aria-label="Write to the agent" placeholder="Write …" autocomplete="off" maxlength="4000">
-  <button class="small" type="submit">Send</button>
-</form>
-`;
+const icon = (/** @type {string} */ path) => `<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" aria-hidden="true"><path d="${path}"/></svg>`;
+const MICROPHONE = icon("M12 15a3.5 3.5 0 0 0 3.5-3.5v-5a3.5 3.5 0 1 0-7 0v5A3.5 3.5 0 0 0 12 15Zm6-3.5a6 6 0 0 1-12 0M12 17.5V21");
+const CLOSE = icon("m6 6 12 12M18 6 6 18");
+const ORB = `<button class="orb" part="orb" type="button"></button>`;
+const STATUS = `<p class="status" part="status" role="status"></p>`;
+const FLOAT = `
+<div class="float">
+  <div class="consent" part="consent" hidden><p></p><div class="row"><button class="small strong agree" type="button"></button><button class="small decline" type="button"></button></div></div>
+  <div class="said" part="transcript" role="log" aria-live="polite" tabindex="0" hidden><ul></ul></div>
+  <p class="problem" part="problem" role="alert" hidden></p>
+  <div class="devices" part="devices" hidden><label><span></span><select class="microphone"></select></label><label><span></span><select class="loudspeaker"></select></label></div>
+  <div class="row" part="controls" hidden>
+    <button class="small mute" type="button"></button>
+    <button class="small square choose" type="button" aria-expanded="false">${icon("M4 7h9M19 7h1M4 17h1M11 17h9M16 4.4a2.6 2.6 0 1 1 0 5.2 2.6 2.6 0 0 1 0-5.2M8 14.4a2.6 2.6 0 1 1 0 5.2 2.6 2.6 0 0 1 0-5.2")}</button>
+    <button class="small end" type="button"></button>
+  </div>
+  <form class="row write" part="write" hidden><input type="text" autocomplete="off" maxlength="4000"><button class="small strong send" type="submit"></button></form>
+  <button class="small clear" type="button" hidden></button>
+</div>`;
 const MODAL = `
-<button class="orb" part="launcher" type="button" aria-haspopup="dialog">${ORB}</button>
-<dialog class="panel" part="panel"><button class="small close" type="button" aria-label="Close">×</button>${MARKUP}</dialog>
-`;
-const PHASES = { listening: "Listening", speaking: "Hearing you", pause: "Hearing you", thinking: "Thinking", idle: "" };
+<button class="orb launcher" part="launcher" type="button" aria-haspopup="dialog"></button>
+<dialog class="panel" part="panel" tabindex="-1">
+  <div class="head"><span></span><button class="small square minimise" type="button">${icon("M6 12h12")}</button><button class="small square close" type="button">${CLOSE}</button></div>
+  ${ORB}${STATUS}${FLOAT}
+</dialog>`;
+const PHASES = { listening: "listening", speaking: "hearing", pause: "hearing", thinking: "thinking", idle: "" };
 
 export class VoiceWidget extends HTMLElement {
+  static observedAttributes = ATTRIBUTES.map(({ name }) => name).filter((name) => name !== "theme");
   /** @type {import("./voice-session.js").Options["tokenProvider"]} */
   tokenProvider = undefined;
   /** @type {import("./voice-session.js").Options["tools"]} */
@@ -103,6 +52,8 @@ export class VoiceWidget extends HTMLElement {
   session = null;
   /** @type {Map<string, HTMLElement>} */
   lines = new Map();
+  #agreed = false;
+  #problem = "";
 
   constructor() {
     super();
@@ -111,7 +62,9 @@ export class VoiceWidget extends HTMLElement {
     sheet.replaceSync(STYLE);
     root.adoptedStyleSheets = [sheet];
     root.addEventListener("keydown", (e) => {
-      if (/** @type {KeyboardEvent} */ (e).key === "Escape" && this.mode !== "chat") this.hangUp();
+      if (/** @type {KeyboardEvent} */ (e).key !== "Escape" || this.mode === "chat") return;
+      if (this.mode === "modal") this.#close();
+      else this.hangUp();
     });
   }
 
@@ -121,7 +74,28 @@ export class VoiceWidget extends HTMLElement {
     return mode === "modal" || mode === "chat" ? mode : "orb";
   }
 
+  get label() {
+    return this.getAttribute("label") ?? this.text("talk");
+  }
+
+  /** A text in the visitor's language, or what an attribute says in its place. @param {string} name */
+  text(name) {
+    if (!name) return "";
+    const lang = this.getAttribute("lang") || this.closest("[lang]")?.getAttribute("lang") || navigator.language;
+    return this.getAttribute(textAttribute(name)) ?? (TEXTS[lang.slice(0, 2).toLowerCase()] ?? TEXTS.en)[name];
+  }
+
   connectedCallback() {
+    this.build();
+    this.show(IDLE);
+  }
+
+  disconnectedCallback() {
+    this.hangUp();
+  }
+
+  attributeChangedCallback() {
+    if (!this.isConnected || !this.shadowRoot?.childElementCount || this.session) return;
     this.build();
     this.show(IDLE);
   }
@@ -130,43 +104,109 @@ export class VoiceWidget extends HTMLElement {
   build() {
     const { shadowRoot: root, mode } = this;
     if (!root) return;
-    root.innerHTML = mode === "modal" ? MODAL : MARKUP;
+    root.innerHTML = mode === "modal" ? MODAL : `${mode === "chat" ? "" : ORB}${STATUS}${FLOAT}`;
     this.lines.clear();
-    this.part_("orb").hidden = mode === "chat";
-    this.part_("orb").addEventListener("click", () => (this.session ? this.hangUp() : void this.call()));
+    this.#problem = "";
+    for (const orb of root.querySelectorAll(".orb")) this.#face(/** @type {HTMLElement} */ (orb));
+    this.#words();
+    root.querySelector('[part="orb"]')?.addEventListener("click", () => (this.session ? this.hangUp() : void this.call()));
     this.find(".end").addEventListener("click", () => this.hangUp());
     this.find(".mute").addEventListener("click", () => this.session instanceof VoiceSession && this.session.toggleMute());
+    this.find(".choose").addEventListener("click", () => void this.#devices());
+    this.find(".agree").addEventListener("click", () => void this.call((this.#agreed = true)));
+    this.find(".decline").addEventListener("click", () => (this.part_("consent").hidden = true) && this.#close());
+    this.find(".clear").addEventListener("click", () => this.#clear());
     const form = this.part_("write");
     form.addEventListener("submit", (e) => {
       e.preventDefault();
       void this.write(/** @type {HTMLInputElement} */ (form.querySelector("input")));
     });
     if (mode !== "modal") return;
-    const panel = /** @type {HTMLDialogElement} */ (this.part_("panel"));
-    const label = this.getAttribute("label") ?? "Talk";
-    panel.setAttribute("aria-label", label);
-    const launcher = this.part_("launcher");
-    launcher.setAttribute("aria-label", label);
-    launcher.addEventListener("click", () => {
-      panel.showModal();
-      void this.call();
+    this.part_("launcher").addEventListener("click", () => (this.panel?.open && this.session ? this.panel.close() : this.#open()));
+    this.find(".close").addEventListener("click", () => this.#close());
+    this.find(".minimise").addEventListener("click", () => {
+      this.panel?.close();
+      this.part_("launcher").focus();
     });
-    this.find(".close").addEventListener("click", () => panel.close());
-    panel.addEventListener("close", () => this.hangUp());
+    this.panel?.addEventListener("close", () => this.#launcher());
   }
 
-  disconnectedCallback() {
-    this.hangUp();
+  get panel() {
+    return /** @type {HTMLDialogElement | null} */ (this.shadowRoot?.querySelector(".panel") ?? null);
   }
 
-  /** Begin a call, or a conversation in writing; from a click, since a call asks for the microphone. */
-  async call() {
-    if (this.session) return;
-    const options = {
-      agent: this.getAttribute("agent") ?? "assistant", server: this.getAttribute("server") ?? "", tokenProvider: this.tokenProvider, tools: this.tools,
-      variables: JSON.parse(this.getAttribute("variables") ?? "{}"), metadata: JSON.parse(this.getAttribute("metadata") ?? "{}"),
+  /** @param {HTMLElement} orb */
+  #face(orb) {
+    const avatar = this.getAttribute("avatar") ?? "";
+    if (avatar.length > 2) {
+      const picture = document.createElement("img");
+      picture.src = avatar;
+      picture.alt = "";
+      orb.replaceChildren(picture);
+    } else if (avatar) orb.textContent = avatar;
+    else orb.innerHTML = MICROPHONE;
+  }
+
+  /** The texts that stay the same. */
+  #words() {
+    const name = (/** @type {string} */ selector, /** @type {string} */ text) => {
+      const element = this.shadowRoot?.querySelector(selector);
+      element?.setAttribute("aria-label", this.text(text));
+      element?.setAttribute("title", this.text(text));
     };
-    const session = (this.session = this.mode === "chat" ? new ChatSession(options) : new VoiceSession(options));
+    const write = (/** @type {string} */ selector, /** @type {string} */ text) => (this.find(selector).textContent = this.text(text));
+    for (const [selector, text] of [[".close", "close"], [".minimise", "minimise"], [".choose", "devices"]]) name(selector, text);
+    for (const [selector, text] of [[".end", "hangUp"], [".send", "send"], [".agree", "agree"], [".decline", "decline"], [".clear", "clear"]]) write(selector, text);
+    this.part_("transcript").setAttribute("aria-label", this.text("conversation"));
+    const [microphone, loudspeaker] = this.part_("devices").querySelectorAll("span");
+    microphone.textContent = this.text("microphone");
+    loudspeaker.textContent = this.text("loudspeaker");
+    const field = /** @type {HTMLInputElement} */ (this.find(".write input"));
+    field.setAttribute("aria-label", this.text("writeTo"));
+    field.placeholder = this.text("placeholder");
+    /** @type {HTMLElement} */ (this.part_("consent").firstElementChild).textContent = this.getAttribute("consent");
+    const heading = this.getAttribute("heading") ?? this.label;
+    this.panel?.setAttribute("aria-label", heading);
+    const head = this.shadowRoot?.querySelector(".head span");
+    if (head) head.textContent = heading;
+  }
+
+  #open() {
+    this.panel?.show();
+    this.panel?.focus();
+    this.#launcher();
+    void this.call();
+  }
+
+  /** Hang up, and close the panel where there is one. */
+  #close() {
+    this.hangUp();
+    if (!this.panel?.open) return;
+    this.panel.close();
+    this.part_("launcher").focus();
+  }
+
+  /** The button in the corner says what it does now. */
+  #launcher() {
+    const launcher = this.part_("launcher");
+    launcher.setAttribute("aria-expanded", String(!!this.panel?.open));
+    launcher.setAttribute("aria-label", this.session && !this.panel?.open ? this.text("reopen") : this.label);
+    launcher.querySelector(".badge")?.remove();
+    if (this.session) launcher.appendChild(document.createElement("i")).className = "badge";
+  }
+
+  /** Begin a call, or a conversation in writing; from a click, since a call asks for the microphone. @param {boolean} [agreed] to `consent` */
+  async call(agreed = this.#agreed) {
+    if (this.session) return;
+    this.#problem = "";
+    if (this.getAttribute("consent") && !agreed) {
+      this.part_("consent").hidden = false;
+      this.#arrange();
+      this.find(".agree").focus();
+      return;
+    }
+    this.part_("consent").hidden = true;
+    const session = (this.session = this.mode === "chat" ? new ChatSession(this.#options()) : new VoiceSession(this.#options()));
     this.lines.clear();
     this.find(".said ul").replaceChildren();
     session.subscribe(() => {
@@ -177,7 +217,11 @@ export class VoiceWidget extends HTMLElement {
     });
     session.addEventListener("event", (e) => {
       const { detail } = /** @type {CustomEvent} */ (e);
-      this.dispatchEvent(new CustomEvent(detail.type ?? "message", { detail }));
+      const isMine = this.dispatchEvent(new CustomEvent(detail.type ?? "message", { detail, cancelable: true }));
+      // a page that answers by itself says so by preventDefault()
+      if (isMine && detail.type === "tool.called" && detail.runs_at === "client" && !(detail.name in (this.tools ?? {})) && session instanceof VoiceSession) {
+        session.send({ type: "tool.result", id: detail.id, error: `This page has no tool called ${detail.name}.` });
+      }
     });
     if (session instanceof VoiceSession) requestAnimationFrame(() => this.draw(session));
     try {
@@ -185,6 +229,25 @@ export class VoiceWidget extends HTMLElement {
     } catch (error) {
       if (!(error instanceof CallError)) console.error(error);
       this.left(session);
+    }
+  }
+
+  #options() {
+    const address = this.getAttribute("token-url");
+    return {
+      agent: this.getAttribute("agent") || "assistant", server: (this.getAttribute("server") ?? "").replace(/\/$/, ""), tools: this.tools,
+      tokenProvider: this.tokenProvider ?? (address ? () => tokenFrom(address) : undefined),
+      variables: this.#json("variables"), metadata: this.#json("metadata"),
+    };
+  }
+
+  /** @param {string} name */
+  #json(name) {
+    try {
+      return JSON.parse(this.getAttribute(name) || "{}");
+    } catch {
+      console.error(`<voice-widget>: the attribute ${name} is not JSON.`);
+      return {};
     }
   }
 
@@ -207,28 +270,36 @@ export class VoiceWidget extends HTMLElement {
   left(session) {
     if (this.session !== session) return;
     this.session = null;
+    const { error } = session.getState();
+    if (error) {
+      console.warn(`<voice-widget>: ${error.code}: ${error.message}`);
+      this.#problem = this.text(problemText(error.code));
+    }
     this.show(stateOf(session));
   }
 
   /** @param {import("./call-state.js").CallState} state */
   show(state) {
-    const { status, phase, agentSpeaking, isMuted, error, playbackBlocked } = state;
-    const label = this.getAttribute("label") ?? "Talk";
-    const { mode } = this;
+    const { status, phase, agentSpeaking, isMuted, personInCall, playbackBlocked } = state;
+    const { mode, label } = this;
     const isUp = status === "connected" || status === "reconnecting";
-    const said = mode === "chat" ? (phase === "thinking" ? "Writing …" : "") : agentSpeaking ? "Speaking" : PHASES[phase];
+    const doing = personInCall ? "person" : agentSpeaking ? "speaking" : isMuted && phase !== "thinking" ? "muted" : PHASES[phase];
+    const said = mode === "chat" ? (phase === "thinking" ? "writing" : "") : doing;
     this.dataset.phase = phase;
-    this.part_("orb").setAttribute("aria-label", this.session ? "Hang up" : label);
+    this.shadowRoot?.querySelector('[part="orb"]')?.setAttribute("aria-label", this.session ? this.text("hangUp") : label);
     this.part_("controls").hidden = mode === "chat" || !isUp;
+    this.find(".choose").hidden = this.getAttribute("devices") === "off";
+    if (!isUp) this.part_("devices").hidden = true;
     this.part_("write").hidden = mode === "orb" || (mode === "modal" && !isUp);
-    this.part_("status").textContent = { idle: label, error: label, connecting: "Connecting …", reconnecting: "Connecting again …", connected: said }[status];
-    const problem = error?.message ?? (playbackBlocked ? "The browser does not play sound yet; click the page." : "");
+    this.part_("status").textContent = { idle: label, error: label, connecting: this.text("connecting"), reconnecting: this.text("reconnecting"), connected: this.text(said) }[status];
+    const problem = this.#problem || (playbackBlocked ? this.text("tapToHear") : "");
     this.part_("problem").textContent = problem;
     this.part_("problem").hidden = !problem;
-    const mute = this.find(".mute");
-    mute.setAttribute("aria-pressed", String(isMuted));
-    mute.textContent = isMuted ? "Muted" : "Mute";
+    this.find(".mute").textContent = this.text(isMuted ? "unmute" : "mute");
+    if (this.panel) this.#launcher();
     this.showMessages(state.messages);
+    this.find(".clear").hidden = mode !== "orb" || !!this.session || !(this.lines.size || problem);
+    this.#arrange();
     if (status === this.dataset.status) return;
     this.dataset.status = status;
     this.dispatchEvent(new CustomEvent("status", { detail: { status } }));
@@ -239,24 +310,65 @@ export class VoiceWidget extends HTMLElement {
     if (this.getAttribute("transcript") === "off") return;
     const log = this.part_("transcript");
     const list = this.find(".said ul");
-    for (const { id, role, text, isInterim, interrupted } of messages) {
+    const welcome = this.getAttribute("welcome");
+    const shown = welcome && !messages.length && this.mode !== "orb" ? [{ id: "welcome", role: /** @type {const} */ ("bot"), text: welcome }] : messages;
+    for (const message of shown) {
+      const { id, role, text, isInterim, interrupted } = { isInterim: false, interrupted: false, ...message };
       let line = this.lines.get(id);
       if (!line) {
         this.lines.set(id, (line = document.createElement("li")));
         list.append(line);
       }
       line.className = `${role === "bot" ? "agent" : role}${isInterim ? " partial" : ""}`;
-      const shown = interrupted ? `${text} —` : text;
-      if (line.textContent === shown) continue;
-      line.textContent = shown;
+      const words = interrupted ? `${text} —` : text;
+      if (line.textContent === words) continue;
+      line.textContent = words;
       log.scrollTop = log.scrollHeight;
     }
     for (const [id, line] of this.lines) {
-      if (messages.some((m) => m.id === id)) continue;
+      if (shown.some((m) => m.id === id)) continue;
       line.remove();
       this.lines.delete(id);
     }
-    log.hidden = !messages.length;
+    log.hidden = !shown.length;
+  }
+
+  /** Drop what was said in a call that is over. */
+  #clear() {
+    this.#problem = "";
+    this.show(IDLE);
+  }
+
+  /** Put what stands beside the orb where the window has room for it. */
+  #arrange() {
+    const float = this.find(".float");
+    float.hidden = [...float.children].every((child) => /** @type {HTMLElement} */ (child).hidden);
+    if (this.mode !== "orb" || float.hidden) return;
+    const { top, bottom, left, width } = this.getBoundingClientRect();
+    float.dataset.side = top > innerHeight - bottom ? "above" : "below";
+    const half = float.offsetWidth / 2;
+    const middle = left + width / 2;
+    const room = document.documentElement.clientWidth;
+    const inside = Math.min(Math.max(middle, half + 8), Math.max(half + 8, room - half - 8));
+    float.style.setProperty("--shift", `${inside - middle}px`);
+  }
+
+  /** Show or hide the choice of devices. */
+  async #devices() {
+    const box = this.part_("devices");
+    const { session } = this;
+    if (!(session instanceof VoiceSession)) return;
+    box.hidden = !box.hidden;
+    this.find(".choose").setAttribute("aria-expanded", String(!box.hidden));
+    if (box.hidden) return;
+    const offer = (/** @type {string} */ name, /** @type {MediaDeviceInfo[]} */ found, /** @type {(id: string) => Promise<void>} */ use) => {
+      const select = /** @type {HTMLSelectElement} */ (this.find(`select.${name}`));
+      select.replaceChildren(...found.map((d, i) => new Option(d.label || `${this.text(name)} ${i + 1}`, d.deviceId)));
+      /** @type {HTMLElement} */ (select.parentElement).hidden = !found.length;
+      select.onchange = () => use(select.value).catch((error) => console.warn(error));
+    };
+    offer("microphone", await session.microphones(), (id) => session.setMicrophone(id));
+    offer("loudspeaker", await session.speakers(), (id) => session.setSpeaker(id));
   }
 
   /** The orb moves with the agent's voice. @param {VoiceSession} session */
@@ -278,6 +390,14 @@ export class VoiceWidget extends HTMLElement {
   part_(name) {
     return this.find(`[part="${name}"]`);
   }
+}
+
+/** A token from the site's own backend: as text, or in JSON. @param {string} address */
+async function tokenFrom(address) {
+  const response = await fetch(address, { method: "POST", credentials: "include" });
+  if (!response.ok) throw new CallError("no_token", `${address} answered ${response.status} instead of giving a token.`);
+  const text = (await response.text()).trim();
+  return text.startsWith("{") || text.startsWith('"') ? JSON.parse(text) : text;
 }
 
 /** What the widget shows of a session. @param {VoiceSession | ChatSession} session @returns {import("./call-state.js").CallState} */

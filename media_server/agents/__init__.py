@@ -1,7 +1,6 @@
 """What a developer of agents works with: agents, their tools, and the call that their code is given."""
 
 from media_server.agents.agent import (
-    DEFAULT_AGENT,
     EMOTIONS,
     KNOWLEDGE_TOOL,
     PRESETS,
@@ -10,6 +9,7 @@ from media_server.agents.agent import (
     TurnPreset,
     TurnTaking,
 )
+from media_server.agents.builtin import DEFAULT_AGENT, HOME_AGENT
 from media_server.agents.call import Call, contact_of
 from media_server.agents.folder import AgentBook, Problem
 from media_server.agents.tools import Tool, ToolAnswer, ToolRefusal, client_tool, remote_tool, tool
@@ -17,6 +17,7 @@ from media_server.agents.tools import Tool, ToolAnswer, ToolRefusal, client_tool
 __all__ = [
     "DEFAULT_AGENT",
     "EMOTIONS",
+    "HOME_AGENT",
     "KNOWLEDGE_TOOL",
     "PRESETS",
     "Agent",

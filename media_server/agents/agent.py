@@ -19,7 +19,7 @@ from media_server.agents.origins import check_pattern
 from media_server.agents.tools import NAME, Tool, client_tool
 from media_server.jsonable import sound
 
-__all__ = ["DEFAULT_AGENT", "EMOTIONS", "KNOWLEDGE_TOOL", "PRESETS", "Agent", "Handlers", "TurnPreset", "TurnTaking"]
+__all__ = ["EMOTIONS", "KNOWLEDGE_TOOL", "PRESETS", "Agent", "Handlers", "TurnPreset", "TurnTaking"]
 
 KNOWLEDGE_TOOL = "search_knowledge"
 """With which the model searches an agent's documents."""
@@ -100,6 +100,10 @@ class Agent:
 
     Args:
         name: as in URLs and events; letters, digits, `-` and `_`.
+        title: the name that people read; made of `name` where there is none.
+        description: a sentence about what the agent does, for pages that offer it.
+        examples: sentences that callers may begin with, for pages that offer it.
+        color: of the agent's avatar, `#rrggbb`; the page's own where there is none.
         prompt: the system prompt; `{{name}}` stands for a variable that comes with the call.
         greeting: said when the call starts, with variables as well; nothing if empty.
         greeting_interruptible: a caller who speaks over the greeting stops it; off for what everybody has to hear.
@@ -197,6 +201,10 @@ class Agent:
     max_reply_tokens: Annotated[int, Field(ge=1, le=4096)] = 200
     history_turns: Annotated[int, Field(ge=1, le=1000)] = 12
     remember: bool = True
+    title: Annotated[str, Field(max_length=80)] = ""
+    description: Annotated[str, Field(max_length=400)] = ""
+    examples: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=8)] = ()
+    color: Annotated[str, Field(pattern=r"^(#[0-9a-fA-F]{6})?$")] = ""
     handlers: Annotated[Handlers, SkipValidation] = field(default_factory=Handlers, repr=False, compare=False)
     """Filled by `on` and `on_turn`; shared by all versions of an agent."""
 
@@ -274,5 +282,3 @@ class Agent:
 
 
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-
-DEFAULT_AGENT = Agent("assistant")

@@ -253,6 +253,8 @@ class Engines:
     """The engines that calls use: three, and more where the pack has a model of embeddings or one of emotions."""
 
     def __init__(self, pack: Pack, settings: Settings) -> None:
+        self.notice = pack.manifest.notice
+        """What callers should know of the pack's models; empty where there is nothing to say."""
         stt, llm, tts = pack.manifest.stt, pack.manifest.llm, pack.manifest.tts
 
         def engine(

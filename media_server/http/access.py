@@ -16,20 +16,24 @@ from media_server.agents import Agent, AgentBook
 from media_server.agents.origins import matches
 from media_server.errors import ClientError
 from media_server.http.door import Door
+from media_server.http.own import is_own_page, session_cookie
 from media_server.store import BY_ORIGIN, PREFIXES, Database, Grant, Key, Keys, Scope, TokenKind, Tokens
 from media_server.switchboard import Start, require_credit
 from media_server.terms import Terms
 
-__all__ = ["ACCESS", "FOREIGN", "TOKEN_TTL_S", "Access"]
+__all__ = ["ACCESS", "FOREIGN", "SESSION_TTL_S", "TOKEN_TTL_S", "Access"]
 
 log = logging.getLogger(__name__)
 
 TOKEN_TTL_S = 60.0
+SESSION_TTL_S = 12 * 3600.0
+"""How long a key that was entered in the server's own page is remembered there."""
 PAGES_PER_MINUTE = 20
 """Tokens for one address of a page that shows nothing but its origin."""
 SHORT = PREFIXES["short"]
-TOKENS = tuple(PREFIXES.values())
-"""What tokens begin with; anything else is taken for a key."""
+SESSION = PREFIXES["session"]
+TOKENS = tuple(prefix for prefix in PREFIXES.values() if prefix != SESSION)
+"""What tokens begin with; anything else is taken for a key, or for a session, which stands for one."""
 REVOKED_EVERY_S = 2.0
 """How often somebody who stays is looked at again."""
 MOST_COUNTED = 10_000
@@ -68,7 +72,9 @@ class Access:
             if (said := request.query.get("authorization", "")).startswith("Bearer "):
                 return said.removeprefix("Bearer ").strip() or None
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
-        return shown.strip() or None if scheme.lower() == "bearer" else None
+        if scheme.lower() == "bearer" and shown.strip():
+            return shown.strip()
+        return session_cookie(request)
 
     async def reopen(self) -> None:
         """Open a server that is closed by revoked keys alone; a key that is good, or made later, closes it."""
@@ -95,10 +101,14 @@ class Access:
                 `rate_limited`.
         """
         shown = shown or self.credential(request)
+        if shown is not None and shown.startswith(SESSION):
+            key = await self._of_session(shown)
+            shown = shown if key else None
+        else:
+            key = await self.keys.find(shown) if shown is not None else None
         if shown is None:
             await self._require_open(request, scope)
             return None
-        key = await self.keys.find(shown)
         if key is None and not await self.closed(request):
             # a program that cannot do without one shows any; nothing is asked for
             await self._require_open(request, scope)
@@ -110,11 +120,24 @@ class Access:
         if not key.allows(scope):
             raise ClientError("key_scope", f"This API key is not for that: it lacks the scope {scope!r}.", status=403)
         origin = request.headers.get("Origin")
-        if origin is not None and not any(matches(origin, o) for o in key.origins or ()):
+        # who entered the key in the server's own page holds it; other pages have to be named
+        if origin is not None and not is_own_page(request) and not any(matches(origin, o) for o in key.origins or ()):
             raise ClientError("key_origin", f"This API key may not be used by pages of {origin}.", status=403)
         if counted:
             self._count_key(key)
         return key
+
+    async def begin_session(self, key: Key) -> str:
+        """A session in the server's own page that stands for this key, as long as the key is good."""
+        return await self.tokens.mint("session", "", SESSION_TTL_S, key.id)
+
+    async def _of_session(self, session: str) -> Key | None:
+        """The key that a session stands for, revoked or not; None where it is over."""
+        try:
+            grant = await self.tokens.look(session, ("session",))
+        except ClientError:
+            return None
+        return await self.keys.get(grant.key_id) if grant.key_id else None
 
     async def start(self, request: web.Request, agent: str | None, kind: TokenKind) -> tuple[str, Start]:
         """Who is called, and on whose account; without `agent` the token that the request shows says it.
@@ -244,10 +267,18 @@ class Access:
             raise _unauthorized("key_missing", "Show an API key (Authorization: Bearer …).")
         agent = self._agents.get(name)
         if agent is None or not _allows(agent, origin):
-            message = f"Pages of {origin} may not call {name!r}: no agent of that name has them in its allowed_origins."
+            message = (
+                f"Pages of {origin} may not call {name!r}: no agent of that name has them in its allowed_origins. "
+                "Add this origin there, or use a key or a token."
+            )
             raise ClientError("origin_not_allowed", message, status=403)
         self._count(f"address {request.remote}", PAGES_PER_MINUTE)
         return agent, BY_ORIGIN
+
+    def agents_of_page(self, request: web.Request) -> list[str]:
+        """Names of those that pages of the request's origin may call without a key."""
+        origin = request.headers.get("Origin") or _same_origin(request)
+        return [a.name for a in self._agents.agents if origin is not None and _allows(a, origin)]
 
     def some_agent_allows(self, origin: str) -> bool:
         """Whether pages of this origin may call some agent."""

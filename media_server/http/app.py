@@ -20,7 +20,9 @@ from media_server.http import (
     live,
     metrics,
     openapi,
+    playground,
     sessions,
+    signin,
     speech,
     tokens,
     voice,
@@ -144,6 +146,8 @@ def make_app(
     app.add_routes(sessions.routes)
     app.add_routes(tokens.routes)
     app.add_routes(agents.routes)
+    app.add_routes(playground.routes)
+    app.add_routes(signin.routes)
     app.add_routes(chat.routes)
     app.add_routes(voice.routes)
     app.add_routes(live.routes)

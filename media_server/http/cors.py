@@ -19,17 +19,20 @@ PREFLIGHT = {
 }
 FOR_ANY_PAGE = "/static/"
 """Modules that pages import."""
+FOR_TOKENS = "/v1/sessions"
+"""Calls, which on a server with keys need a token or a key."""
 EXPOSED = "Location, ETag, Link, Retry-After"
 
 
 @web.middleware
 async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Middleware: origins that some agent or key names may read answers; what they may do is decided as for all."""
+    """Middleware: origins that some agent or key names may read answers, and on a server with keys all may that bring
+    a token to a call; what they may do is decided as for all.
+    """
     origin = request.headers.get("Origin")
     if origin is None:
         return await handler(request)
-    open_paths = (FOR_ANY_PAGE, *(path for door in request.app[DOORS] for path in door.open_paths))
-    if not request.path.startswith(open_paths) and not await request.app[ACCESS].knows_origin(origin):
+    if not await _may_read(request, origin):
         return await handler(request)
     allowed = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
@@ -37,6 +40,15 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.Response(status=204, headers=allowed | PREFLIGHT | accepts)
     request[_HEADERS] = allowed | {"Access-Control-Expose-Headers": EXPOSED}
     return await handler(request)
+
+
+async def _may_read(request: web.Request, origin: str) -> bool:
+    access = request.app[ACCESS]
+    open_paths = (FOR_ANY_PAGE, *(path for door in request.app[DOORS] for path in door.open_paths))
+    if request.path.startswith(open_paths) or await access.knows_origin(origin):
+        return True
+    # with keys a call needs a token or a key, which is a permission by itself, whatever page shows it
+    return request.path.startswith(FOR_TOKENS) and await access.closed()
 
 
 async def cors_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:

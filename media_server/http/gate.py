@@ -13,9 +13,10 @@ from collections.abc import Collection
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from media_server.agents.origins import DEFAULT_PORTS, Origin, is_address, parse_host, parse_origin
+from media_server.agents.origins import is_address, parse_host, parse_origin
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS, FOREIGN, Access
+from media_server.http.own import is_own_origin
 
 __all__ = ["gate"]
 
@@ -68,7 +69,7 @@ def _foreign_origin(request: web.Request, access: Access) -> str | None:
     foreign = None
     origins = request.headers.getall("Origin", [])
     for origin in origins:
-        if _is_own(request, parse_origin(origin)):
+        if is_own_origin(request, parse_origin(origin)):
             continue
         if len(origins) > 1 or not access.some_agent_allows(origin):
             message = (
@@ -81,14 +82,3 @@ def _foreign_origin(request: web.Request, access: Access) -> str | None:
         message = "Pages of other sites may not use this server as long as there are no API keys."
         raise ClientError("origin_not_allowed", message, status=403)
     return foreign
-
-
-def _is_own(request: web.Request, origin: Origin | None) -> bool:
-    """Whether it is the origin of this server's own pages: the scheme and the host of this very request."""
-    own = parse_host(request.headers.get("Host", ""))
-    if origin is None or own is None:
-        return False
-    host, port = own
-    # a proxy that speaks TLS says so; a page cannot, for its browser would ask first
-    schemes = {request.scheme, request.headers.get("X-Forwarded-Proto", request.scheme)}
-    return any(origin == Origin(s, host, port or DEFAULT_PORTS[s]) for s in schemes if s in DEFAULT_PORTS)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
-from media_server.errors import ClientError
+from media_server.agents import Agent, AgentBook, TurnPreset
+from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
+from media_server.http.agents import AGENTS
 from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
@@ -26,6 +29,20 @@ MOST_METADATA = 2048
 routes = web.RouteTableDef()
 
 
+class _Changes(BaseModel):
+    """Settings of the agent for one call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: Annotated[str, Field(max_length=20_000)] | None = None
+    greeting: Annotated[str, Field(max_length=4000)] | None = None
+    voice: Annotated[str, Field(max_length=64)] | None = None
+    voice_speed: float | None = None
+    language: str | None = None
+    turns: TurnPreset | None = None
+    temperature: float | None = None
+
+
 class _Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -33,6 +50,8 @@ class _Wanted(BaseModel):
     kind: TokenKind = "webrtc"
     ttl_s: Annotated[float, Field(gt=0, le=3600)] = TOKEN_TTL_S
     metadata: dict[str, Any] = {}
+    changes: _Changes = _Changes()
+    """Of the agent, for this call alone; they need the scope `admin`."""
 
 
 class _WantedByPage(BaseModel):
@@ -65,9 +84,12 @@ async def mint(request: web.Request) -> web.Response:
     agent = request.app[ACCESS].agent(key, wanted.agent)
     _check_metadata(wanted.metadata)
     key_id = key.id if key else None
-    token = await request.app[ACCESS].tokens.mint(
-        wanted.kind, agent.name, wanted.ttl_s, key_id, Terms(metadata=wanted.metadata)
-    )
+    changes = wanted.changes.model_dump(exclude_none=True)
+    if changes:
+        await request.app[ACCESS].key(request, "admin", counted=False)
+        _check_changes(request.app[AGENTS], agent, changes)
+    terms = Terms(metadata=wanted.metadata, changes=changes)
+    token = await request.app[ACCESS].tokens.mint(wanted.kind, agent.name, wanted.ttl_s, key_id, terms)
     servers = [s.model_dump(exclude_none=True) for s in request.app[SESSIONS].ice_servers]
     body = {"token": token, "expires_in": wanted.ttl_s, "url": base_url(request), "ice_servers": servers}
     return web.json_response(body, status=201, headers={"Cache-Control": "no-store"})
@@ -134,6 +156,15 @@ async def _wanted_by_page(request: web.Request) -> _WantedByPage:
 def base_url(request: web.Request) -> str:
     """Where the client reached this server."""
     return f"{request.scheme}://{request.host}"
+
+
+def _check_changes(book: AgentBook, agent: Agent, changes: dict[str, Any]) -> None:
+    """Raises `ClientError` where the agent cannot be so."""
+    try:
+        book.check(replace(agent, **changes))
+    except ValueError as refused:
+        said = problems(refused) if isinstance(refused, ValidationError) else str(refused)
+        raise ClientError("bad_request", f"changes: {said}.") from refused
 
 
 def _check_metadata(metadata: dict[str, Any]) -> None:

@@ -20,8 +20,14 @@ from media_server.terms import ListeningTerms, Terms, read_sealed
 __all__ = ["BY_ORIGIN", "PREFIXES", "Grant", "TokenKind", "Tokens"]
 
 TokenKind = Literal["webrtc", "chat"]
-AnyKind = TokenKind | Literal["stream", "short"]
-PREFIXES: dict[AnyKind, str] = {"webrtc": "wrtc_", "chat": "cht_", "stream": "strm_", "short": "tmp_"}
+AnyKind = TokenKind | Literal["stream", "short", "session"]
+PREFIXES: dict[AnyKind, str] = {
+    "webrtc": "wrtc_",
+    "chat": "cht_",
+    "stream": "strm_",
+    "short": "tmp_",
+    "session": "ses_",
+}
 BY_ORIGIN = ""
 """In place of the id of a key: the origin of a page was enough."""
 KEPT_S = 3600.0
@@ -68,7 +74,8 @@ class Tokens:
         key_id: str | None,
         terms: Terms | ListeningTerms = _NO_TERMS,
     ) -> str:
-        """A new token. A short key (`short`) is good for any number of calls with any agent, until it expires.
+        """A new token. A short key (`short`) is good for any number of calls with any agent, until it expires; a
+        `session` for all that its key is for.
 
         Args:
             key_id: of the key that mints it, or `BY_ORIGIN`; None while there are no keys.
@@ -96,6 +103,11 @@ class Tokens:
             ClientError: 401 `token_unknown`, `token_expired`.
         """
         return await self.look(token, frozenset({"short"}))
+
+    async def forget(self, token: str) -> None:
+        """End a token before its time."""
+        async with self._database.begin() as session:
+            await session.execute(delete(TokenRow).where(TokenRow.hash == digest(token)))
 
     async def look(self, token: str, kinds: Collection[str]) -> Grant:
         """What a token of one of these kinds is good for, without using it up.

@@ -3,6 +3,8 @@
 import { VoiceSession } from "../voice-session.js";
 import { buttons, problem, run, say, state } from "./page.js";
 
+const STATES = { listening: "Listening", user_speaking: "Hearing you", thinking: "Thinking", agent_speaking: "Speaking", ended: "Call ended" };
+
 /** @type {VoiceSession} */
 let session;
 
@@ -10,7 +12,7 @@ async function call() {
   session = new VoiceSession({ agent: "assistant" });
   /** @param {string} type @param {(detail: any) => void} react */
   const on = (type, react) => session.addEventListener(type, (e) => react(/** @type {CustomEvent} */ (e).detail));
-  on("state.changed", (e) => state(e.state));
+  on("state.changed", (e) => state(STATES[/** @type {keyof typeof STATES} */ (e.state)] ?? ""));
   on("user.transcript", (e) => e.final && e.text && say("you", e.text));
   on("agent.text", (e) => say("agent", e.text));
   on("ended", ({ message }) => {

@@ -14,9 +14,8 @@ const PARTS = [
 export function waterfall({ response_ms, marks }) {
   const root = document.createElement("div");
   root.className = "latency";
-  const total = root.appendChild(document.createElement("b"));
-  total.textContent = `${Math.round(response_ms)} ms`;
-  total.title = "from your last sound to the first one of the answer";
+  root.appendChild(document.createElement("b")).textContent = `${Math.round(response_ms)} ms`;
+  root.append(" from your last sound to the answer's first");
   for (const [label, from, to, colour] of PARTS) {
     const start = marks[from] ?? 0;
     const end = marks[to];
@@ -30,7 +29,7 @@ export function waterfall({ response_ms, marks }) {
     bar.style.left = `${(100 * start) / response_ms}%`;
     bar.style.width = `${(100 * (end - start)) / response_ms}%`;
     bar.style.background = `var(${colour})`;
-    row.title = `${label}: ${Math.round(end - start)} ms, after ${Math.round(start)} ms`;
+    row.appendChild(document.createElement("em")).textContent = `${Math.round(end - start)} ms`;
   }
   return root;
 }

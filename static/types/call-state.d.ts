@@ -11,6 +11,7 @@ export function after(state: CallState, event: any): CallState;
  * @property {boolean} [isInterim] more of it is to come
  * @property {boolean} [speaking] it is heard now
  * @property {boolean} [interrupted] `text` is what was heard of it
+ * @property {"person"} [by] a person said it who had taken the call over
  * @property {string} [toolCallId]
  */
 /** @typedef {{toolCallId: string, name: string, arguments: Record<string, unknown>, result?: unknown, error?: string, timestamp: number}} ToolCall */
@@ -26,7 +27,9 @@ export function after(state: CallState, event: any): CallState;
  * @property {boolean} agentSpeaking
  * @property {number} duration seconds
  * @property {number | null} idleWarning seconds until the agent hangs up, since nobody says anything
+ * @property {boolean} personInCall a person has taken the call over from the agent
  * @property {boolean} playbackBlocked the browser plays nothing before the page is clicked
+ * @property {{reason: string, message: string} | null} ending why the last call ended, where there is something to say; no error
  * @property {{code: string, message: string} | null} error
  */
 /** @type {CallState} */
@@ -52,6 +55,10 @@ export type Message = {
      * `text` is what was heard of it
      */
     interrupted?: boolean | undefined;
+    /**
+     * a person said it who had taken the call over
+     */
+    by?: "person" | undefined;
     toolCallId?: string | undefined;
 };
 export type ToolCall = {
@@ -83,9 +90,20 @@ export type CallState = {
      */
     idleWarning: number | null;
     /**
+     * a person has taken the call over from the agent
+     */
+    personInCall: boolean;
+    /**
      * the browser plays nothing before the page is clicked
      */
     playbackBlocked: boolean;
+    /**
+     * why the last call ended, where there is something to say; no error
+     */
+    ending: {
+        reason: string;
+        message: string;
+    } | null;
     error: {
         code: string;
         message: string;

@@ -34,9 +34,20 @@ export function useVoiceAssistant(options: Options): {
      */
     idleWarning: number | null;
     /**
+     * a person has taken the call over from the agent
+     */
+    personInCall: boolean;
+    /**
      * the browser plays nothing before the page is clicked
      */
     playbackBlocked: boolean;
+    /**
+     * why the last call ended, where there is something to say; no error
+     */
+    ending: {
+        reason: string;
+        message: string;
+    } | null;
 };
 /** What the `VoiceProvider` around a component knows of its call. */
 export function useVoice(): {
@@ -69,9 +80,20 @@ export function useVoice(): {
      */
     idleWarning: number | null;
     /**
+     * a person has taken the call over from the agent
+     */
+    personInCall: boolean;
+    /**
      * the browser plays nothing before the page is clicked
      */
     playbackBlocked: boolean;
+    /**
+     * why the last call ended, where there is something to say; no error
+     */
+    ending: {
+        reason: string;
+        message: string;
+    } | null;
 };
 /** @param {Options & {children?: any}} props */
 export function VoiceProvider({ children, ...options }: Options & {
@@ -79,7 +101,7 @@ export function VoiceProvider({ children, ...options }: Options & {
 }): unknown;
 /**
  * `<voice-widget>` as a component.
- * @param {{agent: string, mode?: "orb" | "modal" | "chat", theme?: string, server?: string, label?: string, tokenProvider?: import("./voice-session.js").Options["tokenProvider"], onStatusChange?: (status: string) => void}} props
+ * @param {{agent: string, mode?: "orb" | "modal" | "chat", theme?: string, server?: string, label?: string, tokenProvider?: import("./voice-session.js").Options["tokenProvider"], onStatusChange?: (status: string) => void, [attribute: string]: any}} props
  */
 export function VoiceWidget({ tokenProvider, onStatusChange, ...attributes }: {
     agent: string;
@@ -89,6 +111,7 @@ export function VoiceWidget({ tokenProvider, onStatusChange, ...attributes }: {
     label?: string;
     tokenProvider?: import("./voice-session.js").Options["tokenProvider"];
     onStatusChange?: (status: string) => void;
+    [attribute: string]: any;
 }): unknown;
 export type Options = import("./voice-session.js").Options & {
     autoConnect?: boolean;

@@ -16,7 +16,8 @@ export { CallError } from "./call-error.js";
 /**
  * Events, beside all that the server sends under their own types (`user.transcript`, …; the message is `detail`):
  * `event` (every message), `raw` (as it came), `change` (the state), `status`, `phase`, `message` (one of the state's),
- * `streams` ({microphone, voice}), `transport` ({kind}), `reconnecting` ({attempt}), `reconnected` ({kind}), `ended` ({reason, message?}).
+ * `streams` ({microphone, voice}), `transport` ({kind}), `reconnecting` ({attempt, of, gives_up_s}), `reconnected` ({kind}), `ended`
+ * ({reason, message?, failed}).
  */
 export class VoiceSession extends EventTarget {
     /** @param {Options} [options] */
@@ -79,6 +80,8 @@ export class VoiceSession extends EventTarget {
     setContext(key: string, value: string | null): void;
     /** How turns are taken: `turns`, `min_pause_ms`, `max_pause_ms`, `completeness`; `language` and `voice` where the agent lets pages choose. @param {Record<string, unknown>} settings */
     configure(settings: Record<string, unknown>): void;
+    /** The caller is done: what was said is answered now, whatever the silence (push to talk). */
+    endTurn(): void;
     /** Drop a tool's call from the state, when it has been looked at. @param {string} id */
     dismissTool(id: string): void;
     /** What came from the server; for lines. @param {string} text */
@@ -97,6 +100,8 @@ export class VoiceSession extends EventTarget {
     toggleMute(): void;
     /** How loud it is now, 0 to 1; read it at each frame that is drawn. @param {"user" | "agent"} who */
     level(who: "user" | "agent"): number;
+    /** The voice's spectrum now, low to high, each band from 0 to 1; for pictures of it. @param {"user" | "agent"} who @param {number} count @returns {number[]} */
+    bands(who: "user" | "agent", count: number): number[];
     /** The agent's voice came; for lines. @param {WebRtcLine | SocketLine} line @param {MediaStream} voice */
     hear(line: WebRtcLine | SocketLine, voice: MediaStream): void;
     /** Play what the browser refused to play before a click; it is tried again at the next click by itself. */
@@ -105,8 +110,8 @@ export class VoiceSession extends EventTarget {
     disconnect(): void;
     /** The same, under the name that others have for it. */
     destroy(): void;
-    /** @param {string} reason @param {string} [message] */
-    end(reason: string, message?: string): void;
+    /** @param {string} reason @param {string} [message] @param {boolean} [failed] whether something was wrong, rather than over */
+    end(reason: string, message?: string, failed?: boolean): void;
     /** @param {string} type @param {unknown} detail */
     dispatch(type: string, detail: unknown): void;
     #private;

@@ -1,4 +1,5 @@
 export class VoiceWidget extends HTMLElement {
+    static observedAttributes: string[];
     /** @type {import("./voice-session.js").Options["tokenProvider"]} */
     tokenProvider: import("./voice-session.js").Options["tokenProvider"];
     /** @type {import("./voice-session.js").Options["tools"]} */
@@ -9,12 +10,17 @@ export class VoiceWidget extends HTMLElement {
     lines: Map<string, HTMLElement>;
     /** @returns {"orb" | "modal" | "chat"} */
     get mode(): "orb" | "modal" | "chat";
+    get label(): string;
+    /** A text in the visitor's language, or what an attribute says in its place. @param {string} name */
+    text(name: string): string;
     connectedCallback(): void;
+    disconnectedCallback(): void;
+    attributeChangedCallback(): void;
     /** What there is in this mode. */
     build(): void;
-    disconnectedCallback(): void;
-    /** Begin a call, or a conversation in writing; from a click, since a call asks for the microphone. */
-    call(): Promise<void>;
+    get panel(): HTMLDialogElement | null;
+    /** Begin a call, or a conversation in writing; from a click, since a call asks for the microphone. @param {boolean} [agreed] to `consent` */
+    call(agreed?: boolean): Promise<void>;
     hangUp(): void;
     /** Send what is in the field; in writing the first message begins the conversation. @param {HTMLInputElement} field */
     write(field: HTMLInputElement): Promise<void>;
@@ -30,6 +36,7 @@ export class VoiceWidget extends HTMLElement {
     find(selector: string): HTMLElement;
     /** @param {string} name */
     part_(name: string): HTMLElement;
+    #private;
 }
 import { VoiceSession } from "./voice-session.js";
 import { ChatSession } from "./chat-session.js";

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from playwright.async_api import Request, expect
 
 from media_server.audio import CALL_RATE_HZ, Samples
-from media_server.server import Server
+from media_server.config import Settings
+from media_server.server import Server, running_server
+from media_server.store import Database, Keys
 from tests.browser.conftest import Open
 from tests.conftest import no_sessions
 from tests.proxies import under_a_path
@@ -32,6 +36,7 @@ async def test_a_question_is_answered_in_the_browser(open_page: Open, question: 
             elsewhere.append(request.url)
 
     page.on("request", watch)
+    await page.get_by_role("button", name="Developer view").click()
     # what the agent's voice amounts to in the page, by the page's own audio element
     await page.get_by_role("button", name="Call").click()
     await expect(page.get_by_role("status")).to_have_text("Listening", timeout=15_000)
@@ -46,6 +51,12 @@ async def test_a_question_is_answered_in_the_browser(open_page: Open, question: 
     await page.get_by_role("button", name="Hang up").click()
     await expect(page.get_by_role("button", name="Call")).to_be_visible()
     await no_sessions(server)
+    await page.get_by_role("button", name="Save").click()
+    async with page.expect_download() as saved:
+        await page.get_by_role("button", name="Download WebVTT subtitles").click()
+    subtitles = (await (await saved.value).path()).read_text()
+    assert re.search(r"WEBVTT\n\n00:00:\d\d\.\d{3} --> \S+\n<v You>what is seven plus five\n\n\S+ --> ", subtitles)
+    assert subtitles.endswith("<v Assistant>Seven plus five is twelve.\n")
     assert elsewhere == []
 
 
@@ -57,13 +68,15 @@ async def test_the_page_shows_what_tools_do(
     page = await open_page(spoken)
     await page.goto(f"{server.url}/?agent=desk")
     await page.get_by_role("button", name="Call").click()
-    shown = 'get_order_status (order_id: 427) → {"status":"shipped"}'
-    await expect(page.locator(".note")).to_have_text(shown, timeout=15_000)
+    tool = page.locator(".note.tool")
+    await expect(tool.locator("summary")).to_have_text("Get order status: done", timeout=15_000)
+    await expect(tool.locator("code")).to_have_text('get_order_status (order_id: 427) → {"status":"shipped"}')
     await expect(page.locator(".bubble.agent")).to_have_text("The status is shipped.")
     await page.get_by_role("textbox").fill("transfer me to sales")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("button", name="Call")).to_be_visible(timeout=15_000)
-    await expect(page.get_by_text("handed over")).to_be_visible()
+    await expect(page.locator(".note", has_text="Transferred to")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_be_hidden()
 
 
 LOUDEST = """async () => {
@@ -111,6 +124,61 @@ async def test_an_unknown_agent_is_explained(open_page: Open, server: Server) ->
     await expect(page.get_by_role("alert")).to_contain_text("no agent called 'nobody'")
 
 
+async def test_with_a_key_the_page_works_and_its_home_is_switched(open_page: Open, tmp_path: Path) -> None:
+    """A server with keys, and no agents of its own: a simulated home is the page's second one."""
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16))
+    database = f"sqlite:///{tmp_path}/keys.sqlite"
+    async with Database.open(database) as keys, running_server(Settings(port=0, database=database)) as server:
+        await server.ready(60)
+        secret, _ = await Keys(keys).create("me", ("admin",))
+        await page.goto(f"{server.url}/?agent=home")
+        await expect(page.get_by_role("button", name="Call")).to_be_disabled()
+        await page.get_by_label("API key").fill("sk_nonsense")
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("alert")).to_have_text("There is no such API key.")
+        await page.get_by_label("API key").fill(secret)
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("button", name="Call")).to_be_enabled()
+        await page.reload()
+        await page.get_by_role("button", name="Settings").click()
+        await page.get_by_label("Greeting").fill("Ahoy!")
+        await page.get_by_role("button", name="Close").click()
+        await page.get_by_role("button", name="Call").click()
+        await expect(page.locator(".bubble.agent").first).to_have_text("Ahoy!", timeout=15_000)
+        await page.get_by_label("Type to the agent").fill("turn on the light in the kitchen")
+        await page.keyboard.press("Enter")
+        kitchen = page.locator("#rooms li", has_text="Kitchen")
+        await expect(kitchen).to_contain_text("Light on", timeout=15_000)
+        await expect(page.locator(".note.tool summary")).to_have_text("Set light: done")
+        (session,) = server.sessions._by_id.values()
+        session.call.pause()  # type: ignore[union-attr]
+        await expect(page.get_by_role("status")).to_have_text("A person is on the line")
+        await page.keyboard.press("Escape")
+        await no_sessions(server)
+
+
+async def test_push_to_talk_is_heard_while_the_key_is_held(
+    open_page: Open, server: Server, sentence: Callable[[str], Samples]
+) -> None:
+    spoken = np.concatenate([sentence("what is seven plus five"), np.zeros(CALL_RATE_HZ, np.int16)])
+    page = await open_page(np.tile(spoken, 12))
+    await page.get_by_role("button", name="Settings").click()
+    await page.get_by_label("Push to talk").check()
+    await page.get_by_role("button", name="Close").click()
+    await page.get_by_role("button", name="Call").click()
+    await expect(page.get_by_role("status")).to_have_text("Hold to talk", timeout=15_000)
+    await page.get_by_role("button", name="Hold to talk").focus()
+    await asyncio.sleep(2.5)
+    await expect(page.locator(".bubble")).to_have_count(0)
+    await page.keyboard.down(" ")
+    await expect(page.locator(".bubble.user")).to_contain_text("seven", timeout=15_000)
+    await page.keyboard.up(" ")
+    await expect(page.locator(".bubble.user").first).not_to_have_class(re.compile("partial"), timeout=10_000)
+    await expect(page.locator(".bubble.agent").first).not_to_be_empty(timeout=10_000)
+    await page.get_by_role("button", name="Hang up").click()
+    await no_sessions(server)
+
+
 async def test_a_closed_tab_ends_the_call(open_page: Open, server: Server) -> None:
     page = await open_page(np.zeros(CALL_RATE_HZ, np.int16))
     await page.get_by_role("button", name="Call").click()
@@ -126,7 +194,7 @@ async def test_without_webrtc_the_call_goes_over_a_websocket(
     """As on a machine whose browser may use no UDP at all."""
     page = await open_page(question, flags=["--webrtc-ip-handling-policy=disable_non_proxied_udp"])
     await page.get_by_role("button", name="Call").click()
-    await expect(page.get_by_text("Connected without WebRTC.")).to_be_visible(timeout=15_000)
+    await expect(page.locator(".note", has_text="Connected without WebRTC.")).to_be_visible(timeout=15_000)
     await expect(page.locator(".bubble.user")).to_have_text("what is seven plus five", timeout=15_000)
     await expect(page.get_by_role("status")).to_have_text("Speaking", timeout=10_000)
     assert await page.evaluate(LOUDEST) > 0.02

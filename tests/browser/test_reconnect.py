@@ -160,7 +160,7 @@ async def test_a_connection_that_ends_is_followed_by_another(open_page: Open, tm
         assert isinstance(session, Session)
         assert isinstance(session.line, Peer)
         session.line.gone.set()
-        await expect(page.get_by_text("The connection was lost, and is there again.")).to_be_visible(timeout=20_000)
+        await expect(page.locator(".note", has_text="Reconnected.")).to_be_visible(timeout=20_000)
         await expect(page.get_by_role("status")).to_have_text("Listening")
         await remembers(page, server, call_id)
 
@@ -174,7 +174,7 @@ async def test_without_udp_the_call_goes_over_a_websocket(
         cable.pulled = True
         await page.goto(server.url)
         await page.get_by_role("button", name="Call").click()
-        await expect(page.get_by_text("Connected without WebRTC.")).to_be_visible(timeout=15_000)
+        await expect(page.locator(".note", has_text="Connected without WebRTC.")).to_be_visible(timeout=15_000)
         await expect(page.locator(".bubble.user")).to_have_text("what is seven plus five", timeout=15_000)
         await expect(page.locator(".bubble.agent")).to_have_text("Seven plus five is twelve.", timeout=10_000)
         await expect(page.get_by_role("status")).to_have_text("Listening", timeout=10_000)
@@ -183,7 +183,7 @@ async def test_without_udp_the_call_goes_over_a_websocket(
         assert isinstance(session.line, SocketLine)
         assert await asked(page, "my name is olivia") == "Nice to meet you, Olivia! How can I help you?"
         session.line.gone.set()
-        await expect(page.get_by_text("The connection was lost, and is there again.")).to_be_visible(timeout=20_000)
+        await expect(page.locator(".note", has_text="Reconnected.")).to_be_visible(timeout=20_000)
         await remembers(page, server, session.call_id)
 
 

@@ -197,11 +197,12 @@ async def test_pages_of_other_origins_may_read_answers(tmp_path: Path) -> None:
                 assert preflight.status == 204
                 assert preflight.headers["Access-Control-Allow-Origin"] == PAGE
                 assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]
-            async with g.http.options(
-                g.server.url + path, headers=asks | {"Origin": "https://other.example"}
-            ) as refused:
-                assert refused.status == 405
-                assert "Access-Control-Allow-Origin" not in refused.headers
+            other = asks | {"Origin": "https://other.example"}
+            async with g.http.options(g.server.url + path, headers=other) as preflight:
+                # a token may be brought by any page; minting one is for origins that are named
+                reads = path == "/v1/sessions"
+                assert preflight.status == (204 if reads else 405)
+                assert ("Access-Control-Allow-Origin" in preflight.headers) is reads
         async with g.http.post(f"{g.server.url}/v1/sessions", headers={"Origin": PAGE}, json={}) as answer:
             assert answer.status == 400
             assert answer.headers["Access-Control-Allow-Origin"] == PAGE, "it may read what was wrong"
@@ -298,3 +299,55 @@ async def test_a_database_that_cannot_be_is_an_error_with_a_sentence(tmp_path: P
         with pytest.raises(ConfigurationError, match="database"):
             async with Database.open(url):
                 pass
+
+
+async def test_a_key_that_was_entered_in_the_page_is_a_session_of_the_page(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g, aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        own = {"Origin": g.server.url}
+        secret, key = await g.keys.create("me", ("admin",))
+
+        async def ask(method: str, path: str, headers: dict[str, str] = own, **kwargs: Any) -> tuple[int, Any]:
+            async with browser.request(method, g.server.url + path, headers=headers, **kwargs) as response:
+                body = await response.json() if response.content_type == "application/json" else {}
+                return response.status, body["error"]["code"] if "error" in body else body
+
+        assert (await ask("GET", "/v1/playground"))[1]["key_needed"]
+        assert await ask("POST", "/v1/signin", json={"key": "sk_x"}) == (401, "key_unknown")
+        elsewhere = {"Origin": "https://elsewhere.example"}
+        assert await ask("POST", "/v1/signin", elsewhere, json={"key": secret}) == (403, "origin_not_allowed")
+        async with browser.post(g.server.url + "/v1/signin", headers=own, json={"key": secret}) as response:
+            (cookie,) = response.cookies.values()
+            assert response.status == 201
+        assert (cookie["samesite"], cookie["httponly"], secret in cookie.value) == ("Strict", True, False)
+
+        status, shown = await ask("GET", "/v1/playground")
+        assert (status, shown["key_needed"], shown["may_edit"], shown["signed_in"]) == (200, False, True, "me")
+        assert [a["name"] for a in shown["agents"]] == ["assistant", "mara", "luna"]
+        offer = {"agent": "luna", "type": "offer", "sdp": "v=0"}
+        assert await ask("POST", "/v1/sessions", json=offer) == (400, "bad_sdp")
+        # a page of another port of this host is "same-site": its browser sends the cookie along
+        for foreign in (elsewhere, {"Origin": "http://127.0.0.1:9"}, {"Sec-Fetch-Site": "same-site"}):
+            assert await ask("GET", "/v1/agents/luna", foreign) == (401, "key_missing"), foreign
+        assert await ask("POST", "/v1/tokens", {}, json={"agent": "luna"}) == (401, "key_missing"), "without an Origin"
+
+        assert (await ask("DELETE", "/v1/signin"))[0] == 204
+        stolen = {**own, "Cookie": f"{cookie.key}={cookie.value}"}
+        assert await ask("GET", "/v1/agents/luna", stolen) == (401, "key_missing"), "a copy opens nothing"
+        assert (await ask("POST", "/v1/signin", json={"key": secret}))[0] == 201
+        assert await g.keys.revoke(key.id)
+        assert (await ask("GET", "/v1/agents/luna")) == (401, "key_revoked")
+        assert (await ask("GET", "/v1/playground"))[1]["key_needed"]
+
+
+async def test_a_token_settles_what_the_agent_is_in_one_call(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        boss, _ = await g.keys.create("boss", ("admin",))
+        wanted = {"agent": "mara", "changes": {"greeting": "Ahoy!", "turns": "fast"}}
+        assert await g.ask("POST", "/v1/tokens", g.key, json=wanted) == (403, "key_scope")
+        for changes in ({"voice": "nobody"}, {"temperature": 7}, {"turns": "never"}, {"tools": []}):
+            assert (await g.ask("POST", "/v1/tokens", boss, json={"agent": "mara", "changes": changes}))[0] == 400
+        status, body = await g.ask("POST", "/v1/tokens", boss, json=wanted)
+        assert status == 201
+        async with Caller(g.server.url, "mara", auth=body["token"]) as caller:
+            assert (await caller.wait_for("agent.text"))["text"] == "Ahoy!"
+        assert (await g.ask("GET", "/v1/agents/mara", boss))[1]["greeting"] == "", "the agent itself stays as it is"

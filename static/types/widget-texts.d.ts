@@ -1,0 +1,3 @@
+/** @type {Readonly<Record<string, Readonly<Record<string, string>>>>} */
+export const TEXTS: Readonly<Record<string, Readonly<Record<string, string>>>>;
+export function problemText(code: string): string;
