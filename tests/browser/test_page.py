@@ -151,7 +151,7 @@ async def test_with_a_key_the_page_works_and_its_home_is_switched(open_page: Ope
         await expect(kitchen).to_contain_text("Light on", timeout=15_000)
         await expect(page.locator(".note.tool summary")).to_have_text("Set light: done")
         (session,) = server.sessions._by_id.values()
-        session.call.pause()  # type: ignore[union-attr]
+        session.call.pause()
         await expect(page.get_by_role("status")).to_have_text("A person is on the line")
         await page.keyboard.press("Escape")
         await no_sessions(server)

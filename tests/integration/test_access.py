@@ -344,7 +344,8 @@ async def test_a_token_settles_what_the_agent_is_in_one_call(tmp_path: Path) -> 
         boss, _ = await g.keys.create("boss", ("admin",))
         wanted = {"agent": "mara", "changes": {"greeting": "Ahoy!", "turns": "fast"}}
         assert await g.ask("POST", "/v1/tokens", g.key, json=wanted) == (403, "key_scope")
-        for changes in ({"voice": "nobody"}, {"temperature": 7}, {"turns": "never"}, {"tools": []}):
+        refused: list[dict[str, Any]] = [{"voice": "nobody"}, {"temperature": 7}, {"turns": "never"}, {"tools": []}]
+        for changes in refused:
             assert (await g.ask("POST", "/v1/tokens", boss, json={"agent": "mara", "changes": changes}))[0] == 400
         status, body = await g.ask("POST", "/v1/tokens", boss, json=wanted)
         assert status == 201
