@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+WHEELHOUSE := wheelhouse
 TRAINING := .venv-training
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
-CHECKED := media_server tests bench fuzz models/training download_models.py
+CHECKED := media_server tests bench fuzz models/training scripts download_models.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test test-real real-models lint format bench fuzz wheel clean evaluate-models starter-models
+.PHONY: help install dev serve test test-real real-models lint format bench fuzz docs wheel wheelhouse clean evaluate-models starter-models
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,13 +21,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing into $(VENV). The first time llama.cpp is compiled, which takes 5 to 10 minutes."
-	$(PIP) install --constraint constraints.txt --editable .
+	$(BIN)/python scripts/compile_llama.py $(WHEELHOUSE)
+	$(PIP) install --constraint constraints.txt --find-links $(WHEELHOUSE) --editable .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing into $(VENV). The first time llama.cpp is compiled, which takes 5 to 10 minutes."
-	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python scripts/compile_llama.py $(WHEELHOUSE)
+	$(PIP) install --constraint constraints.txt --find-links $(WHEELHOUSE) --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
 
 install: $(VENV)/.installed ## set up .venv with what the server needs
@@ -80,8 +81,15 @@ $(TRAINING)/.installed: models/training/requirements.txt pyproject.toml constrai
 starter-models: $(TRAINING)/.installed ## make the starter models from nothing: a night on a CPU; ARGS=--quick tries it out
 	$(TRAINING)/bin/python models/training/rebuild.py $(ARGS)
 
+wheelhouse: $(VENV)/bin/python ## build or fetch the wheels of the server and all that it needs, to be kept and carried
+	$(BIN)/python scripts/compile_llama.py $(WHEELHOUSE)
+	$(PIP) wheel --constraint constraints.txt --find-links $(WHEELHOUSE) --wheel-dir $(WHEELHOUSE) .
+
+docs: $(VENV)/.dev ## build the documents into site/, which the server then shows at /docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
 wheel: $(VENV)/.dev ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
-clean: ## remove .venv and what was built
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## remove .venv and what was built; wheelhouse/ is kept, as compiling takes long
+	rm -rf $(VENV) dist build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

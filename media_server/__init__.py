@@ -1,4 +1,22 @@
-"""A self-hosted, fully offline WebRTC voice server. What a developer of agents imports, and its version."""
+"""A self-hosted, fully offline WebRTC voice server. What a developer of agents imports, and its version.
+
+    from media_server import Agent, Call, tool
+
+    @tool
+    def get_order_status(order_id: str) -> str:
+        "Get the status of an order."
+        return "shipped"
+
+    desk = Agent("desk", prompt="You are Mara. Be concise.", greeting="Hello!", tools=[get_order_status])
+
+    @desk.on("call.started")
+    async def welcome(call: Call) -> None:
+        await call.say("This call is not recorded.")
+
+`Agent` answers calls, `Call` is a call under way, `tool` makes a function callable by the model, `client_tool` is run
+by the page, and a tool that returns a `ToolAnswer` says more than its result. `media_server.testing` tests agents in
+real calls, and `media_server.client` makes tokens for pages. Agents are served with `media-server serve FOLDER`.
+"""
 
 import os
 from typing import TYPE_CHECKING, Any

@@ -41,6 +41,7 @@ class Caller:
 
     Raises (on entering):
         ClientError: the server refused; with its code and message.
+        aiohttp.ContentTypeError: what answers at `url` is no media server.
         aiohttp.ClientConnectionError: nobody answers at `url`.
         TimeoutError: no connection within `timeout_s`.
     """
@@ -67,6 +68,8 @@ class Caller:
         """Whether the server's certificate is checked; off for one that it made for itself."""
         self.on_event: Callable[[WireEvent], None] = lambda event: None
         """Gets every event as it arrives."""
+        self.on_sound: Callable[[Samples], None] = lambda samples: None
+        """Gets the agent's voice as it arrives, 48 kHz mono."""
         self._speaker = Speaker()
         self._channel: RTCDataChannel | None = None
         self._changed = asyncio.Event()
@@ -125,6 +128,11 @@ class Caller:
         """Say a recording (48 kHz mono int16) after what is being said."""
         return self._speaker.play(Speech(samples))
 
+    @property
+    def ahead_s(self) -> float:
+        """Seconds of what `speak` was given that are still to be said."""
+        return self._speaker.ahead_s
+
     def send(self, **message: Any) -> None:
         """A message on the events channel, like `send(type="text.send", text="hello")`."""
         assert self._channel is not None
@@ -148,7 +156,7 @@ class Caller:
         where: Callable[[WireEvent], bool] = lambda _: True,
         *,
         since: int = 0,
-        timeout_s: float = 20.0,
+        timeout_s: float | None = 20.0,
     ) -> WireEvent:
         """The first event of a type that fits, from the `since`-th on; one that has come already counts.
 
@@ -183,6 +191,7 @@ class Caller:
     async def _record(self, track: MediaStreamTrack) -> None:
         async for samples in received(track, CALL_RATE_HZ):
             self._received.append(samples)
+            self.on_sound(samples)
 
 
 def _gather_loopback(transport: RTCIceTransport) -> None:

@@ -10,7 +10,7 @@ import aiohttp
 
 from media_server.errors import MediaServerError
 
-__all__ = ["Token", "ask", "create_token"]
+__all__ = ["Token", "ask", "create_token", "unreachable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,33 @@ async def ask(url: str, method: str, path: str, *, key: str = "", verify: bool =
             http.request(method, url.rstrip("/") + path, ssl=verify, **options) as response,
         ):
             body = await response.json()
-    except (aiohttp.ClientConnectionError, aiohttp.InvalidURL) as e:
-        raise MediaServerError("no_server", f"Nobody answers at {url}: {e}.") from e
-    except (aiohttp.ContentTypeError, ValueError) as e:
-        raise MediaServerError("no_server", f"What answers at {url} is no media server.") from e
+    except (aiohttp.ClientError, ValueError) as e:
+        raise unreachable(url, e) from e
     if "error" in body:
         raise MediaServerError(body["error"]["code"], body["error"]["message"])
     return body
+
+
+def unreachable(url: str, error: Exception) -> MediaServerError:
+    """Why a request to a server failed, and what to do, for what aiohttp raised."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            said = (
+                f"The certificate of {url} is not trusted. If the server made it itself, compare the SHA-256 in its "
+                "log and add --insecure."
+            )
+        case aiohttp.ClientConnectorSSLError():
+            said = f"What answers at {url} does not speak HTTPS. Try {url.replace('https:', 'http:', 1)}."
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            said = f"{url!r} is no address of a server. One looks like http://127.0.0.1:8080."
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() if not isinstance(
+            error, aiohttp.ClientConnectorError
+        ):
+            said = f"What answers at {url} hung up."
+            if url.startswith("http:"):
+                said += f" If it speaks HTTPS, try {url.replace('http:', 'https:', 1)}."
+        case aiohttp.ClientConnectionError():
+            said = f"Nobody answers at {url}. Is the server running (media-server serve)? --url names another one."
+        case _:
+            said = f"What answers at {url} is no media server."
+    return MediaServerError("no_server", said)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
+import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -45,19 +48,25 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MEDIA_SERVER_", env_nested_delimiter="__", extra="forbid")
 
     host: str = "127.0.0.1"
+    """The address to listen on; other than loopback only with API keys, or with `open`."""
     port: int = Field(8080, ge=0, le=65535)
+    """The port for pages and the API; 0 takes a free one."""
     open: bool = False
     """Serve addresses other than loopback although nobody has to show a key; also after all keys were revoked."""
     host_names: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=253)]] = []
     """By which the server may be reached while there are no keys, beside its addresses, localhost and its own name."""
 
     pack: str = "starter"
+    """The model pack: a folder of `models_dir`."""
     models_dir: Path = Path("models")
+    """Where model packs are."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """What engines run on; `auto` takes CUDA where a library can use it."""
     threads: int = Field(0, ge=0, le=256, description="per engine; 0 takes the number of cores")
     offline: bool = True
     """Engines reach no network. Where the operator sets it, commands that fetch are refused too."""
     engine_start_timeout_s: float = Field(600, gt=0)
+    """Maximum seconds that loading the models may take."""
 
     tls: str = ""
     """`auto`: with a certificate that the server makes; or the paths of certificate and key with a comma between."""
@@ -77,6 +86,7 @@ class Settings(BaseSettings):
     traces: str = Field("", pattern=r"^(https?://\S+)?$")
     """Where OpenTelemetry's traces go: the URL of a collector (OTLP over HTTP), with its path."""
     webhooks: list[Webhook] = []
+    """Addresses that are told of events of calls."""
     udp_port: int = Field(0, ge=0, le=65535)
     """For the sound of all calls; 0 takes the number of `port` + 1, or a free one where that is taken."""
     tcp_port: int = Field(0, ge=0, le=65535)
@@ -84,11 +94,15 @@ class Settings(BaseSettings):
     public_addresses: list[IPvAnyAddress] = []
     """Under which callers reach those ports, where a NAT or a container stands in between."""
     ice_servers: list[IceServer] = []
+    """STUN and TURN servers; none where nothing is given."""
     max_calls: int = Field(32, ge=1)
+    """Maximum calls at once; more are refused with 503."""
     max_connections_per_address: int = Field(0, ge=0, le=100_000, description="0 takes 256, or four for each call")
     """How many connections one address may hold; a proxy that brings everybody has one address."""
     connect_timeout_s: float = Field(20, gt=0)
+    """Maximum seconds from the answer to the media connection."""
     idle_timeout_s: float = Field(15, gt=0)
+    """Seconds without packets or messages after which a connection counts as lost."""
 
     reconnect_s: float = Field(30, ge=0, le=600)
     """How long a call waits, in silence and for nothing, for a caller whose connection was lost."""
@@ -98,12 +112,15 @@ class Settings(BaseSettings):
     """How long calls under way may go on when the server is asked to stop."""
 
     agents: list[Agent] = []
+    """Agents that are written in the settings themselves."""
     agents_dir: Path | None = None
     """Folder with agents as Python and TOML files."""
     reload: bool = False
     """Read it again when a file in it is saved; calls under way go on with the new version from their next turn on."""
     log_format: Literal["auto", "human", "json"] = "auto"
+    """Form of the log; `auto` is `human` on a terminal, else `json`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """From which level on lines are logged; `debug` has every event of calls, with what was said."""
 
     @classmethod
     def settings_customise_sources(
@@ -167,8 +184,19 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
     try:
         return FromFile(**given)
     except ValidationError as e:
-        raise ConfigurationError(
-            f"The configuration ({path}, environment, options) is not valid: {problems(e)}."
-        ) from e
+        known = [*Settings.model_fields, *(field.name for field in dataclasses.fields(Agent))]
+        places = {_place(problem["loc"], given, path) for problem in e.errors()}
+        where = ", ".join(sorted(places))
+        raise ConfigurationError(f"The settings ({where}) cannot be used: {problems(e, known)}.") from e
     except ValueError as e:
         raise ConfigurationError(f"{path} cannot be read: {e}.") from e
+
+
+def _place(keys: tuple[int | str, ...], options: Mapping[str, Any], file: Path) -> str:
+    """Where a setting comes from."""
+    key = str(keys[0]) if keys else ""
+    if key in options:
+        return f"--{key.replace('_', '-')}"
+    variable = f"MEDIA_SERVER_{key.upper()}"
+    found = [name for name in os.environ if name.upper() == variable or name.upper().startswith(f"{variable}__")]
+    return found[0] if found else str(file)

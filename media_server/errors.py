@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 __all__ = [
     "ClientError",
@@ -87,11 +89,45 @@ class RequestFailed(EngineError):
     """The engine refused or failed at one request; it goes on serving others."""
 
 
-def problems(error: ValidationError) -> str:
-    """What does not fit, field by field, in one line."""
-    said = {"unexpected_keyword_argument": "there is no such setting"}
-    fields = ((".".join(map(str, x["loc"])), said.get(x["type"], x["msg"])) for x in error.errors()[:5])
+def problems(error: ValidationError, known: Iterable[str] = ()) -> str:
+    """What does not fit, field by field, in one line; a key that does not exist is compared with those `known`."""
+    fields = ((_field(x), _reason(x, known)) for x in error.errors()[:5])
     return "; ".join(f"{field}: {message}".removeprefix(": ") for field, message in fields)
+
+
+def _field(problem: ErrorDetails) -> str:
+    # the first argument in Python code is the name of what is made
+    return "name" if problem["loc"] == (0,) else ".".join(map(str, problem["loc"]))
+
+
+def _reason(problem: ErrorDetails, known: Iterable[str]) -> str:
+    """What is wrong with one field, without the validator's own words."""
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            close = difflib.get_close_matches(str(problem["loc"][-1]), list(known), n=1)
+            return f"there is no such setting{f' (did you mean {close[0]}?)' if close else ''}"
+        case "missing" | "missing_argument":
+            return "this is missing"
+        case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than" as kind:
+            words = {"greater_than_equal": "at least", "greater_than": "more than", "less_than_equal": "at most"}
+            return f"this has to be {words.get(kind, 'less than')} {next(iter(context.values()))}"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "this has to be a whole number"
+        case "float_parsing" | "float_type":
+            return "this has to be a number"
+        case "bool_parsing" | "bool_type":
+            return "this has to be true or false"
+        case "string_type":
+            return "this has to be a text"
+        case "list_type":
+            return "this has to be a list"
+        case "literal_error":
+            return f"this has to be {context['expected']}"
+        case "string_pattern_mismatch" if problem["loc"][-1:] == ("name",) or problem["loc"] == (0,):
+            return "a name has only letters, digits, - and _, and 64 of them at most"
+        case _:
+            return problem["msg"].removeprefix("Value error, ")
 
 
 def understood(read: Callable[[Any], T], message: Any, code: str = "bad_message") -> T:

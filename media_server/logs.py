@@ -9,7 +9,7 @@ import time
 from contextvars import ContextVar
 from typing import Any, Literal
 
-__all__ = ["configure", "event", "in_call"]
+__all__ = ["configure", "detail", "event", "in_call"]
 
 _FIELDS = "fields"
 _CALL: ContextVar[str] = ContextVar("call", default="")
@@ -115,10 +115,15 @@ def configure(form: Literal["auto", "human", "json"], level: str) -> None:
     handler.addFilter(_NotTooMany())
     handler.addFilter(_OfCall())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("aiohttp.access", "aioice", "aiortc", "alembic.runtime.plugins", "opentelemetry"):
+    for chatty in ("aiohttp.access", "aioice", "aiortc", "alembic", "opentelemetry"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def event(logger: logging.Logger, message: str, /, **fields: Any) -> None:
     """One line with fields: appended as key=value for people, members of the object in JSON."""
     logger.info(message, extra={_FIELDS: fields})
+
+
+def detail(logger: logging.Logger, message: str, /, **fields: Any) -> None:
+    """A line as `event` writes it, which the log has at the level `debug` only."""
+    logger.debug(message, extra={_FIELDS: fields})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["BUNDLED_MODELS", "CHECKOUT", "CONSTRAINTS", "STATIC"]
+__all__ = ["BUNDLED_MODELS", "CHECKOUT", "CONSTRAINTS", "DOCUMENTS", "STATIC"]
 
 _PACKAGE = Path(__file__).parent
 CHECKOUT = _PACKAGE.parent
@@ -18,3 +18,5 @@ def _bundled(inside: str, beside: str) -> Path:
 STATIC = _bundled("_static", "static")
 BUNDLED_MODELS = _bundled("_models", "models")
 CONSTRAINTS = _bundled("_constraints.txt", "constraints.txt")
+DOCUMENTS = _bundled("_site", "site")
+"""The documents as a site, where they were built."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from aiohttp import web
 from aiortc import RTCIceServer
 from sqlalchemy.exc import SQLAlchemyError
 
-from media_server.agents import DEFAULT_AGENT, HOME_AGENT, AgentBook
+from media_server.agents import DEFAULT_AGENT, HOME_AGENT, AgentBook, Problem
 from media_server.call.services import Services
 from media_server.call.session import Dialect
 from media_server.config import Settings, Webhook, is_loopback
@@ -57,6 +57,8 @@ class Server:
     pulse: Pulse = field(default_factory=Pulse)
     notice: str = ""
     """What its models are good for, where their pack says so."""
+    problems: Sequence[Problem] = ()
+    """The files of agents that were not in use when it started."""
 
     async def ready(self, timeout_s: float) -> None:
         """Wait until all engines are loaded.
@@ -101,8 +103,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     # a server that has agents of its own shows none that only demonstrate
     shown = settings.agents if settings.agents or settings.agents_dir else [HOME_AGENT]
     agents = AgentBook([DEFAULT_AGENT, *shown], pack.manifest.voices)
-    if settings.agents_dir:
-        await _load_agents(agents, settings.agents_dir)
+    problems = await _load_agents(agents, settings.agents_dir) if settings.agents_dir else ()
     check_ice_servers(settings.ice_servers)
     pulse = Pulse()
     engines = Engines(pack, settings)
@@ -155,7 +156,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                     _calls(settings, services, records, edge, dialects) as sessions,
                     _http(settings, app_of(sessions, tracing), metrics) as url,
                 ):
-                    yield Server(url, engines, sessions, agents, pulse, pack.manifest.notice)
+                    yield Server(url, engines, sessions, agents, pulse, pack.manifest.notice, problems)
             finally:
                 for task in running:
                     task.cancel()
@@ -178,12 +179,13 @@ def _subscription(webhook: Webhook) -> Subscription:
     return Subscription(webhook.url, webhook.events, webhook.agents, webhook.tenant)
 
 
-async def _load_agents(agents: AgentBook, folder: Path) -> None:
+async def _load_agents(agents: AgentBook, folder: Path) -> Sequence[Problem]:
     # it runs the operator's own code, which may read files
     problems = await asyncio.to_thread(agents.load, folder)
     for problem in problems:
         log.error("%s", problem)
     log.info("agents: %s", ", ".join(agents.names))
+    return problems
 
 
 def _follow_documents(agents: AgentBook, library: Library) -> None:

@@ -23,3 +23,11 @@ declare module "react" {
 declare module "react-dom/client" {
   export function createRoot(container: HTMLElement): { render(element: unknown): void };
 }
+
+// As much of Vue as its example uses.
+declare module "vue" {
+  export function createApp(component: object): { mount(selector: string): void };
+  export function h(type: string, ...rest: unknown[]): unknown;
+  export function onUnmounted(hook: () => void): void;
+  export function shallowRef<T>(value: T): { value: T };
+}

@@ -99,6 +99,7 @@ async def server(database: None) -> AsyncIterator[Server]:
         Agent(name="curt", idle_s=0.5, idle_prompt="", idle_hang_up_s=0.5),
         Agent(name="hurried", answer_timeout_s=1.5),
         Agent(name="brief", max_duration_s=1.2, max_calls=1),
+        Agent(name="push-to-talk", turns="manual"),
         Agent(name="greeter", greeting="Hello {{name}}! {{other}}"),
         Agent(name="notice", greeting="This call is recorded for training purposes.", greeting_interruptible=False),
     ]

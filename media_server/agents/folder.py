@@ -9,7 +9,7 @@ import sys
 import tomllib
 import traceback
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,7 @@ __all__ = ["AgentBook", "Problem"]
 log = logging.getLogger(__name__)
 
 _AGENT = TypeAdapter(Agent)
+_SETTINGS = [field.name for field in fields(Agent)]
 _FILES = (".py", ".toml")
 
 
@@ -202,7 +203,7 @@ def _read_python(file: Path) -> list[Agent]:
         raise _Broken(e.lineno, f"{e.msg}") from e
     except (Exception, SystemExit) as e:
         lines = [f.lineno for f in traceback.extract_tb(e.__traceback__) if f.filename == str(file)]
-        reason = problems(e) if isinstance(e, ValidationError) else f"{type(e).__name__}: {e}"
+        reason = problems(e, _SETTINGS) if isinstance(e, ValidationError) else f"{type(e).__name__}: {e}"
         raise _Broken(lines[-1] if lines else None, reason) from e
     return list({id(v): v for v in vars(module).values() if isinstance(v, Agent)}.values())
 
@@ -228,7 +229,7 @@ def _read_toml(file: Path) -> list[Agent]:
             agents.append(_AGENT.validate_python(each))
         except ValidationError as e:
             keys = [str(part) for part in e.errors()[0]["loc"] if isinstance(part, str)]
-            raise _Broken(_line(text, keys[-1] if keys else ""), problems(e)) from e
+            raise _Broken(_line(text, keys[-1] if keys else ""), problems(e, _SETTINGS)) from e
     return agents
 
 

@@ -13,6 +13,17 @@ __all__ = ["Journal"]
 
 log = logging.getLogger("media_server.call")
 
+LOGGED = frozenset(
+    {
+        *("call.started", "call.ending", "call.ended", "call.forwarded", "call.paused", "call.resumed"),
+        *("call.reconnecting", "call.reconnected", "idle.warning", "turn.metrics", "tool.called", "tool.returned"),
+        *("warning", "error"),
+    }
+)
+"""Events that an operator reads in the log. It has the others at the level `debug` only."""
+SAID = frozenset({"arguments", "result", "text", "metadata"})
+"""Fields with what people said: the log has them at the level `debug` only, since nothing deletes them from there."""
+
 
 class Journal:
     """`emit` events; `clock` is the call's.
@@ -44,6 +55,10 @@ class Journal:
         self._send(envelope)
         self._record(envelope.kept)
         fields = {k: v for k, v in envelope.kept.wire.items() if k not in ("type", "call_id", "time")}
-        logs.event(log, event.type, call=self.call_id, at_s=envelope.time, **fields)
+        if log.isEnabledFor(logging.DEBUG):
+            logs.detail(log, event.type, call=self.call_id, at_s=envelope.time, **fields)
+        elif event.type in LOGGED:
+            fields = {k: v for k, v in fields.items() if k not in SAID}
+            logs.event(log, event.type, call=self.call_id, at_s=envelope.time, **fields)
         self.dispatch(envelope)
         return envelope

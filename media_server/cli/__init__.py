@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from media_server import __version__
-from media_server.cli import database, models, remote, serve
+from media_server.cli import database, init, models, remote, serve, talk
+from media_server.cli.parser import Parser
 from media_server.errors import MediaServerError
 
 __all__ = ["main"]
@@ -14,33 +16,39 @@ __all__ = ["main"]
 DESCRIPTION = """\
 A voice server that needs no cloud: callers speak to it from a browser, local models answer by voice.
 
-  media-server serve                                start it, then open http://127.0.0.1:8080
-  media-server serve agents/                        with your own agents: docs/agents.md
-  media-server models fetch small                   get models that understand everyday speech
-  media-server doctor                               what will run where, and what is missing
-  media-server keys create NAME                     from the first key on nobody gets in without
-  media-server call --wav in.wav --out out.wav      call it without a browser
-  media-server chat --agent NAME                    talk with an agent in writing
+  media-server serve                      start it, then open http://127.0.0.1:8080
+  media-server init my-agents             make a folder with an agent of your own, its settings and a test
+  media-server serve my-agents/agents     start it with your own agents
+  media-server models fetch small         get models that understand everyday speech
+  media-server doctor                     what will run where, and what is missing
+  media-server keys create NAME           make an API key: from the first one on, every call needs a key or a token
+  media-server call                       talk with it by microphone and loudspeaker, or with --wav by a recording
+  media-server chat                       talk with it in writing
 """
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry point of `media-server`. Exit status: 0 well, 1 not, 2 wrong usage."""
-    args = _parser().parse_args(argv)
+    """Entry point of `media-server`. Exit status: 0 well, 1 not, 2 wrong usage, 130 interrupted."""
+    args = parser().parse_args(argv)
     try:
-        sys.exit(args.run(args))
+        status = args.run(args)
+        sys.stdout.flush()
+        sys.exit(status)
     except MediaServerError as e:
         sys.exit(f"media-server: {e.message}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # the reader has seen enough, as `head` has; Python would complain once more when it flushes at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="media-server", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--version", action="version", version=f"media-server {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for each in (serve, models, database, remote):
+def parser() -> Parser:
+    """All commands with their options; the reference of the documents is made from it as well."""
+    root = Parser(prog="media-server", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    root.add_argument("--version", action="version", version=f"media-server {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for each in (serve, init, models, database, talk, remote):
         each.add(commands)
-    return parser
+    return root

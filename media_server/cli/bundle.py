@@ -59,7 +59,7 @@ def add(actions: Any) -> None:
 
 def _add_create(steps: Any) -> None:
     create = command(steps, "create", "write a bundle", CREATE)
-    create.add_argument("pack")
+    create.add_argument("pack", help="its name")
     create.add_argument("-o", "--output", type=Path, metavar="FILE", help=".tar.zst or .tar (PACK.tar.zst)")
     create.add_argument("--wheels", action="store_true", help="with the server and all that it needs")
     create.add_argument("--python", metavar="3.N", help="version of Python on the machine it is for (this one's)")

@@ -31,7 +31,13 @@ call needs a key, a token, or an agent that allows the page's origin. Revoking t
 again: that is done by `keys open` alone.
 """
 
-
+USE = """\
+Commands take it from MEDIA_SERVER_KEY or --key, programs
+show it as the header "Authorization: Bearer sk_...".\
+"""
+FIRST = """\
+It is the first key: from now on every call needs a key, a token (media-server tokens AGENT), or an agent whose
+allowed_origins has the page's address. The server's own page needs one of these as well."""
 CLOSED = """\
 No key is good now, and the server stays closed: nobody gets in but pages whose origin an agent allows. Make another key
 (media-server keys create NAME), or open the server to whoever reaches it (media-server keys open)."""
@@ -66,7 +72,7 @@ def _add_keys(commands: Any) -> None:
     create.set_defaults(run=_keys_create)
     credit = command(actions, "credit", "add to what calls may cost", "Add to the credit of a key.")
     credit.add_argument("id", help="as listed")
-    credit.add_argument("amount", type=float)
+    credit.add_argument("amount", type=float, help="how much")
     credit.set_defaults(run=_keys_credit)
     listing = command(actions, "list", "list all keys, without their secrets", "List all keys.")
     listing.set_defaults(run=_keys_list)
@@ -125,7 +131,9 @@ def _keys_create(args: argparse.Namespace) -> int:
         )
     )
     print(secret)
-    print(f"This is key {key.id}. Keep it now: only its hash is stored.", file=sys.stderr)
+    print(f"This is key {key.id}. Keep it now: only its hash is stored. {USE}", file=sys.stderr)
+    if len(asyncio.run(_with_keys(args, lambda keys: keys.all()))) == 1:
+        print(FIRST, file=sys.stderr)
     return 0
 
 

@@ -75,7 +75,7 @@ def _add_verify(actions: Any) -> argparse.ArgumentParser:
 
 def _add_remove(actions: Any) -> argparse.ArgumentParser:
     remove = command(actions, "remove", "delete a pack", "Delete a pack and its files, after asking.")
-    remove.add_argument("name")
+    remove.add_argument("name", help="of the pack")
     remove.add_argument("--yes", action="store_true", help="do not ask")
     remove.set_defaults(run=_remove)
     return remove

@@ -1,21 +1,17 @@
-"""What commands share: their form, and the options of settings."""
+"""Options that commands share: settings, the database, and the server that a command talks to."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
-from typing import Any
 
+from media_server.cli.parser import command, number
 from media_server.config import Settings, load_settings
 
-__all__ = ["command", "database_options", "offline_option", "settings", "settings_options"]
+__all__ = ["command", "database_options", "offline_option", "server_options", "settings", "settings_options"]
 
-
-def command(commands: Any, name: str, short: str, long: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=short, description=long, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    return parser
+URL = "http://127.0.0.1:8080"
 
 
 def offline_option(parser: argparse.ArgumentParser) -> None:
@@ -29,17 +25,33 @@ def offline_option(parser: argparse.ArgumentParser) -> None:
 
 def settings_options(parser: argparse.ArgumentParser) -> None:
     offline_option(parser)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (media_server.toml)")
     parser.add_argument("--pack", help="model pack (starter)")
     parser.add_argument("--models-dir", type=Path, metavar="DIR", help="where packs are (models)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="auto: CUDA where a library can use it")
-    parser.add_argument("--threads", type=int, help="per engine; 0 takes the number of cores")
+    parser.add_argument(
+        "--threads", type=number("the count of threads", 0, 256), help="per engine; 0 takes the number of cores"
+    )
+    database_options(parser)
 
 
 def database_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that work on the database alone, also while a server uses it."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (media_server.toml)")
     parser.add_argument("--database", metavar="URL", help="(sqlite:///media_server.sqlite)")
+
+
+def server_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that talk to a running server; the environment has their defaults."""
+    url = os.environ.get("MEDIA_SERVER_URL") or URL
+    parser.add_argument("--url", default=url, help=f"address of the server (MEDIA_SERVER_URL, else {URL})")
+    parser.add_argument(
+        "--key",
+        default=os.environ.get("MEDIA_SERVER_KEY", ""),
+        help="an API key or a token, where the server asks for one (MEDIA_SERVER_KEY)",
+    )
+    parser.add_argument(
+        "--insecure", action="store_true", help="accept any certificate, also one that the server made itself"
+    )
 
 
 def settings(args: argparse.Namespace) -> Settings:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import gc
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media_server import logs
 from media_server.cli.options import command, settings, settings_options
+from media_server.cli.parser import number
+from media_server.cli.systemd import Notifier
+from media_server.cli.welcome import welcome
 from media_server.config import Settings
 from media_server.errors import MediaServerError
 from media_server.tasks import first_of
@@ -47,7 +52,7 @@ def add(commands: Any) -> None:
         help="read the agents again when a file is saved; calls go on with the new version from their next turn on",
     )
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
-    serve.add_argument("--port", type=int, help="port to listen on (8080); 0 takes a free one")
+    serve.add_argument("--port", type=number("a port", 0, 65535), help="port to listen on (8080); 0 takes a free one")
     serve.add_argument(
         "--open",
         action="store_true",
@@ -59,9 +64,12 @@ def add(commands: Any) -> None:
         metavar="auto|CERT,KEY",
         help="HTTPS, which browsers want for a microphone on other machines; auto makes a certificate for this one",
     )
-    serve.add_argument("--max-calls", type=int, help="calls at once (32)")
+    serve.add_argument("--max-calls", type=number("the count of calls", 1, 100_000), help="calls at once (32)")
     serve.add_argument("--log-format", choices=["auto", "human", "json"], help="auto: human on a terminal, else json")
     serve.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="(info)")
+    serve.add_argument(
+        "--systemd", action="store_true", help="tell systemd when it is ready, stopping and alive (Type=notify)"
+    )
     serve.set_defaults(run=_serve)
 
     doctor = command(
@@ -78,11 +86,11 @@ def _serve(args: argparse.Namespace) -> int:
     os.umask(0o077)  # whatever it writes is nobody else's to read
     chosen = settings(args)
     logs.configure(chosen.log_format, chosen.log_level)
-    asyncio.run(_serve_until_stopped(chosen))
+    asyncio.run(_serve_until_stopped(chosen, Notifier.of_systemd() if args.systemd else Notifier("")))
     return 0
 
 
-async def _serve_until_stopped(settings: Settings) -> None:
+async def _serve_until_stopped(settings: Settings, notifier: Notifier) -> None:
     from media_server.server import running_server
 
     stop, stop_now = asyncio.Event(), asyncio.Event()
@@ -91,14 +99,15 @@ async def _serve_until_stopped(settings: Settings) -> None:
     def on_signal() -> None:
         (stop_now if stop.is_set() else stop).set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, on_signal)
     started = time.monotonic()
     try:
         async with running_server(settings) as server:
             print(f"Loading the models of the pack {settings.pack!r} …", flush=True)
             ready = asyncio.create_task(server.ready(settings.engine_start_timeout_s))
             stopped = asyncio.create_task(stop.wait())
+            alive = None
             try:
                 await asyncio.wait([ready, stopped], return_when=asyncio.FIRST_COMPLETED)
                 if ready.done():
@@ -106,16 +115,14 @@ async def _serve_until_stopped(settings: Settings) -> None:
                     # what is there now stays: looking through it for garbage would stop all sound for 0.1 s each time
                     gc.collect()
                     gc.freeze()
-                    print(
-                        f"Ready after {time.monotonic() - started:.1f} s: open {server.url} and speak. Ctrl-C stops.",
-                        flush=True,
-                    )
-                    if server.notice:
-                        print(server.notice, flush=True)
+                    print(welcome(server, settings, time.monotonic() - started, sys.stdout.isatty()), flush=True)
+                    notifier.tell("READY=1", f"STATUS=Serving at {server.url}")
+                    alive = asyncio.create_task(notifier.stay_alive())
                 await stopped
+                notifier.tell("STOPPING=1")
                 await _drain(server, settings.drain_s, stop_now)
             finally:
-                for task in (ready, stopped):
+                for task in filter(None, (ready, stopped, alive)):
                     task.cancel()
             print("Stopping …", flush=True)
     except TimeoutError:
@@ -123,9 +130,21 @@ async def _serve_until_stopped(settings: Settings) -> None:
             "not_ready", f"The models were not loaded within {settings.engine_start_timeout_s:.0f} s."
         ) from None
     except OSError as e:
-        raise MediaServerError(
-            "no_address", f"Cannot listen on {settings.host}:{settings.port}: {e.strerror or e}."
-        ) from e
+        raise _no_address(settings, e) from e
+
+
+def _no_address(settings: Settings, failed: OSError) -> MediaServerError:
+    where = f"{settings.host}:{settings.port}"
+    match failed.errno:
+        case errno.EADDRINUSE:
+            reason = f"Port {settings.port} is already in use. Stop the other program, or choose another: --port N."
+        case errno.EADDRNOTAVAIL:
+            reason = f"This machine has no address {settings.host}. --host 127.0.0.1 serves itself, --host 0.0.0.0 all."
+        case errno.EACCES:
+            reason = f"Port {settings.port} is for privileged programs. Choose one above 1023: --port N."
+        case _:
+            reason = f"Cannot listen on {where}: {failed.strerror or failed}."
+    return MediaServerError("no_address", reason)
 
 
 async def _drain(server: Server, drain_s: float, stop_now: asyncio.Event) -> None:

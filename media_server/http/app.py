@@ -17,6 +17,7 @@ from media_server.http import (
     agents,
     calls,
     chat,
+    documents,
     live,
     metrics,
     openapi,
@@ -154,6 +155,7 @@ def make_app(
     app.add_routes(speech.routes)
     app.add_routes(openapi.routes)
     app.add_routes(metrics.routes)
+    app.add_routes(documents.routes)
     if records:
         app[calls.RECORDS] = records
         app.add_routes(calls.routes)

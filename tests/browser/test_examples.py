@@ -72,6 +72,40 @@ async def test_the_react_page(
     await no_sessions(server)
 
 
+async def test_the_vue_page(open_page: Open, server: Server, sentence: Callable[[str], Samples]) -> None:
+    vue = from_npm("vue-3", "vue@3") / "node_modules" / "vue" / "dist" / "vue.runtime.esm-browser.prod.js"
+    page = await open_page(spoken(2.0, sentence(TOLD), 5.0))
+    await page.goto(f"{server.url}/static/examples/vue.html")
+    await expect(page.get_by_text("Vue is not shipped with the server.")).to_be_visible()
+    await page.route("**/examples/vendor/vue.js", lambda route: route.fulfill(path=vue, content_type="text/javascript"))
+    await page.reload()
+    await page.get_by_role("button", name="Call").click()
+    await expect(page.locator("#said li")).to_have_text(
+        [TOLD, "Nice to meet you, Olivia! How can I help you?"], timeout=15_000
+    )
+    await page.get_by_role("button", name="Hang up").click()
+    await expect(page.get_by_role("status")).to_have_text("idle")
+    await no_sessions(server)
+
+
+async def test_the_kiosks_page_answers_when_the_button_is_let_go(
+    open_page: Open, server: Server, sentence: Callable[[str], Samples]
+) -> None:
+    page = await open_page(spoken(3.0, sentence(TOLD), 1.0, sentence(TOLD), 1.0, sentence(TOLD), 30.0))
+    await page.goto(f"{server.url}/static/examples/kiosk.html?agent=push-to-talk")
+    button = page.get_by_role("button")
+    await button.click()
+    await expect(button).to_have_text("Hold to talk", timeout=15_000)
+    await page.keyboard.down("Space")
+    await expect(page.get_by_role("status")).to_have_text("Speak")
+    await expect(page.locator("#said li[data-who=you]").first).to_contain_text("olivia", timeout=15_000)
+    await expect(page.locator("#said li[data-who=agent]")).to_have_count(0)
+    await page.keyboard.up("Space")
+    await expect(page.locator("#said li[data-who=agent]")).to_have_count(1, timeout=15_000)
+    await page.close()
+    await no_sessions(server)
+
+
 async def test_the_widgets_page(open_page: Open, server: Server, sentence: Callable[[str], Samples]) -> None:
     page = await open_page(spoken(2.0, sentence(TOLD), 5.0, sentence(ASKED), 30.0))
     await page.goto(f"{server.url}/static/examples/widget.html")

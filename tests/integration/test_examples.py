@@ -58,3 +58,42 @@ async def test_the_home_is_switched_by_the_client(talk: Talk) -> None:
         home.caller.send(type="tool.result", id=called["id"], result="ok")
         stopped = await home.caller.wait_for("agent.speech_stopped")
         assert stopped["heard"] == "Okay, the light in the kitchen is on."
+
+
+async def test_the_front_desk_looks_into_its_documents_and_hands_over_to_a_person(talk: Talk) -> None:
+    async with talk("front-desk") as desk:
+        await desk.greeting()
+        reply = await desk.type("when are you open on saturday")
+        (used,) = [e for e in reply.events if e["type"] == "knowledge.used"]
+        assert used["sources"][0]["file"] == "opening-hours.md"
+        reply = await desk.type("transfer me to billing")
+        assert reply.text == "Of course, I am connecting you to billing."
+        assert [e["data"] for e in reply.events if e["type"] == "agent.event"] == [{"department": "billing"}]
+        await desk.caller.wait_for("call.paused")
+
+
+async def test_the_tutor_keeps_the_score_in_the_page(talk: Talk) -> None:
+    async with talk("tutor") as tutor:
+        await tutor.greeting()
+        assert (await tutor.type("it is one")).text == "That is right. The next one."
+        assert (await tutor.type("i do not know")).text == "Not quite. It is two. The next one."
+        await tutor.type("four")
+        assert (await tutor.type("seven")).text == "That is right. You had 3 of 4. Goodbye!"
+        assert await tutor.end_reason() == "agent_hangup"
+        told = [(e["name"], e["data"].get("points")) for e in tutor.caller.of("agent.event")]
+        assert told == [
+            *(("card", None), ("score", 1), ("card", None), ("score", 1)),
+            *(("card", None), ("score", 2), ("card", None), ("score", 3)),
+        ]
+
+
+async def test_the_kiosk_waits_until_the_button_is_let_go(talk: Talk) -> None:
+    async with talk("kiosk") as kiosk:
+        await kiosk.greeting()
+        order = read_wav(sentence_file("i would like a small pizza with cheese"), CALL_RATE_HZ)
+        await kiosk.caller.speak(order).finished.wait()
+        await kiosk.caller.wait_for("user.speech_stopped")
+        assert not kiosk.caller.of("turn.ended")
+        kiosk.caller.send(type="turn.end")
+        answered = await kiosk.caller.wait_for("agent.speech_stopped", lambda e: "pizza" in e["heard"])
+        assert answered["heard"] == "Okay, a small pizza with cheese. Anything else?"

@@ -1,0 +1,54 @@
+"""`init`: a folder with an agent, the server's settings and a test, to begin from."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from media_server.cli.options import command
+from media_server.errors import MediaServerError
+
+__all__ = ["add"]
+
+INIT = """\
+Make a folder to begin from: an agent with a tool (agents/desk.py), settings (media_server.toml) and a test.
+
+  media-server init my-agents
+  cd my-agents
+  media-server serve --reload
+
+Files that are there already are not changed.
+"""
+FILES = ("agents/desk.py", "media_server.toml", "tests/test_desk.py", "pytest.ini")
+
+
+def add(commands: Any) -> None:
+    init = command(commands, "init", "make a folder with an agent, settings and a test", INIT)
+    init.add_argument("folder", type=Path, nargs="?", default=Path(), help="which one (this one)")
+    init.set_defaults(run=_init)
+
+
+def _init(args: argparse.Namespace) -> int:
+    folder: Path = args.folder
+    template = resources.files("media_server.cli") / "template"
+    there = [name for name in FILES if (folder / name).exists()]
+    if there:
+        raise MediaServerError("exists", f"{folder / there[0]} is there already, and init changes no file.")
+    for name in FILES:
+        try:
+            _copy(template / name, folder / name)
+        except OSError as e:
+            raise MediaServerError("not_written", f"{folder / name} cannot be written: {e.strerror}.") from e
+        print(folder / name)
+    enter = "" if folder == Path() else f"cd {folder} && "
+    print(f"Start it: {enter}media-server serve --reload")
+    print("Test it:  pip install pytest pytest-asyncio && pytest")
+    return 0
+
+
+def _copy(source: Traversable, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_bytes(source.read_bytes())

@@ -1,0 +1,84 @@
+"""The form of the command line: commands, their help, and errors that name the option and the fix."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+__all__ = ["Parser", "command", "number"]
+
+_QUOTED = re.compile(r"'([^']+)'")
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose errors are one sentence each, with the closest word that exists."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The options, as `argparse` gives them; exits with status 2 where they cannot be understood."""
+        # argparse blames unknown options on the outermost parser, which does not know the command's own ones
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            getattr(found, "parser", self).refuse_unknown(unknown)
+        return found
+
+    def refuse_unknown(self, words: list[str]) -> NoReturn:
+        word = words[0].partition("=")[0]
+        kind = "option" if word.startswith("-") else "argument"
+        self.error(f"There is no {kind} {word}.{_did_you_mean(word, self._option_string_actions)}")
+
+    def error(self, message: str) -> NoReturn:
+        """Print one sentence and where help is, and exit with status 2."""
+        self.exit(2, f"media-server: {self._sentence(message)} See: {self.prog} --help\n")
+
+    def _sentence(self, message: str) -> str:
+        if "invalid choice" in message:
+            word = _QUOTED.findall(message)[0]
+            named, choices = self._choices(message)
+            known = ", ".join(choices)
+            return f"There is no {named} {word!r}.{_did_you_mean(word, choices) or f' There are: {known}.'}"
+        if message.startswith("the following arguments are required: "):
+            return f"Missing: {message.partition(': ')[2]}."
+        message = message.removeprefix("argument ")
+        return message if message.endswith((".", "?")) else f"{message}."
+
+    def _choices(self, message: str) -> tuple[str, list[str]]:
+        """What a choice that does not exist was meant for, and those that do."""
+        blamed = message.removeprefix("argument ").partition(":")[0]
+        for action in self._actions:
+            names = "/".join(action.option_strings) or str(action.metavar or action.dest)
+            if action.choices is not None and names == blamed:
+                named = str(action.metavar).lower() if not action.option_strings else f"value of {blamed}"
+                return named, [str(choice) for choice in action.choices]
+        return blamed, []
+
+
+def _did_you_mean(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def command(commands: Any, name: str, short: str, long: str) -> Parser:
+    """A command, or an action of one: `short` stands in the list, `long` above its own help."""
+    parser: Parser = commands.add_parser(
+        name, help=short, description=long, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(parser=parser)
+    return parser
+
+
+def number(what: str, low: int, high: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number within bounds; `what` begins the sentence about others."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{what} is a number from {low} to {high}, not {text!r}.")
+        return value
+
+    return read

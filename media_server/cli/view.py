@@ -1,0 +1,128 @@
+"""What a person reads of a call: who speaks, which tools run, and why it ended."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+__all__ = ["ChatView", "SpokenView", "print_event", "print_json"]
+
+Event = dict[str, Any]
+
+REASONS = {
+    "client_hangup": "you hung up",
+    "agent_hangup": "the agent hung up",
+    "forwarded": "you were transferred",
+    "silence": "nobody spoke",
+    "max_duration": "it reached its maximum duration",
+    "credits_exhausted": "its credit is used up",
+    "connection_lost": "the connection was lost",
+    "connect_timeout": "the connection was not established in time",
+    "idle_timeout": "nothing was received any more",
+    "server_shutdown": "the server stopped",
+    "internal_error": "the server had an error; its log says which",
+}
+"""What `call.ended` means, by its reason."""
+
+
+def print_json(event: Event) -> None:
+    """One event as a line of JSON."""
+    print(json.dumps(event, ensure_ascii=False), flush=True)
+
+
+def print_event(event: Event) -> None:
+    """One event with its time and fields, for developers."""
+    hidden = ("type", "call_id", "seq", "time")
+    fields = "  ".join(f"{k}={json.dumps(v, ensure_ascii=False)}" for k, v in event.items() if k not in hidden)
+    print(f"{event['time']:8.3f}  {event['type']:<22} {fields}", flush=True)
+
+
+class _View:
+    """Lines of a conversation, the speaker's name in a column of its own."""
+
+    def __init__(self, agent: str) -> None:
+        self.agent = agent
+        self._width = max(len(agent), len("you"))
+
+    def said(self, who: str, text: str) -> None:
+        self._line(f"{who:>{self._width}}  {text}")
+
+    def note(self, text: str) -> None:
+        self._line(f"{'':>{self._width}}  {text}")
+
+    def _line(self, text: str) -> None:
+        print(text, flush=True)
+
+    def other(self, event: Event) -> None:
+        """What spoken and written conversations have in common."""
+        match event["type"]:
+            case "tool.called":
+                given = ", ".join(f"{k}={_short(v)}" for k, v in (event.get("arguments") or {}).items())
+                self.note(f"{event['name']}({given})")
+            case "tool.returned" if event.get("error"):
+                self.note(f"→ {event['error']}")
+            case "tool.returned":
+                self.note(f"→ {_short(event.get('result'))}")
+            case "agent.event":
+                self.note(f"{event['name']}: {_short(event['data'])}")
+            case "call.forwarded":
+                self.note(f"Transferred to {event['to']}.")
+            case "call.paused":
+                self.note("A person has taken over.")
+            case "call.resumed":
+                self.note("The agent is back.")
+            case "warning" | "error":
+                self.note(event["message"])
+            case "call.ended":
+                reason = REASONS.get(event["reason"], event["reason"])
+                self._line(f"The call ended after {event['duration_s']:.0f} s: {reason}.")
+
+
+class ChatView(_View):
+    """A conversation in writing."""
+
+    def show(self, event: Event) -> None:
+        if event["type"] == "agent.text":
+            self.said(self.agent, event["text"])
+        else:
+            self.other(event)
+
+
+class SpokenView(_View):
+    """A spoken conversation: the agent's words appear clause by clause, while they are said."""
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(agent)
+        self._speaking = False
+        self._response_ms: float | None = None
+
+    def show(self, event: Event) -> None:
+        match event["type"]:
+            case "user.transcript" if event["final"]:
+                self.said("you", event["text"])
+            case "turn.metrics":
+                self._response_ms = event["response_ms"]
+            case "agent.segment_started":
+                start = " " if self._speaking else f"{self.agent:>{self._width}}  "
+                sys.stdout.write(start + event["text"].strip())
+                sys.stdout.flush()
+                self._speaking = True
+            case "agent.speech_stopped" if self._speaking:
+                cut = " — interrupted" if event["reason"] == "interrupted" else ""
+                took = f"  ({self._response_ms / 1000:.1f} s)" if self._response_ms is not None else ""
+                self._speaking, self._response_ms = False, None
+                print(cut + took, flush=True)
+            case _:
+                self.other(event)
+
+    def _line(self, text: str) -> None:
+        if self._speaking:
+            print(flush=True)
+            self._speaking = False
+        super()._line(text)
+
+
+def _short(value: Any, most: int = 200) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else f"{text[:most]}…"

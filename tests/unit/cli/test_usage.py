@@ -1,0 +1,41 @@
+"""Wrong usage is answered by one sentence that names the option and the fix."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from media_server.cli import parser
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("serve --prot 1", "There is no option --prot. Did you mean --port?"),
+        ("serve --zzz", "There is no option --zzz."),
+        ("serv", "There is no command 'serv'. Did you mean serve?"),
+        ("keys creat x", "There is no action 'creat'. Did you mean create?"),
+        ("serve --port many", "--port: a port is a number from 0 to 65535, not 'many'."),
+        ("serve --port 70000", "--port: a port is a number from 0 to 65535, not '70000'."),
+        ("serve --device xyz", "There is no value of --device 'xyz'. There are: auto, cpu, cuda."),
+        ("serve agents more", "There is no argument more."),
+        ("keys", "Missing: ACTION."),
+    ],
+)
+def test_wrong_usage_is_explained(line: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parser().parse_args(line.split())
+    assert stopped.value.code == 2
+    (printed,) = capsys.readouterr().err.splitlines()
+    assert printed.startswith(f"media-server: {said} See: media-server")
+
+
+def test_every_option_says_what_it_does() -> None:
+    waiting = [parser()]
+    while waiting:
+        each = waiting.pop()
+        for action in each._actions:
+            assert action.help or action.dest == argparse.SUPPRESS, f"{each.prog} {action.dest}"
+            if isinstance(action, argparse._SubParsersAction):
+                waiting.extend(action.choices.values())

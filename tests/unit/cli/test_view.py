@@ -1,0 +1,57 @@
+"""What a person reads of a call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from media_server.cli.view import ChatView, SpokenView
+
+
+def said(capsys: pytest.CaptureFixture[str], view: SpokenView | ChatView, *events: dict[str, Any]) -> list[str]:
+    for event in events:
+        view.show(event)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_spoken_turn_has_speakers_clauses_and_the_response_time(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(
+        capsys,
+        SpokenView("desk"),
+        {"type": "user.transcript", "text": "where", "final": False},
+        {"type": "user.transcript", "text": "where is it", "final": True},
+        {"type": "turn.metrics", "response_ms": 812.4},
+        {"type": "agent.segment_started", "text": "One moment."},
+        {"type": "agent.segment_started", "text": "It is here."},
+        {"type": "agent.speech_stopped", "reason": "completed"},
+        {"type": "call.ended", "reason": "forwarded", "duration_s": 12.3},
+    )
+    assert lines == [
+        " you  where is it",
+        "desk  One moment. It is here.  (0.8 s)",
+        "The call ended after 12 s: you were transferred.",
+    ]
+
+
+def test_an_interrupted_answer_is_marked_and_leaves_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(
+        capsys,
+        SpokenView("desk"),
+        {"type": "agent.segment_started", "text": "We have"},
+        {"type": "tool.called", "name": "look", "arguments": {"n": 1}},
+        {"type": "agent.segment_started", "text": "many"},
+        {"type": "agent.speech_stopped", "reason": "interrupted"},
+    )
+    assert lines == ["desk  We have", "      look(n=1)", "desk  many — interrupted"]
+
+
+def test_in_writing_two_messages_have_the_agents_name_each(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(
+        capsys,
+        ChatView("mara"),
+        {"type": "agent.text", "text": "Hello."},
+        {"type": "agent.text", "text": "How can I help?"},
+        {"type": "tool.returned", "error": "not found"},
+    )
+    assert lines == ["mara  Hello.", "mara  How can I help?", "      → not found"]
