@@ -133,6 +133,8 @@ class Agent:
         acknowledgements: words that do not count among them, in lower case; a usual set where none are given.
         idle_s: silence of both after which `idle_prompt` is said; 0 for never. Not in writing.
         idle_hang_up_s: silence after that prompt which ends the call; 0 for never.
+        dtmf: what keys of a telephone do. `turn`: those that follow each other within two seconds, or up to `#`, are
+            answered as if they had been typed; `event`: code of the agent alone is told (`user.dtmf`).
         emotions: what to look for in what callers say, in single words; nothing where there are none.
         recording: keep the sound of both sides with the call's record.
         price_per_minute: of a call, taken from the credit of the key that pays for it.
@@ -185,6 +187,7 @@ class Agent:
     idle_s: Annotated[float, Field(ge=0, le=3600)] = 45
     idle_prompt: str = "Are you still there?"
     idle_hang_up_s: Annotated[float, Field(ge=0, le=3600)] = 25
+    dtmf: Literal["turn", "event"] = "turn"
     emotions: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z]{2,30}$")], ...], Field(max_length=20)] = ()
     recording: bool = False
     price_per_minute: Annotated[float, Field(ge=0)] = 0

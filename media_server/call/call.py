@@ -18,6 +18,7 @@ from media_server.call.handlers import HandlerRunner
 from media_server.call.history import History
 from media_server.call.idle import Idle
 from media_server.call.journal import Journal
+from media_server.call.keypad import Keypad
 from media_server.call.replies import Replies
 from media_server.call.services import Services
 from media_server.errors import ClientError
@@ -109,6 +110,7 @@ class Call(agents.Call):
         """None where nobody is heard: in a chat."""
         if audio:
             self.floor = Floor(self, self._replies, services, audio.microphone, audio.speaker)
+        self._keypad = Keypad(self._answer_keys)
         self._afterwards: deque[Callable[[], None]] = deque()
         """What is to be done when everything was said, one thing after the other."""
         self._idle = Idle(self, self._replies, lambda: self._hang_up("silence"))
@@ -137,8 +139,27 @@ class Call(agents.Call):
                 reason = await self._conduct()
             finally:
                 self._conducting = False
+                self._keypad.clear()
         self._replies.silence()
         return reason
+
+    def press(self, digit: str) -> None:
+        """The caller pressed a key of the telephone."""
+        if not self._conducting:
+            return
+        self.emit(e.UserDtmf(digit))
+        if self.agent.dtmf != "turn" or self.paused:
+            return
+        if not self._replies.protected:
+            self._interrupt()
+        self._keypad.press(digit)
+        self._wait_if_listening()
+
+    def _answer_keys(self, keys: str) -> None:
+        if self._conducting and not self.paused:
+            self._do_when_said(
+                lambda: self._replies.answer_text(self.begin_turn(), keys), at_once=not self._replies.protected
+            )
 
     def wait(self) -> None:
         """The caller's connection is lost: until `go_on` nobody can say anything."""
@@ -407,6 +428,9 @@ class Call(agents.Call):
             case e.SessionUpdate() as u if self.floor:
                 changed = self.floor.taking.changed(u.turns, u.min_pause_ms, u.max_pause_ms, u.completeness)
                 self.floor.taking = changed
+            case e.DtmfSend(digits=digits):
+                for digit in digits:
+                    self.press(digit)
             case e.TurnEnd() if self.floor:
                 self.start(self.floor.end_turn(), "end-turn")
             case e.UserMute(muted=muted) if self.floor:

@@ -86,7 +86,10 @@ class Chat:
         parts = {"call": self._conduct, "client": self._watch_client}
         if self.meter:
             parts["meter"] = self._pay
-        await self._life.run(self.call, self._journal, parts, self._tell_client)
+        await self._life.run(self.call, self._journal, parts, self._tell_client, self._ended)
+
+    def _ended(self, reason: str) -> e.CallEnded:
+        return e.CallEnded(reason, self._journal.clock())
 
     async def _pay(self) -> None:
         assert self.meter

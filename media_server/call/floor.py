@@ -43,6 +43,8 @@ __all__ = ["Floor"]
 
 ON_ITS_WAY_S = 0.15
 """Seconds of sound that may still be on its way when a client says that the turn is over."""
+BAD_LINE_MS = 300
+"""By how much pauses are longer on a bad line: what is missing of a word sounds like its end."""
 
 
 class Floor:
@@ -68,6 +70,7 @@ class Floor:
         self._emit = call.emit
         self._clock = call.clock
         self._taking = call.agent.turn_taking
+        self._line_is_bad = False
         self._turns = TurnMachine(_turn_settings(self._taking))
         self._listener = Listener(microphone, VoiceActivity(services.activity), self._turns)
         self._hearing = Hearing(services.engines, self._listener, call, call.start, call.emit)
@@ -94,7 +97,27 @@ class Floor:
     @taking.setter
     def taking(self, taking: TurnTaking) -> None:
         self._taking = taking
-        self._turns.settings = _turn_settings(taking)
+        self._turns.settings = _turn_settings(self._patience)
+
+    @property
+    def _patience(self) -> TurnTaking:
+        """How turns are taken on the line as it is."""
+        taking = self._taking
+        if not self._line_is_bad:
+            return taking
+        shortest, longest = taking.min_pause_ms + BAD_LINE_MS, taking.max_pause_ms + BAD_LINE_MS
+        return replace(taking, min_pause_ms=shortest, max_pause_ms=longest)
+
+    @property
+    def line_is_bad(self) -> bool:
+        """Whether sound of the caller's is lost on its way; pauses are longer then."""
+        return self._line_is_bad
+
+    @line_is_bad.setter
+    def line_is_bad(self, bad: bool) -> None:
+        if bad != self._line_is_bad:
+            self._line_is_bad = bad
+            self._turns.settings = _turn_settings(self._patience)
 
     @property
     def speech(self) -> float:
@@ -273,7 +296,7 @@ class Floor:
             pause.told.set()
             self._turns.reset()
         else:
-            self._turns.end_after(_turn_settings(self._taking).pause_ms)
+            self._turns.end_after(_turn_settings(self._patience).pause_ms)
             self._consider(pause)
 
     def _words(self, said: Said, pause: SpokenTurn) -> list[TimedWord]:
@@ -321,7 +344,7 @@ class Floor:
             self._emit(e.TurnPaused(pause.id, said.text, pause.complete))
             if self._speculation:
                 self._emit(e.TurnEager(pause.id, said.text, pause.complete))
-        self._turns.end_after(pause_ms(self._taking, pause.complete))
+        self._turns.end_after(pause_ms(self._patience, pause.complete))
 
     def _abandon_utterance(self) -> None:
         self._barge_in.forget()

@@ -43,12 +43,12 @@ class Life:
         journal: Journal,
         parts: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
         give_back: Callable[[], Awaitable[None]],
-        away_s: Callable[[], float | None] = lambda: None,
+        last: Callable[[str], e.CallEnded],
     ) -> None:
         """Run the parts to the end, whatever ends it; tell everybody, then `give_back`.
 
         Args:
-            away_s: for how long of the call there was nobody.
+            last: makes the last event of the reason.
         """
         reason = "internal_error"
         try:
@@ -65,6 +65,6 @@ class Life:
         finally:
             journal.emit(e.StateChanged("ended"))
             self.reason = reason
-            ended = journal.emit(e.CallEnded(reason, journal.clock(), away_s()))
+            ended = journal.emit(last(reason))
             await give_back()
             await call.dispatch_last(ended)

@@ -23,7 +23,7 @@ from media_server.call.meter import Meter
 from media_server.call.person import Person
 from media_server.call.reception import Reception
 from media_server.call.services import Services
-from media_server.rtc import Handset, LevelMeter, Microphone, Recorder, Speaker
+from media_server.rtc import Handset, LevelMeter, LineCounts, LineQuality, Microphone, Recorder, Speaker
 from media_server.tasks import first_of
 from media_server.terms import Terms
 
@@ -147,7 +147,11 @@ class Session:
         self._journal = Journal(self.call_id, self._tell, record)
         clock = self._journal.clock
         self._reception = Reception(self._journal.emit, clock, self._take_message)
-        self.handset = Handset(clock, Microphone(clock), Speaker(), self.receive)
+        self.quality = LineQuality()
+        """Of all lines that the call went over."""
+        self.handset = Handset(
+            clock, Microphone(clock), Speaker(), self.receive, press=self._press_key, report=self._note_line
+        )
         self._line: Line | None = None
         self._unclosed: list[Line] = []
         self._replaced = asyncio.Event()
@@ -178,6 +182,15 @@ class Session:
     def _note_unrecorded(self) -> None:
         message = "The recording cannot be written; it ends here, and the call goes on."
         self._journal.emit(e.Warning_("recording_ended", message))
+
+    def _press_key(self, digit: str) -> None:
+        self.call.press(digit)
+
+    def _note_line(self, counts: LineCounts) -> None:
+        for event in self.quality.note(counts, self._journal.clock()):
+            self._journal.emit(event)
+        if self.call.floor:
+            self.call.floor.line_is_bad = self.quality.is_bad
 
     def _tell_level(self, who: Literal["user", "agent"], rms: float, peak: float) -> None:
         speech = self.call.floor.speech if self.call.floor and who == "user" else None
@@ -234,7 +247,7 @@ class Session:
             parts["recorder"] = self._recorder.run
         if self.meter:
             parts["meter"] = self._pay
-        await self._life.run(self.call, self._journal, parts, self._give_back, self._all_away_s)
+        await self._life.run(self.call, self._journal, parts, self._give_back, self._ended)
 
     async def _pay(self) -> None:
         def end() -> None:
@@ -335,6 +348,9 @@ class Session:
             self._journal.emit(e.CallReconnecting(self._connection.linger_s))
             self._away_since_s, self._told_before = self._journal.clock(), self._told_count
             self.call.wait()
+
+    def _ended(self, reason: str) -> e.CallEnded:
+        return e.CallEnded(reason, self._journal.clock(), self._all_away_s(), self.quality.whole)
 
     def _all_away_s(self) -> float | None:
         now_s = self._journal.clock()

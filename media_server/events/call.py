@@ -15,10 +15,12 @@ __all__ = [
     "CallEnding",
     "CallForwarded",
     "CallPaused",
+    "CallQuality",
     "CallReconnected",
     "CallReconnecting",
     "CallResumed",
     "CallStarted",
+    "ConnectionChanged",
     "Error",
     "IdleWarning",
     "Limits",
@@ -59,6 +61,32 @@ class CallEnding(BaseEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CallQuality(BaseEvent):
+    """How good the line was in the last ten seconds, over WebRTC."""
+
+    type: ClassVar[str] = "call.quality"
+    jitter_ms: float
+    """Of the caller's packets."""
+    lost: float
+    """Share of the caller's packets that did not come in time, 0 to 1."""
+    concealed: float
+    """Share of the caller's sound that is missing, since no other packet had a copy of it, 0 to 1."""
+    voice_lost: float
+    """Share of the packets of the agent's voice that the caller did not get, 0 to 1."""
+    voice_jitter_ms: float
+    round_trip_ms: float | None = None
+    """Between server and caller; None until a report has come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged(BaseEvent):
+    """The line has become bad, so that what is said may be lost; or it is good again."""
+
+    type: ClassVar[str] = "connection.changed"
+    quality: Literal["bad", "good"]
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded(BaseEvent):
     type: ClassVar[str] = "call.ended"
     urgent: ClassVar[bool] = True
@@ -68,6 +96,8 @@ class CallEnded(BaseEvent):
     duration_s: float
     away_s: float | None = None
     """Of it, while the connection was lost; this costs nothing."""
+    quality: CallQuality | None = None
+    """Of the whole call; None where no line measured it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ __all__ = [
     "TurnEnded",
     "TurnPaused",
     "TurnResumed",
+    "UserDtmf",
     "UserSpeechStarted",
     "UserSpeechStopped",
     "UserTranscript",
@@ -32,6 +33,15 @@ class UserSpeechStarted(BaseEvent):
 class UserSpeechStopped(BaseEvent):
     type: ClassVar[str] = "user.speech_stopped"
     turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserDtmf(BaseEvent):
+    """The caller pressed a key of the telephone (RFC 4733)."""
+
+    type: ClassVar[str] = "user.dtmf"
+    digit: str
+    """0 to 9, `*`, `#`, or A to D."""
 
 
 @dataclass(frozen=True, slots=True)

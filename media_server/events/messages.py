@@ -15,6 +15,7 @@ __all__ = [
     "CallEnd",
     "ClientMessage",
     "ContextSet",
+    "DtmfSend",
     "Ping",
     "PlaybackAck",
     "SessionUpdate",
@@ -85,6 +86,13 @@ class ToolResult(_Message):
     """The model need not say anything to it."""
 
 
+class DtmfSend(_Message):
+    """The caller presses keys, one after the other, as a telephone sends them with its sound."""
+
+    type: Literal["dtmf.send"]
+    digits: str = Field(pattern=r"^[0-9A-D*#]{1,64}$")
+
+
 class UserMute(_Message):
     type: Literal["user.mute"]
     muted: bool
@@ -125,6 +133,7 @@ ClientMessage = (
     | SessionUpdate
     | TurnEnd
     | ToolResult
+    | DtmfSend
     | UserMute
     | PlaybackAck
     | ContextSet

@@ -24,10 +24,12 @@ from media_server.events.call import (
     CallEnding,
     CallForwarded,
     CallPaused,
+    CallQuality,
     CallReconnected,
     CallReconnecting,
     CallResumed,
     CallStarted,
+    ConnectionChanged,
     Error,
     IdleWarning,
     StateChanged,
@@ -40,6 +42,7 @@ from media_server.events.caller import (
     TurnEnded,
     TurnPaused,
     TurnResumed,
+    UserDtmf,
     UserSpeechStarted,
     UserSpeechStopped,
     UserTranscript,
@@ -55,9 +58,12 @@ Event = (
     | CallResumed
     | CallReconnecting
     | CallReconnected
+    | CallQuality
+    | ConnectionChanged
     | StateChanged
     | UserSpeechStarted
     | UserSpeechStopped
+    | UserDtmf
     | UserTranscript
     | EmotionUpdated
     | IdleWarning

@@ -81,6 +81,7 @@ class _Call(_Summary):
     tools: list[dict[str, Any]]
     knowledge: list[dict[str, Any]]
     turns: list[dict[str, Any]]
+    quality: NotRequired[dict[str, float]]
 
 
 @routes.get("/v1/calls")

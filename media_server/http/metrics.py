@@ -20,6 +20,7 @@ __all__ = ["METRICS", "Metrics", "routes"]
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 """Bounds of the histograms' buckets."""
+SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 GAPS = (0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -51,6 +52,27 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        self._bad_lines = counter("bad_lines", "Times that the line of a call became bad.")
+        self._round_trips = Histogram(
+            "media_server_round_trip_seconds",
+            "Between server and caller, in ten seconds of a call over WebRTC.",
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._jitter = Histogram(
+            "media_server_jitter_seconds",
+            "Interarrival jitter in ten seconds of a call over WebRTC.",
+            ("sound",),
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._missing = Histogram(
+            "media_server_missing_share",
+            "Share of packets lost, and of the caller's sound missing, in ten seconds of a call over WebRTC.",
+            ("what",),
+            buckets=SHARES,
+            registry=self._registry,
+        )
         if pulse:
             gaps = Histogram(
                 "media_server_loop_gap_seconds",
@@ -67,6 +89,16 @@ class Metrics:
             case e.TurnMetrics() as turn:
                 for stage, ms in turn.stages.items():
                     self._stages.labels(stage).observe(ms / 1000)
+            case e.CallQuality() as line:
+                self._jitter.labels("caller").observe(line.jitter_ms / 1000)
+                self._jitter.labels("agent").observe(line.voice_jitter_ms / 1000)
+                self._missing.labels("caller_packets").observe(line.lost)
+                self._missing.labels("caller_sound").observe(line.concealed)
+                self._missing.labels("agent_packets").observe(line.voice_lost)
+                if line.round_trip_ms is not None:
+                    self._round_trips.observe(line.round_trip_ms / 1000)
+            case e.ConnectionChanged(quality="bad"):
+                self._bad_lines.inc()
             case e.ToolCalled(id=tool_id, name=name):
                 self._called[tool_id] = name
             case e.ToolReturned(id=tool_id, error=error):

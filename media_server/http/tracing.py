@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import importlib
 import time
 from collections.abc import AsyncIterator
@@ -85,10 +86,15 @@ class Tracing:
                 if error is not None:
                     span.set_status(self._failed)
                 span.end()
+            case e.ConnectionChanged(quality=quality):
+                call.add_event("connection", {"quality": quality})
             case e.Warning_(code=code) | e.Error(code=code):
                 call.add_event(event.type, {"code": code})
-            case e.CallEnded(reason=reason):
+            case e.CallEnded(reason=reason, quality=whole):
                 call.set_attribute("reason", reason)
+                for name, figure in dataclasses.asdict(whole).items() if whole else ():
+                    if figure is not None:
+                        call.set_attribute(f"line.{name}", figure)
                 self._calls.pop(call_id).end()
 
     def _turn(self, call: Span, event: e.TurnMetrics) -> None:

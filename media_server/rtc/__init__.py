@@ -7,6 +7,7 @@ from media_server.rtc.levels import LevelMeter
 from media_server.rtc.microphone import Frame, Microphone
 from media_server.rtc.pacing import PacedSound
 from media_server.rtc.peer import Peer
+from media_server.rtc.quality import LineCounts, LineQuality
 from media_server.rtc.recording import Recorder
 from media_server.rtc.socket import SocketLine, SocketWire
 from media_server.rtc.speaker import Playback, Speaker, Speech, SpokenWord
@@ -16,6 +17,8 @@ __all__ = [
     "Frame",
     "Handset",
     "LevelMeter",
+    "LineCounts",
+    "LineQuality",
     "Microphone",
     "PacedSound",
     "PcmFormat",

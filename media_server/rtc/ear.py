@@ -49,12 +49,6 @@ class Reception:
     malformed: int = 0
     jitter_s: float = 0.0
 
-    @property
-    def concealed_share(self) -> float:
-        """Share of the sound that is missing, 0 to 1."""
-        total_s = self.played_s + self.restored_s + self.concealed_s
-        return self.concealed_s / total_s if total_s else 0.0
-
 
 @dataclass(slots=True)
 class _Stream:

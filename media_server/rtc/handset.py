@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from media_server.rtc.microphone import Microphone
+from media_server.rtc.quality import LineCounts
 from media_server.rtc.speaker import Speaker
 
 __all__ = ["Handset"]
@@ -21,3 +22,7 @@ class Handset:
     speaker: Speaker
     receive: Callable[[str | bytes], None]
     """Takes the client's messages."""
+    press: Callable[[str], None] = field(default=lambda digit: None)
+    """Takes each key of a telephone that the caller presses."""
+    report: Callable[[LineCounts], None] = field(default=lambda counts: None)
+    """Takes what the line carried since the report before, every two seconds."""

@@ -12,6 +12,7 @@ from media_server.rtc.ear import Ear, Reception
 from media_server.rtc.handset import Handset
 from media_server.rtc.mouth import Mouth
 from media_server.rtc.pacer import TICK_S, Pacer
+from media_server.rtc.quality import LineCounts
 from media_server.rtc.rtp import ReceiverReport, ReportBlock, SenderReport, is_rtcp, parse_rtcp, write_report
 
 __all__ = ["RtpSession", "Sending"]
@@ -30,8 +31,10 @@ class Sending:
     """What the caller's reports say of the agent's voice."""
 
     round_trip_s: float | None = None
-    lost_share: float = 0.0
-    """Share of packets lost before the newest report, 0 to 1."""
+    sent: int = 0
+    """Packets that reports cover."""
+    lost: int = 0
+    """Packets of those that did not arrive."""
     jitter_s: float = 0.0
 
 
@@ -49,8 +52,12 @@ class RtpSession:
         self._speaker = handset.speaker
         self._send = send
         self._pacer = pacer
-        self._ear = Ear(agreed, handset.microphone)
+        self._ear = Ear(agreed, handset.microphone, handset.press)
         self._mouth = Mouth(agreed, handset.speaker, send, pacer.encoders)
+        self._first_number = self._mouth.number + 1
+        self._report_line = handset.report
+        self._counted = LineCounts()
+        """What the line had carried at the report before."""
         # RFC 7022: a name for this session that tells nothing
         self._cname = secrets.token_urlsafe(12)
         self._ticks = secrets.randbelow(REPORT_TICKS - FIRST_REPORT_TICKS)
@@ -64,6 +71,22 @@ class RtpSession:
     def reception(self) -> Reception:
         """What became of the caller's packets."""
         return self._ear.reception
+
+    @property
+    def counts(self) -> LineCounts:
+        """What the line has carried since it began."""
+        reception, sending = self.reception, self.sending
+        return LineCounts(
+            reception.received,
+            reception.lost,
+            reception.played_s + reception.restored_s,
+            reception.concealed_s,
+            sending.sent,
+            sending.lost,
+            reception.jitter_s,
+            sending.jitter_s,
+            sending.round_trip_s,
+        )
 
     def start(self) -> None:
         """Send from now on."""
@@ -91,7 +114,11 @@ class RtpSession:
 
     def _note(self, block: ReportBlock) -> None:
         clock_hz = self._agreed.send.clock_hz if self._agreed.send else 48_000
-        self.sending.lost_share, self.sending.jitter_s = block.lost_share, block.jitter / clock_hz
+        self.sending.jitter_s = min(block.jitter / clock_hz, LONGEST_ROUND_TRIP_S)
+        # a report cannot cover more than was sent, whatever it says; duplicates count as packets too many
+        covered = min(max(0, block.highest - self._first_number + 1), self._mouth.packets)
+        self.sending.sent = max(self.sending.sent, covered)
+        self.sending.lost = max(self.sending.lost, min(block.lost, self.sending.sent))
         if block.last_report:
             round_trip = (_ntp() >> 16) - block.last_report - block.delay & 0xFFFFFFFF
             if round_trip / 65536 < LONGEST_ROUND_TRIP_S:
@@ -115,6 +142,9 @@ class RtpSession:
         if self._ticks >= REPORT_TICKS:
             self._ticks = 0
             self._report()
+            counts = self.counts
+            self._report_line(counts.since(self._counted))
+            self._counted = counts
 
     def _report(self) -> None:
         ssrc, mouth = self._agreed.local_ssrc, self._mouth

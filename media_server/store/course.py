@@ -25,6 +25,7 @@ def _course(events: Iterable[RecordedEvent]) -> dict[str, Any]:
     turns: list[dict[str, Any]] = []
     spoken: dict[str, dict[str, Any]] = {}
     knowledge: list[dict[str, Any]] = []
+    quality: dict[str, float] = {}
     written = False
     for recorded in events:
         e = recorded.event
@@ -49,8 +50,13 @@ def _course(events: Iterable[RecordedEvent]) -> dict[str, Any]:
                 tools[e["id"]] = {"at_s": e["time"], **called}
             case "tool.returned" if e["id"] in tools:
                 tools[e["id"]] |= {k: e[k] for k in ("result", "error") if k in e} | {"returned_at_s": e["time"]}
+            case "call.quality":
+                quality = {k: v for k, v in e.items() if k not in ("type", "call_id", "seq", "time")}
+            case "call.ended":
+                quality = e.get("quality", {})
             case "knowledge.used":
                 knowledge.append({"at_s": e["time"]} | {k: e[k] for k in ("turn_id", "query", "sources")})
             case "turn.metrics":
                 turns.append({k: v for k, v in e.items() if k not in ("type", "call_id", "seq")})
-    return {"transcript": transcript, "tools": list(tools.values()), "knowledge": knowledge, "turns": turns}
+    said_and_done = {"transcript": transcript, "tools": list(tools.values()), "knowledge": knowledge, "turns": turns}
+    return said_and_done | ({"quality": quality} if quality else {})

@@ -139,6 +139,7 @@ async function facts(id) {
     ["metadata", Object.keys(call.metadata).length ? JSON.stringify(call.metadata) : ""],
     ["documents", [...new Set(call.knowledge.flatMap((/** @type {any} */ k) => k.sources.map((/** @type {any} */ s) => s.file)))].join(", ")],
   ];
+  if (call.quality) known.push(["line", line(call.quality)]);
   const parts = known.filter(([, value]) => value !== "").map(([name, value]) => make("span", `${name}: ${value}`));
   if (call.recording && call.status !== "active") {
     const player = document.createElement("audio");
@@ -147,6 +148,13 @@ async function facts(id) {
     parts.push(player);
   }
   if (chosen === id) $("facts").replaceChildren(...parts);
+}
+
+/** @param {any} q the figures of a `call.quality` */
+function line(q) {
+  const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)} %`;
+  const trip = q.round_trip_ms === undefined ? "" : `round trip ${Math.round(q.round_trip_ms)} ms, `;
+  return `${trip}lost ${percent(q.lost)} of the caller's packets and ${percent(q.voice_lost)} of the agent's, ${percent(q.concealed)} of the caller's sound missing, jitter ${Math.round(q.jitter_ms)} ms`;
 }
 
 /** @param {any} e one event of the call that is shown, as a line where it says something */
@@ -160,6 +168,8 @@ function say(e) {
   else if (e.type === "tool.called") line = ["tool", `${e.name} ${e.arguments ? JSON.stringify(e.arguments) : ""}`];
   else if (e.type === "tool.returned") line = ["", e.error ?? (e.result === undefined ? "done" : JSON.stringify(e.result))];
   else if (e.type === "warning" || e.type === "error") line = [e.type, e.message];
+  else if (e.type === "connection.changed") line = ["line", e.quality === "bad" ? "has become bad" : "is good again"];
+  else if (e.type === "user.dtmf") line = ["key", e.digit];
   else if (e.type === "call.ended") line = ["", `ended: ${e.reason}`];
   if (!line) return;
   const item = make("li");

@@ -243,6 +243,10 @@ function listen(s, title) {
     transcript.note(`${title} is back.`);
   });
   on("call.forwarded", (e) => e.agent && transcript.note(`Transferred to ${e.to}.`));
+  on("connection.changed", ({ quality }) => {
+    const bad = "Your connection is bad: some of what is said is lost. The agent waits a little longer for you.";
+    transcript.note(quality === "bad" ? bad : "Your connection is good again.");
+  });
   on("user.transcript", (e) => transcript.user(e));
   on("agent.text_delta", (e) => transcript.agentDelta(e));
   on("agent.text", (e) => transcript.agentText(e));

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 
@@ -14,6 +17,7 @@ from media_server.agents import DEFAULT_AGENT, PRESETS
 from media_server.audio import Samples
 from media_server.caller import Caller, WireEvent
 from media_server.engines.messages import ChatMessage
+from media_server.rtc import quality, stream
 from media_server.server import Server
 from tests.conftest import no_sessions
 
@@ -228,6 +232,54 @@ async def test_what_comes_with_the_offer_reaches_the_call(server: Server) -> Non
         assert stopped["heard"].startswith("Hello Olivia!")
         assert caller.of("agent.text")[0]["text"] == "Hello Olivia! {{other}}"
     await no_sessions(server)
+
+
+async def test_keys_of_a_telephone_are_a_turn(caller: Caller) -> None:
+    caller.send(type="dtmf.send", digits="427#")
+    said = await caller.wait_for("user.transcript")
+    assert said["text"] == "427"
+    assert "".join(e["digit"] for e in caller.of("user.dtmf")) == "427#"
+    await caller.wait_for("agent.text")
+
+
+async def test_a_lossy_line_is_told_once_and_is_in_the_record(
+    server: Server, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "REPORT_TICKS", 15)
+    monkeypatch.setattr(quality, "LEAST_SOUND_S", 0.1)
+    transport: Any = caller.pc.getSenders()[0].transport
+    send_rtp, count = transport._send_rtp, itertools.count()
+
+    async def losing(data: bytes) -> None:
+        if next(count) % 4:
+            await send_rtp(data)
+
+    transport._send_rtp = losing
+    bad = await caller.wait_for("connection.changed")
+    assert bad["quality"] == "bad"
+    figures = await caller.wait_for("call.quality", lambda e: e["seq"] > bad["seq"])
+    assert 0.1 < figures["lost"] < 0.4
+    assert figures["concealed"] > 0.05
+    session = server.sessions.of_call(caller.call_id)
+    assert session.call.floor
+    assert session.call.floor.line_is_bad
+    transport._send_rtp = send_rtp
+    good = await caller.wait_for("connection.changed", lambda e: e["quality"] == "good")
+    assert not session.call.floor.line_is_bad
+    assert len([e for e in caller.of("connection.changed") if e["seq"] <= good["seq"]]) == 2
+    caller.send(type="call.end")
+    ended = await caller.wait_for("call.ended")
+    assert ended["quality"]["lost"] > 0
+    async with aiohttp.ClientSession() as http, http.get(f"{server.url}/metrics") as response:
+        assert "media_server_bad_lines_total 1.0" in await response.text()
+    async with aiohttp.ClientSession() as http, asyncio.timeout(10):
+        while True:
+            async with http.get(f"{server.url}/v1/calls/{caller.call_id}") as response:
+                record = await response.json()
+            if record["status"] == "completed":
+                break
+            await asyncio.sleep(0.1)
+    assert record["quality"] == ended["quality"]
 
 
 async def test_a_call_ends_on_the_clients_word(caller: Caller) -> None:

@@ -225,6 +225,7 @@ class Flow:
                 yield {"message": "Warning", "type": WARNINGS.get(code, "llm_error"), "reason": message}
             case (
                 e.CallPaused() | e.CallResumed() | e.CallReconnecting() | e.CallReconnected() | e.CallForwarded()
+                | e.CallQuality() | e.ConnectionChanged() | e.UserDtmf()
                 | e.UserSpeechStopped() | e.TurnPaused() | e.TurnEager() | e.TurnResumed() | e.TurnContinued()
                 | e.TurnEnded() | e.EmotionUpdated() | e.AudioLevel()
                 | e.AgentTextDelta() | e.AgentText() | e.AgentSpeechStarted() | e.AgentWord() | e.AgentSpeechStopped()

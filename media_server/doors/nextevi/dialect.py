@@ -186,7 +186,8 @@ class NextEvi:
                 yield self.error("INVALID_CONFIG" if code == "bad_message" else "WEBSOCKET_ERROR", message)
             case (
                 e.CallEnding() | e.CallPaused() | e.CallResumed() | e.CallReconnecting() | e.CallReconnected()
-                | e.CallForwarded() | e.AudioLevel() | e.UserSpeechStopped()
+                | e.CallForwarded() | e.AudioLevel() | e.CallQuality() | e.ConnectionChanged() | e.UserDtmf()
+                | e.UserSpeechStopped()
                 | e.TurnPaused() | e.TurnEager() | e.TurnResumed() | e.TurnContinued()
                 | e.AgentSegmentStarted() | e.AgentSegmentStopped() | e.AgentSpeechStarted() | e.AgentWord()
                 | e.ToolCalled() | e.ToolDelayed() | e.ToolReturned()

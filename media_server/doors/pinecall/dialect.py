@@ -161,6 +161,7 @@ class Pinecall:
                     yield _event("session.timeout", reason=why)
             case (
                 e.CallStarted() | e.CallEnding() | e.CallReconnecting() | e.CallReconnected() | e.CallForwarded()
+                | e.CallQuality() | e.ConnectionChanged() | e.UserDtmf()
                 | e.EmotionUpdated() | e.AgentTextDelta() | e.AgentSegmentStarted() | e.AgentSegmentStopped()
                 | e.ToolDelayed() | e.AgentPrompted() | e.TurnMetrics() | e.Warning_()
             ):  # fmt: skip

@@ -72,6 +72,7 @@ class Wespoke:
             case (
                 e.CallStarted() | e.CallEnding() | e.CallPaused() | e.CallResumed() | e.CallReconnecting()
                 | e.CallReconnected() | e.CallForwarded() | e.StateChanged() | e.IdleWarning() | e.AudioLevel()
+                | e.CallQuality() | e.ConnectionChanged() | e.UserDtmf()
                 | e.UserSpeechStarted() | e.UserSpeechStopped() | e.TurnPaused() | e.TurnEager() | e.TurnResumed()
                 | e.TurnContinued() | e.TurnEnded() | e.EmotionUpdated()
                 | e.AgentSegmentStarted() | e.AgentSegmentStopped() | e.AgentSpeechStarted() | e.AgentWord()
