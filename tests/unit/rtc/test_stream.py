@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media_server.audio import CALL_RATE_HZ
@@ -109,9 +109,11 @@ async def test_a_report_comes_every_two_seconds_and_says_what_was_received(call:
         call.tick(1)
     assert 2 <= len(call.reports) <= 3
     (block,) = call.reported().blocks
-    assert (block.about, block.lost_share) == (THEIRS, pytest.approx(0.1, abs=0.02))
+    assert block.about == THEIRS
+    assert block.lost_share == pytest.approx(0.1, abs=0.02)
     whole = call.reports[-1]
-    assert (whole.received, whole.lost) == (pytest.approx(90, abs=1), pytest.approx(10, abs=1))
+    assert whole.received == pytest.approx(90, abs=1)
+    assert whole.lost == pytest.approx(10, abs=1)
     assert whole.concealed_s == pytest.approx(0.2, abs=0.03)
     assert whole.heard_s == pytest.approx(1.8, abs=0.03)
     assert call.session.counts.received == 270
@@ -193,6 +195,7 @@ async def test_a_goodbye_ends_nothing(call: Call) -> None:
     assert call.session.counts.heard_s == pytest.approx(0.4)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.binary(min_size=2, max_size=120), max_size=8))
 def test_no_report_raises_or_makes_a_figure_that_cannot_be(reports: list[bytes]) -> None:
     async def take() -> None:
