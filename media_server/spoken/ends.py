@@ -13,6 +13,8 @@ _NEXT = re.compile(r"[\s\u00a0]*")
 _LETTERS = re.compile(r"[^\W\d_](?:[\w’'-]{0,40})")
 _DOTTED = re.compile(r"(?:[^\W\d_]{1,3}\.){2,}|(?:[^\W\d_]\.)+[^\W\d_]{1,3}\.")
 ORDINAL_DOTS = frozenset(("de", "tr"))
+_ROMAN = re.compile(r"(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\.")
+_SIGNS = "$€£¥₺₹%"
 _NUMBER = re.compile(r"\d{1,4}\.")
 LONGEST_WORD = 60
 """Characters before a full stop that are looked at."""
@@ -36,6 +38,12 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
     never = language is not None and (lower in language.words("before_names") or lower in language.listed("never_ends"))
     if never:
         return _none_behind(text, at, final)
+    if lower.endswith("str.") and language is not None and language.code in ("de", "nl"):
+        follows = _following(text, at, final)
+        return None if follows is None else not follows[:1].isdigit()
+    if _ROMAN.fullmatch(word) and language is not None and language.code in ORDINAL_DOTS:
+        follows = _following(text, at, final)
+        return None if follows is None else not _ranked(follows, language)
     if not (single or dotted or (language is not None and lower in _known(language))):
         return True
     follows = _following(text, at, final)
@@ -45,9 +53,11 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
     if first.islower() or first.isdigit():
         return False
     if not first.isalpha():
-        return True
+        return first not in _SIGNS
     if language is None:
         return not single
+    if lower in language.words("before_numbers") and _ROMAN.fullmatch(f"{follows}."):
+        return False
     starter = follows.lower() in language.listed("starters")
     if lower in ("a.m.", "p.m."):
         return follows not in language.weekdays and follows not in language.months
@@ -104,10 +114,19 @@ def is_ordinal(text: str, start: int, end: int, language: Language) -> bool:
     return _ordinal(text, start, _following(text, end, final=True) or "", language)
 
 
+def _ranked(follows: str, language: Language) -> bool:
+    """Whether what follows a number with a full stop is what it counts: a small letter, a century, a sultan."""
+    return follows[:1].islower() or follows.lower() in language.listed("roman_nouns_after")
+
+
 def _ordinal(text: str, start: int, follows: str, language: Language) -> bool:
     if not follows:
         return False
-    if follows[0].islower() or follows in language.months or follows.lower() in language.words("month_abbreviations"):
+    if (
+        _ranked(follows, language)
+        or follows in language.months
+        or follows.lower() in language.words("month_abbreviations")
+    ):
         return True
     before = re.findall(r"\w+", text[max(0, start - 30) : start].lower())
     return (

@@ -12,7 +12,8 @@ from typing import Any
 __all__ = ["LANGUAGES", "Currency", "Language", "Noun", "language_of"]
 
 _FOLDER = Path(__file__).parent / "languages"
-LANGUAGES = tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+_FILES = tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+LANGUAGES = tuple(code for code in _FILES if "-" not in code)
 """Codes of the languages whose signs, numbers and abbreviations are said in words."""
 _SPACES = "\u00a0\u202f\u2009"
 
@@ -108,10 +109,19 @@ def _noun(forms: str) -> Noun:
 
 def language_of(voice: str) -> Language | None:
     """The language of a voice by espeak-ng's name for it (`en-us`, `pt-br`); None for one without a file."""
-    code = voice.lower().replace("_", "-").partition("-")[0]
-    return _loaded(code) if code in LANGUAGES else None
+    name = voice.lower().replace("_", "-")
+    code = name.partition("-")[0]
+    return _loaded(code, name if name in _FILES else code) if code in LANGUAGES else None
 
 
 @cache
-def _loaded(code: str) -> Language:
-    return Language(code, tomllib.loads((_FOLDER / f"{code}.toml").read_text("utf-8")))
+def _loaded(code: str, variant: str) -> Language:
+    """A language, with what its variant in a country has of its own."""
+    table = _read(code)
+    for name, own in (_read(variant) if variant != code else {}).items():
+        table[name] = table.get(name, {}) | own
+    return Language(code, table)
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((_FOLDER / f"{name}.toml").read_text("utf-8"))

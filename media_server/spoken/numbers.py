@@ -64,16 +64,23 @@ def is_one(written: str, language: Language) -> bool:
 
 def counted(written: str, noun: Noun, language: Language) -> str:
     """A number and what is counted, in agreement."""
-    return f"{agreeing(written, noun.feminine, language)} {noun.one if is_one(written, language) else noun.many}"
+    name = noun.one if is_one(written, language) else noun.many
+    return f"{agreeing(written, noun.feminine, language, name)} {name}".replace("un' ", "un'")
 
 
-def agreeing(written: str, feminine: bool, language: Language) -> str:
-    """The number in digits, or in words where those change before a noun of its gender."""
+def agreeing(written: str, feminine: bool, language: Language, noun: str = "") -> str:
+    """The number in digits, or in words where those change before a noun of its gender.
+
+    Args:
+        noun: what follows; in Italian its first letters matter.
+    """
     whole, rest = _parts(written, language)
     if rest or len(whole) > 9:
         return plain_number(written, language)
     code, n = language.code, int(whole)
     forms = _LAST_AGREEING.get((code, feminine), {})
+    if n == 1 and code == "it" and _takes_other_article(noun, feminine):
+        return "un'" if feminine else "uno"
     if n in forms:
         return forms[n]
     tens, one = divmod(n, 10)
@@ -82,6 +89,13 @@ def agreeing(written: str, feminine: bool, language: Language) -> str:
     if one in forms and tens in _TENS.get(code, {}):
         return f"{_TENS[code][tens]}{_JOINED[code]}{forms[one]}"
     return whole
+
+
+def _takes_other_article(noun: str, feminine: bool) -> bool:
+    """Whether it is *un'ora*, *uno yen* in place of *una*, *un*."""
+    if feminine:
+        return noun[:1].lower() in "aeiouàèéìòù" and bool(noun)
+    return re.match(r"s[^aeiou]|z|gn|p[ns]|x|y|i[aeou]", noun.lower()) is not None
 
 
 def ordinal(n: int, language: Language, feminine: bool = False, ending: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from media_server.plain import plain
@@ -9,8 +10,11 @@ from media_server.spoken.edits import Edits
 from media_server.spoken.language import Language, language_of
 from media_server.spoken.markup import Block, blocks, inline
 from media_server.spoken.rules import RULES
+from media_server.spoken.suffixes import suffixed
 
 __all__ = ["speakable"]
+
+_MISTYPED_DEGREE = re.compile(r"(?<=\d)[º˚](?=C\b|F\b)|(?<=\d[ \u00a0])[º˚](?=C\b|F\b)")
 
 
 def speakable(text: str, voice: str = "en") -> tuple[tuple[str, str], ...]:
@@ -30,8 +34,12 @@ def _words(block: Block, language: Language | None) -> list[tuple[str, str]]:
         said = language.word(block.kind) if language else ""
         return [(word, "" if i else said) for i, word in enumerate(written)]
     text = inline(block.text)
-    edits = Edits(unicodedata.normalize("NFC", text))
+    # the sign of ordinals is often typed for that of degrees
+    edits = Edits(_MISTYPED_DEGREE.sub("°", unicodedata.normalize("NFC", text)))
     if language:
         for rule in RULES:
             rule(edits, language)
-    return list(zip(text.split(), edits.words(), strict=True))
+    words = list(zip(text.split(), edits.words(), strict=True))
+    if language and language.code == "tr":
+        return [(word, suffixed(spoken, word)) for word, spoken in words]
+    return words

@@ -13,6 +13,7 @@ from media_server.spoken.rules.codes import codes, spelled, versions
 from media_server.spoken.rules.fractions import fractions
 from media_server.spoken.rules.measures import measures
 from media_server.spoken.rules.money import money
+from media_server.spoken.rules.nouns import nouns
 from media_server.spoken.rules.ordinals import ordinals, roman
 from media_server.spoken.rules.plain import numbers
 from media_server.spoken.rules.signs import signs
@@ -37,5 +38,6 @@ RULES: Sequence[Callable[[Edits, Language], None]] = (
     abbreviations,
     signs,
     spelled,
+    nouns,
     numbers,
 )

@@ -37,6 +37,7 @@ def dates(edits: Edits, language: Language) -> None:
                 stop = "" if goes_on(edits.text, m.end(), language) else "."
                 said = _date(edits.text, m.start(), int(m["day"]), int(m["month"]), None, language)
                 edits.match(m, said + stop)
+    _first_of_month(edits, language)
     _names(edits, language)
 
 
@@ -116,14 +117,34 @@ def _name_pattern(language: Language) -> re.Pattern[str]:
 def _day_pattern(language: Language) -> re.Pattern[str]:
     days = "|".join(map(re.escape, sorted(language.words("weekday_abbreviations"), key=len, reverse=True)))
     day = rf"(?:{days})"
+    months = "|".join(map(re.escape, [*language.months, *language.words("month_abbreviations")]))
+    followed = rf"\.?,?(?=[ \u00a0]\d{{1,2}}(?:\.|º|°|er)?[ \u00a0](?:de[ \u00a0])?(?i:{months})(?!\w))"
+    if language.code in ("en", "de", "nl"):
+        # elsewhere such a word is more often another one, such as "seg." for seconds
+        followed += r"|\.(?=,?[ \u00a0][\w])|(?=,[ \u00a0]\d)"
     return re.compile(
         rf"(?<!\w)(?P<first>{day})\.?[ \u00a0]?(?P<dash>[-–—])[ \u00a0]?(?P<last>{day})(?P<dot>\.?)(?!\w)"
-        rf"|(?<!\w)(?P<only>{day})(?:\.(?=,?[ \u00a0][\w])|(?=,[ \u00a0]\d))",
+        rf"|(?<!\w)(?P<only>{day})(?:{followed})",
+        0 if language.code in ("en", "de", "nl") else re.IGNORECASE,
     )
+
+
+@cache
+def _first_pattern(language: Language) -> re.Pattern[str]:
+    months = "|".join(map(re.escape, [*language.months, *language.words("month_abbreviations")]))
+    return re.compile(rf"(?<![\w.,/:-])(?P<day>1[°º]?)[ \u00a0](?:de[ \u00a0])?(?:{months})(?!\w)", re.IGNORECASE)
+
+
+def _first_of_month(edits: Edits, language: Language) -> None:
+    """Say the first of a month as an ordinal, in the languages that do."""
+    if language.code in ("fr", "it", "pt"):
+        for m in _first_pattern(language).finditer(edits.text):
+            edits.match(m, ordinal(1, language), "day")
 
 
 def _names(edits: Edits, language: Language) -> None:
     months, days = language.words("month_abbreviations"), language.words("weekday_abbreviations")
+    day_names = {short.lower(): name for short, name in days.items()}
     for m in _name_pattern(language).finditer(edits.text) if months else ():
         name = m["after"] or m["before"]
         if name[0].isupper() or language.code not in ("en", "de"):
@@ -132,14 +153,21 @@ def _names(edits: Edits, language: Language) -> None:
             full = months.get(name.lower())
             if full and edits.free(start, end):
                 drops = dot and goes_on(edits.text, end + 1, language)
-                edits.put(start, end + 1 if drops else end, full)
+                end += 1 if drops else 0
+                year_behind = re.compile(r"[ \u00a0](?=[12]\d{3}(?!\d))").match(edits.text, end)
+                if m["after"] and language.code in ("es", "pt"):
+                    # "5 ene 2024" is "5 de enero de 2024"
+                    full = full if "de" in m["lead"] else f"de {full}"
+                    full += " de" if year_behind else ""
+                edits.put(start, end, full)
     for m in _day_pattern(language).finditer(edits.text) if days else ():
         if m["only"]:
             if edits.free(*m.span()):
-                edits.put(m.start(), m.end(), days[m["only"]])
+                edits.put(m.start(), m.end(), day_names[m["only"].lower()])
         elif edits.free(*m.span()):
             stop = "." if m["dot"] and not goes_on(edits.text, m.end(), language) else ""
-            edits.put(m.start(), m.end(), f"{days[m['first']]} {language.word('to')} {days[m['last']]}{stop}")
+            first, last = (day_names[m[name].lower()] for name in ("first", "last"))
+            edits.put(m.start(), m.end(), f"{first} {language.word('to')} {last}{stop}")
 
 
 @cache

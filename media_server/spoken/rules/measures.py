@@ -49,7 +49,7 @@ def measures(edits: Edits, language: Language) -> None:
         if unit in language.listed("units_before"):
             edits.put(m.start(), end, f"{said} {agreeing(number, False, language)}")
             continue
-        edits.put(*m.span("number"), agreeing(number, noun.feminine, language))
+        edits.put(*m.span("number"), agreeing(number, noun.feminine, language, said))
         edits.put(m.end("number"), m.start("unit"), "") if m["gap"] == "-" else None
         edits.put(m.start("unit"), end, said)
     for m in _fraction_pattern(language).finditer(text):
