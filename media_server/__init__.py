@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
-    from media_server.agents import Agent, Call, Tool, ToolAnswer, client_tool, tool
+    from media_server.agents import Agent, Call, Skill, Tool, ToolAnswer, client_tool, tool
 
-__all__ = ["Agent", "Call", "Tool", "ToolAnswer", "__version__", "client_tool", "tool"]
+__all__ = ["Agent", "Call", "Skill", "Tool", "ToolAnswer", "__version__", "client_tool", "tool"]
 __version__ = "0.1.0"
 
 

@@ -56,19 +56,75 @@ const CODES = {
   token_unknown: "UNAUTHORIZED", token_used: "UNAUTHORIZED", token_expired: "UNAUTHORIZED", too_many_calls: "SERVER_BUSY", bad_answer: "UNKNOWN_ERROR",
 };
 
+/**
+ * What listeners of a room's events are given, by event.
+ * @typedef {object} RoomEvents
+ * @property {[]} connected
+ * @property {[]} reconnecting
+ * @property {[]} signalReconnecting
+ * @property {[]} reconnected
+ * @property {[reason?: string]} disconnected none where the page itself left
+ * @property {[state: ConnectionState]} connectionStateChanged
+ * @property {[track: RemoteAudioTrack, publication: TrackPublication, participant: RemoteParticipant]} trackSubscribed
+ * @property {[track: RemoteAudioTrack, publication: TrackPublication | undefined, participant: RemoteParticipant]} trackUnsubscribed
+ * @property {[payload: Uint8Array, participant?: RemoteParticipant, kind?: number, topic?: string]} dataReceived
+ * @property {[participant: RemoteParticipant]} participantConnected
+ * @property {[participant: RemoteParticipant]} participantDisconnected
+ * @property {[speakers: RemoteParticipant[]]} activeSpeakersChanged
+ * @property {[error: Error]} mediaDevicesError
+ * @property {[playing: boolean]} audioPlaybackChanged
+ * @property {[level: number]} audioLevel
+ */
+
+/** @typedef {{isSpeakingChanged: [speaking: boolean]}} ParticipantEvents */
+
+/** @typedef {Emitter<ParticipantEvents> & {identity: string, metadata: string, isSpeaking: boolean}} RemoteParticipant */
+
+/** @typedef {{track: RemoteAudioTrack, kind: "audio", trackSid: string, isSubscribed: boolean}} TrackPublication */
+
+/**
+ * Listeners by event.
+ * @template Events
+ */
 class Emitter {
   constructor() {
     /** @type {Map<string, {listener: Function, once: boolean}[]>} */
     this.listeners = new Map();
   }
 
-  /** @param {string} event @param {Function} listener */
+  /**
+   * @template {keyof Events & string} K
+   * @overload
+   * @param {K} event
+   * @param {(...args: Events[K] extends unknown[] ? Events[K] : never) => void} listener
+   * @returns {this}
+   */
+  /**
+   * @overload
+   * @param {string} event
+   * @param {(...args: any[]) => void} listener
+   * @returns {this}
+   */
+  /** @param {string} event @param {(...args: any[]) => void} listener */
   on(event, listener) {
     this.listeners.set(event, [...(this.listeners.get(event) ?? []), { listener, once: false }]);
     return this;
   }
 
-  /** @param {string} event @param {Function} listener */
+  /**
+   * @template {keyof Events & string} K
+   * @overload
+   * @param {K} event
+   * @param {(...args: Events[K] extends unknown[] ? Events[K] : never) => void} listener
+   * @returns {this}
+   */
+  /**
+   * @overload
+   * @param {string} event
+   * @param {(...args: any[]) => void} listener
+   * @returns {this}
+   */
+  /** @param {string} event @param {(...args: any[]) => void} listener */
   once(event, listener) {
     this.listeners.set(event, [...(this.listeners.get(event) ?? []), { listener, once: true }]);
     return this;
@@ -140,6 +196,7 @@ class RemoteAudioTrack {
   }
 }
 
+/** @extends {Emitter<ParticipantEvents>} */
 class LocalParticipant extends Emitter {
   identity = "user";
   isMicrophoneEnabled = false;
@@ -178,7 +235,10 @@ class LocalParticipant extends Emitter {
   }
 }
 
-/** One call. `connect` with what the token's server answered. */
+/**
+ * One call. `connect` with what the token's server answered.
+ * @extends {Emitter<RoomEvents>}
+ */
 export class Room extends Emitter {
   /** @param {{audioCaptureDefaults?: MediaTrackConstraints}} [options] */
   constructor(options = {}) {
@@ -190,7 +250,9 @@ export class Room extends Emitter {
     this.state = ConnectionState.Disconnected;
     this.canPlaybackAudio = true;
     this.localParticipant = new LocalParticipant(this);
+    /** @type {RemoteParticipant} */
     this.agent = Object.assign(new Emitter(), { identity: "agent", metadata: '{"role": "assistant"}', isSpeaking: false });
+    /** @type {Map<string, RemoteParticipant>} */
     this.remoteParticipants = new Map();
     /** @type {VoiceSession | null} */
     this.session = null;
@@ -273,6 +335,8 @@ export class Room extends Emitter {
     // the connection ends after these, and the page wants to know why
     if (message.type === "call_ending") this.said = message.reason;
     if (message.message === "ConversationEnding") this.said = DisconnectReason.AGENT_HANGUP;
+    // the server has ended it already: nothing is left to hang up when the page leaves
+    if (message.message === "ConversationEnded" && this.session) this.session.sessionId = "";
     this.emit(RoomEvent.DataReceived, new TextEncoder().encode(text), this.agent, 0, undefined);
   }
 

@@ -12,6 +12,8 @@ from media_server.agents.agent import (
 from media_server.agents.builtin import DEFAULT_AGENT, HOME_AGENT
 from media_server.agents.call import Call, contact_of
 from media_server.agents.folder import AgentBook, Problem
+from media_server.agents.names import agent_name
+from media_server.agents.skills import Skill, with_skills
 from media_server.agents.tools import Tool, ToolAnswer, ToolRefusal, client_tool, remote_tool, tool
 
 __all__ = [
@@ -25,13 +27,16 @@ __all__ = [
     "Call",
     "Handlers",
     "Problem",
+    "Skill",
     "Tool",
     "ToolAnswer",
     "ToolRefusal",
     "TurnPreset",
     "TurnTaking",
+    "agent_name",
     "client_tool",
     "contact_of",
     "remote_tool",
     "tool",
+    "with_skills",
 ]

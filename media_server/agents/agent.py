@@ -10,13 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import pydantic
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, InstanceOf, SkipValidation
 from pydantic.dataclasses import dataclass as validated_dataclass
 
 from media_server.agents.numbers import check_number
 from media_server.agents.origins import check_pattern
-from media_server.agents.tools import NAME, Tool, client_tool
+from media_server.agents.skills import Skill
+from media_server.agents.tools import Tool, as_tool
 from media_server.jsonable import sound
 
 __all__ = ["EMOTIONS", "KNOWLEDGE_TOOL", "PRESETS", "Agent", "Handlers", "TurnPreset", "TurnTaking"]
@@ -74,24 +74,8 @@ class Handlers:
 
     by_event: dict[str, list[Callable[..., Any]]] = field(default_factory=dict)
     turn: Callable[..., Any] | None = None
-
-
-@pydantic.validate_call
-def _described(
-    name: Annotated[str, Field(pattern=NAME)],
-    description: str,
-    parameters: dict[str, Any] | None = None,
-    timeout_s: Annotated[float, Field(gt=0, le=600)] = 20,
-    ephemeral: bool = False,
-    speculative: bool = False,
-) -> Tool:
-    options: dict[str, Any] = {"timeout_s": timeout_s, "ephemeral": ephemeral, "speculative": speculative}
-    return client_tool(name, description, parameters, **options)
-
-
-def _as_tool(value: Any) -> Any:
-    """In a file a tool is a table, and runs in the client."""
-    return _described(**value) if isinstance(value, dict) else value
+    prepare_s: float = 0.15
+    """How long the code at `call.preparing` may delay an answer."""
 
 
 @validated_dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
@@ -106,11 +90,14 @@ class Agent:
         color: of the agent's avatar, `#rrggbb`; the page's own where there is none.
         prompt: the system prompt; `{{name}}` stands for a variable that comes with the call.
         greeting: said when the call starts, with variables as well; nothing if empty.
+        greetings: the greeting by language, as in ISO 639; `greeting` for any other.
+        greeting_in_chat: whether it begins conversations in writing too.
         greeting_interruptible: a caller who speaks over the greeting stops it; off for what everybody has to hear.
         numbers: regular expressions of numbers that callers read out, such as `\\d{5}`: one that is whole is answered
             at once, and for the rest of one that is not the agent waits. Patterns of tools' parameters count as well.
         variables: that fill both where the call brings none of the name.
         tools: what the model may call.
+        skills: instructions and tools that it has while it needs them.
         tenant: whom it belongs to, with all its calls; empty for the operator.
         knowledge: a folder of documents (Markdown, text, PDF) that answers may draw on; in an agent's file it is
             relative to that file.
@@ -160,10 +147,13 @@ class Agent:
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     prompt: str = "You are a helpful voice assistant. Be concise and warm."
     greeting: str = ""
+    greetings: Mapping[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], str] = field(default_factory=dict)
+    greeting_in_chat: bool = True
     greeting_interruptible: bool = True
     numbers: Annotated[tuple[Annotated[str, AfterValidator(check_number)], ...], Field(max_length=50)] = ()
     variables: Mapping[str, str | int | float | bool] = field(default_factory=dict)
-    tools: Sequence[Annotated[InstanceOf[Tool], BeforeValidator(_as_tool)]] = ()
+    tools: Sequence[Annotated[InstanceOf[Tool], BeforeValidator(as_tool)]] = ()
+    skills: Annotated[tuple[Skill, ...], Field(max_length=50)] = ()
     tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
     knowledge: Path | None = None
     knowledge_use: Literal["turn", "tool"] = "turn"
@@ -218,6 +208,9 @@ class Agent:
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"there are two tools called {name}")
+        skills = [s.name for s in self.skills]
+        if len(set(skills)) < len(skills):
+            raise ValueError("there are two skills of one name")
 
     @property
     def turn_taking(self) -> TurnTaking:
@@ -260,18 +253,21 @@ class Agent:
 
         `date` and `time` are there without being given: now, where the server is.
         """
-        return replace(
-            self, prompt=self._filled(self.prompt, variables), greeting=self.greeting_with(variables)[: self.most_said]
-        )
+        greeting = self.greeting_with(variables)[: self.most_said]
+        return replace(self, prompt=self._filled(self.prompt, variables), greeting=greeting, greetings={})
 
     @property
     def most_said(self) -> int:
         """Characters of a greeting whose variables are filled: what a caller gives makes it no longer than this."""
-        return max(MOST_SAID, len(self.greeting))
+        return max(MOST_SAID, len(self._greeting))
 
     def greeting_with(self, variables: Mapping[str, str | int | float | bool]) -> str:
         """The greeting with its variables filled, however long it becomes."""
-        return self._filled(self.greeting, variables)
+        return self._filled(self._greeting, variables)
+
+    @property
+    def _greeting(self) -> str:
+        return self.greetings.get(self.language or "", self.greeting)
 
     def _filled(self, text: str, variables: Mapping[str, str | int | float | bool]) -> str:
         now = datetime.now()

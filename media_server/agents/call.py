@@ -82,6 +82,27 @@ class Call(Protocol):
         """Go on, knowing what was said."""
         ...
 
+    @property
+    def loaded_skills(self) -> Sequence[str]:
+        """The agent's skills that are loaded now, besides those that always are."""
+        ...
+
+    def load_skill(self, name: str, *, by: Literal["manual", "model"] = "manual") -> None:
+        """Give the agent a skill, from the next turn on.
+
+        Raises:
+            ValueError: it has no skill of that name.
+        """
+        ...
+
+    def unload_skill(self, name: str, *, by: Literal["manual", "model"] = "manual") -> None:
+        """Take a skill from the agent, from the next turn on.
+
+        Raises:
+            ValueError: it has no skill of that name.
+        """
+        ...
+
     def send(self, name: str, data: Any = None) -> None:
         """Send the client an `agent.event` with this name and data (JSON)."""
         ...

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, NotRequired, overload
 
 import docstring_parser
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, validate_call
 from typing_extensions import TypedDict, get_type_hints
 
 from media_server.agents.running import in_thread, staying
 from media_server.agents.schemas import fitted, misfits, put_right
 from media_server.jsonable import jsonable, sound
 
-__all__ = ["Tool", "ToolAnswer", "ToolRefusal", "client_tool", "remote_tool", "tool"]
+__all__ = ["Tool", "ToolAnswer", "ToolRefusal", "as_tool", "client_tool", "remote_tool", "tool"]
 
 MOST_PARTS, DEEPEST = 2000, 50
 """Maximum parts and depth of a schema after its references are resolved: a few of them can expand to millions."""
@@ -230,6 +230,24 @@ def client_tool(
     inlined = _inlined(parameters) if isinstance(parameters, Mapping) else parameters
     schema, problems = put_right(inlined)
     return Tool(name, sound(description), schema, timeout_s, ephemeral, speculative, problems=problems)
+
+
+@validate_call
+def _described(
+    name: Annotated[str, Field(pattern=NAME)],
+    description: str,
+    parameters: dict[str, Any] | None = None,
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 20,
+    ephemeral: bool = False,
+    speculative: bool = False,
+) -> Tool:
+    options: dict[str, Any] = {"timeout_s": timeout_s, "ephemeral": ephemeral, "speculative": speculative}
+    return client_tool(name, description, parameters, **options)
+
+
+def as_tool(value: Any) -> Any:
+    """A tool of a file, where it is a table and runs in the client; anything else as it is."""
+    return _described(**value) if isinstance(value, dict) else value
 
 
 def remote_tool(

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from media_server import agents
 from media_server import events as e
-from media_server.agents import Agent
+from media_server.agents import Agent, with_skills
 from media_server.call.emotions import Emotions
 from media_server.call.floor import Floor
 from media_server.call.handlers import HandlerRunner
@@ -39,8 +39,6 @@ FINISH_S = 3.0
 """At the end, for what was said to be understood."""
 RING_S = 5.0
 """How long the agent's code may think about taking a call; then it is taken."""
-PREPARE_S = 0.15
-"""How long it may delay an answer."""
 LAST_S = 10.0
 """How long it may take at the call's end."""
 
@@ -89,7 +87,9 @@ class Call(agents.Call):
         self.metadata: Mapping[str, Any] = terms.metadata
         self.client_metadata: Mapping[str, Any] = terms.client_metadata
         self.variables: Mapping[str, str | int | float | bool] = terms.variables
-        self.agent = agent.filled_in(self.variables)
+        self._skills: tuple[str, ...] = ()
+        """Those that are loaded."""
+        self.agent = with_skills(agent.filled_in(self.variables), ())
         self._version = agent
         """The agent without what belongs to this call."""
         self._services = services
@@ -192,7 +192,7 @@ class Call(agents.Call):
         listening = self.start(self.floor.run(), "listen") if self.floor else None
         preparing = self.start(self._replies.prepare(), "prepare")
         limiting = self.start(self._end_in_time(), "limit") if self.floor and self.agent.max_duration_s else None
-        if self.agent.greeting:
+        if self.agent.greeting and (self.floor or self.agent.greeting_in_chat):
             self._replies.say(self.agent.greeting, interruptible=self.agent.greeting_interruptible)
         while not isinstance(message := await self._messages.get(), e.CallEnd | _HangUp):
             self._handle(message)
@@ -252,6 +252,28 @@ class Call(agents.Call):
         self._require_begun()
         self._do_when_said(lambda: self._hand_over(to))
 
+    @property
+    def loaded_skills(self) -> Sequence[str]:
+        return self._skills
+
+    def load_skill(self, name: str, *, by: Literal["manual", "model"] = "manual") -> None:
+        self._require_skill(name)
+        if name not in self._skills:
+            self._skills = (*self._skills, name)
+            self._become(self._version, self._changes)
+            self.emit(e.SkillLoaded(name, by))
+
+    def unload_skill(self, name: str, *, by: Literal["manual", "model"] = "manual") -> None:
+        self._require_skill(name)
+        if name in self._skills:
+            self._skills = tuple(each for each in self._skills if each != name)
+            self._become(self._version, self._changes)
+            self.emit(e.SkillUnloaded(name, by))
+
+    def _require_skill(self, name: str) -> None:
+        if name not in [s.name for s in self.agent.skills]:
+            raise ValueError(f"the agent {self.agent.name} has no skill {name!r}")
+
     def send(self, name: str, data: Any = None) -> None:
         self._require_begun()
         self.emit(e.AgentEvent(str(name), jsonable(data, strict=True)))
@@ -294,7 +316,7 @@ class Call(agents.Call):
 
     async def prepare(self) -> None:
         """Let the agent's code put things right before the model is asked."""
-        await self._finished("call.preparing", PREPARE_S)
+        await self._finished("call.preparing", self.agent.handlers.prepare_s)
 
     async def _finished(self, kind: str, within_s: float) -> None:
         await self._handlers.finished(kind, {"type": kind, "call_id": self.id}, within_s)
@@ -309,8 +331,11 @@ class Call(agents.Call):
         Raises:
             ValueError: a change that an agent cannot have.
         """
+        if "greeting" in changes:
+            changes = {"greetings": {}, **changes}  # else that of the language would be said
         try:
             agent = replace(version, **changes).filled_in(self.variables)
+            agent = with_skills(agent, self._skills)
             if known := [f"{key}: {value}" for key, value in self._context.items()]:
                 agent = replace(agent, prompt="\n".join([agent.prompt, "", *known]))
         except TypeError as unknown:
@@ -451,13 +476,15 @@ class Call(agents.Call):
         self._become(self._version, self._changes)
 
     def _change_for_client(self, wanted: dict[str, Any]) -> None:
-        refused = wanted.keys() - self.agent.client_settings
-        try:
-            if refused:
-                raise ValueError(f"{' and '.join(sorted(refused))}: not for clients to change")
-            self._become(self._version, self._changes | wanted)
-        except ValueError as wrong:
-            self.emit(e.Error("bad_setting", f"The settings stay as they are: {wrong}."))
+        """Change what the client may choose; what it may not, or what there is not, leaves the rest as chosen."""
+        wrong = [f"{name}: not for clients to change" for name in sorted(wanted.keys() - self.agent.client_settings)]
+        for name in wanted.keys() & self.agent.client_settings:
+            try:
+                self._become(self._version, self._changes | {name: wanted[name]})
+            except ValueError as unfit:
+                wrong.append(str(unfit))
+        if wrong:
+            self.emit(e.Error("bad_setting", f"Not all settings were changed: {'; '.join(wrong)}."))
 
     def _interrupt(self, by_caller: bool = False) -> None:
         """Stop what the agent is thinking or saying, or was going to."""

@@ -7,7 +7,7 @@ import os
 import sys
 
 from media_server import __version__
-from media_server.cli import database, init, models, remote, serve, talk
+from media_server.cli import database, init, models, remote, serve, specs, talk
 from media_server.cli.parser import Parser
 from media_server.errors import MediaServerError
 
@@ -24,6 +24,7 @@ A voice server that needs no cloud: callers speak to it from a browser, local mo
   media-server keys create NAME           make an API key: from the first one on, every call needs a key or a token
   media-server call                       talk with it by microphone and loudspeaker, or with --wav by a recording
   media-server chat                       talk with it in writing
+  media-server test specs/                play conversations that are written in YAML
 """
 
 
@@ -49,6 +50,6 @@ def parser() -> Parser:
     root = Parser(prog="media-server", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     root.add_argument("--version", action="version", version=f"media-server {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for each in (serve, init, models, database, talk, remote):
+    for each in (serve, init, models, database, talk, remote, specs):
         each.add(commands)
     return root

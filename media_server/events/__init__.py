@@ -34,6 +34,8 @@ from media_server.events.call import (
     Error,
     IdleWarning,
     Limits,
+    SkillLoaded,
+    SkillUnloaded,
     StateChanged,
     Warning_,
 )
@@ -110,6 +112,8 @@ __all__ = [
     "Ping",
     "PlaybackAck",
     "SessionUpdate",
+    "SkillLoaded",
+    "SkillUnloaded",
     "State",
     "StateChanged",
     "TextSend",

@@ -24,6 +24,8 @@ __all__ = [
     "Error",
     "IdleWarning",
     "Limits",
+    "SkillLoaded",
+    "SkillUnloaded",
     "StateChanged",
     "Warning_",
 ]
@@ -169,6 +171,24 @@ class AudioLevel(BaseEvent):
     peak: float
     speech: float | None = None
     """Of the caller: the probability that it is speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkillLoaded(BaseEvent):
+    """The agent has a skill from the next turn on."""
+
+    type: ClassVar[str] = "skill.loaded"
+    name: str
+    by: Literal["manual", "model"]
+
+
+@dataclass(frozen=True, slots=True)
+class SkillUnloaded(BaseEvent):
+    """The agent has a skill no longer, from the next turn on."""
+
+    type: ClassVar[str] = "skill.unloaded"
+    name: str
+    by: Literal["manual", "model"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ from media_server.events.call import (
     ConnectionChanged,
     Error,
     IdleWarning,
+    SkillLoaded,
+    SkillUnloaded,
     StateChanged,
     Warning_,
 )
@@ -87,6 +89,8 @@ Event = (
     | AudioLevel
     | CallForwarded
     | AgentEvent
+    | SkillLoaded
+    | SkillUnloaded
     | TurnMetrics
     | Warning_
     | Error

@@ -17,6 +17,7 @@ from media_server.http import (
     agents,
     calls,
     chat,
+    dictation,
     documents,
     live,
     metrics,
@@ -26,6 +27,7 @@ from media_server.http import (
     signin,
     speech,
     tokens,
+    transcription,
     voice,
 )
 from media_server.http.access import ACCESS, Access
@@ -35,7 +37,7 @@ from media_server.http.door import DOORS, Door
 from media_server.http.errors import errors_as_json
 from media_server.http.gate import gate
 from media_server.http.openapi import operation
-from media_server.http.speech import ENGINES, UPLOADS
+from media_server.http.speech import ENGINES
 from media_server.http.uploads import Uploads
 from media_server.paths import STATIC
 from media_server.store import Records
@@ -140,7 +142,8 @@ def make_app(
     app[metrics.METRICS] = all_metrics
     app[ACCESS] = access
     app[ENGINES] = engines
-    app[UPLOADS] = Uploads()
+    app[transcription.UPLOADS] = Uploads()
+    app[dictation.DICTATIONS] = dictation.Dictations()
     app[sessions.SESSIONS] = all_sessions
     app[DOORS] = doors
     app.add_routes(routes)
@@ -153,6 +156,8 @@ def make_app(
     app.add_routes(voice.routes)
     app.add_routes(live.routes)
     app.add_routes(speech.routes)
+    app.add_routes(transcription.routes)
+    app.add_routes(dictation.routes)
     app.add_routes(openapi.routes)
     app.add_routes(metrics.routes)
     app.add_routes(documents.routes)

@@ -41,6 +41,7 @@ class _Operation:
     takes: str
     answers: Mapping[int, Any]
     gives: str
+    also: Mapping[str, Any]
 
 
 def operation(
@@ -52,6 +53,7 @@ def operation(
     takes: str = "application/json",
     answers: Mapping[int, Any] | None = None,
     gives: str = "application/json",
+    also: Mapping[str, Any] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Say what a handler does.
 
@@ -61,10 +63,11 @@ def operation(
         takes: the body's type, where it is not JSON.
         answers: types of the body by status; None for an empty body. 200 with any JSON where nothing is given.
         gives: the type of the answers.
+        also: other types of them, where the request chooses, and what their bodies are.
     """
 
     def note(handler: Handler) -> Handler:
-        noted = _Operation(summary, scope, query, body, takes, answers or {200: dict[str, Any]}, gives)
+        noted = _Operation(summary, scope, query, body, takes, answers or {200: dict[str, Any]}, gives, also or {})
         setattr(handler, _NOTED, noted)
         return handler
 
@@ -103,7 +106,9 @@ def _described(noted: _Operation, path: str, method: str, schemas: dict[str, Any
         required = schema.get("required", [])
         for name, each in schema["properties"].items():
             parameters.append({"name": name, "in": "query", "required": name in required, "schema": each})
-    answers = {str(status): _answer(kind, noted.gives, schemas) for status, kind in noted.answers.items()}
+    answers = {
+        str(status): _answer(kind, {noted.gives: kind, **noted.also}, schemas) for status, kind in noted.answers.items()
+    }
     refusal = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     described: dict[str, Any] = {
         "summary": noted.summary,
@@ -118,10 +123,11 @@ def _described(noted: _Operation, path: str, method: str, schemas: dict[str, Any
     return described
 
 
-def _answer(kind: Any, gives: str, schemas: dict[str, Any]) -> dict[str, Any]:
+def _answer(kind: Any, given: Mapping[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     if kind is None:
         return {"description": "Done"}
-    return {"description": "Done", "content": {gives: {"schema": _schema(kind, schemas)}}}
+    content = {gives: {"schema": _schema(each, schemas)} for gives, each in given.items()}
+    return {"description": "Done", "content": content}
 
 
 def _schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:

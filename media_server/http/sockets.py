@@ -49,10 +49,13 @@ class PacedSocket(web.WebSocketResponse):
         self._clock = asyncio.get_running_loop().time
         self._allowance, self._counted_s = AT_ONCE, self._clock()
         self._turn_s = self._counted_s
+        self._heard = asyncio.Event()
+        """Set by whatever comes."""
 
     async def receive(self, timeout: float | None = None) -> WSMessage:
         while True:
             message: WSMessage = await super().receive(timeout)
+            self._heard.set()
             if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
                 return message
             if not self._in_time(message):
@@ -66,6 +69,17 @@ class PacedSocket(web.WebSocketResponse):
                 await self.pong(message.data)
             elif message.type is not WSMsgType.PONG:
                 return message
+
+    async def answers(self, within_s: float) -> bool:
+        """Whether the client answers a ping in time; somebody has to be receiving meanwhile."""
+        self._heard.clear()
+        try:
+            async with asyncio.timeout(within_s):
+                await self.ping()
+                await self._heard.wait()
+        except (TimeoutError, ConnectionError):
+            return False
+        return not self.closed
 
     def _in_time(self, message: WSMessage) -> bool:
         """Whether one more can be borne."""

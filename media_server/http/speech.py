@@ -1,97 +1,151 @@
-"""`/v1/audio`: the recogniser and the voice by themselves, in the form of OpenAI's API."""
+"""`/v1/audio/speech`: the voice by itself, in the form of OpenAI's API and of Pinecall's."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import functools
 import io
-import re
+import json
+import secrets
 import tempfile
 import wave
-from collections.abc import AsyncGenerator, Sequence
-from typing import Annotated, Literal, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
+from media_server.audio import CALL_RATE_HZ, resample
 from media_server.call.hurry import with_pauses
-from media_server.call.language import SpokenLanguage
 from media_server.engines.client import Engines, Voice
-from media_server.engines.messages import Transcript
+from media_server.engines.messages import AudioChunk
 from media_server.errors import ClientError, EngineError
 from media_server.http.access import ACCESS
-from media_server.http.body import json_body
+from media_server.http.audio_formats import Encoder, new_encoder
+from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
-from media_server.http.uploads import Upload, Uploads
 from media_server.spoken import clauses_of, speakable
 
-__all__ = ["ENGINES", "UPLOADS", "routes"]
+__all__ = ["ENGINES", "check_ready", "refusals", "routes", "while_wanted"]
 
 ENGINES = web.AppKey("engines", Engines)
-UPLOADS = web.AppKey("uploads", Uploads)
 PCM_RATE_HZ = 24_000
-"""Sample rate of raw sound in the answers."""
+"""Of raw sound, as OpenAI has it …"""
+SDK_RATE_HZ = 16_000
+"""… and as Pinecall has it."""
+OF_SDK = frozenset({"audio/*", "text/event-stream"})
+"""What Pinecall's SDK accepts, and no client of OpenAI's."""
 LOOK_AGAIN_S = 0.5
 """After which it is looked whether a client that waits for a piece of sound is still there."""
 PART = 1 << 18
 """Bytes of a file that are sent at once."""
-LANGUAGE = re.compile(r"[a-z]{2,3}")
-PIECE_S = 25.0
-"""Longest piece of a recording that the recogniser is given at once: live sound waits for no longer one."""
 P = TypeVar("P")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 routes = web.RouteTableDef()
 
 
 class _SpeechWanted(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    input: Annotated[str, Field(min_length=1, max_length=4096)]
+    input: Annotated[str, Field(min_length=1, max_length=5000)]
     voice: str = ""
     """One that there is not is the usual one: published programs name other products' voices."""
     speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
-    response_format: Literal["wav", "pcm"] = "wav"
+    response_format: Literal["wav", "pcm", "mp3", "opus", "aac", "flac"] | None = None
+    """WAV where none is asked for, but raw sound for Pinecall's SDK, whose default that is."""
+    sample_rate: Literal[8000, 16000, 24000, 48000] | None = None
+    timestamps: bool = False
+    """Server-sent events: the sound in pieces, and when each word is heard."""
+
+
+_EVENTS = {"text/event-stream": str}
+"""With `timestamps`."""
+
+
+class _VoicesWanted(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    language: str = ""
+    """Only voices that speak it."""
 
 
 class _Voice(TypedDict):
     id: str
     name: str
+    provider: str
+    languages: list[str]
 
 
 class _Voices(TypedDict):
+    success: bool
     voices: list[_Voice]
 
 
-class _Transcription(TypedDict):
-    text: str
-    duration: float
-    language: str
+def refusals(handler: Handler) -> Handler:
+    """Refusals in the form of OpenAI's API, and beside it, or in its place, what Pinecall's SDK reads."""
+
+    @functools.wraps(handler)
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ClientError as refused:
+            error = refused.message if _of_sdk(request) else refused.body()["error"]
+            body = {"error": error, "code": refused.code, "message": refused.message}
+            return web.json_response(body, status=refused.status, headers=refused.headers)
+
+    return refuse
+
+
+def _of_sdk(request: web.Request) -> bool:
+    return request.headers.get("Accept") in OF_SDK
 
 
 @routes.get("/v1/audio/voices")
-@operation("Voices", scope="call", answers={200: _Voices})
+@operation("Voices", scope="call", query=_VoicesWanted, answers={200: _Voices})
 async def voices(request: web.Request) -> web.Response:
     await request.app[ACCESS].key(request, "call")
-    return web.json_response({"voices": [{"id": v, "name": v} for v in request.app[ENGINES].voices]})
+    wanted = validated(_VoicesWanted, dict(request.query)).language.lower().split("-")[0]
+    engines = request.app[ENGINES]
+    spoken = {v: engines.language(v) for v in engines.voices}
+    found = [
+        _Voice(id=v, name=v, provider="local", languages=[language])
+        for v, language in spoken.items()
+        if language.startswith(wanted)
+    ]
+    return web.json_response({"success": True, "voices": found})
 
 
 @routes.post("/v1/audio/speech")
-@operation("Text to speech", scope="call", body=_SpeechWanted, answers={200: bytes}, gives="audio/*")
+@operation("Text to speech", scope="call", body=_SpeechWanted, answers={200: bytes}, gives="audio/*", also=_EVENTS)
+@refusals
 async def speech(request: web.Request) -> web.StreamResponse:
-    """A WAV file (48 kHz), or raw int16 (`pcm`, 24 kHz), which is sent while it is made. Callers' speech goes first."""
+    """A WAV file (48 kHz), or raw int16 (`pcm`), MP3, Opus, AAC or FLAC, which are sent while they are made.
+
+    `x-sample-rate` says the rate. Callers' speech goes first.
+    """
     await request.app[ACCESS].key(request, "call")
     wanted = await json_body(request, _SpeechWanted)
     engines = request.app[ENGINES]
-    _check_ready(engines)
+    check_ready(engines)
     voice = wanted.voice if wanted.voice in engines.voices else ""
     language = engines.language(voice)
     clauses = [speakable(clause, language) for clause in clauses_of(wanted.input, language)]
-    pieces = _while_wanted(request, _read_out(engines, clauses, (voice, wanted.speed)))
+    pieces = while_wanted(request, _read_out(engines, clauses, (voice, wanted.speed)))
+    form = wanted.response_format or ("pcm" if _of_sdk(request) else "wav")
+    usual_hz = (SDK_RATE_HZ if _of_sdk(request) else PCM_RATE_HZ) if form == "pcm" else 0
     try:
         async with contextlib.aclosing(pieces):
-            return await (_streamed if wanted.response_format == "pcm" else _as_file)(request, pieces)
+            if form == "wav" and not wanted.timestamps:
+                return await _as_file(request, pieces, wanted.sample_rate or CALL_RATE_HZ)
+            kind = "pcm" if form == "wav" else form  # events hold no file whose length is known
+            encoder = new_encoder(kind, wanted.sample_rate or usual_hz)
+            if wanted.timestamps:
+                return await _as_events(request, pieces, encoder, kind, len(wanted.input))
+            return await _streamed(request, pieces, encoder)
     except EngineError as failed:
         raise ClientError(failed.code, failed.message, status=503) from failed
     except ConnectionResetError:
@@ -100,15 +154,15 @@ async def speech(request: web.Request) -> web.StreamResponse:
 
 async def _read_out(
     engines: Engines, clauses: Sequence[tuple[tuple[str, str], ...]], voice: Voice
-) -> AsyncGenerator[Samples, None]:
+) -> AsyncGenerator[AudioChunk, None]:
     """The sound of a text at 48 kHz, piece by piece, as callers leave time for it."""
     for words in clauses:
         async with engines.synthesize(words, voice, live=False) as chunks:
             async for chunk in chunks:
-                yield np.frombuffer(chunk.samples, np.int16)
+                yield chunk
 
 
-async def _while_wanted(request: web.Request, pieces: AsyncGenerator[P, None]) -> AsyncGenerator[P, None]:
+async def while_wanted(request: web.Request, pieces: AsyncGenerator[P, None]) -> AsyncGenerator[P, None]:
     """The pieces, as long as the client is there.
 
     Raises:
@@ -125,37 +179,85 @@ async def _while_wanted(request: web.Request, pieces: AsyncGenerator[P, None]) -
                 yield piece
 
 
-async def _streamed(request: web.Request, pieces: AsyncGenerator[Samples, None]) -> web.StreamResponse:
-    """Raw samples, sent as they are made."""
-    response = web.StreamResponse(headers={"Content-Type": "audio/pcm"})
+def _head(content_type: str, rate_hz: int) -> dict[str, str]:
+    request_id = f"speech-{secrets.token_hex(6)}"
+    return {"Content-Type": content_type, "x-sample-rate": str(rate_hz), "x-pinecall-request-id": request_id}
+
+
+async def _streamed(
+    request: web.Request, pieces: AsyncGenerator[AudioChunk, None], encoder: Encoder
+) -> web.StreamResponse:
+    """The sound, sent as it is made."""
+    response = web.StreamResponse(headers=_head(encoder.content_type, encoder.rate_hz))
     try:
         async for piece in pieces:
             if not response.prepared:
                 await response.prepare(request)
-            await response.write(resample(piece, CALL_RATE_HZ, PCM_RATE_HZ).tobytes())
+            if data := await encoder.push(np.frombuffer(piece.samples, np.int16)):
+                await response.write(data)
     except EngineError:
         if not response.prepared:
             raise
         # a client must not take what it has for the whole
         if request.transport:
             request.transport.abort()
+        return response
     if not response.prepared:
         await response.prepare(request)
+    if rest := await encoder.finish():
+        await response.write(rest)
     return response
 
 
-async def _as_file(request: web.Request, pieces: AsyncGenerator[Samples, None]) -> web.StreamResponse:
+async def _as_events(
+    request: web.Request, pieces: AsyncGenerator[AudioChunk, None], encoder: Encoder, form: str, characters: int
+) -> web.StreamResponse:
+    """Server-sent events: `start`, `audio` and `word` as they are made, `done`, and `[DONE]`."""
+    head = _head("text/event-stream", encoder.rate_hz)
+    response = web.StreamResponse(headers=head | {"Cache-Control": "no-store"})
+
+    async def send(kind: str, **fields: Any) -> None:
+        if not response.prepared:
+            await response.prepare(request)
+            started = {"request_id": head["x-pinecall-request-id"], "format": form, "sample_rate": encoder.rate_hz}
+            await response.write(f"data: {json.dumps({'type': 'start', **started})}\n\n".encode())
+        await response.write(f"data: {json.dumps({'type': kind, **fields}, ensure_ascii=False)}\n\n".encode())
+
+    at_s = 0.0
+    try:
+        async for piece in pieces:
+            samples = np.frombuffer(piece.samples, np.int16)
+            if data := await encoder.push(samples):
+                await send("audio", data=base64.b64encode(data).decode())
+            for word in piece.words:
+                times = {"start": round(at_s + word.start_s, 3), "end": round(at_s + word.end_s, 3)}
+                await send("word", word=word.text, **times)
+            at_s += len(samples) / CALL_RATE_HZ
+    except EngineError as failed:
+        if not response.prepared:
+            raise
+        await send("error", code=failed.code, error=failed.message)
+        return response
+    if rest := await encoder.finish():
+        await send("audio", data=base64.b64encode(rest).decode())
+    await send("done", characters=characters, audio_ms=round(1000 * at_s))
+    await response.write(b"data: [DONE]\n\n")
+    return response
+
+
+async def _as_file(request: web.Request, pieces: AsyncGenerator[AudioChunk, None], rate_hz: int) -> web.StreamResponse:
     """A WAV file, which is kept on the disk until its length is known."""
     with tempfile.TemporaryFile() as file:
         with wave.open(file, "wb") as wav:
             wav.setnchannels(1)
             wav.setsampwidth(2)
-            wav.setframerate(CALL_RATE_HZ)
+            wav.setframerate(rate_hz)
             async for piece in pieces:
-                await asyncio.to_thread(wav.writeframes, piece.tobytes())
+                samples = resample(np.frombuffer(piece.samples, np.int16), CALL_RATE_HZ, rate_hz)
+                await asyncio.to_thread(wav.writeframes, samples.tobytes())
         length = file.seek(0, io.SEEK_END)
         file.seek(0)
-        response = web.StreamResponse(headers={"Content-Type": "audio/wav"})
+        response = web.StreamResponse(headers=_head("audio/wav", rate_hz))
         response.content_length = length
         await response.prepare(request)
         while part := await asyncio.to_thread(file.read, PART):
@@ -163,45 +265,7 @@ async def _as_file(request: web.Request, pieces: AsyncGenerator[Samples, None]) 
         return response
 
 
-@routes.post("/v1/audio/transcriptions")
-@operation("Speech to text", scope="call", takes="multipart/form-data", body=bytes, answers={200: _Transcription})
-async def transcriptions(request: web.Request) -> web.Response:
-    """The field `file` is a recording of 25 MB and an hour at most, in a usual form (WAV, MP3, Ogg, FLAC, WebM, MP4 …);
-    `language` may be said.
-    """
-    await request.app[ACCESS].key(request, "call")
-    if not request.content_type.startswith("multipart/"):
-        raise ClientError("wrong_content_type", "The body has to be multipart/form-data with a file in it.", status=415)
-    engines = request.app[ENGINES]
-    _check_ready(engines)
-    async with request.app[UPLOADS].receive(request) as upload:
-        language = upload.fields.get("language") or None
-        if language and not LANGUAGE.fullmatch(language):
-            raise ClientError("bad_request", "language: has to be two or three small letters, as in ISO 639.")
-        pieces = _while_wanted(request, _write_down(engines, upload, language))
-        try:
-            async with contextlib.aclosing(pieces):
-                said = [transcript async for transcript in pieces]
-        except EngineError as failed:
-            raise ClientError(failed.code, failed.message, status=503) from failed
-        except ConnectionResetError:
-            return web.Response()  # nobody is there to get it
-    spoken = [s for s in said if s.text] or said[:1]
-    text, duration = " ".join(s.text for s in spoken), round(upload.duration_s, 3)
-    return web.json_response({"text": text, "duration": duration, "language": spoken[-1].language})
-
-
-async def _write_down(engines: Engines, upload: Upload, language: str | None) -> AsyncGenerator[Transcript, None]:
-    """What is said in a recording, piece by piece, as callers leave time for it."""
-    spoken = SpokenLanguage()
-    async for piece in upload.pieces(PIECE_S):
-        length_s = len(piece) / MODEL_RATE_HZ
-        hint = language or spoken.hint(length_s)
-        transcript = await engines.transcribe(piece, final=True, language=hint, live=False)
-        spoken.heard(transcript, length_s, hint)
-        yield transcript
-
-
-def _check_ready(engines: Engines) -> None:
+def check_ready(engines: Engines) -> None:
+    """Raises `ClientError` (503) as long as the models are being loaded."""
     if not engines.ready:
         raise ClientError("not_ready", "The models are still being loaded.", status=503, headers={"Retry-After": "2"})

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
-from media_server.agents import Agent, AgentBook, TurnPreset
+from media_server.agents import Agent, AgentBook, TurnPreset, agent_name
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.agents import AGENTS
@@ -114,7 +114,7 @@ async def for_page_chat(request: web.Request) -> web.Response:
 async def _page_token(request: web.Request, kind: TokenKind) -> web.Response:
     try:
         wanted = await _wanted_by_page(request)
-        agent, key_id = await request.app[ACCESS].page(request, wanted.agent_id)
+        agent, key_id = await request.app[ACCESS].page(request, agent_name(wanted.agent_id))
         _check_metadata(wanted.metadata)
     except ClientError as refused:
         return refused_to_page(refused)

@@ -62,6 +62,8 @@ class Switchboard:
     ) -> None:
         self.changed = asyncio.Event()
         """Set at the end of each call."""
+        self.route: Callable[[str, str], str] = lambda agent, contact: agent
+        """Which agent takes the call of a contact to an agent."""
         self.observers: list[Callable[[e.Envelope], None]] = [records.note] if records else []
         """Each is told all events of all calls."""
         self.on_ended: list[Callable[[Session | Chat], None]] = []
@@ -199,6 +201,7 @@ class Switchboard:
         Raises:
             ClientError: unknown agent, engines not ready, too many calls, or a greeting that is too long.
         """
+        agent_name = self.route(agent_name, start.contact or "")
         agent = self._services.latest(agent_name)
         if agent is None:
             raise ClientError("unknown_agent", f"There is no agent called {agent_name!r}.", status=404)

@@ -46,8 +46,11 @@ export namespace Track {
         let Video: "video";
     }
 }
-/** One call. `connect` with what the token's server answered. */
-export class Room extends Emitter {
+/**
+ * One call. `connect` with what the token's server answered.
+ * @extends {Emitter<RoomEvents>}
+ */
+export class Room extends Emitter<RoomEvents> {
     /** @param {{audioCaptureDefaults?: MediaTrackConstraints}} [options] */
     constructor(options?: {
         audioCaptureDefaults?: MediaTrackConstraints;
@@ -61,12 +64,10 @@ export class Room extends Emitter {
     state: ConnectionState;
     canPlaybackAudio: boolean;
     localParticipant: LocalParticipant;
-    agent: Emitter & {
-        identity: string;
-        metadata: string;
-        isSpeaking: boolean;
-    };
-    remoteParticipants: Map<any, any>;
+    /** @type {RemoteParticipant} */
+    agent: RemoteParticipant;
+    /** @type {Map<string, RemoteParticipant>} */
+    remoteParticipants: Map<string, RemoteParticipant>;
     /** @type {VoiceSession | null} */
     session: VoiceSession | null;
     /** @type {RemoteAudioTrack | null} */
@@ -97,22 +98,112 @@ export class Room extends Emitter {
     /** @param {string} [reason] */
     leave(reason?: string): void;
 }
-declare class Emitter {
+/**
+ * What listeners of a room's events are given, by event.
+ */
+export type RoomEvents = {
+    connected: [];
+    reconnecting: [];
+    signalReconnecting: [];
+    reconnected: [];
+    /**
+     * none where the page itself left
+     */
+    disconnected: [reason?: string];
+    connectionStateChanged: [state: ConnectionState];
+    trackSubscribed: [track: RemoteAudioTrack, publication: TrackPublication, participant: RemoteParticipant];
+    trackUnsubscribed: [track: RemoteAudioTrack, publication: TrackPublication | undefined, participant: RemoteParticipant];
+    dataReceived: [payload: Uint8Array, participant?: RemoteParticipant, kind?: number, topic?: string];
+    participantConnected: [participant: RemoteParticipant];
+    participantDisconnected: [participant: RemoteParticipant];
+    activeSpeakersChanged: [speakers: RemoteParticipant[]];
+    mediaDevicesError: [error: Error];
+    audioPlaybackChanged: [playing: boolean];
+    audioLevel: [level: number];
+};
+export type ParticipantEvents = {
+    isSpeakingChanged: [speaking: boolean];
+};
+export type RemoteParticipant = Emitter<ParticipantEvents> & {
+    identity: string;
+    metadata: string;
+    isSpeaking: boolean;
+};
+export type TrackPublication = {
+    track: RemoteAudioTrack;
+    kind: "audio";
+    trackSid: string;
+    isSubscribed: boolean;
+};
+/**
+ * What listeners of a room's events are given, by event.
+ * @typedef {object} RoomEvents
+ * @property {[]} connected
+ * @property {[]} reconnecting
+ * @property {[]} signalReconnecting
+ * @property {[]} reconnected
+ * @property {[reason?: string]} disconnected none where the page itself left
+ * @property {[state: ConnectionState]} connectionStateChanged
+ * @property {[track: RemoteAudioTrack, publication: TrackPublication, participant: RemoteParticipant]} trackSubscribed
+ * @property {[track: RemoteAudioTrack, publication: TrackPublication | undefined, participant: RemoteParticipant]} trackUnsubscribed
+ * @property {[payload: Uint8Array, participant?: RemoteParticipant, kind?: number, topic?: string]} dataReceived
+ * @property {[participant: RemoteParticipant]} participantConnected
+ * @property {[participant: RemoteParticipant]} participantDisconnected
+ * @property {[speakers: RemoteParticipant[]]} activeSpeakersChanged
+ * @property {[error: Error]} mediaDevicesError
+ * @property {[playing: boolean]} audioPlaybackChanged
+ * @property {[level: number]} audioLevel
+ */
+/** @typedef {{isSpeakingChanged: [speaking: boolean]}} ParticipantEvents */
+/** @typedef {Emitter<ParticipantEvents> & {identity: string, metadata: string, isSpeaking: boolean}} RemoteParticipant */
+/** @typedef {{track: RemoteAudioTrack, kind: "audio", trackSid: string, isSubscribed: boolean}} TrackPublication */
+/**
+ * Listeners by event.
+ * @template Events
+ */
+declare class Emitter<Events> {
     /** @type {Map<string, {listener: Function, once: boolean}[]>} */
     listeners: Map<string, {
         listener: Function;
         once: boolean;
     }[]>;
-    /** @param {string} event @param {Function} listener */
-    on(event: string, listener: Function): this;
-    /** @param {string} event @param {Function} listener */
-    once(event: string, listener: Function): this;
+    /**
+     * @template {keyof Events & string} K
+     * @overload
+     * @param {K} event
+     * @param {(...args: Events[K] extends unknown[] ? Events[K] : never) => void} listener
+     * @returns {this}
+     */
+    on<K extends keyof Events & string>(event: K, listener: (...args: Events[K] extends unknown[] ? Events[K] : never) => void): this;
+    /**
+     * @overload
+     * @param {string} event
+     * @param {(...args: any[]) => void} listener
+     * @returns {this}
+     */
+    on(event: string, listener: (...args: any[]) => void): this;
+    /**
+     * @template {keyof Events & string} K
+     * @overload
+     * @param {K} event
+     * @param {(...args: Events[K] extends unknown[] ? Events[K] : never) => void} listener
+     * @returns {this}
+     */
+    once<K extends keyof Events & string>(event: K, listener: (...args: Events[K] extends unknown[] ? Events[K] : never) => void): this;
+    /**
+     * @overload
+     * @param {string} event
+     * @param {(...args: any[]) => void} listener
+     * @returns {this}
+     */
+    once(event: string, listener: (...args: any[]) => void): this;
     /** @param {string} event @param {Function} listener */
     off(event: string, listener: Function): this;
     /** @param {string} event @param {unknown[]} args */
     emit(event: string, ...args: unknown[]): void;
 }
-declare class LocalParticipant extends Emitter {
+/** @extends {Emitter<ParticipantEvents>} */
+declare class LocalParticipant extends Emitter<ParticipantEvents> {
     /** @param {Room} room */
     constructor(room: Room);
     identity: string;

@@ -225,7 +225,8 @@ async def test_a_page_chooses_what_the_agent_lets_it(tmp_path: Path) -> None:
     async with running_server(Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents=agents)) as server:
         await server.ready(60)
         caller = PinecallCaller(server.url, "free")
-        caller.config = {"language": "de", "llm": "openai/gpt-5"}
+        # another product's voice keeps nothing else from being chosen
+        caller.config = {"language": "de-DE", "voice": "elevenlabs/sarah", "llm": "openai/gpt-5", "stt": {"a": 1}}
         async with caller:
             (session,) = server.sessions._by_id.values()
             async with asyncio.timeout(5):

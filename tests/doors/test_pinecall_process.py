@@ -101,7 +101,10 @@ async def test_tools_run_in_the_program(server: Server) -> None:
             assert finished["text"] == "The status is shipped."
         ended = await mara.wait_for("call.ended")
         assert ended["duration_seconds"] > 0
-        assert [m["content"] for m in ended["messages"]] == ["where is my order four two seven", finished["text"]]
+        roles = [m["role"] for m in ended["messages"]]
+        assert roles == ["user", "assistant", "tool", "assistant"], "with the tool call"
+        assert ended["messages"][-1]["content"] == finished["text"]
+        assert ended["ended_at"] - ended["started_at"] == pytest.approx(ended["duration_seconds"])
         assert not mara.of("llm.toolCall"), "programs know one name of each event"
     await no_sessions(server)
     assert await refused(server.url, "", agent="mara") == (404, "unknown_agent"), "it went with the program"
@@ -202,10 +205,14 @@ async def test_what_a_program_may_do_with_a_call(server: Server) -> None:
             await mara.send("session.configure", session_id=call_id, voice="calm")
             assert await mara.wait_for("session.configured")
             assert call.agent.voice == "calm"
-            assert (await mara.failed("session.configure", session_id=call_id, voice="nobody"))["code"] == "BAD_MESSAGE"
+            since = len(mara.messages)
+            await mara.send("session.configure", session_id=call_id, voice="elevenlabs/sarah", language="en-US")
+            configured = await mara.wait_for("session.configured", since=since)
+            assert configured["unused"] == ["voice: 'elevenlabs/sarah': the usual voice is used"]
+            assert (call.agent.voice, call.agent.language) == ("calm", "en")
 
             await mara.send("session.pause", session_id=call_id)
-            assert await mara.wait_for("session.paused")
+            assert (await mara.wait_for("session.paused"))["session_id"] == call_id
             since = len(caller.events)
             await mara.send("session.send", session_id=call_id, text="A person speaks.")
             assert await mara.wait_for("session.sent")
@@ -264,20 +271,24 @@ async def test_conversations_in_writing(server: Server) -> None:
         await mara.create()
         async with chatting(server.url, agent="mara") as visitor:
             await visitor.wait_for("call.started")
-            assert (await mara.wait_for("chat.started"))["agent_id"] == "mara"
+            assert (await mara.wait_for("llm.chat.started"))["agent_id"] == "mara"
             assert await visitor.ask("what is one plus two") == "One plus two is three."
+            assert (await mara.wait_for("chat.message"))["text"] == "what is one plus two"
+            assert (await mara.wait_for("chat.response"))["text"] == "One plus two is three."
             await visitor.socket.send_json({"type": "call.end"})
-        assert (await mara.wait_for("call.ended"))["messages"][-1]["content"] == "One plus two is three."
+        over = await mara.wait_for("llm.chat.ended")
+        assert over["messages"][-1]["content"] == "One plus two is three."
 
         await mara.send("llm.chat", session_id="s1", agent_id="mara", text="my name is olivia")
         assert (await mara.wait_for("llm.chat.done"))["text"] == "Nice to meet you, Olivia! How can I help you?"
         assert "".join(m["text"] for m in mara.of("llm.chat.token")).startswith("Nice to")
         await mara.send("llm.chat", session_id="s1", agent_id="mara", text="what is my name")
         await mara.wait_for("llm.chat.done", text="Your name is Olivia.")
-        assert len(mara.of("llm.chat.started")) == 1
-        assert (await mara.failed("llm.chat", session_id="s2", agent_id="assistant", text="x"))[
-            "code"
-        ] == "UNKNOWN_AGENT"
+        assert len([m for m in mara.of("llm.chat.started") if m.get("session_id") == "s1"]) == 1
+        await mara.send("llm.chat", session_id="s2", agent_id="assistant", text="what is one plus two")
+        await mara.wait_for("llm.chat.done", session_id="s2", text="One plus two is three.")
+        unknown = await mara.failed("llm.chat", session_id="s3", agent_id="nobody", text="x")
+        assert (unknown["code"], unknown["session_id"]) == ("UNKNOWN_AGENT", "s3")
     await no_sessions(server)
 
 
@@ -293,9 +304,9 @@ async def test_a_program_that_goes_and_comes_back(server: Server, monkeypatch: p
             await first.aclose()
             returned = await caller.wait_for("tool.returned")
             assert returned["error"] == "agent offline"
-            await caller.wait_for("agent.speech_stopped")
             async with program(server.url) as again:
                 await again.create()
+                await caller.wait_for("agent.speech_stopped")
                 await asyncio.sleep(4.5)
                 assert not caller.of("call.ended"), "it is back in time"
                 assert await ask(caller, "what is one plus two") == "One plus two is three."
@@ -311,13 +322,14 @@ async def test_agents_are_configured_and_named_once(server: Server) -> None:
         await mara.create()
         conflict = await other.failed("agent.create", **MARA)
         assert (conflict["code"], conflict["holder_alive"]) == ("AGENT_CONFLICT", True)
-        assert conflict["retry_after_s"] > 0
+        assert (conflict["agent_id"], conflict["retry_after_s"] > 0) == ("mara", True)
         fatal = await other.failed("agent.create", **{**MARA, "agent_id": "desk"})
         assert fatal["code"] == "AGENT_CONFLICT_FATAL"
         await mara.send("agent.configure", agent_id="mara", greeting="Good day!")
         await mara.wait_for("agent.configured")
-        await mara.send("channel.add", agent_id="mara", channel="webrtc")
-        assert (await mara.wait_for("channel.added"))["channel"] == "webrtc"
+        await mara.send("channel.add", agent_id="mara", type="phone", ref="+15551110000")
+        added = await mara.wait_for("channel.added")
+        assert (added["type"], added["ref"]) == ("phone", "+15551110000")
         async with Caller(server.url, "mara") as caller:
             assert (await caller.wait_for("agent.text"))["text"] == "Good day!"
         await mara.send("ping")
@@ -331,10 +343,10 @@ async def test_agents_are_configured_and_named_once(server: Server) -> None:
         ("hello", "BAD_MESSAGE"),
         ('{"event": "dance"}', "BAD_MESSAGE"),
         ('{"event": "connect"}', "BAD_MESSAGE"),
-        ('{"event": "agent.create"}', "BAD_MESSAGE"),
-        ('{"event": "agent.create", "agent_id": "a b"}', "BAD_MESSAGE"),
+        ('{"event": "agent.create"}', "REGISTRATION_ERROR"),
+        ('{"event": "agent.create", "agent_id": "!?"}', "REGISTRATION_ERROR"),
         ('{"event": "agent.create", "agent_id": "x", "allowed_origins": ["*"]}', "REGISTRATION_ERROR"),
-        ('{"event": "agent.create", "agent_id": "x", "language": "klingonese"}', "BAD_MESSAGE"),
+        ('{"event": "agent.create", "agent_id": "x", "language": "klingonese"}', "REGISTRATION_ERROR"),
         (
             '{"event": "agent.create", "agent_id": "x", "tools": [{"function": {"name": "t", "parameters": '
             '{"properties": {"a": {"$ref": "#/nowhere"}}}}}]}',
@@ -346,6 +358,7 @@ async def test_agents_are_configured_and_named_once(server: Server) -> None:
         ('{"event": "bot.reply", "call_id": "call-x", "text": "hi", "add_to_history": "perhaps"}', "BAD_MESSAGE"),
         ('{"event": "session.pause", "session_id": "call-x"}', "UNKNOWN_CALL"),
         ('{"event": "session.send"}', "UNKNOWN_CALL"),
+        ('{"event": "session.pause", "agent_id": "desk"}', "UNKNOWN_AGENT"),
     ],
 )
 async def test_what_is_wrong_is_said(server: Server, message: str, code: str) -> None:
@@ -443,3 +456,176 @@ async def test_a_program_that_says_nothing_is_not_waited_for(tmp_path: Path, mon
     async with running_server(settings) as server, connected(Program, f"{server.url}/client") as each:
         assert (await each.wait_for("error"))["code"] == "NOT_CONNECTED"
         await asyncio.wait_for(each.closed.wait(), 5)
+
+
+async def test_a_name_is_taken_from_a_program_that_is_gone_without_a_word(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("media_server.doors.pinecall.program.ANSWER_S", 0.5)
+    async with (
+        aiohttp.ClientSession(server.url) as http,
+        # as after a break of the network: nothing comes of it any more, and nothing says that it is gone
+        http.ws_connect("/client", autoping=False, autoclose=False) as stale,
+    ):
+        await stale.send_json({"event": "connect"})
+        await stale.send_json({"event": "agent.create", **MARA})
+        while (await stale.receive_json())["event"] != "agent.created":
+            pass
+        async with program(server.url) as again:
+            await again.create()
+            async with chatting(server.url, agent="mara") as visitor:
+                assert await visitor.ask("what is one plus two") == "One plus two is three."
+                assert (await again.wait_for("chat.response"))["text"] == "One plus two is three."
+
+
+async def test_what_a_tool_says_has_an_end_and_is_seen(server: Server) -> None:
+    async with program(server.url) as mara:
+        await mara.create()
+        async with PinecallCaller(server.url, "mara", userId="ada") as caller:
+            for message_id in ("m1", "m2"):
+                since, mine = len(caller.events), len(mara.messages)
+                caller.send(action="inject_text", text="where is my order four two seven")
+                asked = await mara.wait_for("llm.tool_call", since=mine)
+                of = {"call_id": asked["call_id"]}
+                await mara.send("bot.reply", **of, message_id=message_id, text="One moment.", in_reply_to="")
+                assert (await mara.wait_for("bot.finished", message_id=message_id))["text"] == "One moment."
+                results = [{"tool_call_id": asked["tool_calls"][0]["id"], "result": {"status": "shipped"}}]
+                await mara.send("llm.tool_result", **of, msg_id=asked["msg_id"], results=results)
+                said = (await caller.wait_for("bot.finished", since=since))["text"]
+                assert said == "One moment. The status is shipped."
+            await mara.send("bot.reply", **of, message_id="m3", text="Anything else?", in_reply_to="")
+            assert await mara.wait_for("bot.finished", message_id="m3")
+    await no_sessions(server)
+
+
+async def test_what_a_tool_says_in_a_chat_is_read(server: Server) -> None:
+    async with program(server.url) as mara, aiohttp.ClientSession(server.url) as http:
+        await mara.create(greeting="Welcome!")
+        async with http.get("/chat/token", params={"agent_id": "mara"}) as response:
+            token = (await response.json())["token"]
+        async with connected(Program, f"{server.url}/ws", token=token) as page:
+            await page.send("message", text="where is my order four two seven")
+            asked = await mara.wait_for("llm.tool_call")
+            of = {"call_id": asked["call_id"]}
+            await mara.send("bot.reply", **of, message_id="m1", text="One moment.", in_reply_to="")
+            assert await mara.wait_for("bot.finished", message_id="m1")
+            results = [{"tool_call_id": asked["tool_calls"][0]["id"], "result": {"status": "shipped"}}]
+            await mara.send("llm.tool_result", **of, msg_id=asked["msg_id"], results=results)
+            assert (await page.wait_for("chat.done"))["text"] == "One moment. The status is shipped."
+            assert "".join(m["token"] for m in page.of("chat.token")) == "One moment. The status is shipped."
+        over = await mara.wait_for("llm.chat.ended")
+        assert over["reason"] == "chat_completed", "as soon as the page has left"
+        assert over["messages"][-1]["content"] == "One moment. The status is shipped."
+    await no_sessions(server)
+
+
+async def test_all_calls_of_an_agent_are_paused_and_resumed(server: Server) -> None:
+    async with program(server.url) as mara:
+        await mara.create()
+        async with Caller(server.url, "mara") as first:
+            await mara.wait_for("call.started")
+            await mara.send("session.pause", agent_id="mara")
+            await first.wait_for("call.paused")
+            async with Caller(server.url, "mara") as second:
+                await second.wait_for("call.paused")
+                await mara.send("session.resume", agent_id="mara")
+                await second.wait_for("call.resumed")
+                await first.wait_for("call.resumed")
+                assert await ask(second, "what is one plus two") == "One plus two is three."
+    await no_sessions(server)
+
+
+async def test_agents_are_listed_and_displaced_as_the_command_line_wants_it(server: Server) -> None:
+    async with program(server.url) as mara, aiohttp.ClientSession(server.url) as http:
+        await mara.create(agent_id="My Agent")
+        async with http.get("/api/sdk/agents") as response:
+            listed = await response.json()
+        assert (listed["success"], listed["total"]) == (True, len(listed["agents"]))
+        (mine,) = [a for a in listed["agents"] if a["slug"] == "my-agent"]
+        assert {"webrtc", "chat"} == set(mine["channels"])
+        async with http.get("/webrtc/token", params={"agent_id": "My Agent"}) as response:
+            assert response.status == 200
+        async with http.delete("/api/sdk/agents/my-agent") as response:
+            assert (response.status, (await response.json())["displaced"]) == (200, "my-agent")
+        assert (await mara.wait_for("agent.displaced"))["agent_id"] == "my-agent"
+        for path in ("my-agent", "desk"):
+            async with http.delete(f"/api/sdk/agents/{path}") as response:
+                assert response.status == 404
+        await mara.create(agent_id="My Agent")
+
+
+async def test_a_program_that_is_late_is_told_so(server: Server) -> None:
+    async with program(server.url) as mara:
+        await mara.create(preparing={"timeout_ms": 100})
+        async with Caller(server.url, "mara") as caller:
+            assert await ask(caller, "what is one plus two") == "One plus two is three."
+            late = await mara.wait_for("llm.preparing_timeout")
+            assert (late["budget_ms"], late["agent_id"]) == (100, "mara")
+    await no_sessions(server)
+
+
+async def test_skills_are_loaded_and_unloaded(server: Server) -> None:
+    look = {"type": "function", "function": {"name": "look_up", "description": "Look it up", "parameters": {}}}
+    booking = {"name": "booking", "description": "Reserve", "instructions": "Confirm.", "tools": [look]}
+    async with program(server.url) as mara:
+        await mara.create(skills=[booking])
+        async with PinecallCaller(server.url, "mara", userId="ada") as caller:
+            call_id = (await mara.wait_for("call.started"))["call_id"]
+            call = server.sessions.under_way(call_id).call
+            assert [t.name for t in call.agent.tools] == ["get_order_status", "loadSkill", "unloadSkill"]
+            await mara.send("skill.load", call_id=call_id, skill="booking")
+            loaded = await mara.wait_for("skill.loaded")
+            assert (loaded["skill"], loaded["by"], loaded["agent_id"]) == ("booking", "manual", "mara")
+            assert (await caller.wait_for("skill.loaded"))["name"] == "booking"
+            assert "look_up" in [t.name for t in call.agent.tools]
+            assert call.agent.prompt.count("Confirm.") == 1
+            await mara.send("skill.unload", call_id=call_id, skill="booking")
+            assert (await mara.wait_for("skill.unloaded"))["skill"] == "booking"
+            assert "look_up" not in [t.name for t in call.agent.tools]
+            assert (await mara.failed("skill.load", call_id=call_id, skill="cooking"))["code"] == "UNKNOWN_SKILL"
+    await no_sessions(server)
+
+
+async def test_an_agent_calls_another_one(server: Server) -> None:
+    async with program(server.url) as judge:
+        await judge.create(agent_id="judge", llm=None, tools=[])
+        await judge.send("call.bridge", agent_id="judge", target="greeter", metadata={"case": 4}, detect_turn_end=True)
+        started = await judge.wait_for("call.started", agent_id="judge")
+        assert (started["direction"], started["from"], started["to"]) == ("outbound", "judge", "greeter")
+        assert started["metadata"] == {"case": 4}
+        assert (await judge.wait_for("turn.end"))["text"], "the greeting was heard"
+        await judge.send("bot.reply", call_id=started["call_id"], message_id="m1", text="What is one plus two?")
+        assert await judge.wait_for("bot.finished", message_id="m1")
+        await judge.send("call.hangup", call_id=started["call_id"])
+        assert (await judge.wait_for("call.ended"))["reason"] == "agent_hangup"
+        await no_sessions(server)
+        for wanted in (
+            {"event": "call.dial", "to": "+15551110000", "from": "+1"},
+            {"event": "call.bridge", "target": "x"},
+        ):
+            await judge.send(**wanted, agent_id="judge")
+            error = await judge.wait_for("call.error", since=len(judge.messages))
+            assert (error["code"], error["agent_id"]) == ("UNKNOWN_AGENT", "judge")
+            assert "telephones" in error["error"]
+
+
+async def test_a_developer_gets_their_own_version_of_an_agent(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as g:
+        url = g.server.url
+        key, _ = await g.keys.create("backend", scopes=("admin", "call"))
+        async with program(url, key) as live, program(url, key) as mine:
+            await live.create(agent_id="front-desk")
+            await mine.create(agent_id="dev-ada-front-desk")
+            await mine.send("dev.config", callers=["ada"])
+            await mine.send("ping")
+            await mine.wait_for("pong")
+            for user, developer in (("ada", mine), ("bob", live)):
+                query = {"agent_id": "front-desk", "metadata": json.dumps({"userId": user})}
+                shown = {"Authorization": f"Bearer {key}"}
+                async with g.http.get(f"{url}/chat/token", params=query, headers=shown) as response:
+                    token = (await response.json())["token"]
+                async with connected(Program, f"{url}/ws", token=token) as page:
+                    await page.wait_for("chat.connected")
+                    agent = (await developer.wait_for("llm.chat.started"))["agent_id"]
+                    assert agent == ("dev-ada-front-desk" if user == "ada" else "front-desk")
+        await no_sessions(g.server)

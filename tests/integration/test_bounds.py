@@ -124,7 +124,7 @@ async def test_another_tenants_program_does_not_take_a_name_while_the_first_is_a
             chat = await b.http.ws_connect(f"{b.server.url}/v1/chat?token={chat_token}")
             opened = json.loads((await chat.receive()).data)
             call_id = opened["call_id"]
-            await first.wait_for("chat.started")
+            await first.wait_for("llm.chat.started")
         async with program(b.server.url, bolt) as second:
             taken = await second.failed("agent.create", agent_id="sales", prompt="You are bolt's.", llm=None)
             assert taken["code"] == "AGENT_CONFLICT"
@@ -144,7 +144,7 @@ async def test_another_tenants_program_does_not_take_a_name_while_the_first_is_a
             await back.create(agent_id="sales", llm="local", tools=[])
             since = len(back.messages)
             await chat.send_json({"type": "text.send", "text": "hello again"})
-            await back.wait_for("user.message", since=since)
+            await back.wait_for("chat.message", since=since)
             await chat.send_json({"type": "call.end"})
             await chat.close()
         await no_sessions(b.server)

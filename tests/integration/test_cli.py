@@ -228,3 +228,18 @@ async def test_init_changes_no_file(tmp_path: Path) -> None:
     assert printed.splitlines()[0] == "mine/agents/desk.py"
     status, _, err = await run("init", "mine", cwd=tmp_path)
     assert (status, err) == (1, "media-server: mine/agents/desk.py is there already, and init changes no file.\n")
+
+
+async def test_conversations_in_yaml_are_played(server: Server, tmp_path: Path) -> None:
+    spec = tmp_path / "sum.spec.yaml"
+    spec.write_text("agent: assistant\nworkflow: Say hello.\ndescription: A greeting\njudge: {maxTurns: 1}\n")
+    status, printed, err = await run("test", tmp_path, "--url", server.url, "--json")
+    told = json.loads(printed)
+    assert (status, err, told["failed"]) == (1, "", 1)
+    (result,) = told["results"]
+    assert result["summary"] == "There was no verdict after 1 turns.", "the starter model judges nothing"
+    assert [t["role"] for t in result["turns"]] == ["customer", "agent"]
+    assert result["turns"][1]["text"]
+    assert await run("test", spec, "--list") == (0, f"{spec}  assistant  A greeting\n", "")
+    status, _, err = await run("test", spec, "--url", server.url, "--agent", "nobody")
+    assert (status, "nobody" in err) == (1, True)

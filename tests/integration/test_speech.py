@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
+import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,7 +45,7 @@ async def test_text_to_speech_and_back(server: Server, hear: Callable[[Samples],
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"input": ""}, {"input": "x", "speed": 9}, {"input": "x", "response_format": "mp3"}, {"input": 3}]
+    "body", [{}, {"input": ""}, {"input": "x", "speed": 9}, {"input": "x", "response_format": "midi"}, {"input": 3}]
 )
 async def test_bad_wishes_for_speech(server: Server, body: dict[str, object]) -> None:
     async with aiohttp.ClientSession(server.url) as http, http.post("/v1/audio/speech", json=body) as response:
@@ -135,3 +138,105 @@ async def test_a_recording_whose_client_is_gone_is_given_up(server: Server, monk
         while server.engines.stt.under_way:  # noqa: ASYNC110 - nobody tells when a request is over
             await asyncio.sleep(0.05)
     assert pieces < 28
+
+
+SDK = {"Accept": "audio/*"}
+SAID = ["what", "is", "seven", "plus", "five"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "headers", "kind", "rate_hz"),
+    [
+        ({}, {}, "audio/wav", 48_000),
+        ({"response_format": "wav", "sample_rate": 16_000}, {}, "audio/wav", 16_000),
+        ({"response_format": "pcm"}, {}, "audio/pcm", 24_000),
+        ({"response_format": "pcm", "sample_rate": 16_000}, {}, "audio/pcm", 16_000),
+        ({"response_format": "mp3"}, {}, "audio/mpeg", 24_000),
+        ({"response_format": "opus"}, {}, "audio/ogg", 48_000),
+        # as Pinecall's SDK asks: raw sound at 16 kHz where nothing else is said
+        ({}, SDK, "audio/pcm", 16_000),
+        ({"response_format": "pcm", "sample_rate": 24_000}, SDK, "audio/pcm", 24_000),
+        ({"response_format": "mp3"}, SDK, "audio/mpeg", 24_000),
+    ],
+)
+async def test_speech_comes_in_the_form_that_is_asked_for(
+    server: Server, wanted: dict[str, Any], headers: dict[str, str], kind: str, rate_hz: int
+) -> None:
+    body = {"input": "Yes.", **wanted}
+    async with (
+        aiohttp.ClientSession(server.url, headers=headers) as http,
+        http.post("/v1/audio/speech", json=body) as response,
+    ):
+        assert (response.status, response.content_type) == (200, kind)
+        assert response.headers["x-sample-rate"] == str(rate_hz)
+        data = await response.read()
+    samples = np.frombuffer(data, np.int16) if kind == "audio/pcm" else read_wav(io.BytesIO(data), rate_hz)
+    assert 0.2 < len(samples) / rate_hz < 2
+
+
+async def test_words_come_with_their_times(server: Server) -> None:
+    text = "Seven plus five is twelve."
+    body = {"input": text, "voice": "elevenlabs/sarah", "timestamps": True}
+    async with aiohttp.ClientSession(server.url, headers={"Accept": "text/event-stream"}) as http:
+        async with http.post("/v1/audio/speech", json=body) as response:
+            assert (response.status, response.content_type) == (200, "text/event-stream")
+            lines = [line[6:] for line in (await response.text()).split("\n\n") if line]
+        assert lines.pop() == "[DONE]"
+        start, *between, done = [json.loads(line) for line in lines]
+        assert (start["type"], start["format"], start["sample_rate"]) == ("start", "pcm", 16_000)
+        words = [x for x in between if x["type"] == "word"]
+        assert [w["word"] for w in words] == text.split()
+        assert all(a["end"] <= b["start"] + 0.01 for a, b in itertools.pairwise(words))
+        sound = b"".join(base64.b64decode(x["data"]) for x in between if x["type"] == "audio")
+        assert done["audio_ms"] / 1000 == pytest.approx(len(sound) / 32_000, abs=0.1)
+        async with http.post("/v1/audio/speech", json={"input": ""}) as response:
+            refused = await response.json()
+        assert response.status == 400
+        assert refused["error"] == refused["message"], "its client shows it where it is a string"
+
+
+async def test_transcripts_come_in_the_form_that_is_asked_for(server: Server) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+
+        async def transcribe(**fields: str) -> tuple[int, str, str]:
+            form = aiohttp.FormData(fields)
+            form.add_field("file", sentence_file("what is seven plus five").read_bytes(), filename="a.wav")
+            async with http.post("/v1/audio/transcriptions", data=form) as response:
+                return response.status, response.content_type, await response.text()
+
+        assert await transcribe(response_format="text") == (200, "text/plain", "what is seven plus five")
+        said = json.loads((await transcribe(response_format="verbose_json"))[2])
+        assert [w["word"] for w in said["words"]] == SAID
+        (segment,) = said["segments"]
+        assert (segment["id"], segment["text"], segment["start"] < segment["end"]) == (0, said["text"], True)
+        assert (await transcribe(response_format="srt"))[2].startswith("1\n00:00:00,000 --> 00:00:0")
+        assert (await transcribe(response_format="vtt"))[2].startswith("WEBVTT\n\n00:00:00.000 --> 00:00:0")
+        for wrong, code in (({"response_format": "morse"}, "bad_request"), ({"diarize": "true"}, "not_supported")):
+            status, _, text = await transcribe(**wrong)
+            refused = json.loads(text)
+            assert (status, refused["code"], refused["error"]["code"]) == (400, code, code)
+
+
+async def test_live_sound_is_written_down(server: Server) -> None:
+    sound = read_wav(sentence_file("what is seven plus five"), MODEL_RATE_HZ)
+    pause = np.zeros(MODEL_RATE_HZ, np.int16)
+    async with aiohttp.ClientSession(server.url) as http:
+        async with http.ws_connect("/v1/audio/transcriptions/stream", params={"sample_rate": "16000"}) as socket:
+            ready = await socket.receive_json()
+            assert (ready["type"], ready["sample_rate"]) == ("ready", 16_000)
+            data = np.concatenate([sound, pause, sound]).tobytes() + b"\0"
+            for at in range(0, len(data), 3201):
+                await socket.send_bytes(data[at : at + 3201])
+            await socket.send_str("nonsense")
+            await socket.send_json({"type": "stop"})
+            got = [json.loads(message.data) async for message in socket]
+        assert got.pop()["type"] == "done"
+        finals = [x for x in got if x["type"] == "final"]
+        assert [x["text"] for x in finals] == ["what is seven plus five"] * 2
+        assert finals[1]["start"] > finals[0]["end"] - 0.1
+        assert [w["word"] for w in finals[1]["words"]] == SAID
+        assert [x["code"] for x in got if x["type"] == "warning"] == ["bad_message"]
+        for wrong in ({"sample_rate": "1"}, {"encoding": "morse"}, {"language": "klingonese"}, {"diarize": "true"}):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await http.ws_connect("/v1/audio/transcriptions/stream", params=wrong)
+            assert refused.value.status == 400

@@ -226,6 +226,7 @@ class Flow:
             case (
                 e.CallPaused() | e.CallResumed() | e.CallReconnecting() | e.CallReconnected() | e.CallForwarded()
                 | e.CallQuality() | e.ConnectionChanged() | e.UserDtmf()
+                | e.SkillLoaded() | e.SkillUnloaded()
                 | e.UserSpeechStopped() | e.TurnPaused() | e.TurnEager() | e.TurnResumed() | e.TurnContinued()
                 | e.TurnEnded() | e.EmotionUpdated() | e.AudioLevel()
                 | e.AgentTextDelta() | e.AgentText() | e.AgentSpeechStarted() | e.AgentWord() | e.AgentSpeechStopped()

@@ -166,7 +166,8 @@ class NextEvi:
                 yield self._text(text, "", final=True)
             case e.AgentSpeechStopped(reason="interrupted"):
                 yield self.message("tts_interruption", content="")
-            case e.AgentSpeechStopped():
+            case e.AgentSpeechStopped() if self.manner == "sdk":
+                # the published clients would play, or save, a file without sound
                 yield self._speech(np.zeros(0, np.int16), "", last=True)
             case e.IdleWarning(remaining_s=left_s, final=final):
                 kind = "final_warning" if final else "warning"
@@ -176,8 +177,6 @@ class NextEvi:
                 if reason == "silence":
                     yield self.message("system_message", content="Nobody said anything.", message_type="hangup")
                     yield self.error("IDLE_TIMEOUT_HANGUP", "Nobody said anything for too long.")
-            case e.CallStarted(agent=agent):
-                yield self.message("system_message", content=f"This is {agent}.", message_type="initial")
             case e.StateChanged(state=state):
                 yield self.message("status", status=state)
             case e.Warning_(message=message):
@@ -188,6 +187,7 @@ class NextEvi:
                 e.CallEnding() | e.CallPaused() | e.CallResumed() | e.CallReconnecting() | e.CallReconnected()
                 | e.CallForwarded() | e.AudioLevel() | e.CallQuality() | e.ConnectionChanged() | e.UserDtmf()
                 | e.UserSpeechStopped()
+                | e.CallStarted() | e.AgentSpeechStopped() | e.SkillLoaded() | e.SkillUnloaded()
                 | e.TurnPaused() | e.TurnEager() | e.TurnResumed() | e.TurnContinued()
                 | e.AgentSegmentStarted() | e.AgentSegmentStopped() | e.AgentSpeechStarted() | e.AgentWord()
                 | e.ToolCalled() | e.ToolDelayed() | e.ToolReturned()

@@ -30,6 +30,8 @@ __all__ = ["routes"]
 
 SETTLE_S = 1.0
 """For a client's settings, before the agent says anything."""
+PLAYER_S = 0.6
+"""For the SDK to make its player, half a second after its settings; what came before would be lost."""
 LEAD_S = 0.3
 """Seconds of sound sent ahead: few, since the SDK does not empty its queue when it is interrupted."""
 PACKET_S = 0.1
@@ -108,7 +110,8 @@ async def _begin(request: web.Request, name: str) -> tuple[Session, SocketLine |
     if not sessions.has_named(_of_tenant(name, "")):
         sessions.check_room()  # before a token is used up for nothing
     start = await access.start_call(request, wanted.config_id, "webrtc")
-    if wanted.project_id and start.key and wanted.project_id != start.key.tenant:
+    # its SDK cannot do without a project: a key that is of no tenant takes any
+    if wanted.project_id and start.key and start.key.tenant and wanted.project_id != start.key.tenant:
         raise ClientError("unknown_project", f"The key is not for the project {wanted.project_id!r}.", status=403)
     if start.key:
         found = sessions.named(_of_tenant(name, start.key.tenant))
@@ -150,6 +153,7 @@ class _Conversation:
         self._session = session
         self._dialect = _dialect(session)
         self._line = line
+        self._begin = asyncio.get_running_loop().call_later(SETTLE_S, line.connected.set)
         self._choose_sound(PcmFormat(self._dialect.rate_hz))
 
     async def carry(self, socket: web.WebSocketResponse) -> None:
@@ -164,11 +168,10 @@ class _Conversation:
         await self._converse(socket)
 
     async def _converse(self, socket: web.WebSocketResponse) -> None:
-        begin = asyncio.get_running_loop().call_later(SETTLE_S, self._line.connected.set)
         try:
             await converse(socket, self._line, self._take_text, self._take_sound, self._code)
         finally:
-            begin.cancel()
+            self._begin.cancel()
 
     def _code(self) -> int:
         return REPLACED if self._session.line is not self._line else ENDINGS.get(self._session.reason, 1000)
@@ -215,7 +218,12 @@ class _Conversation:
         if (idle := settings.idle_timeout) and idle.enabled:
             after_s = max(0.1, idle.hangup_timeout - idle.warning_timeout)
             call.update(idle_s=idle.warning_timeout, idle_prompt="", idle_hang_up_s=after_s)
-        self._line.connected.set()
+        if self._dialect.manner == "sdk" and not self._line.connected.is_set():
+            # sound of the microphone comes once the player is there, and sets it earlier
+            self._begin.cancel()
+            self._begin = asyncio.get_running_loop().call_later(PLAYER_S, self._line.connected.set)
+        else:
+            self._line.connected.set()
 
     async def _hear(self, message: AudioInput) -> None:
         """Sound in a message: raw, or a whole WAV file."""

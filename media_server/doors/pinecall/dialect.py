@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, assert_never
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from media_server import events as e
 from media_server.agents import TurnPreset
 from media_server.call import Chat
+from media_server.doors.pinecall.program_messages import language_of
 from media_server.errors import ClientError, problems, understood
 
 __all__ = ["Pinecall", "PinecallChat"]
@@ -21,6 +22,16 @@ QUIET_DB = -45.0
 """Level above which the agent's voice counts as speech; no classifier is asked about it."""
 SHORT_MS = 2000
 """An answer cut before this goes on in the next one."""
+
+
+BY_CLIENT = frozenset({"client_hangup", "connection_lost", "connect_timeout"})
+"""Ends of a call that its client brought about."""
+TIMEOUTS = {"silence": "idle_timeout"}
+TURNS = {"turn.eager": "eager.turn", "turn.paused": "turn.pause", "turn.ended": "turn.end"}
+
+
+def _language(tag: object) -> object:
+    return language_of(tag) if isinstance(tag, str) else tag
 
 
 class _Action(BaseModel):
@@ -33,8 +44,8 @@ class _Mute(_Action):
 
 class _Configure(_Action):
     action: Literal["configure"]
-    language: str | None = None
-    voice: str | None = None
+    language: Annotated[str | None, BeforeValidator(_language)] = None
+    voice: Annotated[str | None, BeforeValidator(lambda voice: voice if isinstance(voice, str) else None)] = None
     turn_detection: TurnPreset | None = None
 
 
@@ -74,9 +85,10 @@ class Pinecall:
     """One call's translation. Clients listen to snake_case names; those who listen to all know two otherwise."""
 
     def __init__(self) -> None:
-        self._words = 0
-        self._played_ms = 0.0
+        self._words: list[str] = []
         self._began_s = 0.0
+        self._speech_began_s = self._speech_ended_s = 0.0
+        """Of the caller's."""
         self._tools: dict[str, str] = {}
 
     def incoming(self, text: str | bytes) -> list[e.ClientMessage]:
@@ -101,34 +113,28 @@ class Pinecall:
     def outgoing(self, envelope: e.Envelope) -> Iterator[dict[str, Any]]:
         match envelope.event:
             case e.UserSpeechStarted(turn_id=turn):
-                yield _event("speech.started", turn_id=turn)
+                self._speech_began_s = envelope.time
+                yield _event("speech.started", turn_id=_number(turn), confidence=1.0, timestamp=envelope.time)
             case e.UserSpeechStopped(turn_id=turn):
-                yield _event("speech.ended", turn_id=turn)
-            case e.UserTranscript(turn_id=turn, text=text, final=final):
-                if text and not final:
-                    yield _event("user.speaking", text=text)
-                elif text:
-                    yield _event("user.message", text=text, message_id=f"user-{turn}")
-                    yield _event("message.confirmed", message_id=f"user-{turn}")
-            case e.TurnEager(text=text, probability=probability):
-                yield _event("eager.turn", text=text, probability=probability)
-            case e.TurnPaused(text=text, probability=probability):
-                yield _event("turn.pause", text=text, probability=probability)
-            case e.TurnResumed(text=text) | e.TurnContinued(text=text):
-                yield _event(envelope.event.type, text=text, probability=0.0)
-            case e.TurnEnded(text=text, probability=probability):
-                yield _event("turn.end", text=text, probability=probability)
+                self._speech_ended_s = envelope.time
+                lasted_ms = round(1000 * (envelope.time - self._speech_began_s))
+                yield _event("speech.ended", turn_id=_number(turn), duration_ms=lasted_ms, timestamp=envelope.time)
+            case e.UserTranscript() as heard:
+                if heard.text:
+                    yield from self._heard(heard)
+            case e.TurnEager() | e.TurnPaused() | e.TurnResumed() | e.TurnContinued() | e.TurnEnded() as turned:
+                yield self._turn(turned, envelope.time)
             case e.StateChanged(state=state):
                 if state == "thinking":
                     yield _event("llm.thinking")
-            case e.AgentText(text=text):
-                yield _event("llm.response", text=text, finish_reason="stop")
+            case e.AgentText(turn_id=turn, text=text):
+                yield _event("llm.response", text=text, message_id=turn, finish_reason="stop")
             case e.AgentSpeechStarted(turn_id=turn):
-                self._words, self._began_s = 0, envelope.time
+                self._words, self._began_s = [], envelope.time
                 yield _event("bot.speaking", message_id=turn, text="")
             case e.AgentWord(turn_id=turn, text=text):
-                yield _event("bot.word", message_id=turn, word=text, word_index=self._words)
-                self._words += 1
+                yield _event("bot.word", message_id=turn, word=text, word_index=len(self._words))
+                self._words.append(text)
             case e.AgentSpeechStopped() as stopped:
                 yield from self._stopped(stopped, envelope.time)
             case e.ToolCalled(id=tool_id, name=tool) as called:
@@ -149,16 +155,19 @@ class Pinecall:
                 yield _event("session.paused")
             case e.CallResumed():
                 yield _event("session.resumed")
+            case e.SkillLoaded(name=name, by=by) | e.SkillUnloaded(name=name, by=by):
+                yield _event(envelope.event.type, name=name, skill=name, by=by)
             case e.AudioLevel() as level:
                 yield _metrics(level)
             case e.AgentEvent(name=name, data=data):
                 yield _event(name, data=data)
             case e.Error(code=code, message=message):
                 yield _event("llm.error", error=message, code=code)
-            case e.CallEnded(reason=reason):
-                if reason in ("silence", "max_duration", "idle_timeout"):
-                    why = "max_duration" if reason == "max_duration" else "idle_timeout"
-                    yield _event("session.timeout", reason=why)
+            case e.CallEnded(reason=reason, duration_s=duration_s):
+                # its client ends a call at this event alone; else it would show one until the connection fails
+                if reason not in BY_CLIENT:
+                    yield _event("session.timeout", reason=TIMEOUTS.get(reason, reason))
+                yield _event("call.ended", reason=reason, duration_seconds=duration_s)
             case (
                 e.CallStarted() | e.CallEnding() | e.CallReconnecting() | e.CallReconnected() | e.CallForwarded()
                 | e.CallQuality() | e.ConnectionChanged() | e.UserDtmf()
@@ -169,15 +178,37 @@ class Pinecall:
             case other:
                 assert_never(other)
 
+    def _heard(self, heard: e.UserTranscript) -> Iterator[dict[str, Any]]:
+        message_id = f"user-{heard.turn_id}"
+        about: dict[str, Any] = {"text": heard.text, "message_id": message_id, "turn_id": _number(heard.turn_id)}
+        about["confidence"] = heard.confidence or 1.0
+        if not heard.final:
+            yield _event("user.speaking", **about)
+            return
+        language = {"language": heard.language} if heard.language else {}
+        yield _event("user.message", **about, **language)
+        yield _event("message.confirmed", message_id=message_id)
+
+    def _turn(
+        self, turned: e.TurnEager | e.TurnPaused | e.TurnResumed | e.TurnContinued | e.TurnEnded, now_s: float
+    ) -> dict[str, Any]:
+        waited_ms = round(1000 * (now_s - self._speech_ended_s)) if self._speech_ended_s else 0
+        about = {"turn_id": _number(turned.turn_id), "message_id": f"user-{turned.turn_id}", "latency_ms": waited_ms}
+        probability = 0.0 if isinstance(turned, e.TurnResumed | e.TurnContinued) else turned.probability
+        name = TURNS.get(turned.type, turned.type)
+        return _event(name, **about, text=turned.text, probability=probability, timestamp=now_s)
+
     def _stopped(self, stopped: e.AgentSpeechStopped, now_s: float) -> Iterator[dict[str, Any]]:
         turn, played_ms = stopped.turn_id, round(1000 * (now_s - self._began_s))
         if stopped.reason == "completed":
             yield _event("bot.finished", message_id=turn, text=stopped.heard, duration_ms=played_ms)
         else:
             reason = "continuation" if played_ms < SHORT_MS else "user_spoke"
-            yield _event("bot.interrupted", message_id=turn, played_ms=played_ms, reason=reason)
+            last = {"last_word": self._words[-1]} if self._words else {}
+            cut = {"played_ms": played_ms, "words_spoken": len(self._words), **last}
+            yield _event("bot.interrupted", message_id=turn, **cut, reason=reason)
         if stopped.heard:
-            yield _event("message.confirmed", message_id=turn)
+            yield _event("message.confirmed", message_id=turn, text=stopped.heard)
 
 
 class PinecallChat:
@@ -225,6 +256,12 @@ class PinecallChat:
                 yield _event(name, data=data)
             case _:
                 return  # a conversation in writing has no other parts
+
+
+def _number(turn_id: str) -> int:
+    """The number of a turn, as this product counts them."""
+    digits = turn_id.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _metrics(level: e.AudioLevel) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A program on its socket: what it is told of its agents' calls, and what it has done in them."""
+"""One of Pinecall's programs on its socket: its agents, their calls, and what it says of them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,40 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMsgType
 
 from media_server import events as e
-from media_server.agents import Agent, Call, ToolAnswer, contact_of
+from media_server.agents import Call, ToolAnswer, contact_of
 from media_server.call import Chat, Session
 from media_server.doors.pinecall import program_messages as p
-from media_server.doors.pinecall.dialect import PinecallChat
-from media_server.doors.pinecall.program_agents import OFFLINE, Refused, made
+from media_server.doors.pinecall.bridge import open_bridge
+from media_server.doors.pinecall.followed_call import FollowedCall
+from media_server.doors.pinecall.program_agents import (
+    OFFLINE,
+    MakeTool,
+    Refused,
+    changes,
+    make_agent,
+    make_handlers,
+    make_tool,
+)
+from media_server.doors.pinecall.program_chats import LedChats
+from media_server.doors.pinecall.program_history import change_history
 from media_server.errors import ClientError
+from media_server.http.access import Access
+from media_server.http.sockets import PacedSocket
 from media_server.store import Key
 from media_server.switchboard import Start, Switchboard
-from media_server.tasks import Awaited
+from media_server.terms import Terms
 
-__all__ = ["Leaders", "Program"]
+if TYPE_CHECKING:
+    from media_server.doors.pinecall.programs import Programs
+
+__all__ = ["Program"]
 
 log = logging.getLogger(__name__)
 
@@ -33,94 +50,119 @@ MOST_UNSENT = 10_000
 AWAY_S = 10.0
 """How long a call goes on without the program, which may come back."""
 GOODBYE = "I am sorry, I have to end the call here. Goodbye."
-
-
-class Leaders(Protocol):
-    """Which program leads which agent."""
-
-    def of_tenant(self, agent: str, tenant: str) -> Program | None:
-        """The program that leads this agent, if it is of this tenant."""
-        ...
-
-    def conducting(self, call_id: str) -> Agent | None:
-        """The agent that has a call now, if it is under way."""
-        ...
-
-    def register(self, agent: Agent, program: Program) -> None:
-        """Raises `ClientError` where another program, another tenant, or the server itself has this name."""
-        ...
+ANSWER_S = 3.0
+"""For a program to answer a ping when another one wants the name of its agent."""
+MOST_UNREADY = 3
+"""Turns in a row that a program did not prepare, after which it is not waited for."""
 
 
 class Program:
-    """A program on its socket: `write` and `read` carry messages until it is gone."""
+    """`write` and `read` carry messages until it is gone."""
 
-    def __init__(self, programs: Leaders, sessions: Switchboard, key: Key | None) -> None:
-        self.overwhelmed = asyncio.Event()
-        """It does not read what it is sent."""
+    def __init__(
+        self, programs: Programs, sessions: Switchboard, access: Access, key: Key | None, socket: PacedSocket
+    ) -> None:
+        self.lost = asyncio.Event()
+        """It does not read what it is sent, or answers no ping."""
+        self.tenant = key.tenant if key else ""
+        self.calls: dict[str, FollowedCall] = {}
+        self.callers: frozenset[str] = frozenset()
+        """Contacts whose calls to an agent go to this program's version of it, where that is made for a developer."""
         self._programs = programs
         self._sessions = sessions
+        self._access = access
         self._key = key
-        self.tenant = key.tenant if key else ""
-        self._agents: dict[str, Agent] = {}
-        self._calls: dict[str, p.FollowedCall] = {}
+        self._socket = socket
+        self._agents: dict[str, p.AgentCreate] = {}
+        """As it wants them."""
+        self._paused: set[str] = set()
+        """Agents that answer nothing until they are resumed."""
+        self._unready: dict[str, int] = {}
+        """Turns in a row that it did not prepare, by call."""
         self._unsent: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
         self._gone = False
-        self._tools: Awaited[str, ToolAnswer] = Awaited()
+        self._tools: dict[str, asyncio.Future[ToolAnswer]] = {}
         """What it is asked to do, by the id of each."""
-        self._asked: Awaited[tuple[str, str], str] = Awaited()
+        self._asked: dict[tuple[str, str], asyncio.Future[str]] = {}
         """What it was asked, `ringing` or `preparing`, by call."""
         self._turns: dict[str, asyncio.Queue[str | None]] = {}
         """The pieces of its answers, by call; None at an answer's end."""
-        self._chats: dict[str, tuple[Chat, asyncio.Task[None]]] = {}
+        self._chats = LedChats(sessions, access, key, self.send)
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Names that it wants and others have, and calls that its agents have placed."""
+        self._callees: dict[str, str] = {}
+        """Whom its agents call, by call."""
 
     def send(self, message: Mapping[str, Any]) -> None:
         if self._gone:
             return
         self._unsent.put_nowait(message)
         if self._unsent.qsize() > MOST_UNSENT:
-            self.overwhelmed.set()
+            self.lost.set()
 
-    async def write(self, socket: web.WebSocketResponse) -> None:
+    async def write(self) -> None:
         while True:
-            await socket.send_str(json.dumps(await self._unsent.get(), ensure_ascii=False))
+            await self._socket.send_str(json.dumps(await self._unsent.get(), ensure_ascii=False))
 
-    async def read(self, socket: web.WebSocketResponse) -> None:
-        async for message in socket:
+    async def read(self) -> None:
+        async for message in self._socket:
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 continue
             try:
                 await self._take(p.parse(message.data))
             except ClientError as refused:
-                fields = refused.fields if isinstance(refused, Refused) else {}
-                self.send({"event": "error", "code": refused.code, "message": refused.message, **fields})
+                self._refuse(p.about(message.data), refused)
             except Exception:  # one message's defect must not end the program's calls
                 log.exception("a message of a program failed")
-                self.send({"event": "error", "code": "INTERNAL", "message": "The server made a mistake; see its log."})
+                self._refuse(p.about(message.data), ClientError("INTERNAL", "The server made a mistake; see its log."))
 
-    async def leave(self) -> None:
-        """It is gone: nobody waits for it any more."""
-        self._gone = True
-        self._tools.answer_all(ToolAnswer(error=OFFLINE))
-        self._asked.answer_all("")
-        for turn in self._turns.values():
-            turn.put_nowait(None)
-        for chat, serving in self._chats.values():
-            chat.hang_up("client_hangup")
-            serving.cancel()
-        await asyncio.gather(*(serving for _, serving in self._chats.values()), return_exceptions=True)
+    def _refuse(self, message: Mapping[str, Any], refused: ClientError) -> None:
+        fields = refused.fields if isinstance(refused, Refused) else {}
+        for answer in p.refusal(message, refused, fields):
+            self.send(answer)
+
+    async def answers(self) -> bool:
+        """Whether the program is there; one that is not is taken for gone."""
+        if await self._socket.answers(ANSWER_S):
+            return True
+        self.lost.set()
+        return False
 
     async def say_goodbye(self) -> None:
         """Its calls go on for a while; then they end, unless it is back."""
-        if not self._calls:
+        if not self.calls:
             return
         await asyncio.sleep(AWAY_S)
-        for call_id, followed in self._calls.items():
+        for call_id, followed in self.calls.items():
             with contextlib.suppress(ClientError):
                 call = self._sessions.under_way(call_id).call
                 leader = self._programs.of_tenant(followed.agent_id, self.tenant)
                 if leader is None and call.agent.name == followed.agent_id:
                     call.say(GOODBYE, interrupt=True)
                     call.hangup(after_speech=True)
+
+    async def leave(self) -> None:
+        """It is gone: nobody waits for it any more."""
+        self._gone = True
+        for tool in self._tools.values():
+            if not tool.done():
+                tool.set_result(ToolAnswer(error=OFFLINE))
+        for asked in self._asked.values():
+            if not asked.done():
+                asked.set_result("")
+        for turn in self._turns.values():
+            turn.put_nowait(None)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._chats.leave()
+
+    def displace(self, name: str) -> None:
+        """The operator has taken an agent from it."""
+        self._agents.pop(name, None)
+        self.send({"event": "agent.displaced", "agent_id": name, "reason": "An operator disconnected it."})
+
+    # -- its calls
 
     def observe(self, envelope: e.Envelope) -> None:
         """Something happened in some call."""
@@ -132,15 +174,16 @@ class Program:
                     self._follow(call_id, name)
             case e.CallForwarded(agent=True, to=name) if name in self._agents:
                 self._follow(call_id, name)  # calls are forwarded within a tenant alone
-        if (followed := self._calls.get(call_id)) is None:
+        if (followed := self.calls.get(call_id)) is None:
             return
         for message in followed.outgoing(envelope, who):
             self.send(message)
         match envelope.event:
             case e.CallEnded():
-                del self._calls[call_id]
+                del self.calls[call_id]
+                self._unready.pop(call_id, None)
             case e.CallForwarded(agent=True, to=name) if not self._may_lead(name):
-                del self._calls[call_id]
+                del self.calls[call_id]
 
     def _may_lead(self, name: str) -> bool:
         return self._key is None or self._key.allows_agent(name)
@@ -150,18 +193,32 @@ class Program:
         return name in self._agents and agent is not None and agent.tenant == self.tenant
 
     def _follow(self, call_id: str, agent_id: str) -> None:
-        self._calls[call_id] = p.FollowedCall(agent_id, call_id, time.time())
+        agent = self._programs.conducting(call_id)
+        language, callee = agent.language if agent else None, self._callees.pop(call_id, "")
+        self.calls[call_id] = FollowedCall(agent_id, call_id, time.time(), language, callee)
+        if agent_id in self._paused:
+            # after what begins the call: it is in the middle of that now
+            asyncio.get_running_loop().call_soon(self._pause, call_id)
 
-    # -- what agents of this program do in calls
+    def _pause(self, call_id: str) -> None:
+        with contextlib.suppress(ClientError):
+            self._call(call_id).call.pause()
 
     async def run_tool(self, call: Call, name: str, arguments: dict[str, Any]) -> ToolAnswer:
+        """Have the program run a tool."""
         tool_id = f"tool-{secrets.token_hex(6)}"
         called = {"id": tool_id, "name": name, "arguments": json.dumps(arguments, ensure_ascii=False)}
         about = {"agent_id": call.agent.name, "call_id": call.id, "msg_id": tool_id}
-        message = {"event": "llm.tool_call", **about, "tool_calls": [called]}
-        return await self._tools.wait(tool_id, lambda: self.send(message))
+        answer: asyncio.Future[ToolAnswer] = asyncio.get_running_loop().create_future()
+        self._tools[tool_id] = answer
+        self.send({"event": "llm.tool_call", **about, "tool_calls": [called]})
+        try:
+            return await answer
+        finally:
+            del self._tools[tool_id]
 
     async def answer(self, call: Call) -> AsyncGenerator[str, None]:
+        """What the program answers in place of the model, in pieces."""
         pieces = self._turns[call.id] = asyncio.Queue()
         try:
             while (piece := await pieces.get()) is not None:
@@ -172,65 +229,92 @@ class Program:
 
     async def _ask(self, call: Call, what: str, message: Mapping[str, Any]) -> str:
         """Its answer; the call's own patience ends the waiting."""
-        asked = {"agent_id": call.agent.name, "call_id": call.id, **message}
-        return await self._asked.wait((call.id, what), lambda: self.send(asked))
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._asked[call.id, what] = answer
+        self.send({"agent_id": call.agent.name, "call_id": call.id, **message})
+        try:
+            return await answer
+        finally:
+            if self._asked.get((call.id, what)) is answer:
+                del self._asked[call.id, what]
 
     async def ring(self, call: Call) -> None:
+        """Ask the program whether to take a call."""
         about = {"from": contact_of(call.metadata), "to": call.agent.name}
         verdict = await self._ask(call, "ringing", {"event": "call.ringing", **about})
         if verdict in ("busy", "rejected"):
             call.reject("busy" if verdict == "busy" else "rejected")
 
-    async def prepare(self, call: Call) -> None:
-        """Let it put things right before the model is asked."""
-        await self._ask(call, "preparing", {"event": "llm.before", "turn": len(call.transcript)})
+    async def prepare(self, call: Call, wait_s: float, promised: bool) -> None:
+        """Let the program set the call right before the model is asked.
+
+        Args:
+            promised: it said that it would: it is waited for at each turn, and told where it is late.
+        """
+        if not promised and self._unready.get(call.id, 0) >= MOST_UNREADY:
+            return
+        turn = len(call.transcript)
+        began_s = time.monotonic()
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._ask(call, "preparing", {"event": "llm.before", "turn": turn})
+            self._unready.pop(call.id, None)
+        except TimeoutError:
+            self._unready[call.id] = self._unready.get(call.id, 0) + 1
+            if promised:
+                waited_ms = round(1000 * (time.monotonic() - began_s))
+                late = {"turn": turn, "waited_ms": waited_ms, "budget_ms": round(1000 * wait_s)}
+                of = {"agent_id": call.agent.name, "call_id": call.id}
+                self.send({"event": "llm.preparing_timeout", **of, **late})
 
     # -- what the program says
 
     async def _take(self, message: Any) -> None:
         match message:
-            case p.Ping():
+            case p.Ping(event="ping"):
                 self.send({"event": "pong"})
+            case p.Ping():
+                pass
             case p.Connect():
                 raise ClientError("BAD_MESSAGE", "It is connected already.")
             case p.AgentCreate():
-                await self._create(message)
+                self._create(message)
             case p.AgentConfigure(agent_id=name):
-                agent, unused = self._made(message, self._own(name))
-                self._register(agent)
-                self.send({"event": "agent.configured", "agent_id": name, "unused": unused})
-            case p.ChannelCommand(event=what, agent_id=name, channel=channel):
+                self._configure(name, message)
+            case p.ChannelCommand(event=what, agent_id=name):
                 self._own(name)
                 done = {"add": "added", "configure": "configured", "remove": "removed"}[what.removeprefix("channel.")]
-                self.send({"event": f"channel.{done}", "agent_id": name, "channel": channel})
+                about = {"type": message.type, "ref": message.ref}
+                self.send({"event": f"channel.{done}", "agent_id": name, **about})
             case p.ToolResults(results=results):
                 for result in results:
-                    answer = ToolAnswer(result.result, "", result.ephemeral, result.no_followup)
-                    if not self._tools.answer(result.tool_call_id, answer):
-                        unknown = f"No tool call {result.tool_call_id!r} waits for a result."
-                        raise ClientError("UNKNOWN_TOOL_CALL", unknown)
+                    if (waiting := self._tools.get(result.tool_call_id)) is None or waiting.done():
+                        raise ClientError(
+                            "UNKNOWN_TOOL_CALL", f"No tool call {result.tool_call_id!r} waits for a result."
+                        )
+                    waiting.set_result(ToolAnswer(result.result, "", result.ephemeral, result.no_followup))
             case p.LlmReady(call_id=call_id):
-                self._asked.answer((call_id, "preparing"), "ready")  # one that comes too late is nobody's mistake
+                self._answered(call_id, "preparing", "ready")
             case p.CallAccept(call_id=call_id):
-                self._asked.answer((call_id, "ringing"), "accepted")
+                self._answered(call_id, "ringing", "accepted")
             case p.CallReject(call_id=call_id, reason=reason):
-                self._asked.answer((call_id, "ringing"), reason)
+                self._answered(call_id, "ringing", reason)
             case p.SessionCommand():
                 self._command(message)
-            case p.SessionConfigure(session_id=call_id) as wanted:
-                changes = wanted.model_dump(exclude={"event", "session_id"}, exclude_none=True)
-                try:
-                    self._call(call_id).call.update(**changes)
-                except ValueError as wrong:
-                    raise ClientError("BAD_MESSAGE", f"session.configure: {wrong}.") from wrong
-                self.send({"event": "session.configured", "session_id": call_id})
+            case p.SessionConfigure():
+                self._configure_call(message)
             case p.LlmChat():
-                await self._chat(message)
+                await self._chats.write(message)
+            case p.DevConfig(callers=callers):
+                self.callers = frozenset(callers)
+            case p.CallDial() | p.CallBridge():
+                self._own(message.agent_id)
+                self._start(self._place(message))
             case _:
                 self._in_call(message, self._call(message.call_id))
 
     def _in_call(self, message: Any, session: Session | Chat) -> None:
-        call, followed = session.call, self._calls[message.call_id]
+        call, followed = session.call, self.calls[message.call_id]
         of = {"agent_id": followed.agent_id, "call_id": call.id}
         match message:
             case p.BotReply(text=text, message_id=message_id, add_to_history=remember):
@@ -242,8 +326,7 @@ class Program:
                         call.say(text, remember=False)  # within the answer
                     turn.put_nowait(None)
                 else:
-                    followed.expect(text, message_id)
-                    call.say(text, remember=remember)
+                    self._say(call, followed, text, message_id, remember)
             case p.BotReplyStream():
                 self._stream(message, call, followed)
             case p.BotCancel():
@@ -258,16 +341,32 @@ class Program:
                     call.interrupt()
                 call.receive(e.UserMute(type="user.mute", muted=muted))
                 done = {"hold": "held", "unhold": "unheld", "mute": "muted", "unmute": "unmuted"}
-                heard = {"transcript": ""} if what == "call.unmute" else {}
+                # what is said while nobody listens is not written down
+                heard = {"muted_transcript": None} if what == "call.unmute" else {}
                 self.send({"event": f"call.{done[what.removeprefix('call.')]}", **of, **heard})
             case p.CallForward(to=to, message=text):
                 if text:
                     call.say(text)
                 call.forward(to)
+            case p.SkillCommand(event=what, skill=name):
+                try:
+                    (call.load_skill if what == "skill.load" else call.unload_skill)(name)
+                except ValueError as unknown:
+                    raise ClientError("UNKNOWN_SKILL", f"{what}: {unknown}.") from unknown
             case p.History():
-                self._history(message, call, of)
+                self.send({**of, **change_history(message, call)})
 
-    def _stream(self, message: p.BotReplyStream, call: Any, followed: p.FollowedCall) -> None:
+    def _say(self, call: Any, followed: FollowedCall, text: str, message_id: str, remember: bool = True) -> None:
+        """Have something said; whoever waits in the program for its end is told of it, wherever it was said."""
+        followed.expect(text, message_id)
+
+        def said(heard: asyncio.Future[bool]) -> None:
+            for message in followed.said(text, message_id, not heard.cancelled() and heard.result()):
+                self.send(message)
+
+        asyncio.ensure_future(call.say(text, remember=remember)).add_done_callback(said)
+
+    def _stream(self, message: p.BotReplyStream, call: Any, followed: FollowedCall) -> None:
         """Pieces of an answer as they come; what it says of its own accord is said when it is whole."""
         turn, mine = self._turns.get(call.id), message.message_id in followed.unfinished
         match message.action:
@@ -282,8 +381,7 @@ class Program:
                 turn.put_nowait(message.token)
             case "end" if mine:
                 if text := followed.unfinished.pop(message.message_id).strip():
-                    followed.expect(text, message.message_id)
-                    call.say(text)
+                    self._say(call, followed, text, message.message_id)
             case "end" if turn:
                 turn.put_nowait(None)
             case _:
@@ -291,34 +389,14 @@ class Program:
                 of = {"agent_id": followed.agent_id, "call_id": call.id, "message_id": message.message_id}
                 self.send({"event": "reply.rejected", **of, "reason": reason})
 
-    def _history(self, message: p.History, call: Any, of: Mapping[str, str]) -> None:
-        history, asked = call.history, {"request_id": message.request_id}
-        match message.event.removeprefix("history."):
-            case "get":
-                found = [{"role": m.role, "content": m.content} for m in history.entries]
-                self.send({"event": "history.data", **of, **asked, "messages": found})
-                return
-            case "set_vars":
-                call.set_variables(**message.vars)
-            case "set_instructions" if message.instructions is not None:
-                call.update(prompt=message.instructions)
-            case "add_context" if message.context is not None:
-                key = message.key or secrets.token_hex(4)
-                call.receive(e.ContextSet(type="context.set", key=key, value=message.context or None))
-            case "add" | "set" | "clear" as what:
-                if what != "add":
-                    history.entries.clear()
-                for said in message.messages:
-                    add = {"user": history.add_user, "assistant": history.add_agent, "system": history.add_instruction}
-                    add[said.role](said.content)
-            case what:
-                raise ClientError("BAD_MESSAGE", f"history.{what}: says nothing of what is to be set.")
-        self.send({"event": "history.updated", **of, **asked, "count": len(history.entries)})
-
     def _command(self, message: p.SessionCommand) -> None:
         """A person takes over, gives back, or says something."""
-        for session in self._meant(message):
-            what, call = message.event.removeprefix("session."), session.call
+        what, whole = message.event.removeprefix("session."), self._whole_agents(message)
+        for name in whole:
+            (self._paused.add if what == "pause" else self._paused.discard)(name)
+            self.send({"event": f"session.{what}d", "agent_id": name})
+        for session in self._meant(message, whole):
+            call = session.call
             match what:
                 case "pause":
                     call.pause()
@@ -328,72 +406,137 @@ class Program:
                     if message.text is None:
                         raise ClientError("BAD_MESSAGE", "session.send: text: what is to be said?")
                     call.say(message.text)
-                    self.send({"event": "session.sent", "session_id": call.id})
+                    self.send({"event": "session.sent", "agent_id": call.agent.name, "session_id": call.id})
 
-    def _meant(self, message: p.SessionCommand) -> list[Session | Chat]:
+    def _whole_agents(self, message: p.SessionCommand) -> list[str]:
+        """The agents that are paused or resumed in all their calls, where the message names no call."""
+        if message.event == "session.send" or message.session_id is not None or message.contact:
+            return []
+        if message.agent_id is not None:
+            self._own(message.agent_id)
+            return [message.agent_id]
+        return list(self._agents)
+
+    def _meant(self, message: p.SessionCommand, whole: list[str]) -> list[Session | Chat]:
         if message.session_id is not None:
             return [self._call(message.session_id)]
-        known = [each for each in self._sessions.conversations() if each.call_id in self._calls]
+        known = [each for each in self._sessions.conversations() if each.call_id in self.calls]
+        if whole:
+            return [each for each in known if self.calls[each.call_id].agent_id in whole]
         found = [each for each in known if message.contact and contact_of(each.call.metadata) == message.contact]
         if not found:
             raise ClientError("UNKNOWN_CALL", "There is no such call; it may be over.")
         return found
 
-    async def _chat(self, message: p.LlmChat) -> None:
-        """A conversation in writing that the program leads itself."""
-        self._own(message.agent_id)
-        if message.session_id not in self._chats:
-            chat = await self._sessions.open_chat(message.agent_id, Start(self._key))
-            self._chats[message.session_id] = chat, asyncio.create_task(self._tell(chat, message.session_id))
-            self.send({"event": "llm.chat.started", "session_id": message.session_id, "call_id": chat.call_id})
-        chat, _ = self._chats[message.session_id]
-        chat.call.receive(e.TextSend(type="text.send", text=message.text))
+    async def _place(self, wanted: p.CallDial | p.CallBridge) -> None:
+        """A call of one of its agents to another agent of this server, for as long as it lasts."""
+        of = {"agent_id": wanted.agent_id, "from": wanted.agent_id, "to": wanted.to}
+        try:
+            self._access.agent(self._key, wanted.to)
+            given, _ = changes(wanted.config, self._sessions.has_voice, self._tools_of(wanted.agent_id))
+            given |= {"greeting": "" if wanted.detect_turn_end else wanted.greeting}
+            start = Start(self._key, Terms(metadata=wanted.metadata))
+            bridge = await open_bridge(self._sessions, wanted.agent_id, wanted.to, start, given, {})
+        except ClientError as refused:
+            message = refused.message
+            if refused.code == "unknown_agent":
+                message = f"There is no agent {wanted.to!r} to call, and there are no telephones here."
+            self.send({"event": "call.error", **of, "error": message, "code": refused.code.upper()})
+            return
+        self._callees[bridge.caller.call_id] = wanted.to
+        call = bridge.caller.call
+        if wanted.detect_turn_end and wanted.greeting:
+            call.once("turn.ended", lambda _: call.say(wanted.greeting, interrupt=True))
+        await bridge.carry()
 
-    async def _tell(self, chat: Chat, session_id: str) -> None:
-        dialect = PinecallChat(cumulative=False)
+    # -- its agents
 
-        async def send(envelope: e.Envelope) -> None:
-            for each in p.chat_messages(dialect, envelope, session_id):
-                self.send(each)
+    def _create(self, wanted: p.AgentCreate) -> None:
+        if not self._may_lead(wanted.agent_id):
+            message = f"This API key is not for the agent {wanted.agent_id!r}."
+            raise Refused("REGISTRATION_ERROR", message)
+        holder = self._programs.of_tenant(wanted.agent_id, self.tenant)
+        if holder is None or holder is self:
+            self._register(wanted)
+            return
+        # beside the reading of messages: the holder may be asking the same of this program
+        self._start(self._contest(wanted, holder))
 
-        await chat.serve(send, -1)
-        del self._chats[session_id]
+    async def _contest(self, wanted: p.AgentCreate, holder: Program) -> None:
+        """Take the name of a program that is gone without a word: after a break of the network it may be this one."""
+        try:
+            if not await holder.answers():
+                self._programs.withdraw(holder)
+            self._register(wanted)
+        except ClientError as refused:
+            self._refuse({"event": "agent.create", "agent_id": wanted.agent_id}, refused)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _register(self, wanted: p.AgentCreate) -> None:
+        unused = self._made(wanted)
+        for what in unused:
+            log.warning("agent %s: %s", wanted.agent_id, what)
+        self.send({"event": "agent.created", "agent_id": wanted.agent_id, "unused": unused})
+        for each in self._sessions.conversations():
+            # it was away, and its calls went on
+            mine = (each.call.agent.name, each.call.agent.tenant) == (wanted.agent_id, self.tenant)
+            if mine and each.call_id not in self.calls:
+                self._follow(each.call_id, wanted.agent_id)
+
+    def _configure(self, name: str, message: p.AgentConfigure) -> None:
+        before = self._own(name)
+        given = {field: getattr(message, field) for field in message.model_fields_set - {"event"}}
+        unused = self._made(before.model_copy(update=given))
+        named = [what for what in unused if what.partition(":")[0] in given]
+        self.send({"event": "agent.configured", "agent_id": name, "unused": named})
+
+    def _made(self, wanted: p.AgentCreate) -> list[str]:
+        """Register the agent as it is wanted; which of its settings are not used here."""
+        handlers = make_handlers(wanted, lambda: self._programs.of_tenant(wanted.agent_id, self.tenant))
+        agent, unused = make_agent(
+            wanted, self.tenant, self._sessions.has_voice, self._tools_of(wanted.agent_id), handlers
+        )
+        self._programs.register(agent, self)
+        self._agents[agent.name] = wanted
+        return unused
+
+    def _configure_call(self, message: p.SessionConfigure) -> None:
+        session = self._call(message.session_id)
+        agent_id = self.calls[message.session_id].agent_id
+        try:
+            given, unused = changes(message, self._sessions.has_voice, self._tools_of(agent_id))
+            session.call.update(**given)
+        except Refused as wrong:
+            raise ClientError("BAD_MESSAGE", f"session.configure: {wrong.message}") from wrong
+        except ValueError as wrong:
+            raise ClientError("BAD_MESSAGE", f"session.configure: {wrong}.") from wrong
+        about = {"agent_id": agent_id, "session_id": message.session_id}
+        self.send({"event": "session.configured", **about, "unused": unused})
+
+    def _tools_of(self, agent_id: str) -> MakeTool:
+        # whoever leads the agent when a tool runs: a program that was away may be back
+        return partial(make_tool, lambda: self._programs.of_tenant(agent_id, self.tenant))
 
     # -- small things
 
-    def _own(self, name: str) -> Agent:
+    def _own(self, name: str) -> p.AgentCreate:
         if name not in self._agents:
             raise ClientError("UNKNOWN_AGENT", f"This program has not created an agent {name!r}.")
         return self._agents[name]
 
     def _call(self, call_id: str) -> Session | Chat:
-        if call_id not in self._calls:
+        if call_id not in self.calls:
             raise ClientError("UNKNOWN_CALL", f"There is no call {call_id!r} of this program's agents; it may be over.")
         try:
             return self._sessions.under_way(call_id)
         except ClientError as over:
             raise ClientError("UNKNOWN_CALL", over.message) from over
 
-    async def _create(self, wanted: p.AgentCreate) -> None:
-        agent, unused = self._made(wanted, Agent(wanted.agent_id, tenant=self.tenant))
-        if not self._may_lead(agent.name):
-            raise Refused("REGISTRATION_ERROR", f"This API key is not for the agent {agent.name!r}.")
-        self._register(agent)
-        for what in unused:
-            log.warning("agent %s: %s", agent.name, what)
-        self.send({"event": "agent.created", "agent_id": agent.name, "unused": unused})
-        for each in self._sessions.conversations():
-            # it was away, and its calls went on
-            mine = (each.call.agent.name, each.call.agent.tenant) == (agent.name, agent.tenant)
-            if mine and each.call_id not in self._calls:
-                self._follow(each.call_id, agent.name)
-
-    def _register(self, agent: Agent) -> None:
-        self._programs.register(agent, self)
-        self._agents[agent.name] = agent
-
-    def _made(self, wanted: p.AgentCreate | p.AgentConfigure, before: Agent) -> tuple[Agent, list[str]]:
-        def find() -> Program | None:
-            return self._programs.of_tenant(wanted.agent_id, self.tenant)
-
-        return made(wanted, before, find, self._sessions.has_voice)
+    def _answered(self, call_id: str, what: str, answer: str) -> None:
+        # one that comes too late is nobody's mistake
+        if (waiting := self._asked.get((call_id, what))) and not waiting.done():
+            waiting.set_result(answer)

@@ -1,138 +1,175 @@
-"""Agents as programs describe them: made into agents of this server, whose code runs in the program."""
+"""Agents of this server, made of what Pinecall's programs say of theirs."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import replace
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from media_server.agents import Agent, Call, Handlers, Tool, ToolAnswer, remote_tool
+from media_server.agents import Agent, Call, Handlers, Skill, Tool, ToolAnswer, remote_tool
 from media_server.doors.pinecall import program_messages as p
 from media_server.errors import ClientError, problems
 
-__all__ = ["OFFLINE", "FindLeader", "Leader", "Refused", "made"]
+__all__ = [
+    "OFFLINE",
+    "Leader",
+    "MakeTool",
+    "Refused",
+    "changes",
+    "make_agent",
+    "make_handlers",
+    "make_tool",
+]
 
-TOOL_TIMEOUT_S = 30.0
+IDLE_TIMEOUT_S = 60.0
+NOT_HERE = ("interruption", "media", "knowledge_base", "memory", "timezone")
+"""Settings of an agent that this server has nothing for."""
 OFFLINE = "agent offline"
+TOOL_TIMEOUT_S = 30.0
+MakeTool = Callable[[p.ToolShape], Tool]
+
+
+class Leader(Protocol):
+    """The program that leads an agent."""
+
+    async def run_tool(self, call: Call, name: str, arguments: dict[str, Any]) -> ToolAnswer: ...
+
+    async def ring(self, call: Call) -> None: ...
+
+    async def prepare(self, call: Call, wait_s: float, promised: bool) -> None: ...
+
+    def answer(self, call: Call) -> AsyncGenerator[str, None]: ...
 
 
 class Refused(ClientError):
-    """A refusal with fields of its own, beside code and message."""
+    """An agent that cannot be registered; `fields` say more of it."""
 
     def __init__(self, code: str, message: str, **fields: Any) -> None:
         super().__init__(code, message)
         self.fields = fields
 
 
-class Leader(Protocol):
-    """A program, as the agents that it leads use it."""
-
-    async def run_tool(self, call: Call, name: str, arguments: dict[str, Any]) -> ToolAnswer:
-        """Have the program run one of its tools."""
-        ...
-
-    def answer(self, call: Call) -> AsyncGenerator[str, None]:
-        """The pieces of the program's answer to a turn."""
-        ...
-
-    async def ring(self, call: Call) -> None:
-        """Ask the program whether it takes a call."""
-        ...
-
-    async def prepare(self, call: Call) -> None:
-        """Let the program put things right before the model is asked."""
-        ...
-
-
-FindLeader = Callable[[], Leader | None]
-
-
-def made(
-    wanted: p.AgentCreate | p.AgentConfigure, before: Agent, find: FindLeader, has_voice: Callable[[str], bool]
+def make_agent(
+    wanted: p.AgentCreate, tenant: str, has_voice: Callable[[str], bool], tool: MakeTool, handlers: Handlers
 ) -> tuple[Agent, list[str]]:
-    """The agent as a program wants it, and what of it there is no use for here.
-
-    Args:
-        before: the agent as it was.
-        find: finds the program that leads the agent at the time: one that was away may be back.
-        has_voice: whether the model pack has a voice of this name.
+    """The agent, and which of its settings are not used here, a sentence for each.
 
     Raises:
-        Refused: it cannot be so.
+        Refused: it cannot be.
     """
-    limits = wanted.session_limits or p.SessionLimits()
-    given: dict[str, Any] = {
-        "prompt": wanted.prompt,
-        "greeting": wanted.greeting,
-        "variables": wanted.vars,
-        "language": wanted.language.lower().split("-")[0] if wanted.language else None,
-        "allowed_origins": None if wanted.allowed_origins is None else tuple(wanted.allowed_origins),
-        "max_duration_s": limits.max_duration_seconds,
-        "idle_s": limits.idle_timeout_seconds,
-        "idle_hang_up_s": limits.idle_grace_seconds,
-    }
-    changes = {k: v for k, v in given.items() if v is not None}
+    given, unused = changes(wanted, has_voice, tool)
+    match wanted.greeting:
+        case dict() as by_language:
+            given["greetings"] = {p.language_of(tag): text for tag, text in by_language.items()}
+            given["greeting"] = next(iter(by_language.values()), "")
+        case str() | None:
+            given["greeting"] = wanted.greeting or ""
+        case spoken:
+            given["greeting"] = spoken.text
+    if wanted.allowed_origins is not None:
+        given["allowed_origins"] = tuple(wanted.allowed_origins)
+    given |= _limits(wanted.session_limits)
+    unused += [f"{name}: there is none here" for name in NOT_HERE if getattr(wanted, name)]
+    try:
+        agent = Agent(
+            wanted.agent_id, tenant=tenant, handlers=handlers, greeting_in_chat=wanted.greeting_in_chat, **given
+        )
+    except ValidationError as wrong:
+        raise Refused("REGISTRATION_ERROR", f"{problems(wrong)}.") from wrong
+    except ValueError as wrong:
+        raise Refused("REGISTRATION_ERROR", f"{wrong}.") from wrong
+    return agent, unused
+
+
+def changes(
+    wanted: p.CallSettings, has_voice: Callable[[str], bool], tool: MakeTool
+) -> tuple[dict[str, Any], list[str]]:
+    """Fields of an agent that are set, and which settings are not used here.
+
+    Names of other products' models and voices are replaced by what the model pack has.
+    """
+    given: dict[str, Any] = {}
     unused = [
         f"{name}: {value!r}: the model pack's own is used"
         for name in ("stt", "llm")
         if isinstance(value := getattr(wanted, name), str) and not value.startswith("local")
     ]
+    if wanted.prompt is not None:
+        given["prompt"] = wanted.prompt
+    if wanted.vars is not None:
+        given["variables"] = wanted.vars
+    if "language" in wanted.model_fields_set:
+        given["language"] = wanted.language
     if wanted.voice is not None:
-        named = str(wanted.voice)
-        if has_voice(named):
-            changes["voice"] = named
+        if has_voice(named := str(wanted.voice)):
+            given["voice"] = named
         else:
             unused.append(f"voice: {named!r}: the usual voice is used")
-    unused += [f"{n}: there is none here" for n in ("knowledge_base", "interruption", "media") if getattr(wanted, n)]
     if wanted.tools is not None:
-        changes["tools"] = [_tool(each, find) for each in wanted.tools]
-    if isinstance(wanted, p.AgentCreate):
-        changes["handlers"] = _handlers(wanted, find)
-    try:
-        return replace(before, **changes), unused
-    except ValidationError as wrong:
-        raise Refused("REGISTRATION_ERROR", f"{problems(wrong)}.") from wrong
-    except ValueError as wrong:
-        raise Refused("REGISTRATION_ERROR", f"{wrong}.") from wrong
+        given["tools"] = [tool(each) for each in wanted.tools]
+    if wanted.skills is not None:
+        given["skills"] = tuple(
+            Skill(s.name, s.description, s.instructions, [tool(t) for t in s.tools], s.activation)
+            for s in wanted.skills
+        )
+        unused += [f"skills: {s.name}: knowledge_base: there is none here" for s in wanted.skills if s.knowledge_base]
+    return given, unused
 
 
-def _tool(shape: p.ToolShape, find: FindLeader) -> Tool:
-    name = shape.function.name
+def make_tool(leader: Callable[[], Leader | None], shape: p.ToolShape) -> Tool:
+    """A tool that runs in the program which leads the agent when it is called.
+
+    Raises:
+        Refused: its parameters cannot be understood.
+    """
+    name, function = shape.function.name, shape.function
 
     async def run(_call: Call, **arguments: Any) -> ToolAnswer:
-        leader = find()
-        return await leader.run_tool(_call, name, arguments) if leader else ToolAnswer(error=OFFLINE)
+        program = leader()
+        return await program.run_tool(_call, name, arguments) if program else ToolAnswer(error=OFFLINE)
 
-    function = shape.function
     try:
         return remote_tool(name, function.description, function.parameters, run, TOOL_TIMEOUT_S)
     except (ValueError, TypeError, AttributeError) as wrong:
-        raise Refused("REGISTRATION_ERROR", f"tools: the parameters of {name}: {wrong}.") from wrong
+        message = f"tools: the parameters of {name}: {wrong}."
+        raise Refused("REGISTRATION_ERROR", message) from wrong
 
 
-def _handlers(wanted: p.AgentCreate, find: FindLeader) -> Handlers:
-    """What runs at events of its calls."""
+def make_handlers(wanted: p.AgentCreate, leader: Callable[[], Leader | None]) -> Handlers:
+    """What runs at events of an agent's calls, in the program that leads it then."""
+    wait_s = wanted.preparing_s
     by_event: dict[str, list[Callable[..., Any]]] = {}
 
     async def ringing(call: Call) -> None:
-        if leader := find():
-            await leader.ring(call)
+        if program := leader():
+            await program.ring(call)
 
     async def preparing(call: Call) -> None:
-        if leader := find():
-            await leader.prepare(call)
+        if program := leader():
+            await program.prepare(call, wait_s, wanted.preparing is not None)
 
     async def answer(_: str, call: Call) -> AsyncGenerator[str, None]:
-        if leader := find():
-            async with contextlib.aclosing(leader.answer(call)) as pieces:
+        if program := leader():
+            async with contextlib.aclosing(program.answer(call)) as pieces:
                 async for piece in pieces:
                     yield piece
 
     if wanted.ringing:
         by_event["call.ringing"] = [ringing]
-    if wanted.preparing:
+    if wait_s and wanted.llm is not None:
+        # a program that answers itself asks no model
         by_event["call.preparing"] = [preparing]
-    return Handlers(by_event, answer if wanted.llm is None else None)
+    return Handlers(by_event, answer if wanted.llm is None else None, 2 * wait_s)
+
+
+def _limits(wanted: p.SessionLimits | None) -> dict[str, float]:
+    """The idle timeout is warned of before it, and ends the call after its grace."""
+    if wanted is None:
+        return {}
+    limits = {} if wanted.max_duration_seconds is None else {"max_duration_s": wanted.max_duration_seconds}
+    timeout_s = IDLE_TIMEOUT_S if wanted.idle_timeout_seconds is None else wanted.idle_timeout_seconds
+    warning_s = min(wanted.idle_warning_seconds, timeout_s / 2)
+    idle_s = timeout_s - warning_s
+    return limits | {"idle_s": idle_s, "idle_hang_up_s": warning_s + wanted.idle_grace_seconds if idle_s else 0.0}

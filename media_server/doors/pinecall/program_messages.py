@@ -1,16 +1,14 @@
-"""Pinecall's agents that are programs of their own: what they say, and what they are told of their calls."""
+"""The messages of Pinecall's agents that are programs of their own."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
-from media_server import events as e
-from media_server import rfc3339
-from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
+from media_server.agents import agent_name
 from media_server.errors import ClientError, understood
 
 __all__ = [
@@ -20,34 +18,64 @@ __all__ = [
     "BotReply",
     "BotReplyStream",
     "CallAccept",
+    "CallBridge",
     "CallCommand",
+    "CallDial",
     "CallForward",
     "CallReject",
+    "CallSettings",
     "ChannelCommand",
     "Connect",
-    "FollowedCall",
+    "DevConfig",
     "History",
     "LlmChat",
     "LlmReady",
     "Ping",
     "SessionCommand",
     "SessionConfigure",
+    "SessionLimits",
+    "SkillCommand",
+    "SkillShape",
     "ToolResults",
-    "chat_messages",
+    "ToolShape",
+    "about",
+    "language_of",
     "parse",
+    "refusal",
 ]
 
 MOST_TEXT = 4000
-MOST_UNFINISHED = 100
-"""Replies in pieces whose end has not come."""
+MOST_PREPARING_MS = 5000
+NAMING = ("agent_id", "call_id", "session_id", "request_id", "message_id", "msg_id")
+"""Fields by which a program finds what an answer is about."""
+ANY_LANGUAGE = frozenset({"", "multi", "auto"})
 Text = Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
 Variables = dict[str, str | int | float | bool]
-OWN = frozenset({"llm.tool_call", "llm.toolCall", "session.idleWarning"})
-"""Messages for pages alone: programs are asked for tools otherwise, and know one name of each event."""
+
+
+def _agent_name(given: Any) -> Any:
+    return agent_name(given) if isinstance(given, str) else given
+
+
+def language_of(tag: str) -> str:
+    """The language alone of a tag such as `en-US`."""
+    return tag.strip().lower().replace("_", "-").split("-")[0]
+
+
+def _language(given: Any) -> Any:
+    """The language of a tag; None for whatever is spoken."""
+    if not isinstance(given, str):
+        return given
+    language = language_of(given)
+    return None if language in ANY_LANGUAGE else language
+
+
+AgentId = Annotated[str, BeforeValidator(_agent_name), Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Language = Annotated[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None, BeforeValidator(_language)]
 
 
 class _Message(BaseModel):
-    # programs of several versions add what nobody asks for
+    # programs of several versions add what this server has no use for
     model_config = ConfigDict(extra="ignore")
 
 
@@ -57,7 +85,7 @@ class Connect(_Message):
 
 
 class Ping(_Message):
-    event: Literal["ping"]
+    event: Literal["ping", "pong"]
 
 
 class _Function(_Message):
@@ -67,39 +95,85 @@ class _Function(_Message):
 
 
 class ToolShape(_Message):
-    """In OpenAI's form."""
+    """A tool in OpenAI's form."""
 
     type: Literal["function"] = "function"
     function: _Function
 
 
 class SessionLimits(_Message):
+    """How long a call and its silences may be; 0 for any length."""
+
     max_duration_seconds: Annotated[float, Field(ge=0, le=86400)] | None = None
     idle_timeout_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
-    """Until the warning, and …"""
-    idle_grace_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
-    """… after it."""
+    idle_warning_seconds: Annotated[float, Field(ge=0, le=3600)] = 15
+    """Before the idle timeout."""
+    idle_grace_seconds: Annotated[float, Field(ge=0, le=3600)] = 10
+    """After the idle timeout."""
 
 
-class _Agent(_Message):
-    agent_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+class _Preparing(_Message):
+    enabled: bool = True
+    timeout_ms: Annotated[float, Field(gt=0), BeforeValidator(lambda ms: min(ms, MOST_PREPARING_MS))] = 1500
+
+
+class SkillShape(_Message):
+    """A skill, whose tools and instructions the agent has while it is loaded."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+    description: str = ""
+    instructions: str = ""
+    tools: Annotated[list[ToolShape], Field(max_length=100)] = []
+    activation: Literal["model", "manual", "always"] = "model"
+    knowledge_base: Any = None
+
+
+class _SpokenGreeting(_Message):
+    text: str
+
+
+class CallSettings(_Message):
+    """What of an agent can be changed for one call as well."""
+
     prompt: str | None = None
-    greeting: str | None = None
-    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*$")] | None = None
+    language: Language = None
     voice: Any = None
     stt: Any = None
     llm: Any = None
     """Without any the program answers turns itself."""
-    vars: Variables | None = None
+    vars: Variables | None = Field(None, validation_alias=AliasChoices("vars", "promptVars"))
     tools: Annotated[list[ToolShape], Field(max_length=100)] | None = None
+    skills: Annotated[list[SkillShape], Field(max_length=50)] | None = None
+    interruption: Any = None
+    media: Any = None
+
+
+class _Agent(CallSettings):
+    agent_id: AgentId
+    greeting: str | _SpokenGreeting | dict[str, str] | None = None
+    """One for all languages, or one for each."""
+    greeting_in_chat: bool = Field(False, validation_alias=AliasChoices("greetingInChat", "greeting_in_chat"))
     session_limits: SessionLimits | None = None
     allowed_origins: list[str] | None = None
     knowledge_base: Any = None
-    interruption: Any = None
-    media: Any = None
-    preparing: bool | None = None
+    memory: Any = None
+    timezone: str | None = None
+    preparing: bool | _Preparing | None = None
     ringing: bool | None = None
-    """Ours: whether it wants to be asked before a call is taken."""
+    """Ours: whether the program is asked before a call is taken."""
+
+    @property
+    def preparing_s(self) -> float:
+        """How long an answer waits for the program to prepare it; 0 where the program is not asked."""
+        match self.preparing:
+            case None:
+                return 0.15
+            case _Preparing(enabled=True, timeout_ms=wait_ms):
+                return wait_ms / 1000
+            case True:
+                return 1.5
+            case _:
+                return 0.0
 
 
 class AgentCreate(_Agent):
@@ -112,8 +186,9 @@ class AgentConfigure(_Agent):
 
 class ChannelCommand(_Message):
     event: Literal["channel.add", "channel.configure", "channel.remove"]
-    agent_id: str
-    channel: Any = None
+    agent_id: AgentId
+    type: str | None = None
+    ref: str | None = None
 
 
 class _OfCall(_Message):
@@ -132,7 +207,7 @@ class BotReplyStream(_OfCall):
     event: Literal["bot.reply.stream"]
     action: Literal["start", "chunk", "end"]
     message_id: str = ""
-    token: Annotated[str, Field(max_length=4000)] = ""
+    token: Annotated[str, Field(max_length=MOST_TEXT)] = ""
     in_reply_to: str | None = None
 
 
@@ -171,8 +246,10 @@ class History(_OfCall):
     messages: Annotated[list[_Said], Field(max_length=1000)] = []
     vars: Variables = {}
     key: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    context: Annotated[str, Field(max_length=4000)] | None = None
-    instructions: str | None = None
+    context: Annotated[str, Field(max_length=MOST_TEXT)] | None = Field(
+        None, validation_alias=AliasChoices("context", "text")
+    )
+    instructions: str | None = Field(None, validation_alias=AliasChoices("instructions", "prompt"))
 
 
 class CallCommand(_OfCall):
@@ -182,7 +259,7 @@ class CallCommand(_OfCall):
 class CallForward(_OfCall):
     event: Literal["call.forward"]
     to: Annotated[str, Field(min_length=1, max_length=200)]
-    message: Text | None = None
+    message: Annotated[str, Field(max_length=MOST_TEXT)] | None = None
 
 
 class CallAccept(_OfCall):
@@ -195,32 +272,70 @@ class CallReject(_OfCall):
 
 
 class SessionCommand(_Message):
+    """For one call, for all with a contact, or for all of an agent, those to come too."""
+
     event: Literal["session.pause", "session.resume", "session.send"]
+    agent_id: Annotated[str, BeforeValidator(_agent_name)] | None = None
     session_id: str | None = None
     contact: str | None = None
-    """All calls under way of who is called so in their metadata."""
     text: Text | None = None
 
 
-class SessionConfigure(_Message):
+class SessionConfigure(CallSettings):
     event: Literal["session.configure"]
     session_id: str
-    prompt: str | None = None
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = None
-    voice: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lifted(cls, given: Any) -> Any:
+        """The settings of a nested `config` as well: older programs have them there."""
+        nested = given.get("config") if isinstance(given, dict) else None
+        return {**nested, **given} if isinstance(nested, dict) else given
+
+
+class _Placed(_Message):
+    agent_id: AgentId
+    greeting: Annotated[str, Field(max_length=MOST_TEXT)] = ""
+    metadata: dict[str, Any] = {}
+    config: CallSettings = Field(default_factory=CallSettings)
+    """Of the agent that calls, for this call."""
+    detect_turn_end: bool = False
+    """The greeting waits until the other side has said something."""
+
+
+class CallDial(_Placed):
+    event: Literal["call.dial"]
+    to: Annotated[str, BeforeValidator(_agent_name), Field(min_length=1, max_length=200)]
+
+
+class CallBridge(_Placed):
+    event: Literal["call.bridge"]
+    to: Annotated[str, BeforeValidator(_agent_name), Field(min_length=1, max_length=200, validation_alias="target")]
+
+
+class DevConfig(_Message):
+    """Contacts whose calls go to a developer's version of an agent."""
+
+    event: Literal["dev.config"]
+    callers: Annotated[list[str], Field(max_length=100)]
+
+
+class SkillCommand(_OfCall):
+    event: Literal["skill.load", "skill.unload"]
+    skill: str
 
 
 class LlmChat(_Message):
     event: Literal["llm.chat"]
     session_id: Annotated[str, Field(min_length=1, max_length=128)]
-    agent_id: str
+    agent_id: AgentId
     text: Text
 
 
 _Incoming = (
     Connect | Ping | AgentCreate | AgentConfigure | ChannelCommand | BotReply | BotReplyStream | BotCancel | ToolResults
     | LlmReady | History | CallCommand | CallForward | CallAccept | CallReject | SessionCommand | SessionConfigure
-    | LlmChat
+    | LlmChat | SkillCommand | CallDial | CallBridge | DevConfig
 )  # fmt: skip
 _MESSAGES: TypeAdapter[_Incoming] = TypeAdapter(Annotated[_Incoming, Field(discriminator="event")])
 
@@ -234,96 +349,34 @@ def parse(text: str | bytes) -> _Incoming:
     return understood(_MESSAGES.validate_json, text, "BAD_MESSAGE")
 
 
-class FollowedCall:
-    """One call's translation for the program whose agent conducts it.
+def about(text: str | bytes) -> dict[str, Any]:
+    """The event of a message, whatever is wrong with the rest of it, and what an answer is found by."""
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(message, dict):
+        return {}
+    given = {k: message[k] for k in ("event", *NAMING) if isinstance(message.get(k), str | int)}
+    return {k: v for k, v in given.items() if len(str(v)) <= 128}
+
+
+def refusal(message: Mapping[str, Any], refused: ClientError, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a program is told of a message that was refused.
 
     Args:
-        started_at: seconds since the epoch.
+        message: what `about` makes of it.
+        fields: further ones of the refusal.
     """
-
-    def __init__(self, agent_id: str, call_id: str, started_at: float) -> None:
-        self.agent_id = agent_id
-        self.turn_id = ""
-        """The caller's last turn: what the program answers now."""
-        self._of = {"agent_id": agent_id, "call_id": call_id}
-        self._started_at = started_at
-        self._pinecall = Pinecall()
-        self._written = False
-        self._messages: list[dict[str, str]] = []
-        self._names: dict[str, str] = {}
-        """What the program calls its replies, by the turns that they were said in."""
-        self._to_be_said: deque[tuple[str, str]] = deque(maxlen=MOST_UNFINISHED)
-        self.unfinished: dict[str, str] = {}
-        """What there is of replies of its own accord that come in pieces, by what the program calls them."""
-
-    def begin(self, message_id: str) -> None:
-        """A reply in pieces begins. Raises `ClientError` where too many have no end yet."""
-        if len(self.unfinished) >= MOST_UNFINISHED:
-            raise ClientError("BAD_MESSAGE", f"bot.reply.stream: {MOST_UNFINISHED} replies of this call have no end.")
-        self.unfinished[message_id] = ""
-
-    def go_on(self, message_id: str, token: str) -> None:
-        """Raises `ClientError` where it is too long; then it is dropped."""
-        text = self.unfinished.pop(message_id) + token
-        if len(text) > MOST_TEXT:
-            raise ClientError("BAD_MESSAGE", f"bot.reply.stream: more than {MOST_TEXT} characters in one reply.")
-        self.unfinished[message_id] = text
-
-    def expect(self, text: str, message_id: str) -> None:
-        """The program has something said, and calls it so."""
-        if message_id:
-            self._to_be_said.append((text, message_id))
-
-    def answered(self, message_id: str) -> None:
-        """The program answers the turn, and calls the answer so."""
-        if message_id:
-            self._names[self.turn_id] = message_id
-
-    def outgoing(self, envelope: e.Envelope, who: str) -> Iterator[dict[str, Any]]:
-        """An event as the program is told it.
-
-        Args:
-            who: calls, where that is known.
-        """
-        match envelope.event:
-            case e.CallStarted(transport=transport, metadata=metadata):
-                self._written = transport == "chat"
-                kind = "chat.started" if self._written else "call.started"
-                about = {"from": who, "to": self.agent_id, "direction": "inbound", "transport": transport}
-                yield {"event": kind, **self._of, **about, "metadata": metadata}
-                return
-            case e.CallEnded(reason=reason, duration_s=duration_s):
-                ended_at = self._started_at + duration_s
-                times = {"started_at": rfc3339.stamp(self._started_at), "ended_at": rfc3339.stamp(ended_at)}
-                ended = {"event": "call.ended", **self._of, "reason": reason, "duration_seconds": duration_s}
-                yield {**ended, **times, "messages": self._messages}
-                return
-            case e.CallForwarded(to=to):
-                yield {"event": "call.forwarded", **self._of, "to": to}
-                return
-            case e.TurnEnded(turn_id=turn):
-                self.turn_id = turn
-            case e.UserTranscript(final=True, text=text) if text:
-                self._messages.append({"role": "user", "content": text})
-            case e.AgentSpeechStopped(heard=heard) if heard:
-                self._messages.append({"role": "assistant", "content": heard})
-            case e.AgentText(turn_id=turn, text=text):
-                if self._written:
-                    self._messages.append({"role": "assistant", "content": text})
-                if self._to_be_said and self._to_be_said[0][0] == text:
-                    self._names[turn] = self._to_be_said.popleft()[1]
-        for message in self._pinecall.outgoing(envelope):
-            match message:
-                case {"event": kind} if kind in OWN:
-                    continue
-                case {"message_id": turn} if turn in self._names:
-                    yield message | self._of | {"message_id": self._names[turn]}
-                case _:
-                    yield message | self._of
-
-
-def chat_messages(dialect: PinecallChat, envelope: e.Envelope, session_id: str) -> Iterator[dict[str, Any]]:
-    """What a program is told of a conversation in writing that it leads itself."""
-    for message in dialect.outgoing(envelope):
-        name = str(message.pop("event")).removeprefix("chat.")
-        yield {"event": f"llm.chat.{name}", **message, "session_id": session_id}
+    event = str(message.get("event", ""))
+    naming = {k: v for k, v in message.items() if k != "event"}
+    # a program that waits for its agent reads nothing but this code as the end of its waiting
+    unusable = event == "agent.create" and refused.code == "BAD_MESSAGE"
+    code = "REGISTRATION_ERROR" if unusable else refused.code
+    why = {"code": code, "message": refused.message, "error": refused.message}
+    answers = [{"event": "error", **why, **naming, **fields}]
+    if event.startswith("history.") and "request_id" in message:
+        # it waits for this event alone, and takes its `error` for the refusal
+        kind = "history.data" if event == "history.get" else "history.updated"
+        answers.append({"event": kind, "error": refused.message, **naming})
+    return answers

@@ -48,6 +48,7 @@ class Programs:
         self._kept: dict[str, tuple[str, float]] = {}
         """Names of programs that are away: whose each is, and until when, in seconds of the monotonic clock."""
         sessions.observers.append(self._observe)
+        sessions.route = self._developers_version
 
     def get(self, agent: str) -> Program | None:
         return self._by_agent.get(agent)
@@ -56,6 +57,17 @@ class Programs:
         """The program that leads this agent, if it is of this tenant."""
         program = self._by_agent.get(agent)
         return program if program and program.tenant == tenant else None
+
+    def _developers_version(self, agent: str, contact: str) -> str:
+        """The agent that somebody gets who calls one: a developer gets `dev-…-{agent}` of their own program."""
+        wanted = self._agents.get(agent)
+        if not contact or wanted is None:
+            return agent
+        for name, program in self._by_agent.items():
+            for_developer = name.startswith("dev-") and name.endswith(f"-{agent}")
+            if for_developer and contact in program.callers and program.tenant == wanted.tenant:
+                return name
+        return agent
 
     def conducting(self, call_id: str) -> Agent | None:
         """The agent that has a call now, if it is under way."""
@@ -106,6 +118,12 @@ class Programs:
             if program.tenant and len(self._kept) < MOST_KEPT:
                 self._kept[name] = program.tenant, now + KEPT_S
 
+    def displace(self, name: str) -> None:
+        """Take an agent from the program that leads it."""
+        program = self._by_agent.pop(name)
+        self._agents.withdraw(name)
+        program.displace(name)
+
     def _observe(self, envelope: e.Envelope) -> None:
         for program in set(self._by_agent.values()):
             program.observe(envelope)
@@ -131,7 +149,7 @@ async def client(request: web.Request) -> web.StreamResponse:
         await socket.send_json({"event": "error", "code": refused.code, "message": refused.message})
         await socket.close(code=POLICY_VIOLATION)
         return socket
-    program = Program(request.app[PROGRAMS], request.app[SESSIONS], key)
+    program = Program(request.app[PROGRAMS], request.app[SESSIONS], request.app[ACCESS], key, socket)
     program.send({"event": "connected", "org_id": key.tenant if key else ""})
 
     async def revoked() -> None:
@@ -140,7 +158,7 @@ async def client(request: web.Request) -> web.StreamResponse:
         await socket.close(code=POLICY_VIOLATION)
 
     try:
-        await until_first(program.write(socket), program.read(socket), program.overwhelmed.wait(), revoked())
+        await until_first(program.write(), program.read(), program.lost.wait(), revoked())
     finally:
         request.app[PROGRAMS].withdraw(program)
         await program.leave()

@@ -9,9 +9,11 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from media_server.agents import Agent
+from media_server.agents import Agent, agent_name
 from media_server.call import Chat
 from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
+from media_server.doors.pinecall.programs import PROGRAMS
+from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body, validated
 from media_server.http.chat import HEARTBEAT_S, LARGEST, carry
@@ -24,6 +26,8 @@ __all__ = ["routes"]
 
 THREAD_LINGER_S = 3600.0
 """How long a thread is kept while nobody is there."""
+CHAT_COMPLETED = "chat_completed"
+"""Why a chat ends that its page has left."""
 routes = web.RouteTableDef()
 
 
@@ -55,13 +59,23 @@ class _ChatWanted(BaseModel):
     """A name of the client's own for a conversation that it comes back to; whoever knows it does."""
 
 
+class _VoicesWanted(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    language: str = ""
+    """Only voices that speak it; `provider`, of other products, is not asked."""
+
+
 class _SdkVoice(TypedDict):
     id: str
     name: str
+    alias: str
     provider: str
+    languages: list[str]
 
 
 class _SdkVoices(TypedDict):
+    success: bool
     voices: list[_SdkVoice]
 
 
@@ -72,16 +86,45 @@ class _AgentInfo(TypedDict):
     language: str | None
 
 
+class _Channel(TypedDict):
+    count: int
+    refs: list[str]
+
+
+class _SdkAgent(_AgentInfo):
+    slug: str
+    org_id: str
+    active: bool
+    phones: list[str]
+    channels: dict[str, _Channel]
+
+
 class _SdkAgents(TypedDict):
-    agents: list[_AgentInfo]
+    success: bool
+    total: int
+    agents: list[_SdkAgent]
+    phone_map: dict[str, str]
+    dev_overrides: dict[str, str]
+
+
+class _Displaced(TypedDict):
+    success: bool
+    displaced: str
+    org_id: str
 
 
 @routes.get("/api/sdk/voices")
-@operation("Pinecall: voices", scope="call", answers={200: _SdkVoices})
+@operation("Pinecall: voices", query=_VoicesWanted, answers={200: _SdkVoices})
 async def voices(request: web.Request) -> web.Response:
-    await request.app[ACCESS].key(request, "call")
-    found = [{"id": v, "name": v, "provider": "local"} for v in request.app[ENGINES].voices]
-    return web.json_response({"voices": found})
+    """Its client shows no key here."""
+    wanted = validated(_VoicesWanted, dict(request.query))
+    engines = request.app[ENGINES]
+    found = [
+        _SdkVoice(id=v, name=v, alias=v, provider="local", languages=[engines.language(v)])
+        for v in engines.voices
+        if engines.language(v).startswith(wanted.language.lower().split("-")[0])
+    ]
+    return web.json_response({"success": True, "voices": found})
 
 
 @routes.get("/api/sdk/agents")
@@ -89,7 +132,22 @@ async def voices(request: web.Request) -> web.Response:
 async def agents(request: web.Request) -> web.Response:
     access = request.app[ACCESS]
     key = await access.key(request, "call")
-    return web.json_response({"agents": [_about(access.agent(key, name)) for name in access.agents(key)]})
+    found = [_about_sdk(access.agent(key, name)) for name in access.agents(key)]
+    body = {"success": True, "total": len(found), "agents": found, "phone_map": {}, "dev_overrides": {}}
+    return web.json_response(body)
+
+
+@routes.delete("/api/sdk/agents/{agent}")
+@operation("Pinecall: disconnect an agent that is a program", scope="admin", answers={200: _Displaced})
+async def kick(request: web.Request) -> web.Response:
+    """Its name is free afterwards. Agents of the server's own files stay."""
+    key = await request.app[ACCESS].key(request, "admin")
+    name = agent_name(request.match_info["agent"])
+    agent = request.app[ACCESS].agent(key, name)
+    if request.app[PROGRAMS].of_tenant(name, agent.tenant) is None:
+        raise ClientError("unknown_agent", f"No program leads an agent {name!r}.", status=404)
+    request.app[PROGRAMS].displace(name)
+    return web.json_response({"success": True, "displaced": name, "org_id": agent.tenant})
 
 
 @routes.get("/api/sdk/agent-info/{agent}")
@@ -97,12 +155,17 @@ async def agents(request: web.Request) -> web.Response:
 async def agent_info(request: web.Request) -> web.Response:
     """With a key, or from a page whose origin the agent allows."""
     access = request.app[ACCESS]
-    agent, _ = await access.page(request, request.match_info["agent"])
+    agent, _ = await access.page(request, agent_name(request.match_info["agent"]))
     return web.json_response(_about(agent))
 
 
 def _about(agent: Agent) -> _AgentInfo:
     return _AgentInfo(id=agent.name, name=agent.name, greeting=agent.greeting, language=agent.language)
+
+
+def _about_sdk(agent: Agent) -> _SdkAgent:
+    channels = {kind: _Channel(count=1, refs=[]) for kind in ("webrtc", "chat")}
+    return _SdkAgent(**_about(agent), slug=agent.name, org_id=agent.tenant, active=True, phones=[], channels=channels)
 
 
 @routes.get("/webrtc/ice-servers")
@@ -151,10 +214,15 @@ async def _chat(request: web.Request, cumulative: bool) -> web.StreamResponse:
     agent, start = await request.app[ACCESS].start_with_token(wanted.token, "chat")
     dialect = PinecallChat(cumulative)
     if not wanted.thread:
-        return await carry(request, socket, await sessions.open_chat(agent, start), -1, dialect)
+        conversation = await sessions.open_chat(agent, start)
+        await carry(request, socket, conversation, -1, dialect)
+        conversation.hang_up(CHAT_COMPLETED)  # without a thread nobody can come back to it
+        return socket
     name, owner = f"thread {agent} {wanted.thread}", start.key_id or ""
-    conversation = sessions.named(name)
-    if not isinstance(conversation, Chat) or not sessions.is_owner(name, owner):
+    found = sessions.named(name)
+    if isinstance(found, Chat) and sessions.is_owner(name, owner):
+        conversation = found
+    else:
         conversation = await sessions.open_chat(agent, start, THREAD_LINGER_S)
         sessions.name(conversation, name, owner)
     return await carry(request, socket, conversation, conversation.newest, dialect, history=True)

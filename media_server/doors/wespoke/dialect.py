@@ -70,7 +70,8 @@ class Wespoke:
             case e.CallEnded(reason=reason):
                 yield _message("call_ending", reason=ENDINGS.get(reason, "error"), message="The call is over.")
             case (
-                e.CallStarted() | e.CallEnding() | e.CallPaused() | e.CallResumed() | e.CallReconnecting()
+                e.SkillLoaded() | e.SkillUnloaded()
+                | e.CallStarted() | e.CallEnding() | e.CallPaused() | e.CallResumed() | e.CallReconnecting()
                 | e.CallReconnected() | e.CallForwarded() | e.StateChanged() | e.IdleWarning() | e.AudioLevel()
                 | e.CallQuality() | e.ConnectionChanged() | e.UserDtmf()
                 | e.UserSpeechStarted() | e.UserSpeechStopped() | e.TurnPaused() | e.TurnEager() | e.TurnResumed()

@@ -39,7 +39,11 @@ CODES = {
     404: "ASSISTANT_NOT_FOUND", 409: "CALL_ACTIVE", 415: "INVALID_REQUEST", 429: "RATE_LIMIT_EXCEEDED",
     503: "SERVER_BUSY",
 }  # fmt: skip
-OWN = {"unknown_call": "CALL_NOT_FOUND", "unknown_session": "CALL_NOT_FOUND", "override": "OVERRIDE_NOT_ALLOWED"}
+OWN = {
+    "unknown_call": "CALL_NOT_FOUND", "unknown_session": "CALL_NOT_FOUND", "override": "OVERRIDE_NOT_ALLOWED",
+    "key_scope": "FORBIDDEN", "key_agent": "ASSISTANT_NOT_FOUND", "call_rejected": "CALL_REJECTED",
+    "busy": "SERVER_BUSY",
+}  # fmt: skip
 ALLOWED_OVERRIDES = frozenset({"variableValues", "firstMessage"})
 """A key in a page must not rewrite a prompt."""
 STATUSES = {"active": "in_progress"}

@@ -12,7 +12,7 @@ from media_server import events as e
 from media_server.doors.flow.dialect import Flow
 from media_server.doors.nextevi.dialect import NextEvi
 from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
-from media_server.doors.pinecall.program_messages import FollowedCall
+from media_server.doors.pinecall.followed_call import FollowedCall
 from media_server.doors.wespoke.dialect import Wespoke, WespokeChat
 from media_server.errors import ClientError
 

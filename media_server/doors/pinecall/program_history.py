@@ -1,0 +1,42 @@
+"""What Pinecall's programs do to the history of a call."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from media_server import events as e
+from media_server.call.call import Call
+from media_server.doors.pinecall import program_messages as p
+from media_server.errors import ClientError
+
+__all__ = ["change_history"]
+
+
+def change_history(message: p.History, call: Call) -> dict[str, Any]:
+    """Do what the message wants; what the program is answered.
+
+    Raises:
+        ClientError: `BAD_MESSAGE`: it says nothing of what is to be set.
+    """
+    history, asked = call.history, {"request_id": message.request_id}
+    match message.event.removeprefix("history."):
+        case "get":
+            found = [{"role": m.role, "content": m.content} for m in history.entries]
+            return {"event": "history.data", **asked, "messages": found}
+        case "set_vars":
+            call.set_variables(**message.vars)
+        case "set_instructions" if message.instructions is not None:
+            call.update(prompt=message.instructions)
+        case "add_context" if message.context is not None:
+            key = message.key or secrets.token_hex(4)
+            call.receive(e.ContextSet(type="context.set", key=key, value=message.context or None))
+        case "add" | "set" | "clear" as what:
+            if what != "add":
+                history.entries.clear()
+            add = {"user": history.add_user, "assistant": history.add_agent, "system": history.add_instruction}
+            for said in message.messages:
+                add[said.role](said.content)
+        case what:
+            raise ClientError("BAD_MESSAGE", f"history.{what}: says nothing of what is to be set.")
+    return {"event": "history.updated", **asked, "count": len(history.entries)}

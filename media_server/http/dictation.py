@@ -1,0 +1,269 @@
+"""`/v1/audio/transcriptions/stream`: what is said in live sound, over a WebSocket, as Pinecall's SDK speaks it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections import deque
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from aiohttp import WSMsgType, web
+from pydantic import BaseModel, ConfigDict, Field
+
+from media_server.audio import MODEL_RATE_HZ, Resampler, Samples, frame_of
+from media_server.call.language import SpokenLanguage
+from media_server.engines.client import Engines
+from media_server.engines.messages import Transcript
+from media_server.engines.silero import CHUNK, VoiceActivity, VoiceActivityModel
+from media_server.errors import ClientError, EngineError, understood
+from media_server.http.access import ACCESS
+from media_server.http.body import validated
+from media_server.http.openapi import operation
+from media_server.http.sockets import PacedSocket, new_socket, until_first
+from media_server.http.speech import ENGINES, check_ready
+from media_server.http.transcription import LANGUAGE, words_of
+from media_server.rtc import PcmFormat
+
+__all__ = ["DICTATIONS", "Dictations", "Segment", "Segmenter", "routes"]
+
+LARGEST = 1024 * 1024
+HEARTBEAT_S = 20.0
+MOST = 8
+"""Maximum sockets at once: calls go first, and have their own limit."""
+SPEECH, SILENCE = 0.5, 0.35
+"""Probabilities from which on a piece of sound counts as speech, and below which as silence."""
+PREROLL_S, PAUSE_S, LONGEST_S = 0.3, 0.7, 20.0
+PARTIAL_S = 0.8
+"""New sound in a segment before it is transcribed anew."""
+MOST_WAITING = 4
+"""Segments that wait to be transcribed; then the client waits."""
+routes = web.RouteTableDef()
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech: samples at 16 kHz, shape [n], and where it begins, in seconds."""
+
+    samples: Samples
+    start_s: float
+
+
+class Segmenter:
+    """Cuts sound into stretches of speech, at pauses."""
+
+    def __init__(self) -> None:
+        self._kept: list[Samples] = []
+        self._heard = 0
+        """Samples so far."""
+        self._silent = 0
+        self._speaking = False
+
+    @property
+    def length_s(self) -> float:
+        """Of all sound."""
+        return self._heard / MODEL_RATE_HZ
+
+    @property
+    def under_way(self) -> Segment | None:
+        """The stretch that has not ended."""
+        return self._segment() if self._speaking else None
+
+    def hear(self, chunk: Samples, probability: float) -> Segment | None:
+        """Take the next CHUNK samples, with the probability that they are speech; a stretch that ends with them."""
+        self._kept.append(chunk)
+        self._heard += len(chunk)
+        self._silent = self._silent + len(chunk) if probability < SILENCE else 0
+        if not self._speaking:
+            self._speaking = probability >= SPEECH
+            if not self._speaking:
+                self._kept = self._kept[-int(PREROLL_S * MODEL_RATE_HZ / CHUNK) :]
+            return None
+        if self._silent >= PAUSE_S * MODEL_RATE_HZ or len(self._kept) * CHUNK >= LONGEST_S * MODEL_RATE_HZ:
+            return self.finish()
+        return None
+
+    def finish(self) -> Segment | None:
+        """End the stretch under way."""
+        segment = self.under_way
+        self._speaking, self._silent = False, 0
+        self._kept.clear()
+        return segment
+
+    def _segment(self) -> Segment:
+        samples = np.concatenate(self._kept)
+        return Segment(samples, (self._heard - len(samples)) / MODEL_RATE_HZ)
+
+
+class Dictations:
+    """How many are under way, and the network that hears speech in them."""
+
+    def __init__(self) -> None:
+        self.activity = VoiceActivityModel()
+        self.count = 0
+
+
+DICTATIONS = web.AppKey("dictations", Dictations)
+
+
+class _Wanted(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    language: Annotated[str, Field(pattern=rf"^({LANGUAGE.pattern})?$")] = ""
+    sample_rate: Annotated[int, Field(ge=8000, le=48000)] = MODEL_RATE_HZ
+    encoding: Literal["linear16", "mulaw"] = "linear16"
+    diarize: bool = False
+
+
+class _Command(BaseModel):
+    type: Literal["finalize", "stop"]
+
+
+@routes.get("/v1/audio/transcriptions/stream")
+@operation("Live speech to text: a WebSocket", scope="call", query=_Wanted, answers={101: None})
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Binary messages are sound; `finalize` ends a stretch of speech, `stop` the stream.
+
+    It is answered with `ready`, `partial`, `final`, and `done`.
+    """
+    key = await request.app[ACCESS].key(request, "call")
+    wanted = validated(_Wanted, dict(request.query))
+    if wanted.diarize:
+        raise ClientError("not_supported", "diarize: speakers are not told apart here.")
+    engines, all_of_them = request.app[ENGINES], request.app[DICTATIONS]
+    check_ready(engines)
+    if all_of_them.count >= MOST:
+        message = "There are as many dictations under way as there may be; try again later."
+        raise ClientError("too_many_dictations", message, status=503, headers={"Retry-After": "10"})
+    socket = new_socket(request, LARGEST, HEARTBEAT_S)
+    all_of_them.count += 1
+    try:
+        await socket.prepare(request)
+        dictation = _Dictation(socket, engines, VoiceActivity(all_of_them.activity), wanted)
+        await until_first(dictation.run(), request.app[ACCESS].withdrawn(key))
+        await socket.close()
+    finally:
+        all_of_them.count -= 1
+    return socket
+
+
+class _Dictation:
+    """One socket: `run` hears and writes down side by side until the client stops or is gone."""
+
+    def __init__(self, socket: PacedSocket, engines: Engines, activity: VoiceActivity, wanted: _Wanted) -> None:
+        self._socket = socket
+        self._engines = engines
+        self._activity = activity
+        self._format = PcmFormat(wanted.sample_rate, 1, "mulaw" if wanted.encoding == "mulaw" else "pcm_s16le")
+        self._language = wanted.language or None
+        self._resampler = Resampler(MODEL_RATE_HZ)
+        self._segmenter = Segmenter()
+        self._rest = np.zeros(0, np.int16)
+        self._odd = b""
+        self._spoken = SpokenLanguage()
+        self._segments: deque[Segment] = deque()
+        self._news = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._over = False
+        """All sound has come."""
+
+    async def run(self) -> None:
+        request_id = f"dictation-{secrets.token_hex(6)}"
+        about = {"sample_rate": self._format.rate_hz, "encoding": self._format.encoding, "diarize": False}
+        with contextlib.suppress(ConnectionError):
+            await self._send("ready", request_id=request_id, model="local", **about)
+            hearing = asyncio.ensure_future(self._hear())
+            try:
+                await self._write_down()
+                await hearing
+            except EngineError as failed:
+                await self._send("error", code=failed.code, error=failed.message)
+                return
+            finally:
+                hearing.cancel()
+                await asyncio.wait([hearing])
+            seconds = round(self._segmenter.length_s, 3)
+            await self._send("done", request_id=request_id, audio_seconds=seconds, billed_minutes=0)
+
+    async def _send(self, kind: str, **fields: Any) -> None:
+        await self._socket.send_json({"type": kind, **fields})
+
+    async def _hear(self) -> None:
+        try:
+            async for message in self._socket:
+                if message.type is WSMsgType.BINARY:
+                    self._push(message.data)
+                elif message.type is WSMsgType.TEXT and not await self._obey(message.data):
+                    return
+                while len(self._segments) > MOST_WAITING:
+                    self._taken.clear()
+                    await self._taken.wait()
+        finally:
+            self._add(self._segmenter.finish())
+            self._over = True
+            self._news.set()
+
+    async def _obey(self, text: str) -> bool:
+        """Do what the client wants; whether it goes on."""
+        try:
+            command = understood(_Command.model_validate_json, text)
+        except ClientError as refused:
+            await self._send("warning", code=refused.code, error=refused.message)
+            return True
+        self._add(self._segmenter.finish())
+        return command.type != "stop"
+
+    def _push(self, data: bytes) -> None:
+        data = self._odd + data
+        whole = len(data) - len(data) % self._format.frame_bytes
+        self._odd = data[whole:]
+        frame = frame_of(self._format.decode(data[:whole]).reshape(-1), self._format.rate_hz)
+        waiting = np.concatenate([self._rest, self._resampler.push(frame)]) if whole else self._rest
+        while len(waiting) >= CHUNK:
+            chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
+            probability = self._activity.probability(chunk) if chunk.any() else 0.0
+            self._add(self._segmenter.hear(chunk, probability))
+        self._rest = waiting
+        self._news.set()
+
+    def _add(self, segment: Segment | None) -> None:
+        if segment is not None:
+            self._segments.append(segment)
+            self._news.set()
+
+    async def _write_down(self) -> None:
+        shown_s = 0.0
+        """The sound up to which the stretch under way was transcribed."""
+        while not (self._over and not self._segments):
+            if self._segments:
+                segment = self._segments.popleft()
+                self._taken.set()
+                await self._tell(segment)
+            elif (now := self._segmenter.under_way) and self._segmenter.length_s - shown_s >= PARTIAL_S:
+                shown_s = self._segmenter.length_s
+                transcript = await self._transcribe(now, final=False)
+                if transcript.text and not self._segments:
+                    await self._send("partial", text=transcript.text)
+            else:
+                self._news.clear()
+                await self._news.wait()
+
+    async def _tell(self, segment: Segment) -> None:
+        transcript = await self._transcribe(segment, final=True)
+        if not transcript.text:
+            return
+        end_s = segment.start_s + len(segment.samples) / MODEL_RATE_HZ
+        times = {"start": round(segment.start_s, 3), "end": round(end_s, 3)}
+        about = {"language": transcript.language, "words": words_of(transcript.words, segment.start_s)}
+        await self._send("final", text=transcript.text, **times, **about)
+
+    async def _transcribe(self, segment: Segment, final: bool) -> Transcript:
+        length_s = len(segment.samples) / MODEL_RATE_HZ
+        hint = self._language or self._spoken.hint(length_s)
+        samples = segment.samples
+        transcript = await self._engines.transcribe(samples, final=final, words=final, language=hint, live=False)
+        if final:
+            self._spoken.heard(transcript, length_s, hint)
+        return transcript

@@ -1,0 +1,287 @@
+"""What Pinecall's SDK sends and waits for, as a pure translation: its forms are taken as its source has them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from media_server import events as e
+from media_server.agents import Handlers, client_tool
+from media_server.doors.pinecall import program_messages as p
+from media_server.doors.pinecall.dialect import Pinecall
+from media_server.doors.pinecall.followed_call import FollowedCall
+from media_server.doors.pinecall.program_agents import Refused, make_agent
+from media_server.errors import ClientError
+
+TURN = "turn-3"
+
+
+def parsed(**message: Any) -> Any:
+    return p.parse(json.dumps(message))
+
+
+def refused(**message: Any) -> list[dict[str, Any]]:
+    """What a program is told of a message that cannot be understood."""
+    text = json.dumps(message)
+    with pytest.raises(ClientError) as wrong:
+        p.parse(text)
+    return p.refusal(p.about(text), wrong.value, {})
+
+
+def made(**settings: Any) -> Any:
+    wanted = parsed(event="agent.create", **{"agent_id": "mara", **settings})
+    agent, _ = make_agent(wanted, "", lambda name: name == "calm", lambda shape: shape, Handlers())  # type: ignore[arg-type, return-value]
+    return agent
+
+
+def told(call: FollowedCall, *events: e.Event) -> list[dict[str, Any]]:
+    """What a program is told of events, one every half second."""
+    envelopes = [e.Envelope("call-1", n, n / 2, e.settled(event)) for n, event in enumerate(events)]
+    return [message for envelope in envelopes for message in call.outgoing(envelope, "ada")]
+
+
+# -- forms
+
+
+def test_a_forward_without_words_is_a_forward() -> None:
+    forward = parsed(event="call.forward", call_id="c", to="+15551110000", message="", announce=False)
+    assert (forward.to, forward.message) == ("+15551110000", "")
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "value"),
+    [
+        ({"event": "history.set_instructions", "prompt": "Be kind."}, "instructions", "Be kind."),
+        ({"event": "history.set_instructions", "instructions": "Be kind."}, "instructions", "Be kind."),
+        ({"event": "history.add_context", "text": "Gold customer."}, "context", "Gold customer."),
+        ({"event": "history.add_context", "context": "Gold customer."}, "context", "Gold customer."),
+    ],
+)
+def test_prompts_and_context_come_by_the_sdks_names(message: dict[str, Any], field: str, value: str) -> None:
+    assert getattr(parsed(call_id="c", request_id="rq_1", **message), field) == value
+
+
+@pytest.mark.parametrize(
+    ("given", "wait_s"),
+    [
+        (None, 0.15),
+        (False, 0),
+        (True, 1.5),
+        ({"timeout_ms": 2500}, 2.5),
+        ({"timeout_ms": 60_000}, 5),
+        ({"enabled": False, "timeout_ms": 2500}, 0),
+        ({"enabled": True}, 1.5),
+    ],
+)
+def test_how_long_a_turn_is_prepared(given: Any, wait_s: float) -> None:
+    assert parsed(event="agent.create", agent_id="mara", preparing=given).preparing_s == wait_s
+
+
+@pytest.mark.parametrize(
+    ("given", "language", "said"),
+    [
+        ("Hello!", None, "Hello!"),
+        ({"text": "Hello!"}, None, "Hello!"),
+        ({"en": "Hello!", "es": "¡Hola!"}, "es-MX", "¡Hola!"),
+        ({"en": "Hello!", "es-ES": "¡Hola!"}, "es", "¡Hola!"),
+        ({"en": "Hello!", "es": "¡Hola!"}, "fr", "Hello!"),
+        ({}, "en", ""),
+    ],
+)
+def test_greetings_are_said_in_the_calls_language(given: Any, language: str | None, said: str) -> None:
+    assert made(greeting=given, language=language).filled_in({}).greeting == said
+
+
+def test_a_greeting_that_a_call_changes_is_said_in_any_language() -> None:
+    agent = made(greeting={"en": "Hello!", "es": "¡Hola!"}, language="en")
+    assert agent.greeting_with({}) == "Hello!"
+
+
+@pytest.mark.parametrize(("given", "opted_in"), [({}, False), ({"greetingInChat": True}, True)])
+def test_chats_are_greeted_where_the_program_says_so(given: dict[str, Any], opted_in: bool) -> None:
+    assert made(greeting="Hello!", **given).greeting_in_chat is opted_in
+
+
+@pytest.mark.parametrize(("tag", "language"), [("multi", None), ("auto", None), ("en-US", "en"), ("pt_BR", "pt")])
+def test_languages_are_taken_by_their_tags(tag: str, language: str | None) -> None:
+    assert made(language=tag).language == language
+
+
+@pytest.mark.parametrize(
+    ("agent_id", "name"),
+    [("My Agent", "my-agent"), ("  Front  Desk! ", "front-desk"), ("futbolAgent", "futbolAgent"), ("a_b", "a_b")],
+)
+def test_ids_become_names(agent_id: str, name: str) -> None:
+    assert made(agent_id=agent_id).name == name
+
+
+def test_the_idle_timeout_is_warned_of_before_it() -> None:
+    agent = made(session_limits={"idle_timeout_seconds": 120, "idle_warning_seconds": 30, "idle_grace_seconds": 15})
+    assert (agent.idle_s, agent.idle_hang_up_s) == (90, 45)
+    agent = made(session_limits={"idle_timeout_seconds": 0, "max_duration_seconds": 0})
+    assert (agent.idle_s, agent.idle_hang_up_s, agent.max_duration_s) == (0, 0, 0)
+
+
+def test_a_calls_settings_come_flat_or_nested_and_with_other_products_voices() -> None:
+    flat = parsed(event="session.configure", session_id="c", voice="elevenlabs/agus", language="es-ES", llm={"a": 1})
+    nested = parsed(event="session.configure", session_id="c", config={"language": "es", "promptVars": {"name": "Ana"}})
+    assert (flat.language, nested.language, nested.vars) == ("es", "es", {"name": "Ana"})
+
+
+def test_settings_of_an_agent_are_a_patch() -> None:
+    create = parsed(event="agent.create", agent_id="mara", prompt="Be kind.", llm="x", greeting="Hello!")
+    patch = parsed(event="agent.configure", agent_id="mara", language="multi")
+    after = create.model_copy(update={f: getattr(patch, f) for f in patch.model_fields_set - {"event"}})
+    assert (after.prompt, after.greeting, after.language) == ("Be kind.", "Hello!", None)
+
+
+def test_skills_come_with_their_tools() -> None:
+    tool = {"type": "function", "function": {"name": "book", "parameters": {}}}
+    shape = {"name": "booking", "description": "Reserve", "tools": [tool], "activation": "manual"}
+    wanted = parsed(event="agent.create", agent_id="mara", skills=[{**shape, "knowledge_base": "kb_1"}])
+    make = client_tool("book", "")
+    agent, unused = make_agent(wanted, "", lambda _: False, lambda _: make, Handlers())
+    (skill,) = agent.skills
+    assert (skill.name, skill.activation, skill.tools) == ("booking", "manual", [make])
+    assert unused == ["skills: booking: knowledge_base: there is none here"]
+
+
+# -- refusals
+
+
+def test_a_refusal_names_what_it_answers() -> None:
+    (error,) = refused(event="agent.create", agent_id="mara", language="klingonese")
+    assert (error["agent_id"], error["code"]) == ("mara", "REGISTRATION_ERROR"), "else `agent.ready` is waited for"
+    assert error["error"] == error["message"]
+    (error,) = refused(event="call.forward", call_id="call-1", agent_id="mara")
+    assert (error["call_id"], error["agent_id"], error["code"]) == ("call-1", "mara", "BAD_MESSAGE")
+    error, answer = refused(event="history.set", call_id="call-1", request_id="rq_1", messages="none")
+    assert error["request_id"] == "rq_1"
+    assert (answer["event"], answer["request_id"], answer["call_id"]) == ("history.updated", "rq_1", "call-1")
+    assert answer["error"], "a program waits for this event alone"
+    assert refused(event="history.get", request_id="rq_2")[1]["event"] == "history.data"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '"x"', "1" * 5000, '{"event": {"a": 1}, "agent_id": ["x"]}', b"\xff"])
+def test_what_cannot_be_read_names_nothing(text: str | bytes) -> None:
+    assert p.about(text) == {}
+
+
+def test_a_refusal_says_more_where_there_is_more() -> None:
+    wrong = Refused("AGENT_CONFLICT", "It is taken.", retry_after_s=5, holder_alive=True)
+    (error,) = p.refusal({"event": "agent.create", "agent_id": "mara"}, wrong, wrong.fields)
+    assert (error["agent_id"], error["retry_after_s"], error["holder_alive"]) == ("mara", 5, True)
+
+
+# -- what programs are told
+
+
+def test_a_chat_is_told_in_the_sdks_words() -> None:
+    call = FollowedCall("mara", "chat-1", 1000.0, "en")
+    started, message, ended_turn, response, over = told(
+        call,
+        e.CallStarted("mara", {"userId": "ada"}, "chat"),
+        e.UserTranscript(TURN, "hello", True),
+        e.TurnEnded(TURN, 1.0, "hello", "client"),
+        e.AgentText(TURN, "Hi!"),
+        e.CallEnded("chat_completed", 4.0),
+    )
+    assert (started["event"], started["call_id"], started["language"]) == ("llm.chat.started", "chat-1", "en")
+    assert started["metadata"] == {"userId": "ada"}
+    assert (message["event"], message["text"], message["agent_id"]) == ("chat.message", "hello", "mara")
+    assert ended_turn["event"] == "turn.end"
+    assert (response["event"], response["text"]) == ("chat.response", "Hi!")
+    assert over["event"] == "llm.chat.ended"
+    said = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "Hi!"}]
+    assert (over["messages"], over["started_at"], over["ended_at"]) == (said, 1000.0, 1004.0)
+
+
+def test_words_of_a_tool_have_an_end_of_their_own() -> None:
+    call = FollowedCall("mara", "call-1", 0.0)
+    call.expect("One moment.", "msg-1")
+    told(call, e.AgentSpeechStarted(TURN))
+    (finished,) = call.said("One moment.", "msg-1", heard=True)
+    assert (finished["event"], finished["message_id"], finished["call_id"]) == ("bot.finished", "msg-1", "call-1")
+    assert list(call.said("One moment.", "msg-1", heard=True)) == [], "once"
+    call.expect("And another.", "msg-2")
+    assert next(call.said("And another.", "msg-2", heard=False))["event"] == "bot.interrupted"
+
+
+def test_words_of_a_tool_that_nobody_waits_for_do_not_hide_later_ones() -> None:
+    call = FollowedCall("mara", "call-1", 0.0)
+    call.expect("One moment.", "msg-1")
+    call.expect("It is twelve.", "msg-2")
+    events = (e.AgentText(TURN, "It is twelve."), e.AgentSpeechStopped(TURN, "completed", "It is twelve."))
+    finished = [m for m in told(call, *events) if m["event"] == "bot.finished"]
+    assert [m["message_id"] for m in finished] == ["msg-2"]
+    assert list(call.said("It is twelve.", "msg-2", heard=True)) == [], "it was told"
+
+
+def test_history_files_get_what_the_agent_said() -> None:
+    call = FollowedCall("mara", "call-1", 0.0)
+    stopped = e.AgentSpeechStopped(TURN, "completed", "Hi!")
+    (confirmed,) = [m for m in told(call, stopped) if m["event"] == "message.confirmed"]
+    assert confirmed["text"] == "Hi!"
+
+
+def test_the_messages_at_the_end_hold_tool_calls_but_no_ephemeral_ones() -> None:
+    call = FollowedCall("mara", "call-1", 0.0)
+    over = told(
+        call,
+        e.UserTranscript(TURN, "where is it", True),
+        e.ToolCalled("t1", "lookup", {"id": 4}, "server"),
+        e.ToolReturned("t1", {"status": "shipped"}),
+        e.ToolCalled("t2", "lookup", {"id": 4}, "server"),
+        e.ToolReturned("t2", ephemeral=True),
+        e.AgentSpeechStopped(TURN, "completed", "Shipped."),
+        e.CallEnded("agent_hangup", 1.0),
+    )[-1]
+    assert over["event"] == "call.ended"
+    user, asked, answered, bot = over["messages"]
+    assert (user["role"], bot) == ("user", {"role": "assistant", "content": "Shipped."})
+    (tool,) = asked["tool_calls"]
+    assert (tool["id"], tool["function"]) == ("t1", {"name": "lookup", "arguments": '{"id": 4}'})
+    assert answered == {"role": "tool", "tool_call_id": "t1", "content": '{"status": "shipped"}'}
+
+
+@pytest.mark.parametrize(
+    ("reason", "kinds"),
+    [
+        ("silence", ["session.timeout", "call.ended"]),
+        ("max_duration", ["session.timeout", "call.ended"]),
+        ("agent_hangup", ["call.ended"]),
+        ("client_hangup", ["call.ended"]),
+    ],
+)
+def test_a_program_is_told_of_timeouts_and_nothing_else_as_one(reason: str, kinds: list[str]) -> None:
+    over = told(FollowedCall("mara", "call-1", 0.0), e.CallEnded(reason, 1.0))
+    assert [m["event"] for m in over] == kinds
+
+
+def test_turns_have_numbers_and_pauses_their_session() -> None:
+    call = FollowedCall("mara", "call-1", 0.0)
+    events = (
+        e.UserSpeechStarted(TURN),
+        e.UserSpeechStopped(TURN),
+        e.TurnEnded(TURN, 0.9, "hello", "silence"),
+        e.CallPaused(),
+    )
+    ended, paused = told(call, *events)[2:]
+    assert (ended["turn_id"], ended["latency_ms"], ended["message_id"]) == (3, 500, "user-turn-3")
+    assert (paused["event"], paused["session_id"], paused["agent_id"]) == ("session.paused", "call-1", "mara")
+
+
+# -- what pages are told
+
+
+@pytest.mark.parametrize("reason", ["agent_hangup", "forwarded", "silence", "max_duration", "server_shutdown"])
+def test_a_page_is_told_of_every_end_in_the_way_that_ends_it(reason: str) -> None:
+    over = list(Pinecall().outgoing(e.Envelope("call-1", 0, 1.0, e.CallEnded(reason, 1.0))))
+    assert [m["event"] for m in over] == ["session.timeout", "call.ended"]
+
+
+def test_a_page_that_hung_up_is_not_told_to() -> None:
+    over = list(Pinecall().outgoing(e.Envelope("call-1", 0, 1.0, e.CallEnded("client_hangup", 1.0))))
+    assert [m["event"] for m in over] == ["call.ended"]
