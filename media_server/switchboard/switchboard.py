@@ -201,7 +201,7 @@ class Switchboard:
         Raises:
             ClientError: unknown agent, engines not ready, too many calls, or a greeting that is too long.
         """
-        agent_name = self.route(agent_name, start.contact or "")
+        agent_name = self.route(agent_name, Start(key, terms).contact or "")
         agent = self._services.latest(agent_name)
         if agent is None:
             raise ClientError("unknown_agent", f"There is no agent called {agent_name!r}.", status=404)

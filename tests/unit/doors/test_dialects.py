@@ -50,6 +50,8 @@ EVERY: list[e.Event] = [
     e.AgentSpeechStopped("turn-1", "interrupted", "Hello"),
     e.IdleWarning(5.0, True),
     e.AgentEvent("shown", {"page": 2}),
+    e.SkillLoaded("booking", "model"),
+    e.SkillUnloaded("booking", "manual"),
     e.CallPaused(),
     e.CallResumed(),
     e.CallReconnecting(10.0),
