@@ -6,16 +6,21 @@ import json
 import logging
 import sys
 import time
+from collections import deque
 from contextvars import ContextVar
 from typing import Any, Literal
 
-__all__ = ["configure", "detail", "event", "in_call"]
+__all__ = ["configure", "detail", "event", "in_call", "recent"]
 
 _FIELDS = "fields"
 _CALL: ContextVar[str] = ContextVar("call", default="")
 MOST, WITHIN_S = 20, 60.0
 """Maximum lines of one kind within so many seconds; of the others only the number is logged."""
 MOST_KINDS = 1000
+KEPT = 500
+"""Lines that can be looked at later."""
+MOST_CHARACTERS = 2000
+"""Of what is kept of a line's message, and of each of its fields."""
 TROUBLE = frozenset({"error", "warning"})
 """Events of calls that are limited, for each call: clients cause as many as they like."""
 
@@ -103,6 +108,36 @@ class _Human(logging.Formatter):
         return "\n".join([line, *(f"    {_printable(each)}" for each in trace)])
 
 
+class _Recent(logging.Handler):
+    """Keeps the last lines, for who looks at them later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: deque[dict[str, Any]] = deque(maxlen=KEPT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = {
+            "at": record.created,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage()[:MOST_CHARACTERS],
+        }
+        fields = getattr(record, _FIELDS, {})
+        if fields:
+            line["fields"] = {name: str(value)[:MOST_CHARACTERS] for name, value in fields.items()}
+        if record.exc_info and record.exc_info[1]:
+            line["exception"] = f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"[:MOST_CHARACTERS]
+        self.lines.append(line)
+
+
+_recent = _Recent()
+
+
+def recent() -> list[dict[str, Any]]:
+    """The last lines of this process's log, the oldest first; each with `at` in seconds since the epoch."""
+    return list(_recent.lines)
+
+
 def _printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
@@ -114,7 +149,8 @@ def configure(form: Literal["auto", "human", "json"], level: str) -> None:
     handler.setFormatter(_Human() if human else _Json())
     handler.addFilter(_NotTooMany())
     handler.addFilter(_OfCall())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    _recent.filters = [handler.filters[1], _NotTooMany()]
+    logging.basicConfig(level=level.upper(), handlers=[handler, _recent], force=True)
     for chatty in ("aiohttp.access", "aioice", "aiortc", "alembic", "opentelemetry"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

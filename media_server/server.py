@@ -26,6 +26,7 @@ from media_server.errors import ConfigurationError
 from media_server.http import make_app
 from media_server.http.access import Access
 from media_server.http.connections import Limits, serving
+from media_server.http.console import new_console
 from media_server.http.metrics import Metrics
 from media_server.http.tracing import Tracing
 from media_server.knowledge import Library
@@ -120,7 +121,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                 owner.create_task(pulse.run(), name="pulse"),
             ]
             _follow_documents(agents, library)
-            records = None
+            records, outbox = None, None
             if settings.webhooks and not settings.records:
                 raise ConfigurationError("Webhooks tell what is in the records: they need records = true.")
             if settings.records:
@@ -139,6 +140,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                 running.append(owner.create_task(deliverer.run(), name="webhooks"))
             if settings.agents_dir and settings.reload:
                 running.append(owner.create_task(_reload_agents(agents, settings.agents_dir, library), name="reload"))
+            about = new_console(settings, pack, outbox)
             try:
                 metrics = Metrics(engines, settings.max_calls, pulse)
                 services = Services(agents.get, engines, library, VoiceActivityModel())
@@ -148,7 +150,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                     metrics.calls = lambda: len(sessions)
                     sessions.observers += [metrics.observe, *([tracing.observe] if tracing else [])]
                     sessions.on_ended.append(metrics.ended)
-                    return make_app(agents, engines, sessions, access, records, metrics, doors)
+                    return make_app(agents, engines, sessions, access, records, metrics, doors, about)
 
                 async with (
                     _tracing(settings) as tracing,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
+import shutil
 import sys
+import time
 import tomllib
 import traceback
 from collections.abc import Collection, Iterable, Mapping
@@ -70,6 +72,7 @@ class AgentBook:
             raise ConfigurationError(f"The agent {agent.name} cannot be: {e}.") from e
         self._fixed = {a.name: a for a in fixed}
         self._by_file: dict[Path, list[Agent]] = {}
+        self._folder: Path | None = None
         self._registered: dict[str, Agent] = {}
         """By programs, for as long as they are there."""
 
@@ -137,6 +140,43 @@ class AgentBook:
         (self._registered if name in self._registered else self._fixed)[name] = changed
         return changed
 
+    def file_of(self, name: str) -> Path | None:
+        """The file that the agent is in, if it is in one."""
+        return next((f for f, agents in self._by_file.items() if any(a.name == name for a in agents)), None)
+
+    def rewrite(self, file: Path, text: str) -> list[Problem]:
+        """Write a TOML file of agents anew and read the folder again; the version before is kept beside it.
+
+        That one is called `.FILE.toml.SECONDS`, which no reading takes for agents. Blocks; may run in a thread.
+
+        Returns:
+            What is wrong in the folder now.
+
+        Raises:
+            ValueError: a sentence about what is wrong with the text; nothing is written then.
+            OSError: the file cannot be written.
+        """
+        before = self._by_file[file]
+        try:
+            agents = [_placed(agent, file.parent) for agent in _parse_toml(text, file.stem)]
+            for agent in agents:
+                self.check(agent)
+        except _Broken as broken:
+            raise ValueError(f"{f'line {broken.line}: ' if broken.line else ''}{broken.reason}") from broken
+        if [a.name for a in agents] != [a.name for a in before]:
+            names = ", ".join(a.name for a in before)
+            raise ValueError(f"the file has to keep its agents and their names: {names}")
+        if [(a.tenant, a.knowledge) for a in agents] != [(a.tenant, a.knowledge) for a in before]:
+            raise ValueError("tenant and knowledge are not to be changed here: they name what is on the server's disk")
+        kept = file.with_name(f".{file.name}.{time.time():.0f}")
+        kept.write_bytes(file.read_bytes())
+        new = file.with_name(f".{file.name}.new")
+        new.write_text(text, encoding="utf-8")
+        shutil.copymode(file, new)
+        new.replace(file)
+        assert self._folder is not None
+        return self.load(self._folder)
+
     def _all(self) -> dict[str, Agent]:
         return self._registered | self._fixed | {a.name: a for agents in self._by_file.values() for a in agents}
 
@@ -150,7 +190,7 @@ class AgentBook:
         """
         if not folder.is_dir():
             raise ConfigurationError(f"There is no folder {folder} of agents.")
-        folder = folder.resolve()
+        folder = self._folder = folder.resolve()
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
         _forget_modules(folder)
@@ -211,13 +251,19 @@ def _read_python(file: Path) -> list[Agent]:
 def _read_toml(file: Path) -> list[Agent]:
     try:
         text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise _Broken(None, str(e)) from e
+    return _parse_toml(text, file.stem)
+
+
+def _parse_toml(text: str, stem: str) -> list[Agent]:
+    """The agents of a file's text; one without a name has that of the file."""
+    try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
         at = re.search(r"line (\d+)", str(e))
         raise _Broken(int(at[1]) if at else None, str(e)) from e
-    except (OSError, UnicodeDecodeError) as e:
-        raise _Broken(None, str(e)) from e
-    tables: Any = table.get("agents", [{"name": file.stem} | table])
+    tables: Any = table.get("agents", [{"name": stem} | table])
     if not isinstance(tables, list):
         raise _Broken(_line(text, "agents"), "agents: write [[agents]] before each one")
     agents = []

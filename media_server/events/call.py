@@ -93,8 +93,8 @@ class CallEnded(BaseEvent):
     type: ClassVar[str] = "call.ended"
     urgent: ClassVar[bool] = True
     reason: str
-    """client_hangup, agent_hangup, forwarded, silence, max_duration, credits_exhausted, connection_lost,
-    connect_timeout, idle_timeout, server_shutdown, internal_error."""
+    """client_hangup, operator_hangup, agent_hangup, forwarded, silence, max_duration, credits_exhausted,
+    connection_lost, connect_timeout, idle_timeout, server_shutdown, internal_error."""
     duration_s: float
     away_s: float | None = None
     """Of it, while the connection was lost; this costs nothing."""

@@ -139,6 +139,18 @@ class Access:
             return None
         return await self.keys.get(grant.key_id) if grant.key_id else None
 
+    async def operator(self, request: web.Request) -> Key | None:
+        """The key of the server's operator: with the scope `admin`, for all agents, and not a tenant's.
+
+        Raises:
+            ClientError: as `key` does.
+            HTTPNotFound: the key is bound to a tenant or to agents; for those there is no such address.
+        """
+        key = await self.key(request, "admin")
+        if key is not None and (key.tenant or key.agents is not None):
+            raise web.HTTPNotFound
+        return key
+
     async def start(self, request: web.Request, agent: str | None, kind: TokenKind) -> tuple[str, Start]:
         """Who is called, and on whose account; without `agent` the token that the request shows says it.
 

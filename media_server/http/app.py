@@ -17,8 +17,10 @@ from media_server.http import (
     agents,
     calls,
     chat,
+    console,
     dictation,
     documents,
+    keys,
     live,
     metrics,
     openapi,
@@ -134,12 +136,14 @@ def make_app(
     records: Records | None,
     all_metrics: metrics.Metrics,
     doors: Sequence[Door],
+    about: console.Console,
 ) -> web.Application:
     """The whole API over these agents, engines and sessions, for whom `access` lets in, and through these doors."""
     middlewares = [bounded_bodies, errors_as_json, cors, gate, plain_bodies]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app[agents.AGENTS] = all_agents
     app[metrics.METRICS] = all_metrics
+    app[console.CONSOLE] = about
     app[ACCESS] = access
     app[ENGINES] = engines
     app[transcription.UPLOADS] = Uploads()
@@ -161,6 +165,8 @@ def make_app(
     app.add_routes(openapi.routes)
     app.add_routes(metrics.routes)
     app.add_routes(documents.routes)
+    app.add_routes(console.routes)
+    app.add_routes(keys.routes)
     if records:
         app[calls.RECORDS] = records
         app.add_routes(calls.routes)

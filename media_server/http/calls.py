@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, NotRequired
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
@@ -19,7 +19,7 @@ from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sockets import new_socket, until_first
 from media_server.rfc3339 import stamp
-from media_server.store import CallRecord, CallStatus, Key, Records
+from media_server.store import CallFilter, CallRecord, CallStatus, Key, Records
 from media_server.store.course import course
 
 __all__ = ["RECORDS", "UNDER_WAY", "agents_for", "recorded", "routes", "time_text"]
@@ -39,6 +39,12 @@ class _Page(BaseModel):
     before: str | None = None
     agent: str | None = None
     status: CallStatus | None = None
+    since: AwareDatetime | None = None
+    """Calls that began then or later; `until` excludes its moment."""
+    until: AwareDatetime | None = None
+    contact: Annotated[str | None, Field(max_length=200)] = None
+    words: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    """A part of what was said in calls that are over, in any case."""
 
 
 class _Followed(BaseModel):
@@ -68,6 +74,10 @@ class _Summary(TypedDict):
     end_reason: str | None
     cost: float | None
     metadata: dict[str, Any]
+    contact: str | None
+    first_words: str | None
+    turn_count: int | None
+    response_ms: float | None
 
 
 class _Calls(TypedDict):
@@ -90,9 +100,16 @@ async def page(request: web.Request) -> web.Response:
     key = await request.app[ACCESS].key(request, "admin")
     wanted = validated(_Page, dict(request.query))
     agents = agents_for(key, [wanted.agent] if wanted.agent is not None else None)
-    calls = await request.app[RECORDS].page(
-        wanted.limit, wanted.before, agents, wanted.status, key.tenant if key else None
+    which = CallFilter(
+        agents=agents,
+        status=wanted.status,
+        tenant=key.tenant if key else None,
+        since=wanted.since.timestamp() if wanted.since else None,
+        until=wanted.until.timestamp() if wanted.until else None,
+        contact=wanted.contact,
+        words=wanted.words,
     )
+    calls = await request.app[RECORDS].page(wanted.limit, wanted.before, which)
     following = calls[-1].id if len(calls) == wanted.limit else None
     return web.json_response({"calls": [_summary(c) for c in calls], "next": following})
 
@@ -255,4 +272,8 @@ def _summary(call: CallRecord) -> dict[str, Any]:
         "end_reason": call.end_reason,
         "cost": call.cost,
         "metadata": dict(call.metadata),
+        "contact": call.contact,
+        "first_words": call.first_words,
+        "turn_count": call.turns,
+        "response_ms": call.response_ms,
     }

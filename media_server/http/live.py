@@ -88,6 +88,14 @@ async def say(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+@routes.post("/v1/calls/{id}/end")
+@operation("Hang a call up", scope="admin", answers={204: None})
+async def end(request: web.Request) -> web.Response:
+    """It ends with the reason `operator_hangup`."""
+    (await _live(request)).hang_up("operator_hangup")
+    return web.Response(status=204)
+
+
 @routes.get("/stream/token")
 @routes.post("/stream/token")
 @operation("A token to listen in", scope="admin", query=_StreamWanted, body=_StreamWanted, answers={200: PageToken})

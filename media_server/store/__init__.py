@@ -3,12 +3,14 @@
 from media_server.store.database import Database, reason_of
 from media_server.store.keys import Key, Keys, Scope
 from media_server.store.outbox import Delivery, DeliveryState, Outbox, Subscription
-from media_server.store.records import CallRecord, CallStatus, RecordedEvent, Records
+from media_server.store.records import ALL_CALLS, CallFilter, CallRecord, CallStatus, RecordedEvent, Records
 from media_server.store.tokens import BY_ORIGIN, PREFIXES, Grant, TokenKind, Tokens
 
 __all__ = [
+    "ALL_CALLS",
     "BY_ORIGIN",
     "PREFIXES",
+    "CallFilter",
     "CallRecord",
     "CallStatus",
     "Database",

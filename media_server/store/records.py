@@ -7,14 +7,15 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, false, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from media_server.errors import ClientError
 from media_server.events import CallEnded, Envelope, UserTranscript
@@ -22,11 +23,12 @@ from media_server.jsonable import jsonable
 from media_server.store.credit import set_aside, settle
 from media_server.store.database import Database, storable
 from media_server.store.outbox import Outbox
+from media_server.store.summary import summary_of
 from media_server.store.tables import CallRow, EventRow
 from media_server.store.writer import EndOfCall, Writer
 from media_server.tasks import to_its_end
 
-__all__ = ["CallRecord", "CallStatus", "RecordedEvent", "Records"]
+__all__ = ["ALL_CALLS", "CallFilter", "CallRecord", "CallStatus", "RecordedEvent", "Records"]
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,50 @@ class CallRecord:
     end_reason: str | None
     cost: float | None
     metadata: Mapping[str, Any]
+    contact: str | None
+    first_words: str | None
+    turns: int | None
+    response_ms: float | None
+    """The median wait for a spoken answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls are wanted; None for any.
+
+    Args:
+        since, until: bounds of their beginnings, in seconds since the epoch; `until` is excluded.
+        words: a part of what was said, in any case. Calls under way are found by what they have said when they end.
+    """
+
+    agents: Sequence[str] | None = None
+    status: CallStatus | None = None
+    tenant: str | None = None
+    since: float | None = None
+    until: float | None = None
+    contact: str | None = None
+    words: str | None = None
+
+    def where(self) -> Iterator[ColumnElement[bool]]:
+        """The conditions, as SQL."""
+        if self.tenant is not None:
+            yield CallRow.tenant == self.tenant
+        if self.agents is not None:
+            yield CallRow.agent.in_([a for a in self.agents if storable(a)])
+        if self.status is not None:
+            yield CallRow.status == self.status
+        if self.since is not None:
+            yield CallRow.started_at >= self.since
+        if self.until is not None:
+            yield CallRow.started_at < self.until
+        if self.contact is not None:
+            yield CallRow.contact == self.contact if storable(self.contact) else false()
+        if self.words is not None:
+            folded = self.words.casefold()
+            yield CallRow.words.contains(folded, autoescape=True) if storable(folded) else false()
+
+
+ALL_CALLS = CallFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,26 +356,18 @@ class Records:
             yield found
             after = found[-1].id if found else after
 
-    async def page(
-        self,
-        most: int,
-        before: str | None = None,
-        agents: Sequence[str] | None = None,
-        status: CallStatus | None = None,
-        tenant: str | None = None,
-    ) -> list[CallRecord]:
-        """The newest calls, or those that began before the call `before`; of some agents and a tenant, or of all."""
-        wanted = select(CallRow).order_by(CallRow.started_at.desc(), CallRow.id.desc()).limit(most)
-        if tenant is not None:
-            wanted = wanted.where(CallRow.tenant == tenant)
-        if agents is not None:
-            wanted = wanted.where(CallRow.agent.in_([a for a in agents if storable(a)]))
-        if status is not None:
-            wanted = wanted.where(CallRow.status == status)
+    async def page(self, most: int, before: str | None = None, which: CallFilter = ALL_CALLS) -> list[CallRecord]:
+        """The newest calls of those that are wanted, or those of them that began before the call `before`."""
+        wanted = select(CallRow).options(defer(CallRow.words)).where(*which.where()).limit(most)
+        wanted = wanted.order_by(CallRow.started_at.desc(), CallRow.id.desc())
         async with self._database.begin() as session:
             if before is not None:
                 last = await session.get(CallRow, before) if storable(before) else None
-                if last is None or tenant not in (None, last.tenant) or last.agent not in (agents or [last.agent]):
+                if (
+                    last is None
+                    or which.tenant not in (None, last.tenant)
+                    or last.agent not in (which.agents or [last.agent])
+                ):
                     return []  # another tenant's call is as if there were none
                 same = (CallRow.started_at == last.started_at) & (CallRow.id < last.id)
                 wanted = wanted.where((CallRow.started_at < last.started_at) | same)
@@ -432,6 +470,10 @@ class Records:
 async def _close(session: AsyncSession, row: CallRow, status: CallStatus, end: EndOfCall) -> None:
     """Close a record: what the call cost, by the second begun, is taken from the credit of the key that pays."""
     row.status, row.end_reason, row.ended_at = status, end.reason, row.started_at + max(0.0, end.lasted_s)
+    of_call = select(EventRow.event).where(EventRow.call_id == row.id).order_by(EventRow.id)
+    known = summary_of(await session.scalars(of_call))
+    row.first_words, row.words = known.first_words, known.words
+    row.turns, row.response_ms = known.turns, known.response_ms
     await settle(session, row, end.lasted_s - end.away_s)
 
 
@@ -444,5 +486,6 @@ def _drop_empty(recording: Path) -> None:
 
 def _record(row: CallRow) -> CallRecord:
     return CallRecord(
-        row.id, row.tenant, row.agent, row.status, row.started_at, row.ended_at, row.end_reason, row.cost, row.meta  # type: ignore[arg-type]
+        row.id, row.tenant, row.agent, row.status, row.started_at, row.ended_at, row.end_reason, row.cost, row.meta,  # type: ignore[arg-type]
+        row.contact, row.first_words, row.turns, row.response_ms,
     )  # fmt: skip

@@ -84,6 +84,14 @@ class CallRow(Base):
     reserved: Mapped[float | None] = mapped_column(Float)
     """Set aside of the key's credit while the call goes on; None where no credit limits it, and afterwards."""
     meta: Mapped[dict[str, Any]] = mapped_column(JSON)
+    first_words: Mapped[str | None] = mapped_column(String(200))
+    """What the caller said first."""
+    words: Mapped[str | None] = mapped_column(Text)
+    """What both said, case-folded, to be searched; None while the call goes on."""
+    turns: Mapped[int | None] = mapped_column(Integer)
+    """How often the caller had the floor."""
+    response_ms: Mapped[float | None] = mapped_column(Float)
+    """The median wait for an answer."""
 
 
 class EventRow(Base):

@@ -1,4 +1,4 @@
-/** What the dashboard asks the server for, with the key that was typed in. @module */
+/** What the console asks the server for, with the key that was typed in. @module */
 
 import { OWN_SERVER } from "../own-server.js";
 
@@ -37,6 +37,16 @@ async function ask(path, more = {}) {
 
 /** @param {string} path @returns {Promise<any>} */
 export const json = async (path) => (await ask(path)).json();
+
+/** @param {string} method @param {string} path @param {object} [body] @returns {Promise<any>} what is answered, if anything is */
+export async function send(method, path, body) {
+  const headers = { "Content-Type": "application/json" };
+  const response = await ask(path, { method, headers, body: method === "DELETE" ? undefined : JSON.stringify(body ?? {}) });
+  return response.status === 204 ? null : response.json();
+}
+
+/** @param {string} path @returns {string} the address of a WebSocket of this server */
+export const socketAddress = (path) => new URL(OWN_SERVER + path, location.href).href.replace(/^http/, "ws");
 
 /** @param {string} path */
 export const text = async (path) => (await ask(path)).text();

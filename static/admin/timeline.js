@@ -1,9 +1,11 @@
 /** One call as a picture: who spoke when, how long the caller waited, what tools did. @module */
 
+import { clock } from "./words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
-const LEFT = 60;
+const LEFT = 64;
 const HEIGHT = 26;
-const LANES = ["caller", "waiting", "agent", "tools"];
+const LANES = ["Caller", "Waiting", "Agent", "Tools"];
 
 /** @typedef {{lane: number, from: number, to: number, kind: string, label: string}} Span */
 
@@ -72,12 +74,18 @@ export function spansOf(events) {
   return { spans, end };
 }
 
-/** @param {any[]} events @returns {SVGElement} */
-export function timeline(events) {
+/**
+ * @param {any[]} events
+ * @param {(at: number) => void} [seek] is called with the time of what is clicked, in seconds
+ * @param {boolean} [cursor] whether a line shows what is played
+ * @returns {SVGElement}
+ */
+export function timeline(events, seek = () => {}, cursor = false) {
   const { spans, end } = spansOf(events);
   const scale = Math.max(8, Math.min(60, 900 / end));
   const width = LEFT + end * scale + 20;
-  const root = make("svg", { class: "timeline", width, height: HEIGHT * LANES.length + 24, role: "img" });
+  const height = HEIGHT * LANES.length;
+  const root = make("svg", { class: "timeline", width, height: height + 24, role: "img", "data-scale": scale, "data-left": LEFT });
   root.appendChild(make("title", {})).textContent =
     `${spans.filter((s) => s.kind === "user").length} times the caller spoke, ${spans.filter((s) => s.kind === "agent").length} times the agent, in ${Math.round(end)} seconds`;
   LANES.forEach((name, i) => {
@@ -87,23 +95,20 @@ export function timeline(events) {
   });
   const step = [1, 2, 5, 10, 30, 60, 300, 600].find((s) => s * scale > 50) ?? 3600;
   for (let s = 0; s <= end; s += step) {
-    root.appendChild(make("text", { x: LEFT + s * scale, y: HEIGHT * LANES.length + 14 })).textContent = clock(s);
+    root.append(make("line", { class: "tick", x1: LEFT + s * scale, x2: LEFT + s * scale, y1: 0, y2: height }));
+    root.appendChild(make("text", { x: LEFT + s * scale, y: height + 16 })).textContent = clock(s);
   }
   for (const span of spans) {
     const bar = make("rect", {
       class: span.kind, x: LEFT + span.from * scale, y: HEIGHT * span.lane + 5, rx: 3,
       width: Math.max(3, (span.to - span.from) * scale), height: HEIGHT - 10,
     });
-    bar.appendChild(make("title", {})).textContent = `${clock(span.from)}  ${span.label}`;
+    bar.appendChild(make("title", {})).textContent = `${clock(span.from)} to ${clock(span.to)}  ${span.label}`;
+    bar.addEventListener("click", () => seek(span.from));
     root.append(bar);
   }
+  if (cursor) root.append(make("line", { class: "cursor", x1: LEFT, x2: LEFT, y1: 0, y2: height }));
   return root;
-}
-
-/** @param {number} seconds */
-export function clock(seconds) {
-  const whole = Math.floor(seconds);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
 /** @param {string} name @param {Record<string, string | number>} attributes @returns {SVGElement} */

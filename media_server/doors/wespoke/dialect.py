@@ -13,6 +13,7 @@ __all__ = ["ENDINGS", "Wespoke", "WespokeChat"]
 
 ENDINGS = {
     "client_hangup": "client_disconnected", "agent_hangup": "agent_hangup", "forwarded": "agent_hangup",
+    "operator_hangup": "agent_hangup",
     "silence": "idle_timeout", "idle_timeout": "idle_timeout", "max_duration": "max_duration",
     "credits_exhausted": "credits_exhausted", "not_connected": "connection_lost",
     "connection_lost": "connection_lost", "connect_timeout": "connection_lost", "server_lost": "server_restart",

@@ -25,7 +25,7 @@ from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import until_first
 from media_server.http.tokens import base_url
-from media_server.store import CallRecord
+from media_server.store import CallFilter, CallRecord
 from media_server.store.course import course
 from media_server.switchboard import Start, reached, require_credit
 from media_server.terms import Terms
@@ -259,7 +259,8 @@ async def calls(request: web.Request) -> web.StreamResponse:
     key = await request.app[ACCESS].key(request, "admin")
     wanted = validated(_Page, dict(request.query))
     tenant = key.tenant if key else None
-    found = await request.app[RECORDS].page(wanted.limit, wanted.before, agents_for(key, None), tenant=tenant)
+    which = CallFilter(agents=agents_for(key, None), tenant=tenant)
+    found = await request.app[RECORDS].page(wanted.limit, wanted.before, which)
     following = found[-1].id if len(found) == wanted.limit else None
     return web.json_response({"success": True, "data": {"calls": [_record(c) for c in found], "next": following}})
 

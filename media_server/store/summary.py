@@ -1,0 +1,43 @@
+"""What a list of calls shows of one beyond its frame, and what it is searched by: made of its events when it ends."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Summary", "summary_of"]
+
+MOST_FIRST_WORDS = 200
+MOST_WORDS = 100_000
+"""Characters that are searched of a call; what was said after them is in its events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`words` is case-folded; `response_ms` is the median wait for a spoken answer, None without any."""
+
+    first_words: str | None
+    words: str
+    turns: int
+    response_ms: float | None
+
+
+def summary_of(events: Iterable[Mapping[str, Any]]) -> Summary:
+    """The summary of a call's events, which come in their order."""
+    said: list[str] = []
+    first: str | None = None
+    turns, waits = 0, list[float]()
+    for event in events:
+        match event["type"]:
+            case "user.transcript" if event["text"]:
+                first = first or event["text"][:MOST_FIRST_WORDS]
+                turns += 1
+                said.append(event["text"])
+            case "agent.text":
+                said.append(event["text"])
+            case "turn.metrics":
+                waits.append(event["response_ms"])
+    median = round(statistics.median(waits), 1) if waits else None
+    return Summary(first, "\n".join(said).casefold()[:MOST_WORDS], turns, median)
