@@ -111,7 +111,7 @@ function show(list, calls, chosen, query) {
       h("td", { title: c.end_reason ?? c.status }, ending(c)));
   });
   const filtered = [...query.keys()].length > 0;
-  list.replaceChildren(table(["Started", "Agent", "First words", "Duration", "Turns", "Median wait", "Ended because"], rows,
+  list.replaceChildren(table("List of calls", ["Started", "Agent", "First words", "Duration", "Turns", "Median wait", "Ended because"], rows,
     filtered ? "No call fits these filters." : "There were no calls yet."));
   if (focused) /** @type {HTMLElement | null} */ (list.querySelector(`[data-call="${CSS.escape(focused)}"]`))?.focus();
 }

@@ -28,11 +28,11 @@ export function labelled(label, field, hint) {
   return h("label", { class: "field" }, h("span", {}, label), field, hint && h("small", {}, hint));
 }
 
-/** @param {string[]} heads @param {HTMLTableRowElement[]} rows @param {string} empty what stands there without rows */
-export function table(heads, rows, empty) {
+/** @param {string} label @param {string[]} heads @param {HTMLTableRowElement[]} rows @param {string} empty what stands there without rows */
+export function table(label, heads, rows, empty) {
   if (!rows.length) return h("p", { class: "empty" }, empty);
   const head = h("thead", {}, h("tr", {}, ...heads.map((each) => h("th", { scope: "col" }, each))));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": heads.join(", ") }, h("table", {}, head, h("tbody", {}, ...rows)));
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", {}, head, h("tbody", {}, ...rows)));
 }
 
 /** Ask before what cannot be taken back. @param {string} question @returns {Promise<boolean>} */

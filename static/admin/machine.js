@@ -16,7 +16,7 @@ export async function serverView(view, _rest, _query, signal) {
     h("td", { class: "wrap" }, typeof s.value === "string" ? s.value || "–" : JSON.stringify(s.value)), h("td", {}, s.given ? "Set" : "Default")));
   view.replaceChildren(
     h("section", { class: "card" }, h("h1", {}, "Server"), notice, facts, h("h2", {}, "Engines"), engines),
-    h("section", { class: "card" }, h("h2", {}, "Settings in force"), table(["Setting", "Value", ""], rows, "")));
+    h("section", { class: "card" }, h("h2", {}, "Settings in force"), table("List of settings", ["Setting", "Value", ""], rows, "")));
   /** @type {number | undefined} */
   let timer;
   async function refresh() {
@@ -26,7 +26,7 @@ export async function serverView(view, _rest, _query, signal) {
     notice.textContent = about.notice;
     facts.replaceChildren(...[["Version", about.version], ["Name", about.name], ["Running since", when(about.started_at)], ["Model pack", about.pack], ["Device", about.device]]
       .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
-    engines.replaceChildren(table(["Engine", "State", "Model", "Requests", "Memory", "Restarts"], about.engines.map((/** @type {any} */ e) =>
+    engines.replaceChildren(table("List of engines", ["Engine", "State", "Model", "Requests", "Memory", "Restarts"], about.engines.map((/** @type {any} */ e) =>
       h("tr", { class: e.ready ? "" : "failed" }, h("td", {}, e.name), h("td", {}, e.ready ? "Ready" : "Loading"), h("td", { class: "wrap" }, e.about),
         h("td", { class: "number" }, String(e.requests)), h("td", { class: "number" }, e.memory_mb === null ? "" : `${Math.round(e.memory_mb)} MB`), h("td", { class: "number" }, String(e.restarts)))), ""));
     timer = setTimeout(() => refresh().catch(() => {}), EVERY_MS);

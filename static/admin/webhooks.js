@@ -20,7 +20,7 @@ export async function webhooksView(view) {
     h("td", {}, STATES[/** @type {"dead"} */ (d.state)]), h("td", { class: "number" }, String(d.attempts)), h("td", {}, d.error ?? ""),
     h("td", {}, d.state === "dead" && button("Send again", () => retry({ id: d.id })))));
   view.replaceChildren(
-    h("section", { class: "card" }, h("h1", {}, "Webhooks"), table(["Address", "Events", "Agents"], known, "No webhooks are set. They are settings of the server: [[webhooks]] in its file.")),
+    h("section", { class: "card" }, h("h1", {}, "Webhooks"), table("List of webhooks", ["Address", "Events", "Agents"], known, "No webhooks are set. They are settings of the server: [[webhooks]] in its file.")),
     h("section", { class: "card" }, h("div", { class: "row spread" }, h("h2", {}, "Messages"), dead.length > 0 && button("Send all again that were given up", () => retry({}))),
-      table(["Event", "Call", "Address", "State", "Attempts", "Last error", ""], sent, "No messages of the last week.")));
+      table("List of messages", ["Event", "Call", "Address", "State", "Attempts", "Last error", ""], sent, "No messages of the last week.")));
 }

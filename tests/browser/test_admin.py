@@ -85,7 +85,7 @@ async def _find_export_and_delete(page: Page, server: Server) -> None:
     vtt = (await (await download.value).path()).read_text()
     assert vtt.startswith("WEBVTT\n\n00:00:")
     assert "<v Caller>where is my order four two seven" in vtt
-    words = page.get_by_label("Words")
+    words = page.get_by_role("searchbox", name="Words")
     await words.fill("ORDER FOUR TWO")
     await words.press("Enter")
     await expect(page.locator(f'[data-call="{call_id}"]')).to_be_visible()
