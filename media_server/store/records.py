@@ -470,8 +470,9 @@ class Records:
 async def _close(session: AsyncSession, row: CallRow, status: CallStatus, end: EndOfCall) -> None:
     """Close a record: what the call cost, by the second begun, is taken from the credit of the key that pays."""
     row.status, row.end_reason, row.ended_at = status, end.reason, row.started_at + max(0.0, end.lasted_s)
-    of_call = select(EventRow.event).where(EventRow.call_id == row.id).order_by(EventRow.id)
-    known = summary_of(await session.scalars(of_call))
+    of_call = select(EventRow).where(EventRow.call_id == row.id).order_by(EventRow.id)
+    events = [RecordedEvent(each.id, each.event) for each in await session.scalars(of_call)]
+    known = summary_of((each.type, each.event) for each in events)
     row.first_words, row.words = known.first_words, known.words
     row.turns, row.response_ms = known.turns, known.response_ms
     await settle(session, row, end.lasted_s - end.away_s)

@@ -24,13 +24,13 @@ class Summary:
     response_ms: float | None
 
 
-def summary_of(events: Iterable[Mapping[str, Any]]) -> Summary:
-    """The summary of a call's events, which come in their order."""
+def summary_of(events: Iterable[tuple[str, Mapping[str, Any]]]) -> Summary:
+    """The summary of a call's recorded events: of each its type and its native form, in their order."""
     said: list[str] = []
     first: str | None = None
     turns, waits = 0, list[float]()
-    for event in events:
-        match event["type"]:
+    for kind, event in events:
+        match kind:
             case "user.transcript" if event["text"]:
                 first = first or event["text"][:MOST_FIRST_WORDS]
                 turns += 1

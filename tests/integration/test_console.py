@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from media_server import events as e
 from media_server.config import Settings, Webhook
 from media_server.server import Server, running_server
 from media_server.store import ALL_CALLS, CallFilter, Database, Keys, Records
@@ -73,8 +75,8 @@ async def test_what_they_say(closed: tuple[Server, str, str, Path]) -> None:
     await server.ready(60)
     _, about = await ask(server, "GET", "/v1/server", admin)
     assert about["pack"] == "starter"
-    assert {e["kind"] for e in about["engines"]} >= {"stt", "llm", "tts"}
-    assert all(e["ready"] and e["memory_mb"] > 10 and e["about"] for e in about["engines"])
+    assert {x["kind"] for x in about["engines"]} >= {"stt", "llm", "tts"}
+    assert all(x["ready"] and x["memory_mb"] > 10 and x["about"] for x in about["engines"])
     _, settings = await ask(server, "GET", "/v1/settings", admin)
     by_name = {s["name"]: s for s in settings["settings"]}
     assert by_name["webhooks"]["value"][0]["secret"] == "…"
@@ -157,14 +159,15 @@ async def test_calls_are_found_by_what_was_said_and_more(tmp_path: Path) -> None
             ("c", "shop", None, "Straße"),
         ):
             await records.start(name, agent, {}, contact=contact)
+            metrics = {f.name: 0.0 for f in dataclasses.fields(e.TurnMetrics) if f.name != "turn_id"}
             for event in (
-                {"type": "user.transcript", "final": True, "text": said, "turn_id": "t"},
-                {"type": "agent.text", "text": f"answer to {name}", "turn_id": "t"},
-                {"type": "turn.metrics", "turn_id": "t", "response_ms": 100.0},
-                {"type": "turn.metrics", "turn_id": "u", "response_ms": 300.0},
-                {"type": "call.ended", "reason": "client_hangup", "duration_s": 1.0},
+                e.UserTranscript("t", said, True),
+                e.AgentText("t", f"answer to {name}"),
+                e.TurnMetrics("t", **metrics | {"response_ms": 100.0}),
+                e.TurnMetrics("u", **metrics | {"response_ms": 300.0}),
+                e.CallEnded("client_hangup", 1.0),
             ):
-                records.note({"call_id": name, "time": 0.5, **event})
+                records.note(e.Envelope(name, 0, 0.5, event))
             await records.flush()
 
         async def found(**which: Any) -> set[str]:
