@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -159,12 +158,11 @@ async def test_calls_are_found_by_what_was_said_and_more(tmp_path: Path) -> None
             ("c", "shop", None, "Straße"),
         ):
             await records.start(name, agent, {}, contact=contact)
-            metrics = {f.name: 0.0 for f in dataclasses.fields(e.TurnMetrics) if f.name != "turn_id"}
             for event in (
                 e.UserTranscript("t", said, True),
                 e.AgentText("t", f"answer to {name}"),
-                e.TurnMetrics("t", **metrics | {"response_ms": 100.0}),
-                e.TurnMetrics("u", **metrics | {"response_ms": 300.0}),
+                e.TurnMetrics("t", 0, 0, 0, 0, 0, 0, 100.0, e.TurnMarks()),
+                e.TurnMetrics("u", 0, 0, 0, 0, 0, 0, 300.0, e.TurnMarks()),
                 e.CallEnded("client_hangup", 1.0),
             ):
                 records.note(e.Envelope(name, 0, 0.5, event))
