@@ -106,7 +106,7 @@ function show(list, calls, chosen, query) {
     const open = h("a", { href: address(query, c.id), data: { call: c.id }, "aria-current": c.id === chosen ? "true" : undefined }, when(c.started_at));
     return h("tr", { class: c.status, "aria-selected": String(c.id === chosen) },
       h("td", {}, open), h("td", {}, c.agent),
-      h("td", { class: "words" }, c.first_words ?? "", c.contact && h("small", {}, c.contact)),
+      h("td", { class: "first" }, c.first_words ?? "", c.contact && h("small", {}, c.contact)),
       h("td", { class: "number" }, clock(took)), h("td", { class: "number" }, c.turn_count ?? ""), h("td", { class: "number" }, wait(c.response_ms)),
       h("td", { title: c.end_reason ?? c.status }, ending(c)));
   });

@@ -126,11 +126,11 @@ async def test_a_file_of_agents_is_written_anew(closed: tuple[Server, str, str, 
     path, file = "/v1/agents/clerk/file", folder / "staff.toml"
     assert await ask(server, "GET", path, admin) == (200, {"file": "staff.toml", "editable": True, "text": AGENT})
     for text, part in (
-        ("[[agents", "line 1"),
+        ("x = \n", "line 1"),
         (AGENT.replace("prompt", "promt"), "promt"),
         (AGENT.replace("clerk", "other"), "has to keep its agents"),
         (AGENT + 'knowledge = "."\n', "tenant and knowledge"),
-        (AGENT + 'voice = "nobody"\n', "has no named ones"),
+        (AGENT + 'voice = "nobody"\n', "there are: calm"),
     ):
         status, refused = await ask(server, "PUT", path, admin, json={"text": text})
         assert (status, refused["error"]["code"]) == (400, "bad_agent")
