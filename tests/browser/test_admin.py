@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -170,8 +171,9 @@ async def test_nobody_is_kept_from_using_it(open_page: Open, closed: tuple[Serve
     await page.get_by_placeholder("sk_…").fill(admin)
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("There were no calls yet.")).to_be_visible()
-    for scheme in ("light", "dark"):
-        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    schemes: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
+    for scheme in schemes:
+        await page.emulate_media(color_scheme=scheme)
         for view in ("calls", "agents/clerk", "server", "keys", "webhooks", "log"):
             await page.goto(f"{server.url}/admin#/{view}")
             await expect(page.get_by_role("heading").first).to_be_visible()

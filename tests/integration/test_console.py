@@ -59,7 +59,7 @@ async def test_only_the_operator_is_told(closed: tuple[Server, str, str, Path]) 
         ("DELETE", "/v1/keys/x"), ("PUT", "/v1/agents/clerk/file"), ("POST", "/v1/keys/x/credit"),
     ]  # fmt: skip
     for method, path in addresses:
-        body = {} if method == "GET" else {"json": {"name": "x", "text": "x", "add": 1}}
+        body: dict[str, Any] = {} if method == "GET" else {"json": {"name": "x", "text": "x", "add": 1}}
         assert (await ask(server, method, path, **body))[0] == 401, path
         assert (await ask(server, method, path, other, **body))[0] == 404, path
     for path in ("/v1/server", "/v1/settings", "/v1/log", "/v1/webhooks", "/v1/keys"):

@@ -55,9 +55,12 @@ async def upgrade(server: Server, path: str, **headers: str) -> int:
 
 def doors(server: Server) -> list[tuple[str, str]]:
     """Every method and address that the server has."""
+    from media_server.config import Settings
     from media_server.doors import load_doors
+    from media_server.engines.packs import load_pack
     from media_server.http import make_app
     from media_server.http.access import Access
+    from media_server.http.console import new_console
     from media_server.http.metrics import Metrics
     from media_server.store import Database, Records
 
@@ -71,6 +74,7 @@ def doors(server: Server) -> list[tuple[str, str]]:
         Records(database, "x", 0, Path("x")),
         Metrics(server.engines, 1),
         load_doors(),
+        new_console(Settings(), load_pack("starter", Path("models")), None),
     )
     found = {(r.method, r.resource.canonical) for r in app.router.routes() if r.resource is not None}
     filled = [(method, path.format(**FILLED)) for method, path in sorted(found) if method != "HEAD"]
