@@ -18,6 +18,8 @@ from media_server.store import Key, Scope
 
 __all__ = ["routes"]
 
+MOST = 1_000_000_000
+"""More than anybody needs, and less than a database's integers hold."""
 routes = web.RouteTableDef()
 
 
@@ -26,19 +28,19 @@ class _New(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=2)] = ["call"]
-    agents: list[Annotated[str, Field(min_length=1, max_length=64)]] | None = None
-    origins: list[Annotated[str, AfterValidator(check_pattern)]] | None = None
+    agents: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]] | None, Field(max_length=1000)] = None
+    origins: Annotated[list[Annotated[str, AfterValidator(check_pattern)]] | None, Field(max_length=1000)] = None
     """Of pages that may use it; without, programs alone may."""
-    per_minute: Annotated[int | None, Field(ge=1)] = None
-    max_calls: Annotated[int | None, Field(ge=1)] = None
-    credit: Annotated[float | None, Field(ge=0)] = None
+    per_minute: Annotated[int | None, Field(ge=1, le=MOST)] = None
+    max_calls: Annotated[int | None, Field(ge=1, le=MOST)] = None
+    credit: Annotated[float | None, Field(ge=0, le=MOST)] = None
     tenant: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")] = ""
 
 
 class _Credit(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    add: Annotated[float, Field(gt=0, le=1e9)]
+    add: Annotated[float, Field(gt=0, le=MOST)]
 
 
 class _Shown(TypedDict):
