@@ -201,7 +201,7 @@ async def test_refusals_are_said_in_the_socket(tmp_path: Path) -> None:
     async with guarded(tmp_path) as g:
         key = "oak_" + g.key.removeprefix("sk_")
         expired = await g.token(ttl_s=0.01)
-        g.server.sessions._agents.register(Agent("sofia", tenant="acme"))
+        g.server.agents.register(Agent("sofia", tenant="acme"))
         of_acme = "oak_" + (await g.keys.create("acme", tenant="acme"))[0].removeprefix("sk_")
         cases: list[tuple[dict[str, str], int, str]] = [
             ({"config_id": "mara"}, 4401, "AUTHENTICATION_FAILED"),

@@ -13,7 +13,7 @@ class _Stream:
     def __init__(self, rate: int) -> None:
         with wave.open(os.environ["MICROPHONE"]) as w:
             assert w.getframerate() == rate
-            self._left = w.readframes(w.getnframes())
+            self._left: bytes = w.readframes(w.getnframes())
         self._rate = rate
 
     def read(self, frames: int, exception_on_overflow: bool = True) -> bytes:
