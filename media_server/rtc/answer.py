@@ -19,7 +19,7 @@ from media_server.errors import ClientError
 from media_server.rtc.agreed import AgreedAudio, Codec
 from media_server.rtc.sdp import Credentials, Offer, Section
 
-__all__ = ["Agreement", "agree", "local_fragment"]
+__all__ = ["OPUS", "Agreement", "Reply", "agree", "common_codecs", "is_live", "local_fragment", "receivable"]
 
 CLOCKS = {"opus": 48_000, "pcmu": 8000, "pcma": 8000, "g722": 8000}
 """Codecs of voices, and the clocks of their RTP."""
@@ -32,12 +32,12 @@ STREAM = "agent"
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
+class Reply:
     """What an offer's section is answered with."""
 
     section: Section
     direction: str = ""
-    """Of accepted audio."""
+    """Of accepted audio and video."""
     codecs: tuple[Codec, ...] = ()
     is_accepted: bool = True
 
@@ -51,8 +51,12 @@ class Agreement:
     """The one whose ICE and DTLS parameters count for all."""
     data: Section | None
     """That of the data channels."""
-    replies: tuple[_Reply, ...]
+    replies: tuple[Reply, ...]
     is_bundled: bool
+    msid: str = f"{STREAM} voice"
+    """Stream and track of the agent's voice (RFC 8830)."""
+    origin: tuple[int, int] | None = None
+    """Number and version of the description's session, where it is one of a series (RFC 3264 section 8)."""
 
     @property
     def is_dtls_server(self) -> bool:
@@ -71,18 +75,26 @@ class Agreement:
             fingerprint: of the server's certificate, in SHA-256.
             candidates: lines without `a=`.
         """
-        lines = ["v=0", f"o=- {secrets.randbits(62)} 1 IN IP4 127.0.0.1", "s=-", "t=0 0"]
+        return self._text(local, fingerprint, candidates, is_lite, "passive" if self.is_dtls_server else "active")
+
+    def offer(self, local: Credentials, fingerprint: str, candidates: Sequence[str], is_lite: bool) -> str:
+        """The text of an offer of the server's own, with the same arguments."""
+        return self._text(local, fingerprint, candidates, is_lite, "actpass")
+
+    def _text(self, local: Credentials, fingerprint: str, candidates: Sequence[str], is_lite: bool, setup: str) -> str:
+        number, version = self.origin or (secrets.randbits(62), 1)
+        lines = ["v=0", f"o=- {number} {version} IN IP4 127.0.0.1", "s=-", "t=0 0"]
         if self.is_bundled:
             mids = [reply.section.mid for reply in self.replies if reply.is_accepted]
             lines.append(f"a=group:BUNDLE {' '.join(mids)}")
         if is_lite:
             lines.append("a=ice-lite")
-        lines.append(f"a=msid-semantic:WMS {STREAM}")
+        lines.append(f"a=msid-semantic:WMS {self.msid.split()[0]}")
         transport = [
             f"a=ice-ufrag:{local.username}",
             f"a=ice-pwd:{local.password}",
             f"a=fingerprint:sha-256 {fingerprint}",
-            f"a=setup:{'passive' if self.is_dtls_server else 'active'}",
+            f"a=setup:{setup}",
         ]
         places = [*(f"a={candidate}" for candidate in candidates), "a=end-of-candidates"]
         for reply in self.replies:
@@ -92,7 +104,7 @@ class Agreement:
                 places = []  # all sections share one transport
         return "\r\n".join(lines) + "\r\n"
 
-    def _section(self, reply: _Reply) -> Iterator[str]:
+    def _section(self, reply: Reply) -> Iterator[str]:
         section = reply.section
         formats = " ".join(str(c.payload_type) for c in reply.codecs) or " ".join(section.formats)
         yield f"m={section.kind} {9 if reply.is_accepted else 0} {section.protocol} {formats}"
@@ -116,7 +128,7 @@ class Agreement:
             if parameters := OPUS if codec.name == "opus" else codec.parameters.get(""):
                 yield f"a=fmtp:{codec.payload_type} {parameters}"
         if reply.direction in ("sendrecv", "sendonly"):
-            yield f"a=msid:{STREAM} voice"
+            yield f"a=msid:{self.msid}"
             yield f"a=ssrc:{self.audio.local_ssrc} cname:{STREAM}"
 
 
@@ -127,11 +139,11 @@ def agree(offer: Offer) -> Agreement:
         ClientError: `no_audio`, `no_common_codec`, or `bad_sdp` where nothing can be sent or received securely.
     """
     bundles = list(_bundles(offer))
-    live = [(mine, [section for section in sections if _is_live(section, mine)]) for mine, sections in bundles]
+    live = [(mine, [section for section in sections if is_live(section, mine)]) for mine, sections in bundles]
     audio = [section for _, sections in live for section in sections if section.kind == "audio"]
     if not audio:
         raise ClientError("no_audio", "The offer has no audio section; a call needs one.")
-    usable = [(mine, sections) for mine, sections in live if any(map(_common, sections))]
+    usable = [(mine, sections) for mine, sections in live if any(map(common_codecs, sections))]
     if not usable:
         raise ClientError("no_common_codec", "None of the offered audio codecs is supported; offer Opus.")
     is_bundled, chosen = max(usable, key=lambda each: _directions(each[1]))
@@ -139,22 +151,22 @@ def agree(offer: Offer) -> Agreement:
     if transport is None or not transport.fingerprints:
         missing = "a DTLS fingerprint (a=fingerprint)" if transport else "ICE credentials (a=ice-ufrag, a=ice-pwd)"
         raise ClientError("bad_sdp", f"The audio section of the offer lacks {missing}.")
-    heard = next((s for s in chosen if _common(s) and s.direction in ("sendrecv", "sendonly")), None)
-    spoken = next((s for s in chosen if _common(s) and s.direction in ("sendrecv", "recvonly")), None)
+    heard = next((s for s in chosen if common_codecs(s) and s.direction in ("sendrecv", "sendonly")), None)
+    spoken = next((s for s in chosen if common_codecs(s) and s.direction in ("sendrecv", "recvonly")), None)
     data = next((s for s in chosen if s.kind == "application" and "SCTP" in s.protocol.upper()), None)
     replies = []
     for section in offer.sections:
-        codecs = _common(section) if section in chosen else ()
+        codecs = common_codecs(section) if section in chosen else ()
         if codecs:
             direction = {(True, True): "sendrecv", (True, False): "recvonly", (False, True): "sendonly"}.get(
                 (section is heard, section is spoken), "inactive"
             )
-            replies.append(_Reply(section, direction, _with_extras(section)))
+            replies.append(Reply(section, direction, receivable(section)))
         else:
-            replies.append(_Reply(section, is_accepted=section is data))
+            replies.append(Reply(section, is_accepted=section is data))
     agreed = AgreedAudio(
-        receive=_with_extras(heard) if heard else (),
-        send=_common(spoken)[0] if spoken else None,
+        receive=receivable(heard) if heard else (),
+        send=common_codecs(spoken)[0] if spoken else None,
         send_red=_red(spoken) if spoken else None,
         local_ssrc=secrets.randbits(31) + 1,
         ssrcs=heard.ssrcs if heard else (),
@@ -175,20 +187,22 @@ def _bundles(offer: Offer) -> Iterator[tuple[bool, list[Section]]]:
             yield False, [section]
 
 
-def _is_live(section: Section, is_bundled: bool) -> bool:
-    """Port 0 rejects a section, but where it only says that the section cannot be had without its bundle."""
+def is_live(section: Section, is_bundled: bool) -> bool:
+    """Whether a section can be used. Port 0 rejects a section, but where it only says that the section cannot be had without its bundle."""
     return section.port > 0 or (is_bundled and section.is_bundle_only)
 
 
-def _common(section: Section) -> tuple[Codec, ...]:
+def common_codecs(section: Section) -> tuple[Codec, ...]:
     """The audio codecs that both sides have, Opus first, the others in the offer's order."""
+    if section.kind != "audio":
+        return ()
     known = [codec for codec in section.codecs if CLOCKS.get(codec.name) == codec.clock_hz]
     return tuple(sorted(known, key=lambda codec: codec.name != "opus"))
 
 
 def _red(section: Section) -> Codec | None:
     """Redundant audio around the codec of the voice, where it is offered as browsers do: `a=fmtp:63 111/111`."""
-    voice = str(_common(section)[0].payload_type)
+    voice = str(common_codecs(section)[0].payload_type)
     for codec in section.codecs:
         levels = codec.parameters.get("", "").split("/")
         if codec.name == "red" and len(levels) > 1 and set(levels) == {voice}:
@@ -196,16 +210,16 @@ def _red(section: Section) -> Codec | None:
     return None
 
 
-def _with_extras(section: Section) -> tuple[Codec, ...]:
-    """The voices' codecs, redundant audio before them, so that the caller sends it, and the keys of telephones."""
+def receivable(section: Section) -> tuple[Codec, ...]:
+    """What the caller may send: the voices' codecs, redundant audio before them, so that the caller sends it, and the keys of telephones."""
     red = _red(section)
     keys = (codec for codec in section.codecs if codec.name == "telephone-event")
-    return (*((red,) if red else ()), *_common(section), *keys)
+    return (*((red,) if red else ()), *common_codecs(section), *keys)
 
 
 def _directions(sections: list[Section]) -> int:
     """How many of the two directions have a section."""
-    found = {section.direction for section in sections if _common(section)}
+    found = {section.direction for section in sections if common_codecs(section)}
     return bool(found & {"sendrecv", "sendonly"}) + bool(found & {"sendrecv", "recvonly"})
 
 

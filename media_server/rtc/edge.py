@@ -66,6 +66,8 @@ class IceTransport(Protocol):
 
     async def restart(self, remote: Credentials) -> None: ...
 
+    async def answered_by(self, remote: Credentials) -> None: ...
+
     async def trickle(self, candidates: list[str]) -> None: ...
 
     def send(self, data: bytes) -> None: ...
@@ -139,9 +141,13 @@ class Edge:
         """With which the server proves to callers that it is the one that answered them."""
         return self._certificate
 
-    def link(self, offer: Offer, remote: Credentials, on_media: Callable[[bytes], bool]) -> IceTransport:
-        """The transport of a new call; it has to be closed."""
-        if self._ice_servers or offer.is_lite:
+    def link(self, offer: Offer | None, remote: Credentials, on_media: Callable[[bytes], bool]) -> IceTransport:
+        """The transport of a new call; it has to be closed.
+
+        Args:
+            offer: of the caller; None where the server offers, whose link is `answered_by` the caller later.
+        """
+        if self._ice_servers or (offer and offer.is_lite):
             reach = reach_of_this_machine(self._loopback)
             return RelayedLink(self._ice_servers, offer, remote, on_media, reach)
         return Link(self._callers, remote, on_media, self.candidates)

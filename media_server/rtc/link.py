@@ -159,6 +159,10 @@ class Link:
         """New credentials; the old ones hold until the caller nominates a path under the new."""
         self._begin(remote)
 
+    async def answered_by(self, remote: Credentials) -> None:
+        """The caller's credentials for the newest generation, which an offer of the server's began without them."""
+        self._generations[-1] = Generation(self.generation.local, remote)
+
     async def trickle(self, candidates: list[str]) -> None:
         """Nothing to do: the server sends to no address that the caller has not sent from."""
 

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from aiortc import RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport, RTCSctpTransport
-from aiortc.rtcsctptransport import RTCSctpCapabilities
-
-from media_server.errors import ClientError
 from media_server.events import Transport
 from media_server.rtc.answer import Agreement, agree, local_fragment
+from media_server.rtc.association import Association
 from media_server.rtc.channel import EventsChannel
 from media_server.rtc.edge import Edge, IceTransport
 from media_server.rtc.handset import Handset
-from media_server.rtc.sctp import bound_messages
 from media_server.rtc.sdp import parse_fragment, parse_offer
-from media_server.rtc.srtp import protect, unprotect
 from media_server.rtc.stream import RtpSession
 
 __all__ = ["Peer"]
-
-log = logging.getLogger(__name__)
 
 SEEN = 16
 """The caller's former user names: a fragment that comes late for one of them begins nothing."""
@@ -43,9 +35,7 @@ class Peer:
         self._edge, self._handset = edge, handset
         self._channel = EventsChannel(handset.receive, self.gone.set)
         self._agreement: Agreement | None = None
-        self._link: IceTransport | None = None
-        self._dtls: RTCDtlsTransport | None = None
-        self._sctp: RTCSctpTransport | None = None
+        self._association: Association | None = None
         self._media: RtpSession | None = None
         self._seen: deque[str] = deque(maxlen=SEEN)
         self._restarting = asyncio.Lock()
@@ -64,29 +54,25 @@ class Peer:
         offer = parse_offer(text)
         self._agreement = agreement = agree(offer)
         assert agreement.transport.credentials
-        self._link = link = self._edge.link(offer, agreement.transport.credentials, self._take_media)
-        try:
-            await link.gather()
-        except OSError as e:
-            log.error("an offer cannot be answered: %s", e.strerror or e)
-            raise ClientError("no_sockets", "The server cannot open more sockets now.", status=503) from e
-        certificate = self._edge.certificate
-        # it asks for no more than `IceTransport` has; tests/unit/rtc/test_contracts.py pins that
-        self._dtls = dtls = RTCDtlsTransport(link, [certificate])  # type: ignore[arg-type]
-        dtls._set_role("server" if agreement.is_dtls_server else "client")
-        dtls.on("statechange", self._on_dtls_state)
+        link = partial(self._edge.link, offer, agreement.transport.credentials)
+        self._association = association = Association(self._edge.certificate, link, self._hear, self._end)
+        await association.gather()
+        association.set_role(agreement.is_dtls_server)
         if agreement.data:
-            self._sctp = RTCSctpTransport(dtls)
-            self._sctp.on("datachannel", self._channel.attach)
-            bound_messages(self._sctp)
+            association.open_channels(self._channel.attach)
             self._channel.max_message_size = agreement.data.max_message_size
-        fingerprint = next(f.value for f in certificate.getFingerprints() if f.algorithm == "sha-256")
-        return agreement.answer(link.generation.local, fingerprint, link.candidates, link.is_lite)
+        ours = association.link
+        return agreement.answer(ours.generation.local, association.fingerprint, ours.candidates, ours.is_lite)
+
+    @property
+    def link(self) -> IceTransport | None:
+        """The path to the caller; None before an offer was accepted."""
+        return self._association.link if self._association else None
 
     @property
     def etag(self) -> str:
         """Names the ICE session (RFC 9725 section 4.3.1): changes with a restart."""
-        return f'"{self._link.generation.local.username}"' if self._link else '""'
+        return f'"{self.link.generation.local.username}"' if self.link else '""'
 
     async def trickle(self, text: str, wants_restart: bool) -> str | None:
         """Take the caller's candidates; for new credentials restart ICE and answer with our own fragment.
@@ -98,10 +84,10 @@ class Peer:
         Raises:
             ClientError: `bad_sdp_fragment`.
         """
-        assert self._link
+        assert self.link
         assert self._agreement
         fragment = parse_fragment(text)
-        link, remote = self._link, fragment.credentials
+        link, remote = self.link, fragment.credentials
         async with self._restarting:
             newest = link.generation.remote.username
             if remote and remote.username in self._seen:
@@ -143,71 +129,30 @@ class Peer:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        for part in (self._sctp, self._dtls):
-            if part:
-                with contextlib.suppress(ConnectionError):
-                    await part.stop()
-                part.remove_all_listeners()
-        if self._link:
-            await self._link.close()
+        if self._association:
+            await self._association.close()
+
+    def _end(self, hung_up: bool) -> None:
+        self.hung_up = hung_up
+        self.gone.set()
 
     async def _work(self) -> None:
-        with contextlib.suppress(ConnectionError):
-            await self._connect()
-        if not self.connected.is_set():
+        association, agreement = self._association, self._agreement
+        assert association
+        assert agreement
+        if not await association.connect(agreement.transport.fingerprints):
             self.gone.set()
             return
-        assert self._agreement
-        assert self._media
+        if agreement.data:
+            await association.start_channels(agreement.data.max_message_size, agreement.data.sctp_port)
+        self._media = RtpSession(agreement.audio, self._handset, association.send_media, self._edge.pacer)
+        self.connected.set()
         self._media.start()
         try:
             await self.gone.wait()
         finally:
             self._media.stop()
 
-    async def _connect(self) -> None:
-        link, dtls, agreement = self._link, self._dtls, self._agreement
-        assert link
-        assert dtls
-        assert agreement
-        await link.connected.wait()
-        known = [RTCDtlsFingerprint(f.algorithm, f.value) for f in agreement.transport.fingerprints]
-        await dtls.start(RTCDtlsParameters(known))
-        if dtls.state != "connected":
-            return
-        if self._sctp and agreement.data:
-            await self._sctp.start(RTCSctpCapabilities(agreement.data.max_message_size), agreement.data.sctp_port)
-        self._media = RtpSession(agreement.audio, self._handset, self._send_media, self._edge.pacer)
-        self.connected.set()
-
-    def _take_media(self, data: bytes) -> bool:
-        """Whether a packet of SRTP or SRTCP is authentic; then it is heard."""
-        session = self._dtls._rx_srtp if self._dtls else None
-        if session is None:
-            return False
-        packet = unprotect(session, data)
-        if packet is None:
-            return False
-        try:
-            if self._media:
-                self._media.take(packet)
-        except Exception:  # one call's defect must not be the others', whose packets come over the same socket
-            log.exception("a packet could not be handled; its connection ends")
-            self.gone.set()
-        return True
-
-    def _send_media(self, packet: bytes) -> None:
-        """Encrypt a packet of RTP or RTCP and send it at once."""
-        session = self._dtls._tx_srtp if self._dtls else None
-        if session is None or self._link is None or self.gone.is_set():
-            return
-        protected = protect(session, packet)
-        if protected is not None:
-            self._link.send(protected)
-
-    def _on_dtls_state(self) -> None:
-        assert self._dtls
-        assert self._link
-        if self._dtls.state in ("closed", "failed") and not self.gone.is_set():
-            self.hung_up = self._dtls.state == "closed" and not self._link.lost
-            self.gone.set()
+    def _hear(self, packet: bytes) -> None:
+        if self._media:
+            self._media.take(packet)

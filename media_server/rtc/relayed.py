@@ -109,6 +109,7 @@ class RelayedLink:
     """The same as a `Link` to `RTCDtlsTransport` and `Peer`. Call `gather` before anything else.
 
     Args:
+        offer: of the caller; None where the server offers.
         on_media: takes SRTP and SRTCP, and says whether it was authentic.
     """
 
@@ -117,17 +118,23 @@ class RelayedLink:
     def __init__(
         self,
         servers: Sequence[RTCIceServer],
-        offer: Offer,
+        offer: Offer | None,
         remote: Credentials,
         on_media: Callable[[bytes], bool],
         reach: Reach,
     ) -> None:
-        self.role = "controlling" if offer.is_lite else "controlled"
+        # the side that offers is in control, unless the other one is lite (RFC 8445 section 6.1.1)
+        self._is_offered_to_lite = offer is not None and offer.is_lite
+        self.role = "controlling" if offer is None or offer.is_lite else "controlled"
         self.connected = asyncio.Event()
         self.lost = False
         """The caller cannot be reached any more."""
         self._servers, self._on_media, self._reach = list(servers), on_media, reach
-        self._offered = [line for section in offer.sections for line in section.candidates]
+        self._offered = [line for section in offer.sections for line in section.candidates] if offer else []
+        self._answered = asyncio.Event()
+        """The caller's credentials are known."""
+        if offer:
+            self._answered.set()
         self._current = self._newest = self._connection(remote)
         self._running: asyncio.Task[None] | None = None
         self._sending: asyncio.Task[None] | None = None
@@ -161,9 +168,16 @@ class RelayedLink:
     async def restart(self, remote: Credentials) -> None:
         """Begin anew with the caller's new credentials; the old path carries the media until the new one stands."""
         await _cancelled(self._switching)
+        if not remote.username:
+            self._answered.clear()
         new = self._newest = self._connection(remote)
         await self._gather(new)
         self._switching = asyncio.create_task(self._switch(new), name="ice-restart")
+
+    async def answered_by(self, remote: Credentials) -> None:
+        """The caller's credentials for the newest generation, which an offer of the server's began without them."""
+        self._newest.remote_username, self._newest.remote_password = remote.username, remote.password
+        self._answered.set()
 
     async def trickle(self, candidates: Iterable[str]) -> None:
         """Candidates of the caller for the newest generation.
@@ -202,7 +216,7 @@ class RelayedLink:
     def _connection(self, remote: Credentials) -> Connection:
         settings = connection_kwargs(self._servers)
         connection = Connection(ice_controlling=self.role == "controlling", **settings)
-        connection.remote_is_lite = self.role == "controlling"
+        connection.remote_is_lite = self._is_offered_to_lite
         connection.remote_username, connection.remote_password = remote.username, remote.password
         return connection
 
@@ -218,6 +232,7 @@ class RelayedLink:
             connection = self._current
             try:
                 if not self.connected.is_set():
+                    await self._answered.wait()
                     await connection.connect()
                     self.connected.set()
                 while True:
@@ -244,6 +259,7 @@ class RelayedLink:
     async def _switch(self, new: Connection) -> None:
         try:
             async with asyncio.timeout(RESTART_S):
+                await self._answered.wait()
                 await new.connect()
         except (ConnectionError, TimeoutError):
             log.info("an ICE restart failed, the old path stays")

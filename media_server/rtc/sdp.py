@@ -16,6 +16,7 @@ __all__ = ["Credentials", "Fingerprint", "Fragment", "Offer", "Section", "parse_
 
 MOST_LINES = 1500
 MOST_SECTIONS = 16
+"""Maximum media sections of a description, where the client has no use for more."""
 MOST_FORMATS = 128
 """Maximum payload types of a section; RTP has no more."""
 MOST_SHOWN = 60
@@ -64,6 +65,8 @@ class Section:
     direction: str
     codecs: tuple[Codec, ...]
     ssrcs: tuple[int, ...]
+    track: str
+    """The client's name for the track that it sends here (RFC 8830), or empty."""
     credentials: Credentials | None
     fingerprints: tuple[Fingerprint, ...]
     setup: str
@@ -97,20 +100,20 @@ class Fragment:
     """As it has them, without `a=`."""
 
 
-def parse_offer(text: str) -> Offer:
-    """Read an offer.
+def parse_offer(text: str, most_sections: int = MOST_SECTIONS, most_lines: int = MOST_LINES) -> Offer:
+    """Read an offer, or an answer to one of the server's.
 
     Raises:
         ClientError: `bad_sdp`.
     """
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if len(lines) > MOST_LINES:
-        raise _bad(f"The offer has more than {MOST_LINES} lines.")
+    if len(lines) > most_lines:
+        raise _bad(f"The offer has more than {most_lines} lines.")
     if not lines or lines[0][1] != "v=0":
         raise _bad('The offer is not a session description (SDP); one begins with the line "v=0".')
     session, *media = _split(lines)
-    if len(media) > MOST_SECTIONS:
-        raise _bad(f"The offer has more than {MOST_SECTIONS} media sections.")
+    if len(media) > most_sections:
+        raise _bad(f"The offer has more than {most_sections} media sections.")
     if not any(line.startswith("o=") for _, line in session):
         raise _bad('The offer is not a session description (SDP): it lacks the line "o=".')
     common = _attributes(session)
@@ -169,8 +172,9 @@ def _section(lines: list[tuple[int, str]], common: Attributes) -> Section:
         tuple(formats),
         _first(own, "mid"),
         next((d for level in (own, common) for d in DIRECTIONS if d in level), "sendrecv"),
-        tuple(_codecs(formats, own)) if kind.lower() == "audio" else (),
+        tuple(_codecs(formats, own)) if kind.lower() in ("audio", "video") else (),
         tuple(dict.fromkeys(_numbers(own.get("ssrc", [])))),
+        next(iter(_first(own, "msid").split()[1:2]), ""),
         _credentials(either),
         tuple(_fingerprints(either.get("fingerprint", []))),
         _first(either, "setup").lower(),

@@ -105,8 +105,8 @@ def of(server: Server) -> tuple[Peer, Link]:
     (session,) = server.sessions._by_id.values()
     assert isinstance(session, Session)
     assert isinstance(session.line, Peer)
-    assert isinstance(session.line._link, Link)
-    return session.line, session.line._link
+    assert isinstance(session.line.link, Link)
+    return session.line, session.line.link
 
 
 async def test_the_page_restarts_ice_when_its_paths_are_cut(open_page: Open, tmp_path: Path, cable: Cable) -> None:

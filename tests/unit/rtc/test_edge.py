@@ -97,7 +97,7 @@ async def test_a_call_is_up_within_a_moment_and_leaves_nothing_behind(edge: Edge
 async def test_many_calls_share_one_port_and_take_no_descriptors(edge: Edge) -> None:
     async with contextlib.AsyncExitStack() as stack:
         calls = [await stack.enter_async_context(in_call(edge)) for _ in range(4)]
-        ports = {call.peer._link.selected.wire.port for call in calls}  # type: ignore[union-attr]
+        ports = {call.peer.link.selected.wire.port for call in calls}  # type: ignore[union-attr]
         assert ports == {edge.udp_port}
         assert len(edge._callers.by_path) >= 4
 
@@ -300,12 +300,12 @@ async def test_a_caller_whose_nat_gives_him_another_port_hears_on(edge: Edge) ->
             async with asyncio.timeout(10):
                 for _ in range(20):
                     await anext(frames)
-                before = call.peer._link.selected  # type: ignore[union-attr]
+                before = call.peer.link.selected  # type: ignore[union-attr]
                 await relay.rebind()
                 while not relay.heard_s:  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0.01)
             assert relay.heard_s < 1.0
-            assert call.peer._link.selected != before  # type: ignore[union-attr]
+            assert call.peer.link.selected != before  # type: ignore[union-attr]
             assert edge._callers.by_check == {}
             hearing.cancel()
     finally:

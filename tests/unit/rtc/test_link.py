@@ -10,7 +10,9 @@ import pylibsrtp
 import pytest
 from aioice import stun
 
+from media_server.rtc import Edge
 from media_server.rtc import link as module
+from media_server.rtc.association import Association
 from media_server.rtc.link import Callers, Link, Path
 from media_server.rtc.sdp import Credentials
 from media_server.rtc.wires import Address
@@ -246,12 +248,13 @@ async def test_a_caller_without_a_packet_is_lost(clock: Clock, silent_s: float) 
 
 
 async def test_a_packet_that_trips_a_call_ends_that_call_alone(caplog: pytest.LogCaptureFixture) -> None:
-    from media_server.rtc import Edge, Handset, Microphone, Peer, Speaker
+    ended: list[bool] = []
 
-    def clock() -> float:
-        return 0.0
+    def trip(_: bytes) -> None:
+        raise AssertionError("a defect")
 
-    peer: Any = Peer(Edge(), Handset(clock, Microphone(clock), Speaker(), lambda _: None))
+    edge = Edge()
+    association: Any = Association(edge.certificate, lambda take: new(Callers()), trip, ended.append)
 
     key = bytes(30)
     ends = [
@@ -262,14 +265,10 @@ async def test_a_packet_that_trips_a_call_ends_that_call_alone(caplog: pytest.Lo
     class Dtls:
         _rx_srtp = ends[1]
 
-    class Media:
-        def take(self, _: bytes) -> None:
-            raise AssertionError("a defect")
-
-    peer._dtls, peer._media = Dtls, Media()
-    assert not peer._take_media(rtp())
-    assert not peer._take_media(bytes([0x80]) * 2000)
-    assert not peer.gone.is_set()
-    assert peer._take_media(ends[0].protect(rtp()))
-    assert peer.gone.is_set()
+    association._dtls = Dtls
+    assert not association.take_media(rtp())
+    assert not association.take_media(bytes([0x80]) * 2000)
+    assert not ended
+    assert association.take_media(ends[0].protect(rtp()))
+    assert ended == [False]
     assert "its connection ends" in caplog.text

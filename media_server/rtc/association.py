@@ -1,0 +1,142 @@
+"""What a WebRTC connection is made of below its calls: ICE, DTLS and SRTP over it, and SCTP for data channels."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+
+from aiortc import (
+    RTCCertificate,
+    RTCDataChannel,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+    RTCSctpTransport,
+)
+from aiortc.rtcsctptransport import RTCSctpCapabilities
+
+from media_server.errors import ClientError
+from media_server.rtc.edge import IceTransport
+from media_server.rtc.sctp import bound_messages
+from media_server.rtc.sdp import Fingerprint
+from media_server.rtc.srtp import protect, unprotect
+
+__all__ = ["Association"]
+
+log = logging.getLogger(__name__)
+
+
+class Association:
+    """`gather`, then `connect` once the other side's parameters are known; `close` in the end, whatever happened.
+
+    Args:
+        link: makes the path to the other side; it is given what takes SRTP and SRTCP and says whether it was authentic.
+        on_packet: is given each decrypted packet of RTP and RTCP.
+        on_end: is called once when the connection is over before `close`, with whether the other side has closed it.
+    """
+
+    def __init__(
+        self,
+        certificate: RTCCertificate,
+        link: Callable[[Callable[[bytes], bool]], IceTransport],
+        on_packet: Callable[[bytes], None],
+        on_end: Callable[[bool], None],
+    ) -> None:
+        self.link = link(self.take_media)
+        self.sctp: RTCSctpTransport | None = None
+        self.fingerprint = next(f.value for f in certificate.getFingerprints() if f.algorithm == "sha-256")
+        """SHA-256 of our certificate."""
+        # it asks for no more than `IceTransport` has; tests/unit/rtc/test_contracts.py pins that
+        self._dtls = RTCDtlsTransport(self.link, [certificate])  # type: ignore[arg-type]
+        self._dtls.on("statechange", self._on_dtls_state)
+        self._on_packet, self._on_end = on_packet, on_end
+        self._is_over = False
+
+    async def gather(self) -> None:
+        """Find our candidates.
+
+        Raises:
+            ClientError: 503 `no_sockets`.
+        """
+        try:
+            await self.link.gather()
+        except OSError as e:
+            log.error("an offer cannot be answered: %s", e.strerror or e)
+            raise ClientError("no_sockets", "The server cannot open more sockets now.", status=503) from e
+
+    def set_role(self, is_server: bool) -> None:
+        """Settle which side begins the DTLS handshake: the client."""
+        self._dtls._set_role("server" if is_server else "client")
+
+    def open_channels(self, on_channel: Callable[[RTCDataChannel], None]) -> RTCSctpTransport:
+        """Have data channels; `on_channel` is given those that the other side opens."""
+        self.sctp = sctp = RTCSctpTransport(self._dtls)
+        sctp.on("datachannel", on_channel)
+        bound_messages(sctp)
+        return sctp
+
+    async def connect(self, fingerprints: Sequence[Fingerprint]) -> bool:
+        """Wait for the first path and do the DTLS handshake; whether it came about.
+
+        Args:
+            fingerprints: of the other side's certificate.
+        """
+        await self.link.connected.wait()
+        known = [RTCDtlsFingerprint(f.algorithm, f.value) for f in fingerprints]
+        with contextlib.suppress(ConnectionError):
+            await self._dtls.start(RTCDtlsParameters(known))
+        return str(self._dtls.state) == "connected"
+
+    async def start_channels(self, max_message_size: int, port: int) -> None:
+        """Begin with the data channels; `connect` has to have come about.
+
+        Args:
+            max_message_size: bytes that the other side takes in one message; 0 where any number.
+        """
+        if self.sctp:
+            with contextlib.suppress(ConnectionError):
+                await self.sctp.start(RTCSctpCapabilities(max_message_size), port)
+
+    def send_media(self, packet: bytes) -> None:
+        """Encrypt a packet of RTP or RTCP and send it at once."""
+        session = self._dtls._tx_srtp
+        if session is None or self._is_over:
+            return
+        protected = protect(session, packet)
+        if protected is not None:
+            self.link.send(protected)
+
+    def take_media(self, data: bytes) -> bool:
+        """Whether a packet of SRTP or SRTCP is authentic; then it is handed on."""
+        session = self._dtls._rx_srtp
+        if session is None:
+            return False
+        packet = unprotect(session, data)
+        if packet is None:
+            return False
+        try:
+            self._on_packet(packet)
+        except Exception:  # one call's defect must not be the others', whose packets come over the same socket
+            log.exception("a packet could not be handled; its connection ends")
+            self._end(False)
+        return True
+
+    async def close(self) -> None:
+        """Give everything back. It must not be cancelled: aiortc does not survive that."""
+        self._is_over = True
+        for part in (self.sctp, self._dtls):
+            if part:
+                with contextlib.suppress(ConnectionError):
+                    await part.stop()
+                part.remove_all_listeners()
+        await self.link.close()
+
+    def _on_dtls_state(self) -> None:
+        if self._dtls.state in ("closed", "failed"):
+            self._end(self._dtls.state == "closed" and not self.link.lost)
+
+    def _end(self, hung_up: bool) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._on_end(hung_up)
