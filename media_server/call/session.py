@@ -152,6 +152,8 @@ class Session:
         self.handset = Handset(
             clock, Microphone(clock), Speaker(), self.receive, press=self._press_key, report=self._note_line
         )
+        self.listeners: list[Callable[[e.Envelope], None]] = []
+        """Each is given every event before the client is told."""
         self._line: Line | None = None
         self._unclosed: list[Line] = []
         self._replaced = asyncio.Event()
@@ -265,11 +267,17 @@ class Session:
         speaker, clock = self.handset.speaker, self.handset.clock
         return Person(self.call, self._services.engines, self._services.activity, speaker, clock, self.call.note_person)
 
-    def receive(self, text: str | bytes) -> None:
-        """Take a message of the client; what is none is answered with an error."""
+    def receive(
+        self, text: str | bytes, incoming: Callable[[str | bytes], Iterable[e.ClientMessage]] | None = None
+    ) -> None:
+        """Take a message of the client; what is none is answered with an error.
+
+        Args:
+            incoming: translates it; the dialect where none is given.
+        """
         self.handset.microphone.last_data_s = self._journal.clock()
         if text not in SIGNS_OF_LIFE:  # in any dialect
-            self._reception.receive(text, self.dialect.incoming)
+            self._reception.receive(text, incoming or self.dialect.incoming)
 
     def _take_message(self, message: e.ClientMessage) -> None:
         if not isinstance(message, e.PlaybackAck):
@@ -278,6 +286,8 @@ class Session:
             self._line.acknowledge(message.buffered_s)
 
     def _tell(self, envelope: e.Envelope) -> None:
+        for listen in self.listeners:
+            listen(envelope)
         for message in self.dialect.outgoing(envelope):
             self._told.append(message)
             self._told_count += 1

@@ -13,6 +13,7 @@ GROUP = "media_server.doors"
 """The entry points of packages that bring a door; each names a `Door`."""
 OWN = (
     "flow",
+    "livekit",
     "nextevi",
     "pinecall",
     "wespoke",

@@ -17,6 +17,7 @@ from media_server.agents.origins import matches
 from media_server.errors import ClientError
 from media_server.http.door import Door
 from media_server.http.own import is_own_page, session_cookie
+from media_server.http.room_tokens import secret_of
 from media_server.store import BY_ORIGIN, PREFIXES, Database, Grant, Key, Keys, Scope, TokenKind, Tokens
 from media_server.switchboard import Start, require_credit
 from media_server.terms import Terms
@@ -63,7 +64,11 @@ class Access:
         """Revoked keys that do not keep the server closed, since the operator has opened it again."""
 
     def credential(self, request: web.Request) -> str | None:
-        """The key or token that a request shows."""
+        """The key or token that a request shows; of a room's token, what is secret in it."""
+        shown = self._shown(request)
+        return (secret_of(shown) or shown) if shown else None
+
+    def _shown(self, request: web.Request) -> str | None:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             # browsers cannot set headers of a WebSocket; each protocol has its own name for it
             for name in self._credential_names:
@@ -218,7 +223,7 @@ class Access:
         origin = request.headers.get("Origin") or _same_origin(request)
         try:
             if shown is not None and shown.startswith(TOKENS):
-                await self.minter(await self.tokens.look(shown, ("webrtc", "short")))
+                await self.minter(await self.tokens.look(shown, ("webrtc", "room", "short")))
             elif shown is not None or not await self.closed(request):
                 await self.key(request, "call", counted=False, shown=shown)
             else:

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
-from media_server.agents import Agent, AgentBook, TurnPreset, agent_name
+from media_server.agents import Agent, AgentBook, TurnPreset, agent_name, contact_of
+from media_server.call.session import new_call_id
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.agents import AGENTS
 from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
+from media_server.http.room_tokens import encode
 from media_server.http.sessions import SESSIONS
-from media_server.store import TokenKind
+from media_server.store import TokenKind, Tokens
 from media_server.terms import Terms
 
-__all__ = ["PageToken", "base_url", "given_to_page", "refused_to_page", "routes"]
+__all__ = ["MOST_IDENTITY", "PageToken", "base_url", "given_to_page", "refused_to_page", "room_token", "routes"]
 
 MOST_METADATA = 2048
 """Bytes, as JSON."""
+MOST_IDENTITY = 100
+"""Characters of a caller's name for itself in a room."""
 
 routes = web.RouteTableDef()
 
@@ -89,10 +94,28 @@ async def mint(request: web.Request) -> web.Response:
         await request.app[ACCESS].key(request, "admin", counted=False)
         _check_changes(request.app[AGENTS], agent, changes)
     terms = Terms(metadata=wanted.metadata, changes=changes)
-    token = await request.app[ACCESS].tokens.mint(wanted.kind, agent.name, wanted.ttl_s, key_id, terms)
+    tokens = request.app[ACCESS].tokens
+    if wanted.kind == "livekit":
+        token = await room_token(tokens, "livekit", agent.name, wanted.ttl_s, key_id, terms)
+    else:
+        token = await tokens.mint(wanted.kind, agent.name, wanted.ttl_s, key_id, terms)
     servers = [s.model_dump(exclude_none=True) for s in request.app[SESSIONS].ice_servers]
     body = {"token": token, "expires_in": wanted.ttl_s, "url": base_url(request), "ice_servers": servers}
     return web.json_response(body, status=201, headers={"Cache-Control": "no-store"})
+
+
+async def room_token(
+    tokens: Tokens, kind: Literal["livekit", "room"], agent: str, ttl_s: float, key_id: str | None, terms: Terms
+) -> str:
+    """A token for one call as a JSON Web Token; the room has the name of the call.
+
+    Args:
+        terms: what is sealed under it; whom their metadata name is the caller's identity in the room.
+    """
+    terms = terms if terms.call_id else terms.model_copy(update={"call_id": new_call_id()})
+    secret = await tokens.mint(kind, agent, ttl_s, key_id, terms)
+    identity = contact_of(terms.metadata)[:MOST_IDENTITY] or f"caller-{secrets.token_hex(4)}"
+    return encode(secret, terms.call_id, identity, ttl_s)
 
 
 @routes.get("/webrtc/token")

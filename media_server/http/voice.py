@@ -66,7 +66,7 @@ async def voice(request: web.Request) -> web.StreamResponse:
     else:
         sessions.check_room()
         agent, start = await request.app[ACCESS].start(request, wanted.agent, "webrtc")
-        session, line = await sessions.open_socket(agent, new_line, wanted.metadata, wanted.variables, start)
+        session, line = await sessions.open_line(agent, new_line, wanted.metadata, wanted.variables, start)
         line.send(_opened(session))
 
     async def take_text(text: str) -> None:

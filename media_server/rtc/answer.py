@@ -188,7 +188,10 @@ def _bundles(offer: Offer) -> Iterator[tuple[bool, list[Section]]]:
 
 
 def is_live(section: Section, is_bundled: bool) -> bool:
-    """Whether a section can be used. Port 0 rejects a section, but where it only says that the section cannot be had without its bundle."""
+    """Whether a section can be used.
+
+    Port 0 rejects it, but where it only says that the section cannot be had without its bundle.
+    """
     return section.port > 0 or (is_bundled and section.is_bundle_only)
 
 
@@ -211,7 +214,7 @@ def _red(section: Section) -> Codec | None:
 
 
 def receivable(section: Section) -> tuple[Codec, ...]:
-    """What the caller may send: the voices' codecs, redundant audio before them, so that the caller sends it, and the keys of telephones."""
+    """What the caller may send: redundant audio first, so that it is used, the voices' codecs, and telephones' keys."""
     red = _red(section)
     keys = (codec for codec in section.codecs if codec.name == "telephone-event")
     return (*((red,) if red else ()), *common_codecs(section), *keys)

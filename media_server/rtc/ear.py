@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from media_server.audio import MODEL_RATE_HZ, Samples
@@ -98,6 +98,13 @@ class Ear:
         """Packets of that other stream."""
         self._digit: tuple[int, int] | None = None
         """The SSRC and the time of the key that was told last."""
+
+    def accept(self, codecs: Iterable[Codec]) -> None:
+        """Take these codecs too: a later offer has them."""
+        for codec in codecs:
+            if self._codecs.get(codec.payload_type) != codec:
+                self._codecs[codec.payload_type] = codec
+                self._decoders.pop(codec.payload_type, None)
 
     def take(self, packet: bytes, arrived_s: float) -> None:
         """An RTP packet, and when it arrived on the microphone's clock."""

@@ -26,7 +26,7 @@ from media_server.rtc.rtp import is_rtcp
 from media_server.rtc.sdp import Credentials
 from media_server.rtc.wires import Address, Wire
 
-__all__ = ["Callers", "Generation", "Inbox", "Link", "Path"]
+__all__ = ["DEAD_S", "Callers", "Generation", "Inbox", "Link", "Path"]
 
 CHARACTERS = string.ascii_letters + string.digits
 LOST_S = 30.0
@@ -151,6 +151,11 @@ class Link:
     @property
     def candidates(self) -> list[str]:
         return self._candidates()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has come from the caller for `DEAD_S`."""
+        return time.monotonic() - self._heard_s > DEAD_S
 
     async def gather(self) -> None:
         """Nothing to do: the ports are open."""

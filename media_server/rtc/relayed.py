@@ -22,7 +22,7 @@ from aioice.ice import get_host_addresses
 from aiortc import RTCIceServer
 from aiortc.rtcicetransport import connection_kwargs
 
-from media_server.rtc.link import MOST_QUEUED, Generation, Inbox
+from media_server.rtc.link import DEAD_S, MOST_QUEUED, Generation, Inbox
 from media_server.rtc.sdp import Credentials, Offer
 
 __all__ = ["ALONE", "MOST_CANDIDATES", "Reach", "RelayedLink", "loopback_if_alone", "reach_of_this_machine", "usable"]
@@ -142,6 +142,7 @@ class RelayedLink:
         self._inbox = Inbox()
         self._out: asyncio.Queue[bytes] = asyncio.Queue(MOST_QUEUED)
         self._allowance, self._allowed_s = float(MOST_CANDIDATES), time.monotonic()
+        self._heard_s = self._allowed_s
 
     @property
     def generation(self) -> Generation:
@@ -153,6 +154,11 @@ class RelayedLink:
     @property
     def candidates(self) -> list[str]:
         return [f"candidate:{each.to_sdp()}" for each in self._newest.local_candidates]
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no packet has come from the caller for `DEAD_S`."""
+        return time.monotonic() - self._heard_s > DEAD_S
 
     async def gather(self) -> None:
         """Open the sockets, ask STUN and TURN servers, and begin with the checks.
@@ -245,6 +251,7 @@ class RelayedLink:
                     self._inbox.close()
 
     def _take(self, data: bytes) -> None:
+        self._heard_s = time.monotonic()
         if 127 < data[0] < 192:
             self._on_media(data)
         else:

@@ -88,6 +88,10 @@ class RtpSession:
             sending.round_trip_s,
         )
 
+    def renegotiate(self, agreed: AgreedAudio) -> None:
+        """A later offer of the same connection has more to receive; what is sent stays as it was."""
+        self._ear.accept(agreed.receive)
+
     def start(self) -> None:
         """Send from now on."""
         self._speaker.buffered = self._buffered_s

@@ -19,15 +19,20 @@ from media_server.terms import ListeningTerms, Terms, read_sealed
 
 __all__ = ["BY_ORIGIN", "PREFIXES", "Grant", "TokenKind", "Tokens"]
 
-TokenKind = Literal["webrtc", "chat"]
-AnyKind = TokenKind | Literal["stream", "short", "session"]
+TokenKind = Literal["webrtc", "chat", "livekit"]
+AnyKind = TokenKind | Literal["room", "stream", "short", "session"]
 PREFIXES: dict[AnyKind, str] = {
     "webrtc": "wrtc_",
     "chat": "cht_",
+    "livekit": "lkt_",
+    "room": "room_",
     "stream": "strm_",
     "short": "tmp_",
     "session": "ses_",
 }
+ALSO: dict[AnyKind, AnyKind] = {"webrtc": "room", "livekit": "room"}
+"""Where a token of one kind is asked for, one of the other is good as well: hosted products' rooms are joined either
+way."""
 BY_ORIGIN = ""
 """In place of the id of a key: the origin of a page was enough."""
 KEPT_S = 3600.0
@@ -109,16 +114,21 @@ class Tokens:
         async with self._database.begin() as session:
             await session.execute(delete(TokenRow).where(TokenRow.hash == digest(token)))
 
-    async def look(self, token: str, kinds: Collection[str]) -> Grant:
+    async def look(self, token: str, kinds: Collection[str], unused: bool = False) -> Grant:
         """What a token of one of these kinds is good for, without using it up.
 
+        Args:
+            unused: it has to be one that can still be used.
+
         Raises:
-            ClientError: 401 `token_unknown`, `token_expired`.
+            ClientError: 401 `token_unknown`, `token_expired`; `token_used`.
         """
         async with self._database.begin() as session:
             row = await session.get(TokenRow, digest(token))
         if row is None or row.kind not in kinds:
             raise ClientError("token_unknown", "There is no such token.", status=401)
+        if unused and row.used_at is not None:
+            raise ClientError("token_used", "The token was used already; each is good for one call.", status=401)
         if row.expires_at < time.time():
             raise ClientError("token_expired", "The token has expired; ask for a new one.", status=401)
         return Grant(row.key_id, row.agent, row.meta, row.sealed or {})
@@ -134,7 +144,8 @@ class Tokens:
                 `token_wrong_agent`.
         """
         now, key = time.time(), digest(token)
-        good = (TokenRow.hash == key) & (TokenRow.kind == kind)
+        kinds = {kind, ALSO.get(kind, kind)}
+        good = (TokenRow.hash == key) & TokenRow.kind.in_(kinds)
         if agent is not None:
             good &= TokenRow.agent == agent
         good &= TokenRow.used_at.is_(None) & (TokenRow.expires_at >= now)
@@ -147,7 +158,7 @@ class Tokens:
             raise ClientError("token_unknown", "There is no such token.", status=401)
         if won:
             return Grant(row.key_id, row.agent, row.meta, row.sealed or {})
-        if row.kind != kind:
+        if row.kind not in kinds:
             raise ClientError("token_wrong_kind", f"The token is for {row.kind}, not for {kind}.", status=403)
         if agent is not None and row.agent != agent:
             raise ClientError("token_wrong_agent", "The token is for another agent.", status=403)

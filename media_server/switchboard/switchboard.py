@@ -22,7 +22,7 @@ from media_server.call.services import Services
 from media_server.call.session import NATIVE, Connection, Dialect, Line
 from media_server.config import IceServer, Settings
 from media_server.errors import ClientError
-from media_server.rtc import Edge, Handset, Peer, SocketLine
+from media_server.rtc import Edge, Handset, Peer
 from media_server.store import Key, Records
 from media_server.store.course import course
 from media_server.store.keys import digest
@@ -32,6 +32,7 @@ from media_server.terms import Terms, Variables
 
 __all__ = ["Switchboard", "reached"]
 
+AnyLine = TypeVar("AnyLine", bound=Line)
 Conversation = TypeVar("Conversation", Session, Chat, Session | Chat)
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,11 @@ class Switchboard:
     def ice_servers(self) -> list[IceServer]:
         return self._settings.ice_servers
 
+    @property
+    def edge(self) -> Edge:
+        """The ports that calls come over."""
+        return self._edge
+
     async def open(
         self,
         agent_name: str,
@@ -138,18 +144,19 @@ class Switchboard:
     def _peer(self, session: Session) -> Peer:
         return Peer(self._edge, session.handset)
 
-    async def open_socket(
+    async def open_line(
         self,
         agent_name: str,
-        line: Callable[[Handset], SocketLine],
+        line: Callable[[Handset], AnyLine],
         metadata: Mapping[str, Any],
         variables: Variables,
         start: Start,
         dialect: Dialect | None = None,
         tools: Sequence[Tool] = (),
         lingers: bool = True,
-    ) -> tuple[Session, SocketLine]:
-        """A new session over a WebSocket.
+        transport: e.Transport = "websocket",
+    ) -> tuple[Session, AnyLine]:
+        """A new session over a line that is made here, such as a WebSocket's.
 
         Args:
             dialect: that is spoken on it; the native one where none is given.
@@ -159,7 +166,7 @@ class Switchboard:
             ClientError: unknown agent, engines not ready, or too many calls.
         """
         terms = start.terms.joined_by(metadata, variables, tools)
-        session = self._session(agent_name, "websocket", terms, start.key, dialect, lingers)
+        session = self._session(agent_name, transport, terms, start.key, dialect, lingers)
         made = line(session.handset)
         async with self._beginning(session, made, start):
             pass

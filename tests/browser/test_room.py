@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -32,8 +33,14 @@ def spoken(*parts: Samples | float) -> Samples:
 
 
 @contextlib.asynccontextmanager
-async def site(tmp_path: Path, script: str = "", keys: bool = True) -> AsyncIterator[tuple[Server, str]]:
-    """A server with keys, and somebody's site on another origin, whose pages have a key for it, and a script."""
+async def site(
+    tmp_path: Path, script: str = "", keys: bool = True, files: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[tuple[Server, str]]:
+    """A server with keys, and somebody's site on another origin, whose pages have a key for it, and a script.
+
+    Args:
+        files: texts of the site by their names, in place of those in `pages`.
+    """
     database_url = f"sqlite:///{tmp_path}/x.sqlite"
     async with Database.open(database_url) as database:
         key = (await Keys(database).create("site", origins=["http://localhost:*"]))[0] if keys else "sk_none"
@@ -42,8 +49,14 @@ async def site(tmp_path: Path, script: str = "", keys: bool = True) -> AsyncIter
             await server.ready(60)
 
             async def page(request: web.Request) -> web.Response:
-                text = (PAGES / request.match_info["name"]).read_text()
-                text = text.replace("SERVER", server.url).replace("KEY", f"pk_live_{key.removeprefix('sk_')}")
+                name = request.match_info["name"]
+                text = files[name] if name in files else (PAGES / name).read_text()
+                shown = f"pk_live_{key.removeprefix('sk_')}"
+                if name.endswith("js"):
+                    # in quotes: names in bundles have the words in them too
+                    text = text.replace('"SERVER/', f'"{server.url}/').replace('"KEY"', f'"{shown}"')
+                    return web.Response(text=text, content_type="text/javascript")
+                text = text.replace("SERVER", server.url).replace("KEY", shown)
                 return web.Response(text=text, content_type="text/html")
 
             async def bundle(_: web.Request) -> web.Response:
@@ -52,7 +65,7 @@ async def site(tmp_path: Path, script: str = "", keys: bool = True) -> AsyncIter
 
             app = web.Application()
             app.router.add_get("/bundle.js", bundle)
-            app.router.add_get(r"/{name:\w+\.html}", page)
+            app.router.add_get(r"/{name:\w+\.(html|js)}", page)
             runner = web.AppRunner(app)
             await runner.setup()
             await web.TCPSite(runner, "localhost", 0).start()

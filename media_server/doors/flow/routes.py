@@ -29,7 +29,7 @@ from media_server.http.body import require_type
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import converse, new_socket
-from media_server.http.tokens import base_url
+from media_server.http.tokens import base_url, room_token
 from media_server.rtc import PcmFormat, SocketLine, SocketWire
 from media_server.terms import Terms, ToolTerms
 
@@ -168,7 +168,7 @@ async def _begin(request: web.Request, socket: web.WebSocketResponse) -> tuple[S
         variables = dict(wanted.conversation_config.template_variables)
         audio = wanted.audio_format or AudioFormat()
         wire = SocketWire(PcmFormat(audio.sample_rate, 1, audio.encoding), PcmFormat(VOICE_RATE_HZ))
-        session, line = await sessions.open_socket(
+        session, line = await sessions.open_line(
             agent,
             lambda handset: SocketLine(handset, wire),
             {},
@@ -209,8 +209,8 @@ async def start(request: web.Request) -> web.Response:
         terms = _terms(wanted, call_id)
         joining = {"url": base_url(request), "token": "", "id": secrets.token_hex(8), "session_id": call_id}
         if wanted.sdp is None:
-            minted = await request.app[ACCESS].tokens.mint("webrtc", agent, TOKEN_TTL_S, begun.key_id, terms)
-            joining["token"] = minted
+            tokens = request.app[ACCESS].tokens
+            joining["token"] = await room_token(tokens, "room", agent, TOKEN_TTL_S, begun.key_id, terms)
         else:
             _, answer = await sessions.open(agent, wanted.sdp, {}, {}, replace(begun, terms=terms))
             joining |= {"sdp": answer, "type": "answer"}

@@ -119,7 +119,7 @@ async def _begin(request: web.Request, name: str) -> tuple[Session, SocketLine |
             access.agent(start.key, found.call.agent.name)
             return found, None
     dialect = NextEvi(name, wanted.config_id, wanted.project_id)
-    session, line = await sessions.open_socket(
+    session, line = await sessions.open_line(
         wanted.config_id, lambda handset: _new_line(handset, dialect), {}, {}, start, dialect
     )
     sessions.name(session, _of_secret(name, access.credential(request) or ""), "")

@@ -24,7 +24,7 @@ from media_server.http.calls import RECORDS, UNDER_WAY, agents_for, recorded, ti
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import until_first
-from media_server.http.tokens import base_url
+from media_server.http.tokens import base_url, room_token
 from media_server.store import CallFilter, CallRecord
 from media_server.store.course import course
 from media_server.switchboard import Start, reached, require_credit
@@ -115,13 +115,13 @@ async def token(request: web.Request) -> web.StreamResponse:
     call_id = new_call_id()
     terms = start.terms.model_copy(update={"dialect": "wespoke", "call_id": call_id})
     access = request.app[ACCESS]
-    secret = await access.tokens.mint("webrtc", agent.name, TOKEN_TTL_S, start.key_id, terms)
+    joining = await room_token(access.tokens, "room", agent.name, TOKEN_TTL_S, start.key_id, terms)
     await request.app[RECORDS].queue(
         call_id, agent.name, terms.metadata, agent.tenant, start.key_id, QUEUED_S, start.contact
     )
     data = {
         "callId": call_id,
-        "token": secret,
+        "token": joining,
         "url": base_url(request),
         "roomName": call_id,
         "assistant": _assistant(agent),
