@@ -21,7 +21,7 @@ PAGE = """
   window.room = new LivekitClient.Room(OPTIONS);
   for (const name of Object.values(LivekitClient.RoomEvent)) room.on(name, () => told.push(name));
   room.on('disconnected', (reason) => { window.reason = reason; });
-  room.on('trackSubscribed', (track) => document.body.append(track.attach()));
+  room.on('trackSubscribed', (track) => document.body.append(window.voice = track.attach()));
   room.on('dataReceived', (payload, who) => said.push([who?.identity, JSON.parse(new TextDecoder().decode(payload))]));
   window.transcriptions = [];
   room.registerTextStreamHandler?.('lk.transcription', async (reader, who) => {
@@ -42,6 +42,7 @@ def client(version: str) -> str:
 
 async def join(page: Page, server: Server, version: str, options: str = "{}") -> None:
     """Connect with a token of our own, and publish the microphone."""
+    await page.goto(f"{server.url}/healthz")  # a page without anything of its own
     await page.add_script_tag(content=client(version))
     await page.evaluate(PAGE.replace("OPTIONS", options))
     token = await own_token(server)
@@ -58,11 +59,11 @@ async def test_two_turns_with_data_both_ways(
     open_page: Open, server: Server, sentence: Callable[[str], Samples], version: str, options: str
 ) -> None:
     first, second = sentence("where is my order four two seven"), sentence("what is seven plus five")
-    page = await open_page(spoken(2.5, first, 5.0, second, 30.0), bypass_csp=True)
+    page = await open_page(spoken(2.5, first, 8.0, second, 60.0), bypass_csp=True)
     await join(page, server, version, options)
     finals = "said.filter(([_, m]) => m.type == 'user.transcript' && m.final).map(([_, m]) => m.text)"
     answers = "said.filter(([_, m]) => m.type == 'agent.text').map(([_, m]) => m.text)"
-    await page.wait_for_function(f"{answers}.length >= 2", timeout=30_000)
+    await page.wait_for_function(f"{answers}.length >= 2", timeout=60_000)
     assert await page.evaluate(finals) == ["where is my order four two seven", "what is seven plus five"]
     assert await page.evaluate(answers) == ["The status is shipped.", "Seven plus five is twelve."]
     assert set(await page.evaluate("said.map(([who]) => who)")) == {"agent"}
@@ -72,8 +73,8 @@ async def test_two_turns_with_data_both_ways(
     assert {"connected", "trackSubscribed", "localTrackPublished", "activeSpeakersChanged"} <= told
     # typed, with the agent's voice heard in the page
     await page.evaluate("send({type: 'text.send', text: 'what is one plus two'})")
-    await page.wait_for_function(f"{answers}.includes('One plus two is three.')", timeout=15_000)
-    await page.wait_for_function("document.querySelector('audio').currentTime > 1")
+    await page.wait_for_function(f"{answers}.includes('One plus two is three.')", timeout=40_000)
+    await page.wait_for_function("window.voice.currentTime > 1")
     await page.evaluate("room.localParticipant.setMicrophoneEnabled(false)")
     assert await page.evaluate("room.localParticipant.isMicrophoneEnabled") is False
     await page.evaluate("room.disconnect()")
