@@ -8,7 +8,7 @@ import sys
 import wave
 from typing import Any
 
-from livekit import rtc  # type: ignore[import-not-found]
+from livekit import rtc
 
 RATE_HZ = 48_000
 
@@ -76,7 +76,7 @@ class Client:
 
     async def do(self, command: dict[str, Any]) -> None:
         what = command.pop("do")
-        local = None if what == "connect" else self.room.local_participant
+        local: Any = None if what == "connect" else self.room.local_participant
         match what:
             case "connect":
                 options = rtc.RoomOptions(**command.get("options", {}))
@@ -107,8 +107,6 @@ class Client:
             case "attributes":
                 await local.set_attributes(command["attributes"])
                 tell("set")
-            case "simulate":
-                await self.simulate(command["scenario"])
             case "report":
                 tell("report", heard=self.heard)
             case "leave":
