@@ -262,7 +262,9 @@ class RoomLine:
         """By what is lost in either direction."""
         lost = 0.0
         if self._client.media:
-            lost = self._client.media.reception.concealed_share
+            heard = self._client.media.reception
+            sound_s = heard.played_s + heard.restored_s + heard.concealed_s
+            lost = heard.concealed_s / sound_s if sound_s else 0.0
         if self._voiced.media:
             lost = max(lost, self._voiced.media.sending.lost_share)
         return (
