@@ -266,7 +266,8 @@ class RoomLine:
             sound_s = heard.played_s + heard.restored_s + heard.concealed_s
             lost = heard.concealed_s / sound_s if sound_s else 0.0
         if self._voiced.media:
-            lost = max(lost, self._voiced.media.sending.lost_share)
+            sending = self._voiced.media.sending
+            lost = max(lost, sending.lost / sending.sent if sending.sent else 0.0)
         return (
             ConnectionQuality.EXCELLENT
             if lost < 0.02
