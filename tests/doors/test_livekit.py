@@ -71,6 +71,8 @@ async def test_a_lost_socket_is_another_one(server: Server, livekit_sdk: Path, c
         client.do("publish")
         await client.wait_for("published")
         before = call_of(server)
+        before[0].call.say("Hello there.")
+        await client.wait_for("transcription", lambda e: e["text"] == "Hello there.")
         way.cut()
         # what is said meanwhile arrives
         before[0].call.say("One moment please.")

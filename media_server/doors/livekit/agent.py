@@ -62,7 +62,8 @@ class _Incoming:
 class _Spoken:
     """What the agent says in a turn, told while it is said."""
 
-    stream_id: str = field(default_factory=lambda: new_sid("ST"))
+    stream_id: str = ""
+    """Empty as long as no stream of this line tells it."""
     text: str = ""
     chunks: int = 0
 
@@ -92,7 +93,8 @@ class AgentParticipant:
         self._line = line
         line.agent = self
         self._streams.clear()
-        self._spoken.clear()  # what is said now goes on as another stream
+        for spoken in self._spoken.values():  # streams end with a line; what is being said is told in another one
+            spoken.stream_id, spoken.chunks = "", 0
         self._set_state(self._state)
 
     # -- from the call
@@ -137,18 +139,25 @@ class AgentParticipant:
     def _tell_word(self, turn: str, word: str) -> None:
         """What the agent says, word for word as it is heard."""
         room = self._line.room
-        spoken = self._spoken.get(turn)
-        if spoken is None:
-            spoken = self._spoken[turn] = _Spoken()
+        spoken = self._spoken.setdefault(turn, _Spoken())
+        told, spoken.text = spoken.text, joined(spoken.text, word)
+        self._write_spoken(turn, spoken, told)
+        self._tell_old(room.agent, room.voice.sid, turn, spoken.text, False, "")
+
+    def _write_spoken(self, turn: str, spoken: _Spoken, told: str) -> None:
+        """Write what the client has not been told; in a stream that begins, all of it."""
+        room = self._line.room
+        if not spoken.stream_id:
+            spoken.stream_id, told = new_sid("ST"), ""
             self._begin_stream(room.agent, spoken.stream_id, turn, room.voice.sid, final=False)
-        text = joined(spoken.text, word)
-        self._write(room.agent, spoken.stream_id, spoken.chunks, text[len(spoken.text) :])
-        spoken.text, spoken.chunks = text, spoken.chunks + 1
-        self._tell_old(room.agent, room.voice.sid, turn, text, False, "")
+        if more := spoken.text[len(told) :]:
+            self._write(room.agent, spoken.stream_id, spoken.chunks, more)
+            spoken.chunks += 1
 
     def _tell_said(self, turn: str, heard: str) -> None:
         room = self._line.room
         if spoken := self._spoken.pop(turn, None):
+            self._write_spoken(turn, spoken, spoken.text)
             trailer = {"stream_id": spoken.stream_id, "attributes": {"lk.transcription_final": "true"}}
             self._line.send_packet(stream_trailer=trailer)
             self._tell_old(room.agent, room.voice.sid, turn, heard or spoken.text, True, "")
