@@ -15,6 +15,7 @@ import pytest
 from playwright.async_api import expect
 
 from media_server.audio import Samples
+from media_server.call import Session
 from tests.browser.conftest import Open
 from tests.browser.test_livekit import NEWEST, client
 from tests.browser.test_room import site, spoken
@@ -83,6 +84,7 @@ async def test_wespokes_programs_as_printed(
             await expect(page.locator("audio")).to_have_count(1, timeout=10_000) if number != "3" else None
             await page.wait_for_function("assistant.room.localParticipant.isMicrophoneEnabled", timeout=10_000)
             (session,) = server.sessions._by_id.values()
+            assert isinstance(session, Session)
             if number == "1":
                 assert "Connected to assistant" in logged
                 await page.wait_for_function("document.querySelector('audio').currentTime > 1", timeout=15_000)
@@ -116,6 +118,7 @@ async def test_flows_page_as_printed(open_page: Open, tmp_path: Path, sentence: 
         await page.get_by_role("button", name="Start Session").click()
         await expect(page.locator("#status")).to_have_text("connected", timeout=20_000)
         (session,) = server.sessions._by_id.values()
+        assert isinstance(session, Session)
         await expect(page.locator("#session-id")).to_have_text(session.call_id)
         await expect(page.locator("#audio audio")).to_have_count(1)
         await page.wait_for_function("document.querySelector('audio').currentTime > 1", timeout=20_000)

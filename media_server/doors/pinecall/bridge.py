@@ -52,11 +52,11 @@ async def open_bridge(
     Raises:
         ClientError: one of them cannot take a call now.
     """
-    answered = await sessions.open_socket(callee, _new_line, metadata, {}, start, lingers=False)
+    answered = await sessions.open_line(callee, _new_line, metadata, {}, start, lingers=False)
     try:
         terms = start.terms.model_copy(update={"changes": dict(changes)})
         changed = replace(start, terms=terms)
-        calling = await sessions.open_socket(caller, _new_line, metadata, {}, changed, lingers=False)
+        calling = await sessions.open_line(caller, _new_line, metadata, {}, changed, lingers=False)
     except BaseException:
         answered[1].gone.set()
         answered[0].hang_up("client_hangup")
