@@ -216,7 +216,7 @@ def test_a_result_that_is_no_json_is_text(content: str) -> None:
     ("first", "kind", "reason"),
     [
         ("hello", "protocol_error", "Invalid JSON"),
-        ('{"message": "AudioEnded"}', "protocol_error", "has to be StartConversation"),
+        ('{"message": "AudioEnded"}', "protocol_error", "must be StartConversation"),
         ('{"message": "StartConversation"}', "protocol_error", "conversation_config"),
         ('{"message": "StartConversation", "conversation_config": {"template_id": "x"}}', "config_error", "no agent"),
         (
