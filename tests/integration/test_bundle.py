@@ -99,7 +99,7 @@ async def test_from_a_bare_machine_to_a_call_without_a_network(box: Path) -> Non
         raw, _ = await process.communicate()
     out = raw.decode()
     assert process.returncode == 0, out
-    assert 'text="Seven plus five is twelve."' in out
+    assert "Seven plus five is twelve." in out
     _, server, queries, sockets, interfaces = re.split(
         r"^(?:SERVER|QUERIES|SOCKETS|INTERFACES)$", out, flags=re.MULTILINE
     )

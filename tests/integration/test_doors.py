@@ -66,7 +66,7 @@ async def test_a_package_brings_a_door(installed: Path, tmp_path: Path) -> None:
     async with running_server(settings) as server, aiohttp.ClientSession(server.url) as http:
         shown = {"Authorization": f"Bearer {bell}"}
         async with http.get("/bell/names", headers=shown) as answered:
-            assert (answered.status, await answered.json()) == (200, ["assistant"])
+            assert (answered.status, await answered.json()) == (200, ["assistant", "home"])
         async with http.get("/bell/names", headers=page) as refused:  # any page reads why
             assert (refused.status, refused.headers.get("Access-Control-Allow-Origin")) == (401, page["Origin"])
         async with http.get("/v1/agents", headers=page) as refused:

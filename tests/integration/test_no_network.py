@@ -41,4 +41,4 @@ async def test_a_call_on_a_machine_without_a_network(tmp_path: Path) -> None:
     async with asyncio.timeout(90):
         out, _ = await process.communicate()
     assert process.returncode == 0, (out.decode(), (tmp_path / "server.log").read_text())
-    assert 'text="Seven plus five is twelve."' in out.decode()
+    assert "Seven plus five is twelve." in out.decode()
