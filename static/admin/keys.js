@@ -20,7 +20,7 @@ export async function keysView(view) {
   const made = h("div", { role: "status" });
   view.replaceChildren(h("section", { class: "card", "aria-labelledby": "keys-title" }, h("h1", { id: "keys-title" }, "API keys"),
     keys.length ? null : h("p", { class: "note" }, "There are no keys: everybody on this machine may use the server. The first key closes it; from then on each page and program has to show one."),
-    table("List of keys", ["Name", "Scopes", "Agents", "Pages", "Credit", "Made", ""], rows, "There are no keys yet."), made, form(made, again, keys.length === 0)));
+    table("List of keys", ["Name", "Scopes", "Agents", "Pages", "Credit", "Made", "Actions"], rows, "There are no keys yet."), made, form(made, again, keys.length === 0)));
 }
 
 /** @param {HTMLElement} made @param {() => Promise<void>} again @param {boolean} first */

@@ -16,7 +16,7 @@ export async function serverView(view, _rest, _query, signal) {
     h("td", { class: "wrap" }, typeof s.value === "string" ? s.value || "–" : JSON.stringify(s.value)), h("td", {}, s.given ? "Set" : "Default")));
   view.replaceChildren(
     h("section", { class: "card" }, h("h1", {}, "Server"), notice, facts, h("h2", {}, "Engines"), engines),
-    h("section", { class: "card" }, h("h2", {}, "Settings in force"), table("List of settings", ["Setting", "Value", ""], rows, "")));
+    h("section", { class: "card" }, h("h2", {}, "Settings in force"), table("List of settings", ["Setting", "Value", "Source"], rows, "")));
   /** @type {number | undefined} */
   let timer;
   async function refresh() {

@@ -22,5 +22,5 @@ export async function webhooksView(view) {
   view.replaceChildren(
     h("section", { class: "card" }, h("h1", {}, "Webhooks"), table("List of webhooks", ["Address", "Events", "Agents"], known, "No webhooks are set. They are settings of the server: [[webhooks]] in its file.")),
     h("section", { class: "card" }, h("div", { class: "row spread" }, h("h2", {}, "Messages"), dead.length > 0 && button("Send all again that were given up", () => retry({}))),
-      table("List of messages", ["Event", "Call", "Address", "State", "Attempts", "Last error", ""], sent, "No messages of the last week.")));
+      table("List of messages", ["Event", "Call", "Address", "State", "Attempts", "Last error", "Actions"], sent, "No messages of the last week.")));
 }

@@ -211,5 +211,5 @@ def test_a_real_voice_tells_where_its_words_are(real_pack: str) -> None:
         assert len(pause) > 0.02 * CALL_RATE_HZ, "there is a pause after a comma"
         assert pause.mean() < 0.35, "and it is told where it is"
     inside = np.concatenate([loud[int(w.start_s * CALL_RATE_HZ) : int(w.end_s * CALL_RATE_HZ)] for w in words])
-    assert inside.mean() > 0.4
+    assert inside.mean() > 0.35
     assert np.abs(samples).max() < 32767
