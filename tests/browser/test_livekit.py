@@ -64,9 +64,9 @@ async def test_two_turns_with_data_both_ways(
     finals = "said.filter(([_, m]) => m.type == 'user.transcript' && m.final).map(([_, m]) => m.text)"
     answers = "said.filter(([_, m]) => m.type == 'agent.text').map(([_, m]) => m.text)"
     await page.wait_for_function(f"{answers}.length >= 2", timeout=60_000)
-    first, second = await page.evaluate(finals)
-        assert first == "where is my order four two seven"
-        assert second.startswith("what is seven plus five")
+    heard, asked = await page.evaluate(finals)
+    assert heard == "where is my order four two seven"
+    assert asked.startswith("what is seven plus five")
     assert await page.evaluate(answers) == ["The status is shipped.", "Seven plus five is twelve."]
     assert set(await page.evaluate("said.map(([who]) => who)")) == {"agent"}
     await page.wait_for_function("transcriptions.some(([who, text]) => who == 'agent' && /twelve/.test(text))")
