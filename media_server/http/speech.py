@@ -62,8 +62,8 @@ class _SpeechWanted(BaseModel):
     """Server-sent events: the sound in pieces, and when each word is heard."""
 
 
-_EVENTS = {"text/event-stream": str}
-"""With `timestamps`."""
+_EVENTS = {"text/event-stream": Any}
+"""With `timestamps`: each event is JSON of a form of its own."""
 
 
 class _VoicesWanted(BaseModel):

@@ -164,6 +164,11 @@ async def test_a_server_that_is_gone_is_said(open_page: Open, tmp_path: Path) ->
 
 async def serious(page: Page, axe: str) -> list[str]:
     """What axe-core finds of what counts."""
+    # what slides in is pale for a moment
+    await page.evaluate(
+        "Promise.allSettled(document.getAnimations()"
+        ".filter((a) => a.effect.getTiming().iterations !== Infinity).map((a) => a.finished))"
+    )
     await page.evaluate(axe)
     found: dict[str, Any] = await page.evaluate("axe.run()")
     bad = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
