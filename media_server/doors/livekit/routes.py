@@ -58,7 +58,9 @@ async def join_with_two(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/rtc/v1/validate")
 @routes.get("/rtc/validate")
-@operation("LiveKit: whether a room can be joined", scope="call", answers={200: str}, gives="text/plain")
+@operation(
+    "LiveKit: whether a room can be joined", scope="call", answers={200: str, 401: str, 403: str}, gives="text/plain"
+)
 async def validate(request: web.Request) -> web.Response:
     """Clients ask where they could not join, and show the user the answer."""
     try:
