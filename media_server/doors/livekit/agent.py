@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydantic_core import from_json, to_json
 
+from media_server import events as e
 from media_server.call.joining import joined
 from media_server.doors.livekit.line import RoomLine, reason_of
 from media_server.doors.livekit.participants import Participant, new_sid
@@ -99,23 +100,23 @@ class AgentParticipant:
 
     # -- from the call
 
-    def note(self, event: Mapping[str, Any]) -> None:
+    def note(self, event: e.Event) -> None:
         """Show the client an event of the call."""
-        match event["type"]:
-            case "state.changed" if state := STATES.get(event["state"]):
-                self._set_state(state)
-            case "user.transcript" if event["text"]:
+        match event:
+            case e.StateChanged(state) if state in STATES:
+                self._set_state(STATES[state])
+            case e.UserTranscript() if event.text:
                 self._tell_heard(event)
-            case "agent.word":
-                self._tell_word(event["turn_id"], event["text"])
-            case "agent.speech_stopped":
-                self._tell_said(event["turn_id"], event["heard"])
-            case "tool.called" if event["runs_at"] == "client" and self._answers_natively:
+            case e.AgentWord():
+                self._tell_word(event.turn_id, event.text)
+            case e.AgentSpeechStopped():
+                self._tell_said(event.turn_id, event.heard)
+            case e.ToolCalled(runs_at="client") if self._answers_natively:
                 self._ask(event)
-            case "tool.returned":
-                self._asked.discard(event["id"])
-            case "call.ended":
-                self._line.leave_reason = reason_of(event["reason"])
+            case e.ToolReturned():
+                self._asked.discard(event.id)
+            case e.CallEnded():
+                self._line.leave_reason = reason_of(event.reason)
 
     def _set_state(self, state: str) -> None:
         self._state = state
@@ -125,16 +126,16 @@ class AgentParticipant:
             agent.changed()
             self._line.tell(agent)
 
-    def _tell_heard(self, event: Mapping[str, Any]) -> None:
+    def _tell_heard(self, event: e.UserTranscript) -> None:
         """What the caller says: a stream for each state of it, since words of it may change."""
         room = self._line.room
         sender, track = room.caller, room.microphone.sid if room.microphone else ""
-        segment, text, final = event["turn_id"], event["text"], event["final"]
+        segment, text, final = event.turn_id, event.text, event.final
         stream_id = new_sid("ST")
         self._begin_stream(sender, stream_id, segment, track, final)
         self._write(sender, stream_id, 0, text)
         self._line.send_packet(sender, stream_trailer={"stream_id": stream_id})
-        self._tell_old(sender, track, segment, text, final, event.get("language") or "")
+        self._tell_old(sender, track, segment, text, final, event.language or "")
 
     def _tell_word(self, turn: str, word: str) -> None:
         """What the agent says, word for word as it is heard."""
@@ -189,17 +190,17 @@ class AgentParticipant:
         transcription = {"transcribed_participant_identity": sender.identity, "track_id": track, "segments": [told]}
         self._line.send_packet(sender, transcription=transcription)
 
-    def _ask(self, event: Mapping[str, Any]) -> None:
+    def _ask(self, event: e.ToolCalled) -> None:
         """Call a tool that runs in the client."""
-        payload = to_json(event["arguments"]).decode()
+        payload = to_json(event.arguments).decode()
         if len(payload.encode()) > MOST_RPC_PAYLOAD:
             message = f"The arguments have more than {MOST_RPC_PAYLOAD} bytes, which LiveKit's clients do not take."
-            self._answer_tool(event["id"], error=message)
+            self._answer_tool(event.id, error=message)
             return
-        self._asked.add(event["id"])
+        self._asked.add(event.id)
         request = {
-            "id": event["id"],
-            "method": event["name"],
+            "id": event.id,
+            "method": event.name,
             "payload": payload,
             "response_timeout_ms": RPC_TIMEOUT_MS,
             "version": RPC_VERSION,

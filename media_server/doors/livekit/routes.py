@@ -189,7 +189,7 @@ async def _new_call(request: web.Request, token: str, two_connections: bool) -> 
     session, line = await sessions.open_line(agent, new_line, {}, {}, start, transport="webrtc")
     sessions.name(session, _name(token), token)
     participant = AgentParticipant(session, line, session.dialect is NATIVE)
-    session.listeners.append(lambda envelope: participant.note(envelope.wire))
+    session.listeners.append(lambda envelope: participant.note(envelope.event))
     return line
 
 

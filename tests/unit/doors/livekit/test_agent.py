@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from media_server import events as e
 from media_server.doors.livekit.agent import MOST_STREAMS, MOST_TEXT, AgentParticipant
 from media_server.doors.livekit.participants import Participant, Room
 from media_server.errors import ClientError
@@ -55,8 +56,9 @@ def agent(natively: bool = True) -> tuple[AgentParticipant, Line, Call]:
 
 def test_its_state_is_told_once_and_goes_with_it_to_another_line() -> None:
     participant, line, _ = agent()
-    for state in ("listening", "user_speaking", "thinking", "agent_speaking", "listening", "ended"):
-        participant.note({"type": "state.changed", "state": state})
+    states: tuple[e.State, ...] = ("listening", "user_speaking", "thinking", "agent_speaking", "listening", "ended")
+    for state in states:
+        participant.note(e.StateChanged(state))
     assert line.told == ["listening", "thinking", "speaking", "listening"]
     versions = line.room.agent.version
     assert versions == 5
@@ -68,8 +70,8 @@ def test_its_state_is_told_once_and_goes_with_it_to_another_line() -> None:
 def test_what_is_said_is_told_in_both_forms() -> None:
     participant, line, _ = agent()
     for word in ("Seven", "plus", "five."):
-        participant.note({"type": "agent.word", "turn_id": "t", "text": word})
-    participant.note({"type": "agent.speech_stopped", "turn_id": "t", "heard": "Seven plus"})
+        participant.note(e.AgentWord("t", word, 0.0, 0.1))
+    participant.note(e.AgentSpeechStopped("t", "interrupted", "Seven plus"))
     streams = [p for p in line.sent if "transcription" not in p]
     header = streams[0]["stream_header"]
     assert (header["topic"], header["attributes"]["lk.segment_id"]) == ("lk.transcription", "t")
@@ -84,7 +86,7 @@ def test_what_is_said_is_told_in_both_forms() -> None:
 
 def test_what_the_caller_says_is_the_callers() -> None:
     participant, line, _ = agent()
-    participant.note({"type": "user.transcript", "turn_id": "t", "text": "hello", "final": True, "language": "en"})
+    participant.note(e.UserTranscript("t", "hello", True, language="en"))
     assert {p["from"] for p in line.sent} == {"ada"}
     assert line.sent[0]["stream_header"]["attributes"]["lk.transcription_final"] == "true"
     assert line.sent[-1]["transcription"]["segments"][0]["language"] == "en"
@@ -122,8 +124,7 @@ def test_streams_are_bounded() -> None:
 def test_client_tools_are_called_and_answer() -> None:
     participant, line, call = agent()
     for tool_call in ("1", "2", "3"):
-        event = {"type": "tool.called", "id": tool_call, "name": "look", "runs_at": "client", "arguments": {"a": 1}}
-        participant.note(event)
+        participant.note(e.ToolCalled(tool_call, "look", {"a": 1}, "client"))
     request = line.sent[0]["rpc_request"]
     assert (request["method"], request["payload"], request["version"]) == ("look", '{"a":1}', 1)
     participant.take({"rpc_ack": {"request_id": "1"}})
@@ -137,7 +138,7 @@ def test_client_tools_are_called_and_answer() -> None:
 
 def test_client_tools_of_other_dialects_are_theirs() -> None:
     participant, line, _ = agent(natively=False)
-    participant.note({"type": "tool.called", "id": "1", "name": "look", "runs_at": "client", "arguments": {}})
+    participant.note(e.ToolCalled("1", "look", {}, "client"))
     assert not line.sent
 
 
