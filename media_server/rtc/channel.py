@@ -12,7 +12,7 @@ from typing import Any
 
 from aiortc import RTCDataChannel
 
-__all__ = ["EventsChannel"]
+__all__ = ["TOO_MUCH", "EventsChannel", "drain"]
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +61,19 @@ class EventsChannel:
 
     async def flush(self) -> None:
         """Wait a moment for what was sent to leave."""
-        if (channel := self._channel) is None or channel.readyState != "open" or channel.bufferedAmount == 0:
-            return
-        left = asyncio.Event()
-        channel.bufferedAmountLowThreshold = 0
-        channel.on("bufferedamountlow", left.set)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FLUSH_S):
-                await left.wait()
+        await drain(self._channel)
+
+
+async def drain(channel: RTCDataChannel | None) -> None:
+    """Wait a moment, half a second at most, for what was sent over a channel to leave."""
+    if channel is None or channel.readyState != "open" or channel.bufferedAmount == 0:
+        return
+    left = asyncio.Event()
+    channel.bufferedAmountLowThreshold = 0
+    channel.on("bufferedamountlow", left.set)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FLUSH_S):
+            await left.wait()
 
 
 def _text(message: Mapping[str, Any]) -> str:

@@ -5,13 +5,11 @@ Their texts are not part of this project: they are read from a folder, and witho
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from playwright.async_api import expect
 
 from media_server.audio import Samples
@@ -20,18 +18,7 @@ from tests.browser.conftest import Open
 from tests.browser.test_livekit import NEWEST, client
 from tests.browser.test_room import site, spoken
 from tests.fetched import from_npm
-
-WHERE = "MEDIA_SERVER_TESTS_PROGRAMS"
-BESIDE = sorted(Path(__file__).parents[3].glob("*/seeds"))
-"""Where the texts are looked for else: in a folder of this name beside the repository."""
-
-
-def text(number: str) -> str:
-    folders = [Path(os.environ[WHERE])] if WHERE in os.environ else BESIDE
-    found = next((file for folder in folders for file in folder.glob(f"{number}_*.txt")), None)
-    if found is None:
-        pytest.skip(f"the texts are not here: {WHERE} names their folder")
-    return found.read_text()
+from tests.programs import text
 
 
 def programs() -> list[str]:

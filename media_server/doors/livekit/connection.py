@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +16,7 @@ from media_server.rtc import Edge, Handset
 from media_server.rtc.agreed import AgreedAudio
 from media_server.rtc.answer import Agreement
 from media_server.rtc.association import Association
+from media_server.rtc.channel import TOO_MUCH, drain
 from media_server.rtc.sdp import Credentials, Fingerprint, Offer, Section
 from media_server.rtc.stream import RtpSession
 
@@ -26,9 +26,6 @@ log = logging.getLogger(__name__)
 
 RELIABLE, LOSSY = "_reliable", "_lossy"
 """Labels of the data channels."""
-TOO_MUCH = 4 * 1024 * 1024
-"""Unsent bytes after which the client is taken for gone."""
-FLUSH_S = 0.5
 
 
 class RoomConnection:
@@ -160,15 +157,7 @@ class RoomConnection:
 
     async def flush(self) -> None:
         """Wait a moment for what was sent to leave."""
-        channel = self._channels.get(RELIABLE)
-        if channel is None or channel.readyState != "open" or channel.bufferedAmount == 0:
-            return
-        left = asyncio.Event()
-        channel.bufferedAmountLowThreshold = 0
-        channel.on("bufferedamountlow", left.set)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FLUSH_S):
-                await left.wait()
+        await drain(self._channels.get(RELIABLE))
 
     async def close(self) -> None:
         """Give everything back. It must not be cancelled."""
