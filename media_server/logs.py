@@ -8,7 +8,7 @@ import sys
 import time
 from collections import deque
 from contextvars import ContextVar
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 __all__ = ["configure", "detail", "event", "in_call", "recent"]
 
@@ -20,7 +20,7 @@ MOST_KINDS = 1000
 KEPT = 500
 """Lines that can be looked at later."""
 MOST_CHARACTERS = 2000
-"""Of what is kept of a line's message, and of each of its fields."""
+"""Maximum that is kept of a line's message, and of each of its fields."""
 TROUBLE = frozenset({"error", "warning"})
 """Events of calls that are limited, for each call: clients cause as many as they like."""
 
@@ -108,34 +108,30 @@ class _Human(logging.Formatter):
         return "\n".join([line, *(f"    {_printable(each)}" for each in trace)])
 
 
-class _Recent(logging.Handler):
-    """Keeps the last lines, for who looks at them later."""
+_kept: deque[dict[str, Any]] = deque(maxlen=KEPT)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: deque[dict[str, Any]] = deque(maxlen=KEPT)
+
+class _Output(logging.StreamHandler[TextIO]):
+    """Writes lines, and keeps the last ones for who looks at them later."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
         line = {
             "at": record.created,
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage()[:MOST_CHARACTERS],
         }
-        fields = getattr(record, _FIELDS, {})
-        if fields:
+        if fields := getattr(record, _FIELDS, {}):
             line["fields"] = {name: str(value)[:MOST_CHARACTERS] for name, value in fields.items()}
         if record.exc_info and record.exc_info[1]:
             line["exception"] = f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"[:MOST_CHARACTERS]
-        self.lines.append(line)
-
-
-_recent = _Recent()
+        _kept.append(line)
 
 
 def recent() -> list[dict[str, Any]]:
-    """The last lines of this process's log, the oldest first; each with `at` in seconds since the epoch."""
-    return list(_recent.lines)
+    """The last lines that were logged, the oldest first; each with `at` in seconds since the epoch."""
+    return list(_kept)
 
 
 def _printable(text: str) -> str:
@@ -144,13 +140,12 @@ def _printable(text: str) -> str:
 
 def configure(form: Literal["auto", "human", "json"], level: str) -> None:
     """Log to stderr; `auto` is human on a terminal and JSON otherwise."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Output(sys.stderr)
     human = form == "human" or (form == "auto" and sys.stderr.isatty())
     handler.setFormatter(_Human() if human else _Json())
     handler.addFilter(_NotTooMany())
     handler.addFilter(_OfCall())
-    _recent.filters = [handler.filters[1], _NotTooMany()]
-    logging.basicConfig(level=level.upper(), handlers=[handler, _recent], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("aiohttp.access", "aioice", "aiortc", "alembic", "opentelemetry"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

@@ -101,3 +101,24 @@ def test_nobody_writes_lines_of_their_own(capsys: pytest.CaptureFixture[str]) ->
     err = capsys.readouterr().err
     assert "\x1b" not in err
     assert not [line for line in err.splitlines() if line.startswith("21:21:21")]
+
+
+def test_the_last_lines_are_kept_as_they_were_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("json", "info")
+    logger, before = logging.getLogger("x"), len(logs.recent())
+    logs.in_call("call-1")
+    logs.event(logger, "tool.called", name="n" * 10_000)
+    logs.in_call("")
+    logger.debug("too small a thing")
+    try:
+        raise ValueError("boo")
+    except ValueError:
+        logger.exception("went wrong")
+    event, error = logs.recent()[before:]
+    assert (event["level"], event["message"], event["fields"]["call"]) == ("info", "tool.called", "call-1")
+    assert len(event["fields"]["name"]) == 2000
+    assert error["exception"] == "ValueError: boo"
+    for _ in range(50):
+        logger.warning("the same again")
+    kept = [line for line in logs.recent() if line["message"] == "the same again"]
+    assert len(kept) == len([line for line in capsys.readouterr().err.splitlines() if "the same again" in line]) == 20
