@@ -15,7 +15,6 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, delete, false, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import defer
 
 from media_server.errors import ClientError
 from media_server.events import CallEnded, Envelope, UserTranscript
@@ -358,7 +357,7 @@ class Records:
 
     async def page(self, most: int, before: str | None = None, which: CallFilter = ALL_CALLS) -> list[CallRecord]:
         """The newest calls of those that are wanted, or those of them that began before the call `before`."""
-        wanted = select(CallRow).options(defer(CallRow.words)).where(*which.where()).limit(most)
+        wanted = select(CallRow).where(*which.where()).limit(most)
         wanted = wanted.order_by(CallRow.started_at.desc(), CallRow.id.desc())
         async with self._database.begin() as session:
             if before is not None:

@@ -86,8 +86,8 @@ class CallRow(Base):
     meta: Mapped[dict[str, Any]] = mapped_column(JSON)
     first_words: Mapped[str | None] = mapped_column(String(200))
     """What the caller said first."""
-    words: Mapped[str | None] = mapped_column(Text)
-    """What both said, case-folded, to be searched; None while the call goes on."""
+    words: Mapped[str | None] = mapped_column(Text, deferred=True)
+    """What both said, case-folded; None while the call goes on. It is searched, and never read."""
     turns: Mapped[int | None] = mapped_column(Integer)
     """How often the caller had the floor."""
     response_ms: Mapped[float | None] = mapped_column(Float)
