@@ -74,8 +74,17 @@ export class VoiceWidget extends HTMLElement {
     return mode === "modal" || mode === "chat" ? mode : "orb";
   }
 
+  // frameworks set a property where there is one, and attributes otherwise
+  set mode(mode) {
+    this.setAttribute("mode", mode);
+  }
+
   get label() {
     return this.getAttribute("label") ?? this.text("talk");
+  }
+
+  set label(label) {
+    this.setAttribute("label", label);
   }
 
   /** A text in the visitor's language, or what an attribute says in its place. @param {string} name */

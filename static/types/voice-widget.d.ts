@@ -8,8 +8,10 @@ export class VoiceWidget extends HTMLElement {
     session: VoiceSession | ChatSession | null;
     /** @type {Map<string, HTMLElement>} */
     lines: Map<string, HTMLElement>;
+    set mode(mode: "orb" | "modal" | "chat");
     /** @returns {"orb" | "modal" | "chat"} */
     get mode(): "orb" | "modal" | "chat";
+    set label(label: string);
     get label(): string;
     /** A text in the visitor's language, or what an attribute says in its place. @param {string} name */
     text(name: string): string;
