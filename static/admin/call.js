@@ -1,10 +1,11 @@
 /** One call: what can be done with it, its course as a picture and in words, its recording. @module */
 
 import { Listening } from "../js/listening.js";
+import { asText, asWebVtt, clock } from "../js/record.js";
 import { button, download, h, sure } from "./dom.js";
 import { blob, events, json, send, socketAddress } from "./server.js";
 import { timeline } from "./timeline.js";
-import { clock, ending, reasonInWords, wait, when } from "./words.js";
+import { ending, reasonInWords, wait, when } from "./words.js";
 
 const OVER_SCOPES = { connecting: "Connecting…", listening: "You are listening. Nobody in the call hears you.", speaking: "You have taken the call over: the caller hears you.", over: "The call is over.", refused: "" };
 
@@ -60,8 +61,8 @@ export async function callView(root, id, signal, back) {
         spoken && !listening && button("Listen in", listen, { class: "main" }),
         button("Hang up", async () => (await sure("Hang up on this caller?", "Hang up")) && send("POST", `${path}/end`), { class: "danger" }),
       ].filter((each) => each !== false) : []),
-      button("Transcript", () => download(`${id}.txt`, asText(call)), { title: "Save the transcript as text" }),
-      button("WebVTT", () => download(`${id}.vtt`, asVtt(call), "text/vtt"), { title: "Save the transcript as subtitles" }),
+      button("Transcript", () => download(`${id}.txt`, asText([kept(call)])), { title: "Save the transcript as text" }),
+      button("WebVTT", () => download(`${id}.vtt`, asWebVtt([kept(call)]), "text/vtt"), { title: "Save the transcript as subtitles" }),
       button("JSON", async () => download(`${id}.json`, JSON.stringify(await json(path), null, 2), "application/json"), { title: "Save the whole record" }),
       ...(call.recording && !live ? [button("Recording", async () => download(`${id}.ogg`, await blob(call.recording)))] : []),
       ...(live ? [] : [button("Delete", forget, { class: "danger" })]),
@@ -192,21 +193,14 @@ function say(words, e, seen, seek) {
   words.append(item);
 }
 
-const WHO = { user: "Caller", assistant: "Agent" };
+const WHO = /** @type {const} */ ({ user: ["you", "Caller"], assistant: ["agent", "Agent"] });
 
-/** @param {any} call @returns {string} */
-export function asText(call) {
-  const lines = call.transcript.map((/** @type {any} */ t) => `[${clock(t.at_s)}] ${WHO[/** @type {"user"} */ (t.role)]}: ${t.text}${t.interrupted ? " —" : ""}`);
-  return `Call ${call.id} with ${call.agent}, ${new Date(call.started_at).toLocaleString()}\n\n${lines.join("\n")}\n`;
-}
-
-/** Subtitles (W3C WebVTT); each stands until the next. @param {any} call @returns {string} */
-export function asVtt(call) {
-  const stamp = (/** @type {number} */ s) => new Date(Math.max(0, s) * 1000).toISOString().slice(11, 23);
-  const cues = call.transcript.map((/** @type {any} */ t, /** @type {number} */ i) => {
-    const until = call.transcript[i + 1]?.at_s ?? call.duration_s ?? t.at_s + 5;
-    const text = t.text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/\s*\n\s*/g, " ");
-    return `${stamp(t.at_s)} --> ${stamp(Math.max(until, t.at_s + 0.5))}\n<v ${WHO[/** @type {"user"} */ (t.role)]}>${text}`;
+/** The call as pages keep theirs. @param {any} call @returns {import("../js/record.js").CallRecord} */
+function kept(call) {
+  const lines = call.transcript.map((/** @type {any} */ said, /** @type {number} */ i) => {
+    const [who, name] = WHO[/** @type {"user"} */ (said.role)];
+    const until_s = call.transcript[i + 1]?.at_s ?? call.duration_s ?? said.at_s;
+    return { who, name, text: said.text, at_s: said.at_s, until_s, interrupted: said.interrupted };
   });
-  return `WEBVTT\n\n${cues.join("\n\n")}\n`;
+  return { agent: call.agent, call_id: call.id, started_at: call.started_at, lines };
 }

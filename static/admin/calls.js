@@ -1,10 +1,11 @@
 /** The list of calls with its filters, and beside it the call that is chosen. @module */
 
+import { clock } from "../js/record.js";
 import { callView } from "./call.js";
 import { button, h, labelled, table } from "./dom.js";
 import { json, text } from "./server.js";
 import { draw } from "./speed.js";
-import { clock, ending, wait, when } from "./words.js";
+import { ending, wait, when } from "./words.js";
 
 const EVERY_MS = 3000;
 const PAGE = 50;

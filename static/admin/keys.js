@@ -5,9 +5,9 @@ import { json, send } from "./server.js";
 import { when } from "./words.js";
 
 /** @type {import("./admin.js").View} */
-export async function keysView(view) {
+export async function keysView(view, rest, query, signal) {
   const { keys } = await json("/v1/keys");
-  const again = () => keysView(view, [], new URLSearchParams(), new AbortController().signal);
+  const again = () => keysView(view, rest, query, signal);
   const rows = keys.map((/** @type {any} */ k) => h("tr", { class: k.revoked_at ? "over" : "" },
     h("td", {}, k.name, k.tenant && h("small", {}, k.tenant)), h("td", {}, k.scopes.join(", ")), h("td", {}, k.agents?.join(", ") ?? "All"),
     h("td", {}, k.origins?.join(", ") ?? "Programs only"), h("td", { class: "number" }, k.credit === null ? "No limit" : String(k.credit)),

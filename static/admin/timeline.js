@@ -1,6 +1,6 @@
 /** One call as a picture: who spoke when, how long the caller waited, what tools did. @module */
 
-import { clock } from "./words.js";
+import { clock } from "../js/record.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 64;

@@ -6,9 +6,9 @@ import { json, send } from "./server.js";
 const STATES = { pending: "Waiting", delivered: "Delivered", dead: "Gave up" };
 
 /** @type {import("./admin.js").View} */
-export async function webhooksView(view) {
+export async function webhooksView(view, rest, query, signal) {
   const { webhooks, deliveries } = await json("/v1/webhooks");
-  const again = () => webhooksView(view, [], new URLSearchParams(), new AbortController().signal);
+  const again = () => webhooksView(view, rest, query, signal);
   const dead = deliveries.filter((/** @type {any} */ d) => d.state === "dead");
   const retry = async (/** @type {object} */ which) => {
     await send("POST", "/v1/webhooks/retry", which);

@@ -28,12 +28,6 @@ export function ending(call) {
 /** @param {string} reason */
 export const reasonInWords = (reason) => ENDED[reason] ?? reason;
 
-/** @param {number} seconds @returns {string} minutes and seconds */
-export function clock(seconds) {
-  const whole = Math.max(0, Math.floor(seconds));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
-}
-
 /** @param {number | null | undefined} ms @returns {string} */
 export function wait(ms) {
   if (ms === null || ms === undefined) return "";
