@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-from fractions import Fraction
 from typing import Any, Literal, Protocol
 
 import av
@@ -24,10 +23,6 @@ CODECS: dict[str, tuple[str, str, str, int]] = {
 """By format: container, codec, content type, and the rate in Hz where none is asked for."""
 
 
-PCM_RATE_HZ = 24_000
-"""Of raw samples where no rate is asked for."""
-
-
 class Encoder(Protocol):
     """`push` samples at 48 kHz and take bytes; `finish` gives the rest."""
 
@@ -43,9 +38,9 @@ def new_encoder(form: StreamedFormat, rate_hz: int) -> Encoder:
     """An encoder for one piece of speech.
 
     Args:
-        rate_hz: of the sound in it, 0 for the usual one; Opus has a rate of its own.
+        rate_hz: of the sound in it; Opus has a rate of its own.
     """
-    return _Pcm(rate_hz or PCM_RATE_HZ) if form == "pcm" else _Encoded(form, rate_hz)
+    return _Pcm(rate_hz) if form == "pcm" else _Encoded(form, rate_hz)
 
 
 class _Pcm:
@@ -75,9 +70,6 @@ class _Encoded:
         self._container = av.open(self._file, "w", format=container)
         # PyAV's types do not tell which kind of stream a codec makes
         self._stream: Any = self._container.add_stream(codec, rate=self.rate_hz, layout="mono")
-        self._resampler = Resampler(self.rate_hz)
-        self._written = 0
-        """Samples that the codec was given: it counts from them, and FFmpeg refuses times that jump."""
 
     async def push(self, samples: Samples) -> bytes:
         return await asyncio.to_thread(self._encode, samples)
@@ -87,20 +79,13 @@ class _Encoded:
 
     def _encode(self, samples: Samples) -> bytes:
         if len(samples):
-            self._put(self._resampler.push(frame_of(np.ascontiguousarray(samples), CALL_RATE_HZ)))
+            frame = frame_of(np.ascontiguousarray(samples), CALL_RATE_HZ)
+            frame.pts = None
+            for packet in self._stream.encode(frame):
+                self._container.mux(packet)
         return self._taken()
 
-    def _put(self, samples: Samples) -> None:
-        if not len(samples):
-            return
-        frame = frame_of(samples, self.rate_hz)
-        frame.pts, frame.time_base = self._written, Fraction(1, self.rate_hz)
-        self._written += len(samples)
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
-
     def _close(self) -> bytes:
-        self._put(self._resampler.push(None))
         for packet in self._stream.encode(None):
             self._container.mux(packet)
         self._container.close()

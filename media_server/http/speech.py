@@ -34,7 +34,7 @@ __all__ = ["ENGINES", "check_ready", "refusals", "routes", "while_wanted"]
 
 ENGINES = web.AppKey("engines", Engines)
 PCM_RATE_HZ = 24_000
-"""Of raw sound, as OpenAI has it …"""
+"""The rate of raw sound where none is asked for, as OpenAI has it …"""
 SDK_RATE_HZ = 16_000
 """… and as Pinecall has it."""
 OF_SDK = frozenset({"audio/*", "text/event-stream"})
@@ -136,12 +136,12 @@ async def speech(request: web.Request) -> web.StreamResponse:
     clauses = [speakable(clause, language) for clause in clauses_of(wanted.input, language)]
     pieces = while_wanted(request, _read_out(engines, clauses, (voice, wanted.speed)))
     form = wanted.response_format or ("pcm" if _of_sdk(request) else "wav")
-    usual_hz = (SDK_RATE_HZ if _of_sdk(request) else PCM_RATE_HZ) if form == "pcm" else 0
     try:
         async with contextlib.aclosing(pieces):
             if form == "wav" and not wanted.timestamps:
                 return await _as_file(request, pieces, wanted.sample_rate or CALL_RATE_HZ)
             kind = "pcm" if form == "wav" else form  # events hold no file whose length is known
+            usual_hz = (SDK_RATE_HZ if _of_sdk(request) else PCM_RATE_HZ) if kind == "pcm" else 0
             encoder = new_encoder(kind, wanted.sample_rate or usual_hz)
             if wanted.timestamps:
                 return await _as_events(request, pieces, encoder, kind, len(wanted.input))

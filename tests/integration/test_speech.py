@@ -240,3 +240,13 @@ async def test_live_sound_is_written_down(server: Server) -> None:
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await http.ws_connect("/v1/audio/transcriptions/stream", params=wrong)
             assert refused.value.status == 400
+
+
+async def test_words_come_with_their_times_also_where_no_form_is_asked_for(server: Server) -> None:
+    async with (
+        aiohttp.ClientSession(server.url) as http,
+        http.post("/v1/audio/speech", json={"input": "Hello.", "timestamps": True}) as response,
+    ):
+        assert response.status == 200
+        start = json.loads((await response.text()).split("\n\n")[0].removeprefix("data: "))
+    assert (start["format"], start["sample_rate"]) == ("pcm", 24_000)
