@@ -105,10 +105,17 @@ def _add_webhooks(commands: Any) -> None:
 
 def _keys_create(args: argparse.Namespace) -> int:
     from media_server.agents.origins import check_pattern
+    from media_server.store import LARGEST_LIMIT
 
-    for option, value in (("--per-minute", args.per_minute), ("--max-calls", args.max_calls)):
-        if value is not None and value < 1:
-            raise MediaServerError("bad_option", f"{option} has to be 1 or more.")
+    for option, value, least in (
+        ("--per-minute", args.per_minute, 1),
+        ("--max-calls", args.max_calls, 1),
+        ("--credit", args.credit, 0),
+    ):
+        if value is not None and not least <= value <= LARGEST_LIMIT:
+            raise MediaServerError(
+                "bad_option", f"{option} is a number from {least} to {LARGEST_LIMIT:,}, not {value:g}."
+            )
     try:
         for origin in args.origin or ():
             check_pattern(origin)
@@ -138,6 +145,12 @@ def _keys_create(args: argparse.Namespace) -> int:
 
 
 def _keys_credit(args: argparse.Namespace) -> int:
+    from media_server.store import LARGEST_LIMIT
+
+    if not 0 < args.amount <= LARGEST_LIMIT:
+        raise MediaServerError(
+            "bad_option", f"What is added is above 0 and at most {LARGEST_LIMIT}, not {args.amount:g}."
+        )
     now = asyncio.run(_with_keys(args, lambda k: k.add_credit(args.id, args.amount)))
     if now is None:
         raise MediaServerError("unknown_key", f"There is no key {args.id!r}; media-server keys list shows them.")

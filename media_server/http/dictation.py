@@ -63,7 +63,7 @@ class Segmenter:
 
     @property
     def length_s(self) -> float:
-        """Of all sound."""
+        """The length of all sound so far."""
         return self._heard / MODEL_RATE_HZ
 
     @property

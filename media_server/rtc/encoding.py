@@ -26,7 +26,7 @@ LARGEST = 1275
 """Bytes of the largest Opus frame (RFC 6716 section 3.2.1)."""
 _VOIP, _RESTRICTED_LOWDELAY = 2048, 2051
 _SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_PACKET_LOSS, _SET_VBR_CONSTRAINT = 4002, 4010, 4012, 4014, 4020
-"""Of opus_defines.h."""
+"""Numbers of opus_defines.h."""
 _DTX = b"\xf8"
 """An Opus packet of 20 ms without a frame in it (RFC 6716 section 3.2.1, RFC 7587 section 3.1.3): receivers fade to
 comfort noise, where they would conceal a loss without any packet."""

@@ -23,7 +23,7 @@ FIRST_S = 4.0
 MOST_CONCEALED, MOST_LOST = 0.05, 0.1
 LONGEST_ROUND_TRIP_S, MOST_JITTER_S = 0.6, 0.1
 FEWEST_PACKETS = 40
-"""Of the agent's, below which a loss is chance: in silence there are five in a report."""
+"""Packets of the agent below which a loss is chance: in silence there are five in a report."""
 LEAST_SOUND_S = 0.5
 BAD_REPORTS, GOOD_REPORTS = 2, 3
 
@@ -74,7 +74,7 @@ class LineQuality:
 
     @property
     def whole(self) -> CallQuality | None:
-        """Of the call so far; None where no line has reported."""
+        """The figures of the call so far; None where no line has reported."""
         return self._whole.figures() if self._whole.reports else None
 
     def note(self, counts: LineCounts, now_s: float) -> list[CallQuality | ConnectionChanged]:

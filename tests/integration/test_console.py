@@ -107,7 +107,8 @@ async def test_keys_are_made_and_revoked(closed: tuple[Server, str, str, Path]) 
     assert (status, refused["error"]["code"]) == (409, "own_key")
     wrong: list[dict[str, Any]] = [
         {"name": ""}, {"scopes": []}, {"scopes": ["root"]}, {"origins": ["a"]}, {"credit": -1}, {"max_calls": 0},
-        {"agents": [""]}, {"more": 1}, {"tenant": "a b"}, {"max_calls": 10**20}, {"per_minute": 10**20}, {"credit": 1e300},
+        {"agents": [""]}, {"more": 1}, {"tenant": "a b"}, {"max_calls": 10**20}, {"per_minute": 10**20},
+        {"credit": 1e300},
     ]  # fmt: skip
     for body in wrong:
         status, refused = await ask(server, "POST", "/v1/keys", admin, json={"name": "x"} | body)

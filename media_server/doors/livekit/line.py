@@ -35,7 +35,8 @@ __all__ = ["RoomLine", "reason_of"]
 log = logging.getLogger(__name__)
 
 SERVER_VERSION = "1.9.0"
-"""Of LiveKit's server: clients ask for at least 1.8.0, and take later ones to have what this one has not."""
+"""The version of LiveKit's server that this one says it is: clients ask for at least 1.8.0, and take later ones to
+have what this one has not."""
 PING_INTERVAL_S, PING_TIMEOUT_S = 5, 15
 BACKLOG = 1000
 """Maximum packets for a client whose data channel is not open yet; the oldest go first."""
