@@ -21,14 +21,20 @@ class Call(Protocol):
     """A call under way, as tools and handlers are given it. Its methods belong to the server's event loop."""
 
     id: str
-    agent: Agent
-    """As it is now: with what `update` changed."""
     metadata: Mapping[str, Any]
     """What came with the offer, and what a token has sealed, which wins."""
     client_metadata: Mapping[str, Any]
     """What came with the offer alone: the word of a page."""
-    variables: Mapping[str, str | int | float | bool]
-    """That fill prompt and greeting."""
+
+    @property
+    def agent(self) -> Agent:
+        """The agent as it is now: with what `update` changed."""
+        ...
+
+    @property
+    def variables(self) -> Mapping[str, str | int | float | bool]:
+        """The values that fill prompt and greeting."""
+        ...
 
     @property
     def transcript(self) -> Sequence[Mapping[str, str]]:

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from media_server import agents
 from media_server import events as e
-from media_server.agents import Agent, with_skills
+from media_server.agents import Agent
 from media_server.call.emotions import Emotions
 from media_server.call.floor import Floor
 from media_server.call.handlers import HandlerRunner
@@ -19,6 +19,7 @@ from media_server.call.history import History
 from media_server.call.idle import Idle
 from media_server.call.journal import Journal
 from media_server.call.keypad import Keypad
+from media_server.call.persona import Persona
 from media_server.call.replies import Replies
 from media_server.call.services import Services
 from media_server.errors import ClientError
@@ -31,8 +32,6 @@ __all__ = ["Audio", "Call"]
 
 MOST_MESSAGES = 100
 """Maximum client messages queued for handling, answering or speaking."""
-MOST_CONTEXT = 20_000
-"""Characters of all that a client has the model know, by its keys."""
 NOTICE_S = 15.0
 """Before a call is ended for its length."""
 FINISH_S = 3.0
@@ -86,18 +85,8 @@ class Call(agents.Call):
         self._ending = False
         self.metadata: Mapping[str, Any] = terms.metadata
         self.client_metadata: Mapping[str, Any] = terms.client_metadata
-        self.variables: Mapping[str, str | int | float | bool] = terms.variables
-        self._skills: tuple[str, ...] = ()
-        """Those that are loaded."""
-        self.agent = with_skills(agent.filled_in(self.variables), ())
-        self._version = agent
-        """The agent without what belongs to this call."""
-        self._services = services
+        self._persona = Persona(agent, terms, services)
         self._journal = journal
-        self._context: dict[str, str] = {}
-        """What the client wants the model to know."""
-        self._changes: dict[str, Any] = {}
-        """Of `update`."""
         self.state: e.State = "connecting"
         self.history = History()
         self._messages: asyncio.Queue[e.ClientMessage | _HangUp] = asyncio.Queue()
@@ -118,8 +107,6 @@ class Call(agents.Call):
         """The caller is: nothing is waited for."""
         self._group = asyncio.TaskGroup()
         self._conducting = False
-        if changes := _changes(agent, terms):
-            self._become(self._version, changes)
 
     def receive(self, message: e.ClientMessage) -> None:
         """Take a message of the client; a client that floods is told so and loses the message."""
@@ -212,6 +199,14 @@ class Call(agents.Call):
     # -- what the agent's code can do: see `agents.Call`
 
     @property
+    def agent(self) -> Agent:
+        return self._persona.agent
+
+    @property
+    def variables(self) -> Mapping[str, str | int | float | bool]:
+        return self._persona.variables
+
+    @property
     def transcript(self) -> Sequence[Mapping[str, str]]:
         said = (m for m in self.history.entries if m.role in ("user", "assistant") and m.content)
         return [{"role": m.role, "text": m.content} for m in said]
@@ -254,25 +249,15 @@ class Call(agents.Call):
 
     @property
     def loaded_skills(self) -> Sequence[str]:
-        return self._skills
+        return self._persona.skills
 
     def load_skill(self, name: str, *, by: Literal["manual", "model"] = "manual") -> None:
-        self._require_skill(name)
-        if name not in self._skills:
-            self._skills = (*self._skills, name)
-            self._become(self._version, self._changes)
+        if self._persona.load(name):
             self.emit(e.SkillLoaded(name, by))
 
     def unload_skill(self, name: str, *, by: Literal["manual", "model"] = "manual") -> None:
-        self._require_skill(name)
-        if name in self._skills:
-            self._skills = tuple(each for each in self._skills if each != name)
-            self._become(self._version, self._changes)
+        if self._persona.unload(name):
             self.emit(e.SkillUnloaded(name, by))
-
-    def _require_skill(self, name: str) -> None:
-        if name not in [s.name for s in self.agent.skills]:
-            raise ValueError(f"the agent {self.agent.name} has no skill {name!r}")
 
     def send(self, name: str, data: Any = None) -> None:
         self._require_begun()
@@ -285,13 +270,11 @@ class Call(agents.Call):
         self._handlers.add(event, handler, once=True)
 
     def set_variables(self, **variables: str | int | float | bool) -> None:
-        self.variables = {**self.variables, **variables}
-        self._become(self._version, self._changes)
+        self._persona.set_variables(variables)
 
     def update(self, **changes: Any) -> None:
-        if fixed := changes.keys() & {"name", "tenant", "handlers"}:
-            raise ValueError(f"{' and '.join(sorted(fixed))} cannot be changed")
-        self._become(self._version, self._changes | changes)
+        self._persona.change(changes)
+        self._follow_agent()
 
     def dispatch(self, envelope: e.Envelope) -> None:
         """Run the agent's code that waits for this event."""
@@ -325,34 +308,16 @@ class Call(agents.Call):
         if self.state == "connecting":
             raise RuntimeError("the call has not begun: it can be rejected or changed, nothing else")
 
-    def _become(self, version: Agent, changes: dict[str, Any]) -> None:
-        """Go on as this version of an agent.
-
-        Raises:
-            ValueError: a change that an agent cannot have.
-        """
-        if "greeting" in changes:
-            changes = {"greetings": {}, **changes}  # else that of the language would be said
-        try:
-            agent = replace(version, **changes).filled_in(self.variables)
-            agent = with_skills(agent, self._skills)
-            if known := [f"{key}: {value}" for key, value in self._context.items()]:
-                agent = replace(agent, prompt="\n".join([agent.prompt, "", *known]))
-        except TypeError as unknown:
-            raise ValueError(str(unknown)) from unknown
-        if agent.voice and agent.voice not in self._services.engines.voices:
-            raise ValueError(f"the model pack has no voice {agent.voice!r}")
-        if self.floor and agent.turn_taking != self.agent.turn_taking:
-            self.floor.taking = agent.turn_taking
-        self.agent, self._version, self._changes = agent, version, changes
+    def _follow_agent(self) -> None:
+        """The agent may have become another: turns are taken as it has them."""
+        if self.floor:
+            self.floor.follow_agent()
 
     def begin_turn(self) -> str:
         """A turn of the caller: from here on the agent's newest version answers. The turn's id."""
         self._idle.prompted = False
-        latest = self._services.latest(self._version.name)
-        # another tenant's agent of the same name is no version of this one
-        if latest and latest is not self._version and latest.tenant == self._version.tenant:
-            self._become(latest, self._changes)
+        self._persona.renew()
+        self._follow_agent()
         return self.next_turn()
 
     def _do_when_said(self, what: Callable[[], None], at_once: bool = False) -> None:
@@ -417,14 +382,12 @@ class Call(agents.Call):
         self._hang_up(reason)
 
     def _hand_over(self, to: str) -> None:
-        agent = self._services.latest(to)
-        if agent and agent.tenant != self.agent.tenant:
-            agent = None  # nobody is told what others have
-        self.emit(e.CallForwarded(to, agent is not None))
-        if agent is None:
+        stays = self._persona.hand_over(to)
+        self.emit(e.CallForwarded(to, stays))
+        if not stays:
             self._hang_up("forwarded")
             return
-        self._become(agent, {})
+        self._follow_agent()
         if self.agent.greeting:
             self._replies.say(self.agent.greeting, interruptible=self.agent.greeting_interruptible)
 
@@ -443,13 +406,17 @@ class Call(agents.Call):
             case e.AgentInterrupt():
                 self._interrupt()
             case e.ContextSet(key=key, value=value):
-                self._set_context(key, value)
+                try:
+                    self._persona.set_context(key, value)
+                except ValueError as too_much:
+                    self.emit(e.Error("too_much_context", f"context.set: {too_much}."))
             case e.ToolResult():
                 if not self._replies.tools.answered(message):
                     self.emit(e.Error("unknown_tool_call", f"No tool call {message.id!r} is waiting for a result."))
             case e.SessionUpdate(language=language, voice=voice) if language or voice:
                 wanted = {"language": language, "voice": voice}
-                self._change_for_client({k: v for k, v in wanted.items() if v})
+                if wrong := self._persona.change_for_client({k: v for k, v in wanted.items() if v}):
+                    self.emit(e.Error("bad_setting", f"Not all settings were changed: {'; '.join(wrong)}."))
             case e.SessionUpdate() as u if self.floor:
                 changed = self.floor.taking.changed(u.turns, u.min_pause_ms, u.max_pause_ms, u.completeness)
                 self.floor.taking = changed
@@ -465,26 +432,6 @@ class Call(agents.Call):
                 self.emit(e.Error("no_audio", f"There is no sound in a chat: {message.type} does nothing."))
             case _:
                 pass
-
-    def _set_context(self, key: str, value: str | None) -> None:
-        context = {k: v for k, v in self._context.items() if k != key} | ({} if value is None else {key: value})
-        if value is not None and sum(len(k) + len(v) for k, v in context.items()) > MOST_CONTEXT:
-            message = f"context.set: {key!r} is not known to the model: more than {MOST_CONTEXT} characters in all."
-            self.emit(e.Error("too_much_context", message))
-            return
-        self._context = context
-        self._become(self._version, self._changes)
-
-    def _change_for_client(self, wanted: dict[str, Any]) -> None:
-        """Change what the client may choose; what it may not, or what there is not, leaves the rest as chosen."""
-        wrong = [f"{name}: not for clients to change" for name in sorted(wanted.keys() - self.agent.client_settings)]
-        for name in wanted.keys() & self.agent.client_settings:
-            try:
-                self._become(self._version, self._changes | {name: wanted[name]})
-            except ValueError as unfit:
-                wrong.append(str(unfit))
-        if wrong:
-            self.emit(e.Error("bad_setting", f"Not all settings were changed: {'; '.join(wrong)}."))
 
     def _interrupt(self, by_caller: bool = False) -> None:
         """Stop what the agent is thinking or saying, or was going to."""
@@ -537,10 +484,3 @@ class Call(agents.Call):
 
     def start(self, work: Coroutine[Any, Any, T], name: str, /) -> asyncio.Task[T]:
         return self._group.create_task(work, name=f"{self.id}-{name}")
-
-
-def _changes(agent: Agent, terms: Terms) -> dict[str, Any]:
-    """The settings of the agent that the terms change; tools of the client do not take the place of the agent's own."""
-    names = {tool.name for tool in agent.tools}
-    tools = [tool for tool in (each.tool() for each in terms.tools) if tool.name not in names]
-    return terms.changes | ({"tools": [*agent.tools, *tools]} if tools else {})

@@ -69,7 +69,7 @@ class Floor:
         self._speaker = speaker
         self._emit = call.emit
         self._clock = call.clock
-        self._taking = call.agent.turn_taking
+        self._taking = self._agents_taking = call.agent.turn_taking
         self._line_is_bad = False
         self._turns = TurnMachine(_turn_settings(self._taking))
         self._listener = Listener(microphone, VoiceActivity(services.activity), self._turns)
@@ -98,6 +98,11 @@ class Floor:
     def taking(self, taking: TurnTaking) -> None:
         self._taking = taking
         self._turns.settings = _turn_settings(self._patience)
+
+    def follow_agent(self) -> None:
+        """Take turns as the agent has it, where that is not as it was: a client's own choice outlasts other changes."""
+        if self._call.agent.turn_taking != self._agents_taking:
+            self.taking = self._agents_taking = self._call.agent.turn_taking
 
     @property
     def _patience(self) -> TurnTaking:

@@ -6,22 +6,20 @@ import asyncio
 import contextlib
 import json
 import logging
-import secrets
 import time
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType
 
 from media_server import events as e
-from media_server.agents import Call, ToolAnswer, contact_of
+from media_server.agents import contact_of
 from media_server.call import Chat, Session
 from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.bridge import open_bridge
 from media_server.doors.pinecall.followed_call import FollowedCall
 from media_server.doors.pinecall.program_agents import (
-    OFFLINE,
     MakeTool,
     Refused,
     changes,
@@ -31,6 +29,7 @@ from media_server.doors.pinecall.program_agents import (
 )
 from media_server.doors.pinecall.program_chats import LedChats
 from media_server.doors.pinecall.program_history import change_history
+from media_server.doors.pinecall.program_questions import Questions
 from media_server.errors import ClientError
 from media_server.http.access import Access
 from media_server.http.sockets import PacedSocket
@@ -52,8 +51,6 @@ AWAY_S = 10.0
 GOODBYE = "I am sorry, I have to end the call here. Goodbye."
 ANSWER_S = 3.0
 """For a program to answer a ping when another one wants the name of its agent."""
-MOST_UNREADY = 3
-"""Turns in a row that a program did not prepare, after which it is not waited for."""
 
 
 class Program:
@@ -77,16 +74,9 @@ class Program:
         """As it wants them."""
         self._paused: set[str] = set()
         """Agents that answer nothing until they are resumed."""
-        self._unready: dict[str, int] = {}
-        """Turns in a row that it did not prepare, by call."""
         self._unsent: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
         self._gone = False
-        self._tools: dict[str, asyncio.Future[ToolAnswer]] = {}
-        """What it is asked to do, by the id of each."""
-        self._asked: dict[tuple[str, str], asyncio.Future[str]] = {}
-        """What it was asked, `ringing` or `preparing`, by call."""
-        self._turns: dict[str, asyncio.Queue[str | None]] = {}
-        """The pieces of its answers, by call; None at an answer's end."""
+        self.questions = Questions(self.send)
         self._chats = LedChats(sessions, access, key, self.send)
         self._tasks: set[asyncio.Task[None]] = set()
         """Names that it wants and others have, and calls that its agents have placed."""
@@ -144,14 +134,7 @@ class Program:
     async def leave(self) -> None:
         """It is gone: nobody waits for it any more."""
         self._gone = True
-        for tool in self._tools.values():
-            if not tool.done():
-                tool.set_result(ToolAnswer(error=OFFLINE))
-        for asked in self._asked.values():
-            if not asked.done():
-                asked.set_result("")
-        for turn in self._turns.values():
-            turn.put_nowait(None)
+        self.questions.give_up()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -181,7 +164,7 @@ class Program:
         match envelope.event:
             case e.CallEnded():
                 del self.calls[call_id]
-                self._unready.pop(call_id, None)
+                self.questions.forget(call_id)
             case e.CallForwarded(agent=True, to=name) if not self._may_lead(name):
                 del self.calls[call_id]
 
@@ -204,69 +187,6 @@ class Program:
         with contextlib.suppress(ClientError):
             self._call(call_id).call.pause()
 
-    async def run_tool(self, call: Call, name: str, arguments: dict[str, Any]) -> ToolAnswer:
-        """Have the program run a tool."""
-        tool_id = f"tool-{secrets.token_hex(6)}"
-        called = {"id": tool_id, "name": name, "arguments": json.dumps(arguments, ensure_ascii=False)}
-        about = {"agent_id": call.agent.name, "call_id": call.id, "msg_id": tool_id}
-        answer: asyncio.Future[ToolAnswer] = asyncio.get_running_loop().create_future()
-        self._tools[tool_id] = answer
-        self.send({"event": "llm.tool_call", **about, "tool_calls": [called]})
-        try:
-            return await answer
-        finally:
-            del self._tools[tool_id]
-
-    async def answer(self, call: Call) -> AsyncGenerator[str, None]:
-        """What the program answers in place of the model, in pieces."""
-        pieces = self._turns[call.id] = asyncio.Queue()
-        try:
-            while (piece := await pieces.get()) is not None:
-                yield piece
-        finally:
-            if self._turns.get(call.id) is pieces:
-                del self._turns[call.id]
-
-    async def _ask(self, call: Call, what: str, message: Mapping[str, Any]) -> str:
-        """Its answer; the call's own patience ends the waiting."""
-        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._asked[call.id, what] = answer
-        self.send({"agent_id": call.agent.name, "call_id": call.id, **message})
-        try:
-            return await answer
-        finally:
-            if self._asked.get((call.id, what)) is answer:
-                del self._asked[call.id, what]
-
-    async def ring(self, call: Call) -> None:
-        """Ask the program whether to take a call."""
-        about = {"from": contact_of(call.metadata), "to": call.agent.name}
-        verdict = await self._ask(call, "ringing", {"event": "call.ringing", **about})
-        if verdict in ("busy", "rejected"):
-            call.reject("busy" if verdict == "busy" else "rejected")
-
-    async def prepare(self, call: Call, wait_s: float, promised: bool) -> None:
-        """Let the program set the call right before the model is asked.
-
-        Args:
-            promised: it said that it would: it is waited for at each turn, and told where it is late.
-        """
-        if not promised and self._unready.get(call.id, 0) >= MOST_UNREADY:
-            return
-        turn = len(call.transcript)
-        began_s = time.monotonic()
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._ask(call, "preparing", {"event": "llm.before", "turn": turn})
-            self._unready.pop(call.id, None)
-        except TimeoutError:
-            self._unready[call.id] = self._unready.get(call.id, 0) + 1
-            if promised:
-                waited_ms = round(1000 * (time.monotonic() - began_s))
-                late = {"turn": turn, "waited_ms": waited_ms, "budget_ms": round(1000 * wait_s)}
-                of = {"agent_id": call.agent.name, "call_id": call.id}
-                self.send({"event": "llm.preparing_timeout", **of, **late})
-
     # -- what the program says
 
     async def _take(self, message: Any) -> None:
@@ -287,18 +207,13 @@ class Program:
                 about = {"type": message.type, "ref": message.ref}
                 self.send({"event": f"channel.{done}", "agent_id": name, **about})
             case p.ToolResults(results=results):
-                for result in results:
-                    if (waiting := self._tools.get(result.tool_call_id)) is None or waiting.done():
-                        raise ClientError(
-                            "UNKNOWN_TOOL_CALL", f"No tool call {result.tool_call_id!r} waits for a result."
-                        )
-                    waiting.set_result(ToolAnswer(result.result, "", result.ephemeral, result.no_followup))
+                self.questions.take_results(results)
             case p.LlmReady(call_id=call_id):
-                self._answered(call_id, "preparing", "ready")
+                self.questions.take_verdict(call_id, "preparing", "ready")
             case p.CallAccept(call_id=call_id):
-                self._answered(call_id, "ringing", "accepted")
+                self.questions.take_verdict(call_id, "ringing", "accepted")
             case p.CallReject(call_id=call_id, reason=reason):
-                self._answered(call_id, "ringing", reason)
+                self.questions.take_verdict(call_id, "ringing", reason)
             case p.SessionCommand():
                 self._command(message)
             case p.SessionConfigure():
@@ -318,7 +233,7 @@ class Program:
         of = {"agent_id": followed.agent_id, "call_id": call.id}
         match message:
             case p.BotReply(text=text, message_id=message_id, add_to_history=remember):
-                if turn := self._turns.get(call.id):
+                if turn := self.questions.turn(call.id):
                     followed.answered(message_id)
                     if remember:
                         turn.put_nowait(text)
@@ -368,7 +283,7 @@ class Program:
 
     def _stream(self, message: p.BotReplyStream, call: Any, followed: FollowedCall) -> None:
         """Pieces of an answer as they come; what it says of its own accord is said when it is whole."""
-        turn, mine = self._turns.get(call.id), message.message_id in followed.unfinished
+        turn, mine = self.questions.turn(call.id), message.message_id in followed.unfinished
         match message.action:
             case "start":
                 if turn:
@@ -496,7 +411,7 @@ class Program:
 
     def _made(self, wanted: p.AgentCreate) -> list[str]:
         """Register the agent as it is wanted; which of its settings are not used here."""
-        handlers = make_handlers(wanted, lambda: self._programs.of_tenant(wanted.agent_id, self.tenant))
+        handlers = make_handlers(wanted, partial(self._leader, wanted.agent_id))
         agent, unused = make_agent(
             wanted, self.tenant, self._sessions.has_voice, self._tools_of(wanted.agent_id), handlers
         )
@@ -519,7 +434,11 @@ class Program:
 
     def _tools_of(self, agent_id: str) -> MakeTool:
         # whoever leads the agent when a tool runs: a program that was away may be back
-        return partial(make_tool, lambda: self._programs.of_tenant(agent_id, self.tenant))
+        return partial(make_tool, partial(self._leader, agent_id))
+
+    def _leader(self, agent_id: str) -> Questions | None:
+        program = self._programs.of_tenant(agent_id, self.tenant)
+        return program.questions if program else None
 
     # -- small things
 
@@ -535,8 +454,3 @@ class Program:
             return self._sessions.under_way(call_id)
         except ClientError as over:
             raise ClientError("UNKNOWN_CALL", over.message) from over
-
-    def _answered(self, call_id: str, what: str, answer: str) -> None:
-        # one that comes too late is nobody's mistake
-        if (waiting := self._asked.get((call_id, what))) and not waiting.done():
-            waiting.set_result(answer)

@@ -36,6 +36,7 @@ __all__ = [
     "SessionLimits",
     "SkillCommand",
     "SkillShape",
+    "ToolResult",
     "ToolResults",
     "ToolShape",
     "about",
@@ -215,7 +216,7 @@ class BotCancel(_OfCall):
     event: Literal["bot.cancel", "bot.clear"]
 
 
-class _ToolResult(_Message):
+class ToolResult(_Message):
     tool_call_id: str
     result: Any = None
     ephemeral: bool = False
@@ -224,7 +225,7 @@ class _ToolResult(_Message):
 
 class ToolResults(_OfCall):
     event: Literal["llm.tool_result"]
-    results: Annotated[list[_ToolResult], Field(max_length=100)]
+    results: Annotated[list[ToolResult], Field(max_length=100)]
 
 
 class LlmReady(_OfCall):
