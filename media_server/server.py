@@ -140,7 +140,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
                 running.append(owner.create_task(deliverer.run(), name="webhooks"))
             if settings.agents_dir and settings.reload:
                 running.append(owner.create_task(_reload_agents(agents, settings.agents_dir, library), name="reload"))
-            about = new_console(settings, pack, outbox)
+            about = new_console(settings, pack, library, outbox)
             try:
                 metrics = Metrics(engines, settings.max_calls, pulse)
                 services = Services(agents.get, engines, library, VoiceActivityModel())

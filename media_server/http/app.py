@@ -21,6 +21,7 @@ from media_server.http import (
     dictation,
     documents,
     keys,
+    knowledge,
     live,
     metrics,
     openapi,
@@ -167,6 +168,7 @@ def make_app(
     app.add_routes(documents.routes)
     app.add_routes(console.routes)
     app.add_routes(keys.routes)
+    app.add_routes(knowledge.routes)
     if records:
         app[calls.RECORDS] = records
         app.add_routes(calls.routes)

@@ -25,6 +25,7 @@ from media_server.http.access import ACCESS
 from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
 from media_server.http.speech import ENGINES
+from media_server.knowledge import Library
 from media_server.logs import recent
 from media_server.rfc3339 import stamp
 from media_server.store import DeliveryState, Outbox
@@ -43,6 +44,7 @@ class Console:
 
     settings: Settings
     pack: Pack
+    library: Library
     outbox: Outbox | None
     began_s: float
     """When the server started, in seconds since the epoch."""
@@ -249,6 +251,6 @@ def _without_password(url: str) -> str:
         return HIDDEN
 
 
-def new_console(settings: Settings, pack: Pack, outbox: Outbox | None) -> Console:
+def new_console(settings: Settings, pack: Pack, library: Library, outbox: Outbox | None) -> Console:
     """A console of a server that starts now."""
-    return Console(settings, pack, outbox, time.time())
+    return Console(settings, pack, library, outbox, time.time())

@@ -158,6 +158,15 @@ class Index:
         except EngineError:
             return None
 
+    async def documents(self) -> dict[str, int]:
+        """How many passages each document has, by its path in the folder, in the paths' order."""
+        query = (
+            "SELECT files.path, COUNT(passages.rowid) FROM files LEFT JOIN passages ON passages.file = files.path "
+            "GROUP BY files.path ORDER BY files.path"
+        )
+        async with self._db.execute(query) as rows:
+            return {path: int(count) async for path, count in rows}
+
     async def search(self, question: str, most: int) -> list[Found]:
         """The passages that fit best, the best first; none where nothing of the question is in any."""
         asked = words(question)

@@ -65,6 +65,17 @@ class Library:
             log.exception("the documents in %s could not be searched", folder)
             return []
 
+    async def documents(self, folder: Path) -> dict[str, int] | None:
+        """The documents of a folder by their paths in it, and how many passages each has; None as long as they are
+        not indexed."""
+        self.follow(folder)
+        index = self._indexes[folder]
+        try:
+            return await index.documents() if index else None
+        except sqlite3.Error:
+            log.exception("the documents in %s could not be listed", folder)
+            return None
+
     async def _keep(self, folder: Path) -> None:
         while True:
             try:

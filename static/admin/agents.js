@@ -1,6 +1,6 @@
 /** Agents: their settings, and the file of one, edited and saved. @module */
 
-import { button, h, labelled } from "./dom.js";
+import { button, h, labelled, table } from "./dom.js";
 import { Refused, json, send } from "./server.js";
 
 const LONG = ["prompt", "tools", "greeting"];
@@ -27,7 +27,31 @@ export async function agentsView(view, [chosen], _query, signal) {
       settings.tools?.length ? h("ul", {}, ...settings.tools.map((/** @type {any} */ t) => h("li", {}, h("b", {}, t.name), ` ${t.description ?? ""}`))) : null,
       h("details", {}, h("summary", {}, "All settings"), h("dl", { class: "facts wide" }, ...Object.entries(settings).filter(([name]) => !LONG.includes(name))
         .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value === null ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value))])))),
+    ...(settings.knowledge ? [await knowledge(path)] : []),
     editor(path, file));
+}
+
+/** An agent's documents, and what a question finds in them. @param {string} path */
+async function knowledge(path) {
+  const { ready, documents } = await json(`${path}/knowledge`);
+  const rows = documents.map((/** @type {any} */ d) => h("tr", {}, h("td", { class: "wrap" }, d.file),
+    h("td", { class: "number" }, d.passages ? String(d.passages) : "Not readable; the log says why")));
+  const question = h("input", { type: "search", maxlength: "1000", required: true });
+  const found = h("div", { role: "status" });
+  const ask = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    try {
+      const { passages } = await send("POST", `${path}/knowledge/search`, { question: question.value });
+      const list = passages.map((/** @type {any} */ p) => h("li", {},
+        h("b", {}, p.title || p.file), h("small", {}, ` ${p.file}, ${Math.round(p.score * 100)} % of the best`), h("pre", {}, p.text)));
+      found.replaceChildren(list.length ? h("ol", {}, ...list) : h("p", { class: "empty" }, "Nothing in the documents fits this question."));
+    } catch (error) {
+      found.replaceChildren(h("p", {}, error instanceof Error ? error.message : String(error)));
+    }
+  };
+  return h("section", { class: "card", "aria-labelledby": "documents-title" }, h("h2", { id: "documents-title" }, "Documents"),
+    table("List of documents", ["Document", "Passages"], rows, ready ? "The folder has no documents." : "The documents are being read."),
+    h("form", { onsubmit: ask }, labelled("What does a question find?", question), h("div", { class: "row" }, h("button", { class: "main" }, "Search"))), found);
 }
 
 /** @param {string} path @param {any} file of the server, or why there is none */

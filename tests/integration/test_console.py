@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -34,6 +35,12 @@ async def closed(tmp_path: Path) -> AsyncIterator[tuple[Server, str, str, Path]]
     url, folder = f"sqlite:///{tmp_path}/x.sqlite", tmp_path / "agents"
     folder.mkdir()
     (folder / "staff.toml").write_text(AGENT)
+    documents = folder / "leaflets"
+    documents.mkdir()
+    (documents / "hours.md").write_text("# Opening hours\n\nThe shop is open from nine to five.\n")
+    (documents / "parking.md").write_text("# Parking\n\nCars stand behind the house.\n")
+    (documents / "scan.pdf").write_bytes(b"%PDF-1.4 nothing that can be read")
+    (folder / "guide.toml").write_text('[[agents]]\nname = "guide"\nprompt = "Help."\nknowledge = "leaflets"\n')
     (folder / "code.py").write_text(
         "from media_server import Agent\nclever = Agent(name='clever', prompt='Be clever.')\n"
     )
@@ -87,6 +94,29 @@ async def test_what_they_say(closed: tuple[Server, str, str, Path]) -> None:
     assert await ask(server, "POST", "/v1/webhooks/retry", admin, json={}) == (200, {"retried": 0})
     status, refused = await ask(server, "POST", "/v1/webhooks/retry", admin, json={"id": "msg_none"})
     assert (status, refused["error"]["code"]) == (404, "unknown_message")
+
+
+async def test_an_agents_documents_and_what_a_question_finds(closed: tuple[Server, str, str, Path]) -> None:
+    server, admin, other, _ = closed
+    path = "/v1/agents/guide/knowledge"
+    async with asyncio.timeout(30):
+        while not (answer := (await ask(server, "GET", path, admin))[1])["ready"]:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.05)
+    counts = {each["file"]: each["passages"] for each in answer["documents"]}
+    assert counts == {"hours.md": 1, "parking.md": 1, "scan.pdf": 0}
+    status, found = await ask(server, "POST", f"{path}/search", admin, json={"question": "When are you open?"})
+    assert (status, [p["file"] for p in found["passages"]]) == (200, ["hours.md"])
+    assert found["passages"][0]["title"] == "Opening hours"
+    assert "nine to five" in found["passages"][0]["text"]
+    _, nothing = await ask(server, "POST", f"{path}/search", admin, json={"question": "the of and", "limit": 1})
+    assert nothing == {"passages": []}
+    wrong: list[dict[str, Any]] = [{}, {"question": ""}, {"question": "x" * 1001}, {"question": "x", "limit": 0}]
+    for body in wrong:
+        assert (await ask(server, "POST", f"{path}/search", admin, json=body))[0] == 400, body
+    status, refused = await ask(server, "GET", "/v1/agents/clerk/knowledge", admin)
+    assert (status, refused["error"]["code"]) == (409, "no_documents")
+    assert (await ask(server, "GET", path))[0] == 401
+    assert (await ask(server, "GET", path, other))[0] == 404
 
 
 async def test_keys_are_made_and_revoked(closed: tuple[Server, str, str, Path]) -> None:

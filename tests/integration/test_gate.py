@@ -64,6 +64,7 @@ def doors(server: Server) -> list[tuple[str, str]]:
     from media_server.http.access import Access
     from media_server.http.console import new_console
     from media_server.http.metrics import Metrics
+    from media_server.knowledge import Library
     from media_server.store import Database, Records
 
     sessions = server.sessions
@@ -76,7 +77,7 @@ def doors(server: Server) -> list[tuple[str, str]]:
         Records(database, "x", 0, Path("x")),
         Metrics(server.engines, 1),
         load_doors(),
-        new_console(Settings(), load_pack("starter", Path("models")), None),
+        new_console(Settings(), load_pack("starter", Path("models")), Library(Path("x")), None),
     )
     found = {(r.method, r.resource.canonical) for r in app.router.routes() if r.resource is not None}
     filled = [(method, path.format(**FILLED)) for method, path in sorted(found) if method != "HEAD"]
