@@ -113,7 +113,8 @@ class Call(agents.Call):
         waiting = self._messages.qsize()
         if isinstance(message, e.AgentSay) or (isinstance(message, e.TextSend) and not message.interrupt):
             waiting += len(self._afterwards) + self._replies.waiting
-        if waiting < MOST_MESSAGES:
+        # one place more for the end: who floods can still hang up
+        if waiting < MOST_MESSAGES + isinstance(message, e.CallEnd):
             self._messages.put_nowait(message)
         else:
             self.emit(e.Error("too_many_messages", "Messages come faster than they can be handled; one was dropped."))

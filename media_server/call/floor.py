@@ -198,11 +198,12 @@ class Floor:
                 self._emit(e.UserSpeechStarted(self._speech_turn))
                 self._perform(self._weighing().speech_began(at_s))
             case SpeechResumed(at_s=at_s):
+                said = self._hearing.text  # as it was told at the pause
                 if self._pause:
                     self._hearing.resume(at_s, self._pause.watch.times["speech_ended"])
                 cancel(self._judging)
                 self._drop_speculation()
-                self._emit(e.TurnResumed(self._speech_turn, self._hearing.text))
+                self._emit(e.TurnResumed(self._speech_turn, said))
                 self._emit(e.UserSpeechStarted(self._speech_turn))
                 if not self._barge_in.in_doubt and not self._replies.protected:
                     self._call.enter("user_speaking")

@@ -300,6 +300,8 @@ class Reply:
                         tokens += 1
                         answer += piece.text
                         yield piece.text
+                    case CalledTool() if not tools:
+                        pass  # a call that nothing was offered for would be made for ever
                     case CalledTool():
                         answer += f" {piece.name}({piece.arguments})"
                         yield piece
