@@ -3,14 +3,16 @@
     python -m bench.conversation [--seeds 3] [--only echo early] [--noise-db 10] [--pack starter]
 
 Every caller is a real call, in real time, with a seed for what it says and when. Printed for each kind: callers, those
-who were treated wrongly and how, and the delay in the middle: from the caller's word to the agent's silence where he
-interrupts, else from his last sound to the agent's first.
+who were treated wrongly and how, and the delay in the middle: from the caller's word to the last packet of the agent's
+voice where he interrupts, else from his last sound to the agent's first.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
+import math
 import statistics
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ WHOLE = ("what is seven plus five", "what is nine times three", "turn on the lig
 INTERRUPTING = ("what is nine times three", "goodbye", "can you repeat that", "what can you do")
 BACKCHANNELS = ("okay", "yes")
 LOUD = 300
+COMFORT_BYTES = 8
+"""A packet with more than this is no packet of silence."""
 _Random = np.random.Generator
 
 
@@ -64,6 +68,17 @@ class Simulated:
 
     def __init__(self, caller: Caller, r: _Random, noise_db: float) -> None:
         self.caller, self.r = caller, r
+        self.packets: list[float] = []
+        """When packets of the agent's voice came."""
+        receiver: Any = caller.pc.getReceivers()[0]
+        handle = receiver._handle_rtp_packet
+
+        async def note(packet: Any, arrival_time_ms: int) -> None:
+            if len(packet.payload) > COMFORT_BYTES:
+                self.packets.append(asyncio.get_running_loop().time())
+            await handle(packet, arrival_time_ms)
+
+        receiver._handle_rtp_packet = note
         self._noise = 3000 * 10 ** (-noise_db / 20)
 
     async def say(self, samples: Samples) -> None:
@@ -132,19 +147,19 @@ async def coughing(it: Simulated) -> Outcome:
 async def interruption(it: Simulated) -> Outcome:
     await it.over(LONG, str(it.r.choice(["sums,", "lights,", "timers,"])))
     began_s = asyncio.get_running_loop().time()
-    speaking = asyncio.create_task(it.say(sentence(str(it.r.choice(INTERRUPTING)))))
-    silent_s = None
-    while not speaking.done() or silent_s is None:
-        await asyncio.sleep(0.01)
-        now_s = asyncio.get_running_loop().time()
-        recent = it.caller.recording()[-CALL_RATE_HZ // 25 :]
-        if now_s - began_s > 0.05 and silent_s is None and not (np.abs(recent.astype(np.int32)) > 30).any():
-            silent_s = now_s
-        if now_s - began_s > 8:
-            return Outcome("missed interruption")
-    stopped = await it.caller.wait_for("agent.speech_stopped", timeout_s=30)
-    wrong = "" if stopped["reason"] == "interrupted" else "missed interruption"
-    return Outcome(wrong, (silent_s - began_s) * 1000)
+    since = len(it.caller.events)
+    await it.say(sentence(str(it.r.choice(INTERRUPTING))))
+    try:
+        stopped = await it.caller.wait_for("agent.speech_stopped", timeout_s=8)
+    except TimeoutError:
+        return Outcome("missed interruption")
+    await it.caller.wait_for("user.transcript", lambda e: e["final"], since=since, timeout_s=8)
+    if stopped["reason"] != "interrupted":
+        return Outcome("missed interruption")
+    # the first pause of the agent's packets since then: an answer may follow
+    packets = [began_s, *(at_s for at_s in it.packets if at_s >= began_s)]
+    gaps = (a for a, b in itertools.pairwise([*packets, math.inf]) if b - a > 0.1)
+    return Outcome("", (next(gaps) - began_s) * 1000)
 
 
 async def early(it: Simulated) -> Outcome:
@@ -193,7 +208,7 @@ KINDS: dict[str, Callable[[Simulated], Awaitable[Outcome]]] = {
     "cough": coughing,
     "interruption": interruption,
     "early": early,
-    **{f"echo {ms} ms": echo(ms / 1000) for ms in (100, 200, 400, 700)},
+    **{f"echo {ms} ms": echo(ms / 1000) for ms in (60, 200, 400, 600)},
 }
 
 

@@ -15,6 +15,7 @@ from aiortc import RTCIceServer
 from sqlalchemy.exc import SQLAlchemyError
 
 from media_server.agents import DEFAULT_AGENT, HOME_AGENT, AgentBook, Problem
+from media_server.call.comfort import check_sound
 from media_server.call.services import Services
 from media_server.call.session import Dialect
 from media_server.config import Settings, Webhook, is_loopback
@@ -103,7 +104,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     doors = load_doors()
     # a server that has agents of its own shows none that only demonstrate
     shown = settings.agents if settings.agents or settings.agents_dir else [HOME_AGENT]
-    agents = AgentBook([DEFAULT_AGENT, *shown], pack.manifest.voices)
+    agents = AgentBook([DEFAULT_AGENT, *shown], pack.manifest.voices, check_sound)
     problems = await _load_agents(agents, settings.agents_dir) if settings.agents_dir else ()
     check_ice_servers(settings.ice_servers)
     pulse = Pulse()

@@ -134,6 +134,8 @@ class Agent:
         comfort: said when a tool works, or the model is slow to begin, for `comfort_s` in which nothing is heard, and
             again every twelve; empty to say nothing. Not in writing.
         comfort_s: that time.
+        comfort_sound: played while nothing is heard for that time, until the agent speaks: `soft`, or a file with
+            music, which in an agent's file is looked for from where that file is.
         person_notice: said when a person takes the call over; empty to say nothing.
         temperature, top_p: how freely the model words its answers; the pack's where they are not given.
         max_reply_tokens: a reply is cut there.
@@ -188,6 +190,7 @@ class Agent:
     thinking_filler: str = "One moment."
     comfort: Annotated[str, Field(max_length=MOST_SAID)] = ""
     comfort_s: Annotated[float, Field(ge=0.5, le=60)] = 3
+    comfort_sound: Literal["soft"] | Path | None = None
     person_notice: Annotated[str, Field(max_length=MOST_SAID)] = ""
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None

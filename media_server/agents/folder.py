@@ -10,7 +10,7 @@ import sys
 import time
 import tomllib
 import traceback
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import ModuleType
@@ -57,17 +57,25 @@ class AgentBook:
     Args:
         fixed: agents from elsewhere; one in the folder of the same name takes the place of its namesake.
         voices: that there are beside the usual one.
+        check_sound: raises `OSError` or `ValueError` for a file that holds no sound an agent can play.
 
     Raises:
         ConfigurationError: one of `fixed` wants what there is not.
     """
 
-    def __init__(self, fixed: Iterable[Agent] = (), voices: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        fixed: Iterable[Agent] = (),
+        voices: Collection[str] = (),
+        check_sound: Callable[[Path], object] = lambda file: None,
+    ) -> None:
         self._voices = voices
+        self._check_sound = check_sound
         fixed = list(fixed)
         try:
             for agent in fixed:
                 self.check(agent)
+                self._check_music(agent)
         except ValueError as e:
             raise ConfigurationError(f"The agent {agent.name} cannot be: {e}.") from e
         self._fixed = {a.name: a for a in fixed}
@@ -102,6 +110,14 @@ class AgentBook:
             for problem in tool.problems:
                 log.warning("agent %s: the tool %s cannot be taken as it is: %s", agent.name, tool.name, problem)
 
+    def _check_music(self, agent: Agent) -> None:
+        """Raises `ValueError` where the agent's music cannot be played."""
+        if isinstance(agent.comfort_sound, Path):
+            try:
+                self._check_sound(agent.comfort_sound)
+            except (OSError, ValueError) as unreadable:
+                raise ValueError(f"comfort_sound: {unreadable}") from unreadable
+
     def register(self, agent: Agent) -> None:
         """Add an agent of a program, or put it in the place of what the program registered before.
 
@@ -111,6 +127,8 @@ class AgentBook:
         """
         if agent.name in self._all() and agent.name not in self._registered:
             raise KeyError(agent.name)
+        if isinstance(agent.comfort_sound, Path):
+            raise ValueError("comfort_sound: an agent of a program has no files on the server; use 'soft'")
         self.check(agent)
         self._registered[agent.name] = agent
 
@@ -126,7 +144,7 @@ class AgentBook:
             ValueError: a change that cannot be.
         """
         agent = self._all()[name]
-        if fixed := changes.keys() & {"name", "tenant", "tools", "handlers", "knowledge"}:
+        if fixed := changes.keys() & {"name", "tenant", "tools", "handlers", "knowledge", "comfort_sound"}:
             raise ValueError(f"{' and '.join(sorted(fixed))}: not to be changed here")
         try:
             changed = replace(agent, **changes)
@@ -166,8 +184,9 @@ class AgentBook:
         if [a.name for a in agents] != [a.name for a in before]:
             names = ", ".join(a.name for a in before)
             raise ValueError(f"the file has to keep its agents and their names: {names}")
-        if [(a.tenant, a.knowledge) for a in agents] != [(a.tenant, a.knowledge) for a in before]:
-            raise ValueError("tenant and knowledge are not to be changed here: they name what is on the server's disk")
+        if [_on_disk(a) for a in agents] != [_on_disk(a) for a in before]:
+            settings = "tenant, knowledge and the file of comfort_sound"
+            raise ValueError(f"{settings} are not to be changed here: they name what is on the server's disk")
         kept = file.with_name(f".{file.name}.{time.time():.0f}")
         kept.write_bytes(file.read_bytes())
         new = file.with_name(f".{file.name}.new")
@@ -204,6 +223,7 @@ class AgentBook:
                 for agent in agents:
                     try:
                         self.check(agent)
+                        self._check_music(agent)
                     except ValueError as e:
                         raise _Broken(None, f"{agent.name}: {e}") from e
             except _Broken as broken:
@@ -280,13 +300,20 @@ def _parse_toml(text: str, stem: str) -> list[Agent]:
 
 
 def _placed(agent: Agent, folder: Path) -> Agent:
-    """With its documents found from where its file is."""
+    """With its documents and its music found from where its file is."""
+    if isinstance(agent.comfort_sound, Path):
+        agent = replace(agent, comfort_sound=folder / agent.comfort_sound)
     if agent.knowledge is None:
         return agent
     documents = folder / agent.knowledge
     if not documents.is_dir():
         raise _Broken(None, f"knowledge: there is no folder {documents}")
     return replace(agent, knowledge=documents)
+
+
+def _on_disk(agent: Agent) -> tuple[object, ...]:
+    """The settings of an agent that name what is on the server's disk."""
+    return agent.tenant, agent.knowledge, agent.comfort_sound if isinstance(agent.comfort_sound, Path) else None
 
 
 def _line(text: str, key: str) -> int | None:

@@ -13,6 +13,7 @@
     thinking    words mean something                                     Yield
     thinking    speech is over: echo, noise, or "uh-huh"                 GoOn: work under way goes on
     announcing  anything                                                 none: a turn, which is answered afterwards
+    speaking    speech that began over an announcement goes on           Hold, and doubt
     silent      speech begins                                            Yield
 
 `Hold` silences the agent at once; it keeps its place. `GoOn` has it speak on from there, and drops what was heard.
@@ -81,6 +82,8 @@ class BargeIn:
         self.interrupt_words = interrupt_words
         self._since_s: float | None = None
         """When the sound began that is in doubt."""
+        self._announced_s: float | None = None
+        """When the speech began that is under way since an announcement."""
         self._held = False
         self._sound: Sound = "noise"
         """What it seems to be so far."""
@@ -103,15 +106,21 @@ class BargeIn:
 
     def speech_began(self, at_s: float) -> Decision | None:
         """The caller seems to speak, since `at_s`."""
+        self._announced_s = None
         if self.agent == "silent":
             return self._yield()
         if self.agent == "announcing":
+            self._announced_s = at_s
             return None
         self._since_s, self._sound = at_s, "noise"
         return None if self._echoes(at_s) else self._hold()
 
     def speech_lasts(self, at_s: float) -> Decision | None:
         """It goes on; nothing new is understood of it."""
+        if self._announced_s is not None and self.agent != "announcing":
+            began_s, self._announced_s = self._announced_s, None
+            # the agent is silent by now, or goes on with what may be interrupted
+            return self.speech_began(began_s) if self.agent != "silent" else None
         long = self._lasted_s(at_s) > SETTLE_S and self._sound != "echo" and self.agent != "thinking"
         return self._yield() if self.in_doubt and long else None
 
@@ -143,7 +152,7 @@ class BargeIn:
 
     def forget(self) -> None:
         """The agent was interrupted, or the caller's sound is not to be heard: there is nothing in doubt."""
-        self._since_s, self._held = None, False
+        self._since_s, self._announced_s, self._held = None, None, False
 
     def _weigh(
         self,

@@ -14,7 +14,7 @@ __all__ = ["MOST_CONTEXT", "Persona"]
 
 MOST_CONTEXT = 20_000
 """Maximum characters of all that a client has the model know, with the keys."""
-_FIXED = {"name", "tenant", "handlers"}
+_FIXED = {"name", "tenant", "handlers", "comfort_sound"}
 
 Value = str | int | float | bool
 

@@ -13,6 +13,7 @@ from media_server import events as e
 from media_server.audio import Samples
 from media_server.call.announcements import Announcements
 from media_server.call.bargein import Left
+from media_server.call.comfort import fill_silence
 from media_server.call.conversation import Conversation
 from media_server.call.emotions import Emotions, Feeling
 from media_server.call.gate import Gate
@@ -114,8 +115,8 @@ class Replies:
 
     @property
     def protected(self) -> bool:
-        """Whether what is being said is an announcement that the caller cannot stop."""
-        return self._protected
+        """Whether what is being said is an announcement that the caller cannot stop: by itself, or within a reply."""
+        return self._protected or (isinstance(self._utterance, Utterance) and self._utterance.protected)
 
     async def prepare(self) -> None:
         """Have the model read the prompt before the caller has said anything, and the apology ready for when nothing
@@ -205,7 +206,7 @@ class Replies:
             self._speaker.interrupt()
 
     def _begin(self, work: Callable[[], Awaitable[None]], turn: SpokenTurn | None = None) -> asyncio.Task[None]:
-        if not (self._protected and self.current is self._under_way):
+        if not (self.protected and self.current is self._under_way):
             cancel(self.current)
         self.current = self._call.start(self._reply(work, turn), "reply")
         return self.current
@@ -356,9 +357,11 @@ class Replies:
         question = Question(turn_id, messages, words)
         stage = TimedStage(self._call, self._speaker, gate, watch, patience)
         reply = Reply(question, self._call, self._services, self.tools, self._to_say, stage)
+        filling = self._call.start(fill_silence(self._call.agent, self._speaker, gate.opened), "comfort")
         try:
             await self._speak(turn_id, reply.clauses, watch, gate.opened, patience.satisfied)
         finally:
+            filling.cancel()
             # also when cancelled: history holds what was done and heard, and nothing else
             reply.remember(self._history)
             reply.drop()

@@ -46,6 +46,11 @@ class Clause:
         return self.text if self.read else joined(*map(heard_of, self.playbacks))
 
     @property
+    def being_heard(self) -> bool:
+        """Whether its sound has begun and somebody waits for its end."""
+        return self.done is not None and not self.done.done() and any(p.started.is_set() for p in self.playbacks)
+
+    @property
     def kept(self) -> str:
         """What of it goes into the history."""
         return self.heard if self.remembered else ""
@@ -121,6 +126,11 @@ class Utterance:
     def heard(self) -> str:
         """The words that were played."""
         return joined(*(c.heard for c in self._clauses))
+
+    @property
+    def protected(self) -> bool:
+        """Whether a clause is being heard that the caller cannot stop."""
+        return any(not c.interruptible and c.being_heard for c in self._clauses)
 
     @property
     def asks(self) -> bool:

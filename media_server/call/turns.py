@@ -1,7 +1,8 @@
 """Turn-taking as a pure machine: voice activity with its times in, decisions out. No clock, no I/O.
 
     state      what is heard                              decision              next state
-    idle       speech for sound_ms, agent speaks          SoundBegan            idle
+    idle       speech for sound_ms, or surely speech,     SoundBegan            idle
+               while the agent speaks
     idle       silence after that                         SoundFaded            idle
     idle       speech for onset_ms                        SpeechStarted         speaking
     speaking   every partial_ms                           PartialDue            speaking
@@ -57,6 +58,8 @@ class TurnSettings:
     partial_ms: int = 300
     speech_at: float = 0.5
     """Probability from which a chunk is speech …"""
+    sure_at: float = 0.7
+    """… from which one chunk alone makes the agent pause …"""
     silence_at: float = 0.35
     """… and below which it is silence; between the two it is what the chunk before was."""
 
@@ -162,7 +165,8 @@ class TurnMachine:
                     self.state, self._sounding = "speaking", False
                     self._partial_at_s = self._since_s + s.partial_ms / 1000
                     return SpeechStarted(self._since_s)
-                if speech and not self._sounding and self.agent_speaking and run_ms >= s.sound_ms:
+                sounds = run_ms >= s.sound_ms or probability >= s.sure_at
+                if speech and not self._sounding and self.agent_speaking and sounds:
                     self._sounding = True
                     return SoundBegan(self._since_s)
                 if not speech and self._sounding:

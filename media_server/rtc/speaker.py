@@ -16,6 +16,8 @@ __all__ = ["Playback", "Speaker", "Speech", "SpokenWord"]
 FRAME = CALL_RATE_HZ // 50
 FRAME_S = 0.02
 FADE = CALL_RATE_HZ // 200
+SWELL = CALL_RATE_HZ // 4
+"""Samples in which a sound behind the agent's pauses comes up."""
 BEFORE_FADE = 4 * FRAME
 """Samples before a cut from which an encoder finds into what was said."""
 
@@ -81,6 +83,38 @@ class Playback:
         self.finished.set()
 
 
+class _Behind:
+    """A sound that is repeated while nothing is said."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
+        self._at = 0
+
+    @property
+    def sounds(self) -> bool:
+        """Whether some of it was handed out."""
+        return self._at > 0
+
+    def take(self) -> Samples:
+        """The next 960 samples; the first ones swell."""
+        out = self.samples.take(np.arange(self._at, self._at + FRAME), mode="wrap")
+        if self._at < SWELL:
+            out = (out * (np.arange(self._at, self._at + FRAME) / SWELL).clip(0, 1)).astype(np.int16)
+        self._at += FRAME
+        return out
+
+    def before(self) -> Samples:
+        """What was handed out last."""
+        return self.samples.take(np.arange(max(0, self._at - BEFORE_FADE), self._at), mode="wrap")
+
+    def end(self) -> Samples:
+        """What comes next, as it fades."""
+        rest = self.samples.take(np.arange(self._at, self._at + FADE), mode="wrap")
+        level = min(1.0, self._at / SWELL)
+        self._at = 0
+        return (rest * np.linspace(level, 0, FADE)).astype(np.int16)
+
+
 class Speaker:
     """Speech in the order in which it is given, silence otherwise; a line takes it, 20 ms at a time."""
 
@@ -108,6 +142,12 @@ class Speaker:
         self._tail: Samples = np.zeros(0, np.int16)
         self._held = False
         self._fade_in = False
+        self._behind: _Behind | None = None
+
+    @property
+    def said_s(self) -> float:
+        """Seconds of speech that were handed out, since the beginning."""
+        return self._handed_out / CALL_RATE_HZ
 
     @property
     def ahead_s(self) -> float:
@@ -132,11 +172,22 @@ class Speaker:
     def interrupt(self) -> float:
         """Drop all speech at once; seconds of it that went out since the speaker was last silent."""
         self._fade_out()
-        self._held = False
+        self._held, self._behind = False, None
         while self._queue:
             self._queue.popleft()._finish()
         self.drained.set()
         return self._heard / CALL_RATE_HZ
+
+    def play_behind(self, samples: Samples | None) -> None:
+        """Repeat a sound, shape [n], while nothing is said, until speech cuts it or there is to be none.
+
+        The one that is played already goes on.
+        """
+        if samples is not None and self._behind and self._behind.samples is samples:
+            return
+        if samples is None and self._behind and not self._held and not self._queue:
+            self._fade_out()
+        self._behind = _Behind(samples) if samples is not None and len(samples) else None
 
     def hold(self) -> None:
         """Be silent at once and keep the place, until `resume` or `interrupt`."""
@@ -153,7 +204,7 @@ class Speaker:
     @property
     def is_silent(self) -> bool:
         """Whether the next 20 ms are silence."""
-        return not len(self._tail) and (self._held or not self._queue)
+        return not len(self._tail) and (self._held or not (self._queue or self._behind))
 
     @property
     def fades(self) -> bool:
@@ -180,6 +231,9 @@ class Speaker:
             rest = samples[played : played + FADE]
             self._tail = (rest * np.linspace(1, 0, len(rest))).astype(np.int16)
             self.before_fade = samples[max(0, played - BEFORE_FADE) : played]
+        elif self._behind and self._behind.sounds and not self._queue and not self._held:
+            self.before_fade = self._behind.before()
+            self._tail = self._behind.end()
 
     def _next(self) -> Samples:
         """The next 960 samples."""
@@ -189,6 +243,12 @@ class Speaker:
             out[: len(self._tail)] = self._tail
             self._tail = self._tail[:0]
             return out
+        if self._queue and not self._held and self._behind:
+            # speech cuts what is behind it
+            tail = self._behind.end() if self._behind.sounds else out[:0]
+            self._behind = None
+        else:
+            tail = out[:0]
         at = 0
         while at < FRAME and self._queue and not self._held:
             playback = self._queue[0]
@@ -210,11 +270,14 @@ class Speaker:
                 self._queue.popleft()._finish()
         if not self._queue:
             self.drained.set()
+            if self._behind and not self._held:
+                return self._behind.take()
+        out[: len(tail)] = np.clip(out[: len(tail)].astype(np.int32) + tail, -32768, 32767)
         return out
 
     def skip(self) -> None:
         """The same as `take`, where the samples are not needed."""
-        if self.taps or self.fades or (self._queue and not self._held):
+        if self.taps or not self.is_silent:
             self.take()
         else:
             self._frames += 1

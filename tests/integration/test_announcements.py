@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import time
+from collections.abc import Callable
 
 import aiohttp
 import numpy as np
 import pytest
 
-from media_server.audio import CALL_RATE_HZ, read_wav
+from media_server.audio import CALL_RATE_HZ, Samples, read_wav
 from media_server.caller import Caller
 from media_server.server import Server
 from tests.conftest import no_sessions
@@ -142,3 +143,19 @@ async def test_files_of_any_text(server: Server) -> None:
         for kind, empty in (("wav", 44), ("pcm", 0)):
             async with http.post("/v1/audio/speech", json={"input": "😀\0", "response_format": kind}) as response:
                 assert (response.status, len(await response.read())) == (200, empty)
+
+
+async def test_a_soft_sound_fills_the_wait_and_a_notice_within_an_answer_is_heard_to_its_end(
+    server: Server, sentence: Callable[[str], Samples]
+) -> None:
+    async with Caller(server.url, "humming") as caller:
+        caller.send(type="text.send", text="look it up")
+        await caller.wait_for("state.changed", lambda e: e["state"] == "agent_speaking")
+        waited = np.abs(caller.recording()[-CALL_RATE_HZ:].astype(np.int32))
+        assert 200 < waited.max() < 1500
+        await caller.wait_for("agent.word", lambda e: e["text"] == "cannot")
+        caller.speak(sentence("what is seven plus five"))
+        stopped = await caller.wait_for("agent.speech_stopped")
+        assert stopped["heard"].startswith("You cannot stop this notice.")
+        await caller.wait_for("user.transcript", lambda e: e["final"] and "seven plus five" in e["text"])
+    await no_sessions(server)

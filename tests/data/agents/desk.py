@@ -91,6 +91,7 @@ broken = Agent("broken", PROMPT, tools=[get_time, get_temperature])
 billing = Agent("billing-desk", PROMPT, greeting="Hello, this is billing.")
 echo = Agent("echo")
 slowly = Agent("slowly", answer_timeout_s=1.5)
+humming = Agent("humming", comfort_sound="soft", comfort_s=0.5)
 
 
 @echo.on_turn
@@ -118,6 +119,13 @@ async def answer_slowly(text: str, call: Call) -> AsyncGenerator[str, None]:
     for word in said.split():
         yield f" {word}"
         await asyncio.sleep(0.4)
+
+
+@humming.on_turn
+async def look_up(text: str, call: Call) -> AsyncGenerator[str, None]:
+    await asyncio.sleep(2)
+    await call.say("You cannot stop this notice.", interruptible=False)
+    yield "Seven."
 
 
 @echo.on("call.started")

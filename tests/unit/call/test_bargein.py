@@ -209,6 +209,30 @@ def test_an_announcement_is_heard_to_its_end(agent: AgentState, text: str) -> No
     assert heard_over(SUMS, Sound(text, 2.0, partial_s=(0.3, 1.2)), agent=agent) == []
 
 
+@pytest.mark.parametrize(
+    ("then", "text", "decided"),
+    [
+        ("speaking", "what is nine times three", [HOLD, YIELD]),
+        ("speaking", "okay", [HOLD, GO_ON]),
+        ("speaking", "", [HOLD, GO_ON]),
+        ("thinking", "what is nine times three", [HOLD, YIELD]),
+        ("thinking", "um", [HOLD, GO_ON]),
+        ("announcing", "what is nine times three", []),
+        ("silent", "what is nine times three", []),
+    ],
+)
+def test_speech_from_over_an_announcement_stops_what_comes_after_it(
+    then: AgentState, text: str, decided: list[Decision]
+) -> None:
+    it = BargeIn()
+    it.agent = "announcing"
+    words = Sound(text, 1.0).words()
+    made = [it.sound_began(1.0), it.speech_began(1.0), it.speech_lasts(1.3)]
+    it.agent = then
+    made += [it.speech_lasts(1.6), it.speech_lasts(1.9), it.speech_over(words, [], FAR, 2.2)]
+    assert [m for m in made if m] == decided
+
+
 def test_a_caller_has_the_floor_while_the_agent_is_silent() -> None:
     assert heard_over("", Sound("hello", 2.0), agent="silent") == [YIELD]
 

@@ -27,10 +27,10 @@ from media_server.call.turns import (
 
 
 def play(script: str, settings: TurnSettings | None = None, *, agent_speaking: bool = False) -> list[Decision]:
-    """One character a chunk of 32 ms: `#` speech, `.` silence, `~` in between."""
+    """One character a chunk of 32 ms: `#` speech, `+` hardly, `.` silence, `~` in between."""
     machine = TurnMachine(settings or TurnSettings())
     machine.agent_speaking = agent_speaking
-    heard = {"#": 0.9, ".": 0.05, "~": 0.42}
+    heard = {"#": 0.9, "+": 0.6, ".": 0.05, "~": 0.42}
     decisions = [machine.hear(heard[c], i * CHUNK_S) for i, c in enumerate(script)]
     return [d for d in decisions if d is not None]
 
@@ -192,7 +192,10 @@ def sounds(script: str) -> list[str]:
 @pytest.mark.parametrize(
     ("script", "decided"),
     [
-        ("..#..", []),
+        ("..+..", []),
+        ("..++..", ["SoundBegan", "SoundFaded"]),
+        ("..+#..", ["SoundBegan", "SoundFaded"]),
+        ("..#..", ["SoundBegan", "SoundFaded"]),
         ("..##..", ["SoundBegan", "SoundFaded"]),
         ("..###...##..", ["SoundBegan", "SoundFaded", "SoundBegan", "SoundFaded"]),
         ("..####", ["SoundBegan", "SpeechStarted"]),
@@ -203,13 +206,13 @@ def test_a_sound_over_the_agent_is_told_before_it_is_speech(script: str, decided
     assert sounds(script) == decided
 
 
-def test_a_sound_is_told_within_three_chunks() -> None:
-    began = play("." * 10 + "#" * 4, agent_speaking=True)[0]
-    assert isinstance(began, SoundBegan)
+def test_a_sound_is_told_with_its_first_chunk_if_it_is_surely_speech_and_else_with_its_second() -> None:
     machine = TurnMachine(TurnSettings())
     machine.agent_speaking = True
-    assert machine.hear(0.9, 0.0) is None
-    assert isinstance(machine.hear(0.9, CHUNK_S), SoundBegan)
+    assert isinstance(machine.hear(0.9, 0.0), SoundBegan)
+    machine.reset()
+    assert machine.hear(0.6, CHUNK_S) is None
+    assert isinstance(machine.hear(0.6, 2 * CHUNK_S), SoundBegan)
 
 
 @pytest.mark.parametrize("waited_s", [0.2, 0.25, 0.5, 3.0])

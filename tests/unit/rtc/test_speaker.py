@@ -169,3 +169,59 @@ def test_time_that_is_skipped_counts_like_time_that_is_taken() -> None:
     skipped.taps.append(heard.append)
     skipped.skip()
     assert len(heard) == 1, "who listens in gets silence too"
+
+
+MUSIC = (np.sin(np.arange(10 * FRAME) / FRAME * 2 * np.pi * 8) * 2000).astype(np.int16)
+
+
+def jump(samples: Samples) -> int:
+    """The largest step from one sample to the next."""
+    return int(np.abs(np.diff(samples.astype(np.int32))).max())
+
+
+async def test_a_sound_behind_is_repeated_while_nothing_is_said() -> None:
+    speaker = Speaker()
+    speaker.play_behind(MUSIC)
+    assert not speaker.is_silent
+    out = await frames(speaker, 40)
+    assert np.abs(out[:FRAME]).max() < np.abs(out[-FRAME:]).max() / 5, "it swells"
+    assert np.array_equal(out[20 * FRAME : 30 * FRAME], out[30 * FRAME :])
+    assert speaker.drained.is_set(), "it is not speech"
+    assert speaker.said_s == 0
+    speaker.play_behind(None)
+    end = await frames(speaker, 2)
+    assert jump(np.concatenate([out, end])) <= jump(MUSIC)
+    assert speaker.is_silent
+    assert not end[FRAME:].any()
+
+
+@pytest.mark.parametrize("how", ["speech", "hold", "interrupt"])
+async def test_what_cuts_it_is_heard_at_once_and_without_a_click(how: str) -> None:
+    speaker = Speaker()
+    speaker.play_behind(MUSIC)
+    before = await frames(speaker, 33)
+    match how:
+        case "speech":
+            speaker.play(speech(2, value=0))
+        case "hold":
+            speaker.hold()
+        case _:
+            speaker.interrupt()
+    after = await frames(speaker, 2)
+    assert jump(np.concatenate([before, after])) <= jump(MUSIC)
+    assert not after[FRAME:].any()
+    if how == "speech":
+        assert speaker.said_s == pytest.approx(0.04)
+        assert not (await frames(speaker, 1)).any(), "it does not come back by itself"
+    if how == "hold":
+        speaker.resume()
+        assert (await frames(speaker, 20)).any(), "it comes back with the agent's turn to wait"
+
+
+async def test_music_that_is_played_already_goes_on() -> None:
+    speaker = Speaker()
+    speaker.play_behind(MUSIC)
+    before = await frames(speaker, 33)
+    speaker.play_behind(MUSIC)
+    after = await frames(speaker, 20)
+    assert np.array_equal(after[: 10 * FRAME], np.concatenate([before, after])[23 * FRAME : 33 * FRAME])
