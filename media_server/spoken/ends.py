@@ -15,6 +15,7 @@ _DOTTED = re.compile(r"(?:[^\W\d_]{1,3}\.){2,}|(?:[^\W\d_]\.)+[^\W\d_]{1,3}\.")
 ORDINAL_DOTS = frozenset(("de", "tr"))
 _ROMAN = re.compile(r"(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\.")
 _SIGNS = "$€£¥₺₹%"
+_SHORT_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.")
 _NUMBER = re.compile(r"\d{1,4}\.")
 LONGEST_WORD = 60
 """Characters before a full stop that are looked at."""
@@ -32,6 +33,9 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
             return True
         follows = _following(text, at, final)
         return None if follows is None else not _ordinal(text, at - len(word), follows, language)
+    if _SHORT_DATE.fullmatch(word) and language is not None and language.code in ORDINAL_DOTS:
+        follows = _following(text, at, final)
+        return None if follows is None else not (follows[:1].islower() or follows[:1].isdigit())
     lower = word.lower()
     single = len(word) == 2 and word[0].isalpha()
     dotted = _DOTTED.fullmatch(word) is not None
@@ -40,7 +44,7 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
         return _none_behind(text, at, final)
     if lower.endswith("str.") and language is not None and language.code in ("de", "nl"):
         follows = _following(text, at, final)
-        return None if follows is None else not follows[:1].isdigit()
+        return None if follows is None else not (follows[:1].isdigit() or follows[:1].islower())
     if _ROMAN.fullmatch(word) and language is not None and language.code in ORDINAL_DOTS:
         follows = _following(text, at, final)
         return None if follows is None else not _ranked(follows, language)
@@ -56,7 +60,9 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
         return first not in _SIGNS
     if language is None:
         return not single
-    if lower in language.words("before_numbers") and _ROMAN.fullmatch(f"{follows}."):
+    if follows.lower() in language.listed("address_words"):
+        return False
+    if lower in language.words("before_numbers") and follows != "I" and _ROMAN.fullmatch(f"{follows}."):
         return False
     starter = follows.lower() in language.listed("starters")
     if lower in ("a.m.", "p.m."):

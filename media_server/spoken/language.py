@@ -78,6 +78,13 @@ class Language:
         return rf"(?<!\d)(?<!\d[.,]){whole}(?:,\d{{1,12}}|\.(?:\d{{1,2}}|\d{{4,12}}))?(?!\d)"
 
     @cached_property
+    def amount(self) -> str:
+        """A pattern of a number before a unit or a currency: in English also with the decimal comma of others."""
+        if self.decimal == ",":
+            return self.number
+        return rf"(?:(?<![\d.,])\d{{1,3}}(?:\.\d{{3}}){{0,4}},\d{{1,2}}(?![\d,.]\d|\d)|{self.number})"
+
+    @cached_property
     def months(self) -> tuple[str, ...]:
         """January to December."""
         return tuple(self.table["months"])

@@ -21,6 +21,8 @@ _BLOCK = re.compile(
 _MARK = re.compile(
     r"[^\S\n]{0,12}(?:(?P<heading>#{1,6})|(?P<bullet>[-*•+‣▪·–])|(?P<quote>>)|(?P<number>\d{1,3})[.)])[^\S\n]+(?=\S)"
 )
+_CLOSING = re.compile(r"[^\S\n]#{1,6}[^\S\n]*$")
+"""What may end a heading."""
 _BARE_MARK = re.compile(r"\s*(?:#{1,6}|[-*•+‣▪·–>]|\d{1,3}[.)]?)?[^\S\n]*")
 _TAG_NAMES = (
     "a|abbr|b|big|blockquote|body|br|code|del|div|em|font|h[1-6]|hr|html|i|img|ins|li|mark|ol|p|pre|q|s|small|span|"
@@ -147,5 +149,7 @@ def _without_line_marks(text: str) -> str:
             continue
         k = place[i]
         near = [marks[marked[n]] for n in (k - 1, k + 1) if 0 <= n < len(marked)]
+        if mark.kind == "heading":
+            line = _CLOSING.sub("", line)
         out.append(line[mark.length :] if without_mark(mark, near, len(filled) > 1) else line)
     return "\n".join(out)

@@ -30,6 +30,11 @@ _TENS: Mapping[str, Mapping[int, str]] = {
     "fr": {2: "vingt", 3: "trente", 4: "quarante", 5: "cinquante", 6: "soixante"},
     "pt": dict(enumerate(["vinte", "trinta", "quarenta", "cinquenta", "sessenta", "setenta", "oitenta", "noventa"], 2)),
 }
+_HUNDREDS: Mapping[str, tuple[str, str, str]] = {
+    # what one hundred and something is, and the others up to their ending, masculine and feminine but for a letter
+    "es": ("ciento ", "dosc tresc cuatroc quin seisc setec ochoc novec", "ient{}s "),
+    "pt": ("cento e ", "duz trez quatroc quinh seisc setec oitoc novec", "ent{}s e "),
+}
 LARGEST_ORDINAL = 99
 """Larger ones are left in digits."""
 _JOINED = {"es": " y ", "fr": " et ", "pt": " e "}
@@ -39,6 +44,8 @@ def _parts(written: str, language: Language) -> tuple[str, str]:
     """The digits before and after the decimal sign."""
     text = _GROUPED.sub("", written)
     if language.decimal == ".":
+        if re.fullmatch(r"\d{1,3}(?:\.\d{3})*,\d{1,2}", text):
+            text = text.replace(".", "").replace(",", ".")
         whole, _, rest = text.replace(",", "").partition(".")
         return whole, rest
     if re.fullmatch(r"\d+\.(?:\d{1,2}|\d{4,})", text):
@@ -83,12 +90,38 @@ def agreeing(written: str, feminine: bool, language: Language, noun: str = "") -
         return "un'" if feminine else "uno"
     if n in forms:
         return forms[n]
+    if n > 99 and code in _HUNDREDS:
+        return _with_hundreds(n, feminine, language, noun)
     tens, one = divmod(n, 10)
+    if code == "fr" and feminine and 100 < n < 10_000 and n % 100:
+        rest = agreeing(str(n % 100), feminine, language)
+        return f"{n - n % 100} {rest}" if not rest.isdigit() else whole
+    if code == "fr" and feminine and n == 81:
+        return "quatre-vingt-une"
     if code == "es" and n == 21:
         return "veintiuna" if feminine else "veintiún"
     if one in forms and tens in _TENS.get(code, {}):
         return f"{_TENS[code][tens]}{_JOINED[code]}{forms[one]}"
     return whole
+
+
+def _with_hundreds(n: int, feminine: bool, language: Language, noun: str) -> str:
+    """A number from a hundred on: in words where its hundreds or its last digits follow the noun's gender."""
+    thousands, below = divmod(n, 1000)
+    hundreds, rest = divmod(below, 100)
+    end = agreeing(str(rest), feminine, language, noun)
+    many = agreeing(str(thousands), feminine, language) if thousands > 1 else ""
+    changes = (rest and end != str(rest)) or many != str(thousands) * (thousands > 1) or (feminine and hundreds > 1)
+    if not changes or thousands > 999:
+        return str(n)
+    one, stems, ending = _HUNDREDS[language.code]
+    said = f"{many} mil ".lstrip() if thousands else ""
+    if hundreds == 1:
+        said += one
+    elif hundreds:
+        said += stems.split()[hundreds - 2] + ending.format("a" if feminine else "o")
+    said += end if rest else ""
+    return said.strip().removesuffix(" e")
 
 
 def _takes_other_article(noun: str, feminine: bool) -> bool:

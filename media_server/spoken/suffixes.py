@@ -33,7 +33,10 @@ def suffixed(said: str, written: str) -> str:
 
 def _joined(m: re.Match[str]) -> str:
     whole = f"{_words(int(m['whole']))} virgül " if m["whole"] else ""
-    return f"{whole}{_words(int(m['number']))}{m['ending']}"
+    number = _words(int(m["number"]))
+    if number.endswith("dört") and m["ending"][0] in _VOWELS:
+        number = number[:-1] + "d"  # "dörde"
+    return f"{whole}{number}{m['ending']}"
 
 
 def _words(n: int) -> str:

@@ -12,6 +12,7 @@ _SAID = frozenset("°©®™℃℉№℠¢^")
 _JOINERS = "\u200c\u200d"
 _VARIANTS = frozenset(range(0xFE00, 0xFE10)) | frozenset(range(0xE0100, 0xE01F0))
 """Selectors of a character's look."""
+_SUBSCRIPTS = {0x2080 + n: str(n) for n in range(10)}
 MOST_MARKS = 4
 """Maximum marks that are said on one letter; more are for the eye."""
 
@@ -25,6 +26,7 @@ def without_symbols(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     out: list[str] = []
+    text = text.translate(_SUBSCRIPTS)
     on_letter, marks = False, 0
     for c in unicodedata.normalize("NFC", text):
         category = unicodedata.category(c)

@@ -9,13 +9,13 @@ from media_server.spoken.language import Language
 from media_server.spoken.rules.abbreviations import abbreviations, patterns
 from media_server.spoken.rules.addresses import addresses
 from media_server.spoken.rules.calendar import dates, short_dates, times
-from media_server.spoken.rules.codes import codes, spelled, versions
+from media_server.spoken.rules.codes import codes, cued_numbers, spelled, versions
 from media_server.spoken.rules.fractions import fractions
-from media_server.spoken.rules.measures import measures
+from media_server.spoken.rules.measures import measures, per
 from media_server.spoken.rules.money import money
 from media_server.spoken.rules.nouns import nouns
 from media_server.spoken.rules.ordinals import ordinals, roman
-from media_server.spoken.rules.plain import numbers
+from media_server.spoken.rules.plain import numbers, scientific
 from media_server.spoken.rules.signs import signs
 from media_server.spoken.rules.telephone import telephone
 
@@ -27,11 +27,14 @@ RULES: Sequence[Callable[[Edits, Language], None]] = (
     dates,
     times,
     codes,
+    cued_numbers,
     telephone,
     versions,
+    scientific,
     money,
     fractions,
     measures,
+    per,
     short_dates,
     roman,
     ordinals,

@@ -12,8 +12,8 @@ from media_server.spoken.language import Language
 __all__ = ["abbreviations", "patterns"]
 
 _DOTTED = re.compile(r"(?<![\w.])(?:[^\W\d_]\.[ \u00a0]?){1,6}(?<=\.)(?!\w)")
-_TOKEN = re.compile(r"(?<![\w.@/-])[^\W\d_][\w’']{0,20}\.?(?![\w@])")
-_NUMBER_AHEAD = re.compile(r"[ \u00a0]?(?:\d|[IVXLC]+\b)")
+_TOKEN = re.compile(r"(?<![\w.@/-])[^\W\d_][\w’']{0,20}(?:\.(?=\d)|\.?(?![\w@]))")
+_NUMBER_AHEAD = re.compile(r"[ \u00a0]?(?:\d|(?!I\b)[IVXLC]+\b)")
 _HOUSE = re.compile(r"(?:^|\W)\d{1,6}[A-Za-z]?[ \u00a0](?:[\w.]{1,20}[ \u00a0]){0,3}$")
 
 
@@ -45,7 +45,7 @@ def abbreviations(edits: Edits, language: Language) -> None:
             said = streets[written]
         elif written in numbered and _NUMBER_AHEAD.match(text, end):
             said = numbered[written]
-        elif written in named and re.match(r"[ \u00a0]+[^\W\d_]", text[end : end + 4]):
+        elif written in named and re.match(r"(?:[ \u00a0]+|-)[^\W\d_]", text[end : end + 4]):
             said = named[written]
         elif written in always:
             said = always[written]

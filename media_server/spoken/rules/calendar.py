@@ -8,7 +8,7 @@ from functools import cache
 from media_server.spoken.edits import Edits
 from media_server.spoken.ends import goes_on
 from media_server.spoken.language import Language
-from media_server.spoken.numbers import agreeing, ordinal, year
+from media_server.spoken.numbers import agreeing, counted, ordinal, year
 
 __all__ = ["dates", "short_dates", "times"]
 
@@ -17,7 +17,12 @@ _NUMERIC = re.compile(
     r"(?<![\w./-])(?P<first>\d{1,2})(?P<sep>[/.-])(?P<second>\d{1,2})(?P=sep)(?P<year>[12]\d{3}|\d{2})(?![\w/-]|\.\d)"
 )
 _SHORT = re.compile(r"(?<![\w./,-])(?P<day>[0-3]?\d)\.(?P<month>[01]?\d)\.(?![\w.])")
+_RANGE = re.compile(r"(?<=[\dmMhH.])[-–—](?=\d{1,2}(?:[:hH]\d\d|[ \u00a0]?[ap]\.?m\b))")
+"""A dash before a range's second time."""
 _DATIVE_WORDS = "am vom zum im beim bis seit ab dem den mit nach von zu bei in an"
+_GERMAN_DAYS = frozenset(
+    "mo di mi do fr sa so montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag".split()  # noqa: SIM905
+)
 _DATIVE = frozenset(_DATIVE_WORDS.split())
 
 
@@ -32,13 +37,43 @@ def dates(edits: Edits, language: Language) -> None:
         n = int(m["year"])
         _put(edits, m, day, month, n if n > 99 else n + (2000 if n < 70 else 1900), language)
     if language.code == "de":
+        _german_ranges(edits, language)
         for m in _SHORT.finditer(edits.text):
             if edits.free(*m.span()) and 1 <= int(m["day"]) <= 31 and 1 <= int(m["month"]) <= 12:
                 stop = "" if goes_on(edits.text, m.end(), language) else "."
                 said = _date(edits.text, m.start(), int(m["day"]), int(m["month"]), None, language)
                 edits.match(m, said + stop)
+    _cued_dates(edits, language)
     _first_of_month(edits, language)
     _names(edits, language)
+
+
+def _german_ranges(edits: Edits, language: Language) -> None:
+    """Say `2.-4. Mai` and `2.–4.5.2024`."""
+    months = "|".join([*language.months, *language.words("month_abbreviations")])
+    pattern = (
+        r"(?<![\w.,/-])(?P<a>\d{1,2})\.[ \u00a0]?[-–][ \u00a0]?(?P<b>\d{1,2})\."
+        rf"(?:[ \u00a0]?(?P<month>0?[1-9]|1[0-2])\.(?P<year>[12]\d{{3}})?|(?=[ \u00a0](?i:{months})(?!\w)))"
+    )
+    for m in re.finditer(pattern, edits.text):
+        ending = german_ending(edits.text, m.start())
+        first, last = (ordinal(int(m[day]), language, ending=ending) for day in "ab")
+        month = f" {language.months[int(m['month']) - 1]}" if m["month"] else ""
+        edits.match(m, f"{first} {language.word('to')} {last}{month}{' ' + m['year'] if m['year'] else ''}")
+
+
+def _cued_dates(edits: Edits, language: Language) -> None:
+    """Say `3/5` as a date behind a word that dates stand behind: *el 3/5* is no fraction."""
+    cues = "|".join(map(re.escape, language.listed("date_cues")))
+    pattern = (
+        rf"(?i:(?<!\w)(?:{cues}))[ \u00a0](?P<date>(\d{{1,2}})/(\d{{1,2}}))"
+        r"(?![\w/]|[.,]\d|[ \u00a0](?:d\w{1,4}|of)\b)"
+    )
+    for m in re.finditer(pattern, edits.text) if cues else ():
+        a, b = int(m[2]), int(m[3])
+        month, day = (a, b) if language.table["date_order"] == "mdy" else (b, a)
+        if 1 <= month <= 12 and 1 <= day <= 31:
+            edits.match(m, _date(edits.text, m.start("date"), day, month, None, language), "date")
 
 
 def short_dates(edits: Edits, language: Language) -> None:
@@ -79,6 +114,8 @@ def day_of_month(text: str, at: int, day: int, language: Language) -> str:
 def german_ending(text: str, at: int) -> str:
     """What a German ordinal at this place ends in, by the words before it: `n`, `r` or nothing."""
     words = re.findall(r"\w+", text[max(0, at - 40) : at].lower())
+    if words and words[-1] in _GERMAN_DAYS:
+        words.pop()  # "am Mo., 3. Mai"
     while len(words) > 1 and words[-1] in ("und", "oder", "bis") and words[-2].isdigit():
         words = words[:-2]  # "am 3. und 4. Mai"
     before = words[-1] if words else ""
@@ -117,13 +154,14 @@ def _name_pattern(language: Language) -> re.Pattern[str]:
 def _day_pattern(language: Language) -> re.Pattern[str]:
     days = "|".join(map(re.escape, sorted(language.words("weekday_abbreviations"), key=len, reverse=True)))
     day = rf"(?:{days})"
+    either = rf"(?:{'|'.join(language.weekdays)}|{days})"
     months = "|".join(map(re.escape, [*language.months, *language.words("month_abbreviations")]))
     followed = rf"\.?,?(?=[ \u00a0]\d{{1,2}}(?:\.|º|°|er)?[ \u00a0](?:de[ \u00a0])?(?i:{months})(?!\w))"
     if language.code in ("en", "de", "nl"):
         # elsewhere such a word is more often another one, such as "seg." for seconds
-        followed += r"|\.(?=,?[ \u00a0][\w])|(?=,[ \u00a0]\d)"
+        followed += r"|(?<!Fr)\.(?=,?[ \u00a0][\w])|(?<=Fr)\.(?=,?[ \u00a0](?:\d|[a-z]))|(?=,[ \u00a0]\d)"
     return re.compile(
-        rf"(?<!\w)(?P<first>{day})\.?[ \u00a0]?(?P<dash>[-–—])[ \u00a0]?(?P<last>{day})(?P<dot>\.?)(?!\w)"
+        rf"(?<!\w)(?P<first>{either})\.?[ \u00a0]?(?P<dash>[-–—])[ \u00a0]?(?P<last>{either})(?P<dot>\.?)(?!\w)"
         rf"|(?<!\w)(?P<only>{day})(?:{followed})",
         0 if language.code in ("en", "de", "nl") else re.IGNORECASE,
     )
@@ -145,6 +183,7 @@ def _first_of_month(edits: Edits, language: Language) -> None:
 def _names(edits: Edits, language: Language) -> None:
     months, days = language.words("month_abbreviations"), language.words("weekday_abbreviations")
     day_names = {short.lower(): name for short, name in days.items()}
+    day_names |= {name.lower(): name for name in language.weekdays}
     for m in _name_pattern(language).finditer(edits.text) if months else ():
         name = m["after"] or m["before"]
         if name[0].isupper() or language.code not in ("en", "de"):
@@ -177,7 +216,7 @@ def _clock(language: Language) -> re.Pattern[str]:
     half = r"(?:[ \u00a0]?(?P<half>[ap]\.?[ \u00a0]?m\b\.?))"
     return re.compile(
         rf"(?<![\w:.,/-])(?<![\d]–)(?P<hour>[01]?\d|2[0-4])"
-        rf"(?:(?P<sep>:{h_form})(?P<minute>[0-5]\d)(?::[0-5]\d)?(?![\d:%])"
+        rf"(?:(?P<sep>:{h_form})(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:%])"
         rf"|\.(?P<minute2>[0-5]\d)(?=[ \u00a0]?(?:[ap]\.?m\b|(?:{words})(?!\w)))|(?=[ \u00a0]?[ap]\.?m\b))"
         rf"(?:{half}|[ \u00a0]?(?P<word>{words})(?!\w))?",
         re.IGNORECASE,
@@ -188,26 +227,43 @@ def times(edits: Edits, language: Language) -> None:
     """Say times of day."""
     # a range's second time stands right behind its dash
     text = edits.text
-    for m in _clock(language).finditer(re.sub(r"(?<=\d)[-–—](?=\d{1,2}[:hH]\d\d)", " ", text)):
+    _dotted_times(edits, language)
+    for m in _clock(language).finditer(_RANGE.sub(" ", text)):
         minute = m["minute"] or m["minute2"]
         if minute is None and not m["half"]:
             continue
         stop = ""
         if m["half"] and m["half"].endswith(".") and not goes_on(text, m.end(), language):
             stop = "."
-        edits.match(m, _time(int(m["hour"]), int(minute or 0), m, language) + stop)
+        said = _time(int(m["hour"]), int(minute or 0), m, language)
+        if m["second"] and m["second"] != "00":
+            said += f" {language.word('and')} {counted(str(int(m['second'])), language.units['s'], language)}"
+        edits.match(m, said + stop)
+
+
+def _dotted_times(edits: Edits, language: Language) -> None:
+    """Say `15.30` as a time behind a word such as *alle* or *um*."""
+    cues = "|".join(map(re.escape, language.listed("hour_cues")))
+    words = "|".join(map(re.escape, language.listed("hour_words")))
+    pattern = rf"(?i:(?<!\w)(?:{cues}))[ \u00a0](?P<time>([01]?\d|2[0-3])\.([0-5]\d))(?![\w.,]*\d|[ \u00a0](?:{words}))"
+    for m in re.finditer(pattern, edits.text) if cues and language.decimal == "," else ():
+        edits.match(m, _clock_time(int(m[2]), int(m[3]), language), "time")
 
 
 def _time(hour: int, minute: int, m: re.Match[str], language: Language) -> str:
     half = m["half"]
     if language.code == "en":
         return _english(hour, minute, half, m["minute"] or m["minute2"])
+    day_half = f" {language.words('halves').get(half[0].lower(), '')}" if half else ""
+    return _clock_time(hour, minute, language) + day_half
+
+
+def _clock_time(hour: int, minute: int, language: Language) -> str:
     h = agreeing(str(hour), True, language) if language.code != "de" else ("ein" if hour == 1 else str(hour))
     form = language.table["time"] if minute else language.table["hour"]
     if hour == 1 and language.code in ("fr", "pt"):
         form = form.replace("heures", "heure").replace("horas", "hora")
-    day_half = f" {language.words('halves').get(half[0].lower(), '')}" if half else ""
-    return str(form).format(hour=h, minute=minute) + day_half
+    return str(form).format(hour=h, minute=minute)
 
 
 def _english(hour: int, minute: int, half: str | None, written: str | None) -> str:

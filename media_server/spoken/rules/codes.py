@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from media_server.spoken.edits import Edits
 from media_server.spoken.language import Language
+from media_server.spoken.numbers import digits
+from media_server.spoken.symbols import without_symbols
 
-__all__ = ["codes", "spelled", "versions"]
+__all__ = ["codes", "cued_numbers", "spelled", "versions"]
 
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:[ \u00a0]?[A-Z0-9]{4}){2,7}(?:[ \u00a0]?[A-Z0-9]{1,3})?(?!\w)")
 _VERSION = re.compile(r"(?<![\w.,])(?:v)?\d{1,5}(?:\.\d{1,5}){2,5}(?![\w]|\.\d)")
 _CODE = re.compile(
     r"(?<![\w./@-])(?=[A-Z0-9-]{0,40}[0-9])(?=[0-9-]{0,40}[A-Z])[A-Z0-9]{1,20}(?:-[A-Z0-9]{1,20}){0,6}(?![\w@/]|-\w)"
 )
+_CALLING = frozenset(("notruf", "dial", "wählen", "wählt", "wähle", "bel", "draai"))
+_POSTCODE = re.compile(r"(?<=\d, )(?P<code>\d{5})(?= [A-ZÄÖÜÁÉÍÓÚ])")
+"""Behind a house's number."""
+_FLIGHT = re.compile(
+    r"(?<!\w)(?:flight|train|flug|zug|vol|vuelo|volo|voo|vlucht|trein|tren|treno|uçuş)[ \u00a0](?:number[ \u00a0])?"
+    r"(?P<line>(?-i:[A-Z]{2}))(?=[ \u00a0]?\d{1,4}(?!\w))",
+    re.IGNORECASE,
+)
+_THREE = re.compile(r"(?<![\w.,-])\d{3}(?!\w|[.,]\d|[ \u00a0]?[%€$£])")
+_FORMULA = re.compile(r"(?<!\w)(?:CO|SO|NO|CH|N|O|H|NH)[2-4₂₃₄](?:O|SO[4₄])?(?!\w)")
 _NAMED = re.compile(
     r"(?<![\w-])(?P<word>\w{2,20})(?:[ \u00a0](?:\w{2,10}[ \u00a0])?|:[ \u00a0]?)(?P<code>[A-Z]{2,8})(?![\w-])"
+)
+_NAMED_SHORT = re.compile(
+    r"(?<![\w-])(?P<word>\w{2,20})(?:[ \u00a0]|:[ \u00a0]?)(?P<code>(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{3,5})(?![\w-])"
 )
 _WORDLIKE = re.compile(r"[A-Z]{4,}")
 _VOWELS = frozenset("AEIOUY")
@@ -31,6 +47,38 @@ def codes(edits: Edits, language: Language) -> None:
         for i, (start, end, group) in enumerate(found):
             edits.put(start, end, _letters(group) + ("," if i < len(found) - 1 else ""))
         edits.take(*m.span())
+
+
+@cache
+def _cued(language: Language) -> re.Pattern[str]:
+    def one_of(names: frozenset[str]) -> str:
+        return "|".join(map(re.escape, sorted(names, key=len, reverse=True))) or "(?!)"
+
+    strong, weak = one_of(language.listed("digit_cues")), one_of(language.listed("weak_digit_cues"))
+    link = r"(?:[ \u00a0](?:is|ist|lautet|es|est|è|é)(?:[ \u00a0](?:le|el|il|o))?|[ \u00a0]?:)?"
+    number = r"(?:[ \u00a0](?:number|no\.?|nr\.?|num\.?|n[°º.]?|nº|numéro|número|numero|nummer|numarası|numaranız|#))"
+    return re.compile(
+        rf"(?<!\w)(?:(?:{strong}){number}?{link}[ \u00a0]?#?(?P<code>\d{{4,12}})"
+        rf"|(?:{weak})(?:{number}{link}[ \u00a0]?(?P<numbered>\d{{4,12}})|:?[ \u00a0]?#?(?P<long>\d{{5,12}}))"
+        rf"|\w{{2,30}}(?:nummer|numarası|numaranız){link}[ \u00a0](?P<joined>\d{{4,12}}))"
+        r"(?!\w|[.,]?\d|[ \u00a0]?[%€$£])",
+        re.IGNORECASE,
+    )
+
+
+def cued_numbers(edits: Edits, language: Language) -> None:
+    """Say numbers digit by digit behind a word that tells that they are codes: `PIN 1234`, `order number 98765`."""
+    for m in _cued(language).finditer(edits.text):
+        edits.match(m, digits(m[m.lastgroup or 0]), m.lastgroup or 0)
+    cues = language.listed("telephone_cues") | _CALLING
+    for m in _THREE.finditer(edits.text):
+        before = edits.text[max(0, m.start() - 30) : m.start()].lower().split()[-3:]
+        if m[0] in language.listed("emergency") and not cues.isdisjoint(before):
+            edits.match(m, digits(m[0]))
+    for m in _POSTCODE.finditer(edits.text) if language.code in ("de", "es", "it") else ():
+        edits.match(m, digits(m["code"]), "code")
+    for m in _FLIGHT.finditer(edits.text):
+        edits.match(m, _letters(m["line"]), "line")
 
 
 def versions(edits: Edits, language: Language) -> None:
@@ -49,14 +97,20 @@ def spelled(edits: Edits, language: Language) -> None:
         parts = m[0].split("-")
         characters = "".join(parts)
         words = [p for p in parts if _is_word(p)]
+        if re.fullmatch(r"[QH][1-4]-[QH][1-4]", m[0]):
+            continue  # quarters
         if len(characters) >= 4 and not words and sum(c.isdigit() for c in characters) >= 2 - (len(parts) == 1):
             if not re.fullmatch(r"[A-Z]{2,4}-?\d{1,2}|\d{1,3}[A-Z]{1,3}", m[0]) or len(characters) > 5:
                 edits.match(m, ", ".join(_letters(p) for p in parts))
         elif re.fullmatch(r"\d{1,3}[A-Z]|[A-Z]\d{1,3}", m[0]):
             edits.match(m, " ".join(re.findall(r"\d+|[A-Z]", m[0])))
-    cues = language.listed("code_cues")
+    for m in _FORMULA.finditer(edits.text):
+        edits.match(m, " ".join(without_symbols(m[0])))
+    for m in _NAMED_SHORT.finditer(edits.text):
+        if m["word"].lower() in language.listed("code_cues"):
+            edits.match(m, _letters(m["code"]), "code")
     for m in _NAMED.finditer(edits.text):
-        if m["word"].lower() in cues and not any(v in m["code"] for v in _VOWELS - {"Y"}):
+        if m["word"].lower() in language.listed("code_cues") and not any(v in m["code"] for v in _VOWELS - {"Y"}):
             edits.match(m, _letters(m["code"]), "code")
 
 

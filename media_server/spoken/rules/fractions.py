@@ -7,8 +7,9 @@ import unicodedata
 
 from media_server.spoken.edits import Edits
 from media_server.spoken.language import Language
-from media_server.spoken.numbers import agreeing
+from media_server.spoken.numbers import agreeing, plain_number
 from media_server.spoken.rules.nouns import is_feminine as feminine_noun
+from media_server.spoken.rules.nouns import is_other
 
 __all__ = ["fractions"]
 
@@ -20,12 +21,21 @@ _HALVES = re.compile(
     r"(?<![\w./,-])(?P<whole>\d{1,3})[ \u00a0]?(?P<half>½|(?<=[ \u00a0])1[/⁄]2)[ \u00a0]"
     r"(?P<noun>[^\W\d_]{1,30})(?![\w'’/])"
 )
+_HALF_BEFORE = re.compile(
+    r"(?<![\w./,-])(?<!\d )(?P<half>½|1[/⁄]2)(?P<gap>[ \u00a0]?)(?P<noun>[^\W\d_]{1,30})(?![\w'’/])"
+)
+_RATED = re.compile(
+    r"(?<![\w./,-])(?P<above>\d{1,3}(?:[.,]\d)?)/(?P<below>\d{1,3})(?![\w/]|[.,]\d)(?=\W{0,2}(?P<word>\w*))"
+)
+_ARTICLE = re.compile(r"\b(eine[nmr]?|ein|une?|een)[ \u00a0]$", re.IGNORECASE)
 _SUM_AROUND = re.compile(r"[=+*×÷^−]")
 
 
 def fractions(edits: Edits, language: Language) -> None:
     """Say fractions in words where the language has them; others are left."""
+    _ratings(edits, language)
     _put_half_behind(edits, language)
+    _put_half_before(edits, language)
     for m in _ONE_SIGN.finditer(edits.text):
         above, _, below = unicodedata.normalize("NFKC", m["sign"]).partition("⁄")
         edits.match(m, _said(m["whole"], int(above), int(below), language))
@@ -33,6 +43,17 @@ def fractions(edits: Edits, language: Language) -> None:
         near = edits.text[max(0, m.start() - 2) : m.start()] + edits.text[m.end() : m.end() + 2]
         if int(m["above"]) < int(m["below"]) and not _SUM_AROUND.search(near):
             edits.match(m, _said(m["whole"], int(m["above"]), int(m["below"]), language))
+
+
+def _ratings(edits: Edits, language: Language) -> None:
+    """Say *4.5 out of 5*, *5 out of 5*, *8 out of 10 stars*."""
+    for m in _RATED.finditer(edits.text):
+        above, below = float(m["above"].replace(",", ".")), int(m["below"])
+        certain = m["word"].lower() in language.listed("rated") or not above.is_integer() or above == below
+        if certain and above <= below and below in (3, 4, 5, 6, 10, 20, 100):
+            start, end = m.start("above"), m.end("below")
+            if edits.free(start, end):
+                edits.put(start, end, f"{plain_number(m['above'], language)} {language.word('out_of')} {below}")
 
 
 def _said(whole: str | None, above: int, below: int, language: Language) -> str | None:
@@ -70,3 +91,30 @@ def _put_half_behind(edits: Edits, language: Language) -> None:
         edits.put(*m.span("whole"), agreeing(whole, is_feminine, language, name))
         edits.put(*m.span("half"), "")
         edits.put(*m.span("noun"), f"{name} {half}")
+
+
+def _put_half_before(edits: Edits, language: Language) -> None:
+    """Say *media hora*, *eine halbe Stunde*: half of one is an adjective."""
+    forms = language.words("fractions").get("half_before", "")
+    if not forms:
+        return
+    masculine, feminine, *neuter = forms.split("|")
+    for m in _HALF_BEFORE.finditer(edits.text):
+        noun = m["noun"]
+        unit = language.units.get(noun)
+        if not edits.free(*m.span()) or (unit is None and language.code == "de" and noun[0].islower()):
+            continue
+        if unit is None and (is_other(noun.lower(), language) or len(noun) < 3):
+            continue
+        name = unit.one if unit else noun
+        is_feminine = unit.feminine if unit else feminine_noun(noun, language.code)
+        half = feminine if is_feminine else masculine
+        if neuter and name in language.listed("neuter"):
+            half = neuter[0]
+        article = _ARTICLE.search(edits.text[max(0, m.start() - 8) : m.start()])
+        if article and " " in half:
+            half = half.split()[-1]
+            if article[1].lower() in ("einen", "einem", "einer"):
+                half = "halben"
+        edits.put(*m.span("half"), half)
+        edits.put(*m.span("noun"), name)

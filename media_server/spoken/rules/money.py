@@ -22,10 +22,11 @@ def _patterns(language: Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
     signs = one_of([*language.currencies])
     magnitude = rf"(?:{_GAP}(?P<magnitude>{one_of([*language.words('magnitudes')])})(?P<dot>\.?)(?!\w))?"
-    number = language.number
+    number = language.amount
+    amount = rf"(?P<amount>{number}(?:[.,][-–—]{{1,2}}(?!\d))?|(?<![\d.,])\.\d\d(?!\d))"
     upto = rf"(?:{_GAP}[-–—]{_GAP}(?:{signs})?(?P<upto>{number}))?"
-    before = rf"(?<![\w$€£])(?P<sign>{signs}){_GAP}(?P<minus>[-−])?(?P<amount>{number}){upto}{magnitude}"
-    after = rf"(?<![\w.,])(?P<amount>{number}){upto}{magnitude}{_GAP}(?P<sign>{signs})(?!\w)"
+    before = rf"(?<![\w$€£])(?P<sign>{signs}){_GAP}(?P<minus>[-−])?{amount}{upto}{magnitude}"
+    after = rf"(?<![\w.,]){amount}{upto}{magnitude}{_GAP}(?P<sign>{signs})(?!\w)"
     return re.compile(before), re.compile(after)
 
 
@@ -55,6 +56,9 @@ def _put(edits: Edits, m: re.Match[str], language: Language) -> None:
 
 
 def _amount(written: str, currency: Currency, magnitude: str | None, language: Language) -> str:
+    written = re.sub(r"[.,][-–—]+$", "", written)
+    if written.startswith("."):
+        written = f"0{language.decimal}{written[1:]}"
     amount = plain_number(written, language)
     whole, _, rest = amount.partition(language.decimal)
     if magnitude:

@@ -9,9 +9,11 @@ from media_server.spoken.edits import Edits
 from media_server.spoken.language import Language
 from media_server.spoken.numbers import agreeing
 
-__all__ = ["is_feminine", "nouns"]
+__all__ = ["is_feminine", "is_other", "nouns"]
 
-_COUNTED = re.compile(r"(?<![\w.,/:'’°+-])(?P<number>\d{1,6})[ \u00a0](?P<noun>[^\W\d_]{3,30})(?![\w'’.@/])")
+_COUNTED = re.compile(
+    r"(?<![\w.,/:'’°+-])(?P<number>\d{1,3}(?:\.\d{3})+|\d{1,6})[ \u00a0](?P<noun>[^\W\d_]{3,30})(?![\w'’.@/])"
+)
 _BEFORE = re.compile(r"([^\W\d_]{2,30})[ \u00a0]$")
 _FEMININE: Mapping[str, re.Pattern[str]] = {
     "es": re.compile(r".*(?:as?|ci[oó]n(?:es)?|si[oó]n(?:es)?|[dt]ad(?:es)?|tud(?:es)?|umbres?|ve(?:z|ces)|noches?)"),
@@ -34,7 +36,7 @@ _NOT_FEMININE = re.compile(
 """… but these."""
 _MASCULINE: Mapping[str, re.Pattern[str]] = {
     "es": re.compile(r".*(?:o|os|or|ores|ón|ones|aje|ajes|al|ales|el|eles|mes|meses)|\w*(?:gram|tem|lem)as?|d[ií]as?"),
-    "it": re.compile(r".*(?:o|i|ore|ale|ile|one|ese)|\w*(?:gramm|tem|lem)a|euro|bar|film|computer|taxi"),
+    "it": re.compile(r".*(?:o|i|ore|ale|ile|one|ese|[ae]nte)|\w*(?:gramm|tem|lem)a|euro|bar|film|computer|taxi"),
     "de": re.compile(r"[A-ZÄÖÜ]\w+"),
 }
 """Masculine ones; in the other languages their form is that of the figure."""
@@ -46,7 +48,7 @@ def is_feminine(noun: str, code: str) -> bool:
     return bool(pattern and pattern.fullmatch(noun) and not _NOT_FEMININE.fullmatch(noun))
 
 
-def _is_other(word: str, language: Language) -> bool:
+def is_other(word: str, language: Language) -> bool:
     """Whether a word behind a number is no noun, or one of a date."""
     return (word in language.listed("starters") and word != "ora") or word in language.months
 
@@ -60,7 +62,7 @@ def nouns(edits: Edits, language: Language) -> None:
         number, noun = m["number"], m["noun"]
         if code == "de" and number != "1":
             continue
-        if not edits.free(*m.span()) or _is_other(noun.lower(), language):
+        if not edits.free(*m.span()) or is_other(noun.lower(), language):
             continue
         before = _BEFORE.search(edits.text[max(0, m.start() - 40) : m.start()])
         if before and before[1].lower() in language.listed("numbered"):

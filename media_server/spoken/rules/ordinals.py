@@ -10,6 +10,7 @@ from media_server.spoken.ends import is_ordinal
 from media_server.spoken.language import Language
 from media_server.spoken.numbers import ordinal
 from media_server.spoken.rules.calendar import german_ending
+from media_server.spoken.rules.nouns import is_feminine
 
 __all__ = ["ordinals", "roman"]
 
@@ -19,7 +20,7 @@ _WRITTEN = {
     "it": r"(?P<n>\d{1,4})(?:(?P<m>[º°])(?![\wC])|(?P<f>ª)(?!\w))",
     "pt": r"(?P<n>\d{1,4})(?:\.?(?P<m>[ºo°])(?![\wC])|\.?(?P<f>[ªa])(?!\w))",
     "nl": r"(?P<n>\d{1,4})(?P<m>e|ste|de)(?!\w)",
-    "tr": r"(?P<n>\d{1,4})['’]?(?P<m>(?:[iıuü]n)?c[iıuü](?=\w{0,8}\b))",
+    "tr": r"(?P<n>\d{1,4})['’]?(?P<m>(?:[iıuü]?n)?c[iıuü](?=\w{0,8}\b))",
 }
 _DOTTED = re.compile(r"(?<![\w.,/-])(\d{1,4})\.(?=[ \u00a0\n]|\Z)")
 _ROMAN = re.compile(
@@ -28,8 +29,11 @@ _ROMAN = re.compile(
 )
 _ROMAN_BEFORE = re.compile(
     r"(?<![\w.-])(?P<roman>(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3}))(?P<mark>\.|e|ème|er|º|ª|de)?"
-    r"[ \u00a0](?P<noun>[^\W\d_]{3,30})"
+    r"(?=(?:[ \u00a0](?:et|y|und|and|e|en|ve|ou|o|bis|au|à|al)[ \u00a0][IVX]{1,6}(?:\.|e|ème|º|ª|de)?)?"
+    r"[ \u00a0](?P<noun>[^\W\d_]{3,30}))"
 )
+_CONJUNCTIONS = frozenset(("et", "y", "und", "and", "e", "en", "ve", "ou", "o", "to", "bis", "al", "à", "a"))
+_FIRST_OF_TWO = re.compile(r"(\w+)[ \u00a0][IVXLCDM]+[ \u00a0]$")
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
 
@@ -38,14 +42,17 @@ def ordinals(edits: Edits, language: Language) -> None:
     if language.code in ("de", "tr"):
         for m in _DOTTED.finditer(edits.text):
             if edits.free(*m.span()) and is_ordinal(edits.text, m.start(), m.end(), language):
-                ending = german_ending(edits.text, m.start()) if language.code == "de" else ""
+                ending = _german_ending(edits.text, m.start(), m.end(), language) if language.code == "de" else ""
                 edits.match(m, ordinal(int(m[1]), language, ending=ending))
     if pattern := _pattern(language):
         for m in pattern.finditer(edits.text):
             n = int(m["n"])
             feminine = "f" in m.re.groupindex and m["f"] is not None
             said = ordinal(n, language, feminine)
-            if language.code == "es" and m["m"] == "er" and n in (1, 3):
+            before_noun = re.match(
+                r"[ \u00a0](?!de[l ]|y |o |en |a )[a-zñáéíóú]{3,}", edits.text[m.end() : m.end() + 12]
+            )
+            if language.code == "es" and n in (1, 3) and (m["m"] == "er" or (m["m"] and before_noun)):
                 said = said.removesuffix("o")
             if (language.code == "fr" and m["m"] in ("nd", "d")) or (feminine and n == 2 and language.code == "fr"):
                 said = "seconde" if feminine else "second"
@@ -70,7 +77,10 @@ def roman(edits: Edits, language: Language) -> None:
         behind = edits.text[m.end() : m.end() + 3].lstrip()[:1]
         stops = m["dot"] and not (language.code in ("de", "tr") and behind.islower())
         end = m.end() if m["dot"] and not stops else end
-        if before.lower() in nouns:
+        paired = before.lower() in _CONJUNCTIONS and _FIRST_OF_TWO.search(
+            edits.text[max(0, m.start() - 40) : m.start()]
+        )
+        if before.lower() in nouns or (paired and paired[1].lower() in nouns):
             edits.put(start, end, str(n))
         elif m["gap"][0] != "." and before in rulers:
             if (
@@ -91,11 +101,25 @@ def roman(edits: Edits, language: Language) -> None:
         ):
             edits.put(start, end, str(n))
     for m in _ROMAN_BEFORE.finditer(edits.text):
-        if m["roman"] and m["noun"].lower() in language.listed("roman_nouns_after") and edits.free(*m.span("roman")):
+        ranked = m["noun"].lower() in language.listed("roman_nouns_after")
+        # a Turkish sultan's numeral stands before his name
+        ranked |= language.code == "tr" and m["mark"] == "." and m["noun"][0].isupper()
+        if m["roman"] and ranked and edits.free(*m.span("roman")):
             feminine = m["noun"].lower() in language.listed("roman_feminine")
             end = m.end("mark") if m["mark"] else m.end("roman")
-            ending = german_ending(edits.text, m.start()) if language.code == "de" else ""
+            ending = _german_ending(edits.text, m.start(), end, language) if language.code == "de" else ""
             edits.put(m.start("roman"), end, ordinal(_value(m["roman"]), language, feminine, ending))
+
+
+def _german_ending(text: str, start: int, end: int, language: Language) -> str:
+    """What a German ordinal ends in, by the words before it and the noun behind it."""
+    ending = german_ending(text, start)
+    noun = re.match(r"[ \u00a0](?:(?:und|oder|bis)[ \u00a0]\d{1,2}\.[ \u00a0])?([A-ZÄÖÜ]\w*)", text[end : end + 60])
+    if ending != "r" or noun is None or noun[1] in language.months:
+        return ending
+    if noun[1] in language.listed("neuter"):
+        return "s"
+    return "" if is_feminine(noun[1], "de") else "r"
 
 
 def _regnal(n: int, language: Language) -> str:

@@ -9,9 +9,13 @@ from media_server.spoken.edits import Edits
 from media_server.spoken.language import Language
 from media_server.spoken.numbers import digits, plain_number, year
 
-__all__ = ["numbers"]
+__all__ = ["numbers", "scientific"]
 
 _LONG = re.compile(r"(?<![\w.,])(?:\d{7,40}|0\d{2,40})(?!\w|[.,]\d)")
+_THOUSANDS = re.compile(r"(?<![\w.,])(?<!\d )[1-9]\d{0,2}(?: \d{3}){0,4} 000(?!\w|[.,]\d| \d)")
+"""Thousands apart, in the one form that is surely a single number."""
+_POINT_FIRST = re.compile(r"(?<![^\s(\[\"'“„«])\.(\d{1,12})(?![\w.])")
+_SCIENTIFIC = re.compile(r"(?<![\w.,])(\d{1,3}(?:[.,]\d{1,12})?)[eE](?P<sign>[+−-]?)(\d{1,3})(?!\w)")
 
 
 @cache
@@ -25,8 +29,20 @@ def _years(language: Language) -> re.Pattern[str] | None:
     return re.compile(rf"(?<!\w)(?:{cues}),?[ \u00a0](?P<year>1[1-9]\d\d)(?![\d\w.,]*\d)", re.IGNORECASE)
 
 
+def scientific(edits: Edits, language: Language) -> None:
+    """Say powers of ten: `6e23`, `1.5e-3`."""
+    for m in _SCIENTIFIC.finditer(edits.text):
+        minus = f"{language.word('minus')} " if m["sign"] in ("-", "−") and m["sign"] else ""
+        power = f"{language.word('times')} 10 {language.word('power')} {minus}{m[3]}"
+        edits.match(m, f"{plain_number(m[1], language)} {power}")
+
+
 def numbers(edits: Edits, language: Language) -> None:
     """Leave a number to the phonemizer, in the one form that it reads rightly."""
+    for m in _POINT_FIRST.finditer(edits.text):
+        edits.match(m, f"0{language.decimal}{m[1]}")
+    for m in _THOUSANDS.finditer(edits.text):
+        edits.match(m, m[0].replace(" ", ""))
     for m in _LONG.finditer(edits.text):
         if not m[0].endswith("000") or m[0][0] == "0":
             edits.match(m, digits(m[0]))

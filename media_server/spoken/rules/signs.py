@@ -16,10 +16,14 @@ _BETWEEN: list[tuple[re.Pattern[str], str]] = [
     (re.compile(rf"(?<=[\w)\]²³])({_G}(?:\*\*|\^){_G})(?=[\w(−-])"), "power"),
     (re.compile(r"(?<=[\d)])([ \u00a0]?(?:\*|×|·|⋅)[ \u00a0]?)(?=[\w(√π.−-])|(?<=[^\W_])( ?[*×⋅] ?)(?=\d)"), "times"),
     (re.compile(r"(?<= [^\W\d_])( [*×⋅] )(?=[^\W\d_](?!\w))|(?<=\A[^\W\d_])( [*×⋅] )(?=[^\W\d_](?!\w))"), "times"),
-    (re.compile(r"(?<=\d)([ \u00a0]?[xX][ \u00a0]?)(?=\d)"), "by"),
-    (re.compile(r"(?<=\d)([xX×])(?!\w)"), "times"),
+    (re.compile(r"(?<=\d)([ \u00a0]?[xX][ \u00a0]?)(?=\d[\d.,]{0,12}(?: ?[xX] ?\d[\d.,]{0,12}){0,4} ?=)"), "times"),
+    (re.compile(r"(?<=\d)([ \u00a0]?[xX][ \u00a0]?)(?=\d)|(?<=\d [a-z]m)([ \u00a0][xX×][ \u00a0])(?=\d)"), "by"),
+    (re.compile(r"(?<=\d)([xX×])(?![\w+^]| ?[=+−])"), "fold"),
+    (re.compile(r"(?<=\b[QH]\d)([-–])(?=[QH]\d\b)"), "to"),
+    (re.compile(r"(?<=\d)([ \u00a0]:[ \u00a0])(?=\d)"), "ratio_apart"),
+    (re.compile(r"(?<=\d[a-z])(\+)(?=\d)"), "plus"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?÷[ \u00a0]?)(?={_RIGHT})"), "divided"),
-    (re.compile(r"(?<=[\d)])([ \u00a0]/[ \u00a0])(?=[\d(])"), "divided"),
+    (re.compile(r"(?<=[\d)])([ \u00a0]/[ \u00a0]|/(?=\d[\d.,]{0,12} ?=))(?=[\d(])"), "divided"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?(?:<=|≤|=<)[ \u00a0]?)(?={_RIGHT})"), "at_most"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?(?:>=|≥)[ \u00a0]?)(?={_RIGHT})"), "at_least"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?(?:!=|≠|<>)[ \u00a0]?)(?={_RIGHT})"), "unequal"),
@@ -49,7 +53,9 @@ _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<=\d)([ \u00a0]?‰)"), "permille"),
     (re.compile(r"(?<![\w])(∞)(?!\w)"), "infinity"),
     (re.compile(r"(?<![^\s])(&)(?![^\s])|(?<=\w)(&)(?=\w)"), "and"),
-    (re.compile(r"(?<![^\s])(@)(?![^\s])"), "at"),
+    (re.compile(r"(?<![^\s])(@)(?=\s|[^\W\d])"), "at"),
+    (re.compile(r"(?<![^\s(])(#)(?=[^\W\d_])"), "hashtag"),
+    (re.compile(r"(?<=\d)(?<![.,]\d)(?<![.,]\d\d)(:)(?=\d{1,4}(?![\w:]|[.,]\d))"), "ratio"),
     (re.compile(r"(?<![^\s])(\+)(?![^\s])"), "plus"),
     (re.compile(r"(?<![^\s])(={1,3})(?![^\s])"), "equals"),
     (re.compile(r"(?<=\d)(\+)(?![\w+])"), "plus"),
@@ -79,9 +85,17 @@ def signs(edits: Edits, language: Language) -> None:
                 edits.put(start, end, said)
     for pattern, name in ((_PER, "per"), (_WORDS, "or"), (_DIGITS, "slash"), (_UNDERSCORE, "")):
         for m in pattern.finditer(edits.text):
+            if pattern is _DIGITS and _is_season(edits.text, m.start()):
+                edits.match(m, " ")
             edits.match(m, f" {language.word(name)} " if name else " ", m.lastindex or 0)
     for m in _LEFT_OVER.finditer(edits.text):
         edits.match(m, " ")
+
+
+def _is_season(text: str, at: int) -> bool:
+    """Whether a slash stands in a year and the next: `2024/25`."""
+    m = re.match(r"(?<!\d)(?P<first>[12]\d(?P<end>\d\d))/(?P<next>\d\d)(?!\d)", text[max(0, at - 4) : at + 4])
+    return m is not None and int(m["next"]) == (int(m["end"]) + 1) % 100
 
 
 def _dashes(edits: Edits, language: Language) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from media_server.spoken.edits import Edits
@@ -16,7 +17,9 @@ _GROUPS = re.compile(
     r"(?!\w|[.,]\d|[%°€£$])"
 )
 _GROUP = re.compile(r"[^\s\d]{0,4}\d+\)?")
-_SHAPES = frozenset(((3, 3, 4), (1, 3, 3, 4), (3, 3, 2, 2), (2, 5, 4), (2, 4, 4), (4, 4, 4, 4), (4, 6, 5)))
+_SHAPES = frozenset(
+    ((3, 3, 4), (1, 3, 3, 4), (3, 3, 2, 2), (2, 5, 4), (2, 4, 4), (4, 4, 4, 4), (4, 6, 5), (3, 3, 3, 2))
+)
 """Lengths of groups that are told apart by whatever stands between them …"""
 _HYPHENED = frozenset(((3, 4), (5, 4), (4, 4), (3, 7), (4, 6), (4, 7), (4, 8)))
 """… and by hyphens."""
@@ -25,6 +28,7 @@ _SPACED_BY_LANGUAGE = {
     "pt": ("29", ((3, 3, 3),)),
     "it": ("38", ((3, 3, 3), (3, 6), (3, 7))),
 }
+_LETTERED = re.compile(r"(?<![\w-])(?P<digits>(?:1-)?8\d\d-)(?P<word>[A-Z]{3,10}(?:-[A-Z]{2,10})?)(?![\w-])")
 CUE_WITHIN = 30
 """Characters before a number in which a word such as *call* tells that it is one of a telephone."""
 LEAST, MOST = 6, 16
@@ -33,6 +37,7 @@ LEAST, MOST = 6, 16
 def telephone(edits: Edits, language: Language) -> None:
     """Say each group of a telephone number digit by digit, with a pause after it."""
     cues = language.listed("telephone_cues")
+    _words_as_numbers(edits)
     for m in _GROUPS.finditer(edits.text):
         if edits.free(*m.span()) and _is_telephone(
             m[0], edits.text[max(0, m.start() - CUE_WITHIN) : m.start()], cues, language
@@ -41,8 +46,21 @@ def telephone(edits: Edits, language: Language) -> None:
             for i, group in enumerate(found):
                 plus = f"{language.word('plus')} " if "+" in group[0] or (not i and m[0].startswith("+")) else ""
                 comma = ", " if i < len(found) - 1 else ""
-                edits.put(m.start() if not i else group.start(), group.end(), plus + digits(group[0]) + comma)
+                # "+44 (0)20": who dials the country's code leaves the zero out
+                said = digits(re.sub(r"\(0\)", "", group[0])) if m[0].startswith("+") else digits(group[0])
+                begin = m.start() if not i else group.start()
+                edits.put(begin, group.end(), plus + said + comma if said else "")
+            for before, after in itertools.pairwise(found):
+                if gap := edits.text[before.end() : after.start()].strip():
+                    at = edits.text.index(gap, before.end())
+                    edits.put(at, at + len(gap), "")  # a dash between groups
             edits.take(*m.span())
+
+
+def _words_as_numbers(edits: Edits) -> None:
+    """Say `1-800-FLOWERS`: the digits one by one, and the word."""
+    for m in _LETTERED.finditer(edits.text):
+        edits.match(m, ", ".join([*map(digits, m["digits"].strip("-").split("-")), m["word"].replace("-", " ")]))
 
 
 def _is_telephone(written: str, before: str, cues: frozenset[str], language: Language) -> bool:
@@ -64,7 +82,7 @@ def _is_telephone(written: str, before: str, cues: frozenset[str], language: Lan
         return total >= 7 and lengths[0] in (1, 2, 3, 4, 5)
     if groups[0][0] == "0" and total >= 8:
         return True
-    if lengths in _SHAPES:
+    if lengths in _SHAPES or (len(groups) > 3 and total > 8 and re.fullmatch(r"\d+(?:-\d+)+", written)):
         return True
     if lengths in _HYPHENED and re.fullmatch(r"\d+[-–]\d+", written):
         return lengths != (4, 4) or not (1000 < int(groups[0]) < 2100 and 1000 < int(groups[1]) < 2100)
