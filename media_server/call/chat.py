@@ -106,7 +106,13 @@ class Chat:
         return self._kept[-1].seq if self._kept else -1
 
     def check(self, after: int) -> None:
-        """Raises `ClientError` (410 `too_late`) where what came after this event is not kept any more."""
+        """Whether a client that has had the events up to this one can go on.
+
+        Raises:
+            ClientError: what came after it is not kept any more (410 `too_late`), or there was no such event yet (400).
+        """
+        if after > self.newest:
+            raise ClientError("bad_request", f"after: the newest event of this conversation is {self.newest}.")
         if self._kept and self._kept[0].seq > after + 1:
             raise ClientError("too_late", "Too much has happened since; begin a new conversation.", status=410)
 

@@ -15,12 +15,21 @@ from media_server.call.joining import joined, unspaced
 from media_server.engines.client import Engines, Voice
 from media_server.events import AgentSegmentStarted, AgentSegmentStopped, AgentSpeechStarted, AgentWord, Event
 from media_server.rtc import Playback, Speaker, Speech, SpokenWord
-from media_server.spoken import clauses_of, speakable
+from media_server.spoken import Unsaid, clauses_of, speakable
 
 __all__ = ["Clause", "SpeechListener", "Utterance", "Written"]
 
 AHEAD = 3
 """Pieces of sound made before they are played; more would be wasted on an interruption."""
+
+
+@dataclass(slots=True, eq=False)
+class Passage:
+    """The rest of a piece of code or of a table, which was announced: nothing of it is said."""
+
+    text: str
+    reached: bool = False
+    """All that stands before it was heard."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,7 +39,8 @@ class Clause:
     text: str
     done: asyncio.Future[bool] | None = None
     """Told when it was played to the end."""
-    playbacks: list[Playback] = field(default_factory=list)
+    pieces: list[Playback | Passage] = field(default_factory=list)
+    """Its sound, and what of it has none."""
     read: bool = False
     """In a chat: it was sent."""
     remembered: bool = True
@@ -43,7 +53,12 @@ class Clause:
     @property
     def heard(self) -> str:
         """The words that were played."""
-        return self.text if self.read else joined(*map(heard_of, self.playbacks))
+        return self.text if self.read else joined(*map(_known_of, self.pieces))
+
+    @property
+    def playbacks(self) -> list[Playback]:
+        """Its sound."""
+        return [piece for piece in self.pieces if isinstance(piece, Playback)]
 
     @property
     def being_heard(self) -> bool:
@@ -73,6 +88,17 @@ def heard_of(playback: Playback) -> str:
         elif i < whole:
             heard.append(word.text)
     return joined(*heard)
+
+
+def _known_of(piece: Playback | Passage) -> str:
+    """What the caller knows of a piece: what was heard of it, and a passage when it is reached."""
+    if isinstance(piece, Playback):
+        return heard_of(piece)
+    return piece.text if piece.reached else ""
+
+
+_Item = Playback | Passage | Clause | None
+"""What is followed while it is heard, up to the end."""
 
 
 class SpeechListener(Protocol):
@@ -143,21 +169,29 @@ class Utterance:
         Raises:
             EngineError: the voice failed; what it gave before is played.
         """
-        queue: asyncio.Queue[Playback | Clause | None] = asyncio.Queue(AHEAD)
+        queue: asyncio.Queue[_Item] = asyncio.Queue(AHEAD)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(queue), name=f"{self._turn_id}-follow")
             async for clause in clauses:
                 first = not self._clauses
                 self._clauses.append(clause)
-                for i, text in enumerate(clauses_of(clause.text, self._language, first)):
+                for i, text in enumerate(self._cut(clause.text, first)):
+                    if isinstance(text, Unsaid):
+                        passage = Passage(text)
+                        clause.pieces.append(passage)
+                        await queue.put(passage)
+                        continue
                     async with contextlib.aclosing(self._played(text, first and i == 0)) as playbacks:
                         async for playback in playbacks:
-                            clause.playbacks.append(playback)
+                            clause.pieces.append(playback)
                             await queue.put(playback)
                 if clause.done:
                     await queue.put(clause)
             self.whole = True
             await queue.put(None)
+
+    def _cut(self, text: str, first: bool) -> list[str]:
+        return [text] if isinstance(text, Unsaid) else clauses_of(text, self._language, first)
 
     async def _played(self, text: str, first: bool) -> AsyncGenerator[Playback, None]:
         """Synthesise a clause; each piece of it is queued in the speaker."""
@@ -172,7 +206,7 @@ class Utterance:
                     await self._ready.wait()
                 yield self._speaker.play(Speech(np.frombuffer(chunk.samples, np.int16), spoken))
 
-    async def _follow(self, queue: asyncio.Queue[Playback | Clause | None]) -> None:
+    async def _follow(self, queue: asyncio.Queue[_Item]) -> None:
         """Report what is being heard."""
         began_s: float | None = None
         segment = 0
@@ -182,6 +216,9 @@ class Utterance:
                 for each in playback.playbacks:
                     await each.finished.wait()
                 playback.settle(heard=True)
+                continue
+            if isinstance(playback, Passage):
+                playback.reached = True
                 continue
             await playback.started.wait()
             if not self.started:

@@ -63,6 +63,8 @@ async def chat(request: web.Request) -> web.StreamResponse:
     sessions = request.app[SESSIONS]
     if wanted.session:
         conversation = sessions.chat(wanted.session)
+    elif wanted.after >= 0:
+        raise ClientError("bad_request", "after: say which conversation goes on (session=…).")
     elif wanted.agent or wanted.token:
         sessions.check_room()
         agent, start = await request.app[ACCESS].start(request, wanted.agent, "chat")

@@ -1,7 +1,9 @@
 """Cuts a stream of text into clauses to speak: the first one short, so that the voice starts early. Pure.
 
 Every decision is made on text that is there for certain: how the text was cut into pieces on its way makes no
-difference. Marks of lists and headings, which mean something only at the start of a line, are left out here.
+difference. Marks of lists and headings, which mean something only at the start of a line, are left out here. A piece
+of code and a table are announced by their first lines, so that nobody waits until they are written; the rest is a
+stretch of its own, of which nothing is said.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import re
 
 from media_server.spoken.ends import ends_sentence
 from media_server.spoken.language import language_of
-from media_server.spoken.markup import FENCE, Mark, is_bare_mark, mark_of, without_mark
+from media_server.spoken.markup import FENCE, Mark, Unsaid, is_bare_mark, mark_of, without_mark
 from media_server.spoken.phrases import Place, cut, opens_phrase, place_before
 
 __all__ = ["ClauseCutter", "clauses_of"]
@@ -43,9 +45,12 @@ _BOUNDARY = re.compile(
     r"|(?P<line>\n)"
     r"|(?P<pause>[,;:—–،؛](?=\s|\Z)|[，；：])"
 )
+_TITLE = re.compile(r"[ \u00a0](?:(?:Jr|Sr|Inc|Ltd|Esq|Ph\.?D|M\.D|D\.C)\b|LLC\b|[A-Z]{2}(?![\w’'.-]))")
+"""What belongs to the name before its comma."""
 _OPEN = re.compile(r"[(\[]")
 _ADDRESS = re.compile(r"(?:\W{0,4}(?:https?://|www\.)|\S{0,200}\]\()", re.IGNORECASE)
-_FENCE_END = re.compile(r"\n[^\S\n]{0,8}(```+|~~~+)[^\S\n]*(?=\n|\Z)")
+_FENCE_END = re.compile(r"(?:\A|\n)[^\S\n]{0,8}(```+|~~~+)[^\S\n]*(?=\n|\Z)")
+_LONE_FENCE = re.compile(r"[^\S\n]{0,8}(?:```+|~~~+)[^`~\n]*\Z")
 _BLANK_LINES = re.compile(r"(?:[^\S\n]{0,20}\n)+")
 _SETTLED = re.compile(r"[^.!?…\"')\]»”’*_]")
 """What shows that a mark before it is complete."""
@@ -75,6 +80,8 @@ class ClauseCutter:
         """The last one of a list whose numbers are said."""
         self._item = 0
         """Length of the number of an item of a list with which the text begins."""
+        self._block = ""
+        """The piece of code or the table that the text is in, by the sign with which its end is told."""
         self._looked = 0
         """Characters of a block in which its end was looked for."""
 
@@ -97,7 +104,7 @@ class ClauseCutter:
 
     def hurry(self) -> list[str]:
         """What there is up to a word's end, if it is a few words; for when the rest is long in coming."""
-        if self._block_length(final=False) != 0:
+        if self._block or self._head_length(final=False) != 0:
             return []
         ends = [m.start() for m in _WORD_END.finditer(self._text)]
         # what a word such as "to" begins is better said with it
@@ -109,8 +116,18 @@ class ClauseCutter:
         return [clause] if clause else []
 
     def _cut(self, final: bool) -> list[str]:
-        out = []
-        while self._text and (end := self._end(final)) is not None:
+        out: list[str] = []
+        while self._text:
+            if self._block:
+                end = self._rest_length(final)
+                if end is None:
+                    break
+                self._block = ""
+                if clause := self._take(end):
+                    out.append(Unsaid(clause))
+                continue
+            if (end := self._end(final)) is None:
+                break
             if clause := self._take(end):
                 out.append(clause)
         return out
@@ -135,7 +152,8 @@ class ClauseCutter:
         if self._at_line_start:
             if blank := _BLANK_LINES.match(self._text):
                 return blank.end()
-            if (length := self._block_length(final)) != 0:
+            if (length := self._head_length(final)) != 0:
+                self._block = self._block_begun() if length else ""
                 return length
             if not self._begin_line(final):
                 return None
@@ -188,11 +206,15 @@ class ClauseCutter:
         least = FIRST_CLAUSE if self._first else LATER_CLAUSE
         if m.start() < least:
             return False
+        behind = self._text[m.end() : m.end() + AHEAD].lstrip()
+        if m[0] == "," and not final and (not behind or (behind[0].isupper() and len(behind) < 5)):
+            return None
+        if m[0] == "," and _TITLE.match(self._text, m.end()):
+            return False
         before = self._text[: m.start()].rstrip()[-1:]
         if not before.isdigit() or m[0] in ";；":
             return True
         # the nine – five of opening hours, the year of a date
-        behind = self._text[m.end() : m.end() + AHEAD].lstrip()
         if len(behind) < 5 and not final:
             return None
         if m[0] in "—–":
@@ -267,50 +289,61 @@ class ClauseCutter:
         self._mark = mark
         return True
 
-    def _block_length(self, final: bool) -> int | None:
-        """How long a piece of code or a table is with which the text begins; 0 for neither, None if that is open."""
+    def _head_length(self, final: bool) -> int | None:
+        """How much of the text announces a piece of code or a table; 0 for neither, None if that is open."""
         if not self._at_line_start:
             return 0
         head = self._text.lstrip(" \t")[:3]
         if head.startswith("|"):
-            return self._table_length(final)
+            return self._table_head(final)
         if not head or head[0] not in "`~" or len(set(head)) > 1:
             return 0
         if len(head) < 3 and not final:
             return None
+        if opened := FENCE.match(self._text):
+            return opened.end()
+        if final:
+            return len(self._text) if _LONE_FENCE.match(self._text) else 0
+        one_line = "\n" in self._text or len(self._text) > AHEAD or "`" in self._text.strip(" \t").lstrip("`")
+        return 0 if one_line else None
+
+    def _block_begun(self) -> str:
+        """The sign of the block that begins with the text: its fence, or a table's bar."""
         opened = FENCE.match(self._text)
-        if opened is None:
-            return (
-                0
-                if final or "\n" in self._text or len(self._text) > AHEAD or "`" in self._text.strip(" \t").lstrip("`")
-                else None
-            )
-        for m in _FENCE_END.finditer(self._text, max(opened.end() - 1, self._looked - AHEAD)):
-            if m[1].startswith(opened[1]) and (final or m.end() < len(self._text)):
+        return opened[1] if opened else "|" if self._text.lstrip(" \t").startswith("|") else ""
+
+    def _table_head(self, final: bool) -> int | None:
+        """How long a table's first two rows are; a single row is none."""
+        first = self._text.find("\n") + 1
+        second = self._text[first:].lstrip(" \t")
+        if not first or not second:
+            return 0 if final else None
+        if not second.startswith("|"):
+            return 0
+        end = self._text.find("\n", first) + 1
+        return end or (len(self._text) if final else None)
+
+    def _rest_length(self, final: bool) -> int | None:
+        """How much of the text is the rest of the block that it is in; None while its end is not there."""
+        if self._block == "|":
+            return self._rows_length(final)
+        for m in _FENCE_END.finditer(self._text, max(0, self._looked - AHEAD)):
+            if m[1].startswith(self._block) and (final or m.end() < len(self._text)):
                 return m.end()
         self._looked = len(self._text)
         return len(self._text) if final else None
 
-    def _table_length(self, final: bool) -> int | None:
-        at = max(0, self._text.rfind("\n", 0, self._looked))
-        at = at + 1 if at else 0
-        while True:
-            end = self._text.find("\n", at)
-            line = self._text[at : end if end >= 0 else len(self._text)].lstrip(" \t")
-            if line and not line.startswith("|"):
-                break
-            if not line and end >= 0:
-                break
-            if end < 0:
-                if not final:
-                    self._looked = at
-                    return None
-                at = len(self._text)
-                break
+    def _rows_length(self, final: bool) -> int | None:
+        at = self._looked
+        while (end := self._text.find("\n", at)) >= 0:
+            if not self._text[at:end].lstrip(" \t").startswith("|"):
+                return at
             at = end + 1
-        self._looked = 0
-        # a single line is none
-        return at if self._text[:at].strip().count("\n") else 0
+        self._looked = at
+        last = self._text[at:].lstrip(" \t")
+        if last and not last.startswith("|"):
+            return at
+        return (len(self._text) if last else at) if final else None
 
 
 def clauses_of(text: str, voice: str = "en", first: bool = True) -> list[str]:

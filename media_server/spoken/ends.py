@@ -11,10 +11,11 @@ __all__ = ["ends_sentence", "goes_on", "is_ordinal"]
 _HEAD = "\"'“”„«»‘’‚([{*_¿¡<"
 _NEXT = re.compile(r"[\s\u00a0]*")
 _LETTERS = re.compile(r"[^\W\d_](?:[\w’'-]{0,40})")
-_DOTTED = re.compile(r"(?:[^\W\d_]{1,3}\.){2,}|(?:[^\W\d_]\.)+[^\W\d_]{1,3}\.")
+_DOTTED = re.compile(r"(?:[^\W\d_]{1,3}\.-?){2,}|(?:[^\W\d_]\.)+[^\W\d_]{1,3}\.")
 ORDINAL_DOTS = frozenset(("de", "tr"))
 _ROMAN = re.compile(r"(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\.")
 _SIGNS = "$€£¥₺₹%"
+_COMPANIES = frozenset(("Ltd", "Inc", "Corp", "KG", "KGaA"))
 _SHORT_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.")
 _NUMBER = re.compile(r"\d{1,4}\.")
 LONGEST_WORD = 60
@@ -47,7 +48,8 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
         return None if follows is None else not (follows[:1].isdigit() or follows[:1].islower())
     if _ROMAN.fullmatch(word) and language is not None and language.code in ORDINAL_DOTS:
         follows = _following(text, at, final)
-        return None if follows is None else not _ranked(follows, language)
+        before_name = language.code == "tr" and (follows or "")[:1].isupper()  # a sultan's
+        return None if follows is None else not (_ranked(follows, language) or before_name)
     if not (single or dotted or (language is not None and lower in _known(language))):
         return True
     follows = _following(text, at, final)
@@ -60,8 +62,10 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
         return first not in _SIGNS
     if language is None:
         return not single
-    if follows.lower() in language.listed("address_words"):
+    if follows.lower() in language.listed("address_words") or follows in _COMPANIES:
         return False
+    if language.code == "de" and word[:-1] in language.listed("dotted_units"):
+        return follows.lower() in language.listed("starters")  # its nouns begin like sentences
     if lower in language.words("before_numbers") and follows != "I" and _ROMAN.fullmatch(f"{follows}."):
         return False
     starter = follows.lower() in language.listed("starters")

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["FENCE", "Block", "Mark", "blocks", "inline", "is_bare_mark", "mark_of", "without_mark"]
+__all__ = ["FENCE", "Block", "Mark", "Unsaid", "blocks", "inline", "is_bare_mark", "mark_of", "without_mark"]
 
 FENCE = re.compile(r"[^\S\n]{0,8}(```+|~~~+)[^`\n]*\n")
 """The line that begins a block of code."""
 _BLOCK = re.compile(
     r"^[^\S\n]{0,8}(?P<fence>```+|~~~+)[^`\n]*\n(?:.*\n)*?[^\S\n]{0,8}(?P=fence)[`~]*[^\S\n]*$"
-    r"|^[^\S\n]{0,8}(?:```+|~~~+)[^`\n]*\n(?:.*\n?)*\Z"
+    r"|^[^\S\n]{0,8}(?:```+|~~~+)(?:[^`\n]*\n(?:.*\n?)*|[^`~\n]*)\Z"
     r"|^[^\S\n]{0,8}\|[^\n]*\n(?:[^\S\n]{0,8}\|[^\n]*(?:\n|\Z))+",
     re.MULTILINE,
 )
@@ -45,6 +45,12 @@ _LONE = re.compile(
     r"|(?<=[.,;:!?)])(?:\*{1,3}|_{1,3})(?!\w)"
 )
 _CODE = re.compile(r"`{1,3}|~~")
+
+
+class Unsaid(str):
+    """A stretch of a text of which nothing is said: the rest of a piece of code, or of a table."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

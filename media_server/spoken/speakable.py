@@ -8,7 +8,7 @@ import unicodedata
 from media_server.plain import plain
 from media_server.spoken.edits import Edits
 from media_server.spoken.language import Language, language_of
-from media_server.spoken.markup import Block, blocks, inline
+from media_server.spoken.markup import Block, Unsaid, blocks, inline
 from media_server.spoken.rules import RULES
 from media_server.spoken.suffixes import suffixed
 
@@ -24,6 +24,8 @@ def speakable(text: str, voice: str = "en") -> tuple[tuple[str, str], ...]:
         voice: the language of the voice by espeak-ng's name, such as `en-us`. In a language without a file of its own
             the text is left to the phonemizer, without what is only for the eye.
     """
+    if isinstance(text, Unsaid):
+        return tuple((word, "") for word in plain(text).split())
     language = language_of(voice)
     return tuple(word for block in blocks(plain(text)) for word in _words(block, language))
 

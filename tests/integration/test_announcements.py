@@ -149,9 +149,10 @@ async def test_a_soft_sound_fills_the_wait_and_a_notice_within_an_answer_is_hear
     server: Server, sentence: Callable[[str], Samples]
 ) -> None:
     async with Caller(server.url, "humming") as caller:
+        before = len(caller.recording())
         caller.send(type="text.send", text="look it up")
         await caller.wait_for("state.changed", lambda e: e["state"] == "agent_speaking")
-        waited = np.abs(caller.recording()[-CALL_RATE_HZ:].astype(np.int32))
+        waited = np.abs(caller.recording()[before:].astype(np.int32))
         assert 200 < waited.max() < 1500
         await caller.wait_for("agent.word", lambda e: e["text"] == "cannot")
         caller.speak(sentence("what is seven plus five"))
@@ -159,3 +160,12 @@ async def test_a_soft_sound_fills_the_wait_and_a_notice_within_an_answer_is_hear
         assert stopped["heard"].startswith("You cannot stop this notice.")
         await caller.wait_for("user.transcript", lambda e: e["final"] and "seven plus five" in e["text"])
     await no_sessions(server)
+
+
+async def test_code_is_said_to_be_there_and_remembered(caller: Caller) -> None:
+    since = len(caller.events)
+    caller.send(type="agent.say", text="Look here.\n```python\nx = 123456\n```\nThat is all.")
+    stopped = await caller.wait_for("agent.speech_stopped", since=since)
+    assert stopped["heard"] == "Look here. ```python x = 123456\n``` That is all."
+    words = [e["text"] for e in caller.events[since:] if e["type"] == "agent.word"]
+    assert words == ["Look", "here.", "```python", "That", "is", "all."]

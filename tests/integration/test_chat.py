@@ -156,6 +156,7 @@ async def test_a_client_that_comes_back_misses_nothing(server: Server) -> None:
         assert await again.ask("what is my name") == "Nice to meet you, Olivia! How can I help you?"
         assert again.events[0]["seq"] == seen + 1, "what it had not seen comes first"
         assert (await again.wait_for("agent.text"))["text"] == "Your name is Olivia."
+        assert await refused(server.url, session=session, after=99_999) == 400, "there is no such event yet"
         await again.socket.send_json({"type": "call.end"})
         await again.wait_for("call.ended")
     await no_sessions(server)
@@ -186,6 +187,7 @@ async def test_chats_that_cannot_be_are_refused(server: Server) -> None:
     assert await refused(server.url) == 400
     assert await refused(server.url, agent="nobody") == 404
     assert await refused(server.url, agent="assistant", after="x") == 400
+    assert await refused(server.url, agent="assistant", after=5) == 400
     assert await refused(server.url, session="nothing") == 404
     async with aiohttp.ClientSession() as http, http.get(f"{server.url}/v1/chat?agent=assistant") as plain:
         assert (plain.status, (await plain.json())["error"]["code"]) == (400, "no_websocket")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from media_server.audio import CALL_RATE_HZ
-from media_server.call.speak import Clause, heard_of
+from media_server.call.speak import Clause, Passage, heard_of
 from media_server.rtc import Playback, Speech, SpokenWord
 
 
@@ -46,5 +46,13 @@ def test_of_other_words_those_count_of_which_more_than_half_was_played() -> None
 
 
 def test_pieces_of_a_chinese_clause_are_joined_without_spaces() -> None:
-    clause = Clause("", playbacks=[played(9, CHINESE), played(1, SpokenWord("今天几点", 0.0, 2.0))])
+    clause = Clause("", pieces=[played(9, CHINESE), played(1, SpokenWord("今天几点", 0.0, 2.0))])
     assert clause.heard == "我们九点开门周日休息今天"
+
+
+def test_a_piece_of_code_is_known_when_its_place_is_reached() -> None:
+    code = Passage("x = 1")
+    clause = Clause("Look: x = 1", pieces=[played(10, SpokenWord("Look:", 0, 1)), code])
+    assert clause.heard == "Look:"
+    code.reached = True
+    assert clause.heard == "Look: x = 1"

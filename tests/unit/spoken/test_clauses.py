@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media_server.spoken import Unsaid, speakable
 from media_server.spoken.clauses import ClauseCutter, clauses_of
 
 
@@ -153,11 +154,31 @@ def test_what_is_written_like_a_reply_is_cut_alike_however_it_comes(size: int) -
         ("en", "It is\n- 5 degrees", ["It is", "- 5 degrees"]),
         ("en", "We met (it was late, very late) in the park, yes.", None),
         ("en", "See [our help page, please](https://example.com/a), or call.", None),
-        ("en", "Look:\n```\na. b\n\nc, d\n```\nDone.", ["Look:", "```\na. b\n\nc, d\n```", "Done."]),
+        ("en", "Look:\n```\na. b\n\nc, d\n```\nDone.", ["Look:", "```", "a. b\n\nc, d\n```", "Done."]),
         ("en", "On September 5, 2024 it was.", ["On September 5, 2024 it was."]),
         ("de-de", "Wir sehen uns am 3. Mai um 15 Uhr. Gut.", ["Wir sehen uns am 3. Mai um 15 Uhr.", "Gut."]),
         ("de-de", "Es sind 12. Noch etwas?", ["Es sind 12.", "Noch etwas?"]),
         ("de-de", "Es ist z. B. der 2. Weltkrieg.", ["Es ist z. B. der 2. Weltkrieg."]),
+        (
+            "de-de",
+            "Es sind 5 Min. Fahrt. Danach 5 Min. Dann da.",
+            ["Es sind 5 Min. Fahrt.", "Danach 5 Min.", "Dann da."],
+        ),
+        ("de-de", "Am 3.4. um 15 Uhr. Gut.", ["Am 3.4. um 15 Uhr.", "Gut."]),
+        ("de-de", "Das sind 5 Mio. Euro. Gut.", ["Das sind 5 Mio. Euro.", "Gut."]),
+        ("de-de", "100 v. Chr. und 5 n. Chr. war es.", ["100 v. Chr. und 5 n. Chr. war es."]),
+        ("de-de", "Dipl.-Ing. Huber kommt. Ja.", ["Dipl.-Ing. Huber kommt.", "Ja."]),
+        ("en", "I live in Washington, D.C. It is nice.", ["I live in Washington, D.C.", "It is nice."]),
+        ("en", "I met Martin Luther King, Jr. in Selma, AL in May.", None),
+        ("en", "He works for Acme Co. Ltd. in town.", ["He works for Acme Co. Ltd. in town."]),
+        ("en", "No. I do not. No. 5 is mine.", ["No.", "I do not.", "No. 5 is mine."]),
+        ("es", "EE. UU. es grande. Sí.", ["EE. UU. es grande.", "Sí."]),
+        ("es", "A las 5 p. m. salimos. Sí.", ["A las 5 p. m. salimos.", "Sí."]),
+        ("fr", "C'est en 50 av. J.-C. et non ap. J.-C. qu'il vint.", None),
+        ("fr", "J.-P. Sartre l'a écrit. Oui.", ["J.-P. Sartre l'a écrit.", "Oui."]),
+        ("pt", "Isto, p. ex. aquilo. Sim.", ["Isto, p. ex. aquilo.", "Sim."]),
+        ("tr", "II. Mehmet geldi. Evet.", ["II. Mehmet geldi.", "Evet."]),
+        ("tr", "Atatürk Cad. No: 5 burada.", ["Atatürk Cad. No: 5 burada."]),
         ("hi", "मैं ठीक हूँ। धन्यवाद।", ["मैं ठीक हूँ।", "धन्यवाद।"]),
         ("zh", "你好。今天天气很好！", ["你好。", "今天天气很好！"]),
         ("ar", "كيف حالك؟ أنا بخير.", ["كيف حالك؟", "أنا بخير."]),
@@ -166,10 +187,41 @@ def test_what_is_written_like_a_reply_is_cut_alike_however_it_comes(size: int) -
 def test_a_full_stop_is_not_always_an_end(voice: str, text: str, clauses: list[str] | None) -> None:
     found = clauses_of(text, voice)
     if clauses is None:
-        assert not any(c.endswith(("Mr.", "Dr.", "late", "page,", "e.g.", "late,")) for c in found)
+        assert not any(
+            c.endswith(("Mr.", "Dr.", "late", "page,", "e.g.", "late,", "King,", "Selma,", "av.", "ap.")) for c in found
+        )
         assert " ".join(found) == text
     else:
         assert found == clauses
+
+
+CODE = "Look:\n```py\na. b\n\nc, d\n```\nDone.\n| a | b |\n|---|---|\n| 1 | 2 |\nEnd.\n~~~\n~~~\n```js\nx = 1"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 30, 200])
+def test_of_code_and_tables_only_the_announcement_is_said(size: int) -> None:
+    cutter = ClauseCutter()
+    clauses = [c for i in range(0, len(CODE), size) for c in cutter.push(CODE[i : i + size])] + cutter.flush()
+    assert clauses == clauses_of(CODE)
+    said = ["Look:", "```py", "Done.", "| a | b |\n|---|---|", "End.", "~~~", "```js"]
+    assert [c for c in clauses if not isinstance(c, Unsaid)] == said
+    assert [c for c in clauses if isinstance(c, Unsaid)] == ["a. b\n\nc, d\n```", "| 1 | 2 |", "~~~", "x = 1"]
+    spoken = " ".join(s for c in clauses for _, s in speakable(c) if s)
+    assert spoken == "Look: a piece of code Done. a table End. a piece of code a piece of code"
+    # cut again, an announcement is one still
+    assert [again for c in said for again in clauses_of(c)] == said
+
+
+def test_code_and_tables_are_announced_before_they_are_written() -> None:
+    cutter = ClauseCutter()
+    assert cutter.push("Here it is:\n```python\n") == ["Here it is:", "```python"]
+    assert cutter.push("a = 1\nb = 2\n" * 50) == []
+    assert cutter.hurry() == [], "nobody hears any of it"
+    assert cutter.push("```\nThat is it. So") == ["a = 1\nb = 2\n" * 50 + "```", "That is it."]
+    assert cutter.push(" be it.\n| a |\n") == ["So be it."]
+    assert cutter.push("|---|\n") == ["| a |\n|---|"]
+    assert cutter.push("| 1 |\n" * 50) == []
+    assert cutter.push("Fine.\n") == [("| 1 |\n" * 50).strip(), "Fine."]
 
 
 def test_a_list_number_waits_for_its_item() -> None:
