@@ -211,6 +211,8 @@ class ClauseCutter:
             return None
         if m[0] == "," and _TITLE.match(self._text, m.end()):
             return False
+        if m[0] == ":" and self._language and _last_word(self._text, m.end()) in self._language.words("before_numbers"):
+            return False
         before = self._text[: m.start()].rstrip()[-1:]
         if not before.isdigit() or m[0] in ";；":
             return True
@@ -344,6 +346,11 @@ class ClauseCutter:
         if last and not last.startswith("|"):
             return at
         return (len(self._text) if last else at) if final else None
+
+
+def _last_word(text: str, end: int) -> str:
+    """The word that ends there, in lower case."""
+    return text[max(0, end - 20) : end].rpartition(" ")[2].lower()
 
 
 def clauses_of(text: str, voice: str = "en", first: bool = True) -> list[str]:
