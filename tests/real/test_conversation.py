@@ -51,7 +51,7 @@ AGENT = Agent(
 # what the caller says, and what has to be in the answer of a model that can follow
 TURNS = [
     ("What is the status of order four two seven?", r"shipped|monday"),
-    ("Hello, my name is Olivia.", ""),
+    ("My name is Olivia.", ""),
     ("What is the capital of France?", r"paris"),
     ("What is seven plus five?", r"12|twelve"),
     ("Thank you. What is my name?", r"olivia"),
