@@ -132,6 +132,9 @@ def _ranked(follows: str, language: Language) -> bool:
 def _ordinal(text: str, start: int, follows: str, language: Language) -> bool:
     if not follows:
         return False
+    numbered = re.search(r"(\w+)[ \u00a0]$", text[max(0, start - 30) : start])
+    if numbered and numbered[1].lower() in language.listed("numbered"):
+        return False  # "Zimmer 12. Etage 3."
     if (
         _ranked(follows, language)
         or follows in language.months

@@ -19,11 +19,12 @@ _BLOCK = re.compile(
     re.MULTILINE,
 )
 _MARK = re.compile(
-    r"[^\S\n]{0,12}(?:(?P<heading>#{1,6})|(?P<bullet>[-*•+‣▪·–])|(?P<quote>>)|(?P<number>\d{1,3})[.)])[^\S\n]+(?=\S)"
+    r"[^\S\n]{0,12}(?:(?P<heading>#{1,6})|(?P<bullet>[-*•+‣▪·–])|(?P<quote>>)|(?P<number>\d{1,3})[.)])[^\S\n]+"
+    r"(?:\[[ xX]\][^\S\n]+)?(?=\S)"
 )
 _CLOSING = re.compile(r"[^\S\n]#{1,6}[^\S\n]*$")
 """What may end a heading."""
-_BARE_MARK = re.compile(r"\s*(?:#{1,6}|[-*•+‣▪·–>]|\d{1,3}[.)]?)?[^\S\n]*")
+_BARE_MARK = re.compile(r"\s*(?:#{1,6}|[-*•+‣▪·–>]|\d{1,3}[.)]?)?[^\S\n]*(?:\[[ xX]?\]?)?[^\S\n]*")
 _TAG_NAMES = (
     "a|abbr|b|big|blockquote|body|br|code|del|div|em|font|h[1-6]|hr|html|i|img|ins|li|mark|ol|p|pre|q|s|small|span|"
     "strike|strong|sub|sup|table|tbody|td|th|thead|tr|tt|u|ul"
@@ -44,6 +45,21 @@ _LONE = re.compile(
     r"|(?<=[^\W\d_])(?:\*{1,3}|_{2,3})(?=[\s.,;:!?)\"'»”]|$)"
     r"|(?<=[.,;:!?)])(?:\*{1,3}|_{1,3})(?!\w)"
 )
+_NOTE = re.compile(r"^[^\S\n]*\[\^[^\[\]\s]{1,20}\]:?", re.MULTILINE)
+_HIGHLIGHT = re.compile(r"(?<![\w=])==(?=[^\s=])([^=\n]{1,400})(?<=[^\s=])==(?![\w=])")
+_MATH = re.compile(r"\$\$|(?<![\w$\\])\$(?=[A-Za-z\\({])([^$\n]{0,200}[^\s$])\$(?![\w$])|\\[()\[\]]")
+"""The signs around formulas, as models write them."""
+_FRACTION = re.compile(r"\\[dt]?frac\{([^{}]{1,80})\}\{([^{}]{1,80})\}")
+_ROOT = re.compile(r"\\sqrt\{([^{}]{1,80})\}")
+_TEXT = re.compile(r"\\(?:text|mathrm|mathbf|operatorname|left|right|quad|displaystyle)\b\{?")
+_BRACES = re.compile(r"[{}]")
+_COMMAND = re.compile(r" ?\\([A-Za-z]{2,10})(?![A-Za-z]) ?")
+_RAISED = re.compile(r"\^\{([^{}]{1,40})\}")
+_ESCAPED = re.compile(r"\\([%$#&_*])")
+_COMMANDS = {
+    "times": "×", "cdot": "×", "div": "÷", "pm": "±", "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠",
+    "ne": "≠", "approx": "≈", "infty": "∞", "pi": "π", "to": "→", "rightarrow": "→", "circ": "°", "percent": "%",
+}  # fmt: skip
 _CODE = re.compile(r"`{1,3}|~~")
 
 
@@ -124,19 +140,36 @@ def without_mark(mark: Mark, near: Sequence[Mark | None], several: bool) -> bool
 def inline(text: str) -> str:
     """A text, of one block or a part of it, without the marks of its lines, links and emphasis."""
     text = _without_line_marks(text)
+    if "\\" in text or "$" in text:
+        text = _without_formula_marks(text)
+    if "^{" in text:
+        text = _RAISED.sub(r"^\1", text)
+    if "==" in text:
+        text = _HIGHLIGHT.sub(r"\1", text)
     if "<" in text:
         text = _AUTOLINK.sub(r"\1", text)
         text = _TAG.sub(" ", text) if "<" in text else text
     if "&" in text:
         text = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
     if "[" in text:
-        text = _LINK.sub(r"\1", _REFERENCE.sub("", text))
+        text = _LINK.sub(r"\1", _REFERENCE.sub("", _NOTE.sub("", text)))
     if "`" in text or "~" in text:
         text = _CODE.sub("", text)
     if "*" in text or "_" in text:
         text = _EMPHASIS.sub(lambda m: m["text"] or m["text2"], text)
         text = _LONE.sub("", _EMPHASIS.sub(lambda m: m["text"] or m["text2"], text))
     return text
+
+
+def _without_formula_marks(text: str) -> str:
+    """A text with LaTeX's formulas as they would be typed: `\\frac{1}{2} \\times x` is `1 / 2 × x`."""
+    text = _ESCAPED.sub(r"\1", _MATH.sub(lambda m: m[1] or "", text))
+    if "\\" not in text:
+        return text
+    plain = _FRACTION.sub(r"\1 / \2", _ROOT.sub(r"√(\1)", text))
+    plain = _COMMAND.sub(lambda m: f" {_COMMANDS[m[1]]} " if m[1] in _COMMANDS else m[0], plain)
+    plain = _TEXT.sub(" ", plain)
+    return plain if plain == text else _BRACES.sub("", plain)
 
 
 def _without_line_marks(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 
 from media_server.spoken.edits import Edits
@@ -19,6 +20,11 @@ _NUMERIC = re.compile(
 _SHORT = re.compile(r"(?<![\w./,-])(?P<day>[0-3]?\d)\.(?P<month>[01]?\d)\.(?![\w.])")
 _RANGE = re.compile(r"(?<=[\dmMhH.])[-–—](?=\d{1,2}(?:[:hH]\d\d|[ \u00a0]?[ap]\.?m\b))")
 """A dash before a range's second time."""
+_PARTS = frozenset(("1/2", "1/3", "2/3", "1/4", "3/4", "1/5", "1/8"))
+"""What may be part of something: `le 1/2 litre`."""
+_BEHIND_DATES = frozenset(
+    ("from", "until", "between", "alle", "dalle", "hasta", "para", "desde", "entre", "pour", "voor", "vanaf", "tussen")
+)
 _DATIVE_WORDS = "am vom zum im beim bis seit ab dem den mit nach von zu bei in an"
 _GERMAN_DAYS = frozenset(
     "mo di mi do fr sa so montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag".split()  # noqa: SIM905
@@ -48,31 +54,40 @@ def dates(edits: Edits, language: Language) -> None:
     _names(edits, language)
 
 
-def _german_ranges(edits: Edits, language: Language) -> None:
-    """Say `2.-4. Mai` and `2.–4.5.2024`."""
+@cache
+def _range_pattern(language: Language) -> re.Pattern[str]:
     months = "|".join([*language.months, *language.words("month_abbreviations")])
-    pattern = (
+    return re.compile(
         r"(?<![\w.,/-])(?P<a>\d{1,2})\.[ \u00a0]?[-–][ \u00a0]?(?P<b>\d{1,2})\."
         rf"(?:[ \u00a0]?(?P<month>0?[1-9]|1[0-2])\.(?P<year>[12]\d{{3}})?|(?=[ \u00a0](?i:{months})(?!\w)))"
     )
-    for m in re.finditer(pattern, edits.text):
+
+
+def _german_ranges(edits: Edits, language: Language) -> None:
+    """Say `2.-4. Mai` and `2.–4.5.2024`."""
+    for m in _range_pattern(language).finditer(edits.text):
         ending = german_ending(edits.text, m.start())
         first, last = (ordinal(int(m[day]), language, ending=ending) for day in "ab")
         month = f" {language.months[int(m['month']) - 1]}" if m["month"] else ""
         edits.match(m, f"{first} {language.word('to')} {last}{month}{' ' + m['year'] if m['year'] else ''}")
 
 
+@cache
+def _cued_pattern(language: Language) -> re.Pattern[str]:
+    return re.compile(
+        rf"(?i:(?<!\w)(?:{_one_of(language.listed('date_cues'))}))[ \u00a0](?P<date>(\d{{1,2}})/(\d{{1,2}}))"
+        r"(?![\w/]|[.,]\d|[ \u00a0](?:d\w{1,4}|of|van)\b)"
+    )
+
+
 def _cued_dates(edits: Edits, language: Language) -> None:
     """Say `3/5` as a date behind a word that dates stand behind: *el 3/5* is no fraction."""
-    cues = "|".join(map(re.escape, language.listed("date_cues")))
-    pattern = (
-        rf"(?i:(?<!\w)(?:{cues}))[ \u00a0](?P<date>(\d{{1,2}})/(\d{{1,2}}))"
-        r"(?![\w/]|[.,]\d|[ \u00a0](?:d\w{1,4}|of)\b)"
-    )
-    for m in re.finditer(pattern, edits.text) if cues else ():
+    for m in _cued_pattern(language).finditer(edits.text):
         a, b = int(m[2]), int(m[3])
         month, day = (a, b) if language.table["date_order"] == "mdy" else (b, a)
-        if 1 <= month <= 12 and 1 <= day <= 31:
+        noun = re.match(r"[ \u00a0]([^\W\d_]{4,})", edits.text[m.end() : m.end() + 20])
+        is_part = m["date"] in _PARTS and noun is not None and noun[1].lower() not in _BEHIND_DATES
+        if 1 <= month <= 12 and 1 <= day <= 31 and not is_part:
             edits.match(m, _date(edits.text, m.start("date"), day, month, None, language), "date")
 
 
@@ -211,7 +226,7 @@ def _names(edits: Edits, language: Language) -> None:
 
 @cache
 def _clock(language: Language) -> re.Pattern[str]:
-    words = "|".join(map(re.escape, sorted(language.listed("hour_words"), key=len, reverse=True))) or "(?!)"
+    words = _one_of(sorted(language.listed("hour_words"), key=len, reverse=True))
     h_form = r"|[hH]" if language.code in ("fr", "pt", "es") else ""
     half = r"(?:[ \u00a0]?(?P<half>[ap]\.?[ \u00a0]?m\b\.?))"
     return re.compile(
@@ -241,13 +256,24 @@ def times(edits: Edits, language: Language) -> None:
         edits.match(m, said + stop)
 
 
+@cache
+def _dotted_pattern(language: Language) -> re.Pattern[str]:
+    cues, words = _one_of(language.listed("hour_cues")), _one_of(language.listed("hour_words"))
+    return re.compile(
+        rf"(?i:(?<!\w)(?:{cues}))[ \u00a0](?P<time>([01]?\d|2[0-3])\.([0-5]\d))(?![\w.,]*\d|[ \u00a0](?:{words}))"
+    )
+
+
 def _dotted_times(edits: Edits, language: Language) -> None:
     """Say `15.30` as a time behind a word such as *alle* or *um*."""
-    cues = "|".join(map(re.escape, language.listed("hour_cues")))
-    words = "|".join(map(re.escape, language.listed("hour_words")))
-    pattern = rf"(?i:(?<!\w)(?:{cues}))[ \u00a0](?P<time>([01]?\d|2[0-3])\.([0-5]\d))(?![\w.,]*\d|[ \u00a0](?:{words}))"
-    for m in re.finditer(pattern, edits.text) if cues and language.decimal == "," else ():
-        edits.match(m, _clock_time(int(m[2]), int(m[3]), language), "time")
+    if language.decimal == ",":
+        for m in _dotted_pattern(language).finditer(edits.text):
+            edits.match(m, _clock_time(int(m[2]), int(m[3]), language), "time")
+
+
+def _one_of(words: Collection[str]) -> str:
+    """A pattern of any of these; of nothing where there are none."""
+    return "|".join(map(re.escape, words)) or "(?!)"
 
 
 def _time(hour: int, minute: int, m: re.Match[str], language: Language) -> str:

@@ -25,6 +25,7 @@ _FLIGHT = re.compile(
     r"(?P<line>(?-i:[A-Z]{2}))(?=[ \u00a0]?\d{1,4}(?!\w))",
     re.IGNORECASE,
 )
+_COUNTED_OFF = re.compile(r"(?<![\w-])\d{1,2}(?:-\d{1,2}){2,8}(?![\w-])")
 _THREE = re.compile(r"(?<![\w.,-])\d{3}(?!\w|[.,]\d|[ \u00a0]?[%€$£])")
 _FORMULA = re.compile(r"(?<!\w)(?:CO|SO|NO|CH|N|O|H|NH)[2-4₂₃₄](?:O|SO[4₄])?(?!\w)")
 _NAMED = re.compile(
@@ -59,8 +60,9 @@ def _cued(language: Language) -> re.Pattern[str]:
     number = r"(?:[ \u00a0](?:number|no\.?|nr\.?|num\.?|n[°º.]?|nº|numéro|número|numero|nummer|numarası|numaranız|#))"
     return re.compile(
         rf"(?<!\w)(?:(?:{strong}){number}?{link}[ \u00a0]?#?(?P<code>\d{{4,12}})"
-        rf"|(?:{weak})(?:{number}{link}[ \u00a0]?(?P<numbered>\d{{4,12}})|:?[ \u00a0]?#?(?P<long>\d{{5,12}}))"
-        rf"|\w{{2,30}}(?:nummer|numarası|numaranız){link}[ \u00a0](?P<joined>\d{{4,12}}))"
+        rf"|(?:{weak})(?:{number}{link}[ \u00a0]?(?P<numbered>\d{{4,12}})|:?[ \u00a0]?#?(?P<long>\d{{5,12}})(?<!00))"
+        rf"|\w{{2,30}}(?:nummer|numarası|numaranız){link}[ \u00a0](?P<joined>\d{{4,12}})"
+        rf"|(?:number|numéro|número|numero|nummer|numarası){link}[ \u00a0]#?(?P<plain>\d{{5,12}}))"
         r"(?!\w|[.,]?\d|[ \u00a0]?[%€$£])",
         re.IGNORECASE,
     )
@@ -77,6 +79,8 @@ def cued_numbers(edits: Edits, language: Language) -> None:
             edits.match(m, digits(m[0]))
     for m in _POSTCODE.finditer(edits.text) if language.code in ("de", "es", "it") else ():
         edits.match(m, digits(m["code"]), "code")
+    for m in _COUNTED_OFF.finditer(edits.text):
+        edits.match(m, m[0].replace("-", " "))
     for m in _FLIGHT.finditer(edits.text):
         edits.match(m, _letters(m["line"]), "line")
 

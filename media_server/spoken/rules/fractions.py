@@ -27,7 +27,11 @@ _HALF_BEFORE = re.compile(
 _RATED = re.compile(
     r"(?<![\w./,-])(?P<above>\d{1,3}(?:[.,]\d)?)/(?P<below>\d{1,3})(?![\w/]|[.,]\d)(?=\W{0,2}(?P<word>\w*))"
 )
-_ARTICLE = re.compile(r"\b(eine[nmr]?|ein|une?|een)[ \u00a0]$", re.IGNORECASE)
+_OF = frozenset(("del", "des", "dos", "das", "della", "delle", "dei", "van", "der", "den"))
+_GERMAN_HALVES = dict.fromkeys(("einen", "einem", "einer", "dem", "den"), "halben") | dict.fromkeys(
+    ("der", "die", "das"), "halbe"
+)
+_ARTICLE = re.compile(r"\b(eine[nmr]?|ein|une?|een|le|la|du|au|de[mnr]?|die|das|het)[ \u00a0]$", re.IGNORECASE)
 _SUM_AROUND = re.compile(r"[=+*×÷^−]")
 
 
@@ -104,7 +108,7 @@ def _put_half_before(edits: Edits, language: Language) -> None:
         unit = language.units.get(noun)
         if not edits.free(*m.span()) or (unit is None and language.code == "de" and noun[0].islower()):
             continue
-        if unit is None and (is_other(noun.lower(), language) or len(noun) < 3):
+        if unit is None and (is_other(noun.lower(), language) or len(noun) < 3 or noun.lower() in _OF):
             continue
         name = unit.one if unit else noun
         is_feminine = unit.feminine if unit else feminine_noun(noun, language.code)
@@ -114,7 +118,7 @@ def _put_half_before(edits: Edits, language: Language) -> None:
         article = _ARTICLE.search(edits.text[max(0, m.start() - 8) : m.start()])
         if article and " " in half:
             half = half.split()[-1]
-            if article[1].lower() in ("einen", "einem", "einer"):
-                half = "halben"
+            if language.code == "de":
+                half = _GERMAN_HALVES.get(article[1].lower(), half)
         edits.put(*m.span("half"), half)
         edits.put(*m.span("noun"), name)

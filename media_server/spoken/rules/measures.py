@@ -109,7 +109,8 @@ def per(edits: Edits, language: Language) -> None:
         name = names[m["name"]]
         edits.match(m, f" {name}" if whole else f" {language.word('per')} {name}")
     for m in _PER_WORD.finditer(edits.text):
-        if not edits.free(m.start() - 1, m.start()) and edits.free(*m.span()):
+        clock = re.search(r"[ap]\.?m\.?$", edits.text[max(0, m.start() - 4) : m.start()], re.IGNORECASE)
+        if not edits.free(m.start() - 1, m.start()) and edits.free(*m.span()) and not clock:
             if language.code == "tr":
                 edits.put(*m.span(), f" {m['word']} başına")
             else:

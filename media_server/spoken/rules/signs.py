@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from media_server.spoken.edits import Edits
 from media_server.spoken.language import Language
@@ -17,7 +18,11 @@ _BETWEEN: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<=[\d)])([ \u00a0]?(?:\*|×|·|⋅)[ \u00a0]?)(?=[\w(√π.−-])|(?<=[^\W_])( ?[*×⋅] ?)(?=\d)"), "times"),
     (re.compile(r"(?<= [^\W\d_])( [*×⋅] )(?=[^\W\d_](?!\w))|(?<=\A[^\W\d_])( [*×⋅] )(?=[^\W\d_](?!\w))"), "times"),
     (re.compile(r"(?<=\d)([ \u00a0]?[xX][ \u00a0]?)(?=\d[\d.,]{0,12}(?: ?[xX] ?\d[\d.,]{0,12}){0,4} ?=)"), "times"),
-    (re.compile(r"(?<=\d)([ \u00a0]?[xX][ \u00a0]?)(?=\d)|(?<=\d [a-z]m)([ \u00a0][xX×][ \u00a0])(?=\d)"), "by"),
+    (
+        re.compile(r"(?<=\d)(?<!\b0)([ \u00a0]?[xX][ \u00a0]?)(?=\d)|(?<=\d [a-z]m)([ \u00a0][xX×][ \u00a0])(?=\d)"),
+        "by",
+    ),
+    (re.compile(r"(?<=\b[a-z])(\*)(?=[a-z]\b)"), "times"),
     (re.compile(r"(?<=\d)([xX×])(?![\w+^]| ?[=+−])"), "fold"),
     (re.compile(r"(?<=\b[QH]\d)([-–])(?=[QH]\d\b)"), "to"),
     (re.compile(r"(?<=\d)([ \u00a0]:[ \u00a0])(?=\d)"), "ratio_apart"),
@@ -31,13 +36,14 @@ _BETWEEN: list[tuple[re.Pattern[str], str]] = [
     (re.compile(rf"(?<={_LEFT})([ \u00a0]<[ \u00a0]|(?<=\d)<(?=\d))(?={_RIGHT})"), "less"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]>[ \u00a0]|(?<=\d)>(?=\d))(?={_RIGHT})"), "greater"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?={{1,3}}[ \u00a0]?)(?={_RIGHT})"), "equals"),
-    (re.compile(rf"(?<={_LEFT})([ \u00a0]?≈[ \u00a0]?)(?={_RIGHT})"), "about"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]?≈[ \u00a0]?)(?={_RIGHT})"), "is_about"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?±[ \u00a0]?)(?={_RIGHT})"), "plus_minus"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?[−⁻][ \u00a0]?)(?={_RIGHT})"), "minus"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]\+[ \u00a0]|(?<=[\d)])\+(?=[\w(]))(?={_RIGHT})"), "plus"),
 ]
 _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<![^\s(\[\"'“„«=<>*/^×÷:])([-−–][ \u00a0]?)(?=[$€£¥₹]?[.,]?\d|[√π(])"), "minus"),
+    (re.compile(r"(?<=[=(] )([-−])(?=[a-z]\b)|(?<=[=(])([-−])(?=[a-z]\b)"), "minus"),
     (re.compile(r"(?<![^\s(\[\"'“„«])(\+[ \u00a0]?)(?=[$€£¥₹]?\d)"), "plus"),
     (re.compile(r"(?<![^\s(\[\"'“„«])(±[ \u00a0]?)(?=\d)"), "plus_minus"),
     (re.compile(r"(?<![^\s(\[\"'“„«])((?:<=|≤)[ \u00a0]?)(?=[$€£-]?\d)"), "at_most"),
@@ -55,7 +61,7 @@ _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<![^\s])(&)(?![^\s])|(?<=\w)(&)(?=\w)"), "and"),
     (re.compile(r"(?<![^\s])(@)(?=\s|[^\W\d])"), "at"),
     (re.compile(r"(?<![^\s(])(#)(?=[^\W\d_])"), "hashtag"),
-    (re.compile(r"(?<=\d)(?<![.,]\d)(?<![.,]\d\d)(:)(?=\d{1,4}(?![\w:]|[.,]\d))"), "ratio"),
+    (re.compile(r"(?<=\d)(?<![.,]\d)(?<![.,]\d\d)(:)(?=\d{1,4}(?!\w|[.,]\d))"), "ratio"),
     (re.compile(r"(?<![^\s])(\+)(?![^\s])"), "plus"),
     (re.compile(r"(?<![^\s])(={1,3})(?![^\s])"), "equals"),
     (re.compile(r"(?<=\d)(\+)(?![\w+])"), "plus"),
@@ -69,13 +75,19 @@ _SUM_AHEAD = re.compile(r"[=+*×÷^(][ \u00a0]?[\d.,]{1,20}$")
 _PER = re.compile(r"(?<=[\d$€£%])(/)(?=[^\W\d_]{2,})")
 _WORDS = re.compile(r"(?<=[^\W\d_])(/)(?=[^\W\d_])")
 _DIGITS = re.compile(r"(?<=\d)(/)(?=\d)")
-_UNDERSCORE = re.compile(r"(?<=\w)(_+)(?=\w)")
+_UNDERSCORE = re.compile(r"(?<=[^\W_])(_+)(?=[^\W_])")
+_INITIALS = re.compile(r"(?<![\w/])[A-Z]{1,4}(/)[A-Z]{1,4}(?![\w/])")
+_RAISED = re.compile(r"(?<=[\w)])(⁻?)([⁰¹²³⁴-⁹]{1,6})(?![⁰¹²³⁴-⁹])")
 _LEFT_OVER = re.compile(r"[*^_|~`<>\\→⇒•]+")
 
 
 def signs(edits: Edits, language: Language) -> None:
     """Say signs in words."""
     _dashes(edits, language)
+    for m in _RAISED.finditer(edits.text):
+        if m[0] not in ("²", "³"):
+            minus = f"{language.word('minus')} " if m[1] else ""
+            edits.match(m, f" {language.word('power')} {minus}{unicodedata.normalize('NFKC', m[2])}")
     for pattern, name in (*_BETWEEN, *_BEFORE):
         for m in pattern.finditer(edits.text):
             group = m.lastindex or 0
@@ -83,6 +95,8 @@ def signs(edits: Edits, language: Language) -> None:
             if edits.free(start, end):
                 said = f" {language.word(name)} " if name != "arrow" else ", "
                 edits.put(start, end, said)
+    for m in _INITIALS.finditer(edits.text):
+        edits.match(m, " ", 1)
     for pattern, name in ((_PER, "per"), (_WORDS, "or"), (_DIGITS, "slash"), (_UNDERSCORE, "")):
         for m in pattern.finditer(edits.text):
             if pattern is _DIGITS and _is_season(edits.text, m.start()):

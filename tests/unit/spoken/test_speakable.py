@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 import tomllib
 from pathlib import Path
@@ -16,6 +17,10 @@ CASES = [
     for code in LANGUAGES
     for text, said in tomllib.loads((TABLES / f"{code}.toml").read_text("utf-8"))["said"]
 ]
+
+
+MARKED = re.compile(r"[&\[<_\\]|==|\$[a-zA-Z$]")
+"""What is marked up: its words are not those of the text."""
 
 
 def spoken(text: str, voice: str) -> str:
@@ -39,7 +44,7 @@ def test_the_written_words_stay(voice: str, text: str) -> None:
     at = 0
     for word in written:
         found = text.find(word.strip("*_`~"), at)
-        if "&" in text or "[" in text or "<" in text or "_" in text:
+        if MARKED.search(text):
             continue
         assert found >= 0, word
         at = found
