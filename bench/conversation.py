@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import itertools
 import math
+import re
 import statistics
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ BACKCHANNELS = ("okay", "yes")
 LOUD = 300
 COMFORT_BYTES = 8
 """A packet with more than this is no packet of silence."""
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _Random = np.random.Generator
 
 
@@ -48,6 +50,12 @@ def sentence(text: str) -> Samples:
     samples = read_wav(SENTENCES / f"{text.replace(' ', '-')}.wav", CALL_RATE_HZ)
     loud = np.nonzero(np.abs(samples.astype(np.int32)) > LOUD)[0]
     return samples[loud[0] : loud[-1]]
+
+
+def words_of(text: str) -> set[str]:
+    """The words of a text or of any recogniser's transcript: small letters, figures as words."""
+    spelled = re.sub(r"\d", lambda digit: f" {DIGITS[int(digit[0])]} ", text.lower())
+    return set(re.findall(r"[a-z']+", spelled))
 
 
 def silence(seconds: float) -> Samples:
@@ -96,10 +104,10 @@ class Simulated:
         except TimeoutError:
             return Outcome("missed end")
         await asyncio.sleep(1.2)
-        heard = " ".join(self.finals())
+        heard = words_of(" ".join(self.finals()))
         if len(self.finals()) > 1:
             return Outcome("false cut-off", metrics["response_ms"])
-        lost = set(text.split()) - set(heard.split())
+        lost = words_of(text) - heard
         return Outcome(f"words lost: {' '.join(sorted(lost))}" if lost else "", metrics["response_ms"])
 
     async def over(self, text: str, word: str) -> int:

@@ -27,6 +27,7 @@ from media_server.engines.languages import spoken_in
 from media_server.engines.offline import OFFLINE, environment
 from media_server.engines.packs import ChatModel, EmbeddingModel, EmotionModel, Pack, RecogniserModel, VoiceModel
 from media_server.errors import ConfigurationError, EngineLost, RequestFailed
+from media_server.spoken import speakable
 
 __all__ = ["EngineClient", "Engines", "Voice"]
 
@@ -307,6 +308,8 @@ class Engines:
             self.heard_emotions = emotion.labels
         paths = {"": pack.voice} | {name: pack.folder / v.path for name, v in pack.manifest.voices.items()}
         self._languages = {name: spoken_in(path) for name, path in paths.items()}
+        for language in {*self._languages.values()}:
+            speakable("1", language)  # its rules take 50 ms to compile, which no call is to wait for
         self.settle_after_s = min(LONGEST_PIECE_S, stt.window_s / 2)
         """Speech from this length on is cut behind its stable words, so that what is left to do stays short."""
         self.complete_at = llm.complete_at
