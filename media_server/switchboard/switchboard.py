@@ -155,18 +155,20 @@ class Switchboard:
         tools: Sequence[Tool] = (),
         lingers: bool = True,
         transport: e.Transport = "websocket",
+        connect_s: float = 0.0,
     ) -> tuple[Session, AnyLine]:
         """A new session over a line that is made here, such as a WebSocket's.
 
         Args:
             dialect: that is spoken on it; the native one where none is given.
             tools: of the client, beside the agent's.
+            connect_s: for how long at least its client may take to be there.
 
         Raises:
             ClientError: unknown agent, engines not ready, or too many calls.
         """
         terms = start.terms.joined_by(metadata, variables, tools)
-        session = self._session(agent_name, transport, terms, start.key, dialect, lingers)
+        session = self._session(agent_name, transport, terms, start.key, dialect, lingers, connect_s)
         made = line(session.handset)
         async with self._beginning(session, made, start):
             pass
@@ -180,6 +182,7 @@ class Switchboard:
         key: Key | None,
         dialect: Dialect | None,
         lingers: bool,
+        connect_s: float = 0.0,
     ) -> Session:
         """A session on these terms; what they settle of the dialect wins over the line's."""
         agent, terms = self._agreed(agent_name, terms, key)
@@ -188,7 +191,7 @@ class Switchboard:
         connection = Connection(
             transport,
             linger_s=self._settings.reconnect_s if lingers else 0.0,
-            connect_timeout_s=self._settings.connect_timeout_s,
+            connect_timeout_s=max(self._settings.connect_timeout_s, connect_s),
             idle_timeout_s=self._settings.idle_timeout_s,
             recordings=self._settings.recordings_dir if self._records else None,
             dialect=dialect or NATIVE,

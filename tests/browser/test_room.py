@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ from media_server.agents import Agent
 from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.config import Settings
 from media_server.server import Server, running_server
-from media_server.store import Database, Keys
+from media_server.store import Database, Keys, Scope
 from tests.browser.conftest import Open
 from tests.conftest import DATA, no_sessions
 
@@ -34,16 +34,21 @@ def spoken(*parts: Samples | float) -> Samples:
 
 @contextlib.asynccontextmanager
 async def site(
-    tmp_path: Path, script: str = "", keys: bool = True, files: Mapping[str, str] = MappingProxyType({})
+    tmp_path: Path,
+    script: str = "",
+    keys: bool = True,
+    files: Mapping[str, str] = MappingProxyType({}),
+    scopes: Sequence[Scope] = ("call",),
 ) -> AsyncIterator[tuple[Server, str]]:
     """A server with keys, and somebody's site on another origin, whose pages have a key for it, and a script.
 
     Args:
         files: texts of the site by their names, in place of those in `pages`.
+        scopes: what the pages' key is for.
     """
     database_url = f"sqlite:///{tmp_path}/x.sqlite"
     async with Database.open(database_url) as database:
-        key = (await Keys(database).create("site", origins=["http://localhost:*"]))[0] if keys else "sk_none"
+        key = (await Keys(database).create("site", scopes, origins=["http://localhost:*"]))[0] if keys else "sk_none"
         settings = Settings(port=0, database=database_url, agents_dir=DATA / "agents", agents=[OPEN])
         async with running_server(settings) as server:
             await server.ready(60)
@@ -54,7 +59,7 @@ async def site(
                 shown = f"pk_live_{key.removeprefix('sk_')}"
                 if name.endswith("js"):
                     # in quotes: names in bundles have the words in them too
-                    text = text.replace('"SERVER/', f'"{server.url}/').replace('"KEY"', f'"{shown}"')
+                    text = re.sub('(["`])SERVER/', rf"\1{server.url}/", text).replace('"KEY"', f'"{shown}"')
                     return web.Response(text=text, content_type="text/javascript")
                 text = text.replace("SERVER", server.url).replace("KEY", shown)
                 return web.Response(text=text, content_type="text/html")

@@ -7,15 +7,18 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from yarl import URL
 
 from media_server.call import Session
 from media_server.doors.livekit.line import RoomLine
+from media_server.rtc import Edge
+from media_server.rtc.link import Link
 from media_server.server import Server
 
 CLIENT = Path(__file__).parent / "clients" / "livekit_client.py"
@@ -37,6 +40,17 @@ async def own_token(server: Server, agent: str = "desk", **more: Any) -> str:
     ):
         assert response.status == 201, await response.text()
         return str((await response.json())["token"])
+
+
+@contextlib.contextmanager
+def media_cut() -> Iterator[None]:
+    """No packet of any call's sound or data comes or goes, while the block runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Edge, "_take_stun", lambda *_: None)
+        patch.setattr(Link, "take_media", lambda *_: False)
+        patch.setattr(Link, "take_dtls", lambda *_: None)
+        patch.setattr(Link, "send", lambda *_: None)
+        yield
 
 
 class Program:

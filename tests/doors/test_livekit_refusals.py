@@ -19,14 +19,14 @@ from media_server.doors.livekit.messages import SCHEMA
 from media_server.doors.livekit.protobuf import Codec, Message
 from media_server.server import Server
 from tests.conftest import no_sessions
-from tests.doors.livekit import own_token
+from tests.doors.livekit import call_of, own_token
 
 CODEC = Codec(SCHEMA, frozenset({"SignalRequest"}))
 
 
-def parameter(request: Message, compression: int = 0) -> str:
+def parameter(request: Message, compression: int = 0, zipped: bytes = b"") -> str:
     data = CODEC.encode("JoinRequest", request)
-    data = gzip.compress(data) if compression else data
+    data = zipped or (gzip.compress(data) if compression else data)
     wrapped = CODEC.encode("WrappedJoinRequest", {"compression": compression, "join_request": data})
     return base64.urlsafe_b64encode(wrapped).decode()
 
@@ -62,6 +62,9 @@ BAD_JOINS = {
     "a bomb": base64.urlsafe_b64encode(
         CODEC.encode("WrappedJoinRequest", {"compression": 1, "join_request": gzip.compress(b"\0" * 5_000_000)})
     ).decode(),
+    "a bomb in a bomb": parameter({"metadata": "x"}, 1, gzip.compress(gzip.compress(b"\0" * 50_000_000))),
+    "a bomb in many parts": parameter({}, 1, gzip.compress(b"\0" * 200_000) * 8),
+    "something else behind it": parameter({}, 1, gzip.compress(b"\xff" * 9) + b"more"),
     "another compression": base64.urlsafe_b64encode(b"\x08\x09").decode(),
 }
 
@@ -156,6 +159,67 @@ async def test_messages_that_cannot_be_end_the_call_alone(server: Server, caplog
             assert time.monotonic() - began < 20
     await no_sessions(server)
     assert not [r for r in caplog.records if r.exc_info]
+
+
+SDP = (
+    "v=0\r\no=- 1 1 IN IP4 0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
+    "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n"
+    "a=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=setup:actpass\r\na=mid:0\r\n"
+    f"a=fingerprint:sha-256 {':'.join(['AB'] * 32)}\r\na=sctp-port:5000\r\n"
+)
+WHOLE = [
+    request(offer={"type": "offer", "sdp": SDP, "id": 1, "mid_to_track_id": {"0": "TR_1"}}),
+    request(add_track={"cid": "a", "name": "mic", "source": 2, "audio_features": [2, 3, 4]}),
+    request(trickle={"candidate_init": '{"candidate": "candidate:1 1 udp 1 127.0.0.1 9 typ host"}', "target": 1}),
+    request(update_metadata={"metadata": "m", "attributes": {"page": "prices"}, "request_id": 7}),
+    request(mute={"sid": "TR_1", "muted": 1}, ping_req={"timestamp": 2**62, "rtt": -1}),
+]
+CUT = [
+    whole[:end] for whole in WHOLE for end in sorted({1, 2, 3, 5, 8, len(whole) // 2, len(whole) - 4, len(whole) - 1})
+]
+
+
+async def test_messages_that_are_cut_anywhere(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    before = len(asyncio.all_tasks())
+    async with aiohttp.ClientSession(server.url) as http:
+        for data in CUT:
+            socket = await http.ws_connect("/rtc/v1", params={"access_token": await own_token(server)}, autoclose=False)
+            assert "join" in await answer(socket)
+            await socket.send_bytes(data)
+            # some are whole by chance; what follows is none
+            await socket.send_bytes(b"\x0b")
+            assert [m["leave"] for m in await closed(socket) if "leave" in m] == [{"reason": 6}], data
+            await socket.close()
+    await no_sessions(server)
+    async with asyncio.timeout(10):
+        while len(asyncio.all_tasks()) > before:  # noqa: ASYNC110 - connections take a moment to close
+            await asyncio.sleep(0.05)
+    assert not server.sessions._names
+    assert not server.sessions.edge._callers.by_username
+    assert not [r for r in caplog.records if r.exc_info]
+
+
+async def test_a_thousand_offers_are_the_last_ones(server: Server) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        socket = await http.ws_connect("/rtc/v1", params={"access_token": await own_token(server)})
+        assert "join" in await answer(socket)
+        for number in range(1000):
+            await socket.send_bytes(request(offer={"type": "offer", "sdp": SDP, "id": number + 1}))
+        came = await closed(socket)
+        assert 20 <= len([m for m in came if "answer" in m]) < 40
+        assert [m["leave"] for m in came if "leave" in m] == [{"reason": 6}]
+    await no_sessions(server)
+
+
+async def test_a_token_that_is_shown_by_many_at_once_is_one_call(server: Server) -> None:
+    token = await own_token(server)
+    async with aiohttp.ClientSession(server.url) as http:
+        sockets = await asyncio.gather(*(http.ws_connect("/rtc/v1", params={"access_token": token}) for _ in range(10)))
+        assert len(server.sessions) == 1
+        call_of(server)[0].hang_up("client_hangup")
+        left = [m["leave"]["reason"] for s in sockets for m in await closed(s) if "leave" in m]
+        assert sorted(left) == [1] + [2] * 9, "the newest had the call, the others were told that it is there"
+    await no_sessions(server)
 
 
 async def test_nobody_takes_over_another_ones_place(server: Server) -> None:

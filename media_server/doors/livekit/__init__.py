@@ -10,4 +10,5 @@ DOOR = Door(
     [routes.routes],
     # a page has to be able to read why it may not join
     open_paths=["/rtc"],
+    prepare=routes.prepare,
 )

@@ -69,6 +69,11 @@ class RoomConnection:
         """Whether nothing has come from the client for some seconds."""
         return self._association is None or self._association.link.is_silent
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether both sides have described themselves."""
+        return self._known.is_set()
+
     async def answer(self, text: str) -> str:
         """The answer to an offer of the client's, with our candidates in it.
 
@@ -78,9 +83,8 @@ class RoomConnection:
         offer, agreement = self.negotiation.answer(text)
         remote = agreement.transport.credentials
         assert remote
-        association = self._association
-        if association is None:
-            association = await self._begin(offer, remote)
+        association = self._association or await self._begin(offer, remote)
+        if not self._known.is_set():
             association.set_role(agreement.is_dtls_server)
             self._settle(agreement.transport)
         elif remote.username != association.link.generation.remote.username:
@@ -170,11 +174,14 @@ class RoomConnection:
             raise ClientError("room_closed", "The connection was closed meanwhile.")
         link = partial(self._edge.link, offer, remote)
         association = Association(self._edge.certificate, link, self._hear, lambda _: self._on_end())
-        self._association = association
-        await association.gather()
-        if self._is_closed:
+        try:
+            await association.gather()
+            if self._is_closed:
+                raise ClientError("room_closed", "The connection was closed meanwhile.")
+        except BaseException:
             await association.close()
-            raise ClientError("room_closed", "The connection was closed meanwhile.")
+            raise
+        self._association = association
         return association
 
     def _settle(self, transport: Section) -> None:

@@ -47,6 +47,8 @@ OFFERS_PER_S, OFFERS_AT_ONCE = 2.0, 20.0
 MOST_ATTRIBUTES = 32
 MOST_TEXT = 4096
 """Maximum characters of metadata and attributes that a client gives itself."""
+REJOINED_S = 2.0
+"""For a client that has left before it was connected to join anew; it takes 0.1 s."""
 WATCH_S = 0.4
 """How often levels are told."""
 QUALITY_EVERY = 12
@@ -124,6 +126,7 @@ class RoomLine:
         self._offers, self._offered_s = OFFERS_AT_ONCE, time.monotonic()
         self._offer_id = 0
         self._asked_to_rejoin = False
+        self._left_early = asyncio.Event()
         self._levels = {"user": 0.0, "agent": 0.0}
         self._speaking: set[str] = set()
         self._meter = LevelMeter(self._note_level)
@@ -175,8 +178,8 @@ class RoomLine:
             async with asyncio.TaskGroup() as group:
                 connections = [each for each in (self._client, self._ours) if each]
                 parts = [group.create_task(each.run()) for each in connections]
-                parts += [group.create_task(self._connect()), group.create_task(self._watch())]
-                parts.append(group.create_task(self._tell_heard()))
+                more = (self._connect(), self._watch(), self._tell_heard(), self._await_rejoining())
+                parts += [group.create_task(each) for each in more]
                 await self.gone.wait()
                 for part in parts:
                     part.cancel()
@@ -223,7 +226,7 @@ class RoomLine:
         await self._client.heard.wait()
         while True:
             for track in self.room.caller.tracks:
-                if track.is_live and not track.is_heard:
+                if track.is_live and not track.is_heard and not self._outbox.is_closed:
                     track.is_heard = True
                     self.signal(track_subscribed={"track_sid": track.sid})
             await asyncio.sleep(WATCH_S)
@@ -236,6 +239,8 @@ class RoomLine:
             if not self._voiced.is_silent:
                 # who only listens, or types, is there as well
                 self._handset.microphone.last_data_s = self._handset.clock()
+            if self._outbox.is_closed:
+                continue  # it is told when it is back
             self._tell_speakers()
             if turn % QUALITY_EVERY == 0:
                 now = {self.room.caller.sid: self._quality(), self.room.agent.sid: ConnectionQuality.EXCELLENT}
@@ -296,7 +301,7 @@ class RoomLine:
     async def begin(self, join: Message) -> None:
         """After the welcome: answer the offer that came with it, or make ours."""
         if join.get("reconnect"):
-            if self._ours and self._ours.is_silent:
+            if self._ours and (self._ours.is_silent or not self._ours.is_answered):
                 await self._offer()
             return
         if self._ours:
@@ -369,6 +374,9 @@ class RoomLine:
             }
         )
         self.tell(self.room.caller, self.room.agent)
+        for track in self.room.caller.tracks:
+            if not track.is_live:  # what was said of it may have been lost with the socket
+                self.signal(track_published={"cid": track.cid, "track": track.info()})
 
     async def _answer(self, offer: Message) -> None:
         now = time.monotonic()
@@ -441,9 +449,17 @@ class RoomLine:
         """A client says the same when it hangs up, and before it joins anew since its connection has failed."""
         self._outbox.has_left = True
         self._outbox.close()
-        self.hung_up = not self._asked_to_rejoin and (
-            not self._voiced.connected.is_set() or not (self._client.is_silent and self._voiced.is_silent)
-        )
+        if not self._voiced.connected.is_set() and not self._asked_to_rejoin:
+            self._left_early.set()
+            return
+        self.hung_up = not self._asked_to_rejoin and not (self._client.is_silent and self._voiced.is_silent)
+        self.gone.set()
+
+    async def _await_rejoining(self) -> None:
+        """Which of both it was that a client meant which was not connected is seen by what it does next."""
+        await self._left_early.wait()
+        await asyncio.sleep(REJOINED_S)
+        self.hung_up = True
         self.gone.set()
 
     def rejoin(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import MutableMapping
 from typing import Annotated, Any
+from weakref import WeakValueDictionary
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,14 +34,23 @@ from media_server.store import BY_ORIGIN
 from media_server.store.keys import digest
 from media_server.terms import Terms
 
-__all__ = ["routes"]
+__all__ = ["prepare", "routes"]
 
 LARGEST = 128 * 1024
 """Bytes of a message; what clients say after coming back has two session descriptions in it."""
 LAST_S = 3.0
 """For a client to take what is sent last."""
+CONNECTED_S = 20.0
+"""For a client to be connected; one whose first connection fails joins anew after 15 s, which is the same call."""
 REFRESHED_S = 24 * 3600.0
+JOINING = web.AppKey("livekit_joining", MutableMapping[str, asyncio.Lock])
+"""The joins under way, by the token's digest."""
 routes = web.RouteTableDef()
+
+
+def prepare(app: web.Application) -> None:
+    """Put what the handlers share into the application."""
+    app[JOINING] = WeakValueDictionary()
 
 
 @routes.get("/rtc/v1")
@@ -66,10 +77,11 @@ async def validate(request: web.Request) -> web.Response:
     try:
         parse_join(request.query)
         token = _token(request)
-        if _named(request, token) is None:
-            access = request.app[ACCESS]
-            await access.minter(await access.tokens.look(token, ("livekit", "room"), unused=True))
-            request.app[SESSIONS].check_room()
+        async with _joining(request, token):
+            if _named(request, token) is None:
+                access = request.app[ACCESS]
+                await access.minter(await access.tokens.look(token, ("livekit", "room"), unused=True))
+                request.app[SESSIONS].check_room()
     except ClientError as refused:
         # of other answers they show their own sentence
         return web.Response(text=refused.message, status=401 if refused.status == 401 else 403)
@@ -122,27 +134,39 @@ async def _join(request: web.Request, two_connections: bool) -> web.StreamRespon
     socket = new_socket(request, LARGEST)
     wanted = parse_join(request.query)
     token = _token(request)
-    session = _named(request, token)
     if wanted.get("reconnect"):
         await socket.prepare(request)
-        line = _line_of(session)
+        line = _line_of(_named(request, token))
         if line is None or line.gone.is_set() or line.room.caller.sid != wanted.get("participant_sid"):
-            # the client joins anew then
-            leave = {"can_reconnect": True, "reason": LeaveReason.STATE_MISMATCH, "action": LeaveAction.RECONNECT}
-            await socket.send_bytes(encode_response(leave=leave))
-            await socket.close()
-            return socket
-    elif session is not None:
-        await socket.prepare(request)
-        line = _another_line(request, session, two_connections)
+            return await _send_away(socket)
     else:
-        line = await _new_call(request, token, two_connections)
-        await socket.prepare(request)
+        async with _joining(request, token):
+            session = _named(request, token)
+            if session is None:
+                line = await _new_call(request, token, two_connections)
+            await socket.prepare(request)
+            if session is not None:
+                if session.over:
+                    return await _send_away(socket)
+                line = _another_line(request, session, two_connections)
     outbox = line.open_socket(wanted)
     # the same call for longer: clients that look at a token find that it has not expired when they come back
     room = line.room
     outbox.put(refresh_token=encode(token, room.name, room.caller.identity, REFRESHED_S))
     await _signal(socket, line, outbox, wanted)
+    return socket
+
+
+def _joining(request: web.Request, token: str) -> asyncio.Lock:
+    """Held while a client joins: one whose socket is lost meanwhile shows its token again at once, for that call."""
+    return request.app[JOINING].setdefault(digest(token), asyncio.Lock())
+
+
+async def _send_away(socket: web.WebSocketResponse) -> web.WebSocketResponse:
+    """There is nothing to come back to: the client joins anew."""
+    leave = {"can_reconnect": True, "reason": LeaveReason.STATE_MISMATCH, "action": LeaveAction.RECONNECT}
+    await socket.send_bytes(encode_response(leave=leave))
+    await socket.close()
     return socket
 
 
@@ -178,15 +202,16 @@ def _line_of(session: Session | None) -> RoomLine | None:
 
 
 async def _new_call(request: web.Request, token: str, two_connections: bool) -> RoomLine:
-    agent, start = await request.app[ACCESS].start_with_token(token, "livekit")
     sessions = request.app[SESSIONS]
+    sessions.check_room()  # before a token is used up for nothing
+    agent, start = await request.app[ACCESS].start_with_token(token, "livekit")
     # the room has the name of the call, which the token settles
     room = Room(start.terms.call_id, identity_of(_shown(request)), agent)
 
     def new_line(handset: Handset) -> RoomLine:
         return RoomLine(sessions.edge, handset, room, _ice_servers(request), two_connections)
 
-    session, line = await sessions.open_line(agent, new_line, {}, {}, start, transport="webrtc")
+    session, line = await sessions.open_line(agent, new_line, {}, {}, start, transport="webrtc", connect_s=CONNECTED_S)
     sessions.name(session, _name(token), token)
     participant = AgentParticipant(session, line, session.dialect is NATIVE)
     session.listeners.append(lambda envelope: participant.note(envelope.event))

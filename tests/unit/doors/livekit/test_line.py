@@ -304,3 +304,52 @@ async def test_a_thousand_offers_end_the_line(edge: Edge) -> None:
 
         with pytest.raises(ClientError, match="more offers"):
             await offer_on()
+
+
+async def test_sequence_numbers_of_any_kind_lose_nobody_elses_data(edge: Edge) -> None:
+    async with joined(edge) as client:
+        agent = client.line.agent
+        assert isinstance(agent, Agent)
+        for number in (2, 1, 2, -1, -(2**63), 3, 0, 3, 4):
+            packet = {"user": {"payload": str(number).encode()}, "sequence": number, "participant_sid": "PA_other"}
+            client.line._take_data("_reliable", encode_packet(packet))
+        client.line._take_data("_lossy", encode_packet({"user": {"payload": b"lossy"}, "sequence": 1}))
+        assert [p["user"]["payload"] for p in agent.packets if p] == [b"2", b"3", b"0", b"4", b"lossy"]
+
+
+async def test_a_client_that_left_before_it_was_connected_may_join_anew(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("media_server.doors.livekit.line.REJOINED_S", 0.05)
+    async with joined(edge) as client:
+        client.open()
+        await client.line.take(leave={"reason": 1})
+        assert not client.line.gone.is_set()
+        async with asyncio.timeout(5):
+            await client.line.gone.wait()
+        assert client.line.hung_up, "it did not"
+
+
+async def test_what_was_lost_with_a_socket_is_said_again(edge: Edge) -> None:
+    async with joined(edge, two_connections=True) as client:
+        client.open()
+        await client.line.begin({})
+        await client.line.take(add_track={"cid": "mic", "source": 2})
+        # the socket is lost before any of it has arrived
+        client.open({"reconnect": 1})
+        await client.line.begin({"reconnect": 1})
+        assert await client.next("reconnect")
+        assert (await client.next("track_published"))["cid"] == "mic"
+        offer = await client.next("offer")
+        assert offer["id"] == 2, "the client has not answered the first one"
+        await client.theirs.setRemoteDescription(RTCSessionDescription(offer["sdp"], "offer"))
+        await client.theirs.setLocalDescription(await client.theirs.createAnswer())
+        await client.line.take(answer={"sdp": client.theirs.localDescription.sdp, "id": 2})
+        async with asyncio.timeout(10):
+            await client.line.connected.wait()
+        # connected, nothing has to be offered anew
+        client.open({"reconnect": 1})
+        await client.line.begin({"reconnect": 1})
+        await client.line.take(ping=1)
+        messages = [CODEC.decode("SignalResponse", m) for m in client.outbox._waiting]
+        assert not [m for m in messages if "offer" in m]
