@@ -25,8 +25,7 @@ from bench.server import measured_server
 RATE_HZ, STEP_S = 48_000, 0.01
 LOUD = 500
 """Amplitude from which a sample is no silence."""
-AGENT = """[greeter]
-greeting = "Hello there, and welcome to all of you."
+AGENT = """greeting = "Hello there, and welcome to all of you."
 greeting_interruptible = false
 """
 STAGES = ("joined", "published", "was heard", "heard the agent")
@@ -102,10 +101,8 @@ async def measure(url: str, calls: int, patience_s: float) -> list[dict[str, flo
 
 async def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        agents = Path(folder) / "agents.toml"
-        agents.write_text(AGENT)
-        options = ("--max-calls", str(args.calls), "--agents-file", str(agents))
-        async with measured_server(*options) as server:
+        (Path(folder) / "greeter.toml").write_text(AGENT)
+        async with measured_server(folder, "--max-calls", str(args.calls)) as server:
             found = await measure(server.url, args.calls, args.patience)
     print(f"{'':18}{'callers':>10}{'without':>10}{'median s':>10}{'slowest s':>10}")
     for stage in STAGES:

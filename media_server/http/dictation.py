@@ -1,4 +1,4 @@
-"""`/v1/audio/transcriptions/stream`: what is said in live sound, over a WebSocket, as Pinecall's SDK speaks it."""
+"""`/v1/audio/transcriptions/stream`: what is said in live sound, over a WebSocket."""
 
 from __future__ import annotations
 

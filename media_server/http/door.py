@@ -9,7 +9,22 @@ from aiohttp import web
 
 from media_server.call.session import Dialect
 
-__all__ = ["DOORS", "Door"]
+__all__ = ["DOORS", "AudioForm", "Door"]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioForm:
+    """How a product's clients want `/v1/audio`, where that is not OpenAI's form.
+
+    Args:
+        accepts: values of `Accept` that they send, and no client of OpenAI's does.
+        raw_rate_hz: the rate of raw sound where they ask for none. Raw sound is what they get where they name no form.
+        id_header: the header in which they look for the request's id.
+    """
+
+    accepts: frozenset[str]
+    raw_rate_hz: int
+    id_header: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +39,7 @@ class Door:
         key_prefixes: beginnings that clients insist an API key has, in place of `sk_`.
         credential_names: query parameters in which the WebSocket clients show a key or a token, beside `token`.
         open_paths: beginnings of paths whose answers pages of any origin may read.
+        audio: how its clients want `/v1/audio`, where they use that.
         needs_records: whether the door stays closed on a server that keeps no call records.
         prepare: is called once with the application, before it starts, to put there what the handlers share.
     """
@@ -34,6 +50,7 @@ class Door:
     key_prefixes: Sequence[str] = ()
     credential_names: Sequence[str] = ()
     open_paths: Sequence[str] = ()
+    audio: AudioForm | None = None
     needs_records: bool = False
     prepare: Callable[[web.Application], None] | None = None
 

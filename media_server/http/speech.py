@@ -1,4 +1,4 @@
-"""`/v1/audio/speech`: the voice by itself, in the form of OpenAI's API and of Pinecall's."""
+"""`/v1/audio/speech`: the voice by itself, in the form of OpenAI's API, or that of a door whose client asks."""
 
 from __future__ import annotations
 
@@ -27,18 +27,15 @@ from media_server.errors import ClientError, EngineError
 from media_server.http.access import ACCESS
 from media_server.http.audio_formats import Encoder, new_encoder
 from media_server.http.body import json_body, validated
+from media_server.http.door import DOORS, AudioForm
 from media_server.http.openapi import operation
 from media_server.spoken import clauses_of, speakable
 
-__all__ = ["ENGINES", "check_ready", "refusals", "routes", "while_wanted"]
+__all__ = ["ENGINES", "check_ready", "id_headers", "refusals", "routes", "while_wanted"]
 
 ENGINES = web.AppKey("engines", Engines)
 PCM_RATE_HZ = 24_000
-"""The rate of raw sound where none is asked for, as OpenAI has it …"""
-SDK_RATE_HZ = 16_000
-"""… and as Pinecall has it."""
-OF_SDK = frozenset({"audio/*", "text/event-stream"})
-"""What Pinecall's SDK accepts, and no client of OpenAI's."""
+"""The rate of raw sound where none is asked for, as OpenAI has it."""
 LOOK_AGAIN_S = 0.5
 """After which it is looked whether a client that waits for a piece of sound is still there."""
 PART = 1 << 18
@@ -56,7 +53,7 @@ class _SpeechWanted(BaseModel):
     """One that there is not is the usual one: published programs name other products' voices."""
     speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
     response_format: Literal["wav", "pcm", "mp3", "opus", "aac", "flac"] | None = None
-    """WAV where none is asked for, but raw sound for Pinecall's SDK, whose default that is."""
+    """WAV where none is asked for, but raw sound in the form of a door."""
     sample_rate: Literal[8000, 16000, 24000, 48000] | None = None
     timestamps: bool = False
     """Server-sent events: the sound in pieces, and when each word is heard."""
@@ -86,22 +83,30 @@ class _Voices(TypedDict):
 
 
 def refusals(handler: Handler) -> Handler:
-    """Refusals in the form of OpenAI's API, and beside it, or in its place, what Pinecall's SDK reads."""
+    """Refusals in the form of OpenAI's API with code and message beside it; clients of doors find a sentence alone."""
 
     @functools.wraps(handler)
     async def refuse(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except ClientError as refused:
-            error = refused.message if _of_sdk(request) else refused.body()["error"]
+            error = refused.message if _form(request) else refused.body()["error"]
             body = {"error": error, "code": refused.code, "message": refused.message}
             return web.json_response(body, status=refused.status, headers=refused.headers)
 
     return refuse
 
 
-def _of_sdk(request: web.Request) -> bool:
-    return request.headers.get("Accept") in OF_SDK
+def _form(request: web.Request) -> AudioForm | None:
+    """The form that the client wants, where it is not OpenAI's."""
+    accepted = request.headers.get("Accept")
+    return next((d.audio for d in request.app[DOORS] if d.audio and accepted in d.audio.accepts), None)
+
+
+def id_headers(request: web.Request, request_id: str) -> dict[str, str]:
+    """The id of a request as OpenAI's clients and those of doors look for it."""
+    names = ["x-request-id", *(door.audio.id_header for door in request.app[DOORS] if door.audio)]
+    return dict.fromkeys(names, request_id)
 
 
 @routes.get("/v1/audio/voices")
@@ -135,13 +140,14 @@ async def speech(request: web.Request) -> web.StreamResponse:
     language = engines.language(voice)
     clauses = [speakable(clause, language) for clause in clauses_of(wanted.input, language)]
     pieces = while_wanted(request, _read_out(engines, clauses, (voice, wanted.speed)))
-    form = wanted.response_format or ("pcm" if _of_sdk(request) else "wav")
+    asked = _form(request)
+    form = wanted.response_format or ("pcm" if asked else "wav")
     try:
         async with contextlib.aclosing(pieces):
             if form == "wav" and not wanted.timestamps:
                 return await _as_file(request, pieces, wanted.sample_rate or CALL_RATE_HZ)
             kind = "pcm" if form == "wav" else form  # events hold no file whose length is known
-            usual_hz = (SDK_RATE_HZ if _of_sdk(request) else PCM_RATE_HZ) if kind == "pcm" else 0
+            usual_hz = (asked.raw_rate_hz if asked else PCM_RATE_HZ) if kind == "pcm" else 0
             encoder = new_encoder(kind, wanted.sample_rate or usual_hz)
             if wanted.timestamps:
                 return await _as_events(request, pieces, encoder, kind, len(wanted.input))
@@ -179,16 +185,16 @@ async def while_wanted(request: web.Request, pieces: AsyncGenerator[P, None]) ->
                 yield piece
 
 
-def _head(content_type: str, rate_hz: int) -> dict[str, str]:
-    request_id = f"speech-{secrets.token_hex(6)}"
-    return {"Content-Type": content_type, "x-sample-rate": str(rate_hz), "x-pinecall-request-id": request_id}
+def _head(request: web.Request, content_type: str, rate_hz: int) -> dict[str, str]:
+    ids = id_headers(request, f"speech-{secrets.token_hex(6)}")
+    return {"Content-Type": content_type, "x-sample-rate": str(rate_hz), **ids}
 
 
 async def _streamed(
     request: web.Request, pieces: AsyncGenerator[AudioChunk, None], encoder: Encoder
 ) -> web.StreamResponse:
     """The sound, sent as it is made."""
-    response = web.StreamResponse(headers=_head(encoder.content_type, encoder.rate_hz))
+    response = web.StreamResponse(headers=_head(request, encoder.content_type, encoder.rate_hz))
     try:
         async for piece in pieces:
             if not response.prepared:
@@ -213,13 +219,13 @@ async def _as_events(
     request: web.Request, pieces: AsyncGenerator[AudioChunk, None], encoder: Encoder, form: str, characters: int
 ) -> web.StreamResponse:
     """Server-sent events: `start`, `audio` and `word` as they are made, `done`, and `[DONE]`."""
-    head = _head("text/event-stream", encoder.rate_hz)
+    head = _head(request, "text/event-stream", encoder.rate_hz)
     response = web.StreamResponse(headers=head | {"Cache-Control": "no-store"})
 
     async def send(kind: str, **fields: Any) -> None:
         if not response.prepared:
             await response.prepare(request)
-            started = {"request_id": head["x-pinecall-request-id"], "format": form, "sample_rate": encoder.rate_hz}
+            started = {"request_id": head["x-request-id"], "format": form, "sample_rate": encoder.rate_hz}
             await response.write(f"data: {json.dumps({'type': 'start', **started})}\n\n".encode())
         await response.write(f"data: {json.dumps({'type': kind, **fields}, ensure_ascii=False)}\n\n".encode())
 
@@ -257,7 +263,7 @@ async def _as_file(request: web.Request, pieces: AsyncGenerator[AudioChunk, None
                 await asyncio.to_thread(wav.writeframes, samples.tobytes())
         length = file.seek(0, io.SEEK_END)
         file.seek(0)
-        response = web.StreamResponse(headers=_head("audio/wav", rate_hz))
+        response = web.StreamResponse(headers=_head(request, "audio/wav", rate_hz))
         response.content_length = length
         await response.prepare(request)
         while part := await asyncio.to_thread(file.read, PART):

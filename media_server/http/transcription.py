@@ -1,4 +1,4 @@
-"""`/v1/audio/transcriptions`: the recogniser by itself, in the form of OpenAI's API and of Pinecall's."""
+"""`/v1/audio/transcriptions`: the recogniser by itself, in the form of OpenAI's API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from media_server.engines.messages import HeardWord, Transcript
 from media_server.errors import ClientError, EngineError
 from media_server.http.access import ACCESS
 from media_server.http.openapi import operation
-from media_server.http.speech import ENGINES, check_ready, refusals, while_wanted
+from media_server.http.speech import ENGINES, check_ready, id_headers, refusals, while_wanted
 from media_server.http.uploads import Upload, Uploads
 
 __all__ = ["LANGUAGE", "UPLOADS", "routes", "words_of"]
@@ -96,11 +96,13 @@ async def transcriptions(request: web.Request) -> web.StreamResponse:
             raise ClientError(failed.code, failed.message, status=503) from failed
         except ConnectionResetError:
             return web.Response()  # nobody is there to get it
-    return _answer(form, [s for s in said if s.transcript.text], said, round(upload.duration_s, 3))
+    head = id_headers(request, f"transcription-{secrets.token_hex(6)}")
+    return _answer(head, form, [s for s in said if s.transcript.text], said, round(upload.duration_s, 3))
 
 
-def _answer(form: str, spoken: Sequence[_Piece], said: Sequence[_Piece], duration_s: float) -> web.Response:
-    head = {"x-pinecall-request-id": f"transcription-{secrets.token_hex(6)}"}
+def _answer(
+    head: dict[str, str], form: str, spoken: Sequence[_Piece], said: Sequence[_Piece], duration_s: float
+) -> web.Response:
     text = " ".join(s.transcript.text for s in spoken)
     if form in ("text", "srt", "vtt"):
         written = text if form == "text" else _subtitles(spoken, form)

@@ -136,9 +136,10 @@ async def _join(request: web.Request, two_connections: bool) -> web.StreamRespon
     token = _token(request)
     if wanted.get("reconnect"):
         await socket.prepare(request)
-        line = _line_of(_named(request, token))
-        if line is None or line.gone.is_set() or line.room.caller.sid != wanted.get("participant_sid"):
+        found = _line_of(_named(request, token))
+        if found is None or found.gone.is_set() or found.room.caller.sid != wanted.get("participant_sid"):
             return await _send_away(socket)
+        line = found
     else:
         async with _joining(request, token):
             session = _named(request, token)

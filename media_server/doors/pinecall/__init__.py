@@ -1,8 +1,9 @@
 """The door for pages of Pinecall, and for programs that are agents."""
 
 from media_server.doors.pinecall import programs, routes
-from media_server.http.door import Door
+from media_server.http.door import AudioForm, Door
 
 __all__ = ["DOOR"]
 
-DOOR = Door("pinecall", [routes.routes, programs.routes], key_prefixes=["pk_"], prepare=programs.prepare)
+AUDIO = AudioForm(frozenset({"audio/*", "text/event-stream"}), 16_000, "x-pinecall-request-id")
+DOOR = Door("pinecall", [routes.routes, programs.routes], key_prefixes=["pk_"], audio=AUDIO, prepare=programs.prepare)
