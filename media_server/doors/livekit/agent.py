@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,7 +12,8 @@ from pydantic_core import from_json, to_json
 
 from media_server import events as e
 from media_server.call.joining import joined
-from media_server.doors.livekit.line import RoomLine, reason_of
+from media_server.doors.livekit.line import RoomLine
+from media_server.doors.livekit.messages import LeaveReason
 from media_server.doors.livekit.participants import Participant, new_sid
 from media_server.doors.livekit.protobuf import Message
 from media_server.errors import ClientError
@@ -40,6 +41,19 @@ RPC_TIMEOUT_MS = 60_000
 UNSUPPORTED_METHOD, APPLICATION_ERROR = 1400, 1500
 MOST_RPC_PAYLOAD = 15 * 1024
 """Bytes that clients take."""
+
+REASONS: Mapping[str, LeaveReason] = {
+    "client_hangup": LeaveReason.CLIENT_INITIATED,
+    "agent_hangup": LeaveReason.ROOM_DELETED,
+    "forwarded": LeaveReason.ROOM_DELETED,
+    "max_duration": LeaveReason.PARTICIPANT_REMOVED,
+    "credits_exhausted": LeaveReason.PARTICIPANT_REMOVED,
+    "silence": LeaveReason.CONNECTION_TIMEOUT,
+    "idle_timeout": LeaveReason.CONNECTION_TIMEOUT,
+    "connection_lost": LeaveReason.CONNECTION_TIMEOUT,
+    "connect_timeout": LeaveReason.JOIN_FAILURE,
+    "server_shutdown": LeaveReason.SERVER_SHUTDOWN,
+}
 
 
 class Conversation(Protocol):
@@ -116,7 +130,7 @@ class AgentParticipant:
             case e.ToolReturned():
                 self._asked.discard(event.id)
             case e.CallEnded():
-                self._line.leave_reason = reason_of(event.reason)
+                self._line.leave_reason = _reason_of(event.reason)
 
     def _set_state(self, state: str) -> None:
         self._state = state
@@ -339,3 +353,8 @@ def _refusal(message: str) -> Callable[[], Iterable[ClientMessage]]:
         raise ClientError("bad_message", message)
 
     return refuse
+
+
+def _reason_of(ending: str) -> LeaveReason:
+    """Why a client is told to leave, by the call's own reason."""
+    return REASONS.get(ending, LeaveReason.AGENT_ERROR)

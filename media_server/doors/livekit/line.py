@@ -30,7 +30,7 @@ from media_server.errors import ClientError
 from media_server.events import Transport
 from media_server.rtc import Edge, Handset, LevelMeter, Speaker
 
-__all__ = ["RoomLine", "reason_of"]
+__all__ = ["RoomLine"]
 
 log = logging.getLogger(__name__)
 
@@ -55,24 +55,6 @@ QUALITY_EVERY = 12
 """How many of these go by before the connection's quality is told."""
 AUDIBLE = 0.01
 """Root mean square from which somebody counts as speaking."""
-
-REASONS: Mapping[str, LeaveReason] = {
-    "client_hangup": LeaveReason.CLIENT_INITIATED,
-    "agent_hangup": LeaveReason.ROOM_DELETED,
-    "forwarded": LeaveReason.ROOM_DELETED,
-    "max_duration": LeaveReason.PARTICIPANT_REMOVED,
-    "credits_exhausted": LeaveReason.PARTICIPANT_REMOVED,
-    "silence": LeaveReason.CONNECTION_TIMEOUT,
-    "idle_timeout": LeaveReason.CONNECTION_TIMEOUT,
-    "connection_lost": LeaveReason.CONNECTION_TIMEOUT,
-    "connect_timeout": LeaveReason.JOIN_FAILURE,
-    "server_shutdown": LeaveReason.SERVER_SHUTDOWN,
-}
-
-
-def reason_of(ending: str) -> LeaveReason:
-    """Why a client is told to leave, by the call's own reason."""
-    return REASONS.get(ending, LeaveReason.AGENT_ERROR)
 
 
 class RoomAgent(Protocol):
