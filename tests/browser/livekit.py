@@ -11,7 +11,7 @@ from aiohttp import web
 
 from media_server.server import Server
 from tests.conftest import no_sessions, sentence_file
-from tests.doors.livekit import Way, call_of, media_cut, own_token
+from tests.doors.livekit import Way, call_of, media_cut, own_token, until
 from tests.fetched import from_npm
 
 __all__ = ["PAGE", "Driven", "client", "hold_a_call", "join_and_lose_the_socket", "site_with"]
@@ -52,7 +52,7 @@ async function join(url, token, options) {
 const send = (message) =>
   room.localParticipant.publishData(new TextEncoder().encode(JSON.stringify(message)), { reliable: true });
 const heard = () => said.filter((m) => m.type == 'user.transcript' && m.final).map((m) => m.text);
-const answered = (text) => said.filter((m) => m.type == 'agent.text' && m.text == text).length;
+const answered = (text) => said.filter((m) => m.type == 'agent.speech_stopped' && m.heard == text).length;
 </script>"""
 
 
@@ -137,7 +137,7 @@ async def hold_a_call(page: Driven, server: Server, way: Way, options: str = "{}
     # muted, nothing is heard
     await page.evaluate("room.localParticipant.setMicrophoneEnabled(false).then(() => null)")
     await page.evaluate(f"speak('{ORDER}')")
-    assert line.room.caller.tracks[0].muted
+    await until(lambda: line.room.caller.tracks[0].muted)
     await page.evaluate("room.localParticipant.setMicrophoneEnabled(true).then(() => null)")
     # the socket for signalling is lost, and the call goes on meanwhile
     await page.evaluate("told.length = 0")
@@ -164,9 +164,9 @@ async def hold_a_call(page: Driven, server: Server, way: Way, options: str = "{}
 async def join_and_lose_the_socket(page: Driven, server: Server, way: Way, options: str = "{}") -> None:
     """The socket is lost while the client joins; it comes back, and the agent hangs up."""
     token = await own_token(server)
+    await page.evaluate("told.length = 0")
     await page.evaluate(f"join({json.dumps(way.url)}, {json.dumps(token)}, {options}), null")
-    while not len(server.sessions):
-        await page.evaluate("null")
+    await page.wait_for_function("globalThis.told?.includes('signalConnected')")
     way.cut()
     await page.wait_for_function("room.state == 'connected'")
     await page.evaluate("send({ type: 'text.send', text: 'what is one plus two' })")

@@ -28,7 +28,7 @@ NEWEST, TWO_CONNECTIONS, OLD = "2.23.0", "2.16.0", "2.5.10"
 async def host(database: None) -> AsyncIterator[Server]:
     """A server that pages of other sites may call."""
     agents = [Agent("open", allowed_origins=("http://localhost:*",))]
-    settings = Settings(port=0, idle_timeout_s=4, agents=agents, agents_dir=DATA / "agents")
+    settings = Settings(port=0, idle_timeout_s=2, agents=agents, agents_dir=DATA / "agents")
     async for server in kept(settings):
         yield server
 

@@ -127,6 +127,8 @@ async def test_an_agent_that_hangs_up_is_a_reason(open_page: Open, tmp_path: Pat
 
 async def test_a_flow_page_talks(open_page: Open, tmp_path: Path, sentence: Callable[[str], Samples]) -> None:
     page = await open_page(spoken(1.5, sentence("what is seven plus five"), 30.0))
+    failed: list[str] = []
+    page.on("response", lambda r: failed.append(r.url) if r.status >= 400 and "favicon" not in r.url else None)
     async with site(tmp_path) as (_, origin):
         await page.goto(f"{origin}/flow.html")
         await page.get_by_role("button", name="Call").click()
@@ -144,6 +146,7 @@ async def test_a_flow_page_talks(open_page: Open, tmp_path: Path, sentence: Call
         await page.get_by_role("button", name="End").click()
         await expect(page.locator("#said li").last).to_have_text(re.compile("^ConversationEnded"))
         await expect(page.get_by_role("status")).to_have_text("disconnected")
+        assert not failed, "nothing is asked for that is over"
 
 
 async def test_a_pinecall_page_talks(open_page: Open, tmp_path: Path, sentence: Callable[[str], Samples]) -> None:

@@ -53,6 +53,13 @@ def media_cut() -> Iterator[None]:
         yield
 
 
+async def until(what: Callable[[], object], timeout_s: float = 10) -> None:
+    """Wait for something that nothing tells of."""
+    async with asyncio.timeout(timeout_s):
+        while not what():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
 class Program:
     """The program: `do` has it do something, `wait_for` waits for what it tells."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from media_server.server import Server
 from tests.conftest import no_sessions, sentence_file
-from tests.doors.livekit import call_of, media_cut, own_token, program, way_to
+from tests.doors.livekit import call_of, media_cut, own_token, program, until, way_to
 
 
 @pytest.mark.parametrize("connections", [1, 2])
@@ -53,7 +53,7 @@ async def test_a_program_holds_a_call(server: Server, livekit_sdk: Path, connect
         await said("Seven plus five is twelve.", since)
         client.do("mute", muted=True)
         await client.wait_for("muted")
-        assert line.room.caller.tracks[0].muted
+        await until(lambda: line.room.caller.tracks[0].muted)
         client.do("mute", muted=False)
         # the socket for signalling is lost, and what is said meanwhile arrives
         since = len(client.events)

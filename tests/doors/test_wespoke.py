@@ -146,6 +146,9 @@ async def test_refusals_and_what_pages_may_read_of_them(tmp_path: Path) -> None:
         async with g.http.options(f"{g.server.url}/api/v1/embed/token", headers=preflight) as response:
             assert response.status == 204
         asked = ANY_PAGE | {"Authorization": f"Bearer {live}"}
+        async with g.http.get(f"{g.server.url}/api/v1/calls", headers=asked) as response:
+            # it may talk, and not read; the origin is not what is wrong
+            assert (response.status, (await response.json())["error"]["code"]) == (403, "FORBIDDEN")
         async with g.http.post(
             f"{g.server.url}/api/v1/embed/token", json={"assistantId": "mara"}, headers=asked
         ) as response:

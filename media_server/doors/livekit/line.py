@@ -49,6 +49,8 @@ MOST_TEXT = 4096
 """Maximum characters of metadata and attributes that a client gives itself."""
 REJOINED_S = 2.0
 """For a client that has left before it was connected to join anew; it takes 0.1 s."""
+LEAVING_S = 0.5
+"""For a client that has ended its connections to say that it leaves: the two come over different ways."""
 WATCH_S = 0.4
 """How often levels are told."""
 QUALITY_EVERY = 12
@@ -108,7 +110,7 @@ class RoomLine:
         self._offers, self._offered_s = OFFERS_AT_ONCE, time.monotonic()
         self._offer_id = 0
         self._asked_to_rejoin = False
-        self._left_early = asyncio.Event()
+        self._ended, self._left_early = asyncio.Event(), asyncio.Event()
         self._levels = {"user": 0.0, "agent": 0.0}
         self._speaking: set[str] = set()
         self._meter = LevelMeter(self._note_level)
@@ -117,10 +119,10 @@ class RoomLine:
         """The connection that the server offers."""
         voice: str | None = room.voice_msid
         if two_connections:
-            self._ours = RoomConnection(edge, handset, voice, self._take_data, self.gone.set)
+            self._ours = RoomConnection(edge, handset, voice, self._take_data, self._ended.set)
             # what the agent says goes over that one alone
             handset, voice = replace(handset, speaker=Speaker()), None
-        self._client = RoomConnection(edge, handset, voice, self._take_data, self.gone.set)
+        self._client = RoomConnection(edge, handset, voice, self._take_data, self._ended.set)
         """The connection that the client offers."""
 
     @property
@@ -160,8 +162,8 @@ class RoomLine:
             async with asyncio.TaskGroup() as group:
                 connections = [each for each in (self._client, self._ours) if each]
                 parts = [group.create_task(each.run()) for each in connections]
-                more = (self._connect(), self._watch(), self._tell_heard(), self._await_rejoining())
-                parts += [group.create_task(each) for each in more]
+                more = (self._connect, self._watch, self._tell_heard, self._await_leaving, self._await_rejoining)
+                parts += [group.create_task(each()) for each in more]
                 await self.gone.wait()
                 for part in parts:
                     part.cancel()
@@ -435,6 +437,11 @@ class RoomLine:
             self._left_early.set()
             return
         self.hung_up = not self._asked_to_rejoin and not (self._client.is_silent and self._voiced.is_silent)
+        self.gone.set()
+
+    async def _await_leaving(self) -> None:
+        await self._ended.wait()
+        await asyncio.sleep(LEAVING_S)
         self.gone.set()
 
     async def _await_rejoining(self) -> None:

@@ -330,6 +330,22 @@ async def test_a_client_that_left_before_it_was_connected_may_join_anew(
         assert client.line.hung_up, "it did not"
 
 
+async def test_a_client_that_says_goodbye_after_it_has_closed_has_hung_up(edge: Edge) -> None:
+    async with joined(edge) as client:
+        client.open()
+        client.open_channels()
+        client.pc.addTransceiver("audio", direction="recvonly")
+        await client.line.take(offer=await client.offer())
+        await client.take_answer()
+        async with asyncio.timeout(10):
+            await client.line.connected.wait()
+        await client.pc.close()
+        await until(client.line._ended.is_set)
+        await client.line.take(leave={"reason": 1})
+        assert client.line.gone.is_set()
+        assert client.line.hung_up
+
+
 async def test_what_was_lost_with_a_socket_is_said_again(edge: Edge) -> None:
     async with joined(edge, two_connections=True) as client:
         client.open()
