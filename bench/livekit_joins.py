@@ -43,7 +43,7 @@ class Caller:
         self._tasks: list[asyncio.Task[None]] = []
         self._heard = asyncio.Event()
 
-    async def call(self, http: aiohttp.ClientSession, patience_s: float) -> None:
+    async def call(self, http: aiohttp.ClientSession, url: str, patience_s: float) -> None:
         """Join, publish, and stay until it hears and is heard."""
         rtc = self._rtc
         async with http.post("/v1/tokens", json={"agent": "greeter", "kind": "livekit"}) as response:
@@ -51,7 +51,7 @@ class Caller:
         self._room.on("track_subscribed", lambda track, *_: self._start(self._listen(track)))
         try:
             async with asyncio.timeout(patience_s):
-                await self._room.connect(str(http._base_url).rstrip("/"), token)
+                await self._room.connect(url, token)
                 self._note("joined")
                 track = rtc.LocalAudioTrack.create_audio_track("microphone", self._source)
                 options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
@@ -95,7 +95,7 @@ async def measure(url: str, calls: int, patience_s: float) -> list[dict[str, flo
 
     async with aiohttp.ClientSession(url) as http:
         callers = [Caller(rtc) for _ in range(calls)]
-        await asyncio.gather(*(caller.call(http, patience_s) for caller in callers))
+        await asyncio.gather(*(caller.call(http, url, patience_s) for caller in callers))
     return [caller.times for caller in callers]
 
 
