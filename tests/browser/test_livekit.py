@@ -1,105 +1,85 @@
-"""npm's `livekit-client`, unmodified: the newest in Chromium and Firefox, and older ones that use two connections."""
+"""npm's `livekit-client`, unmodified, in Chromium: the newest, and older ones that use two connections."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import time
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from aiohttp import web
+from playwright.async_api import Page
 
-from media_server.agents import Agent
-from media_server.config import Settings
+from media_server.audio import Samples
 from media_server.server import Server
 from tests.browser.conftest import Open
-from tests.browser.livekit import PAGE, hold_a_call, join_and_lose_the_socket, site_with
-from tests.browser.test_firefox import FIREFOX, firefox
-from tests.conftest import DATA, kept
-from tests.doors.livekit import way_to
+from tests.browser.test_room import spoken
+from tests.conftest import no_sessions
+from tests.doors.livekit import own_token
+from tests.fetched import from_npm
 
 NEWEST, TWO_CONNECTIONS, OLD = "2.23.0", "2.16.0", "2.5.10"
-
-
-@pytest.fixture(scope="module")
-async def host(database: None) -> AsyncIterator[Server]:
-    """A server that pages of other sites may call."""
-    agents = [Agent("open", allowed_origins=("http://localhost:*",))]
-    settings = Settings(port=0, idle_timeout_s=2, agents=agents, agents_dir=DATA / "agents")
-    async for server in kept(settings):
-        yield server
-
-
-@pytest.mark.parametrize("version", [NEWEST, TWO_CONNECTIONS, OLD])
-async def test_a_call_in_chromium(open_page: Open, host: Server, version: str) -> None:
-    page = await open_page()
-    async with site_with(version) as site, way_to(host) as way:
-        await page.goto(site)
-        await hold_a_call(page, host, way)
-        await join_and_lose_the_socket(page, host, way)
-
-
-LOOP = """
-(async () => {
-  for (;;) {
-    const { number, expression } = await (await fetch("/next")).json();
-    const answer = { number };
-    try { answer.value = await (0, eval)(expression); } catch (error) { answer.error = String(error); }
-    await fetch("/done", { method: "POST", body: JSON.stringify(answer) });
-  }
-})();
+PAGE = """
+  window.told = []; window.said = [];
+  window.room = new LivekitClient.Room(OPTIONS);
+  for (const name of Object.values(LivekitClient.RoomEvent)) room.on(name, () => told.push(name));
+  room.on('disconnected', (reason) => { window.reason = reason; });
+  room.on('trackSubscribed', (track) => document.body.append(window.voice = track.attach()));
+  room.on('dataReceived', (payload, who) => said.push([who?.identity, JSON.parse(new TextDecoder().decode(payload))]));
+  window.transcriptions = [];
+  if (room.registerTextStreamHandler) room.registerTextStreamHandler('lk.transcription', async (reader, who) => {
+    const text = await reader.readAll();
+    transcriptions.push([who.identity, text, reader.info.attributes['lk.transcription_final']]);
+  });
+  else room.on('transcriptionReceived', (segments, who) => { // before there were text streams
+    for (const { text, final } of segments) transcriptions.push([who?.identity, text, String(final)]);
+  });
+  window.send = (message) => room.localParticipant.publishData(
+    new TextEncoder().encode(JSON.stringify(message)), { reliable: true });
+  window.states = [];
+  room.on('participantAttributesChanged', (changed) => states.push(changed['lk.agent.state']));
 """
-"""Added to a page, it does what the test says."""
 
 
-class FirefoxPage:
-    """A page that asks what it is to do; `routes` belong to its site."""
-
-    def __init__(self) -> None:
-        self.routes = [web.get("/loop.html", self._page), web.get("/next", self._next), web.post("/done", self._done)]
-        self._numbers = itertools.count()
-        self._wanted: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
-
-    async def _page(self, _: web.Request) -> web.Response:
-        return web.Response(text=f"{PAGE}<script>{LOOP}</script>", content_type="text/html")
-
-    async def _next(self, _: web.Request) -> web.Response:
-        return web.json_response(await self._wanted.get())
-
-    async def _done(self, request: web.Request) -> web.Response:
-        answer = await request.json()
-        self._answers.pop(answer["number"]).set_result(answer)
-        return web.Response()
-
-    async def evaluate(self, expression: str) -> Any:
-        number = next(self._numbers)
-        answered: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._answers[number] = answered
-        self._wanted.put_nowait({"number": number, "expression": expression})
-        async with asyncio.timeout(60):
-            answer = await answered
-        assert "error" not in answer, f"{expression}: {answer['error']}"
-        return answer.get("value")
-
-    async def wait_for_function(self, expression: str, *, timeout: float = 30_000) -> Any:
-        until = time.monotonic() + timeout / 1000
-        while not (value := await self.evaluate(expression)):
-            assert time.monotonic() < until, f"{expression}: not within {timeout} ms"
-            await asyncio.sleep(0.1)
-        return value
+def client(version: str) -> str:
+    folder = from_npm(f"livekit-{version}", f"livekit-client@{version}")
+    return (folder / "node_modules/livekit-client/dist/livekit-client.umd.js").read_text()
 
 
-@pytest.mark.skipif(FIREFOX is None, reason="no Firefox here: install Debian's `firefox-esr`")
-async def test_a_call_in_firefox(host: Server, tmp_path: Path) -> None:
-    page = FirefoxPage()
-    async with (
-        site_with(NEWEST, page.routes) as site,
-        way_to(host) as way,
-        firefox(tmp_path / "profile", f"{site}loop.html"),
-    ):
-        await hold_a_call(page, host, way)
-        await join_and_lose_the_socket(page, host, way)
+async def join(page: Page, server: Server, version: str, options: str = "{}") -> None:
+    """Connect with a token of our own, and publish the microphone."""
+    await page.goto(f"{server.url}/healthz")  # a page without anything of its own
+    await page.add_script_tag(content=client(version))
+    await page.evaluate(PAGE.replace("OPTIONS", options))
+    token = await own_token(server)
+    await page.evaluate("([url, token]) => room.connect(url, token)", [server.url, token])
+    await page.evaluate("room.localParticipant.setMicrophoneEnabled(true)")
+
+
+@pytest.mark.parametrize(
+    ("version", "options"),
+    [(NEWEST, "{}"), (NEWEST, "{singlePeerConnection: false}"), (TWO_CONNECTIONS, "{}"), (OLD, "{}")],
+    ids=["newest", "newest, two connections", TWO_CONNECTIONS, OLD],
+)
+async def test_two_turns_with_data_both_ways(
+    open_page: Open, server: Server, sentence: Callable[[str], Samples], version: str, options: str
+) -> None:
+    first, second = sentence("where is my order four two seven"), sentence("what is seven plus five")
+    page = await open_page(spoken(2.5, first, 8.0, second, 60.0), bypass_csp=True)
+    await join(page, server, version, options)
+    finals = "said.filter(([_, m]) => m.type == 'user.transcript' && m.final).map(([_, m]) => m.text)"
+    answers = "said.filter(([_, m]) => m.type == 'agent.text').map(([_, m]) => m.text)"
+    await page.wait_for_function(f"{answers}.length >= 2", timeout=60_000)
+    assert await page.evaluate(finals) == ["where is my order four two seven", "what is seven plus five"]
+    assert await page.evaluate(answers) == ["The status is shipped.", "Seven plus five is twelve."]
+    assert set(await page.evaluate("said.map(([who]) => who)")) == {"agent"}
+    await page.wait_for_function("transcriptions.some(([who, text]) => who == 'agent' && /twelve/.test(text))")
+    assert "speaking" in await page.evaluate("states")
+    told = set(await page.evaluate("told"))
+    assert {"connected", "trackSubscribed", "localTrackPublished", "activeSpeakersChanged"} <= told
+    # typed, with the agent's voice heard in the page
+    await page.evaluate("send({type: 'text.send', text: 'what is one plus two'})")
+    await page.wait_for_function(f"{answers}.includes('One plus two is three.')", timeout=40_000)
+    await page.wait_for_function("window.voice.currentTime > 1")
+    await page.evaluate("room.localParticipant.setMicrophoneEnabled(false)")
+    assert await page.evaluate("room.localParticipant.isMicrophoneEnabled") is False
+    await page.evaluate("room.disconnect()")
+    await page.wait_for_function("window.reason === 1")
+    await no_sessions(server)
