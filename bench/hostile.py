@@ -2,8 +2,9 @@
 
 A server is started as an operator would start it, with the usual limit of 1024 open files, and attacked at its doors
 one after the other. For each attack: the longest that the event loop worked without a turn for others (its own CPU:
-what else the machine does is left out), its longest gap, the longest that a request for `/healthz` took, the server's
-memory and descriptors before and after, and how much was logged.
+what else the machine does is left out), its longest gap, the longest that a request for `/healthz` took, how late a
+packet was of a call in which the agent reads out a long text meanwhile (by the kernel's times of arrival, behind the
+packet before it), the server's memory and descriptors before and after, and how much was logged.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import math
 import os
 import re
 import resource
@@ -20,15 +22,20 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import psutil
 from aioice import stun
+from aiortc import RTCCertificate
 
+from bench.media_callers import Arrival, LightCaller, sending
+from bench.media_sounds import quiet_packets
+from media_server.audio import CALL_RATE_HZ
 from media_server.caller import Caller
 
 __all__ = ["ATTACKS", "Attacked", "Outcome", "attack", "attacked_server", "frame"]
@@ -41,6 +48,8 @@ SHORT = {
     "MEDIA_SERVER_IDLE_TIMEOUT_S": "5",
 }
 """Waits of the server for clients that are gone."""
+READER = "reader"
+TEXT_READ = " ".join(["The office in the town hall is open from nine in the morning to six in the evening."] * 40)
 TEXT, BINARY, PING, PONG = 1, 2, 9, 10
 FLOW_START = json.dumps(
     {"message": "StartConversation", "conversation_config": {"template_id": "default", "template_variables": {}}}
@@ -83,6 +92,8 @@ class Outcome:
     work_s: float
     gap_s: float
     health_s: float
+    late_s: float
+    """How far a packet of a call that speaks came behind its time."""
     memory_mb: tuple[float, float]
     descriptors: tuple[int, int]
     log_kb: float
@@ -91,10 +102,14 @@ class Outcome:
 @contextlib.asynccontextmanager
 async def attacked_server(folder: Path, *options: str, **environment: str) -> AsyncIterator[Attacked]:
     """A server in a process of its own."""
-    log = folder / "server.log"
+    log, agents = folder / "server.log", folder / "agents"
+    agents.mkdir(exist_ok=True)
+    reader = f'[[agents]]\nname = "{READER}"\ngreeting = "{TEXT_READ}"\nidle_s = 0\n'
+    (agents / f"{READER}.toml").write_text(reader)
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "media_server.cli", "serve", "--port", "0", "--log-format", "json", *options,
+            sys.executable, "-m", "media_server.cli", "serve", str(agents), *options,
+            "--port", "0", "--log-format", "json",
             stdout=asyncio.subprocess.PIPE, stderr=errors, cwd=folder,
             env=os.environ | {"MEDIA_SERVER_DATABASE": f"sqlite:///{folder}/x.sqlite"} | SHORT | environment,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS)),
@@ -115,6 +130,40 @@ async def attacked_server(folder: Path, *options: str, **environment: str) -> As
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def speaking_call(server: Attacked) -> AsyncIterator[LightCaller]:
+    """A call in which the agent reads out a long text."""
+    caller = LightCaller(RTCCertificate.generateCertificate(), quiet_packets(), timed=True)
+
+    async def answer(offer: str) -> str:
+        async with (
+            aiohttp.ClientSession(server.url) as http,
+            http.post("/v1/sessions", json={"type": "offer", "agent": READER, "sdp": offer}) as response,
+        ):
+            response.raise_for_status()
+            return str((await response.json())["sdp"])
+
+    await caller.connect(answer)
+    try:
+        async with sending([caller]), asyncio.timeout(None) as patience:
+            patience.reschedule(asyncio.get_running_loop().time() + 20)
+            while caller.received < 25:  # noqa: ASYNC110 - half a second of sound, of which nothing tells
+                await asyncio.sleep(0.1)
+            patience.reschedule(None)
+            yield caller
+    finally:
+        await caller.close()
+
+
+def lateness_s(arrivals: Sequence[Arrival]) -> float:
+    """The most that a packet came behind its time, as the packet before it sets that."""
+    late = (
+        after.at_s - before.at_s - ((after.time - before.time) & 0xFFFFFFFF) / CALL_RATE_HZ
+        for before, after in pairwise(arrivals)
+    )
+    return max(late, default=math.inf)
 
 
 def frame(opcode: int, payload: bytes = b"") -> bytes:
@@ -361,19 +410,24 @@ async def attack(server: Attacked, name: str, seconds: float) -> Outcome:
                     slowest = max(slowest, time.monotonic() - began)
                 await asyncio.sleep(0.05)
 
-    watching = asyncio.create_task(watch())
-    try:
-        await ATTACKS[name](server, seconds)
-        gap_s, work_s = await server.gaps()
-    finally:
-        watching.cancel()
-        await asyncio.wait([watching])
+    async with speaking_call(server) as caller:
+        watching = asyncio.create_task(watch())
+        await server.gaps()
+        caller.arrivals.clear()
+        try:
+            await ATTACKS[name](server, seconds)
+            gap_s, work_s = await server.gaps()
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+        late_s = lateness_s(caller.arrivals)
     await server.settled()
     after = server.process.memory_info().rss, server.process.num_fds(), server.log.stat().st_size
     return Outcome(
         work_s,
         gap_s,
         slowest,
+        late_s,
         (before[0] / 2**20, after[0] / 2**20),
         (before[1], after[1]),
         (after[2] - before[2]) / 1024,
@@ -389,13 +443,15 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with attacked_server(Path(folder)) as server:
             print(
-                f"{'attack':<28}{'loop ms':>9}{'gap ms':>9}{'health ms':>11}{'MB':>14}{'descriptors':>14}{'log KB':>9}"
+                f"{'attack':<28}{'loop ms':>9}{'gap ms':>9}{'health ms':>11}{'sound ms':>10}"
+                f"{'MB':>14}{'descriptors':>14}{'log KB':>9}"
             )
             for name in names:
                 o = await attack(server, name, args.seconds)
                 memory = f"{o.memory_mb[0]:.0f} → {o.memory_mb[1]:.0f}"
                 print(
-                    f"{name:<28}{o.work_s * 1000:>9.0f}{o.gap_s * 1000:>9.0f}{o.health_s * 1000:>11.0f}{memory:>14}"
+                    f"{name:<28}{o.work_s * 1000:>9.0f}{o.gap_s * 1000:>9.0f}{o.health_s * 1000:>11.0f}"
+                    f"{o.late_s * 1000:>10.0f}{memory:>14}"
                     f"{f'{o.descriptors[0]} → {o.descriptors[1]}':>14}{o.log_kb:>9.1f}",
                     flush=True,
                 )
