@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import av
@@ -36,8 +36,7 @@ class Recording:
     def __init__(self, samples: Samples) -> None:
         self._samples = samples
 
-    async def frames(self, patience_s: Callable[[], float | None]) -> AsyncGenerator[Frame | None, None]:
-        """Without pauses: nobody has to wait."""
+    async def __aiter__(self) -> AsyncIterator[Frame]:
         for i in range(0, len(self._samples) - FRAME, FRAME):
             yield Frame(self._samples[i : i + FRAME], i / MODEL_RATE_HZ)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -18,8 +19,8 @@ PREROLL_S = 0.3
 """Kept from before the onset, so that the first phoneme is not lost."""
 TURN_S = 8.0
 """Seconds of a turn that are kept after transcription: how it sounds tells whether it is complete."""
-QUIET_S, QUIET_ON_S = 0.2, 0.1
-"""Without sound for this long within a turn, the caller counts as silent; how often the time is told from then on."""
+LATE_S = 0.02
+"""Seconds before the end of what was heard, from which on sound has come late."""
 LONGEST_S = 300.0
 """Maximum seconds of speech without a pause and without settled words; earlier sound is dropped."""
 
@@ -50,11 +51,11 @@ class Listener:
         self._kept_samples = 0
         self._segment_samples = 0
         """Of those kept, the last ones: what is still to be transcribed."""
-        self._end_s = 0.0
+        self._end_s = -math.inf
         self.probability = 0.0
         """That what was heard last is speech."""
-        self._quiet = False
-        """The sound stays away."""
+        self._assumed_samples = 0
+        """Of those kept, the last ones: silence that was assumed, since no sound came."""
 
     def begin_segment(self, at_s: float, silent_since_s: float) -> None:
         """Leave out what came before speech that resumed at `at_s`, but for a pre-roll out of the silence before it."""
@@ -63,21 +64,19 @@ class Listener:
 
     async def __aiter__(self) -> AsyncGenerator[Heard, None]:
         waiting = np.zeros(0, np.int16)
-        async for frame in self._microphone.frames(self._patience_s):
-            if frame is None:
-                waiting = waiting[:0]
-                for heard in self._fall_silent():
-                    yield heard
-                continue
-            self._quiet = False
+        async for frame in self._microphone:
             start_s = frame.captured_at_s - len(waiting) / MODEL_RATE_HZ
+            if start_s < self._end_s - LATE_S:
+                # it was held up, and takes the place of the silence that was assumed for it
+                self._withdraw(frame.captured_at_s)
+                start_s, waiting = frame.captured_at_s, waiting[:0]
             waiting = np.concatenate([waiting, frame.samples])
             while len(waiting) >= CHUNK:
                 chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
-                self._keep(chunk)
+                self._keep(chunk, frame.assumed)
                 # the network cannot hear anything in digital silence, and a muted caller sends a lot of it
                 self.probability = self._activity.probability(chunk) if chunk.any() else 0.0
-                decision = self._turns.hear(self.probability, start_s)
+                decision = self._turns.hear(self.probability, start_s, frame.assumed)
                 start_s += CHUNK / MODEL_RATE_HZ
                 self._end_s = start_s
                 if decision is None:
@@ -88,24 +87,6 @@ class Listener:
                 yield self._heard(decision)
                 if isinstance(decision, TurnEnded):
                     self._forget_before(0)
-
-    def _patience_s(self) -> float | None:
-        """How long the next sound is waited for; between turns for any time."""
-        if self._turns.at_rest:
-            return None
-        return QUIET_ON_S if self._quiet else QUIET_S
-
-    def _fall_silent(self) -> list[Heard]:
-        """The sound stays away, whatever the reason: that is silence."""
-        quiet_s = QUIET_ON_S if self._quiet else QUIET_S
-        self._quiet = True
-        self.probability = 0.0
-        self._keep(np.zeros(int(quiet_s * MODEL_RATE_HZ), np.int16))
-        self._end_s += quiet_s
-        heard = [self._heard(decision) for decision in self._turns.pass_time(self._end_s)]
-        if heard and isinstance(heard[-1].decision, TurnEnded):
-            self._forget_before(0)
-        return heard
 
     def finish(self, at_s: float) -> list[Heard]:
         """End the turn under way, if there is one, without waiting for silence."""
@@ -120,10 +101,11 @@ class Listener:
         start_s = self._end_s - len(utterance) / MODEL_RATE_HZ
         return Heard(decision, utterance, start_s, samples[-int(TURN_S * MODEL_RATE_HZ) :])
 
-    def _keep(self, chunk: Samples) -> None:
+    def _keep(self, chunk: Samples, assumed: bool) -> None:
         self._kept.append(chunk)
         self._kept_samples += len(chunk)
         self._segment_samples += len(chunk)
+        self._assumed_samples = self._assumed_samples + len(chunk) if assumed else 0
         if self._turns.state == "idle":
             # between turns two seconds are enough for the longest onset and the pre-roll
             self._forget_before(2 * MODEL_RATE_HZ)
@@ -131,8 +113,21 @@ class Listener:
             wanted = max(self._segment_samples, int(TURN_S * MODEL_RATE_HZ))
             self._forget_before(min(wanted, int(LONGEST_S * MODEL_RATE_HZ)))
 
+    def _withdraw(self, from_s: float) -> None:
+        """Drop silence that was assumed for the time from there on."""
+        left = min(self._assumed_samples, round((self._end_s - from_s) * MODEL_RATE_HZ))
+        self._assumed_samples = 0
+        self._kept_samples -= left
+        self._segment_samples = max(0, self._segment_samples - left)
+        while left > 0:
+            last = self._kept.pop()
+            if len(last) > left:
+                self._kept.append(last[:-left])
+            left -= len(last)
+
     def _forget_before(self, samples: int) -> None:
         """Keep about the last `samples`."""
         while self._kept and self._kept_samples - len(self._kept[0]) >= samples:
             self._kept_samples -= len(self._kept.pop(0))
         self._segment_samples = min(self._segment_samples, self._kept_samples)
+        self._assumed_samples = min(self._assumed_samples, self._kept_samples)

@@ -17,12 +17,12 @@ pause is may be told while it lasts: `end_after`.
 
 While the agent speaks, `barge_in_ms` takes the place of `onset_ms`: a click makes it pause for a moment at most.
 
-Time goes on where no sound comes: `pass_time` says how late it is, and what is not heard is silence.
+Where no sound comes the network may only have stalled: silence that is assumed is a pause, but none of any length ends
+a turn before `CERTAIN_S` of silence were heard. Sound that comes late after all has its own, earlier time.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +44,8 @@ __all__ = [
 
 CHUNK_S = 0.032
 """What one probability of speech covers."""
+CERTAIN_S = 0.09
+"""Of silence that is not assumed, from which on the caller has stopped speaking; a stop within a word is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ class TurnMachine:
         """A silence was told that is no pause yet."""
         self._sounding = False
         """A sound was told that is no speech yet."""
-        self._heard_until_s = -math.inf
+        self._certain_s = 0.0
+        """Of the silence under way, what was heard rather than assumed."""
         self._partial_at_s = 0.0
         self._pause_ms = settings.pause_ms
 
@@ -151,13 +154,20 @@ class TurnMachine:
         """The pause under way, if there is one, ends the turn after this long."""
         self._pause_ms = pause_ms
 
-    def hear(self, probability: float, at_s: float) -> Decision | None:
-        """One chunk: the probability that it is speech, and the time of its first sample."""
+    def hear(self, probability: float, at_s: float, assumed: bool = False) -> Decision | None:
+        """One chunk: the probability that it is speech, and the time of its first sample.
+
+        Args:
+            assumed: no sound came for that time, and some may still come.
+        """
         s = self.settings
         speech = probability >= (s.silence_at if self._is_speech else s.speech_at)
         if speech != self._is_speech:
             self._is_speech, self._since_s = speech, at_s
-        now_s = self._heard_until_s = at_s + CHUNK_S
+            self._certain_s = 0.0
+        if not speech and not assumed:
+            self._certain_s += CHUNK_S
+        now_s = at_s + CHUNK_S
         run_ms = (now_s - self._since_s) * 1000 + 1e-6
         match self.state:
             case "idle":
@@ -189,20 +199,11 @@ class TurnMachine:
                     self.state = "speaking"
                     return SpeechResumed(self._since_s)
                 # to the nearest chunk: a pause is not stretched by what is left of the one in which it would end
-                if not speech and (now_s - self._silent_since_s + CHUNK_S / 2) * 1000 + 1e-6 >= self._pause_ms:
+                silent_ms = (now_s - self._silent_since_s + CHUNK_S / 2) * 1000 + 1e-6
+                if not speech and silent_ms >= self._pause_ms and self._certain_s >= CERTAIN_S:
                     self.state = "idle"
                     return TurnEnded(self._silent_since_s, now_s)
         return None
-
-    def pass_time(self, now_s: float) -> list[Decision]:
-        """No sound came until now, whatever the reason (a muted track, a telephone call, a network that is gone): the
-        chunks that are missing were silence.
-        """
-        decisions = []
-        while self._heard_until_s + CHUNK_S <= now_s and not self.at_rest:
-            if decision := self.hear(0.0, self._heard_until_s):
-                decisions.append(decision)
-        return decisions
 
     def finish(self, at_s: float) -> list[Decision]:
         """The caller says that the turn is over; empty where none is under way."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from media_server.audio import MODEL_RATE_HZ, Samples
@@ -25,6 +25,8 @@ __all__ = ["Ear", "Reception"]
 
 QUIET_S = 0.2
 """Without packets, after which there is silence."""
+STALL_S = 1.5
+"""Without packets, up to which they may only be held up: then the silence does not end what the caller is saying."""
 CONCEALED_S = 0.1
 """Longest sound that is made up for a loss; the rest of it is silence."""
 LONGEST_LOSS_S = 60.0
@@ -86,7 +88,7 @@ class Ear:
     ) -> None:
         self.reception = Reception()
         self._microphone = microphone
-        microphone.quiet_s = QUIET_S
+        microphone.quiet_s, microphone.stall_s = QUIET_S, STALL_S
         self._on_digit = on_digit
         self._codecs = {codec.payload_type: codec for codec in agreed.receive}
         self._red = next((codec for codec in agreed.receive if codec.name == "red"), None)
@@ -96,6 +98,8 @@ class Ear:
         """A stream that may take the place of the one that is heard."""
         self._waiting: list[tuple[RtpPacket, float]] = []
         """Packets of that other stream."""
+        self._after_loss = False
+        """What was said before the sound that comes next is lost."""
         self._digit: tuple[int, int] | None = None
         """The SSRC and the time of the key that was told last."""
 
@@ -158,6 +162,11 @@ class Ear:
         """A sender report of the caller's."""
         if self._stream and report.ssrc == self._stream.ssrc:
             self._stream.last_report = (report.ntp >> 16 & 0xFFFFFFFF, arrived_s)
+
+    def goodbye(self, ssrcs: Collection[int]) -> None:
+        """The sender of these pauses (RFC 3550 section 6.6); what it sends later is heard."""
+        if self._stream and self._stream.ssrc in ssrcs:
+            self._microphone.pause()
 
     def tick(self, now_s: float) -> None:
         """Time passes: a hole was waited for long enough, or a stream has ended and another one takes its place."""
@@ -303,6 +312,7 @@ class Ear:
         copied = min(lost, decoder.ticks(payload)) if decoder.has_copy(payload) else 0
         self._make_up(stream, codec, decoder, min(lost - copied, int(CONCEALED_S * codec.clock_hz)))
         self.reception.concealed_s += (lost - copied) / codec.clock_hz
+        self._after_loss = True
         if copied:
             restored = decoder.restore(payload, copied * MODEL_RATE_HZ // codec.clock_hz)
             self._hear(stream, restored, successor.time - copied, codec)
@@ -320,4 +330,5 @@ class Ear:
             ticks -= piece
 
     def _hear(self, stream: _Stream, samples: Samples, time: int, codec: Codec) -> None:
-        self._microphone.push(samples, stream.clock.at(time / codec.clock_hz))
+        self._microphone.push(samples, stream.clock.at(time / codec.clock_hz), self._after_loss)
+        self._after_loss = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,8 @@ class Frame:
 
     samples: Samples
     captured_at_s: float
+    assumed: bool = False
+    """Silence in place of sound that did not come, and may still come: the network may only have stalled."""
 
 
 class Microphone:
@@ -47,6 +49,8 @@ class Microphone:
         self.muted = False
         self.quiet_s = QUIET_S
         """Without sound, after which there is silence; set by the line."""
+        self.stall_s = 0.0
+        """Without sound, up to which that silence is only assumed; set by lines that know when late sound was said."""
         self.taps: list[Callable[[Frame], None]] = []
         """Are given every frame that is heard, in the order of its arrival."""
         self._clock = clock
@@ -63,37 +67,35 @@ class Microphone:
         self._end_s: float | None = None
         """Up to when there was sound or silence; None before the first sound."""
 
-    def push(self, samples: Samples, captured_at_s: float) -> None:
-        """Take sound, shape [n], that was captured then; a gap before it becomes silence."""
+    def push(self, samples: Samples, captured_at_s: float, after_loss: bool = False) -> None:
+        """Take sound, shape [n], that was captured then; a gap before it becomes silence.
+
+        Args:
+            after_loss: what was in the gap is lost, rather than silent.
+        """
         self.last_data_s = self._pushed_s = now = self._clock()
         if not len(samples):
             return
         captured_at_s = max(now - MOST_S, min(captured_at_s, now))
         if self._end_s is not None and captured_at_s - self._end_s > GAP_S:
-            self._push_silence(captured_at_s)
-        self._enter(samples, captured_at_s)
+            self._push_silence(captured_at_s, after_loss)
+        self._enter(Frame(samples, captured_at_s))
+
+    def pause(self) -> None:
+        """The caller's device says that it sends nothing more for now: there is silence at once, and it is certain."""
+        self._pushed_s = -math.inf
+        if self._wanted:
+            _wake(self._wanted)
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
-        async for frame in self.frames(lambda: None):
-            assert frame
-            yield frame
-
-    async def frames(self, patience_s: Callable[[], float | None]) -> AsyncGenerator[Frame | None, None]:
-        """The sound and silence as they come, and None each time that `patience_s()` passes without any."""
         while True:
-            yield await self._next(patience_s())
-
-    async def _next(self, patience_s: float | None) -> Frame | None:
-        end_s = math.inf if patience_s is None else self._clock() + patience_s
-        while not self._is_ready:
-            now_s, quiet_s = self._clock(), self._quiet_at_s()
-            if quiet_s <= now_s:
-                self._fall_silent()
-            elif end_s <= now_s:
-                return None
-            else:
-                await self._come(min(quiet_s, end_s) - now_s)
-        return self._joined()
+            while not self._is_ready:
+                wait_s = self._quiet_at_s() - self._clock()
+                if wait_s <= 0:
+                    self._fall_silent()
+                else:
+                    await self._come(wait_s)
+            yield self._joined()
 
     async def _come(self, wait_s: float) -> None:
         """Wait for sound. This happens thirty times a second in every call: a task, an event or a timeout cost more."""
@@ -116,20 +118,22 @@ class Microphone:
 
     def _fall_silent(self) -> None:
         assert self._end_s is not None
+        now_s = self._clock()
         # also where the line's patience is shorter than that: silence comes in pieces
-        self._push_silence(max(self._clock() - ON_ITS_WAY_S, self._end_s + SILENCE_S / 10))
+        until_s = max(now_s - ON_ITS_WAY_S, self._end_s + SILENCE_S / 10)
+        self._push_silence(until_s, now_s - self._pushed_s < self.stall_s)
 
-    def _push_silence(self, until_s: float) -> None:
+    def _push_silence(self, until_s: float, assumed: bool) -> None:
         assert self._end_s is not None
         begin_s = max(self._end_s, until_s - LONGEST_GAP_S)
-        self._enter(np.zeros(round((until_s - begin_s) * MODEL_RATE_HZ), np.int16), begin_s)
+        self._enter(Frame(np.zeros(round((until_s - begin_s) * MODEL_RATE_HZ), np.int16), begin_s, assumed))
 
-    def _enter(self, samples: Samples, captured_at_s: float) -> None:
+    def _enter(self, frame: Frame) -> None:
+        samples = frame.samples
         is_first = self._end_s is None
-        self._end_s = max(self._end_s or -MOST_S, captured_at_s + len(samples) / MODEL_RATE_HZ)
+        self._end_s = max(self._end_s or -MOST_S, frame.captured_at_s + len(samples) / MODEL_RATE_HZ)
         if self.muted or not len(samples):
             return
-        frame = Frame(samples, captured_at_s)
         for tap in self.taps:
             tap(frame)
         self._frames.append(frame)
@@ -145,7 +149,11 @@ class Microphone:
         """The next frames that follow each other without a gap, as one."""
         first = self._frames.popleft()
         parts, end_s = [first.samples], first.captured_at_s + len(first.samples) / MODEL_RATE_HZ
-        while self._frames and abs(self._frames[0].captured_at_s - end_s) <= GAP_S:
+        while (
+            self._frames
+            and self._frames[0].assumed == first.assumed
+            and abs(self._frames[0].captured_at_s - end_s) <= GAP_S
+        ):
             samples = self._frames.popleft().samples
             parts.append(samples)
             end_s += len(samples) / MODEL_RATE_HZ
@@ -154,7 +162,7 @@ class Microphone:
         self._handed_on += len(samples)
         # what comes behind a gap does not wait for more
         self._is_ready = bool(self._frames)
-        return Frame(samples, first.captured_at_s)
+        return Frame(samples, first.captured_at_s, first.assumed)
 
 
 def _wake(wanted: asyncio.Future[None]) -> None:

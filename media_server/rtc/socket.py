@@ -57,7 +57,8 @@ class SocketLine:
         self._speaker = handset.speaker
         self._clock = handset.clock
         self._sound = PacedSound(handset.microphone, handset.clock)
-        handset.microphone.quiet_s = QUIET_S
+        # its sound has no times: what comes late counts as said late
+        handset.microphone.quiet_s, handset.microphone.stall_s = QUIET_S, 0.0
         self._odd = b""
         self._out: deque[str | bytes] = deque()
         self._out_bytes = 0

@@ -13,7 +13,7 @@ from media_server.rtc.handset import Handset
 from media_server.rtc.mouth import Mouth
 from media_server.rtc.pacer import TICK_S, Pacer
 from media_server.rtc.quality import LineCounts
-from media_server.rtc.rtp import ReceiverReport, ReportBlock, SenderReport, is_rtcp, parse_rtcp, write_report
+from media_server.rtc.rtp import Goodbye, ReceiverReport, ReportBlock, SenderReport, is_rtcp, parse_rtcp, write_report
 
 __all__ = ["RtpSession", "Sending"]
 
@@ -110,7 +110,8 @@ class RtpSession:
         for report in parse_rtcp(packet):
             if isinstance(report, SenderReport):
                 self._ear.control(report, self._clock())
-            # a goodbye says that a stream pauses; it is heard again when it goes on
+            elif isinstance(report, Goodbye):
+                self._ear.goodbye(report.ssrcs)
             if isinstance(report, SenderReport | ReceiverReport):
                 for block in report.blocks:
                     if block.about == self._agreed.local_ssrc:

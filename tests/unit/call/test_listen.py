@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
-import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bench.activity import Recording
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
 from media_server.call.listen import Heard, Listener
 from media_server.call.turns import SpeechPaused, SpeechResumed, SpeechStarted, TurnEnded, TurnMachine, TurnSettings
 from media_server.engines.silero import VoiceActivity, VoiceActivityModel
-from media_server.rtc import Frame
+from media_server.rtc import Frame, Microphone
+
+MODEL = VoiceActivityModel()
 
 
 async def listen(samples: Samples) -> list[Heard]:
@@ -96,35 +101,98 @@ async def test_a_turn_can_be_ended_without_silence(sentence: Callable[[str], Sam
     assert listener.finish(9) == []
 
 
-class Silenced:
-    """A microphone whose sound stays away after a recording, in real time."""
-
-    def __init__(self, samples: Samples) -> None:
-        self._samples = samples
-        self.stopped_s = 0.0
-
-    async def frames(self, patience_s: Callable[[], float | None]) -> AsyncGenerator[Frame | None, None]:
-        async for frame in Recording(self._samples).frames(patience_s):
-            yield frame
-        self.stopped_s = time.monotonic()
-        while True:
-            await asyncio.sleep(patience_s() or 0.1)
-            yield None
-
-
 async def test_a_caller_whose_sound_stays_away_has_fallen_silent(sentence: Callable[[str], Samples]) -> None:
     speech = resample(sentence("what is seven plus five"), CALL_RATE_HZ, MODEL_RATE_HZ)
     loud = np.nonzero(np.abs(speech.astype(int)) > 500)[0]
-    microphone = Silenced(np.concatenate([quiet(1), speech[: loud[-1]]]))
-    listener = Listener(
-        microphone,  # type: ignore[arg-type]
-        VoiceActivity(VoiceActivityModel()),
-        TurnMachine(TurnSettings(pause_ms=200)),
-    )
-    async with asyncio.timeout(30):
-        async for heard in listener:
+    clock = asyncio.get_running_loop().time
+    microphone = Microphone(clock)
+    microphone.quiet_s = 0.2
+    listener = Listener(microphone, VoiceActivity(VoiceActivityModel()), TurnMachine(TurnSettings(pause_ms=200)))
+    said = np.concatenate([quiet(1), speech[: loud[-1]]])
+    stopped_s = clock()
+    microphone.push(said, stopped_s - len(said) / MODEL_RATE_HZ)
+    async with asyncio.timeout(30), contextlib.aclosing(aiter(listener)) as all_heard:
+        async for heard in all_heard:
             if isinstance(heard.decision, TurnEnded):
                 break
-    assert time.monotonic() - microphone.stopped_s < 0.5
+    assert 0.15 < clock() - stopped_s < 0.8
     assert isinstance(heard.decision, TurnEnded)
-    assert heard.decision.speech_ended_at_s == pytest.approx(1 + loud[-1] / MODEL_RATE_HZ, abs=0.1)
+    assert heard.decision.speech_ended_at_s == pytest.approx(stopped_s, abs=0.1)
+
+
+class Frames:
+    """A microphone that hands out these."""
+
+    def __init__(self, *frames: Frame) -> None:
+        self._frames = frames
+
+    async def __aiter__(self) -> AsyncIterator[Frame]:
+        for frame in self._frames:
+            yield frame
+
+
+SOUND = (np.random.default_rng(2).normal(size=4 * MODEL_RATE_HZ) * 3000).astype(np.int16)
+
+
+FRAMES = st.tuples(
+    st.integers(1, MODEL_RATE_HZ),
+    st.sampled_from([0, 0, 0, 0.3, -0.5, -3]),
+    st.sampled_from(["assumed", "quiet", "loud"]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(FRAMES, min_size=1, max_size=30))
+def test_frames_of_any_times_do_no_harm(frames: list[tuple[int, float, str]]) -> None:
+    class Loudness(VoiceActivity):
+        def probability(self, chunk: Samples) -> float:
+            return float(chunk.any())
+
+    def made() -> Iterator[Frame]:
+        at_s = 5.0
+        for n, step_s, kind in frames:
+            at_s += step_s
+            yield Frame(SOUND[:n] if kind == "loud" else np.zeros(n, np.int16), at_s, kind == "assumed")
+            at_s += n / MODEL_RATE_HZ
+            kept = sum(len(chunk) for chunk in listener._kept)
+            assert listener._kept_samples == kept >= max(listener._segment_samples, listener._assumed_samples)
+
+    class Microphone:
+        async def __aiter__(self) -> AsyncIterator[Frame]:
+            for frame in made():
+                yield frame
+
+    async def listen() -> None:
+        async for heard in listener:
+            assert len(heard.utterance) <= len(heard.turn) or len(heard.turn) == 8 * MODEL_RATE_HZ
+
+    machine = TurnMachine(TurnSettings(pause_ms=200))
+    listener = Listener(Microphone(), Loudness(MODEL), machine)  # type: ignore[arg-type]
+    asyncio.run(listen())
+
+
+async def test_what_a_stalled_network_held_up_goes_where_it_was_said(sentence: Callable[[str], Samples]) -> None:
+    speech = resample(sentence("what is seven plus five"), CALL_RATE_HZ, MODEL_RATE_HZ)
+    loud = np.nonzero(np.abs(speech.astype(int)) > 500)[0]
+    cut = int(loud[0] + 0.4 * (loud[-1] - loud[0]))
+    before, after = np.concatenate([quiet(1), speech[:cut]]), np.concatenate([speech[cut:], quiet(1)])
+    cut_s = len(before) / MODEL_RATE_HZ
+    missing = np.zeros(int(0.1 * MODEL_RATE_HZ), np.int16)
+    stalled = [Frame(missing, cut_s + i / 10, assumed=True) for i in range(12)]
+
+    async def heard(*frames: Frame) -> list[Heard]:
+        machine = TurnMachine(TurnSettings(pause_ms=200))
+        listener = Listener(Frames(*frames), VoiceActivity(VoiceActivityModel()), machine)  # type: ignore[arg-type]
+        return [each async for each in listener]
+
+    plain = await heard(Frame(before, 0.0), Frame(after, cut_s))
+    late = await heard(Frame(before, 0.0), *stalled, Frame(after, cut_s))
+    (whole,) = [each for each in plain if isinstance(each.decision, TurnEnded)]
+    (held,) = [each for each in late if isinstance(each.decision, TurnEnded)]
+    assert len(held.utterance) == pytest.approx(len(whole.utterance), abs=0.07 * MODEL_RATE_HZ)
+    assert held.start_s == pytest.approx(whole.start_s, abs=0.07)
+    assert isinstance(held.decision, TurnEnded)
+    assert isinstance(whole.decision, TurnEnded)
+    assert held.decision.speech_ended_at_s == pytest.approx(whole.decision.speech_ended_at_s, abs=0.07)
+    silent = await heard(Frame(before, 0.0), *[replace(f, assumed=False) for f in stalled], Frame(after, cut_s))
+    assert [type(each.decision) for each in silent].count(TurnEnded) == 2, "what is silent for certain ends the turn"

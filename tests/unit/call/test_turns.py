@@ -215,35 +215,51 @@ def test_a_sound_is_told_with_its_first_chunk_if_it_is_surely_speech_and_else_wi
     assert isinstance(machine.hear(0.6, 2 * CHUNK_S), SoundBegan)
 
 
-@pytest.mark.parametrize("waited_s", [0.2, 0.25, 0.5, 3.0])
-def test_a_sound_that_stays_away_is_silence(waited_s: float) -> None:
+def stall(heard: int, silent: int, assumed: int, then: int = 0) -> list[Decision]:
+    """Speech, silence that was heard, silence that was assumed, and silence that was heard again, in chunks."""
+    machine = TurnMachine(TurnSettings(pause_ms=200))
+    for i in range(heard):
+        machine.hear(0.9, i * CHUNK_S)
+    chunks = [(0.0, False)] * silent + [(0.0, True)] * assumed + [(0.0, False)] * then
+    return [d for i, (p, missing) in enumerate(chunks, heard) if (d := machine.hear(p, i * CHUNK_S, missing))]
+
+
+@pytest.mark.parametrize("silent", [0, 1, 2])
+def test_a_stall_within_speech_is_a_pause_and_ends_no_turn(silent: int) -> None:
+    decisions = stall(20, silent, 40)
+    assert names(decisions) == [PAUSED]
+    assert isinstance(decisions[-1], SpeechPaused)
+    assert decisions[-1].ended_at_s == pytest.approx(20 * CHUNK_S)
+
+
+def test_sound_that_stays_away_after_a_silence_ends_the_turn() -> None:
+    assert names(stall(20, 3, 10)) == [PAUSED, ENDED]
+
+
+def test_a_stall_that_turns_out_to_be_silence_ends_the_turn() -> None:
+    assert names(stall(20, 0, 40, 2)) == [PAUSED]
+    assert names(stall(20, 0, 40, 3)) == [PAUSED, ENDED]
+
+
+def test_speech_that_comes_after_a_stall_has_its_own_time() -> None:
     machine = TurnMachine(TurnSettings(pause_ms=200))
     for i in range(20):
         machine.hear(0.9, i * CHUNK_S)
-    stopped_s = 20 * CHUNK_S
-    decisions = machine.pass_time(stopped_s + waited_s)
-    assert names(decisions) == [PAUSED, ENDED]
-    assert machine.pass_time(stopped_s + 99) == [], "between turns nothing happens"
-    paused, ended = (d for d in decisions if isinstance(d, SpeechPaused | TurnEnded))
-    assert isinstance(paused, SpeechPaused)
-    assert isinstance(ended, TurnEnded)
-    assert paused.ended_at_s == pytest.approx(stopped_s)
-    assert ended.at_s <= stopped_s + 0.2 + 1e-6
+    for i in range(20, 40):
+        machine.hear(0.0, i * CHUNK_S, True)
+    decisions = [d for i in range(20, 40) if (d := machine.hear(0.9, i * CHUNK_S))]
+    assert isinstance(decisions[0], SpeechResumed)
+    assert decisions[0].at_s == pytest.approx(20 * CHUNK_S)
+    decisions = [d for i in range(40, 60) if (d := machine.hear(0.0, i * CHUNK_S))]
+    assert isinstance(decisions[-1], TurnEnded)
+    assert decisions[-1].speech_ended_at_s == pytest.approx(40 * CHUNK_S)
 
 
-def test_time_that_is_told_in_steps_is_the_same_time() -> None:
-    machine = TurnMachine(TurnSettings(pause_ms=200))
-    for i in range(20):
-        machine.hear(0.9, i * CHUNK_S)
-    steps = [machine.pass_time(20 * CHUNK_S + ms / 1000) for ms in range(0, 400, 10)]
-    assert names(list(itertools.chain(*steps))) == [PAUSED, ENDED]
-
-
-def test_a_held_sound_fades_with_the_time_too() -> None:
+def test_a_held_sound_fades_in_assumed_silence_too() -> None:
     machine = TurnMachine(TurnSettings())
     machine.agent_speaking = True
     machine.hear(0.9, 0.0)
     machine.hear(0.9, CHUNK_S)
     assert not machine.at_rest
-    assert [type(d) for d in machine.pass_time(1.0)] == [SoundFaded]
+    assert isinstance(machine.hear(0.0, 2 * CHUNK_S, True), SoundFaded)
     assert machine.at_rest

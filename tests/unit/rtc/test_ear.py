@@ -103,6 +103,26 @@ def test_a_lost_packet_is_restored_from_the_next(way: str) -> None:
     assert line.ear.reception.restored_s >= 0.02 * len(lost) * (0.5 if way == "in-band" else 0.99)
 
 
+def test_silence_in_place_of_lost_packets_is_only_assumed() -> None:
+    line, packets = Line(), encoded(2.0)
+    for n, packet in enumerate(packets):
+        if not 30 <= n < 60:
+            line.arrive(n, packet, 10 + n * 0.02)
+    (missing,) = [f for f in line.frames if f.assumed]
+    assert not missing.samples.any()
+    assert len(missing.samples) / MODEL_RATE_HZ == pytest.approx(0.5, abs=0.01)
+
+
+def test_silence_that_the_caller_did_not_send_is_certain() -> None:
+    line = Line()
+    for n, packet in enumerate(encoded(1.0)):
+        # the time goes on, the numbers have no hole: discontinuous transmission
+        line.arrive(n, packet, 10 + n * 0.02 + (n >= 25), time=(n + 50 * (n >= 25)) * 960)
+    (silent,) = [f for f in line.frames if not f.samples.any()]
+    assert len(silent.samples) / MODEL_RATE_HZ == pytest.approx(1.0, abs=0.01)
+    assert not silent.assumed
+
+
 def test_a_stall_delays_and_loses_nothing() -> None:
     line, packets = Line(), encoded(3.0)
     for n, packet in enumerate(packets):
@@ -201,7 +221,7 @@ def test_the_length_of_an_opus_packet_is_bounded(payload: bytes) -> None:
 async def test_silence_after_a_fifth_of_a_second_without_packets() -> None:
     loop = asyncio.get_running_loop()
     microphone = Microphone(loop.time)
-    microphone.quiet_s = 0.2
+    microphone.quiet_s, microphone.stall_s = 0.2, 0.35
     heard: list[Frame] = []
     enough = asyncio.Event()
 
@@ -221,11 +241,30 @@ async def test_silence_after_a_fifth_of_a_second_without_packets() -> None:
         assert after.captured_at_s == pytest.approx(
             before.captured_at_s + len(before.samples) / MODEL_RATE_HZ, abs=0.001
         )
+    silent = [f for f in heard if not f.samples.any()]
+    assert silent[0].assumed
+    assert not silent[-1].assumed, "nobody waits for sound any more"
     microphone.push(np.full(1600, 500, np.int16), began_s + 0.1)  # what was held up has its own time
     await asyncio.sleep(0)
     await asyncio.sleep(0.05)
     assert any(f.captured_at_s == pytest.approx(began_s + 0.1) and f.samples.any() for f in heard)
     listening.cancel()
+
+
+async def test_silence_behind_a_goodbye_is_certain_and_comes_at_once() -> None:
+    loop = asyncio.get_running_loop()
+    microphone = Microphone(loop.time)
+    microphone.quiet_s, microphone.stall_s = 5.0, 9.0
+    frames = aiter(microphone)
+    microphone.push(np.full(1600, 500, np.int16), loop.time() - 0.1)
+    async with asyncio.timeout(5):
+        assert (await anext(frames)).samples.any()
+        silent = asyncio.ensure_future(anext(frames))
+        await asyncio.sleep(0.01)
+        microphone.pause()
+        frame = await silent
+    assert not frame.samples.any()
+    assert not frame.assumed
 
 
 def test_a_gap_in_the_time_of_capture_is_silence_and_what_waits_is_bounded() -> None:
