@@ -174,6 +174,7 @@ class Session:
         if connection.recordings and agent.recording:
             self._recorder = Recorder(connection.recordings / f"{self.call_id}.ogg", clock, self._note_unrecorded)
             self._tap(self._recorder)
+            self.handset.speaker.packet_taps.append(self._recorder.sent)
         if agent.audio_levels:
             self._tap(LevelMeter(self._tell_level))
 

@@ -30,6 +30,8 @@ STALL_S = 1.5
 CONCEALED_S = 0.1
 """Longest sound that is made up for a loss; the rest of it is silence."""
 LONGEST_LOSS_S = 60.0
+FRAME_TICKS = 960
+"""20 ms at 48 kHz."""
 ABANDONED_S = 0.1
 """Without packets, after which another SSRC takes a stream's place."""
 MOST_WAITING = 50
@@ -65,11 +67,19 @@ class _Stream:
     """The RTP time up to which was decoded."""
     codec: Codec | None = None
     """Of the packet that was decoded last."""
+    toc: bytes = b""
+    """The first byte of that packet, where it was one of Opus with a single frame of 20 ms."""
     arrived_s: float = 0.0
     last_report: tuple[int, float] = (0, 0.0)
     """Middle bits of the newest sender report's NTP time, and when it arrived."""
     told: tuple[int, int] = (0, 0)
     """Packets expected and received at the last report of ours."""
+
+    def keep(self, codec: Codec, ticks: int, payload: bytes) -> bytes | None:
+        """The packet, where a recording can hold it as it is."""
+        whole = codec.name == "opus" and ticks == FRAME_TICKS and not payload[0] & 3
+        self.toc = payload[:1] if whole else b""
+        return payload if whole else None
 
 
 class Ear:
@@ -153,7 +163,8 @@ class Ear:
         samples = decoder.decode(payload)
         if len(samples):
             reception.played_s += ticks / codec.clock_hz
-            self._microphone.push(samples, clock.at(begin / codec.clock_hz))
+            whole = stream.keep(codec, ticks, payload)
+            self._microphone.push(samples, clock.at(begin / codec.clock_hz), packet=whole)
         else:
             reception.malformed += 1
         return True
@@ -297,7 +308,7 @@ class Ear:
                 self.reception.restored_s += ticks / codec.clock_hz
             else:
                 self.reception.played_s += ticks / codec.clock_hz
-            self._hear(stream, samples, time, codec)
+            self._hear(stream, samples, time, codec, stream.keep(codec, ticks, payload))
             stream.end, stream.codec = time + ticks, codec
 
     def _conceal(self, stream: _Stream, successor: Play) -> None:
@@ -325,10 +336,12 @@ class Ear:
             piece = min(ticks, codec.clock_hz // 50)
             samples = decoder.conceal(piece * MODEL_RATE_HZ // codec.clock_hz)
             if len(samples):
-                self._hear(stream, samples, stream.end, codec)
+                # a packet without a frame makes each decoder conceal as much
+                whole = codec.name == "opus" and piece == FRAME_TICKS and stream.toc
+                self._hear(stream, samples, stream.end, codec, whole or None)
             stream.end += piece
             ticks -= piece
 
-    def _hear(self, stream: _Stream, samples: Samples, time: int, codec: Codec) -> None:
-        self._microphone.push(samples, stream.clock.at(time / codec.clock_hz), self._after_loss)
+    def _hear(self, stream: _Stream, samples: Samples, time: int, codec: Codec, packet: bytes | None = None) -> None:
+        self._microphone.push(samples, stream.clock.at(time / codec.clock_hz), self._after_loss, packet)
         self._after_loss = False

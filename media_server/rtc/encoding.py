@@ -14,7 +14,7 @@ from media_server.rtc.agreed import Codec
 from media_server.rtc.formats import g711_encoded
 from media_server.rtc.libopus import encoding_library
 
-__all__ = ["FRAME", "Encoder", "comfort_of", "encoder_of"]
+__all__ = ["FRAME", "Encoder", "comfort_of", "encoder_of", "opus_encoder"]
 
 FRAME = CALL_RATE_HZ // 50
 BIT_RATE = 32_000
@@ -36,7 +36,7 @@ class Encoder(Protocol):
     """One run of speech without a gap; not for two threads at a time."""
 
     def encode(self, frame: Samples) -> bytes:
-        """The payload of the next 960 samples."""
+        """The payload of the next 20 ms, which are 960 samples where nothing else was asked for."""
         ...
 
 
@@ -48,8 +48,7 @@ def encoder_of(codec: Codec, corrects: bool = False) -> Encoder:
     """
     match codec.name:
         case "opus":
-            library = encoding_library()
-            return _Opus(library, corrects) if library else _AvOpus(corrects)
+            return opus_encoder(corrects=corrects)
         case "g722":
             return _G722()
         case _:
@@ -65,13 +64,24 @@ def comfort_of(name: str) -> bytes:
     return encoder_of(Codec(0, name, 8000)).encode(silence)
 
 
+def opus_encoder(rate_hz: int = CALL_RATE_HZ, corrects: bool = False) -> Encoder:
+    """A new encoder of mono Opus that takes 20 ms of samples at `rate_hz` at a time; its packets are alike at any rate.
+
+    Args:
+        corrects: as in `encoder_of`.
+    """
+    library = encoding_library()
+    return _Opus(library, rate_hz, corrects) if library else _AvOpus(rate_hz, corrects)
+
+
 class _Opus:
-    def __init__(self, library: ctypes.CDLL, corrects: bool) -> None:
+    def __init__(self, library: ctypes.CDLL, rate_hz: int, corrects: bool) -> None:
         self._library = library
+        self._frame = rate_hz // 50
         error = ctypes.c_int()
         # what has a low delay is always CELT, which takes a sixth of the time that SILK takes; only SILK corrects
         application = _VOIP if corrects else _RESTRICTED_LOWDELAY
-        self._state = library.opus_encoder_create(CALL_RATE_HZ, 1, application, ctypes.byref(error))
+        self._state = library.opus_encoder_create(rate_hz, 1, application, ctypes.byref(error))
         if not self._state:
             raise MemoryError(f"libopus cannot make an encoder ({error.value})")
         settings = {_SET_BITRATE: BIT_RATE, _SET_COMPLEXITY: COMPLEXITY, _SET_VBR_CONSTRAINT: 0}
@@ -87,18 +97,19 @@ class _Opus:
 
     def encode(self, frame: Samples) -> bytes:
         frame = np.ascontiguousarray(frame, np.int16)
-        assert len(frame) == FRAME
-        size = self._library.opus_encode(self._state, frame.ctypes.data, FRAME, self._out, LARGEST)
+        assert len(frame) == self._frame
+        size = self._library.opus_encode(self._state, frame.ctypes.data, self._frame, self._out, LARGEST)
         return ctypes.string_at(self._out, max(0, size))
 
 
 class _AvOpus:
     """By FFmpeg, where libopus is not found by itself; it takes twice the time, and two threads for each encoder."""
 
-    def __init__(self, corrects: bool) -> None:
+    def __init__(self, rate_hz: int, corrects: bool) -> None:
+        self._rate_hz = rate_hz
         self._context: Any = av.CodecContext.create("libopus", "w")
         self._context.bit_rate = BIT_RATE
-        self._context.format, self._context.layout, self._context.sample_rate = "s16", "mono", CALL_RATE_HZ
+        self._context.format, self._context.layout, self._context.sample_rate = "s16", "mono", rate_hz
         self._context.options = {
             "application": "voip" if corrects else "lowdelay",
             "frame_duration": "20",
@@ -108,9 +119,9 @@ class _AvOpus:
         self._pts = 0
 
     def encode(self, frame: Samples) -> bytes:
-        sound = frame_of(frame, CALL_RATE_HZ)
+        sound = frame_of(frame, self._rate_hz)
         sound.pts = self._pts
-        self._pts += FRAME
+        self._pts += len(frame)
         return b"".join(map(bytes, self._context.encode(sound)))
 
 

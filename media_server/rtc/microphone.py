@@ -39,6 +39,8 @@ class Frame:
     captured_at_s: float
     assumed: bool = False
     """Silence in place of sound that did not come, and may still come: the network may only have stalled."""
+    packet: bytes | None = None
+    """The packet of Opus, of a single frame of 20 ms, that the samples were decoded from; None where it was none."""
 
 
 class Microphone:
@@ -67,11 +69,14 @@ class Microphone:
         self._end_s: float | None = None
         """Up to when there was sound or silence; None before the first sound."""
 
-    def push(self, samples: Samples, captured_at_s: float, after_loss: bool = False) -> None:
+    def push(
+        self, samples: Samples, captured_at_s: float, after_loss: bool = False, packet: bytes | None = None
+    ) -> None:
         """Take sound, shape [n], that was captured then; a gap before it becomes silence.
 
         Args:
             after_loss: what was in the gap is lost, rather than silent.
+            packet: as in `Frame`.
         """
         self.last_data_s = self._pushed_s = now = self._clock()
         if not len(samples):
@@ -79,7 +84,7 @@ class Microphone:
         captured_at_s = max(now - MOST_S, min(captured_at_s, now))
         if self._end_s is not None and captured_at_s - self._end_s > GAP_S:
             self._push_silence(captured_at_s, after_loss)
-        self._enter(Frame(samples, captured_at_s))
+        self._enter(Frame(samples, captured_at_s, packet=packet))
 
     def pause(self) -> None:
         """The caller's device says that it sends nothing more for now: there is silence at once, and it is certain."""

@@ -135,6 +135,9 @@ class Mouth:
         return None
 
     def _put(self, payload_type: int, payload: bytes, speaks: bool) -> None:
+        if self._codec and self._codec.name == "opus" and len(payload) > 1:
+            for tap in self._speaker.packet_taps:
+                tap(payload)
         marker, self._talking = speaks and not self._talking, speaks
         before, self._before = self._before, (self.time, payload)
         if self._red and self._lossy_ticks and speaks:

@@ -125,6 +125,8 @@ class Speaker:
         """Frames handed out more than one frame after their time."""
         self.taps: list[Callable[[Samples], None]] = []
         """Are given what goes out, 960 samples at a time."""
+        self.packet_taps: list[Callable[[bytes], None]] = []
+        """Are given the packet of Opus as which those samples went out, after them, where they went out as one."""
         self.on_start: Callable[[Playback], None]
         """Is told of each piece of speech when its first sample goes out."""
         self.buffered: Callable[[], float]
