@@ -104,6 +104,15 @@ async def test_another_microphone_levels_and_mute(
     assert await page.evaluate("call.level('user')") == 0
 
 
+async def test_keys_that_the_browser_sends_with_its_sound_are_a_turn(open_page: Open, shop: Server) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16), bypass_csp=True)
+    await begin(page, shop, "assistant")
+    await page.evaluate("call.line.sender.dtmf.insertDTMF('427#')")
+    state = await state_has(page, "(s) => s.messages.some((m) => m.role === 'bot')")
+    assert [m["text"] for m in state["messages"] if m["role"] == "user"] == ["427"]
+    await page.evaluate("call.disconnect()")
+
+
 async def test_sound_that_the_browser_does_not_play_before_a_click(open_page: Open, shop: Server) -> None:
     policy = "--autoplay-policy=user-gesture-required"
     page = await open_page(np.zeros(CALL_RATE_HZ, np.int16), flags=[policy], bypass_csp=True)

@@ -24,7 +24,7 @@ exit $status
 """
 
 
-async def _namespaces() -> bool:
+async def namespaces() -> bool:
     if not (shutil.which("unshare") and shutil.which("ip")):
         return False
     probe = await asyncio.create_subprocess_exec("unshare", "-rn", "ip", "link", "set", "lo", "up", stderr=-3)
@@ -32,7 +32,7 @@ async def _namespaces() -> bool:
 
 
 async def test_a_call_on_a_machine_without_a_network(tmp_path: Path) -> None:
-    if not await _namespaces():
+    if not await namespaces():
         pytest.skip("network namespaces cannot be made here (unshare -rn, iproute2)")
     script = SCRIPT.format(python=sys.executable, folder=tmp_path, wav=sentence_file("what is seven plus five"))
     process = await asyncio.create_subprocess_exec(
