@@ -135,7 +135,11 @@ class TurnMachine:
         self._is_speech = False
         self._since_s = 0.0
         """When the present run of speech or of silence began."""
+        self._run_s = 0.0
+        """How much sound this run has, which is less than its time where a client sends slower than people speak."""
         self._silent_since_s = 0.0
+        self._paused_s = 0.0
+        """How much sound the pause under way has."""
         self._silent = False
         """A silence was told that is no pause yet."""
         self._sounding = False
@@ -164,11 +168,12 @@ class TurnMachine:
         speech = probability >= (s.silence_at if self._is_speech else s.speech_at)
         if speech != self._is_speech:
             self._is_speech, self._since_s = speech, at_s
-            self._certain_s = 0.0
+            self._certain_s = self._run_s = 0.0
         if not speech and not assumed:
             self._certain_s += CHUNK_S
+        self._run_s += CHUNK_S
         now_s = at_s + CHUNK_S
-        run_ms = (now_s - self._since_s) * 1000 + 1e-6
+        run_ms = min(now_s - self._since_s, self._run_s) * 1000 + 1e-6
         match self.state:
             case "idle":
                 if speech and run_ms >= (s.barge_in_ms if self.agent_speaking else s.onset_ms):
@@ -185,7 +190,7 @@ class TurnMachine:
             case "speaking":
                 if not speech and run_ms >= s.offset_ms:
                     self.state, self._silent = "pausing", False
-                    self._silent_since_s = self._since_s
+                    self._silent_since_s, self._paused_s = self._since_s, self._run_s
                     self._pause_ms = s.pause_ms
                     return SpeechPaused(self._since_s)
                 if speech == self._silent:
@@ -199,7 +204,8 @@ class TurnMachine:
                     self.state = "speaking"
                     return SpeechResumed(self._since_s)
                 # to the nearest chunk: a pause is not stretched by what is left of the one in which it would end
-                silent_ms = (now_s - self._silent_since_s + CHUNK_S / 2) * 1000 + 1e-6
+                self._paused_s += CHUNK_S
+                silent_ms = (min(now_s - self._silent_since_s, self._paused_s) + CHUNK_S / 2) * 1000 + 1e-6
                 if not speech and silent_ms >= self._pause_ms and self._certain_s >= CERTAIN_S:
                     self.state = "idle"
                     return TurnEnded(self._silent_since_s, now_s)

@@ -343,5 +343,6 @@ class Ear:
             ticks -= piece
 
     def _hear(self, stream: _Stream, samples: Samples, time: int, codec: Codec, packet: bytes | None = None) -> None:
-        self._microphone.push(samples, stream.clock.at(time / codec.clock_hz), self._after_loss, packet)
+        captured_at_s = stream.clock.at(time / codec.clock_hz)
+        self._microphone.push(samples, captured_at_s, after_loss=self._after_loss, packet=packet)
         self._after_loss = False

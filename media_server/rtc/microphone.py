@@ -70,11 +70,18 @@ class Microphone:
         """Up to when there was sound or silence; None before the first sound."""
 
     def push(
-        self, samples: Samples, captured_at_s: float, after_loss: bool = False, packet: bytes | None = None
+        self,
+        samples: Samples,
+        captured_at_s: float,
+        *,
+        continues: bool = False,
+        after_loss: bool = False,
+        packet: bytes | None = None,
     ) -> None:
         """Take sound, shape [n], that was captured then; a gap before it becomes silence.
 
         Args:
+            continues: there was nothing in the gap: the sound before it goes on.
             after_loss: what was in the gap is lost, rather than silent.
             packet: as in `Frame`.
         """
@@ -82,7 +89,7 @@ class Microphone:
         if not len(samples):
             return
         captured_at_s = max(now - MOST_S, min(captured_at_s, now))
-        if self._end_s is not None and captured_at_s - self._end_s > GAP_S:
+        if self._end_s is not None and captured_at_s - self._end_s > GAP_S and not continues:
             self._push_silence(captured_at_s, after_loss)
         self._enter(Frame(samples, captured_at_s, packet=packet))
 

@@ -1,8 +1,9 @@
-"""Sound that arrives faster than it is spoken, given to a microphone as if it were spoken now."""
+"""Sound that arrives at any pace, given to a microphone as if it were spoken now."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -18,6 +19,40 @@ WAITING_S = 2.0
 PIECE_S = 0.1
 """Length of the pieces in which such sound is heard."""
 SLACK_S = 0.02
+TOGETHER_S = 0.01
+"""Chunks that come within this time are sent as one."""
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 1.5
+"""A client that sends nothing for this long may have paused; it has paused for certain."""
+RHYTHM = 16
+"""Gaps between chunks that tell how a client sends."""
+
+
+class Rhythm:
+    """How a client sends its sound, which tells a pause from a client that sends slower than people speak."""
+
+    def __init__(self) -> None:
+        self._came_s = -math.inf
+        self._length_s = 0.0
+        """Of the sound that came last, at once."""
+        self._gaps: deque[float] = deque(maxlen=RHYTHM)
+
+    @property
+    def pause_s(self) -> float:
+        """How long a client sends nothing before it has paused: well above the longest of its usual gaps."""
+        return min(max(SHORTEST_PAUSE_S, 2 * max(self._gaps, default=0.0)), LONGEST_PAUSE_S)
+
+    def continues(self, length_s: float, now_s: float) -> bool:
+        """Note sound that comes now; returns whether it goes on from what came before."""
+        gap_s, self._came_s = now_s - self._came_s, now_s
+        if gap_s < TOGETHER_S:
+            self._length_s += length_s
+            return True
+        # a client that sends a lot at once sends seldom
+        continues = gap_s <= min(max(self.pause_s, 2 * self._length_s), LONGEST_PAUSE_S)
+        if continues:
+            self._gaps.append(gap_s)
+        self._length_s = length_s
+        return continues
 
 
 class PacedSound:
@@ -36,6 +71,11 @@ class PacedSound:
         self._changed = asyncio.Event()
         self._due_s = 0.0
         """When the next sample may be heard at the earliest."""
+        self._rhythm = Rhythm()
+        self._continues = False
+        """There was no pause before the sound that waits."""
+        self._quiet_s = microphone.quiet_s
+        """The line's own patience, which is too short for clients that send seldom."""
         self._resampler = Resampler(MODEL_RATE_HZ)
         self._closed = False
 
@@ -43,9 +83,12 @@ class PacedSound:
         """Take sound, shape [n, channels]; returns when little enough waits for more to be welcome."""
         if not len(samples):
             return
+        now_s, length_s = self._clock(), len(samples) / rate_hz
+        continues = self._rhythm.continues(length_s, now_s)
         if not self._chunks:
             # a chunk was spoken before it came: it may be heard at once
-            self._due_s = max(self._due_s, self._clock() - len(samples) / rate_hz)
+            self._due_s, self._continues = max(self._due_s, now_s - length_s), continues
+            self._microphone.quiet_s = max(self._quiet_s, self._rhythm.pause_s)
         self._chunks.append((samples, rate_hz))
         self._chunks_s += len(samples) / rate_hz
         self._changed.set()
@@ -87,9 +130,10 @@ class PacedSound:
     def _hear(self, samples: Samples, rate_hz: int) -> None:
         due_s, self._due_s = self._due_s, self._due_s + len(samples) / rate_hz
         if rate_hz == MODEL_RATE_HZ and samples.shape[1] == 1:
-            self._microphone.push(samples[:, 0], due_s)
+            mono = samples[:, 0]
         else:
-            self._microphone.push(self._resampler.push(frame_of(samples, rate_hz)), due_s)
+            mono = self._resampler.push(frame_of(samples, rate_hz))
+        self._microphone.push(mono, due_s, continues=self._continues)
 
     def _joined(self) -> tuple[Samples, int]:
         """The first chunk, which shall be no crumb: a client may send sound a sample at a time."""

@@ -56,9 +56,9 @@ class SocketLine:
         """May be replaced; the voice's format changes with the next packet."""
         self._speaker = handset.speaker
         self._clock = handset.clock
-        self._sound = PacedSound(handset.microphone, handset.clock)
         # its sound has no times: what comes late counts as said late
         handset.microphone.quiet_s, handset.microphone.stall_s = QUIET_S, 0.0
+        self._sound = PacedSound(handset.microphone, handset.clock)
         self._odd = b""
         self._out: deque[str | bytes] = deque()
         self._out_bytes = 0

@@ -263,3 +263,11 @@ def test_a_held_sound_fades_in_assumed_silence_too() -> None:
     assert not machine.at_rest
     assert isinstance(machine.hear(0.0, 2 * CHUNK_S, True), SoundFaded)
     assert machine.at_rest
+
+
+def test_a_pause_is_as_long_as_its_sound_where_a_client_sends_slower_than_people_speak() -> None:
+    machine = TurnMachine(TurnSettings(pause_ms=200))
+    probabilities = [0.9] * 20 + [0.0] * 5 + [0.9] * 10 + [0.0] * 8
+    slow = [(p, i * CHUNK_S * 1.6) for i, p in enumerate(probabilities)]
+    decisions = [d for p, at_s in slow if (d := machine.hear(p, at_s))]
+    assert names(decisions) == [STARTED, PAUSED, RESUMED, PAUSED, ENDED]

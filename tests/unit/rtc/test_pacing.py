@@ -12,6 +12,7 @@ import pytest
 from media_server.audio import MODEL_RATE_HZ, Samples
 from media_server.rtc.microphone import Frame, Microphone
 from media_server.rtc.pacing import WAITING_S, PacedSound
+from tests.clock import in_no_time
 
 
 class Paced:
@@ -111,3 +112,71 @@ async def test_it_can_be_cancelled_at_any_time() -> None:
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
+
+
+async def sent(*chunks: tuple[float, float]) -> list[Frame]:
+    """The frames of a sentence in chunks of that many seconds, each sent that long after the one before."""
+    paced = Paced()
+    running, listening = asyncio.create_task(paced.sound.run()), asyncio.create_task(take_all(paced.microphone))
+    for after_s, length_s in chunks:
+        await asyncio.sleep(after_s)
+        await paced.sound.push(ramp(round(length_s * MODEL_RATE_HZ)), MODEL_RATE_HZ)
+    await paced.sound.drained()
+    for task in (running, listening):
+        task.cancel()
+        await asyncio.wait([task])
+    return [frame for _, frame in paced.frames]
+
+
+async def take_all(microphone: Microphone) -> None:
+    async for _ in microphone:
+        pass
+
+
+def silence_s(frames: list[Frame]) -> float:
+    return sum(len(frame.samples) for frame in frames if not frame.samples.any()) / MODEL_RATE_HZ
+
+
+@pytest.mark.parametrize(
+    ("every_s", "length_s", "at_once"),
+    [
+        pytest.param(0.27, 0.17, 1, id="large chunks, slower than speech"),
+        pytest.param(0.031, 0.02, 1, id="a timer that ticks 64 times a second"),
+        pytest.param(0.16, 0.02, 5, id="several at once, slower than speech"),
+        pytest.param(0.1, 0.1, 1, id="in real time"),
+        pytest.param(0.02, 0.02, 1, id="packets in real time"),
+        pytest.param(0.7, 0.5, 1, id="seldom"),
+    ],
+)
+@in_no_time
+async def test_a_client_that_sends_slower_than_people_speak_makes_no_pauses(
+    every_s: float, length_s: float, at_once: int
+) -> None:
+    n = int(6 / every_s)
+    frames = await sent(*[(0.0 if i % at_once else every_s, length_s) for i in range(n * at_once)])
+    # a client that sends twice a second has its first gap before anything is known of it
+    allowed_s = 0.7 if every_s > 0.5 else 0
+    assert silence_s(frames) <= allowed_s
+    said = sum(len(frame.samples) for frame in frames) / MODEL_RATE_HZ
+    assert said == pytest.approx(n * at_once * length_s, abs=allowed_s + 0.001)
+    # the times are those of the arrival
+    ends_s = frames[-1].captured_at_s + len(frames[-1].samples) / MODEL_RATE_HZ
+    assert ends_s == pytest.approx(n * every_s, abs=0.15)
+
+
+@pytest.mark.parametrize(("every_s", "length_s"), [(0.27, 0.17), (0.02, 0.02), (0.1, 0.1)])
+@pytest.mark.parametrize("pause_s", [0.8, 2.0])
+@in_no_time
+async def test_a_pause_of_the_client_is_silence(every_s: float, length_s: float, pause_s: float) -> None:
+    chunks = [(every_s, length_s)] * 20
+    frames = await sent(*chunks, (pause_s, length_s), *chunks)
+    assert silence_s(frames) == pytest.approx(pause_s - length_s, abs=0.12)
+
+
+@in_no_time
+async def test_packets_that_a_network_held_up_for_a_moment_leave_no_hole() -> None:
+    held = [(0.02, 0.02)] * 20 + [(0.09, 0.02)] + [(0.0, 0.02)] * 4 + [(0.02, 0.02)] * 20
+    frames = await sent(*held)
+    assert silence_s(frames) == 0
+    ends_s = frames[-1].captured_at_s + len(frames[-1].samples) / MODEL_RATE_HZ
+    assert ends_s == pytest.approx(0.97, abs=0.021), "and what came late counts as said late"
