@@ -61,6 +61,8 @@ class _Stream:
     ssrc: int
     jitter: JitterBuffer = field(default_factory=JitterBuffer)
     clock: CaptureClock = field(default_factory=CaptureClock)
+    clock_hz: int = 0
+    """Of its RTP times, which another codec may count otherwise."""
     time: int | None = None
     """The newest RTP time, extended."""
     end: int | None = None
@@ -254,9 +256,10 @@ class Ear:
         self._play(stream, stream.jitter.push(number, time, payload, arrived_s))
 
     def _note_time(self, stream: _Stream, time: int, codec: Codec, payload: bytes, arrived_s: float) -> None:
-        if stream.time is not None and time < stream.time - codec.clock_hz:
+        if codec.clock_hz != stream.clock_hz or (stream.time is not None and time < stream.time - codec.clock_hz):
             # the sender's time began anew
             stream.clock, stream.time, stream.end = CaptureClock(), None, None
+            stream.clock_hz = codec.clock_hz
         if stream.time is None or time > stream.time:
             stream.time = time
         end = time + self._decoder(codec).ticks(payload)
