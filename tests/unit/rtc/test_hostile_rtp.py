@@ -114,3 +114,15 @@ def test_packets_of_any_length_are_heard_whole(name: str, ms: float) -> None:
     assert line.heard_s == pytest.approx(len(packets) * ms / 1000, abs=0.005)
     assert np.abs(line.heard()).max() > 6000
     assert line.ear.reception.lost == 0
+
+
+def test_a_caller_who_changes_the_codec_is_heard_at_the_right_time() -> None:
+    line, narrow = Line(), encoded(1.0, PCMU)
+    for n in range(50):
+        line.arrive(n, GOOD[n], 10 + n * 0.02, time=500_000 + n * 960)
+    for n in range(50, 100):
+        # the times go on from where they were, in ticks of the other codec's clock
+        line.arrive(n, narrow[n - 50], 10 + n * 0.02, 0, time=548_000 + (n - 50) * 160)
+    assert line.heard_s == pytest.approx(2.0, abs=0.03)
+    for frame in line.frames[-40:]:
+        assert 11 < frame.captured_at_s < 12.01
