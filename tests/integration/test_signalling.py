@@ -274,6 +274,28 @@ async def test_a_caller_who_hears_or_says_nothing_has_a_conversation(
     await pc.close()
 
 
+@pytest.mark.parametrize("content_type", ["application/sdp; charset=utf-8", "Application/SDP"])
+async def test_whip_in_other_spellings(http: aiohttp.ClientSession, offer: str, content_type: str) -> None:
+    async with http.post("/v1/whip/assistant", data=offer, headers={"Content-Type": content_type}) as r:
+        assert r.status == 201
+        location, etag = location_of(r), r.headers["ETag"]
+    fragment = "a=mid:0\r\na=candidate:1 1 udp 2130706431 127.0.0.1 9 typ host\r\n"
+    async with http.patch(location, data=fragment, headers={**FRAGMENT, "If-Match": f'"other", {etag}'}) as r:
+        assert r.status == 204
+    for status in (204, 404):
+        async with http.delete(location) as r:
+            assert r.status == status
+    async with http.patch(location, data=fragment, headers={**FRAGMENT, "If-Match": etag}) as r:
+        assert (r.status, (await r.json())["error"]["code"]) == (404, "unknown_session")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
+async def test_whip_is_posted(http: aiohttp.ClientSession, method: str) -> None:
+    async with http.request(method, "/v1/whip/assistant") as r:
+        assert r.status == 405
+        assert "POST" in r.headers["Allow"]
+
+
 async def test_whip_refuses_what_is_not_sdp(http: aiohttp.ClientSession, offer: str) -> None:
     async with http.post("/v1/whip/assistant", json={"sdp": offer}) as r:
         assert (r.status, (await r.json())["error"]["code"]) == (415, "wrong_content_type")
