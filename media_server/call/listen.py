@@ -63,13 +63,15 @@ class Listener:
         self._segment_samples = min(self._segment_samples, int((self._end_s - from_s) * MODEL_RATE_HZ))
 
     async def __aiter__(self) -> AsyncGenerator[Heard, None]:
-        waiting = np.zeros(0, np.int16)
+        waiting, is_assumed = np.zeros(0, np.int16), False
         async for frame in self._microphone:
             start_s = frame.captured_at_s - len(waiting) / MODEL_RATE_HZ
             if start_s < self._end_s - LATE_S:
                 # it was held up, and takes the place of the silence that was assumed for it
                 self._withdraw(frame.captured_at_s)
-                start_s, waiting = frame.captured_at_s, waiting[:0]
+                if is_assumed:
+                    start_s, waiting = frame.captured_at_s, waiting[:0]
+            is_assumed = frame.assumed
             waiting = np.concatenate([waiting, frame.samples])
             while len(waiting) >= CHUNK:
                 chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
