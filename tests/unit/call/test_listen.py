@@ -141,13 +141,16 @@ FRAMES = st.tuples(
 )
 
 
+class Loudness(VoiceActivity):
+    """Takes every sound for speech."""
+
+    def probability(self, chunk: Samples) -> float:
+        return float(chunk.any())
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(FRAMES, min_size=1, max_size=30))
 def test_frames_of_any_times_do_no_harm(frames: list[tuple[int, float, str]]) -> None:
-    class Loudness(VoiceActivity):
-        def probability(self, chunk: Samples) -> float:
-            return float(chunk.any())
-
     def made() -> Iterator[Frame]:
         at_s = 5.0
         for n, step_s, kind in frames:
@@ -169,6 +172,17 @@ def test_frames_of_any_times_do_no_harm(frames: list[tuple[int, float, str]]) ->
     machine = TurnMachine(TurnSettings(pause_ms=200))
     listener = Listener(Microphone(), Loudness(MODEL), machine)  # type: ignore[arg-type]
     asyncio.run(listen())
+
+
+async def test_times_that_go_back_a_little_cost_no_sound() -> None:
+    """As where a network turns out to be faster than it seemed: what came before was captured earlier too."""
+    frames = [Frame(SOUND[n * 320 : (n + 1) * 320], 5 + n * 0.02 - 0.1 * (n >= 50)) for n in range(100)]
+    microphone = Frames(*frames)
+    listener = Listener(microphone, Loudness(MODEL), TurnMachine(TurnSettings()))  # type: ignore[arg-type]
+    async for _ in listener:
+        pass
+    (*_, over) = listener.finish(7.0)
+    assert len(over.utterance) > 99 * 320 - 512
 
 
 async def test_what_a_stalled_network_held_up_goes_where_it_was_said(sentence: Callable[[str], Samples]) -> None:
