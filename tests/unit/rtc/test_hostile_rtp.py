@@ -74,10 +74,10 @@ def test_whatever_came_before_good_packets_are_heard(odd: list[tuple[int, int, i
     counts = line.ear.reception
     assert min(counts.received, counts.lost, counts.malformed) >= 0
     line.ear.report(line.now)
-    for n, packet in enumerate(GOOD):
+    for n, good in enumerate(GOOD):
         if n == 100:
             line.frames.clear()
-        line.arrive(number + n, packet, line.now + 0.02, time=time + n * 960)
+        line.arrive(number + n, good, line.now + 0.02, time=time + n * 960)
     said = [frame for frame in line.frames if frame.samples.any()]
     assert sum(len(frame.samples) for frame in said) == pytest.approx(MODEL_RATE_HZ, abs=320)
     # a sender whose time leaps ahead by less than a second is believed for a while
