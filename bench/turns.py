@@ -30,7 +30,7 @@ from media_server.agents.agent import PRESETS
 from media_server.audio import MODEL_RATE_HZ, Samples, read_wav
 from media_server.call.completeness import completeness, pause_ms
 from media_server.config import Settings
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.engines.messages import ChatMessage
 from media_server.engines.packs import load_pack
 from tests.real_models import SPEAKERS, Prompt, prompts

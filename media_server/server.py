@@ -20,7 +20,7 @@ from media_server.call.services import Services
 from media_server.call.session import Dialect
 from media_server.config import Settings, Webhook, is_loopback
 from media_server.doors import load_doors
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.engines.packs import check_files, load_pack
 from media_server.engines.silero import VoiceActivityModel
 from media_server.errors import ConfigurationError

@@ -8,7 +8,7 @@ from typing import Any
 
 from media_server.agents import Call
 from media_server.audio import Samples
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.engines.messages import ChatMessage
 from media_server.errors import EngineError
 from media_server.events import Emotion, EmotionUpdated

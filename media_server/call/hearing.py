@@ -15,7 +15,7 @@ from media_server.call.language import SpokenLanguage
 from media_server.call.listen import Heard, Listener
 from media_server.call.pace import Pace
 from media_server.call.retry import with_retry
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.engines.messages import Transcript
 from media_server.errors import EngineError
 from media_server.events import Event, TranscriptWord

@@ -12,7 +12,7 @@ from media_server.agents import Call
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples, frame_of
 from media_server.call.listen import Heard, Listener
 from media_server.call.turns import TurnEnded, TurnMachine, TurnSettings
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.engines.silero import VoiceActivity, VoiceActivityModel
 from media_server.errors import EngineError
 from media_server.rtc import Frame, Microphone, PacedSound, Speaker, Speech

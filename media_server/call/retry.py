@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.errors import EngineError, EngineLost
 from media_server.events import Event, Warning_
 from media_server.tasks import cause_of

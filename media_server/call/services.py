@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from media_server.agents import Agent
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.engines.silero import VoiceActivityModel
 from media_server.knowledge import Library
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from media_server.audio import CALL_RATE_HZ
 from media_server.call.joining import joined, unspaced
-from media_server.engines.client import Engines, Voice
+from media_server.engines.engines import Engines, Voice
 from media_server.events import AgentSegmentStarted, AgentSegmentStopped, AgentSpeechStarted, AgentWord, Event
 from media_server.rtc import Playback, Speaker, Speech, SpokenWord
 from media_server.spoken import Unsaid, clauses_of, speakable

@@ -12,7 +12,7 @@ from aiohttp import web
 from typing_extensions import TypedDict
 
 from media_server.agents import AgentBook
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.http import (
     agents,
     calls,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from media_server.audio import MODEL_RATE_HZ, Resampler, Samples, frame_of
 from media_server.call.language import SpokenLanguage
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.engines.messages import Transcript
 from media_server.engines.silero import CHUNK, VoiceActivity, VoiceActivityModel
 from media_server.errors import ClientError, EngineError, understood

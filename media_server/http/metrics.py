@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from media_server import events as e
 from media_server.call import Chat, Session
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.http.access import ACCESS
 from media_server.http.openapi import operation
 from media_server.pulse import Pulse

@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 
 from media_server.audio import CALL_RATE_HZ, resample
 from media_server.call.hurry import with_pauses
-from media_server.engines.client import Engines, Voice
+from media_server.engines.engines import Engines, Voice
 from media_server.engines.messages import AudioChunk
 from media_server.errors import ClientError, EngineError
 from media_server.http.access import ACCESS

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from media_server.audio import MODEL_RATE_HZ
 from media_server.call.language import SpokenLanguage
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.engines.messages import HeardWord, Transcript
 from media_server.errors import ClientError, EngineError
 from media_server.http.access import ACCESS

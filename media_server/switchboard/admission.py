@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from media_server import events as e
 from media_server.agents import Agent
 from media_server.call import Chat, Session
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.errors import ClientError
 from media_server.store import Key
 from media_server.switchboard.start import Start

@@ -20,7 +20,7 @@ from media_server.audio import CALL_RATE_HZ, Samples, resample
 from media_server.call import Session
 from media_server.caller import Caller
 from media_server.config import Settings
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.engines.piper import PiperEngine, as_it_stands
 from media_server.errors import ClientError
 from media_server.server import Server, running_server

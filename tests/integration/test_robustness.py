@@ -18,7 +18,8 @@ from media_server.audio import Samples
 from media_server.caller import Caller
 from media_server.config import Settings
 from media_server.engines import client
-from media_server.engines.client import EngineClient, Engines
+from media_server.engines.client import EngineClient
+from media_server.engines.engines import Engines
 from media_server.engines.messages import Cancel, ChatMessage, Generate, ToHost
 from media_server.engines.packs import load_pack
 from media_server.errors import ConfigurationError, EngineLost

@@ -10,7 +10,7 @@ import pytest
 from media_server.agents import AgentBook, Problem
 from media_server.cli.welcome import addresses, qr_code, welcome
 from media_server.config import Settings
-from media_server.engines.client import Engines
+from media_server.engines.engines import Engines
 from media_server.server import Server
 from media_server.switchboard import Switchboard
 
