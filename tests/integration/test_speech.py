@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample, write_wav
-from media_server.engines import engines
+from media_server.engines import engines as pack_engines
 from media_server.engines.messages import ChatMessage, Transcript
 from media_server.server import Server
 from tests.conftest import sentence_file
@@ -107,7 +107,7 @@ async def test_recordings_wait_for_replies_but_not_for_ever(server: Server, monk
             assert not engines.stt.under_way
             assert [piece async for piece in pieces]
         await recording
-        monkeypatch.setattr(engines, "PATIENCE_S", 0.1)
+        monkeypatch.setattr(pack_engines, "PATIENCE_S", 0.1)
         async with engines.generate("call-1", (ChatMessage("user", "hello"),), 20):
             async with asyncio.timeout(10):
                 await engines.transcribe(noise, final=True, live=False)
