@@ -16,7 +16,8 @@ from media_server.audio import Samples
 from media_server.call import Session
 from media_server.server import Server
 from tests.browser.conftest import Open
-from tests.browser.test_livekit import NEWEST, client
+from tests.browser.livekit import client
+from tests.browser.test_livekit import NEWEST
 from tests.browser.test_room import site, spoken
 from tests.fetched import from_npm
 from tests.programs import text
