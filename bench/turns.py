@@ -38,8 +38,8 @@ from tests.real_models import SPEAKERS, Prompt, prompts
 HOP = MODEL_RATE_HZ // 100
 QUIET = 0.02
 """Of the loudest 10 ms: what is softer is a pause."""
-LEAST_PAUSE_MS = 120
-LEAST_SPEECH_S = 0.6
+MIN_PAUSE_MS = 120
+MIN_SPEECH_S = 0.6
 """Before a pause within a sentence and behind it."""
 HEARD_OF_SILENCE_S = 0.1
 TOLD_MS = 300
@@ -66,8 +66,8 @@ def pauses(samples: Samples) -> list[int]:
     gaps = np.diff(loud)
     within = [
         int(loud[i] + 1)
-        for i in np.nonzero(gaps > LEAST_PAUSE_MS // 10)[0]
-        if (loud[i] - loud[0]) * 0.01 > LEAST_SPEECH_S and (loud[-1] - loud[i + 1]) * 0.01 > LEAST_SPEECH_S
+        for i in np.nonzero(gaps > MIN_PAUSE_MS // 10)[0]
+        if (loud[i] - loud[0]) * 0.01 > MIN_SPEECH_S and (loud[-1] - loud[i + 1]) * 0.01 > MIN_SPEECH_S
     ]
     return [HOP * at for at in (*within, int(loud[-1] + 1))]
 

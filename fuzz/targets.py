@@ -16,8 +16,8 @@ from aiortc.mediastreams import AudioStreamTrack
 from aiortc.rtcsctptransport import CHUNK_TYPES, SCTP_DATA_FIRST_FRAG, SCTP_DATA_LAST_FRAG, DataChunk, serialize_packet
 from hypothesis import strategies as st
 
-from media_server.agents import AgentBook
-from media_server.call.reception import Reception
+from media_server.agents import AgentRegistry
+from media_server.call.inbox import RateLimitedInbox
 from media_server.doors.flow.dialect import Flow
 from media_server.doors.flow.dialect import parse as parse_flow
 from media_server.doors.nextevi.dialect import NextEvi
@@ -224,8 +224,8 @@ async def _messages(message: str | bytes) -> None:
         except ClientError:
             continue
     for dialect in (Flow(), NextEvi("x", "y", ""), Pinecall(), PinecallChat(False)):
-        reception = Reception(lambda _: None, lambda: 0.0, lambda _: None)
-        reception.receive(message, dialect.incoming)
+        inbox = RateLimitedInbox(lambda _: None, lambda: 0.0, lambda _: None)
+        inbox.receive(message, dialect.incoming)
 
 
 async def _json(tree: Any) -> None:
@@ -303,7 +303,7 @@ async def _agents(damage: tuple[int, int, str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "desk.toml").write_text(_damaged(_AGENT, *damage), encoding="utf-8", errors="replace")
         try:
-            problems = AgentBook().load(Path(folder))
+            problems = AgentRegistry().load(Path(folder))
             assert all(str(each) for each in problems)
         except ConfigurationError:
             return

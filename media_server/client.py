@@ -82,17 +82,17 @@ def unreachable(url: str, error: Exception) -> MediaServerError:
                 "log and add --insecure."
             )
         case aiohttp.ClientConnectorSSLError():
-            said = f"What answers at {url} does not speak HTTPS. Try {url.replace('https:', 'http:', 1)}."
+            said = f"{url} does not speak HTTPS. Try {url.replace('https:', 'http:', 1)}."
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             said = f"{url!r} is no address of a server. One looks like http://127.0.0.1:8080."
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() if not isinstance(
             error, aiohttp.ClientConnectorError
         ):
-            said = f"What answers at {url} hung up."
+            said = f"{url} closed the connection."
             if url.startswith("http:"):
                 said += f" If it speaks HTTPS, try {url.replace('http:', 'https:', 1)}."
         case aiohttp.ClientConnectionError():
-            said = f"Nobody answers at {url}. Is the server running (media-server serve)? --url names another one."
+            said = f"Cannot reach {url}. Is the server running (media-server serve)? --url names another one."
         case _:
-            said = f"What answers at {url} is no media server."
+            said = f"{url} does not look like a media server."
     return MediaServerError("no_server", said)

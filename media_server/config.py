@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     """Seconds without packets or messages after which a connection counts as lost."""
 
     reconnect_s: float = Field(30, ge=0, le=600)
-    """How long a call waits, in silence and for nothing, for a caller whose connection was lost."""
+    """How long a call waits, silently and free of charge, for a caller whose connection was lost."""
     chat_linger_s: float = Field(60, ge=0, le=86400)
     """How long a chat waits for a client to come back."""
     drain_s: float = Field(0, ge=0, le=86400)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from media_server.agents import DEFAULT_AGENT, AgentBook
+from media_server.agents import DEFAULT_AGENT, AgentRegistry
 from media_server.call.comfort import check_sound
 from media_server.config import Settings, is_loopback
 from media_server.engines.inspecting import inspect
@@ -82,7 +82,7 @@ def _agents(settings: Settings) -> list[Finding]:
         return [Finding("ok", "agents: assistant (no folder of your own: media-server init makes one)")]
     try:
         pack = load_pack(settings.pack, settings.models_dir)
-        agents = AgentBook([DEFAULT_AGENT, *settings.agents], pack.manifest.voices, check_sound)
+        agents = AgentRegistry([DEFAULT_AGENT, *settings.agents], pack.manifest.voices, check_sound)
         problems = agents.load(settings.agents_dir)
     except ConfigurationError as e:
         return [Finding("bad", e.message)]

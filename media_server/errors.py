@@ -106,7 +106,7 @@ def _reason(problem: ErrorDetails, known: Iterable[str]) -> str:
     match problem["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
             close = difflib.get_close_matches(str(problem["loc"][-1]), list(known), n=1)
-            return f"there is no such setting{f' (did you mean {close[0]}?)' if close else ''}"
+            return f"unknown setting{f' (did you mean {close[0]}?)' if close else ''}"
         case "missing" | "missing_argument":
             return "this is missing"
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than" as kind:

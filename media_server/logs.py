@@ -16,10 +16,10 @@ _FIELDS = "fields"
 _CALL: ContextVar[str] = ContextVar("call", default="")
 MOST, WITHIN_S = 20, 60.0
 """Maximum lines of one kind within so many seconds; of the others only the number is logged."""
-MOST_KINDS = 1000
+MAX_KINDS = 1000
 KEPT = 500
 """Lines that can be looked at later."""
-MOST_CHARACTERS = 2000
+MAX_CHARACTERS = 2000
 """Maximum that is kept of a line's message, and of each of its fields."""
 TROUBLE = frozenset({"error", "warning"})
 """Events of calls that are limited, for each call: clients cause as many as they like."""
@@ -59,7 +59,7 @@ class _NotTooMany(logging.Filter):
             raised = record.exc_info[0] if record.exc_info else None
             kind = (record.name, record.levelno, what, raised)
         now = time.monotonic()
-        if kind not in self._kinds and len(self._kinds) >= MOST_KINDS:
+        if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
             del self._kinds[next(iter(self._kinds))]
         count = self._kinds.setdefault(kind, [now, 0, 0])
         if now - count[0] > WITHIN_S:
@@ -120,12 +120,12 @@ class _Output(logging.StreamHandler[TextIO]):
             "at": record.created,
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage()[:MOST_CHARACTERS],
+            "message": record.getMessage()[:MAX_CHARACTERS],
         }
         if fields := getattr(record, _FIELDS, {}):
-            line["fields"] = {name: str(value)[:MOST_CHARACTERS] for name, value in fields.items()}
+            line["fields"] = {name: str(value)[:MAX_CHARACTERS] for name, value in fields.items()}
         if record.exc_info and record.exc_info[1]:
-            line["exception"] = f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"[:MOST_CHARACTERS]
+            line["exception"] = f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"[:MAX_CHARACTERS]
         _kept.append(line)
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiortc import RTCIceServer
 from sqlalchemy.exc import SQLAlchemyError
 
-from media_server.agents import DEFAULT_AGENT, HOME_AGENT, AgentBook, Problem
+from media_server.agents import DEFAULT_AGENT, HOME_AGENT, AgentRegistry, Problem
 from media_server.call.comfort import check_sound
 from media_server.call.services import Services
 from media_server.call.session import Dialect
@@ -55,7 +55,7 @@ class Server:
     url: str
     engines: Engines
     sessions: Switchboard
-    agents: AgentBook
+    agents: AgentRegistry
     pulse: Pulse = field(default_factory=Pulse)
     notice: str = ""
     """What its models are good for, where their pack says so."""
@@ -104,7 +104,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     doors = load_doors()
     # a server that has agents of its own shows none that only demonstrate
     shown = settings.agents if settings.agents or settings.agents_dir else [HOME_AGENT]
-    agents = AgentBook([DEFAULT_AGENT, *shown], pack.manifest.voices, check_sound)
+    agents = AgentRegistry([DEFAULT_AGENT, *shown], pack.manifest.voices, check_sound)
     problems = await _load_agents(agents, settings.agents_dir) if settings.agents_dir else ()
     check_ice_servers(settings.ice_servers)
     pulse = Pulse()
@@ -170,7 +170,7 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
 
 async def _close_lost(records: Records) -> None:
     try:
-        await records.close_lost()
+        await records.close_orphaned_calls()
     except SQLAlchemyError as failed:
         why = reason_of(failed)
         raise ConfigurationError(
@@ -182,7 +182,7 @@ def _subscription(webhook: Webhook) -> Subscription:
     return Subscription(webhook.url, webhook.events, webhook.agents, webhook.tenant)
 
 
-async def _load_agents(agents: AgentBook, folder: Path) -> Sequence[Problem]:
+async def _load_agents(agents: AgentRegistry, folder: Path) -> Sequence[Problem]:
     # it runs the operator's own code, which may read files
     problems = await asyncio.to_thread(agents.load, folder)
     for problem in problems:
@@ -191,13 +191,13 @@ async def _load_agents(agents: AgentBook, folder: Path) -> Sequence[Problem]:
     return problems
 
 
-def _follow_documents(agents: AgentBook, library: Library) -> None:
+def _follow_documents(agents: AgentRegistry, library: Library) -> None:
     for agent in agents.agents:
         if agent.knowledge:
             library.follow(agent.knowledge)
 
 
-async def _reload_agents(agents: AgentBook, folder: Path, library: Library) -> None:
+async def _reload_agents(agents: AgentRegistry, folder: Path, library: Library) -> None:
     """Read the folder again whenever something in it changes, for ever."""
     async for _ in watchfiles.awatch(folder, step=RELOAD_STEP_MS):
         try:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 TIMEOUT_S = 15.0
-LONGEST_SLEEP_S = 20.0
+MAX_SLEEP_S = 20.0
 """Between two looks; others may have put something into the outbox."""
 CLEAN_S = 3600.0
 AFTER_TROUBLE_S = 5.0
@@ -63,7 +63,7 @@ class Deliverer:
                     # a database that cannot be written ends neither calls nor webhooks
                     if not self._in_trouble:
                         why = reason_of(failed)
-                        log.error("webhooks wait for the database: %s", why)
+                        log.error("webhook delivery paused, the database is unavailable: %s", why)
                     self._in_trouble = True
                     await asyncio.sleep(AFTER_TROUBLE_S)
                 else:
@@ -84,7 +84,7 @@ class Deliverer:
                     raise failed
             return
         at = await self._outbox.next_at()
-        wait_s = LONGEST_SLEEP_S if at is None else min(LONGEST_SLEEP_S, max(0.05, at - time.time()))
+        wait_s = MAX_SLEEP_S if at is None else min(MAX_SLEEP_S, max(0.05, at - time.time()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
                 await self._news.wait()

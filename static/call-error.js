@@ -10,7 +10,7 @@ export class CallError extends Error {
 
 /** @type {Record<string, [string, string]>} */
 const MICROPHONE_PROBLEMS = {
-  NotAllowedError: ["microphone_refused", "The microphone was refused. Allow it for this page in the browser's address bar, then call again."],
+  NotAllowedError: ["microphone_refused", "Microphone access was denied. Allow it for this page in the browser's address bar, then call again."],
   NotFoundError: ["no_microphone", "No microphone was found. Plug one in and call again."],
   OverconstrainedError: ["no_microphone", "That microphone is not there any more. Choose another one."],
   NotReadableError: ["microphone_busy", "The microphone cannot be opened; another program may be using it."],

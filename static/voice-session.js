@@ -163,7 +163,7 @@ export class VoiceSession extends EventTarget {
 
   /** WebRTC, or else a WebSocket; in a session that exists already the call goes on. @throws {CallError} */
   async #openLine() {
-    const none = new CallError("no_connection", "No media connection came about. A firewall may be blocking UDP between this browser and the server.");
+    const none = new CallError("no_connection", "The audio connection could not be set up. A firewall may be blocking UDP between this browser and the server.");
     try {
       if (this.wanted === "websocket" || typeof RTCPeerConnection === "undefined") throw new NoWebRtc();
       await this.#open(new WebRtcLine(this));

@@ -8,7 +8,7 @@ const en = {
   connecting: "Connecting …", reconnecting: "Reconnecting …", listening: "Listening", hearing: "Hearing you", thinking: "Thinking", speaking: "Speaking",
   writing: "Writing …", muted: "Muted: you cannot be heard", person: "A person is on the line", tapToHear: "Tap the page to hear the answer.",
   unavailable: "Sorry, this is not available right now.", busy: "All lines are busy. Please try again in a moment.", connectionLost: "The connection was lost.",
-  microphoneRefused: "The microphone was refused. Allow it for this page in the browser's address bar, then try again.",
+  microphoneRefused: "Microphone access was denied. Allow it for this page in the browser's address bar, then try again.",
   noMicrophone: "No microphone was found. Plug one in and try again.", microphoneBusy: "The microphone cannot be opened. Another program may be using it.",
 };
 

@@ -11,7 +11,7 @@ from media_server.agents.agent import (
 )
 from media_server.agents.builtin import DEFAULT_AGENT, HOME_AGENT
 from media_server.agents.call import Call, contact_of
-from media_server.agents.folder import AgentBook, Problem
+from media_server.agents.folder import AgentRegistry, Problem
 from media_server.agents.names import agent_name
 from media_server.agents.skills import Skill, with_skills
 from media_server.agents.tools import Tool, ToolAnswer, ToolRefusal, client_tool, remote_tool, tool
@@ -23,7 +23,7 @@ __all__ = [
     "KNOWLEDGE_TOOL",
     "PRESETS",
     "Agent",
-    "AgentBook",
+    "AgentRegistry",
     "Call",
     "Handlers",
     "Problem",

@@ -25,7 +25,7 @@ KNOWLEDGE_TOOL = "search_knowledge"
 """With which the model searches an agent's documents."""
 EMOTIONS = ("joy", "sadness", "anger", "fear", "surprise", "disgust", "neutral")
 """A usual set."""
-MOST_SAID = 4000
+MAX_SAID = 4000
 """Characters of a text that a caller has said."""
 TurnPreset = Literal["fast", "balanced", "patient", "manual"]
 
@@ -188,10 +188,10 @@ class Agent:
     answer_timeout_s: Annotated[float, Field(ge=1, le=600)] = 15
     apology: str = "I am sorry, something went wrong. Could you say it again?"
     thinking_filler: str = "One moment."
-    comfort: Annotated[str, Field(max_length=MOST_SAID)] = ""
+    comfort: Annotated[str, Field(max_length=MAX_SAID)] = ""
     comfort_s: Annotated[float, Field(ge=0.5, le=60)] = 3
     comfort_sound: Literal["soft"] | Path | None = None
-    person_notice: Annotated[str, Field(max_length=MOST_SAID)] = ""
+    person_notice: Annotated[str, Field(max_length=MAX_SAID)] = ""
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     max_reply_tokens: Annotated[int, Field(ge=1, le=4096)] = 200
@@ -262,7 +262,7 @@ class Agent:
     @property
     def most_said(self) -> int:
         """Characters of a greeting whose variables are filled: what a caller gives makes it no longer than this."""
-        return max(MOST_SAID, len(self._greeting))
+        return max(MAX_SAID, len(self._greeting))
 
     def greeting_with(self, variables: Mapping[str, str | int | float | bool]) -> str:
         """The greeting with its variables filled, however long it becomes."""

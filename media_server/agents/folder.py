@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from media_server.agents.agent import Agent
 from media_server.errors import ConfigurationError, problems
 
-__all__ = ["AgentBook", "Problem"]
+__all__ = ["AgentRegistry", "Problem"]
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class _Broken(Exception):
         self.reason = reason
 
 
-class AgentBook:
+class AgentRegistry:
     """Agents by name. `load` reads a folder, also again: what is broken by then stays in use as it was before.
 
     Args:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 __all__ = ["check_number", "number_patterns", "spoken_digits", "whole"]
 
-LONGEST_PATTERN = 200
-MOST_DIGITS = 40
+MAX_PATTERN = 200
+MAX_DIGITS = 40
 """Maximum digits of a number that is read out."""
 _SPOKEN = (
     "zero one two three four five six seven eight nine",
@@ -39,10 +39,10 @@ def check_number(pattern: str) -> str:
         compiled = re.compile(pattern)
     except re.error as wrong:
         raise ValueError(f"{pattern!r} is no regular expression: {wrong}") from wrong
-    if len(pattern) > LONGEST_PATTERN or _COSTLY.search(pattern):
+    if len(pattern) > MAX_PATTERN or _COSTLY.search(pattern):
         raise ValueError(f"{pattern!r} is too complicated: repeated groups take too long")
     if not _lengths(compiled):
-        raise ValueError(f"no number of up to {MOST_DIGITS} digits matches {pattern!r}")
+        raise ValueError(f"no number of up to {MAX_DIGITS} digits matches {pattern!r}")
     return pattern
 
 
@@ -99,7 +99,7 @@ def _is_number(pattern: str) -> bool:
 @cache
 def _lengths(compiled: re.Pattern[str]) -> tuple[int, ...]:
     """The numbers of digits that match, tried with numbers of one digit each."""
-    return tuple(n for n in range(1, MOST_DIGITS + 1) if any(compiled.fullmatch(d * n) for d in "0123456789"))
+    return tuple(n for n in range(1, MAX_DIGITS + 1) if any(compiled.fullmatch(d * n) for d in "0123456789"))
 
 
 def _may_begin(compiled: re.Pattern[str], digits: str) -> bool:

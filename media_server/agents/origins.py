@@ -15,7 +15,7 @@ from typing import NamedTuple
 __all__ = ["DEFAULT_PORTS", "Origin", "check_pattern", "is_address", "matches", "parse_host", "parse_origin"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
-LARGEST_PORT = 65535
+MAX_PORT = 65535
 # ASCII: with Unicode's rules a Kelvin sign is a K, and an Arabic digit a digit
 _NAME = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?"
 _HOST = rf"{_NAME}|\[[0-9a-f:.]+\]"
@@ -69,7 +69,7 @@ def parse_host(text: str) -> tuple[str, int | None] | None:
     """Host and port of a `Host` header; None where it is malformed."""
     given = _AUTHORITY.fullmatch(text)
     host = _canonical(given[1]) if given else None
-    if not given or host is None or (given[2] and int(given[2]) > LARGEST_PORT):
+    if not given or host is None or (given[2] and int(given[2]) > MAX_PORT):
         return None
     return host, int(given[2]) if given[2] else None
 
@@ -129,4 +129,4 @@ def _canonical(host: str) -> str | None:
 
 def _port(written: str | None, scheme: str) -> int | None:
     port = int(written) if written else DEFAULT_PORTS[scheme]
-    return port if port <= LARGEST_PORT else None
+    return port if port <= MAX_PORT else None

@@ -15,7 +15,7 @@ from media_server.jsonable import sound
 __all__ = ["in_thread", "said_of", "staying"]
 
 
-LONGEST_SAID = 2000
+MAX_SAID = 2000
 """Characters of what an exception says."""
 
 
@@ -37,7 +37,7 @@ def said_of(failed: BaseException) -> str:
         said = sound(str(failed)).strip()
     except Exception:  # noqa: BLE001 - an exception whose text is code that fails as well
         said = ""
-    return said[:LONGEST_SAID] or type(failed).__name__
+    return said[:MAX_SAID] or type(failed).__name__
 
 
 async def in_thread(function: Callable[..., Any], **arguments: Any) -> Any:

@@ -16,7 +16,7 @@ __all__ = ["fitted", "misfits", "put_right"]
 
 DEEPEST = 30
 """Schemas within schemas; what is deeper may be anything."""
-MOST_MISFITS = 5
+MAX_MISFITS = 5
 """Told of at once."""
 TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
 _CHOICES = ("enum", "anyOf", "oneOf", "allOf")
@@ -175,7 +175,7 @@ def misfits(value: Any, schema: Any) -> list[str]:
     found: list[str] = []
     for problem in _misfits(value, schema, "", 0):
         found.append(problem)
-        if len(found) == MOST_MISFITS:
+        if len(found) == MAX_MISFITS:
             break
     return found
 

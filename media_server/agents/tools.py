@@ -21,7 +21,7 @@ from media_server.jsonable import jsonable, sound
 
 __all__ = ["Tool", "ToolAnswer", "ToolRefusal", "as_tool", "client_tool", "remote_tool", "tool"]
 
-MOST_PARTS, DEEPEST = 2000, 50
+MAX_PARTS, DEEPEST = 2000, 50
 """Maximum parts and depth of a schema after its references are resolved: a few of them can expand to millions."""
 NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 
@@ -273,8 +273,8 @@ def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
     parts = itertools.count(1)
 
     def inline(part: Any, within: tuple[str, ...]) -> Any:
-        if next(parts) > MOST_PARTS or len(within) > DEEPEST:
-            raise ValueError(f"more than {MOST_PARTS} parts, or {DEEPEST} references within each other")
+        if next(parts) > MAX_PARTS or len(within) > DEEPEST:
+            raise ValueError(f"more than {MAX_PARTS} parts, or {DEEPEST} references within each other")
         if isinstance(part, list):
             return [inline(p, within) for p in part]
         if not isinstance(part, dict):

@@ -5,7 +5,7 @@
     speaking    it fades before it is speech                             GoOn
     speaking    speech begins                                            Hold, and doubt
     speaking    words so far mean something                              Yield
-    speaking    speech for LONGEST_DOUBT_S, whatever it says, no echo    Yield
+    speaking    speech for MAX_DOUBT_S, whatever it says, no echo    Yield
     speaking    speech is over: echo, noise, or "uh-huh"                 GoOn
     speaking    … but little was left of what the agent says             Yield: it is the answer
     speaking    speech is over and nobody can tell what it was           Yield
@@ -31,13 +31,13 @@ from typing import Any, Literal
 
 from media_server.call.interruption import ACKNOWLEDGEMENTS, Sound, TimedWord, Weighed, weigh
 
-__all__ = ["SETTLE_S", "AgentState", "BargeIn", "Decision", "Left"]
+__all__ = ["BARGE_IN_TIMEOUT_S", "AgentState", "BargeIn", "Decision", "Left"]
 
 AgentState = Literal["silent", "thinking", "speaking", "announcing"]
 
-LONGEST_DOUBT_S = 0.9
-"""Who is heard to speak for longer than this means it, whatever is understood of it, but for echo …"""
-SETTLE_S = 2.0
+MAX_DOUBT_S = 0.9
+"""Seconds of speech that always interrupt, whatever is understood of it, unless it is echo …"""
+BARGE_IN_TIMEOUT_S = 2.0
 """… or for this long where nothing was understood yet; how long the words of a sound are waited for."""
 ANSWER_S = 1.0
 """With less than this left of what the agent says, "yes" is an answer …"""
@@ -121,7 +121,7 @@ class BargeIn:
             began_s, self._announced_s = self._announced_s, None
             # the agent is silent by now, or goes on with what may be interrupted
             return self.speech_began(began_s) if self.agent != "silent" else None
-        long = self._lasted_s(at_s) > SETTLE_S and self._sound != "echo" and self.agent != "thinking"
+        long = self._lasted_s(at_s) > BARGE_IN_TIMEOUT_S and self._sound != "echo" and self.agent != "thinking"
         return self._yield() if self.in_doubt and long else None
 
     def words_so_far(self, heard: Sequence[TimedWord], played: Sequence[TimedWord], at_s: float) -> Decision | None:
@@ -129,7 +129,7 @@ class BargeIn:
         if not self.in_doubt:
             return None
         self._sound = self._weigh(heard, played, at_s, guessed=True).sound
-        long = self._lasted_s(at_s) > LONGEST_DOUBT_S and self._sound != "echo" and self.agent != "thinking"
+        long = self._lasted_s(at_s) > MAX_DOUBT_S and self._sound != "echo" and self.agent != "thinking"
         return self._yield() if long or self._sound == "speech" else None
 
     def speech_over(

@@ -13,11 +13,11 @@ from media_server import agents
 from media_server import events as e
 from media_server.agents import Agent
 from media_server.call.emotions import Emotions
+from media_server.call.event_log import EventLog
 from media_server.call.floor import Floor
 from media_server.call.handlers import HandlerRunner
 from media_server.call.history import History
 from media_server.call.idle import Idle
-from media_server.call.journal import Journal
 from media_server.call.keypad import Keypad
 from media_server.call.persona import Persona
 from media_server.call.replies import Replies
@@ -30,7 +30,7 @@ from media_server.terms import Terms
 
 __all__ = ["Audio", "Call"]
 
-MOST_MESSAGES = 100
+MAX_MESSAGES = 100
 """Maximum client messages queued for handling, answering or speaking."""
 NOTICE_S = 15.0
 """Before a call is ended for its length."""
@@ -71,12 +71,14 @@ class Call(agents.Call):
         agent: the agent that answers.
         terms: what is agreed on for this call.
         services: what it uses and other calls too.
-        journal: numbers and times the events, and gives them back to `dispatch`.
+        event_log: numbers and times the events, and gives them back to `dispatch`.
         audio: what is spoken and heard; None for a conversation in writing.
     """
 
-    def __init__(self, agent: Agent, terms: Terms, services: Services, journal: Journal, audio: Audio | None) -> None:
-        self.id = journal.call_id
+    def __init__(
+        self, agent: Agent, terms: Terms, services: Services, event_log: EventLog, audio: Audio | None
+    ) -> None:
+        self.id = event_log.call_id
         self.paused = False
         """A person has taken over, and the agent is silent."""
         self._limits = terms.limits
@@ -86,7 +88,7 @@ class Call(agents.Call):
         self.metadata: Mapping[str, Any] = terms.metadata
         self.client_metadata: Mapping[str, Any] = terms.client_metadata
         self._persona = Persona(agent, terms, services)
-        self._journal = journal
+        self._event_log = event_log
         self.state: e.State = "connecting"
         self.history = History()
         self._messages: asyncio.Queue[e.ClientMessage | _HangUp] = asyncio.Queue()
@@ -114,7 +116,7 @@ class Call(agents.Call):
         if isinstance(message, e.AgentSay) or (isinstance(message, e.TextSend) and not message.interrupt):
             waiting += len(self._afterwards) + self._replies.waiting
         # one place more for the end: who floods can still hang up
-        if waiting < MOST_MESSAGES + isinstance(message, e.CallEnd):
+        if waiting < MAX_MESSAGES + isinstance(message, e.CallEnd):
             self._messages.put_nowait(message)
         else:
             self.emit(e.Error("too_many_messages", "Messages come faster than they can be handled; one was dropped."))
@@ -376,7 +378,7 @@ class Call(agents.Call):
 
     def warn_of_end(self, left_s: float, why: str) -> None:
         """Tell the client that the call ends soon."""
-        self.emit(e.Warning_("call_ending", f"{why} and ends in {left_s:g}.", left_s))
+        self.emit(e.CallWarning("call_ending", f"{why} and ends in {left_s:g}.", left_s))
 
     def end(self, reason: str) -> None:
         """End the call as soon as it can be."""
@@ -451,10 +453,10 @@ class Call(agents.Call):
     # -- what its parts ask of it: see `Conversation`
 
     def emit(self, event: e.Event) -> None:
-        self._journal.emit(event)
+        self._event_log.emit(event)
 
     def clock(self) -> float:
-        return self._journal.clock()
+        return self._event_log.clock()
 
     def next_turn(self) -> str:
         self._turn += 1

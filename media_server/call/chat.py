@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from media_server import events as e
 from media_server.agents import Agent
 from media_server.call.call import Call
-from media_server.call.journal import Journal
-from media_server.call.life import Life
+from media_server.call.event_log import EventLog
+from media_server.call.inbox import RateLimitedInbox
+from media_server.call.lifecycle import Lifecycle
 from media_server.call.meter import Meter
-from media_server.call.reception import Reception
 from media_server.call.services import Services
 from media_server.call.session import NATIVE, Dialect
 from media_server.errors import ClientError
@@ -47,21 +47,21 @@ class Chat:
         self.id = secrets.token_urlsafe(16)
         """Who knows it may go on with the conversation."""
         self.call_id = f"chat-{secrets.token_hex(8)}"
-        self._life = Life()
+        self._life = Lifecycle()
         self.late_frames = 0
         self._linger_s = linger_s
-        self._journal = Journal(self.call_id, self._keep, record)
+        self._event_log = EventLog(self.call_id, self._keep, record)
         self._kept: deque[e.Envelope] = deque(maxlen=KEPT)
         self._news: set[asyncio.Event] = set()
         """One of each client."""
         self._attached, self._detached = asyncio.Event(), asyncio.Event()
         """Whether there is a client."""
         self._detached.set()
-        self.call = Call(agent, terms, services, self._journal, None)
+        self.call = Call(agent, terms, services, self._event_log, None)
         self.meter: Meter | None = None
         """Where a credit pays for the conversation."""
-        self._journal.dispatch = self.call.dispatch
-        self._reception = Reception(self._journal.emit, self._journal.clock, self.call.receive)
+        self._event_log.dispatch = self.call.dispatch
+        self._reception = RateLimitedInbox(self._event_log.emit, self._event_log.clock, self.call.receive)
 
     @property
     def over(self) -> bool:
@@ -86,14 +86,14 @@ class Chat:
         parts = {"call": self._conduct, "client": self._watch_client}
         if self.meter:
             parts["meter"] = self._pay
-        await self._life.run(self.call, self._journal, parts, self._tell_client, self._ended)
+        await self._life.run(self.call, self._event_log, parts, self._tell_client, self._ended)
 
     def _ended(self, reason: str) -> e.CallEnded:
-        return e.CallEnded(reason, self._journal.clock())
+        return e.CallEnded(reason, self._event_log.clock())
 
     async def _pay(self) -> None:
         assert self.meter
-        await self.meter.run(self.call, self._journal.clock, lambda: self.call.end("credits_exhausted"))
+        await self.meter.run(self.call, self._event_log.clock, lambda: self.call.end("credits_exhausted"))
 
     async def _tell_client(self) -> None:
         with contextlib.suppress(TimeoutError):

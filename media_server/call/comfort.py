@@ -17,7 +17,7 @@ __all__ = ["check_sound", "fill_silence"]
 
 log = logging.getLogger(__name__)
 
-LONGEST_S = 600.0
+MAX_S = 600.0
 """Longest music; it is repeated."""
 KEPT = 8
 """Pieces of music that are kept decoded: at most 58 MB each."""
@@ -72,7 +72,7 @@ def _samples(sound: Path | str) -> Samples:
 @lru_cache(maxsize=KEPT)
 def _music(file: Path, changed_ns: int) -> Samples:
     """A file as it was when it was changed last."""
-    samples = read_wav(file, CALL_RATE_HZ, LONGEST_S)
+    samples = read_wav(file, CALL_RATE_HZ, MAX_S)
     if not samples.any():
         raise ValueError(f"{file} is silent")
     n = min(EDGE, len(samples) // 2)

@@ -10,17 +10,17 @@ from dataclasses import replace
 from media_server import events as e
 from media_server.agents import TurnTaking
 from media_server.agents.numbers import number_patterns
-from media_server.call.bargein import SETTLE_S, AgentState, BargeIn, Decision
+from media_server.call.bargein import BARGE_IN_TIMEOUT_S, AgentState, BargeIn, Decision
 from media_server.call.completeness import completeness, pause_ms
 from media_server.call.conversation import Conversation
 from media_server.call.gate import Gate
-from media_server.call.hearing import Hearing, Said, outcome
 from media_server.call.interruption import TimedWord, spread, timed
 from media_server.call.listen import Heard, Listener
 from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
 from media_server.call.replies import Replies, SpokenTurn
 from media_server.call.services import Services
+from media_server.call.transcription import TurnText, TurnTranscription, await_transcript
 from media_server.call.turns import (
     PartialDue,
     SilenceEnded,
@@ -73,7 +73,7 @@ class Floor:
         self._line_is_bad = False
         self._turns = TurnMachine(_turn_settings(self._taking))
         self._listener = Listener(microphone, VoiceActivity(services.activity), self._turns)
-        self._hearing = Hearing(services.engines, self._listener, call, call.start, call.emit)
+        self._hearing = TurnTranscription(services.engines, self._listener, call, call.start, call.emit)
         self._speech_turn = ""
         self._onset_s = 0.0
         self._continues: e.TurnContinued | None = None
@@ -83,7 +83,7 @@ class Floor:
         self._judging: asyncio.Task[None] | None = None
         self._pause: SpokenTurn | None = None
         """The caller's turn as it stood at the last pause."""
-        self._silence: tuple[asyncio.Task[Said | EngineError], float] | None = None
+        self._silence: tuple[asyncio.Task[TurnText | EngineError], float] | None = None
         """What is said up to a silence that is no pause yet, and since when somebody finds out."""
         self._speculation: asyncio.Task[None] | None = None
         self._partial: asyncio.Task[None] | None = None
@@ -180,7 +180,7 @@ class Floor:
                 if self._continues:
                     self._emit(self._continues)
                 self._continues = None
-                self._yield()
+                self._yield_floor()
 
     def _on_heard(self, heard: Heard) -> None:
         match heard.decision:
@@ -213,7 +213,7 @@ class Floor:
                     self._partial = self._call.start(self._show_partial(self._speech_turn, heard, at_s), "partial")
             case SilenceStarted():
                 # what was said until now is all there is if the caller stays silent: begin at once
-                if self._hearing.room_to_hear_ahead:
+                if self._hearing.can_transcribe_early:
                     self._silence = self._listen_to(heard)
             case SilenceEnded():
                 self._end_silence()
@@ -228,9 +228,9 @@ class Floor:
                 self._pause = pause = SpokenTurn(self._speech_turn, hearing, self._partial_shown, watch, heard.turn)
                 if self._barge_in.in_doubt:
                     self._turns.end_after(math.inf)
-                    self._judging = self._call.start(self._settle(pause), "settle")
+                    self._judging = self._call.start(self._resolve_barge_in(pause), "settle")
                 else:
-                    self._consider(pause)
+                    self._speculate_and_judge(pause)
             case TurnEnded():
                 cancel(self._judging)
                 if self._barge_in.in_doubt:
@@ -254,7 +254,7 @@ class Floor:
                 self._pause.cause = "client"
             self._on_heard(each)
         if not heard:
-            self._emit(e.Warning_("nothing_said", "The client ended a turn in which nobody had spoken."))
+            self._emit(e.CallWarning("nothing_said", "The client ended a turn in which nobody had spoken."))
 
     async def settled(self) -> None:
         """Take what was said so far for a turn, and wait until it is understood and told."""
@@ -263,7 +263,7 @@ class Floor:
         if self._pause:
             await self._pause.told.wait()
 
-    def _listen_to(self, heard: Heard) -> tuple[asyncio.Task[Said | EngineError], float]:
+    def _listen_to(self, heard: Heard) -> tuple[asyncio.Task[TurnText | EngineError], float]:
         """Find out what is said in a turn up to this silence: who will know it, and when that began."""
         return self._hearing.pause(heard), self._clock()
 
@@ -273,15 +273,15 @@ class Floor:
             self._hearing.abandon()
             self._silence = None
 
-    def _consider(self, pause: SpokenTurn) -> None:
+    def _speculate_and_judge(self, pause: SpokenTurn) -> None:
         """In a pause of the caller: ask whether the turn is complete, and begin the reply on trial."""
         if self._taking.completeness and not self._taking.manual:
             self._judging = self._call.start(self._judge(pause), "judge")
-        if self._call.agent.speculation and self._engines.room_to_speculate:
+        if self._call.agent.speculation and self._engines.can_speculate:
             self.speculations += 1
             self._speculation = self._replies.answer(pause)
 
-    def _yield(self) -> None:
+    def _yield_floor(self) -> None:
         """The caller has the floor."""
         self._call.interrupt_agent()
         self._call.enter("user_speaking")
@@ -291,11 +291,11 @@ class Floor:
         self._barge_in.forget()
         self._drop_speculation()
 
-    async def _settle(self, pause: SpokenTurn) -> None:
+    async def _resolve_barge_in(self, pause: SpokenTurn) -> None:
         """A sound that made the agent pause is over: yield to it, or go on where the agent stopped."""
-        await asyncio.wait([pause.hearing], timeout=SETTLE_S)
+        await asyncio.wait([pause.hearing], timeout=BARGE_IN_TIMEOUT_S)
         said = pause.hearing.result() if pause.hearing.done() else None
-        heard = self._words(said, pause) if isinstance(said, Said) else None
+        heard = self._words(said, pause) if isinstance(said, TurnText) else None
         decision = self._weighing().speech_over(heard, self._replies.played, self._replies.left, self._clock())
         self._perform(decision)
         if decision is Decision.GO_ON:
@@ -303,9 +303,9 @@ class Floor:
             self._turns.reset()
         else:
             self._turns.end_after(_turn_settings(self._patience).pause_ms)
-            self._consider(pause)
+            self._speculate_and_judge(pause)
 
-    def _words(self, said: Said, pause: SpokenTurn) -> list[TimedWord]:
+    def _words(self, said: TurnText, pause: SpokenTurn) -> list[TimedWord]:
         if said.words:
             return [word for each in said.words for word in timed(each.text, each.start_s)]
         return spread(said.text, self._onset_s, pause.watch.times["speech_ended"])
@@ -333,7 +333,7 @@ class Floor:
 
     async def _judge(self, pause: SpokenTurn) -> None:
         """Shorten the pause under way as far as the words so far seem complete."""
-        said = await outcome(pause.hearing)
+        said = await await_transcript(pause.hearing)
         if isinstance(said, EngineError):
             return
         if said.text:

@@ -11,9 +11,9 @@ from media_server.engines.messages import ChatMessage, ToolCall
 
 __all__ = ["History"]
 
-MOST_ENTRIES = 1000
+MAX_ENTRIES = 1000
 """Kept of a call; the oldest leave."""
-MOST_CHARACTERS = 8000
+MAX_CHARACTERS = 8000
 """Maximum characters of one entry; its beginning is dropped."""
 
 
@@ -69,11 +69,11 @@ class History:
     def _add(self, role: str, text: str) -> None:
         if self.entries and _plain_words(self.entries[-1], role):
             text = joined(self.entries.pop().content, text)
-        self._keep(ChatMessage(role, text[-MOST_CHARACTERS:]))
+        self._keep(ChatMessage(role, text[-MAX_CHARACTERS:]))
 
     def _keep(self, entry: ChatMessage) -> None:
         self.entries.append(entry)
-        if len(self.entries) > MOST_ENTRIES:
+        if len(self.entries) > MAX_ENTRIES:
             del self.entries[0]
             while self.entries and self.entries[0].role == "tool":  # the call it belongs to has left
                 del self.entries[0]

@@ -66,7 +66,7 @@ ECHO_SHARE = 0.6
 """Share of the letters, at least, in words that came back with one delay: the agent's own voice …"""
 KNOWN_SHARE = 0.5
 """… and on a line whose delay is known: cut at a comma, what is left of an echo is short and easily misheard."""
-MOST_DELAY_S = 1.0
+MAX_DELAY_S = 1.0
 """The longest way from the agent's voice through a room and two networks back …"""
 LATE_DELAY_S, LATE_TOLERANCE_S = 2.2, 0.12
 """… unless several words keep the agent's pace as hardly anybody does who repeats them."""
@@ -162,7 +162,7 @@ def _echoed(
     for _, delay in behind:
         if delay_s is not None and abs(delay - delay_s) > slack:
             continue
-        late = delay > MOST_DELAY_S and delay_s is None and not guessed
+        late = delay > MAX_DELAY_S and delay_s is None and not guessed
         tolerance = LATE_TOLERANCE_S if late else slack
         found = frozenset(i for i, other in behind if abs(other - delay) <= tolerance)
         if len(found) >= (late_words if late else 1) and len(found) > len(best[0]):

@@ -21,7 +21,7 @@ TURN_S = 8.0
 """Seconds of a turn that are kept after transcription: how it sounds tells whether it is complete."""
 LATE_S = 0.02
 """Seconds before the end of what was heard, from which on sound has come late."""
-LONGEST_S = 300.0
+MAX_S = 300.0
 """Maximum seconds of speech without a pause and without settled words; earlier sound is dropped."""
 
 
@@ -113,11 +113,11 @@ class Listener:
             self._forget_before(2 * MODEL_RATE_HZ)
         else:
             wanted = max(self._segment_samples, int(TURN_S * MODEL_RATE_HZ))
-            self._forget_before(min(wanted, int(LONGEST_S * MODEL_RATE_HZ)))
+            self._forget_before(min(wanted, int(MAX_S * MODEL_RATE_HZ)))
 
     def _withdraw(self, from_s: float) -> None:
         """Drop silence that was assumed for the time from there on."""
-        left = min(self._assumed_samples, round((self._end_s - from_s) * MODEL_RATE_HZ))
+        left = max(0, min(self._assumed_samples, round((self._end_s - from_s) * MODEL_RATE_HZ)))
         self._assumed_samples = 0
         self._kept_samples -= left
         self._segment_samples = max(0, self._segment_samples - left)

@@ -10,9 +10,9 @@ from media_server.agents import Agent, with_skills
 from media_server.call.services import Services
 from media_server.terms import Terms
 
-__all__ = ["MOST_CONTEXT", "Persona"]
+__all__ = ["MAX_CONTEXT", "Persona"]
 
-MOST_CONTEXT = 20_000
+MAX_CONTEXT = 20_000
 """Maximum characters of all that a client has the model know, with the keys."""
 _FIXED = {"name", "tenant", "handlers", "comfort_sound"}
 
@@ -89,11 +89,11 @@ class Persona:
         """Have the model know this, until it is set anew; None takes it back.
 
         Raises:
-            ValueError: everything under all keys is longer than `MOST_CONTEXT`.
+            ValueError: everything under all keys is longer than `MAX_CONTEXT`.
         """
         context = {k: v for k, v in self._context.items() if k != key} | ({} if value is None else {key: value})
-        if value is not None and sum(len(k) + len(v) for k, v in context.items()) > MOST_CONTEXT:
-            raise ValueError(f"{key!r} is not known to the model: more than {MOST_CONTEXT} characters in all")
+        if value is not None and sum(len(k) + len(v) for k, v in context.items()) > MAX_CONTEXT:
+            raise ValueError(f"{key!r} is not known to the model: more than {MAX_CONTEXT} characters in all")
         self._context = context
         self._build(self._version, self._changes)
 

@@ -11,22 +11,22 @@ from typing import Literal
 
 from media_server import events as e
 from media_server.audio import Samples
-from media_server.call.announcements import Announcements
 from media_server.call.bargein import Left
 from media_server.call.comfort import fill_silence
 from media_server.call.conversation import Conversation
 from media_server.call.emotions import Emotions, Feeling
 from media_server.call.gate import Gate
-from media_server.call.hearing import Said, outcome
 from media_server.call.interruption import TimedWord
 from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
 from media_server.call.retry import with_retry
+from media_server.call.say_queue import SayQueue
 from media_server.call.services import Services
 from media_server.call.speak import Clause, Utterance, Written
 from media_server.call.staging import Patience, TimedListener, TimedStage
 from media_server.call.think import Question, Reply
 from media_server.call.tools import ToolRunner
+from media_server.call.transcription import TurnText, await_transcript
 from media_server.engines.messages import ChatMessage
 from media_server.errors import EngineError, EngineSlow
 from media_server.plain import plain
@@ -48,7 +48,7 @@ class SpokenTurn:
     """A turn of the caller as it stands at a pause: to be answered, on trial until the gate opens."""
 
     id: str
-    hearing: asyncio.Task[Said | EngineError]
+    hearing: asyncio.Task[TurnText | EngineError]
     shown: bool
     """Whether the client has seen words of it."""
     watch: Stopwatch
@@ -95,7 +95,7 @@ class Replies:
         self._clock = call.clock
         self._emotions = emotions
         self._utterance: Utterance | Written | None = None
-        self._to_say = Announcements()
+        self._to_say = SayQueue()
         self.played: deque[TimedWord] = deque(maxlen=PLAYED)
         """The agent's last words, at the times at which their sound went out."""
         self._under_way: asyncio.Task[None] | None = None
@@ -128,7 +128,7 @@ class Replies:
 
     async def _read_prompt(self) -> None:
         agent = self._call.agent
-        if agent.handlers.turn or not self._engines.room_to_speculate:
+        if agent.handlers.turn or not self._engines.can_speculate:
             return
         with contextlib.suppress(EngineError):
             # what is common to this and the first turn stays in the model's cache: on a CPU it may take half a minute
@@ -216,7 +216,7 @@ class Replies:
             self._under_way = asyncio.current_task()
             try:
                 await self._tell_untold(turn)
-                await self._or_apologise(work)
+                await self._with_apology(work)
                 await self._say_queued()
                 self._call.said_all()
                 await self._say_queued()  # what that made to be said
@@ -237,7 +237,7 @@ class Replies:
             elif not turn.told.is_set():
                 await asyncio.wait([turn.hearing], timeout=LATE_S)
                 said = turn.hearing.result() if turn.hearing.done() and not turn.hearing.cancelled() else None
-                if isinstance(said, Said) and said.text:
+                if isinstance(said, TurnText) and said.text:
                     self._tell_spoken(turn, said)
                 turn.told.set()
             if self._untold and self._untold[0] is turn:
@@ -252,7 +252,7 @@ class Replies:
         self._emit(e.TurnEnded(turn.id, 1.0, turn.text, "client"))
         self._history.add_user(turn.text)
 
-    def _tell_spoken(self, turn: SpokenTurn, said: Said) -> None:
+    def _tell_spoken(self, turn: SpokenTurn, said: TurnText) -> None:
         self._emit(_final(turn, said))
         self._emotions.tell(turn.feeling)
         self._emit(e.TurnEnded(turn.id, turn.complete, said.text, turn.cause))
@@ -261,19 +261,19 @@ class Replies:
         if turn in self._untold:
             self._untold.remove(turn)
 
-    async def _or_apologise(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _with_apology(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work`; where an engine fails or takes too long, tell the client and, more kindly, the caller."""
         try:
             await work()
         except EngineError as failed:
-            event = e.Warning_ if isinstance(failed, EngineSlow) else e.Error
+            event = e.CallWarning if isinstance(failed, EngineSlow) else e.Error
             self._emit(event(failed.code, failed.message))
             if self._call.agent.apology:
                 self._to_say.add(self._call.agent.apology, first=True)
 
     async def _answer(self, turn: SpokenTurn) -> None:
         try:
-            await self._answer_in_time(turn)
+            await self._reply_to_turn(turn)
             turn.told.set()
         except EngineError as failed:
             if isinstance(failed, EngineSlow):
@@ -284,9 +284,9 @@ class Replies:
             if not turn.gate.opened.is_set():
                 cancel(turn.feeling)
 
-    async def _answer_in_time(self, turn: SpokenTurn) -> None:
+    async def _reply_to_turn(self, turn: SpokenTurn) -> None:
         async with self._in_time(turn.gate) as patience:
-            said = await outcome(turn.hearing)
+            said = await await_transcript(turn.hearing)
             if isinstance(said, EngineError):
                 await turn.gate.opened.wait()
                 raise said
@@ -438,5 +438,5 @@ class Replies:
                 self._emit(e.AgentSpeechStopped(turn_id, "completed" if completed else "interrupted", utterance.heard))
 
 
-def _final(turn: SpokenTurn, said: Said) -> e.UserTranscript:
+def _final(turn: SpokenTurn, said: TurnText) -> e.UserTranscript:
     return e.UserTranscript(turn.id, said.text, True, said.confidence, said.language, words=said.words)

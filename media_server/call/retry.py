@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from media_server.engines.engines import Engines
 from media_server.errors import EngineError, EngineLost
-from media_server.events import Event, Warning_
+from media_server.events import CallWarning, Event
 from media_server.tasks import cause_of
 
 __all__ = ["with_retry"]
@@ -36,7 +36,7 @@ async def with_retry(
     try:
         return await _unwrapped(work())
     except EngineLost as lost:
-        emit(Warning_(lost.code, lost.message))
+        emit(CallWarning(lost.code, lost.message))
         if not again():
             raise
     waiting = [engine.kind for engine in engines.all if not engine.ready.is_set()]

@@ -17,11 +17,11 @@ from media_server import events as e
 from media_server import logs
 from media_server.agents import Agent
 from media_server.call.call import Audio, Call
-from media_server.call.journal import Journal
-from media_server.call.life import Life
+from media_server.call.event_log import EventLog
+from media_server.call.inbox import RateLimitedInbox
+from media_server.call.lifecycle import Lifecycle
 from media_server.call.meter import Meter
 from media_server.call.person import Person
-from media_server.call.reception import Reception
 from media_server.call.services import Services
 from media_server.rtc import Handset, LevelMeter, LineCounts, LineQuality, Microphone, Recorder, Speaker
 from media_server.tasks import first_of
@@ -42,7 +42,7 @@ class Line(Protocol):
     """The other side is there, and ready."""
     gone: asyncio.Event
     """It is there no more."""
-    hung_up: bool
+    closed_by_peer: bool
     """It has ended the connection, rather than lost it."""
 
     @property
@@ -141,12 +141,12 @@ class Session:
         self.call_id = terms.call_id or new_call_id()
         self.agent = agent
         self._connection = connection
-        self._life = Life()
+        self._life = Lifecycle()
         self._services = services
         self.dialect = connection.dialect
-        self._journal = Journal(self.call_id, self._tell, record)
-        clock = self._journal.clock
-        self._reception = Reception(self._journal.emit, clock, self._take_message)
+        self._event_log = EventLog(self.call_id, self._tell, record)
+        clock = self._event_log.clock
+        self._reception = RateLimitedInbox(self._event_log.emit, clock, self._take_message)
         self.quality = LineQuality()
         """Of all lines that the call went over."""
         self.handset = Handset(
@@ -166,8 +166,8 @@ class Session:
         self._told_count = self._told_before = 0
         """Messages to the client, and those of before it was lost."""
         audio = Audio(self.handset.microphone, self.handset.speaker, connection.transport)
-        self.call = Call(agent, terms, services, self._journal, audio)
-        self._journal.dispatch = self.call.dispatch
+        self.call = Call(agent, terms, services, self._event_log, audio)
+        self._event_log.dispatch = self.call.dispatch
         self.meter: Meter | None = None
         """Where a credit pays for the call."""
         self._recorder: Recorder | None = None
@@ -184,20 +184,20 @@ class Session:
 
     def _note_unrecorded(self) -> None:
         message = "The recording cannot be written; it ends here, and the call goes on."
-        self._journal.emit(e.Warning_("recording_ended", message))
+        self._event_log.emit(e.CallWarning("recording_ended", message))
 
     def _press_key(self, digit: str) -> None:
         self.call.press(digit)
 
     def _note_line(self, counts: LineCounts) -> None:
-        for event in self.quality.note(counts, self._journal.clock()):
-            self._journal.emit(event)
+        for event in self.quality.note(counts, self._event_log.clock()):
+            self._event_log.emit(event)
         if self.call.floor:
             self.call.floor.line_is_bad = self.quality.is_bad
 
     def _tell_level(self, who: Literal["user", "agent"], rms: float, peak: float) -> None:
         speech = self.call.floor.speech if self.call.floor and who == "user" else None
-        self._journal.emit(e.AudioLevel(who, rms, peak, speech))
+        self._event_log.emit(e.AudioLevel(who, rms, peak, speech))
 
     @property
     def late_frames(self) -> int:
@@ -250,7 +250,7 @@ class Session:
             parts["recorder"] = self._recorder.run
         if self.meter:
             parts["meter"] = self._pay
-        await self._life.run(self.call, self._journal, parts, self._give_back, self._ended)
+        await self._life.run(self.call, self._event_log, parts, self._give_back, self._ended)
 
     async def _pay(self) -> None:
         def end() -> None:
@@ -261,7 +261,7 @@ class Session:
                 self.hang_up(reason)
 
         assert self.meter
-        await self.meter.run(self.call, lambda: self._journal.clock() - (self._all_away_s() or 0.0), end)
+        await self.meter.run(self.call, lambda: self._event_log.clock() - (self._all_away_s() or 0.0), end)
 
     def person(self) -> Person:
         """Somebody who may take the call over in their own voice."""
@@ -276,7 +276,7 @@ class Session:
         Args:
             incoming: translates it; the dialect where none is given.
         """
-        self.handset.microphone.last_data_s = self._journal.clock()
+        self.handset.microphone.last_data_s = self._event_log.clock()
         if text not in SIGNS_OF_LIFE:  # in any dialect
             self._reception.receive(text, incoming or self.dialect.incoming)
 
@@ -314,8 +314,8 @@ class Session:
                 self._unclosed.remove(old)
             if self._line is not line:
                 continue
-            if line.hung_up or not self._connection.linger_s:
-                self.hang_up("client_hangup" if line.hung_up else self._why_lost)
+            if line.closed_by_peer or not self._connection.linger_s:
+                self.hang_up("client_hangup" if line.closed_by_peer else self._why_lost)
                 return
             self._leave()
             try:
@@ -341,36 +341,36 @@ class Session:
                 self.hang_up("connect_timeout")
             line.gone.set()
             return
-        self.handset.microphone.last_data_s = self._journal.clock()
+        self.handset.microphone.last_data_s = self._event_log.clock()
         self._why_lost = "connection_lost"
         self._connected.set()
         self._present.set()
         if self._away_since_s is not None:
-            away_s = self._journal.clock() - self._away_since_s
+            away_s = self._event_log.clock() - self._away_since_s
             self._away_s += away_s
             self._away_since_s = None
             self.call.go_on()
-            self._journal.emit(e.CallReconnected(line.transport, away_s))
+            self._event_log.emit(e.CallReconnected(line.transport, away_s))
 
     def _leave(self) -> None:
         """The client is away, if it was there."""
         if self._connected.is_set() and self._away_since_s is None:
             self._present.clear()
-            self._journal.emit(e.CallReconnecting(self._connection.linger_s))
-            self._away_since_s, self._told_before = self._journal.clock(), self._told_count
+            self._event_log.emit(e.CallReconnecting(self._connection.linger_s))
+            self._away_since_s, self._told_before = self._event_log.clock(), self._told_count
             self.call.wait()
 
     def _ended(self, reason: str) -> e.CallEnded:
-        return e.CallEnded(reason, self._journal.clock(), self._all_away_s(), self.quality.whole)
+        return e.CallEnded(reason, self._event_log.clock(), self._all_away_s(), self.quality.whole)
 
     def _all_away_s(self) -> float | None:
-        now_s = self._journal.clock()
+        now_s = self._event_log.clock()
         return self._away_s + (now_s - self._away_since_s if self._away_since_s is not None else 0.0) or None
 
     async def _watch_idle(self) -> None:
         while True:
             await self._present.wait()
-            left_s = self._connection.idle_timeout_s - (self._journal.clock() - self.handset.microphone.last_data_s)
+            left_s = self._connection.idle_timeout_s - (self._event_log.clock() - self.handset.microphone.last_data_s)
             if left_s > 0:
                 await asyncio.sleep(left_s)
                 continue
@@ -392,7 +392,7 @@ class Session:
         if self._line in self._unclosed:
             await self._line.flush()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(getattr(self.dialect, "goodbye_s", 0)):
+                async with asyncio.timeout(getattr(self.dialect, "close_grace_s", 0)):
                     await self._line.gone.wait()
         for line in self._unclosed:
             await line.close()

@@ -15,12 +15,12 @@ from typing import Any, Protocol, TypeVar
 
 from media_server.agents import KNOWLEDGE_TOOL, Call
 from media_server.agents.running import said_of, staying
-from media_server.call.announcements import Announcements
 from media_server.call.history import History
 from media_server.call.hurry import HurriedCutter, with_pauses
 from media_server.call.joining import joined
 from media_server.call.lookup import offered, shown, specs, used
 from media_server.call.rounds import THINKING_AGAIN_S, Filling, Round
+from media_server.call.say_queue import SayQueue
 from media_server.call.services import Services
 from media_server.call.speak import Clause
 from media_server.call.tools import INTERRUPTED, Returned, ToolRunner
@@ -92,7 +92,7 @@ class Reply:
     """
 
     def __init__(
-        self, question: Question, call: Call, services: Services, tools: ToolRunner, said: Announcements, stage: Stage
+        self, question: Question, call: Call, services: Services, tools: ToolRunner, said: SayQueue, stage: Stage
     ) -> None:
         self._turn_id = question.turn_id
         self._call = call

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 DELAYED_S = 3.0
 """After which a tool counts as slow."""
-LONGEST_RESULT = 4000
+MAX_RESULT = 4000
 """Characters that the model is shown of a result."""
 WORKED = frozenset({"", "ok", "okay", "done", "success"})
 """Results that say nothing but that it worked."""
@@ -53,11 +53,7 @@ def told_of(answer: ToolAnswer) -> str:
         # small models read a bare word out as their whole answer, and make a sentence of what they did out of this
         result = {"ok": True}
     content = json.dumps(result, ensure_ascii=False)
-    return (
-        content
-        if len(content) <= LONGEST_RESULT
-        else json.dumps({"cut_off": content[:LONGEST_RESULT]}, ensure_ascii=False)
-    )
+    return content if len(content) <= MAX_RESULT else json.dumps({"cut_off": content[:MAX_RESULT]}, ensure_ascii=False)
 
 
 class ToolRunner:

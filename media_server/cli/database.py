@@ -51,7 +51,7 @@ def add(commands: Any) -> None:
 def _add_keys(commands: Any) -> None:
     keys = command(commands, "keys", "create, list and revoke API keys", KEYS)
     actions = keys.add_subparsers(title="actions", metavar="ACTION", required=True)
-    create = command(actions, "create", "make a key; its secret is shown this once", "Make a key and print it.")
+    create = command(actions, "create", "create a key (the secret is shown only once)", "Make a key and print it.")
     create.add_argument("name", help="what it is for")
     create.add_argument(
         "--scope",
@@ -66,17 +66,15 @@ def _add_keys(commands: Any) -> None:
     create.add_argument("--tenant", default="", help="whose agents and calls it is for (the operator's)")
     create.add_argument("--per-minute", type=int, metavar="N", help="calls and tokens in a minute")
     create.add_argument("--max-calls", type=int, metavar="N", help="calls at once, on each server")
-    create.add_argument(
-        "--credit", type=float, metavar="X", help="what calls may cost, by their agents' price_per_minute"
-    )
+    create.add_argument("--credit", type=float, metavar="X", help="credit for calls (see price_per_minute)")
     create.set_defaults(run=_keys_create)
-    credit = command(actions, "credit", "add to what calls may cost", "Add to the credit of a key.")
+    credit = command(actions, "credit", "add credit for calls", "Add to the credit of a key.")
     credit.add_argument("id", help="as listed")
     credit.add_argument("amount", type=float, help="how much")
     credit.set_defaults(run=_keys_credit)
     listing = command(actions, "list", "list all keys, without their secrets", "List all keys.")
     listing.set_defaults(run=_keys_list)
-    revoke = command(actions, "revoke", "have a key open nothing any more", "Revoke a key and the tokens it minted.")
+    revoke = command(actions, "revoke", "revoke a key", "Revoke a key and the tokens it minted.")
     revoke.add_argument("id", help="as listed")
     revoke.set_defaults(run=_keys_revoke)
     opening = command(
@@ -105,17 +103,15 @@ def _add_webhooks(commands: Any) -> None:
 
 def _keys_create(args: argparse.Namespace) -> int:
     from media_server.agents.origins import check_pattern
-    from media_server.store import LARGEST_LIMIT
+    from media_server.store import MAX_LIMIT
 
     for option, value, least in (
         ("--per-minute", args.per_minute, 1),
         ("--max-calls", args.max_calls, 1),
         ("--credit", args.credit, 0),
     ):
-        if value is not None and not least <= value <= LARGEST_LIMIT:
-            raise MediaServerError(
-                "bad_option", f"{option} is a number from {least} to {LARGEST_LIMIT:,}, not {value:g}."
-            )
+        if value is not None and not least <= value <= MAX_LIMIT:
+            raise MediaServerError("bad_option", f"{option} is a number from {least} to {MAX_LIMIT:,}, not {value:g}.")
     try:
         for origin in args.origin or ():
             check_pattern(origin)
@@ -145,12 +141,10 @@ def _keys_create(args: argparse.Namespace) -> int:
 
 
 def _keys_credit(args: argparse.Namespace) -> int:
-    from media_server.store import LARGEST_LIMIT
+    from media_server.store import MAX_LIMIT
 
-    if not 0 < args.amount <= LARGEST_LIMIT:
-        raise MediaServerError(
-            "bad_option", f"What is added is above 0 and at most {LARGEST_LIMIT}, not {args.amount:g}."
-        )
+    if not 0 < args.amount <= MAX_LIMIT:
+        raise MediaServerError("bad_option", f"What is added is above 0 and at most {MAX_LIMIT}, not {args.amount:g}.")
     now = asyncio.run(_with_keys(args, lambda k: k.add_credit(args.id, args.amount)))
     if now is None:
         raise MediaServerError("unknown_key", f"There is no key {args.id!r}; media-server keys list shows them.")
@@ -175,7 +169,7 @@ def _keys_list(args: argparse.Namespace) -> int:
         only = "  ".join(f"{k}: {v}" for k, v in given.items())
         print(f"{key.id}  {state:<8} {made}  {'+'.join(key.scopes):<10} {key.name}  {only}".rstrip())
     if not keys:
-        print("There are no keys: the server is open to whoever reaches it.")
+        print("No API keys. Anyone who can reach the server can call.")
     elif all(key.revoked_at for key in keys):
         print(CLOSED)
     return 0

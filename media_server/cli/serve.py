@@ -57,7 +57,7 @@ def add(commands: Any) -> None:
         "--open",
         action="store_true",
         default=None,
-        help="allow other addresses than loopback although nobody has to show a key",
+        help="listen on other addresses even without API keys: anyone can call",
     )
     serve.add_argument(
         "--tls",

@@ -19,7 +19,7 @@ __all__ = ["Loudspeaker", "devices", "microphone"]
 FRAME = CALL_RATE_HZ // 50
 BEHIND_S = 0.06
 """Seconds of sound the loudspeaker waits for before it plays: what a busy machine delays must not be heard as a gap."""
-MOST_S = 0.4
+MAX_S = 0.4
 """Seconds of sound that may wait; of more the oldest is dropped, so that a sleeping device does not delay the call."""
 
 
@@ -68,7 +68,7 @@ class Loudspeaker:
     def play(self, samples: Samples) -> None:
         """Add sound to what is played."""
         with self._lock:
-            self._waiting = np.concatenate([self._waiting, samples])[-int(MOST_S * CALL_RATE_HZ) :]
+            self._waiting = np.concatenate([self._waiting, samples])[-int(MAX_S * CALL_RATE_HZ) :]
 
     def _to_device(self, out: Any, frames: int, time: Any, status: Any) -> None:
         with self._lock:

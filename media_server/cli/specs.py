@@ -175,7 +175,7 @@ class _Judge:
                     await judge._begin(args.key)
                 yield judge
         except aiohttp.ClientError as failed:
-            message = f"Nobody answers at {args.url}. Is the server running (media-server serve)?"
+            message = f"Cannot reach {args.url}. Is the server running (media-server serve)?"
             raise MediaServerError("no_server", message) from failed
 
     async def _begin(self, key: str) -> None:

@@ -228,7 +228,7 @@ async def _refused(args: argparse.Namespace, status: int) -> MediaServerError:
         return MediaServerError("unknown_agent", f"There is no agent called {args.agent!r}. There are: {names}.")
     if status == 503:
         return MediaServerError("busy", f"{args.url} takes no call now: it loads its models, or all lines are in use.")
-    return MediaServerError("no_server", f"What answers at {args.url} is no media server (status {status}).")
+    return MediaServerError("no_server", f"{args.url} does not look like a media server (status {status}).")
 
 
 class _Answers:

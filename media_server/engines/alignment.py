@@ -14,7 +14,7 @@ __all__ = ["End", "SpokenToken", "ends_of", "is_sound"]
 
 BAND = 8
 """Groups by which a word may be off its expected place."""
-MOST_JOINED = 4
+MAX_JOINED = 4
 """Words that are said as one group."""
 _NEVER = float("inf")
 
@@ -118,7 +118,7 @@ def _best(tokens: Sequence[SpokenToken], groups: Sequence[_Group]) -> list[tuple
             so_far = cost[i][j][0]
             own = tokens[i]
             options = [(1, k) for k in range(min(g - j, own.groups + 3) + 1)]
-            options += [(k, 1) for k in range(2, min(n - i, MOST_JOINED) + 1) if j < g]
+            options += [(k, 1) for k in range(2, min(n - i, MAX_JOINED) + 1) if j < g]
             for taken, joined in options:
                 wanted = sounds_t[i + taken] - sounds_t[i]
                 differs = abs(wanted * scale - (sounds_g[j + joined] - sounds_g[j])) + 0.3 * abs(own.groups - joined)

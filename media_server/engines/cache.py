@@ -19,9 +19,9 @@ __all__ = ["Cache", "Cached", "Keeping", "common"]
 Keeping = Literal["cut", "saved", "continued"]
 """How much of a conversation can be used again: any beginning of it, all of it or a saved state, or only all of it."""
 
-MOST_CHECKPOINTS = 4
+MAX_CHECKPOINTS = 4
 """Saved states of one conversation."""
-LEAST_SAVED = 24
+MIN_SAVED = 24
 """Tokens that a saved state has to be ahead of the one before."""
 _ALIKE = 0.999
 """Cosine of logits from which on they are the same, but for the order of additions."""
@@ -126,20 +126,20 @@ class Cache:
         if self.keeping != "saved":
             return 0
         n = max(common(c.tokens, wanted) for c in others)
-        return n if n >= len(cached.tokens) + LEAST_SAVED else 0
+        return n if n >= len(cached.tokens) + MIN_SAVED else 0
 
     def save(self, cached: Cached) -> None:
         """Save the state behind the tokens that a sequence has now, if it will be needed to come back to them."""
         length = len(cached.tokens)
         last = cached.checkpoints[-1].length if cached.checkpoints else 0
-        if self.keeping != "saved" or length < last + LEAST_SAVED:
+        if self.keeping != "saved" or length < last + MIN_SAVED:
             return
         state = self._state(cached.seq)
         if not state:
             return
         # the first one is where conversations begin alike; of the others the oldest leaves
         kept = cached.checkpoints
-        if len(kept) >= MOST_CHECKPOINTS:
+        if len(kept) >= MAX_CHECKPOINTS:
             del kept[1]
         kept.append(_Checkpoint(length, state))
 

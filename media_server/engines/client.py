@@ -33,8 +33,8 @@ NAMES = {
 }
 STABLE_S = 30.0
 """A host that lived this long is restarted at once; younger ones after a growing wait."""
-LONGEST_WAIT_S = 5.0
-STUCK_S = 120.0
+MAX_WAIT_S = 5.0
+HANG_TIMEOUT_S = 120.0
 """Without a word to anybody, although somebody waits: a GPU that hangs, a library in a loop."""
 
 
@@ -56,7 +56,7 @@ class EngineClient:
         self._heard_at = 0.0
 
     @property
-    def under_way(self) -> int:
+    def pending_requests(self) -> int:
         """Requests that are not finished."""
         return len(self._pending)
 
@@ -76,7 +76,7 @@ class EngineClient:
                     raise
                 log.error("%s", failed.message)  # it did load before: memory may be short for a moment
             self.restarts += 1
-            wait_s = 0.0 if time.monotonic() - started > STABLE_S else min(LONGEST_WAIT_S, wait_s * 2 + 0.1)
+            wait_s = 0.0 if time.monotonic() - started > STABLE_S else min(MAX_WAIT_S, wait_s * 2 + 0.1)
             log.warning("the %s engine ended, restarting", self.name)
             await asyncio.sleep(wait_s)
 
@@ -130,7 +130,7 @@ class EngineClient:
         )
 
     def _end_if_stuck(self) -> None:
-        if time.monotonic() - self._heard_at > STUCK_S and self.pid is not None:
+        if time.monotonic() - self._heard_at > HANG_TIMEOUT_S and self.pid is not None:
             log.error("the %s engine does not answer any more and is ended", self.name)
             os.kill(self.pid, signal.SIGKILL)
 
@@ -156,7 +156,7 @@ class EngineClient:
             nonlocal finished
             while True:
                 try:
-                    async with asyncio.timeout(STUCK_S):
+                    async with asyncio.timeout(HANG_TIMEOUT_S):
                         message = await inbox.get()
                 except TimeoutError:
                     self._end_if_stuck()

@@ -22,7 +22,7 @@ from media_server.engines.onnx import load_onnx
 __all__ = ["EmotionEngine"]
 
 MELS = (80, 128)
-SHORTEST_S = 0.5
+MIN_S = 0.5
 """Less is padded: convolutions of real models fail on a few milliseconds."""
 
 
@@ -39,7 +39,7 @@ class EmotionEngine:
         self._labels = tuple(labels)
         self._input = session.get_inputs()[0]
         self._log_mel = LogMel(self._input.shape[1]) if len(self._input.shape) == 3 else None
-        self._pending: list[m.Feel] = []
+        self._pending: list[m.ClassifyEmotion] = []
 
     @classmethod
     def load(cls, path: str | Path, labels: Sequence[str], device: str = "cpu", threads: int = 1) -> EmotionEngine:
@@ -67,7 +67,7 @@ class EmotionEngine:
     def busy(self) -> bool:
         return bool(self._pending)
 
-    def submit(self, request: m.Feel) -> None:
+    def submit(self, request: m.ClassifyEmotion) -> None:
         self._pending.append(request)
 
     def cancel(self, request_id: int) -> None:
@@ -76,12 +76,12 @@ class EmotionEngine:
     def step(self) -> Iterable[m.Result]:
         request = self._pending.pop(0)
         shares = self.scores(np.frombuffer(request.samples, np.int16))
-        yield m.Chosen(request.id, tuple(float(x) for x in shares))
+        yield m.Scores(request.id, tuple(float(x) for x in shares))
         yield m.Finished(request.id)
 
     def scores(self, samples: Samples) -> NDArray[np.float32]:
         """How well each label fits what sounds so, shape [n] at 16 kHz; together 1."""
-        samples = np.pad(samples, (max(0, int(SHORTEST_S * MODEL_RATE_HZ) - len(samples)), 0))
+        samples = np.pad(samples, (max(0, int(MIN_S * MODEL_RATE_HZ) - len(samples)), 0))
         last = self._input.shape[-1]
         length = last if isinstance(last, int) else None
         fed = self._log_mel(samples, length) if self._log_mel else waveform(samples, length)

@@ -28,7 +28,7 @@ CHAT_OPTIONS = (
     "slots",
     "temperature",
     "top_p",
-    "described_arguments",
+    "alias_arguments",
     "thinking_tokens",
     "batch",
     "micro_batch",
@@ -39,13 +39,13 @@ CHAT_OPTIONS = (
 """Fields of `ChatModel` that the engine is loaded with."""
 PREPARED = 64
 """Clauses whose sound is kept."""
-LONGEST_PIECE_S = 10.0
+MAX_PIECE_S = 10.0
 PATIENCE_S = 10.0
 """Longest wait of a piece of a recording for a moment in which no caller waits."""
 LOOK_AGAIN_S = 0.05
 NO_ESTIMATE = "The model gave no estimate."
 _PIECES = (m.TextChunk, m.Thinking, m.CalledTool, m.Finished)
-R = TypeVar("R", m.Transcript, m.EndOfTurn, m.Chosen, m.Vectors)
+R = TypeVar("R", m.Transcript, m.EndOfTurnProbability, m.Scores, m.Vectors)
 Voice = tuple[str, float]
 """Its name in the pack, empty for the usual one, and how fast it speaks: 1 as it is."""
 
@@ -110,7 +110,7 @@ class Engines:
         self._languages = {name: spoken_in(path) for name, path in paths.items()}
         for language in {*self._languages.values()}:
             speakable("1", language)  # its rules take 50 ms to compile, which no call is to wait for
-        self.settle_after_s = min(LONGEST_PIECE_S, stt.window_s / 2)
+        self.settle_after_s = min(MAX_PIECE_S, stt.window_s / 2)
         """Speech from this length on is cut behind its stable words, so that what is left to do stays short."""
         self.complete_at = llm.complete_at
         self._slots = llm.slots
@@ -131,14 +131,14 @@ class Engines:
         return all(e.ready.is_set() for e in self.all)
 
     @property
-    def room_to_speculate(self) -> bool:
+    def can_speculate(self) -> bool:
         """Whether what may be for nothing takes nothing from calls that wait for an answer."""
-        return self.llm.under_way < max(1, self._slots // 2)
+        return self.llm.pending_requests < max(1, self._slots // 2)
 
     @property
-    def room_to_hear_ahead(self) -> bool:
+    def can_transcribe_early(self) -> bool:
         """The same for the recogniser: one may have been asked for the words so far, but nobody waits in line."""
-        return self.stt.under_way - self._recordings < 2
+        return self.stt.pending_requests - self._recordings < 2
 
     async def run(self) -> None:
         """Run all hosts, until cancelled or until a model turns out not to load."""
@@ -181,7 +181,7 @@ class Engines:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
-                while self.llm.under_way or self.stt.under_way > self._recordings:  # noqa: ASYNC110 - of two engines
+                while self.llm.pending_requests or self.stt.pending_requests > self._recordings:  # noqa: ASYNC110 - of two engines
                     await asyncio.sleep(LOOK_AGAIN_S)
 
     @contextlib.asynccontextmanager
@@ -215,15 +215,15 @@ class Engines:
 
     async def judge(self, call_id: str, messages: tuple[m.ChatMessage, ...], tools: str = "") -> float:
         """The model's probability that the caller's turn, the last of `messages`, is complete."""
-        ask = self.llm.ask(lambda i: m.Judge(i, call_id, messages, tools))
-        return (await _answer(ask, m.EndOfTurn, NO_ESTIMATE)).probability
+        ask = self.llm.ask(lambda i: m.PredictEndOfTurn(i, call_id, messages, tools))
+        return (await _answer(ask, m.EndOfTurnProbability, NO_ESTIMATE)).probability
 
     async def choose(
         self, call_id: str, messages: tuple[m.ChatMessage, ...], words: Sequence[str]
     ) -> tuple[float, ...]:
         """How likely each word is as the model's answer, compared with the others; together 1."""
-        ask = self.llm.ask(lambda i: m.Choose(i, call_id, messages, tuple(words)))
-        return (await _answer(ask, m.Chosen, NO_ESTIMATE)).shares
+        ask = self.llm.ask(lambda i: m.ScoreWords(i, call_id, messages, tuple(words)))
+        return (await _answer(ask, m.Scores, NO_ESTIMATE)).shares
 
     async def feel(self, samples: Samples) -> tuple[float, ...]:
         """How likely each of `heard_emotions` is, by the sound (16 kHz mono int16); together 1.
@@ -234,7 +234,7 @@ class Engines:
         if self.emotion is None:
             raise RequestFailed("no_emotion", "The model pack has no classifier of emotions.")
         raw = np.ascontiguousarray(samples).tobytes()
-        return (await _answer(self.emotion.ask(lambda i: m.Feel(i, raw)), m.Chosen, NO_ESTIMATE)).shares
+        return (await _answer(self.emotion.ask(lambda i: m.ClassifyEmotion(i, raw)), m.Scores, NO_ESTIMATE)).shares
 
     async def embed(self, texts: Sequence[str], *, query: bool) -> npt.NDArray[np.float32]:
         """Vectors of length 1, shape [texts, numbers].

@@ -18,7 +18,7 @@ __all__ = ["Grammar", "call_grammar"]
 LARGEST = 60_000
 """Characters of a grammar."""
 DEEPEST = 12
-MOST_PROPERTIES, MOST_CHOICES, LONGEST_CHOICES = 64, 100, 4000
+MAX_PROPERTIES, MOST_CHOICES, LONGEST_CHOICES = 64, 100, 4000
 
 _BASE = r"""
 ws ::= | " " | "\n" [ \t]{0,20}
@@ -177,7 +177,7 @@ class _Rules:
         properties = schema.get("properties")
         if not isinstance(properties, Mapping) or not properties:
             return self.add('"{" ws "}"') if properties == {} and not depth else "object"
-        if len(properties) > MOST_PROPERTIES:
+        if len(properties) > MAX_PROPERTIES:
             return "object"
         given = schema.get("required")
         required = {str(name) for name in given} if isinstance(given, list) else set()

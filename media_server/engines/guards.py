@@ -20,11 +20,11 @@ PAUSE_HOPS = 13
 """A quarter of a second: a pause between words, longer than the stop within one."""
 COMPRESSION_RATIO = 2.4
 """Text that zlib makes so much smaller repeats itself (Whisper's own rule, Radford et al. 2022, section 4.5)."""
-LONGEST_UNIT = 8
+MAX_UNIT = 8
 """Tokens of what a short loop repeats."""
 REPEATS = 5
 """In a row, from which on it is a loop: a number that is read out has four equal digits now and then."""
-LONGEST_SENTENCE = 60
+MAX_SENTENCE = 60
 """Tokens of what a long loop repeats …"""
 SENTENCE_REPEATS = 4
 """… and how often it does: nobody says a sentence four times without a pause."""
@@ -63,8 +63,8 @@ def loop_start(tokens: Sequence[int]) -> int | None:
     """Where something begins that is repeated at once, again and again: the index after its first time."""
     for start in range(len(tokens)):
         for repeats, sizes in (
-            (REPEATS, range(1, LONGEST_UNIT + 1)),
-            (SENTENCE_REPEATS, range(LONGEST_UNIT + 1, LONGEST_SENTENCE + 1)),
+            (REPEATS, range(1, MAX_UNIT + 1)),
+            (SENTENCE_REPEATS, range(MAX_UNIT + 1, MAX_SENTENCE + 1)),
         ):
             for size in sizes:
                 if start + size * repeats > len(tokens):

@@ -30,7 +30,7 @@ __all__ = ["Engine", "serve"]
 log = logging.getLogger(__name__)
 
 LEAVE_S = 2.0
-LONGEST_REASON = 300
+MAX_REASON = 300
 """Characters of a library's own words in a failure."""
 
 
@@ -182,7 +182,7 @@ class _Turns:
 def _reason(error: Exception) -> tuple[str, str]:
     """Code and sentence of a failure that no engine foresaw."""
     log.error("a request failed", exc_info=error)
-    return "engine_failed", f"The engine could not do this: {type(error).__name__}: {error}"[:LONGEST_REASON]
+    return "engine_failed", f"The engine could not do this: {type(error).__name__}: {error}"[:MAX_REASON]
 
 
 def serve(engine: Engine, sock: socket.socket, on_gone: Callable[[], None] = lambda: None) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 __all__ = ["Found", "inspect"]
 
-LONGEST_S = 60.0
+MAX_S = 60.0
 
 
 class Found(NamedTuple):
@@ -27,7 +27,7 @@ def inspect(path: Path) -> list[Found]:
     """What a GGUF file's template can do and how the model remembers, in sentences."""
     command = [sys.executable, "-m", __name__, str(path)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=MAX_S, check=False)
     except subprocess.TimeoutExpired:
         return [Found("bad", "The language model's file cannot be read in a minute.")]
     lines = done.stdout.splitlines()

@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 
 PREFILL_S = 0.05
 """Approximate seconds of prefill in one step; a longer step would delay the other replies."""
-LEAST_PREFILL = 32
+MIN_PREFILL = 32
 """Tokens in one step, however slow the model is."""
 SMOOTHING = 0.3
 """Weight of the last step in what prefill is held to take."""
-MOST_THOUGHT = 1024
+MAX_THOUGHT = 1024
 """Tokens of thinking that cannot be switched off."""
 THOUGHT = ("<think>", "</think>")
 """What stands around the thoughts of a model that is not known to think."""
@@ -45,9 +45,9 @@ WARMING = "The quick brown fox jumps over the lazy dog while nobody looks at wha
 TOOLS_TEMPERATURE = 0.2
 """At most, where tools are offered and the request says nothing: arguments are copied, not invented."""
 CALL_BEGINNINGS = ("{", "[", "```", "<tool", "<function", "<|tool", "<|python_tag|>")
-FEWEST_CHAINING = 2_000_000_000
+MIN_CHAINING = 2_000_000_000
 """Parameters from which on a model may call one tool after another's result."""
-FEWEST_ADVISED = 300_000_000
+MIN_ADVISED = 300_000_000
 """Parameters from which on a model heeds advice on using tools."""
 
 
@@ -137,7 +137,7 @@ class LlamaEngine:
         top_p: float = 0.95,
         device: str = "cpu",
         threads: int = 1,
-        described_arguments: bool = False,
+        alias_arguments: bool = False,
         thinking_tokens: int = 0,
         **tuning: Any,
     ) -> LlamaEngine:
@@ -147,7 +147,7 @@ class LlamaEngine:
             context: tokens of one conversation.
             slots: conversations whose KV cache is kept at a time.
             device: cpu, cuda (everything on the GPU), or auto.
-            described_arguments: show the model what arguments of tools mean in place of their names.
+            alias_arguments: show the model what arguments of tools mean in place of their names.
             thinking_tokens: how long the model may think before it answers; 0 for not at all where that can be
                 switched off.
             tuning: fields of `Tuning`.
@@ -156,12 +156,12 @@ class LlamaEngine:
         loaded = load_model(path, context, slots, device, threads, tuned)
         vocabulary = Vocabulary(loaded.model)
         usual, tools = templates_of(loaded.model)
-        advised = lib.llama_model_n_params(loaded.model) >= FEWEST_ADVISED
+        advised = lib.llama_model_n_params(loaded.model) >= MIN_ADVISED
         one = spoken(usual, vocabulary, advised)
         two = spoken(tools, vocabulary, advised) if tools else one
-        prompts = Prompts(one, two, vocabulary.tokenize, loaded.limit, described_arguments, thinking_tokens > 0)
+        prompts = Prompts(one, two, vocabulary.tokenize, loaded.limit, alias_arguments, thinking_tokens > 0)
         vocabulary.show((*one.form.preserved, *(one.form.thinking or ()), *(two.form.thinking or ())))
-        chaining = not advised or lib.llama_model_n_params(loaded.model) >= FEWEST_CHAINING
+        chaining = not advised or lib.llama_model_n_params(loaded.model) >= MIN_CHAINING
         call_tokens = () if chaining else tuple(vocabulary.beginning(CALL_BEGINNINGS))
         choosing = Choosing(temperature, top_p, thinking_tokens, call_tokens)
         engine = cls(loaded, vocabulary, prompts, choosing, tuned.batch)
@@ -259,7 +259,7 @@ class LlamaEngine:
             return None
         room = self._limit - len(made.tokens)
         left = min(request.max_tokens, room)
-        thinking_left = min(self._choosing.thinking_tokens or MOST_THOUGHT, max(0, room - left // 2))
+        thinking_left = min(self._choosing.thinking_tokens or MAX_THOUGHT, max(0, room - left // 2))
         reader = reader_of(made.form, self._shown_tools(request), made.in_thought)
         labels = self._prompts.labels(request)
         return Replying(request.id, reader, labels, left, thinking_left, made.in_thought, bool(request.tools))
@@ -339,10 +339,10 @@ class LlamaEngine:
         likelihood = np.exp(logits - logits.max())
         self._end(slot)
         request_id, asked = reply.request.id, likelihood[list(reply.asked)]
-        if isinstance(reply.request, m.Choose):
+        if isinstance(reply.request, m.ScoreWords):
             shares = tuple(float(p) for p in asked / max(asked.sum(), np.finfo(np.float64).tiny))
-            return [m.Chosen(request_id, shares), m.Finished(request_id)]
-        return [m.EndOfTurn(request_id, float(asked[0] / likelihood.sum())), m.Finished(request_id)]
+            return [m.Scores(request_id, shares), m.Finished(request_id)]
+        return [m.EndOfTurnProbability(request_id, float(asked[0] / likelihood.sum())), m.Finished(request_id)]
 
     def _decode(self) -> None:
         """Decode the next token of every reply, and as much prefill as the others can bear."""
@@ -372,7 +372,7 @@ class LlamaEngine:
         """
         parts: list[_Part] = []
         most = self._batch_size - len(self._slots)
-        room = min(most, max(LEAST_PREFILL, int(PREFILL_S / self._prefill_token_s)))
+        room = min(most, max(MIN_PREFILL, int(PREFILL_S / self._prefill_token_s)))
         prefilled = 0
         begun: list[list[int]] = []
         under_way = [(s, s.reply) for s in self._slots if s.reply]
@@ -382,7 +382,7 @@ class LlamaEngine:
             if len(left) > 1:
                 self._cache.reuse(slot.cache, self._caches, reply.tokens[:-1])
                 left = reply.tokens[len(slot.cached) :]
-                if any(common(t, reply.tokens) > len(slot.cached) + LEAST_PREFILL for t in begun):
+                if any(common(t, reply.tokens) > len(slot.cached) + MIN_PREFILL for t in begun):
                     continue  # another one computes what this one needs; it is taken over in the next step
                 todo = left[: max(0, room - prefilled)]
                 if len(slot.cached) < reply.branch < len(slot.cached) + len(todo):
@@ -391,7 +391,7 @@ class LlamaEngine:
                 begun.append(reply.tokens)
                 if len(todo) == len(left) and room < most:
                     # whose prompt is done waits for this step: a little of others' is nearly free, a lot is not
-                    room = min(room, prefilled + LEAST_PREFILL)
+                    room = min(room, prefilled + MIN_PREFILL)
             if todo:
                 parts.append((slot, todo))
         return parts
@@ -416,7 +416,7 @@ class LlamaEngine:
         prefilled = sum(len(tokens) for _, tokens in parts if len(tokens) > 1)
         began = time.perf_counter()
         status = lib.llama_decode(self._context, batch)
-        if prefilled >= LEAST_PREFILL:
+        if prefilled >= MIN_PREFILL:
             lib.llama_synchronize(self._context)
             took = (time.perf_counter() - began) / n
             self._prefill_token_s += SMOOTHING * (took - self._prefill_token_s)

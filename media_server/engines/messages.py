@@ -17,15 +17,15 @@ __all__ = [
     "CalledTool",
     "Cancel",
     "ChatMessage",
-    "EndOfTurn",
+    "ClassifyEmotion",
+    "EndOfTurnProbability",
     "Failed",
     "Fatal",
-    "Feel",
     "Finished",
     "FromHost",
     "Generate",
     "HeardWord",
-    "Judge",
+    "PredictEndOfTurn",
     "Ready",
     "Request",
     "Result",
@@ -119,7 +119,7 @@ class Generate(msgspec.Struct, frozen=True, tag="generate"):
     """The model has the results of what it called for this turn: a small one answers then, and calls nothing more."""
 
 
-class Judge(msgspec.Struct, frozen=True, tag="judge"):
+class PredictEndOfTurn(msgspec.Struct, frozen=True, tag="judge"):
     """Tell how likely it is that the last of `messages`, a caller's turn, is complete as it stands."""
 
     id: int
@@ -129,7 +129,7 @@ class Judge(msgspec.Struct, frozen=True, tag="judge"):
     """As in `Generate`, so that the reply can go on from what was read here."""
 
 
-class Choose(msgspec.Struct, frozen=True, tag="choose"):
+class ScoreWords(msgspec.Struct, frozen=True, tag="choose"):
     """Tell how likely each of these words is as the answer to `messages`, compared with the others."""
 
     id: int
@@ -138,7 +138,7 @@ class Choose(msgspec.Struct, frozen=True, tag="choose"):
     words: tuple[str, ...]
 
 
-class Feel(msgspec.Struct, frozen=True, tag="feel"):
+class ClassifyEmotion(msgspec.Struct, frozen=True, tag="feel"):
     """Tell how likely each label of the classifier is for this sound: int16 mono samples at 16 kHz."""
 
     id: int
@@ -220,14 +220,14 @@ class CalledTool(msgspec.Struct, frozen=True, tag="called_tool"):
     arguments: str
 
 
-class EndOfTurn(msgspec.Struct, frozen=True, tag="end_of_turn"):
+class EndOfTurnProbability(msgspec.Struct, frozen=True, tag="end_of_turn"):
     """The model's probability that the caller's turn ends here, 0 to 1."""
 
     id: int
     probability: float
 
 
-class Chosen(msgspec.Struct, frozen=True, tag="chosen"):
+class Scores(msgspec.Struct, frozen=True, tag="chosen"):
     """A share for each word, or for each label of a classifier; together they are 1."""
 
     id: int
@@ -262,9 +262,20 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     message: str
 
 
-Request = Transcribe | Generate | Judge | Choose | Feel | Synthesize | Embed
-ToHost = Transcribe | Generate | Judge | Choose | Feel | Synthesize | Embed | Cancel
-Result = Transcript | TextChunk | Thinking | CalledTool | EndOfTurn | Chosen | AudioChunk | Vectors | Finished | Failed
+Request = Transcribe | Generate | PredictEndOfTurn | ScoreWords | ClassifyEmotion | Synthesize | Embed
+ToHost = Transcribe | Generate | PredictEndOfTurn | ScoreWords | ClassifyEmotion | Synthesize | Embed | Cancel
+Result = (
+    Transcript
+    | TextChunk
+    | Thinking
+    | CalledTool
+    | EndOfTurnProbability
+    | Scores
+    | AudioChunk
+    | Vectors
+    | Finished
+    | Failed
+)
 FromHost = (
     Ready
     | Fatal
@@ -272,8 +283,8 @@ FromHost = (
     | TextChunk
     | Thinking
     | CalledTool
-    | EndOfTurn
-    | Chosen
+    | EndOfTurnProbability
+    | Scores
     | AudioChunk
     | Vectors
     | Finished

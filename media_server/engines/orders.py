@@ -18,9 +18,9 @@ from media_server.spoken.phrases import Place, cut, place_before
 
 __all__ = ["Order", "Piece"]
 
-LONGEST_WORD = 60
+MAX_WORD = 60
 """Letters that are said in one go."""
-BLOCK, LONGEST_BLOCK = 100, 300
+BLOCK, MAX_BLOCK = 100, 300
 """Characters that are looked up at once: to the end of a sentence, where one ends."""
 JOINT_S = 0.02
 """Silence that stays where a sentence was cut."""
@@ -148,7 +148,7 @@ class Order:
     def _block(self) -> list[_Token]:
         block: list[_Token] = []
         length = 0
-        while self._tokens and length < LONGEST_BLOCK:
+        while self._tokens and length < MAX_BLOCK:
             block.append(self._tokens.popleft())
             length += len(block[-1].said) + 1
             if length >= BLOCK and _STOPS.search(block[-1].said):
@@ -185,9 +185,7 @@ class Order:
 
 def _tokens(words: Iterable[tuple[str, str]]) -> Iterable[_Token]:
     for written, said in words:
-        parts = [
-            part[i : i + LONGEST_WORD] for part in plain(said).split() for i in range(0, len(part), LONGEST_WORD)
-        ] or [""]
+        parts = [part[i : i + MAX_WORD] for part in plain(said).split() for i in range(0, len(part), MAX_WORD)] or [""]
         for part in parts[:-1]:
             yield _Token(part, None)
         yield _Token(parts[-1], written)

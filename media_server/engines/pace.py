@@ -10,7 +10,7 @@ STEP_S = 0.4
 """For which others may have to wait."""
 KEPT = 0.7
 """Share of the sound that is left in which the next piece has to be made."""
-LEAST_FIRST, LEAST, MOST = 12, 30, 300
+MIN_FIRST, LEAST, MOST = 12, 30, 300
 """Phonemes: shorter pieces are hard to understand, longer ones are too much for any machine."""
 ASIDE = 12
 """Phonemes that would take as long as what each piece costs by itself."""
@@ -46,8 +46,8 @@ class Pace:
         if not live:
             spare_s, least = STEP_S, LEAST
         elif ahead_s < FIRST_S / 2:
-            spare_s, least = FIRST_S, LEAST_FIRST
+            spare_s, least = FIRST_S, MIN_FIRST
         else:
             spare_s = min(STEP_S, KEPT * ahead_s)
-            least = LEAST if spare_s == STEP_S else LEAST_FIRST
+            least = LEAST if spare_s == STEP_S else MIN_FIRST
         return min(MOST, max(least, int(spare_s / self._phoneme_s) - ASIDE))

@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import structs
 
 from media_server.engines import messages as m
+from media_server.engines.aliases import ArgumentAliases, argument_aliases
 from media_server.engines.guarding import Guard
-from media_server.engines.labels import Labels, labels_of
 from media_server.engines.reading import ReplyForm, form_of, mended
 from media_server.engines.replying import closing
 from media_server.engines.templates import ChatTemplate, Prompt
@@ -19,7 +19,7 @@ from media_server.engines.vocabulary import Vocabulary
 
 __all__ = ["Made", "PromptTooLongError", "Prompts", "Request", "Spoken", "spoken"]
 
-Request = m.Generate | m.Judge | m.Choose
+Request = m.Generate | m.PredictEndOfTurn | m.ScoreWords
 
 MARKS = 16
 """Characters' worth of tokens around each message, about: who says it, and its end."""
@@ -84,7 +84,7 @@ class Prompts:
         with_tools: the one for conversations in which tools may be called.
         tokenize: text to tokens.
         limit: tokens of the context.
-        described_arguments: show the model what arguments of tools mean in place of their names.
+        alias_arguments: show the model what arguments of tools mean in place of their names.
         think: leave the model's thinking on where it can be switched off.
     """
 
@@ -94,7 +94,7 @@ class Prompts:
         with_tools: Spoken,
         tokenize: Callable[[str], list[int]],
         limit: int,
-        described_arguments: bool = False,
+        alias_arguments: bool = False,
         think: bool = False,
     ) -> None:
         self._usual = usual
@@ -102,25 +102,25 @@ class Prompts:
         self._plain = form_of("")
         self._tokenize = tokenize
         self._limit = limit
-        self._described_arguments = described_arguments
+        self._described_arguments = alias_arguments
         self._think = think
 
-    def labels(self, request: Request) -> Labels | None:
+    def labels(self, request: Request) -> ArgumentAliases | None:
         """What arguments of the tools go by, where that is not their names."""
-        offers = isinstance(request, m.Generate | m.Judge) and request.tools
-        return labels_of(request.tools) if offers and self._described_arguments else None  # type: ignore[union-attr]
+        offers = isinstance(request, m.Generate | m.PredictEndOfTurn) and request.tools
+        return argument_aliases(request.tools) if offers and self._described_arguments else None  # type: ignore[union-attr]
 
     def make(self, request: Request) -> Made:
         """The prompt of a request; what is oldest in it is dropped until it fits with room for a reply.
 
-        For `Judge` up to the token with which the template ends the caller's turn, which is asked for.
+        For `PredictEndOfTurn` up to the token with which the template ends the caller's turn, which is asked for.
 
         Raises:
             PromptTooLongError: it cannot be made short enough.
             TemplateRefusedError: the template takes no form of it.
         """
         messages = self._shown(request)
-        tools = "" if isinstance(request, m.Choose) or not request.tools else request.tools
+        tools = "" if isinstance(request, m.ScoreWords) or not request.tools else request.tools
         labels = self.labels(request)
         spoken = self._with_tools if tools else self._usual
         if tools and spoken.advice:
@@ -131,7 +131,11 @@ class Prompts:
             guarded = [spoken.guard.message(x) for x in messages]
             prompt = spoken.template.prompt(guarded, tools, self._think)
             tokens = self._tokenize(prompt.text)
-            end = self._end_of_turn(prompt, guarded[-1].content) if isinstance(request, m.Judge) else len(tokens)
+            end = (
+                self._end_of_turn(prompt, guarded[-1].content)
+                if isinstance(request, m.PredictEndOfTurn)
+                else len(tokens)
+            )
             if end + room <= self._limit:
                 return self._made(request, spoken, prompt, tokens, end)
             if not self._shorten(messages, end + room - self._limit, end):
@@ -139,9 +143,9 @@ class Prompts:
 
     def _made(self, request: Request, spoken: Spoken, prompt: Prompt, tokens: list[int], end: int) -> Made:
         asked: tuple[int, ...] = ()
-        if isinstance(request, m.Judge):
+        if isinstance(request, m.PredictEndOfTurn):
             asked, tokens = (tokens[end],), tokens[:end]
-        elif isinstance(request, m.Choose):
+        elif isinstance(request, m.ScoreWords):
             if prompt.in_thought and (marks := spoken.form.thinking):
                 # the answer comes behind the thought
                 tokens = tokens + self._tokenize(closing(marks[1]))

@@ -37,7 +37,7 @@ BROKEN_OFF = "the reply broke off within a call"
 NOTHING_OFFERED = "no tool may be called"
 MADE_UP = "the model made up a result"
 
-_LONGEST_NAME = 64
+_MAX_NAME = 64
 _FENCED = ("", "json", "tool_code", "tool_call", "tool_calls", "tool", "python", "py", "xml", "function", "action")
 _MESSAGE_ENDS = ("<|end|>", "<|start|>", "<|call|>", "<|return|>", "<|eom|>", "<|eot|>", "<|channel|>")
 _JSON_BEGINS = re.compile(r"""(?:[\[{]\s*)*\{\s*["'}]""")
@@ -190,7 +190,7 @@ class ReplyReader:
         if not self._offered:
             if _CALLING.match(text):
                 return 0, 0, "("
-            if not last and len(text) < _LONGEST_NAME and _CALLING_BEGUN.match(text):
+            if not last and len(text) < _MAX_NAME and _CALLING_BEGUN.match(text):
                 return 0, 0, ""
         return None
 
@@ -235,7 +235,7 @@ class ReplyReader:
         line, newline, _ = rest[3:].partition("\n")
         kind = re.match(r"\w*", line.strip())
         assert kind
-        if not newline and not last and len(line) < _LONGEST_NAME and "{" not in line and "[" not in line:
+        if not newline and not last and len(line) < _MAX_NAME and "{" not in line and "[" not in line:
             return at, 0, ""
         return (at, at, "```") if kind[0].lower() in _FENCED else None
 
@@ -327,7 +327,7 @@ class ReplyReader:
         """The line that names whom a message is for."""
         self._text = self._text.lstrip()
         name, newline, rest = self._text.partition("\n")
-        if not newline and not last and len(name) <= _LONGEST_NAME and re.fullmatch(r"[\w.\-]*", name):
+        if not newline and not last and len(name) <= _MAX_NAME and re.fullmatch(r"[\w.\-]*", name):
             return False
         self._line_names = False
         name = name.strip()

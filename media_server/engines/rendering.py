@@ -23,7 +23,7 @@ __all__ = ["Renderer", "TemplateRefusedError"]
 
 LONGEST = 4_000_000
 """Characters of one prompt; a template that writes more is in a loop."""
-LONGEST_S = 10.0
+MAX_S = 10.0
 """Seconds for one prompt, looked at with every piece that the template writes."""
 
 
@@ -79,7 +79,7 @@ class Renderer:
         Raises:
             TemplateRefusedError: the template raised an exception, or did not end.
         """
-        until = time.monotonic() + LONGEST_S
+        until = time.monotonic() + MAX_S
         pieces: list[str] = []
         length = 0
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from media_server.engines import messages as m
-from media_server.engines.labels import Labels
+from media_server.engines.aliases import ArgumentAliases
 from media_server.engines.reader import MADE_UP, NOTHING_OFFERED, ReplyReader, Thought, Unread
 from media_server.engines.reading import Called, ReplyForm
 
@@ -18,7 +18,7 @@ __all__ = ["Replying", "closing", "reader_of"]
 log = logging.getLogger(__name__)
 
 HARMONY_END = "<|end|>"
-LONGEST_MARK = 16
+MAX_MARK = 16
 """Tokens of what may begin a thought."""
 ANSWER = {HARMONY_END: "<|start|>assistant<|channel|>final<|message|>"}
 """What has to follow the mark that ends a thought, for the model to answer."""
@@ -43,7 +43,7 @@ class Replying:
 
     request_id: int
     reader: ReplyReader
-    labels: Labels | None
+    labels: ArgumentAliases | None
     left: int
     thinking_left: int
     thinking: bool
@@ -74,7 +74,7 @@ class Replying:
                 # of what was held back behind a thought most was the mark at its end
                 self.left -= 1 if thought else self._held
             self._held = 0
-        begun = self._pieces or self._answered or self._called or self._held > LONGEST_MARK
+        begun = self._pieces or self._answered or self._called or self._held > MAX_MARK
         if self.left - self._held <= 0 and begun and not self.thinking and not self.done:
             results += self.end("length")
         return results

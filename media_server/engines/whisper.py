@@ -40,7 +40,7 @@ SECOND_LOOK_S = 1.0
 """… if that takes a caller's machine no longer."""
 TOKENS_PER_S = 25
 """More than anybody says, also in the short tokens of a small vocabulary."""
-MOST_TOKENS = 448
+MAX_TOKENS = 448
 STAMP_S = 0.02
 MEDIAN_FRAMES, SHARP_MEDIAN_FRAMES = 7, 3
 """Width of the alignment's median filter: Whisper's own, and one for models with trained heads, whose words 7 blurs."""
@@ -392,7 +392,7 @@ class WhisperEngine:
             encoded,
             prompts,
             beam_size=1,
-            max_length=min(MOST_TOKENS, len(prompts[0]) + 8 + int(longest / RATE_HZ * TOKENS_PER_S)),
+            max_length=min(MAX_TOKENS, len(prompts[0]) + 8 + int(longest / RATE_HZ * TOKENS_PER_S)),
             return_scores=True,
             return_no_speech_prob=True,
             **options,

@@ -30,6 +30,7 @@ from media_server.events.call import (
     CallReconnecting,
     CallResumed,
     CallStarted,
+    CallWarning,
     ConnectionChanged,
     Error,
     IdleWarning,
@@ -37,7 +38,6 @@ from media_server.events.call import (
     SkillLoaded,
     SkillUnloaded,
     StateChanged,
-    Warning_,
 )
 from media_server.events.caller import (
     Emotion,
@@ -95,6 +95,7 @@ __all__ = [
     "CallReconnecting",
     "CallResumed",
     "CallStarted",
+    "CallWarning",
     "ClientMessage",
     "ConnectionChanged",
     "ContextSet",
@@ -136,7 +137,6 @@ __all__ = [
     "UserSpeechStarted",
     "UserSpeechStopped",
     "UserTranscript",
-    "Warning_",
     "kept",
     "parse_client_message",
     "settled",

@@ -20,6 +20,7 @@ __all__ = [
     "CallReconnecting",
     "CallResumed",
     "CallStarted",
+    "CallWarning",
     "ConnectionChanged",
     "Error",
     "IdleWarning",
@@ -27,7 +28,6 @@ __all__ = [
     "SkillLoaded",
     "SkillUnloaded",
     "StateChanged",
-    "Warning_",
 ]
 
 
@@ -201,7 +201,7 @@ class AgentEvent(BaseEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class Warning_(BaseEvent):  # noqa: N801 - `Warning` is a builtin
+class CallWarning(BaseEvent):
     type: ClassVar[str] = "warning"
     code: str
     message: str

@@ -29,13 +29,13 @@ from media_server.events.call import (
     CallReconnecting,
     CallResumed,
     CallStarted,
+    CallWarning,
     ConnectionChanged,
     Error,
     IdleWarning,
     SkillLoaded,
     SkillUnloaded,
     StateChanged,
-    Warning_,
 )
 from media_server.events.caller import (
     EmotionUpdated,
@@ -92,6 +92,6 @@ Event = (
     | SkillLoaded
     | SkillUnloaded
     | TurnMetrics
-    | Warning_
+    | CallWarning
     | Error
 )

@@ -12,14 +12,14 @@ from collections.abc import Collection, Sequence
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
-from media_server.agents import Agent, AgentBook
+from media_server.agents import Agent, AgentRegistry
 from media_server.agents.origins import matches
 from media_server.errors import ClientError
 from media_server.http.door import Door
 from media_server.http.own import is_own_page, session_cookie
 from media_server.http.room_tokens import secret_of
 from media_server.store import BY_ORIGIN, PREFIXES, Database, Grant, Key, Keys, Scope, TokenKind, Tokens
-from media_server.switchboard import Start, require_credit
+from media_server.switchboard import CallGrant, require_credit
 from media_server.terms import Terms
 
 __all__ = ["ACCESS", "FOREIGN", "SESSION_TTL_S", "TOKEN_TTL_S", "Access"]
@@ -37,7 +37,7 @@ TOKENS = tuple(prefix for prefix in PREFIXES.values() if prefix != SESSION)
 """What tokens begin with; anything else is taken for a key, or for a session, which stands for one."""
 REVOKED_EVERY_S = 2.0
 """How often somebody who stays is looked at again."""
-MOST_COUNTED = 10_000
+MAX_COUNTED = 10_000
 """Addresses and keys whose rate is remembered."""
 FOREIGN = web.RequestKey("foreign", str)
 """The origin of another site's page on a server without keys: what it may do is decided as if there were keys."""
@@ -52,7 +52,7 @@ class Access:
     """
 
     def __init__(
-        self, database: Database, agents: AgentBook, own_names: Collection[str] = (), doors: Sequence[Door] = ()
+        self, database: Database, agents: AgentRegistry, own_names: Collection[str] = (), doors: Sequence[Door] = ()
     ) -> None:
         self.keys = Keys(database, [prefix for door in doors for prefix in door.key_prefixes])
         self.tokens = Tokens(database)
@@ -156,7 +156,7 @@ class Access:
             raise web.HTTPNotFound
         return key
 
-    async def start(self, request: web.Request, agent: str | None, kind: TokenKind) -> tuple[str, Start]:
+    async def start(self, request: web.Request, agent: str | None, kind: TokenKind) -> tuple[str, CallGrant]:
         """Who is called, and on whose account; without `agent` the token that the request shows says it.
 
         Raises:
@@ -169,7 +169,7 @@ class Access:
             raise ClientError("bad_request", "agent: say who is called, or show a token, which says it.")
         return await self.start_with_token(shown, kind)
 
-    async def start_call(self, request: web.Request, agent: str, kind: TokenKind) -> Start:
+    async def start_call(self, request: web.Request, agent: str, kind: TokenKind) -> CallGrant:
         """On whose account this call may start.
 
         Raises:
@@ -178,7 +178,7 @@ class Access:
         shown = self.credential(request)
         if shown is None and FOREIGN in request:
             await self.page(request, agent)
-            return Start()
+            return CallGrant()
         if shown is None or not shown.startswith(TOKENS):
             key = await self.key(request, "call")
             self.agent(key, agent)
@@ -191,7 +191,7 @@ class Access:
         self.agent(key, agent)
         return _start(key, grant.terms)
 
-    async def start_with_token(self, token: str, kind: TokenKind) -> tuple[str, Start]:
+    async def start_with_token(self, token: str, kind: TokenKind) -> tuple[str, CallGrant]:
         """Who is called with a token, and on whose account.
 
         Raises:
@@ -356,7 +356,7 @@ class Access:
             message = "Too many requests in a minute; try again later."
             raise ClientError("rate_limited", message, status=429, headers=wait)
         recent.append(now)
-        while len(self._recent) > MOST_COUNTED:
+        while len(self._recent) > MAX_COUNTED:
             del self._recent[next(iter(self._recent))]
 
 
@@ -366,9 +366,9 @@ ACCESS = web.AppKey("access", Access)
 _NO_TERMS = Terms()
 
 
-def _start(key: Key | None, terms: Terms = _NO_TERMS) -> Start:
+def _start(key: Key | None, terms: Terms = _NO_TERMS) -> CallGrant:
     require_credit(key)
-    return Start(key, terms)
+    return CallGrant(key, terms)
 
 
 def _allows(agent: Agent, origin: str) -> bool:

@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 from typing_extensions import TypedDict
 
-from media_server.agents import Agent, AgentBook
+from media_server.agents import Agent, AgentRegistry
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body
@@ -20,7 +20,7 @@ from media_server.jsonable import jsonable
 
 __all__ = ["AGENTS", "routes"]
 
-AGENTS = web.AppKey("agents", AgentBook)
+AGENTS = web.AppKey("agents", AgentRegistry)
 routes = web.RouteTableDef()
 
 
@@ -79,7 +79,7 @@ async def change(request: web.Request) -> web.Response:
         changed = request.app[AGENTS].change(agent.name, changes.root)
     except ValueError as refused:
         said = problems(refused) if isinstance(refused, ValidationError) else str(refused)
-        raise ClientError("bad_request", f"The agent cannot be so. {said}.") from refused
+        raise ClientError("bad_request", f"These settings are not valid. {said}.") from refused
     return web.json_response(_settings(changed))
 
 
@@ -104,7 +104,7 @@ async def rewrite(request: web.Request) -> web.Response:
     try:
         problems_now = await asyncio.to_thread(request.app[AGENTS].rewrite, path, wanted.text)
     except ValueError as refused:
-        raise ClientError("bad_agent", f"The file cannot be so: {refused}.") from refused
+        raise ClientError("bad_agent", f"The file is not valid: {refused}.") from refused
     except OSError as failed:
         message = f"{path.name} cannot be written: {failed.strerror or failed}."
         raise ClientError("not_writable", message, status=409) from failed

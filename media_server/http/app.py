@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from aiohttp import web
 from typing_extensions import TypedDict
 
-from media_server.agents import AgentBook
+from media_server.agents import AgentRegistry
 from media_server.engines.engines import Engines
 from media_server.http import (
     agents,
@@ -130,7 +130,7 @@ async def _offline_page(_: web.BaseRequest, response: web.StreamResponse) -> Non
 
 
 def make_app(
-    all_agents: AgentBook,
+    all_agents: AgentRegistry,
     engines: Engines,
     all_sessions: Switchboard,
     access: Access,

@@ -70,7 +70,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
         agent, start = await request.app[ACCESS].start(request, wanted.agent, "chat")
         conversation = await sessions.open_chat(agent, start)
     else:
-        raise ClientError("bad_request", "Say which agent (agent=…), or which conversation goes on (session=…).")
+        raise ClientError("bad_request", "Pass agent=… to start or session=… to resume.")
     conversation.check(wanted.after)
     return await carry(request, socket, conversation, wanted.after, _Native())
 

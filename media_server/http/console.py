@@ -212,7 +212,7 @@ def _engine(engine: EngineClient, memory_mb: float | None) -> _Engine:
         "name": engine.name,
         "ready": engine.ready.is_set(),
         "about": engine.info,
-        "requests": engine.under_way,
+        "requests": engine.pending_requests,
         "restarts": engine.restarts,
         "memory_mb": memory_mb,
     }

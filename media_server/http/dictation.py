@@ -35,10 +35,10 @@ MOST = 8
 """Maximum sockets at once: calls go first, and have their own limit."""
 SPEECH, SILENCE = 0.5, 0.35
 """Probabilities from which on a piece of sound counts as speech, and below which as silence."""
-PREROLL_S, PAUSE_S, LONGEST_S = 0.3, 0.7, 20.0
+PREROLL_S, PAUSE_S, MAX_S = 0.3, 0.7, 20.0
 PARTIAL_S = 0.8
 """New sound in a segment before it is transcribed anew."""
-MOST_WAITING = 4
+MAX_WAITING = 4
 """Segments that wait to be transcribed; then the client waits."""
 routes = web.RouteTableDef()
 
@@ -81,7 +81,7 @@ class Segmenter:
             if not self._speaking:
                 self._kept = self._kept[-int(PREROLL_S * MODEL_RATE_HZ / CHUNK) :]
             return None
-        if self._silent >= PAUSE_S * MODEL_RATE_HZ or len(self._kept) * CHUNK >= LONGEST_S * MODEL_RATE_HZ:
+        if self._silent >= PAUSE_S * MODEL_RATE_HZ or len(self._kept) * CHUNK >= MAX_S * MODEL_RATE_HZ:
             return self.finish()
         return None
 
@@ -197,7 +197,7 @@ class _Dictation:
                     self._push(message.data)
                 elif message.type is WSMsgType.TEXT and not await self._obey(message.data):
                     return
-                while len(self._segments) > MOST_WAITING:
+                while len(self._segments) > MAX_WAITING:
                     self._taken.clear()
                     await self._taken.wait()
         finally:

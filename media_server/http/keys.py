@@ -14,7 +14,7 @@ from media_server.http.access import ACCESS
 from media_server.http.body import json_body
 from media_server.http.openapi import operation
 from media_server.rfc3339 import stamp
-from media_server.store import LARGEST_LIMIT, Key, Scope
+from media_server.store import MAX_LIMIT, Key, Scope
 
 __all__ = ["routes"]
 
@@ -29,16 +29,16 @@ class _New(BaseModel):
     agents: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]] | None, Field(max_length=1000)] = None
     origins: Annotated[list[Annotated[str, AfterValidator(check_pattern)]] | None, Field(max_length=1000)] = None
     """Of pages that may use it; without, programs alone may."""
-    per_minute: Annotated[int | None, Field(ge=1, le=LARGEST_LIMIT)] = None
-    max_calls: Annotated[int | None, Field(ge=1, le=LARGEST_LIMIT)] = None
-    credit: Annotated[float | None, Field(ge=0, le=LARGEST_LIMIT)] = None
+    per_minute: Annotated[int | None, Field(ge=1, le=MAX_LIMIT)] = None
+    max_calls: Annotated[int | None, Field(ge=1, le=MAX_LIMIT)] = None
+    credit: Annotated[float | None, Field(ge=0, le=MAX_LIMIT)] = None
     tenant: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")] = ""
 
 
 class _Credit(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    add: Annotated[float, Field(gt=0, le=LARGEST_LIMIT)]
+    add: Annotated[float, Field(gt=0, le=MAX_LIMIT)]
 
 
 class _Shown(TypedDict):

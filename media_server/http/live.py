@@ -60,7 +60,7 @@ class _StreamWanted(BaseModel):
 async def _live(request: web.Request) -> Session | Chat:
     """The call of the address, as far as the key reaches. Raises `ClientError` (404) where there is none."""
     key = await request.app[ACCESS].key(request, "admin")
-    return reached(key, request.app[SESSIONS].under_way(request.match_info["id"]))
+    return reached(key, request.app[SESSIONS].find_by_call_id(request.match_info["id"]))
 
 
 @routes.post("/v1/calls/{id}/pause")
@@ -120,13 +120,13 @@ async def stream_token(request: web.Request) -> web.Response:
 async def listen(request: web.Request) -> web.StreamResponse:
     """One message of JSON, then both sides as int16 mono; an empty message at the end.
 
-    Who may do more than listen sends `{"action": "say", "text"}`, or `pause` and `resume`, and in between int16 mono.
+    A client that may speak sends `{"action": "say", "text"}`, or `pause` and `resume`, and in between int16 mono.
     """
     socket = new_socket(request, LARGEST)
     # first the token: without one nobody learns which calls there are
     granted = await request.app[ACCESS].tokens.use(request.app[ACCESS].credential(request) or "", "stream", None)
     key = await request.app[ACCESS].minter(granted)
-    session = reached(key, request.app[SESSIONS].of_call(request.match_info["id"]))
+    session = reached(key, request.app[SESSIONS].spoken_by_call_id(request.match_info["id"]))
     terms = granted.listening
     if session.call.agent.name not in terms.agents or terms.call_id not in ("", session.call_id):
         raise ClientError("token_wrong_agent", "The token is not for this call.", status=403)

@@ -135,7 +135,7 @@ class Metrics:
         requests = GaugeMetricFamily("media_server_engine_requests", "Requests under way.", labels=["engine"])
         restarts = CounterMetricFamily("media_server_engine_restarts", "Engines that died.", labels=["engine"])
         for engine in self._engines.all:
-            requests.add_metric([engine.kind], engine.under_way)
+            requests.add_metric([engine.kind], engine.pending_requests)
             restarts.add_metric([engine.kind], engine.restarts)
         yield from (calls, most, held, requests, restarts)
 

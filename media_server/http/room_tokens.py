@@ -20,7 +20,7 @@ SKEW_S = 60
 """How far the clocks of clients may be behind."""
 LONGEST = 4096
 """Characters of a token."""
-LONGEST_IDENTITY = 200
+MAX_IDENTITY = 200
 
 
 def encode(secret: str, room: str, identity: str, ttl_s: float) -> str:
@@ -62,7 +62,7 @@ def _claims(token: str) -> dict[str, Any] | None:
     except (jwt.PyJWTError, ValueError, TypeError, UnicodeError, RecursionError):
         return None
     identity = claims["sub"]
-    return claims if isinstance(identity, str) and 0 < len(identity) <= LONGEST_IDENTITY else None
+    return claims if isinstance(identity, str) and 0 < len(identity) <= MAX_IDENTITY else None
 
 
 def _key(secret: str) -> bytes:

@@ -105,7 +105,7 @@ def new_socket(request: web.Request, largest: int, heartbeat_s: float = HEARTBEA
     """
     socket = PacedSocket(largest, heartbeat_s)
     if not socket.can_prepare(request):
-        raise ClientError("no_websocket", "This is a WebSocket; the request is none.")
+        raise ClientError("no_websocket", "This address needs a WebSocket connection.")
     return socket
 
 
@@ -147,7 +147,7 @@ async def converse(
     try:
         await asyncio.wait([writing, reading], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        line.hung_up = reading.done() and socket.close_code not in LOST
+        line.closed_by_peer = reading.done() and socket.close_code not in LOST
         line.gone.set()
         reading.cancel()
         if reading.done():

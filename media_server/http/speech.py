@@ -50,7 +50,7 @@ class _SpeechWanted(BaseModel):
 
     input: Annotated[str, Field(min_length=1, max_length=5000)]
     voice: str = ""
-    """One that there is not is the usual one: published programs name other products' voices."""
+    """Unknown voices fall back to the default, since published programs name other products' voices."""
     speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
     response_format: Literal["wav", "pcm", "mp3", "opus", "aac", "flac"] | None = None
     """WAV where none is asked for, but raw sound in the form of a door."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
-from media_server.agents import Agent, AgentBook, TurnPreset, agent_name, contact_of
+from media_server.agents import Agent, AgentRegistry, TurnPreset, agent_name, contact_of
 from media_server.call.session import new_call_id
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
@@ -24,11 +24,11 @@ from media_server.http.sessions import SESSIONS
 from media_server.store import TokenKind, Tokens
 from media_server.terms import Terms
 
-__all__ = ["MOST_IDENTITY", "PageToken", "base_url", "given_to_page", "refused_to_page", "room_token", "routes"]
+__all__ = ["MAX_IDENTITY", "PageToken", "base_url", "given_to_page", "refused_to_page", "room_token", "routes"]
 
-MOST_METADATA = 2048
+MAX_METADATA = 2048
 """Bytes, as JSON."""
-MOST_IDENTITY = 100
+MAX_IDENTITY = 100
 """Characters of a caller's name for itself in a room."""
 
 routes = web.RouteTableDef()
@@ -114,7 +114,7 @@ async def room_token(
     """
     terms = terms if terms.call_id else terms.model_copy(update={"call_id": new_call_id()})
     secret = await tokens.mint(kind, agent, ttl_s, key_id, terms)
-    identity = contact_of(terms.metadata)[:MOST_IDENTITY] or f"caller-{secrets.token_hex(4)}"
+    identity = contact_of(terms.metadata)[:MAX_IDENTITY] or f"caller-{secrets.token_hex(4)}"
     return encode(secret, terms.call_id, identity, ttl_s)
 
 
@@ -141,7 +141,7 @@ async def _page_token(request: web.Request, kind: TokenKind) -> web.Response:
         _check_metadata(wanted.metadata)
     except ClientError as refused:
         return refused_to_page(refused)
-    # what a page says of itself is not sealed: it may say it again when it calls
+    # a page's own metadata is not trusted, so it is not sealed; the page can send it again with the call
     terms = Terms(metadata=wanted.metadata if key_id else {})
     token = await request.app[ACCESS].tokens.mint(kind, agent.name, TOKEN_TTL_S, key_id, terms)
     return given_to_page(request, token)
@@ -181,7 +181,7 @@ def base_url(request: web.Request) -> str:
     return f"{request.scheme}://{request.host}"
 
 
-def _check_changes(book: AgentBook, agent: Agent, changes: dict[str, Any]) -> None:
+def _check_changes(book: AgentRegistry, agent: Agent, changes: dict[str, Any]) -> None:
     """Raises `ClientError` where the agent cannot be so."""
     try:
         book.check(replace(agent, **changes))
@@ -191,5 +191,5 @@ def _check_changes(book: AgentBook, agent: Agent, changes: dict[str, Any]) -> No
 
 
 def _check_metadata(metadata: dict[str, Any]) -> None:
-    if len(json.dumps(metadata).encode()) > MOST_METADATA:
-        raise ClientError("bad_request", f"metadata: more than {MOST_METADATA} bytes as JSON.")
+    if len(json.dumps(metadata).encode()) > MAX_METADATA:
+        raise ClientError("bad_request", f"metadata: more than {MAX_METADATA} bytes as JSON.")

@@ -1,4 +1,4 @@
-"""What OpenTelemetry is told: a trace for each call, with its turns and their stages. Words are in none of them."""
+"""Traces for OpenTelemetry: one for each call, with its turns and their stages. Words are in none of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tracing"]
 
-LONGEST_S = 2.0
+MAX_S = 2.0
 """For sending: a collector that is gone does not hold up the server's end."""
 STAGES = {
     "transcribe": ("paused", "transcript"),
@@ -61,7 +61,7 @@ class Tracing:
         resource = resources.Resource.create({"service.name": "media-server", "service.instance.id": server})
         provider = sdk.TracerProvider(resource=resource)
         # sends from a thread of its own
-        provider.add_span_processor(export.BatchSpanProcessor(exporter.OTLPSpanExporter(endpoint, timeout=LONGEST_S)))
+        provider.add_span_processor(export.BatchSpanProcessor(exporter.OTLPSpanExporter(endpoint, timeout=MAX_S)))
         tracing = cls(provider.get_tracer("media_server", __version__))
         try:
             yield tracing
@@ -88,7 +88,7 @@ class Tracing:
                 span.end()
             case e.ConnectionChanged(quality=quality):
                 call.add_event("connection", {"quality": quality})
-            case e.Warning_(code=code) | e.Error(code=code):
+            case e.CallWarning(code=code) | e.Error(code=code):
                 call.add_event(event.type, {"code": code})
             case e.CallEnded(reason=reason, quality=whole):
                 call.set_attribute("reason", reason)

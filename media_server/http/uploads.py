@@ -25,10 +25,10 @@ __all__ = ["Upload", "Uploads"]
 LARGEST = 25 * 1024 * 1024
 HEADS = 64 * 1024
 """Bytes that the heads of a form's parts may have, all together."""
-MOST_PARTS = 32
-LARGEST_FIELD = 4096
+MAX_PARTS = 32
+MAX_FIELD = 4096
 """Maximum bytes of a field that is not the file."""
-LONGEST_S = 3600.0
+MAX_S = 3600.0
 AT_ONCE = 2
 """Recordings that are decoded at once: it is work for a processor that calls need."""
 MOST = 8
@@ -70,7 +70,7 @@ class Upload:
 
     async def _decoded(self) -> AsyncIterator[Samples]:
         self.file.seek(0)
-        parts = read_parts(self.file, MODEL_RATE_HZ, LONGEST_S)
+        parts = read_parts(self.file, MODEL_RATE_HZ, MAX_S)
         try:
             while len(some := await in_thread(_some, parts)):
                 if not self.wanted():
@@ -139,8 +139,8 @@ async def _read(request: web.Request, upload: Upload) -> bool:
             raise ClientError("too_large", "file: more than 25 MB.", status=413)
         if (part := await form.next()) is None:
             return found
-        if count > MOST_PARTS:
-            raise ClientError("bad_request", f"The form has more than {MOST_PARTS} parts.")
+        if count > MAX_PARTS:
+            raise ClientError("bad_request", f"The form has more than {MAX_PARTS} parts.")
         if not isinstance(part, BodyPartReader):
             raise ClientError("bad_request", "The form must not contain another form.")
         found = found or part.name == "file"
@@ -152,8 +152,8 @@ async def _read(request: web.Request, upload: Upload) -> bool:
                 await asyncio.to_thread(upload.file.write, piece)
                 continue
             value += piece
-            if len(value) > LARGEST_FIELD:
-                raise ClientError("bad_request", f"A field of the form has more than {LARGEST_FIELD} bytes.")
+            if len(value) > MAX_FIELD:
+                raise ClientError("bad_request", f"A field of the form has more than {MAX_FIELD} bytes.")
         if part.name and part.name != "file":
             upload.fields[part.name[:64]] = value.decode(errors="replace")
     return found

@@ -136,7 +136,7 @@ class Association:
         if self._dtls.state in ("closed", "failed"):
             self._end(self._dtls.state == "closed" and not self.link.lost)
 
-    def _end(self, hung_up: bool) -> None:
+    def _end(self, closed_by_peer: bool) -> None:
         if not self._is_over:
             self._is_over = True
-            self._on_end(hung_up)
+            self._on_end(closed_by_peer)

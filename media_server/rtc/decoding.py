@@ -15,9 +15,9 @@ from media_server.rtc.libopus import decoding_library
 __all__ = ["Decoder", "decoder_of", "opus_ticks"]
 
 OPUS_CLOCK_HZ = 48_000
-LONGEST_OPUS_TICKS = 5760
+MAX_OPUS_TICKS = 5760
 """120 ms, the most that a packet may hold (RFC 6716 section 3.2.5)."""
-LONGEST = LONGEST_OPUS_TICKS * MODEL_RATE_HZ // OPUS_CLOCK_HZ
+LONGEST = MAX_OPUS_TICKS * MODEL_RATE_HZ // OPUS_CLOCK_HZ
 _NAMES = {"pcmu": "pcm_mulaw", "pcma": "pcm_alaw", "g722": "g722", "opus": "opus"}
 _RATES = {"pcmu": 8000, "pcma": 8000, "g722": 16_000, "opus": OPUS_CLOCK_HZ}
 _EMPTY: Samples = np.zeros(0, np.int16)
@@ -71,7 +71,7 @@ def opus_ticks(payload: bytes) -> int:
         ticks *= payload[1] & 63 if len(payload) > 1 else 0
     elif code:
         ticks *= 2
-    return ticks if ticks <= LONGEST_OPUS_TICKS else 0
+    return ticks if ticks <= MAX_OPUS_TICKS else 0
 
 
 class _Opus:

@@ -29,12 +29,12 @@ STALL_S = 1.5
 """Without packets, up to which they may only be held up: then the silence does not end what the caller is saying."""
 CONCEALED_S = 0.1
 """Longest sound that is made up for a loss; the rest of it is silence."""
-LONGEST_LOSS_S = 60.0
+MAX_LOSS_S = 60.0
 FRAME_TICKS = 960
 """20 ms at 48 kHz."""
 ABANDONED_S = 0.1
 """Without packets, after which another SSRC takes a stream's place."""
-MOST_WAITING = 50
+MAX_WAITING = 50
 """Packets of another SSRC that wait for the stream before it to end."""
 
 
@@ -220,7 +220,7 @@ class Ear:
             self._other, self._waiting = _Stream(packet.ssrc), []
         if packet.ssrc != self._other.ssrc:
             return
-        self._waiting = [*self._waiting, (packet, arrived_s)][-MOST_WAITING:]
+        self._waiting = [*self._waiting, (packet, arrived_s)][-MAX_WAITING:]
         assert self._stream
         if arrived_s - self._stream.arrived_s >= ABANDONED_S:
             self._change()
@@ -320,7 +320,7 @@ class Ear:
         codec = self._codecs[successor.payload[0]]
         decoder, payload = self._decoder(codec), successor.payload[1:]
         lost = successor.time - stream.end
-        if not 0 < lost <= LONGEST_LOSS_S * codec.clock_hz:
+        if not 0 < lost <= MAX_LOSS_S * codec.clock_hz:
             return
         # the last of the lost packets may have a copy in its successor
         copied = min(lost, decoder.ticks(payload)) if decoder.has_copy(payload) else 0

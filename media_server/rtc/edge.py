@@ -39,7 +39,7 @@ _Closer = Callable[[str], None]
 SWEEP_S = 1.0
 RESCAN_S = 5.0
 """How often the machine's addresses are looked up: networks come and go."""
-MOST_STRANGERS, MOST_OF_ADDRESS = 128, 16
+MAX_STRANGERS, MAX_OF_ADDRESS = 128, 16
 """TCP connections that have not proved whose they are: in all, and of one address."""
 TRIES = 20
 """Ports that are tried where any free one will do, for it has to be free on each address."""
@@ -238,7 +238,7 @@ class Edge:
     def _on_connection(self, connection: Tcp) -> bool:
         strangers = [each.address[0] for each in self._connections if not each.known and each.address]
         host = connection.address[0] if connection.address else ""
-        if len(strangers) >= MOST_STRANGERS or strangers.count(host) >= MOST_OF_ADDRESS:
+        if len(strangers) >= MAX_STRANGERS or strangers.count(host) >= MAX_OF_ADDRESS:
             return False
         self._connections.add(connection)
         return True

@@ -6,7 +6,7 @@ handed out when it comes, and only a hole is waited for:
     what comes                                  what happens
     the next number                             Play at once, and all that wait behind it
     a number behind a hole                      waits, until the hole is filled or `wait_s` is over
-    wait_s over, or MOST_HELD packets waiting   Missing for the hole, then Play
+    wait_s over, or MAX_HELD packets waiting   Missing for the hole, then Play
     a number that was played or waits           dropped: a duplicate
     a number that was given up                  dropped, and the wait grows to its lateness
     a number far off                            dropped, unless the next packet follows it: the sender began anew
@@ -26,14 +26,14 @@ from media_server.rtc.rtp import unwrapped
 __all__ = ["CaptureClock", "Decision", "JitterBuffer", "Missing", "Play"]
 
 FIRST_WAIT_S = 0.02
-LONGEST_WAIT_S = 0.2
+MAX_WAIT_S = 0.2
 MARGIN_S = 0.005
 KEPT_S = 5.0
 """How long a wait is kept after a packet needed it."""
 SHRINK_PER_S = 0.01
-MOST_HELD = 50
-MOST_GIVEN_UP = 200
-MOST_AHEAD, MOST_BEHIND = 3000, 100
+MAX_HELD = 50
+MAX_GIVEN_UP = 200
+MAX_AHEAD, MAX_BEHIND = 3000, 100
 """MAX_DROPOUT and MAX_MISORDER of RFC 3550 appendix A.1."""
 SLACK_S = 1e-6
 
@@ -100,7 +100,7 @@ class JitterBuffer:
         if self._first is None:
             self._begin(number)
         extended = unwrapped(number, self._next, 16)
-        if not -MOST_BEHIND <= extended - self._next <= MOST_AHEAD:
+        if not -MAX_BEHIND <= extended - self._next <= MAX_AHEAD:
             return self._strayed(number, time, payload, now_s)
         self._astray = None
         if self._is_duplicate(extended, now_s):
@@ -122,7 +122,7 @@ class JitterBuffer:
     def restore(self, number: int, time: int, payload: bytes, now_s: float) -> list[Decision]:
         """A copy of an earlier packet that came with a later one (RFC 2198); counts neither as received nor as late."""
         extended = unwrapped(number, self._next, 16)
-        if self._first is None or not 0 <= extended - self._next <= MOST_HELD or extended in self._held:
+        if self._first is None or not 0 <= extended - self._next <= MAX_HELD or extended in self._held:
             return []
         return self._enter(extended, time, payload, now_s)
 
@@ -137,7 +137,7 @@ class JitterBuffer:
             if self._hole_since_s is None:
                 self._hole_since_s = now_s
             waited_s = now_s - self._hole_since_s
-            if waited_s < self.wait_s(now_s) - SLACK_S and len(self._held) < MOST_HELD:
+            if waited_s < self.wait_s(now_s) - SLACK_S and len(self._held) < MAX_HELD:
                 break
             decided += self._give_up(self._hole_since_s)
             self._hole_since_s = None
@@ -177,15 +177,15 @@ class JitterBuffer:
         else:
             self.late += 1
             self.received += 1
-            self._wait_s = min(LONGEST_WAIT_S, max(self.wait_s(now_s), now_s - since_s + MARGIN_S))
+            self._wait_s = min(MAX_WAIT_S, max(self.wait_s(now_s), now_s - since_s + MARGIN_S))
             self._needed_s = now_s
         return True
 
     def _give_up(self, since_s: float) -> list[Missing]:
         until = min(self._held)
-        for number in range(max(self._next, until - MOST_GIVEN_UP), until):
+        for number in range(max(self._next, until - MAX_GIVEN_UP), until):
             self._given_up[number] = since_s
-        while len(self._given_up) > MOST_GIVEN_UP:
+        while len(self._given_up) > MAX_GIVEN_UP:
             self._given_up.popitem(last=False)
         missing, self._next = until - self._next, until
         return [Missing(missing, Play(*self._held[until]))]

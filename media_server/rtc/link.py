@@ -33,14 +33,14 @@ LOST_S = 30.0
 """Without a check or a packet of the caller the connection is lost (RFC 7675 section 5.1)."""
 DEAD_S = 6.0
 """Without any packet a path is not in use any more; callers check theirs at least every 5.3 seconds."""
-MOST_PATHS = 16
-MOST_QUEUED = 256
+MAX_PATHS = 16
+MAX_QUEUED = 256
 """DTLS packets that wait to be read."""
-MOST_SSRCS = 8
+MAX_SSRCS = 8
 """Streams of one caller that are remembered."""
-MOST_SHARING = 8
+MAX_SHARING = 8
 """Callers of one SSRC: it is theirs to choose, so each is tried."""
-MOST_GENERATIONS = 4
+MAX_GENERATIONS = 4
 CHECK_EVERY_S = 0.1
 CHECK_S = 5.0
 """How long an answer to a check of ours is waited for."""
@@ -81,7 +81,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self.is_closed = False
-        self._packets: asyncio.Queue[bytes | None] = asyncio.Queue(MOST_QUEUED)
+        self._packets: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_QUEUED)
 
     def put(self, data: bytes) -> None:
         """Take a packet; what comes after the end is lost."""
@@ -212,7 +212,7 @@ class Link:
         else:
             self._heard_s = time.monotonic()
             self._check(path)
-        if len(self._ssrcs) < MOST_SSRCS and (ssrc := data[4:8] if is_rtcp(data) else data[8:12]) not in self._ssrcs:
+        if len(self._ssrcs) < MAX_SSRCS and (ssrc := data[4:8] if is_rtcp(data) else data[8:12]) not in self._ssrcs:
             self._remember(ssrc)
         return True
 
@@ -263,14 +263,14 @@ class Link:
         generation = Generation.new(remote)
         self._generations.append(generation)
         self._callers.by_username[generation.local.username] = self
-        while len(self._generations) > MOST_GENERATIONS:
+        while len(self._generations) > MAX_GENERATIONS:
             del self._callers.by_username[self._generations.pop(1).local.username]
 
     def _note(self, path: Path) -> float:
         """The path is good in the caller's direction at least."""
         self._heard_s = now = time.monotonic()
         if path not in self._paths:
-            if len(self._paths) >= MOST_PATHS:
+            if len(self._paths) >= MAX_PATHS:
                 self.forget(min((p for p in self._paths if p != self.selected), key=self._paths.__getitem__))
             if other := self._callers.by_path.get(path):
                 other.forget(path)  # a NAT gave the port of a caller who has gone to this one
@@ -285,7 +285,7 @@ class Link:
 
     def _remember(self, ssrc: bytes) -> None:
         sharing = self._callers.by_ssrc.setdefault(ssrc, [])
-        if len(sharing) < MOST_SHARING:
+        if len(sharing) < MAX_SHARING:
             self._ssrcs.add(ssrc)
             sharing.append(self)
 

@@ -20,11 +20,11 @@ SILENCE_S = 0.1
 ON_ITS_WAY_S = 0.06
 """How far silence stays behind the present: sound of that time may still come."""
 GAP_S = 0.005
-LONGEST_GAP_S = 10.0
+MAX_GAP_S = 10.0
 """More silence than this tells a listener nothing new; the time goes on all the same."""
 CHUNK = 512
 """Samples that a listener decides by: it is woken when a multiple of these has come, or for silence."""
-MOST_S = 20.0
+MAX_S = 20.0
 """Sound that waits for the listener at most; the oldest is dropped."""
 
 
@@ -88,7 +88,7 @@ class Microphone:
         self.last_data_s = self._pushed_s = now = self._clock()
         if not len(samples):
             return
-        captured_at_s = max(now - MOST_S, min(captured_at_s, now))
+        captured_at_s = max(now - MAX_S, min(captured_at_s, now))
         if self._end_s is not None and captured_at_s - self._end_s > GAP_S and not continues:
             self._push_silence(captured_at_s, after_loss)
         self._enter(Frame(samples, captured_at_s, packet=packet))
@@ -137,20 +137,20 @@ class Microphone:
 
     def _push_silence(self, until_s: float, assumed: bool) -> None:
         assert self._end_s is not None
-        begin_s = max(self._end_s, until_s - LONGEST_GAP_S)
+        begin_s = max(self._end_s, until_s - MAX_GAP_S)
         self._enter(Frame(np.zeros(round((until_s - begin_s) * MODEL_RATE_HZ), np.int16), begin_s, assumed))
 
     def _enter(self, frame: Frame) -> None:
         samples = frame.samples
         is_first = self._end_s is None
-        self._end_s = max(self._end_s or -MOST_S, frame.captured_at_s + len(samples) / MODEL_RATE_HZ)
+        self._end_s = max(self._end_s or -MAX_S, frame.captured_at_s + len(samples) / MODEL_RATE_HZ)
         if self.muted or not len(samples):
             return
         for tap in self.taps:
             tap(frame)
         self._frames.append(frame)
         self._waiting += len(samples)
-        while self._waiting > MOST_S * MODEL_RATE_HZ:
+        while self._waiting > MAX_S * MODEL_RATE_HZ:
             self._waiting -= len(self._frames.popleft().samples)
         self._is_ready = self._is_ready or self._handed_on % CHUNK + self._waiting >= CHUNK
         # from the first sound on, silence is due some time

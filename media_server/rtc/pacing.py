@@ -21,7 +21,7 @@ PIECE_S = 0.1
 SLACK_S = 0.02
 TOGETHER_S = 0.01
 """Chunks that come within this time are sent as one."""
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 1.5
+MIN_PAUSE_S, MAX_PAUSE_S = 0.1, 1.5
 """A client that sends nothing for this long may have paused; it has paused for certain."""
 RHYTHM = 16
 """Gaps between chunks that tell how a client sends."""
@@ -39,7 +39,7 @@ class Rhythm:
     @property
     def pause_s(self) -> float:
         """How long a client sends nothing before it has paused: well above the longest of its usual gaps."""
-        return min(max(SHORTEST_PAUSE_S, 2 * max(self._gaps, default=0.0)), LONGEST_PAUSE_S)
+        return min(max(MIN_PAUSE_S, 2 * max(self._gaps, default=0.0)), MAX_PAUSE_S)
 
     def continues(self, length_s: float, now_s: float) -> bool:
         """Note sound that comes now; returns whether it goes on from what came before."""
@@ -48,7 +48,7 @@ class Rhythm:
             self._length_s += length_s
             return True
         # a client that sends a lot at once sends seldom
-        continues = gap_s <= min(max(self.pause_s, 2 * self._length_s), LONGEST_PAUSE_S)
+        continues = gap_s <= min(max(self.pause_s, 2 * self._length_s), MAX_PAUSE_S)
         if continues:
             self._gaps.append(gap_s)
         self._length_s = length_s

@@ -30,7 +30,7 @@ class Peer:
         self.connected = asyncio.Event()
         self.gone = asyncio.Event()
         """The caller hung up, or cannot be reached any more."""
-        self.hung_up = False
+        self.closed_by_peer = False
         """The caller closed the connection, as one does who has nothing more to say."""
         self._edge, self._handset = edge, handset
         self._channel = EventsChannel(handset.receive, self.gone.set)
@@ -132,8 +132,8 @@ class Peer:
         if self._association:
             await self._association.close()
 
-    def _end(self, hung_up: bool) -> None:
-        self.hung_up = hung_up
+    def _end(self, closed_by_peer: bool) -> None:
+        self.closed_by_peer = closed_by_peer
         self.gone.set()
 
     async def _work(self) -> None:

@@ -20,11 +20,11 @@ __all__ = ["LineCounts", "LineQuality"]
 EVERY_S = 10.0
 """Between two figures that are told."""
 FIRST_S = 4.0
-MOST_CONCEALED, MOST_LOST = 0.05, 0.1
-LONGEST_ROUND_TRIP_S, MOST_JITTER_S = 0.6, 0.1
-FEWEST_PACKETS = 40
+MAX_CONCEALED, MAX_LOST = 0.05, 0.1
+MAX_ROUND_TRIP_S, MAX_JITTER_S = 0.6, 0.1
+MIN_PACKETS = 40
 """Packets of the agent below which a loss is chance: in silence there are five in a report."""
-LEAST_SOUND_S = 0.5
+MIN_SOUND_S = 0.5
 BAD_REPORTS, GOOD_REPORTS = 2, 3
 
 
@@ -150,10 +150,10 @@ def _worst(counts: LineCounts) -> float | None:
     """The figure that is nearest to its bound or farthest beyond it, as a share of the bound; None without any."""
     signs: list[float] = []
     sound_s = counts.heard_s + counts.concealed_s
-    if sound_s >= LEAST_SOUND_S:
-        signs += [_share(counts.concealed_s, sound_s) / MOST_CONCEALED, counts.jitter_s / MOST_JITTER_S]
-    if counts.voice_sent >= FEWEST_PACKETS:
-        signs += [_share(counts.voice_lost, counts.voice_sent) / MOST_LOST, counts.voice_jitter_s / MOST_JITTER_S]
+    if sound_s >= MIN_SOUND_S:
+        signs += [_share(counts.concealed_s, sound_s) / MAX_CONCEALED, counts.jitter_s / MAX_JITTER_S]
+    if counts.voice_sent >= MIN_PACKETS:
+        signs += [_share(counts.voice_lost, counts.voice_sent) / MAX_LOST, counts.voice_jitter_s / MAX_JITTER_S]
     if counts.round_trip_s is not None:
-        signs.append(counts.round_trip_s / LONGEST_ROUND_TRIP_S)
+        signs.append(counts.round_trip_s / MAX_ROUND_TRIP_S)
     return max(signs, default=None)

@@ -22,18 +22,18 @@ from aioice.ice import get_host_addresses
 from aiortc import RTCIceServer
 from aiortc.rtcicetransport import connection_kwargs
 
-from media_server.rtc.link import DEAD_S, MOST_QUEUED, Generation, Inbox
+from media_server.rtc.link import DEAD_S, MAX_QUEUED, Generation, Inbox
 from media_server.rtc.sdp import Credentials, Offer
 
-__all__ = ["ALONE", "MOST_CANDIDATES", "Reach", "RelayedLink", "loopback_if_alone", "reach_of_this_machine", "usable"]
+__all__ = ["ALONE", "MAX_CANDIDATES", "Reach", "RelayedLink", "loopback_if_alone", "reach_of_this_machine", "usable"]
 
 log = logging.getLogger(__name__)
 
 ALONE = "127.0.0.1"
 """Where a machine without any network still reaches itself."""
-MOST_CANDIDATES = 100
+MAX_CANDIDATES = 100
 """Maximum candidates of a caller. To each the server sends checks; RFC 8445 section 6.1.2.5 has no more pairs tried."""
-MOST_PORTS = 16
+MAX_PORTS = 16
 """Maximum candidates with the same address."""
 TRICKLED_PER_S = 1.0
 """Candidates that a call may have tried in the long run, over all restarts, beyond the first hundred."""
@@ -79,7 +79,7 @@ def usable(lines: Iterable[str], reach: Reach) -> list[Candidate]:
         with contextlib.suppress(ValueError, KeyError, IndexError):
             candidate = Candidate.from_sdp(line.partition(":")[2])
             address = _address(candidate, reach)
-            if address and kept.total() < MOST_CANDIDATES and kept[address] < MOST_PORTS:
+            if address and kept.total() < MAX_CANDIDATES and kept[address] < MAX_PORTS:
                 kept[address] += 1
                 found.append(candidate)
     return found
@@ -140,8 +140,8 @@ class RelayedLink:
         self._sending: asyncio.Task[None] | None = None
         self._switching: asyncio.Task[None] | None = None
         self._inbox = Inbox()
-        self._out: asyncio.Queue[bytes] = asyncio.Queue(MOST_QUEUED)
-        self._allowance, self._allowed_s = float(MOST_CANDIDATES), time.monotonic()
+        self._out: asyncio.Queue[bytes] = asyncio.Queue(MAX_QUEUED)
+        self._allowance, self._allowed_s = float(MAX_CANDIDATES), time.monotonic()
         self._heard_s = self._allowed_s
 
     @property
@@ -192,9 +192,9 @@ class RelayedLink:
         """
         for candidate in usable(candidates, self._reach):
             now = time.monotonic()
-            self._allowance = min(MOST_CANDIDATES, self._allowance + (now - self._allowed_s) * TRICKLED_PER_S)
+            self._allowance = min(MAX_CANDIDATES, self._allowance + (now - self._allowed_s) * TRICKLED_PER_S)
             self._allowed_s = now
-            if self._allowance >= 1 and len(self._newest.remote_candidates) < MOST_CANDIDATES:
+            if self._allowance >= 1 and len(self._newest.remote_candidates) < MAX_CANDIDATES:
                 self._allowance -= 1
                 await self._newest.add_remote_candidate(candidate)
 
@@ -269,7 +269,7 @@ class RelayedLink:
                 await self._answered.wait()
                 await new.connect()
         except (ConnectionError, TimeoutError):
-            log.info("an ICE restart failed, the old path stays")
+            log.info("ICE restart failed; keeping the current path")
             await new.close()
             return
         except asyncio.CancelledError:

@@ -32,8 +32,8 @@ _BLOCK = struct.Struct("!IIIIII")
 _SENDER_REPORT, _RECEIVER_REPORT, _DESCRIPTION, _GOODBYE = 200, 201, 202, 203
 _CNAME = 1
 DIGITS = "0123456789*#ABCD"
-MOST_RED_OFFSET = (1 << 14) - 1
-MOST_RED_BYTES = (1 << 10) - 1
+MAX_RED_OFFSET = (1 << 14) - 1
+MAX_RED_BYTES = (1 << 10) - 1
 
 
 class RtpPacket(NamedTuple):
@@ -198,7 +198,7 @@ def parse_red(payload: bytes) -> list[tuple[int, int, bytes]]:
         if at + 4 > len(payload):
             return []
         head = int.from_bytes(payload[at : at + 4], "big")
-        heads.append((head >> 24 & 127, head >> 10 & MOST_RED_OFFSET, head & MOST_RED_BYTES))
+        heads.append((head >> 24 & 127, head >> 10 & MAX_RED_OFFSET, head & MAX_RED_BYTES))
         at += 4
     if at >= len(payload):
         return []
@@ -220,7 +220,7 @@ def write_red(payload_type: int, older: Iterable[tuple[int, bytes]], payload: by
     """
     heads, bodies = b"", b""
     for offset, body in older:
-        if 0 < offset <= MOST_RED_OFFSET and 0 < len(body) <= MOST_RED_BYTES:
+        if 0 < offset <= MAX_RED_OFFSET and 0 < len(body) <= MAX_RED_BYTES:
             heads += (1 << 31 | payload_type << 24 | offset << 10 | len(body)).to_bytes(4, "big")
             bodies += body
     return heads + bytes([payload_type]) + bodies + payload

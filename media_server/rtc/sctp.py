@@ -24,15 +24,15 @@ __all__ = ["bound_messages"]
 
 log = logging.getLogger(__name__)
 
-MOST_STREAMS = 64
+MAX_STREAMS = 64
 """Maximum streams of a peer: a page has one channel."""
-MOST_CHUNKS = 1024
+MAX_CHUNKS = 1024
 """Maximum pieces of unfinished messages, of all streams together; a message of the largest size has 220."""
-MOST_BYTES = 2 * LOCAL_MAX_MESSAGE_SIZE
+MAX_BYTES = 2 * LOCAL_MAX_MESSAGE_SIZE
 """Maximum bytes of unfinished messages, of all streams together."""
 WINDOW = 1024 * 1024
 """Bytes that a peer is told it may send beyond what was taken."""
-MOST_HOLES = 256
+MAX_HOLES = 256
 """Maximum packets of a peer that came before one that has not come."""
 MODULO = 2**32
 
@@ -106,20 +106,20 @@ class _Bounds:
     def mark_received(self, tsn: int) -> bool:
         """Whether this one came before."""
         before = self._mark(tsn)
-        if len(self._sctp._sack_misordered) > MOST_HOLES:
-            raise _TooMuch(f"more than {MOST_HOLES} packets came before one that is missing")
+        if len(self._sctp._sack_misordered) > MAX_HOLES:
+            raise _TooMuch(f"more than {MAX_HOLES} packets came before one that is missing")
         return before
 
     def get_inbound_stream(self, stream_id: int) -> InboundStream:
         """The stream with this number, new if need be."""
         streams: dict[int, InboundStream] = self._sctp._inbound_streams
         if stream_id not in streams:
-            if len(streams) >= MOST_STREAMS:
-                raise _TooMuch(f"there are more than {MOST_STREAMS} streams")
+            if len(streams) >= MAX_STREAMS:
+                raise _TooMuch(f"there are more than {MAX_STREAMS} streams")
             streams[stream_id] = _Stream()
         unfinished = WINDOW - self._sctp._advertised_rwnd
-        if unfinished > MOST_BYTES or sum(len(stream.reassembly) for stream in streams.values()) > MOST_CHUNKS:
-            raise _TooMuch(f"more than {MOST_BYTES} bytes of messages are unfinished, or in too many pieces")
+        if unfinished > MAX_BYTES or sum(len(stream.reassembly) for stream in streams.values()) > MAX_CHUNKS:
+            raise _TooMuch(f"more than {MAX_BYTES} bytes of messages are unfinished, or in too many pieces")
         return streams[stream_id]
 
     async def receive_sack_chunk(self, chunk: SackChunk) -> None:

@@ -14,12 +14,12 @@ from media_server.rtc.agreed import Codec
 
 __all__ = ["Credentials", "Fingerprint", "Fragment", "Offer", "Section", "parse_fragment", "parse_offer"]
 
-MOST_LINES = 1500
-MOST_SECTIONS = 16
+MAX_LINES = 1500
+MAX_SECTIONS = 16
 """Maximum media sections of a description, where the client has no use for more."""
-MOST_FORMATS = 128
+MAX_FORMATS = 128
 """Maximum payload types of a section; RTP has no more."""
-MOST_SHOWN = 60
+MAX_SHOWN = 60
 """Characters of a line in an error."""
 CREDENTIAL = re.compile(r"[A-Za-z0-9+/=_-]{1,256}")
 """RFC 8839 section 5.4, but for the lengths: some clients have shorter ones, and `=`, `_` or `-`."""
@@ -100,7 +100,7 @@ class Fragment:
     """As it has them, without `a=`."""
 
 
-def parse_offer(text: str, most_sections: int = MOST_SECTIONS, most_lines: int = MOST_LINES) -> Offer:
+def parse_offer(text: str, most_sections: int = MAX_SECTIONS, most_lines: int = MAX_LINES) -> Offer:
     """Read an offer, or an answer to one of the server's.
 
     Raises:
@@ -160,8 +160,8 @@ def _section(lines: list[tuple[int, str]], common: Attributes) -> Section:
     if not (port.isascii() and port.isdecimal() and len(port) < 6 and int(port) <= 65535):
         raise _bad_line(number, first, "A media section begins with its kind, port, protocol and formats")
     kind, _, protocol, *formats = words
-    if len(formats) > MOST_FORMATS:
-        raise _bad_line(number, first, f"It has more than {MOST_FORMATS} payload types")
+    if len(formats) > MAX_FORMATS:
+        raise _bad_line(number, first, f"It has more than {MAX_FORMATS} payload types")
     own = _attributes(lines[1:])
     either = {**common, **own}
     is_old_sctp = kind == "application" and "sctpmap" in own
@@ -241,7 +241,7 @@ def _bad(message: str) -> ClientError:
 
 
 def _bad_line(number: int, line: str, why: str) -> ClientError:
-    shown = line if len(line) <= MOST_SHOWN else line[:MOST_SHOWN] + "…"
+    shown = line if len(line) <= MAX_SHOWN else line[:MAX_SHOWN] + "…"
     return _bad(f"Line {number} of the offer ({shown!r}) cannot be read. {why}.")
 
 

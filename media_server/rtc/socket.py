@@ -50,7 +50,7 @@ class SocketLine:
     def __init__(self, handset: Handset, wire: SocketWire) -> None:
         self.connected, self.gone = asyncio.Event(), asyncio.Event()
         """The call begins when it is connected: set by who knows that the client is ready."""
-        self.hung_up = False
+        self.closed_by_peer = False
         """The client closed the socket, as one does who has nothing more to say."""
         self.wire = wire
         """May be replaced; the voice's format changes with the next packet."""

@@ -22,7 +22,7 @@ REPORT_TICKS = 100
 FIRST_REPORT_TICKS = 25
 ABSENT_S = 16.0
 """Without reports of a listener who sends some, after which nothing is heard any more; browsers send one in 5 s."""
-LONGEST_ROUND_TRIP_S = 10.0
+MAX_ROUND_TRIP_S = 10.0
 _NTP_EPOCH_S = 2_208_988_800
 
 
@@ -119,14 +119,14 @@ class RtpSession:
 
     def _note(self, block: ReportBlock) -> None:
         clock_hz = self._agreed.send.clock_hz if self._agreed.send else 48_000
-        self.sending.jitter_s = min(block.jitter / clock_hz, LONGEST_ROUND_TRIP_S)
+        self.sending.jitter_s = min(block.jitter / clock_hz, MAX_ROUND_TRIP_S)
         # a report cannot cover more than was sent, whatever it says; duplicates count as packets too many
         covered = min(max(0, block.highest - self._first_number + 1), self._mouth.packets)
         self.sending.sent = max(self.sending.sent, covered)
         self.sending.lost = max(self.sending.lost, min(block.lost, self.sending.sent))
         if block.last_report:
             round_trip = (_ntp() >> 16) - block.last_report - block.delay & 0xFFFFFFFF
-            if round_trip / 65536 < LONGEST_ROUND_TRIP_S:
+            if round_trip / 65536 < MAX_ROUND_TRIP_S:
                 self.sending.round_trip_s = round_trip / 65536
         self._mouth.note_loss(block.lost_share)
         self._reported_s = self._clock()

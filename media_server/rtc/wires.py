@@ -18,7 +18,7 @@ BATCH = 64
 """Datagrams read before other work has its turn."""
 LARGEST = 2048
 """Bytes of the largest packet; paths carry 1500."""
-LARGEST_FIRST = 600
+MAX_FIRST = 600
 """Bytes of the largest STUN request: a connection that begins with more is no caller's."""
 STRANGER_S = 10.0
 """Seconds in which a connection has to prove whose it is …"""
@@ -138,7 +138,7 @@ class Tcp(asyncio.BufferedProtocol):
         buffer += memoryview(self._space)[:nbytes]
         while len(buffer) >= 2:
             size = buffer[0] << 8 | buffer[1]
-            if not size or size > (LARGEST if self.known else LARGEST_FIRST):
+            if not size or size > (LARGEST if self.known else MAX_FIRST):
                 self._transport.abort()
                 return
             if len(buffer) < 2 + size:

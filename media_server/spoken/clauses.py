@@ -22,7 +22,7 @@ FIRST_CLAUSE = 8
 """Characters from which a comma ends the first clause …"""
 LATER_CLAUSE = 40
 """… and a later one; longer clauses sound better."""
-LONGEST_S = 13.0
+MAX_S = 13.0
 """Where nothing ends a clause, a space does behind as much as takes this long to say."""
 LETTER_S, DIGIT_S, SYLLABLE_S = 0.065, 0.35, 0.22
 """What a letter takes to say, a digit, and a character of Chinese, Japanese or Korean."""
@@ -32,7 +32,7 @@ AHEAD = 100
 """Characters that are looked at behind a clause's end, for the word that follows."""
 BRACKETED = 120
 """Characters of a bracket that is not cut."""
-LONGEST_ADDRESS = 8000
+MAX_ADDRESS = 8000
 AT_ONCE = 2000
 """Characters that are looked at in one go, so that the time for a text grows with its length and no faster."""
 FEW = 3
@@ -253,7 +253,7 @@ class ClauseCutter:
         seconds = 0.0
         for i, c in enumerate(self._text[: MOST + 1]):
             seconds += DIGIT_S if c.isdigit() else SYLLABLE_S if _SLOW.match(c) else LETTER_S
-            if seconds > LONGEST_S or i == MOST:
+            if seconds > MAX_S or i == MOST:
                 return max(1, i), True
         return len(self._text), False
 
@@ -265,9 +265,9 @@ class ClauseCutter:
             start = words[-1].start()
             if self._text[:start].strip():
                 return start
-            end = re.compile(r"\S*").match(self._text, start, start + LONGEST_ADDRESS)
+            end = re.compile(r"\S*").match(self._text, start, start + MAX_ADDRESS)
             assert end is not None
-            return end.end() if end.end() < len(self._text) or final or end.end() - start >= LONGEST_ADDRESS else None
+            return end.end() if end.end() < len(self._text) or final or end.end() - start >= MAX_ADDRESS else None
         places = [place_before(a.end(), a[0], b[0]) for a, b in itertools.pairwise(words)]
         places = [p for p in places if p.at <= limit] or [Place(limit)]
         return cut(len(self._text) + 2 * limit, places, limit)

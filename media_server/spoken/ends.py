@@ -18,7 +18,7 @@ _SIGNS = "$€£¥₺₹%"
 _COMPANIES = frozenset(("Ltd", "Inc", "Corp", "KG", "KGaA"))
 _SHORT_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.")
 _NUMBER = re.compile(r"\d{1,4}\.")
-LONGEST_WORD = 60
+MAX_WORD = 60
 """Characters before a full stop that are looked at."""
 
 
@@ -150,7 +150,7 @@ def _ordinal(text: str, start: int, follows: str, language: Language) -> bool:
 
 
 def _word_before(text: str, at: int) -> str:
-    start = max(0, at - LONGEST_WORD)
+    start = max(0, at - MAX_WORD)
     chunk = text[start:at]
     return re.split(r"\s", chunk)[-1].lstrip(_HEAD)
 

@@ -35,7 +35,7 @@ _HUNDREDS: Mapping[str, tuple[str, str, str]] = {
     "es": ("ciento ", "dosc tresc cuatroc quin seisc setec ochoc novec", "ient{}s "),
     "pt": ("cento e ", "duz trez quatroc quinh seisc setec oitoc novec", "ent{}s e "),
 }
-LARGEST_ORDINAL = 99
+MAX_ORDINAL = 99
 """Larger ones are left in digits."""
 _JOINED = {"es": " y ", "fr": " et ", "pt": " e "}
 
@@ -139,7 +139,7 @@ def ordinal(n: int, language: Language, feminine: bool = False, ending: str = ""
     """
     small: Sequence[str] = language.table["ordinals"]["small"]
     tens: Sequence[str] = language.table["ordinals"]["tens"]
-    if not 0 < n <= LARGEST_ORDINAL:
+    if not 0 < n <= MAX_ORDINAL:
         return str(n)
     if n <= len(small):
         said = small[n - 1]

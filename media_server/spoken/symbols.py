@@ -13,7 +13,7 @@ _JOINERS = "\u200c\u200d"
 _VARIANTS = frozenset(range(0xFE00, 0xFE10)) | frozenset(range(0xE0100, 0xE01F0))
 """Selectors of a character's look."""
 _SUBSCRIPTS = {0x2080 + n: str(n) for n in range(10)}
-MOST_MARKS = 4
+MAX_MARKS = 4
 """Maximum marks that are said on one letter; more are for the eye."""
 
 
@@ -32,7 +32,7 @@ def without_symbols(text: str) -> str:
         category = unicodedata.category(c)
         if category in ("Mn", "Mc"):
             marks += 1
-            if on_letter and marks <= MOST_MARKS and ord(c) not in _VARIANTS:
+            if on_letter and marks <= MAX_MARKS and ord(c) not in _VARIANTS:
                 out.append(c)
         elif c in _JOINERS:
             if on_letter:

@@ -1,7 +1,7 @@
 """What outlasts the process: keys, tokens and call records, in SQLite or PostgreSQL."""
 
 from media_server.store.database import Database, reason_of
-from media_server.store.keys import LARGEST_LIMIT, Key, Keys, Scope
+from media_server.store.keys import MAX_LIMIT, Key, Keys, Scope
 from media_server.store.outbox import Delivery, DeliveryState, Outbox, Subscription
 from media_server.store.records import ALL_CALLS, CallFilter, CallRecord, CallStatus, RecordedEvent, Records
 from media_server.store.tokens import BY_ORIGIN, PREFIXES, Grant, TokenKind, Tokens
@@ -9,7 +9,7 @@ from media_server.store.tokens import BY_ORIGIN, PREFIXES, Grant, TokenKind, Tok
 __all__ = [
     "ALL_CALLS",
     "BY_ORIGIN",
-    "LARGEST_LIMIT",
+    "MAX_LIMIT",
     "PREFIXES",
     "CallFilter",
     "CallRecord",

@@ -16,13 +16,13 @@ from sqlalchemy import delete, select
 from media_server.store.database import Database
 from media_server.store.tables import KeyRow
 
-__all__ = ["LARGEST_LIMIT", "Key", "Keys", "Scope", "digest"]
+__all__ = ["MAX_LIMIT", "Key", "Keys", "Scope", "digest"]
 
 Scope = Literal["call", "admin"]
 """`call`: start calls and mint tokens. `admin`: everything else too."""
 
 
-LARGEST_LIMIT = 1_000_000_000
+MAX_LIMIT = 1_000_000_000
 """The largest limit or credit of a key: more than anybody needs, and less than a database's integers hold."""
 PREFIX = "sk_"
 

@@ -428,7 +428,7 @@ class Records:
         if isinstance(event, CallEnded) and event.reason in FAILURES:
             self._outbox.put(session, "call.failed", envelope, agent, tenant)
 
-    async def close_lost(self) -> None:
+    async def close_orphaned_calls(self) -> None:
         """Close what an earlier run of this server left open; before the first call of this one."""
         mine = (CallRow.server == self._server) & CallRow.status.in_(["active", "queued"])
         async with self._database.begin() as session:

@@ -9,8 +9,8 @@ from typing import Any
 
 __all__ = ["Summary", "summary_of"]
 
-MOST_FIRST_WORDS = 200
-MOST_WORDS = 100_000
+MAX_FIRST_WORDS = 200
+MAX_WORDS = 100_000
 """Characters that are searched of a call; what was said after them is in its events."""
 
 
@@ -32,7 +32,7 @@ def summary_of(events: Iterable[tuple[str, Mapping[str, Any]]]) -> Summary:
     for kind, event in events:
         match kind:
             case "user.transcript" if event["text"]:
-                first = first or event["text"][:MOST_FIRST_WORDS]
+                first = first or event["text"][:MAX_FIRST_WORDS]
                 turns += 1
                 said.append(event["text"])
             case "agent.text":
@@ -40,4 +40,4 @@ def summary_of(events: Iterable[tuple[str, Mapping[str, Any]]]) -> Summary:
             case "turn.metrics":
                 waits.append(event["response_ms"])
     median = round(statistics.median(waits), 1) if waits else None
-    return Summary(first, "\n".join(said).casefold()[:MOST_WORDS], turns, median)
+    return Summary(first, "\n".join(said).casefold()[:MAX_WORDS], turns, median)

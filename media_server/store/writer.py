@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 FLUSH_S = 0.2
 """Longest wait before an event is written; what was not written yet dies with the server."""
-LEAST_S = 0.05
+MIN_S = 0.05
 """Shortest wait between two writes, however much happens."""
 TROUBLE_S = 1.0
 """Wait before the next try while the database cannot be written."""
 LAST_TRIES = 5
 """Tries at the server's stop; a database that is busy is free again by then."""
-MOST_WAITING = 20_000
+MAX_WAITING = 20_000
 """Maximum events kept in memory while the database cannot be written; ends of calls are kept in any case."""
 
 
@@ -71,7 +71,7 @@ class Writer:
         """Write this event soon."""
         if envelope.event.urgent:
             self._urgent.set()
-        if len(self._events) >= MOST_WAITING and not isinstance(envelope.event, CallEnded):
+        if len(self._events) >= MAX_WAITING and not isinstance(envelope.event, CallEnded):
             self._lost += 1
             return
         self._events.append(envelope)
@@ -82,9 +82,9 @@ class Writer:
 
     async def due(self) -> None:
         """Wait until something should be written, or a moment."""
-        await asyncio.sleep(TROUBLE_S if self._in_trouble else LEAST_S)
+        await asyncio.sleep(TROUBLE_S if self._in_trouble else MIN_S)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FLUSH_S - LEAST_S):
+            async with asyncio.timeout(FLUSH_S - MIN_S):
                 await self._urgent.wait()
 
     async def flush(self) -> list[str]:

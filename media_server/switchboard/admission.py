@@ -12,7 +12,7 @@ from media_server.call import Chat, Session
 from media_server.engines.engines import Engines
 from media_server.errors import ClientError
 from media_server.store import Key
-from media_server.switchboard.start import Start
+from media_server.switchboard.start import CallGrant
 
 __all__ = ["Admission"]
 
@@ -71,7 +71,7 @@ class Admission:
         return [payer for _, payer in self._taken.values()].count(key.id)
 
     @contextlib.contextmanager
-    def taking(self, agent: Agent, start: Start) -> Iterator[None]:
+    def taking(self, agent: Agent, start: CallGrant) -> Iterator[None]:
         """A line is taken while a call is about to begin."""
         entry = (agent.name, start.key_id)
         self._opening.append(entry)
@@ -80,7 +80,7 @@ class Admission:
         finally:
             self._opening.remove(entry)
 
-    def began(self, session: Session | Chat, start: Start) -> None:
+    def began(self, session: Session | Chat, start: CallGrant) -> None:
         """The call has a line until it `ended`."""
         self._taken[session.id] = session, start.key_id
         nearly_full = len(self._taken) >= NEARLY * self._max_calls

@@ -9,14 +9,14 @@ from media_server.errors import ClientError
 from media_server.store import Key
 from media_server.terms import Terms
 
-__all__ = ["Start", "require_credit"]
+__all__ = ["CallGrant", "require_credit"]
 
-MOST_CONTACT = 200
+MAX_CONTACT = 200
 """Maximum characters of a contact."""
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class CallGrant:
     """On whose account a call starts.
 
     Args:
@@ -39,7 +39,7 @@ class Start:
         """
         if self.key and self.key.origins is not None:
             return None
-        return contact_of(self.terms.metadata)[:MOST_CONTACT] or None
+        return contact_of(self.terms.metadata)[:MAX_CONTACT] or None
 
 
 def require_credit(key: Key | None) -> None:

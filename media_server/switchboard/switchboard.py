@@ -27,7 +27,7 @@ from media_server.store import Key, Records
 from media_server.store.course import course
 from media_server.store.keys import digest
 from media_server.switchboard.admission import Admission
-from media_server.switchboard.start import Start
+from media_server.switchboard.start import CallGrant
 from media_server.terms import Terms, Variables
 
 __all__ = ["Switchboard", "reached"]
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 REMEMBERED_CALLS = 5
 """Maximum earlier calls of a returning contact that are remembered."""
-MOST_REMEMBERED = 20
+MAX_REMEMBERED = 20
 """Maximum messages that are taken from them."""
 
 
@@ -98,7 +98,7 @@ class Switchboard:
         offer: str,
         metadata: Mapping[str, Any],
         variables: Variables,
-        start: Start,
+        start: CallGrant,
         dialect: Dialect | None = None,
         lingers: bool = True,
     ) -> tuple[Session, str]:
@@ -150,7 +150,7 @@ class Switchboard:
         line: Callable[[Handset], AnyLine],
         metadata: Mapping[str, Any],
         variables: Variables,
-        start: Start,
+        start: CallGrant,
         dialect: Dialect | None = None,
         tools: Sequence[Tool] = (),
         lingers: bool = True,
@@ -211,7 +211,7 @@ class Switchboard:
         Raises:
             ClientError: unknown agent, engines not ready, too many calls, or a greeting that is too long.
         """
-        agent_name = self.route(agent_name, Start(key, terms).contact or "")
+        agent_name = self.route(agent_name, CallGrant(key, terms).contact or "")
         agent = self._services.latest(agent_name)
         if agent is None:
             raise ClientError("unknown_agent", f"There is no agent called {agent_name!r}.", status=404)
@@ -221,7 +221,7 @@ class Switchboard:
         return agent, terms
 
     @contextlib.asynccontextmanager
-    async def _beginning(self, session: Session, line: Line, start: Start) -> AsyncIterator[None]:
+    async def _beginning(self, session: Session, line: Line, start: CallGrant) -> AsyncIterator[None]:
         """What the line needs to begin is done inside; then the call is recorded, and runs. Else the line is closed."""
         with self.admission.taking(session.agent, start):
             try:
@@ -234,7 +234,7 @@ class Switchboard:
         session.take(line)
         self._begin(session, start)
 
-    async def open_chat(self, agent_name: str, start: Start, linger_s: float | None = None) -> Chat:
+    async def open_chat(self, agent_name: str, start: CallGrant, linger_s: float | None = None) -> Chat:
         """A new conversation in writing.
 
         Args:
@@ -256,7 +256,7 @@ class Switchboard:
         """Whether there is such an agent."""
         return self._services.latest(name) is not None
 
-    def _begin(self, session: Session | Chat, start: Start) -> None:
+    def _begin(self, session: Session | Chat, start: CallGrant) -> None:
         self._by_id[session.id] = session
         self.admission.began(session, start)
         self._group.create_task(self._run(session), name=f"session-{session.call_id}")
@@ -268,7 +268,7 @@ class Switchboard:
             except Exception:  # one observer's defect must end neither the call nor what the others are told
                 log.exception("call %s: an observer failed at %s", envelope.call_id, envelope.event.type)
 
-    async def _begin_record(self, call: Call, start: Start) -> Meter | None:
+    async def _begin_record(self, call: Call, start: CallGrant) -> Meter | None:
         """Record that a call begins, have it paid for, and recall what its caller said before.
 
         Raises:
@@ -280,7 +280,7 @@ class Switchboard:
         agent, contact = call.agent, start.contact
         try:
             if contact and agent.remember:
-                call.history.remember(await self._said_before(agent, contact), MOST_REMEMBERED)
+                call.history.remember(await self._said_before(agent, contact), MAX_REMEMBERED)
             price = agent.price_per_minute
             paid_s = await records.start(
                 call.id, agent.name, call.metadata, agent.tenant, start.key_id, price, contact, FIRST_S
@@ -358,16 +358,16 @@ class Switchboard:
         """All that are under way."""
         return [each for each in self._by_id.values() if not each.over]
 
-    def under_way(self, call_id: str) -> Session | Chat:
+    def find_by_call_id(self, call_id: str) -> Session | Chat:
         """The conversation, spoken or written. Raises `ClientError` where there is none."""
         for found in self._by_id.values():
             if found.call_id == call_id and not found.over:
                 return found
         raise _no_such_call()
 
-    def of_call(self, call_id: str) -> Session:
+    def spoken_by_call_id(self, call_id: str) -> Session:
         """The session that conducts this call, if it is spoken. Raises `ClientError` where there is none."""
-        found = self.under_way(call_id)
+        found = self.find_by_call_id(call_id)
         if isinstance(found, Session):
             return found
         raise _no_such_call()  # without sound; to whom it is not, it does not exist either

@@ -101,7 +101,7 @@ export async function callView(root, id, signal, back) {
     seat.replaceChildren(
       h("p", { role: "status" }, problem || OVER_SCOPES[state]),
       ...(scope ? [
-        state === "speaking" ? button("Give back", () => listening?.giveBack(), { class: "main" }) : button("Take over", () => listening?.takeOver(), { class: "main" }),
+        state === "speaking" ? button("Hand back to the agent", () => listening?.giveBack(), { class: "main" }) : button("Take over", () => listening?.takeOver(), { class: "main" }),
         button("Stop listening", () => (listening?.close(), (listening = null), (seat.hidden = true), act())),
         line,
       ] : []),

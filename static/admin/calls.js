@@ -19,7 +19,7 @@ export async function callsView(view, [chosen], query, signal) {
   const more = button("Earlier calls", () => (pages++, refresh()), { hidden: true });
   const speed = h("div", { class: "speed" });
   const speedCard = h("section", { class: "card", hidden: true, "aria-labelledby": "speed-title" },
-    h("h2", { id: "speed-title" }, "How long callers wait"),
+    h("h2", { id: "speed-title" }, "Response time"),
     h("p", { class: "hint" }, "From a caller's last sound to the agent's first, for every spoken turn since the server started."), speed);
   const detail = h("div", { class: "detail", id: "detail" });
   view.replaceChildren(
@@ -113,6 +113,6 @@ function show(list, calls, chosen, query) {
   });
   const filtered = [...query.keys()].length > 0;
   list.replaceChildren(table("List of calls", ["Started", "Agent", "First words", "Duration", "Turns", "Median wait", "Ended because"], rows,
-    filtered ? "No call fits these filters." : "There were no calls yet."));
+    filtered ? "No call fits these filters." : "No calls yet."));
   if (focused) /** @type {HTMLElement | null} */ (list.querySelector(`[data-call="${CSS.escape(focused)}"]`))?.focus();
 }

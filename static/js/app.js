@@ -214,7 +214,7 @@ function listen(s, title) {
   });
   on("transport", ({ kind }) => {
     // a small hint is enough: it works
-    if (kind === "websocket") transcript.note("Connected without WebRTC.");
+    if (kind === "websocket") transcript.note("Connected over WebSocket: no WebRTC here.");
   });
   on("change", ({ isMuted, playbackBlocked, duration }) => {
     $("mute").textContent = isMuted ? "Unmute" : "Mute";

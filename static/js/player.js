@@ -17,7 +17,7 @@ function show({ state, scope, problem }) {
   $("problem").textContent = problem;
   $("say").hidden = !scope;
   $("take").hidden = $("unless").hidden = scope !== "supervise";
-  $("take").textContent = state === "speaking" ? "Give back" : "Take over";
+  $("take").textContent = state === "speaking" ? "Hand back to the agent" : "Take over";
   $("take").setAttribute("aria-pressed", String(state === "speaking"));
 }
 

@@ -73,7 +73,7 @@ async def _listen_and_take_over(page: Page, caller: Caller) -> None:
     assert said["heard"].lower().startswith("one moment please")
     await page.get_by_role("button", name="Take over").click()
     await expect(page.get_by_text("the caller hears you")).to_be_visible()
-    await page.get_by_role("button", name="Give back").click()
+    await page.get_by_role("button", name="Hand back to the agent").click()
     await expect(page.get_by_text("You are listening.")).to_be_visible()
     await page.get_by_role("button", name="Stop listening").click()
     await expect(page.get_by_role("button", name="Listen in")).to_be_visible()
@@ -129,11 +129,11 @@ async def test_it_asks_for_a_key_and_shows_what_the_operator_may_change(
         await expect(page.get_by_role("alert")).to_contain_text(reason)
     await box.fill(admin)
     await box.press("Enter")
-    await expect(page.get_by_text("There were no calls yet.")).to_be_visible()
+    await expect(page.get_by_text("No calls yet.")).to_be_visible()
     await expect(page.get_by_role("alert")).to_be_hidden()
     await expect(box).to_be_hidden()
     await page.reload()
-    await expect(page.get_by_text("There were no calls yet.")).to_be_visible()
+    await expect(page.get_by_text("No calls yet.")).to_be_visible()
 
     # an agent's file: what is wrong is said, and what is right is in force
     await page.goto(f"{server.url}/admin#/agents/clerk")
@@ -170,7 +170,7 @@ async def test_nobody_is_kept_from_using_it(open_page: Open, closed: tuple[Serve
     await page.goto(f"{server.url}/admin")
     await page.get_by_placeholder("sk_…").fill(admin)
     await page.keyboard.press("Enter")
-    await expect(page.get_by_text("There were no calls yet.")).to_be_visible()
+    await expect(page.get_by_text("No calls yet.")).to_be_visible()
     schemes: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
     for scheme in schemes:
         await page.emulate_media(color_scheme=scheme)
@@ -192,5 +192,5 @@ async def test_another_servers_death_is_said(open_page: Open, tmp_path: Path) ->
         await server.ready(60)
         page = await open_page(SILENCE)
         await page.goto(f"{server.url}/admin")
-        await expect(page.get_by_text("There were no calls yet.")).to_be_visible()
+        await expect(page.get_by_text("No calls yet.")).to_be_visible()
     await expect(page.get_by_role("alert")).to_contain_text("does not answer", timeout=10_000)

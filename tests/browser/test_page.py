@@ -113,7 +113,7 @@ async def test_typing_works_and_words_appear_as_they_are_spoken(open_page: Open)
 async def test_a_refused_microphone_is_explained(open_page: Open) -> None:
     page = await open_page(allow=False)
     await page.get_by_role("button", name="Call").click()
-    await expect(page.get_by_role("alert")).to_contain_text("The microphone was refused")
+    await expect(page.get_by_role("alert")).to_contain_text("Microphone access was denied")
     await expect(page.get_by_role("button", name="Call")).to_be_enabled()
 
 
@@ -194,7 +194,9 @@ async def test_without_webrtc_the_call_goes_over_a_websocket(
     """As on a machine whose browser may use no UDP at all."""
     page = await open_page(question, flags=["--webrtc-ip-handling-policy=disable_non_proxied_udp"])
     await page.get_by_role("button", name="Call").click()
-    await expect(page.locator(".note", has_text="Connected without WebRTC.")).to_be_visible(timeout=15_000)
+    await expect(page.locator(".note", has_text="Connected over WebSocket: no WebRTC here.")).to_be_visible(
+        timeout=15_000
+    )
     await expect(page.locator(".bubble.user")).to_have_text("what is seven plus five", timeout=15_000)
     await expect(page.get_by_role("status")).to_have_text("Speaking", timeout=10_000)
     assert await page.evaluate(LOUDEST) > 0.02

@@ -174,7 +174,9 @@ async def test_without_udp_the_call_goes_over_a_websocket(
         cable.pulled = True
         await page.goto(server.url)
         await page.get_by_role("button", name="Call").click()
-        await expect(page.locator(".note", has_text="Connected without WebRTC.")).to_be_visible(timeout=15_000)
+        await expect(page.locator(".note", has_text="Connected over WebSocket: no WebRTC here.")).to_be_visible(
+            timeout=15_000
+        )
         await expect(page.locator(".bubble.user")).to_have_text("what is seven plus five", timeout=15_000)
         await expect(page.locator(".bubble.agent")).to_have_text("Seven plus five is twelve.", timeout=10_000)
         await expect(page.get_by_role("status")).to_have_text("Listening", timeout=10_000)

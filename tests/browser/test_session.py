@@ -264,7 +264,7 @@ async def test_somebody_takes_a_call_over_in_a_page(
         said = await caller.wait_for("agent.text", timeout_s=40)
         assert said["text"] == "what is seven plus five"
         assert "seven plus five" in hear(caller.recording())
-        await page.get_by_role("button", name="Give back").click()
+        await page.get_by_role("button", name="Hand back to the agent").click()
         await caller.wait_for("call.resumed")
         await page.get_by_label("Say in the agent's voice").fill("One moment.")
         await page.get_by_role("button", name="Say", exact=True).click()

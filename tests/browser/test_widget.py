@@ -121,7 +121,7 @@ async def test_in_a_panel(open_page: Open, tmp_path: Path, sentence: Callable[[s
 @pytest.mark.parametrize(
     ("allow", "agent", "reason"),
     [
-        (False, "open", "The microphone was refused"),
+        (False, "open", "Microphone access was denied"),
         (True, "nobody", "no agent of that name"),
         (True, "desk", "may not call"),
     ],

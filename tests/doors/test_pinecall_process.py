@@ -422,7 +422,7 @@ async def test_a_revoked_key_closes_what_it_opened(tmp_path: Path) -> None:
 
 
 async def test_programs_may_have_so_many_agents(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "MOST_AGENTS", 2)
+    monkeypatch.setattr(programs, "MAX_AGENTS", 2)
     async with program(server.url) as mara:
         for name in ("one", "two"):
             await mara.create(agent_id=name)
@@ -437,7 +437,7 @@ def _owner(method: Any) -> object:
 
 
 async def test_a_program_that_does_not_read_is_let_go(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("media_server.doors.pinecall.program.MOST_UNSENT", 50)
+    monkeypatch.setattr("media_server.doors.pinecall.program.MAX_UNSENT", 50)
     async with program(server.url) as mara:
         await mara.create()
         owners = [_owner(observe) for observe in server.sessions.observers]
@@ -571,7 +571,7 @@ async def test_skills_are_loaded_and_unloaded(server: Server) -> None:
         await mara.create(skills=[booking])
         async with PinecallCaller(server.url, "mara", userId="ada") as caller:
             call_id = (await mara.wait_for("call.started"))["call_id"]
-            call = server.sessions.under_way(call_id).call
+            call = server.sessions.find_by_call_id(call_id).call
             assert [t.name for t in call.agent.tools] == ["get_order_status", "loadSkill", "unloadSkill"]
             await mara.send("skill.load", call_id=call_id, skill="booking")
             loaded = await mara.wait_for("skill.loaded")

@@ -24,7 +24,7 @@ SHORT = "Yes, the light is on."
 async def idle(server: Server, timeout_s: float = 5) -> None:
     """Wait until the voice has nothing to do."""
     async with asyncio.timeout(timeout_s):
-        while server.engines.tts.under_way:  # noqa: ASYNC110 - nothing tells of it
+        while server.engines.tts.pending_requests:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.02)
 
 
@@ -113,7 +113,7 @@ async def test_a_file_is_made_piece_by_piece_behind_callers(caller: Caller, serv
     body = {"input": LONG, "response_format": "pcm"}
     async with aiohttp.ClientSession(server.url) as http, http.post("/v1/audio/speech", json=body) as response:
         assert await response.content.readexactly(2 * 24_000), "what is made is sent"
-        assert server.engines.tts.under_way == 1
+        assert server.engines.tts.pending_requests == 1
         assert await first_sound_s(caller, SHORT) < 4
     await idle(server)
 
@@ -125,7 +125,7 @@ async def test_a_file_is_not_made_for_a_client_that_is_gone(server: Server) -> N
                 http.post("/v1/audio/speech", json={"input": LONG, "response_format": kind}).__aenter__()
             )
             async with asyncio.timeout(10):
-                while not server.engines.tts.under_way:  # noqa: ASYNC110 - nothing tells of it
+                while not server.engines.tts.pending_requests:  # noqa: ASYNC110 - nothing tells of it
                     await asyncio.sleep(0.01)
             asking.cancel()
         await idle(server)

@@ -246,7 +246,7 @@ async def test_a_lossy_line_is_told_once_and_is_in_the_record(
     server: Server, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "REPORT_TICKS", 15)
-    monkeypatch.setattr(quality, "LEAST_SOUND_S", 0.1)
+    monkeypatch.setattr(quality, "MIN_SOUND_S", 0.1)
     transport: Any = caller.pc.getSenders()[0].transport
     send_rtp, count = transport._send_rtp, itertools.count()
 
@@ -260,7 +260,7 @@ async def test_a_lossy_line_is_told_once_and_is_in_the_record(
     figures = await caller.wait_for("call.quality", lambda e: e["seq"] > bad["seq"])
     assert 0.1 < figures["lost"] < 0.4
     assert figures["concealed"] > 0.05
-    session = server.sessions.of_call(caller.call_id)
+    session = server.sessions.spoken_by_call_id(caller.call_id)
     assert session.call.floor
     assert session.call.floor.line_is_bad
     transport._send_rtp = send_rtp

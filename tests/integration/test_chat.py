@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from media_server.call import call, reception
+from media_server.call import call, inbox
 from media_server.server import Server
 from tests.conftest import no_sessions
 from tests.integration.test_access import guarded
@@ -108,7 +108,7 @@ async def test_what_the_model_is_to_know_has_an_end(server: Server) -> None:
 
 
 async def test_what_is_to_be_said_has_an_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call, "MOST_MESSAGES", 5)
+    monkeypatch.setattr(call, "MAX_MESSAGES", 5)
     async with chatting(server.url, agent="assistant") as client:
         for _ in range(40):
             await client.socket.send_json({"type": "text.send", "text": "hello", "interrupt": False})
@@ -121,8 +121,8 @@ async def test_what_is_to_be_said_has_an_end(server: Server, monkeypatch: pytest
 
 
 async def test_a_client_that_floods_is_told_so_and_heard_later(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reception, "MOST", 50)
-    monkeypatch.setattr(reception, "PER_S", 1.0)
+    monkeypatch.setattr(inbox, "MOST", 50)
+    monkeypatch.setattr(inbox, "PER_S", 1.0)
     async with chatting(server.url, agent="assistant") as client:
         for _ in range(1000):
             await client.socket.send_json({"type": "nonsense"})

@@ -81,8 +81,8 @@ async def _say_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
         (("serve", "--port", "PORT"), "is already in use. Stop the other program, or choose another: --port N."),
         (("serve", "--host", "192.0.2.1", "--open"), "This machine has no address 192.0.2.1"),
         (("agents", "--url", "TLS"), "does not speak HTTPS. Try http://"),
-        (("call", "--wav", sentence_file("hello"), "--url", "OTHER"), "is no media server"),
-        (("chat", "--url", "OTHER"), "is no media server"),
+        (("call", "--wav", sentence_file("hello"), "--url", "OTHER"), "does not look like a media server"),
+        (("chat", "--url", "OTHER"), "does not look like a media server"),
     ],
     ids=lambda x: " ".join(map(str, x)) if isinstance(x, tuple) else None,
 )
@@ -183,7 +183,7 @@ async def test_commands_say_what_is_wrong(server: Server, args: tuple[str, ...],
 async def test_commands_say_that_nobody_answers() -> None:
     status, _, err = await run("agents", "--url", "http://127.0.0.1:9")
     assert status == 1
-    assert "Nobody answers at http://127.0.0.1:9" in err
+    assert "Cannot reach http://127.0.0.1:9" in err
 
 
 async def test_serve_says_what_its_models_are_good_for() -> None:

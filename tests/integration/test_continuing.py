@@ -149,7 +149,7 @@ async def test_of_several_who_come_back_at_once_the_last_one_has_the_call(caller
         await lines[1].gone.wait()
     assert session.line is lines[2]
     assert not lines[2].gone.is_set()
-    lines[2].hung_up = True
+    lines[2].closed_by_peer = True
     lines[2].gone.set()
     await no_sessions(server)
     assert session.reason == "client_hangup"

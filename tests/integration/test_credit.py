@@ -95,7 +95,7 @@ async def test_a_long_call_buys_its_minutes_as_it_goes_on(tmp_path: Path) -> Non
         other = Records(database, "other", 0, tmp_path)
         await keys.add_credit(key.id, 6)
         assert await other.start("call-3", "cheap", {}, "", key.id, 3.0, None, 120.0) == 120
-        await Records(database, "other", 0, tmp_path).close_lost()
+        await Records(database, "other", 0, tmp_path).close_orphaned_calls()
         assert await credit_of(keys, key.id) == pytest.approx(6)
 
 

@@ -1,4 +1,4 @@
-"""Somebody who calls again is known; and the agent's code decides who is let in, and what the model is told."""
+"""Returning callers are recognised; and the agent's code decides who is let in, and what the model is told."""
 
 from __future__ import annotations
 

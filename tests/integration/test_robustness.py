@@ -57,7 +57,7 @@ async def test_an_engine_killed_in_a_turn_is_restarted_and_the_call_goes_on(
 async def test_an_engine_that_hangs_is_ended_and_restarted(
     server: Server, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "STUCK_S", 0.5)
+    monkeypatch.setattr(client, "HANG_TIMEOUT_S", 0.5)
     pid = server.engines.llm.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)

@@ -93,7 +93,7 @@ async def test_recordings_wait_for_what_callers_say(server: Server) -> None:
         transcript = await engines.transcribe(said, final=True)
         assert transcript.text == "hello"
         assert not any(task.done() for task in recordings)
-        assert engines.room_to_hear_ahead
+        assert engines.can_transcribe_early
 
 
 async def test_recordings_wait_for_replies_but_not_for_ever(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,8 +103,8 @@ async def test_recordings_wait_for_replies_but_not_for_ever(server: Server, monk
         async with engines.generate("call-1", (ChatMessage("user", "hello"),), 20) as pieces:
             recording = group.create_task(engines.transcribe(noise, final=True, live=False))
             await asyncio.sleep(0.2)
-            assert engines.llm.under_way == 1
-            assert not engines.stt.under_way
+            assert engines.llm.pending_requests == 1
+            assert not engines.stt.pending_requests
             assert [piece async for piece in pieces]
         await recording
         monkeypatch.setattr(pack_engines, "PATIENCE_S", 0.1)
@@ -135,7 +135,7 @@ async def test_a_recording_whose_client_is_gone_is_given_up(server: Server, monk
         await begun.wait()
         asked.cancel()
     async with asyncio.timeout(10):
-        while server.engines.stt.under_way:  # noqa: ASYNC110 - nobody tells when a request is over
+        while server.engines.stt.pending_requests:  # noqa: ASYNC110 - nobody tells when a request is over
             await asyncio.sleep(0.05)
     assert pieces < 28
 

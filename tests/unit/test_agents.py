@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 import media_server
-from media_server.agents import Agent, AgentBook, Call, Tool, ToolRefusal, client_tool, tool
+from media_server.agents import Agent, AgentRegistry, Call, Tool, ToolRefusal, client_tool, tool
 from media_server.errors import ConfigurationError
 
 
@@ -165,7 +165,7 @@ def test_a_folder_of_agents_is_read(tmp_path: Path) -> None:
     )
     (tmp_path / "_hidden.py").write_text("raise RuntimeError")
     (tmp_path / "notes.txt").write_text("no agent")
-    book = AgentBook([Agent("assistant")])
+    book = AgentRegistry([Agent("assistant")])
     assert book.load(tmp_path) == []
     assert book.names == ["assistant", "x", "y", "luna", "mara"]
     luna = book.get("luna")
@@ -183,7 +183,7 @@ def test_a_folder_of_agents_is_read(tmp_path: Path) -> None:
         ("mara_py", "raise SystemExit(3)\n", 1, "SystemExit"),
         ("mara_toml", "prompt = \n", 1, "Invalid value"),
         ("mara_toml", 'prompt = "a"\nturns = "hasty"\n', 2, "turns: this has to be"),
-        ("mara_toml", 'prompt = "a"\n\npromt = "a"\n', 3, "promt: there is no such setting"),
+        ("mara_toml", 'prompt = "a"\n\npromt = "a"\n', 3, "promt: unknown setting"),
         ("mara_toml", '[[tools]]\nname = "a b"\ndescription = ""\n', 2, "name: a name has only letters"),
         ("mara_toml", "agents = 3\n", 1, "agents: write"),
         ("mara_toml", "[handlers]\nx = 1\n", 1, "handlers: not a setting"),
@@ -193,7 +193,7 @@ def test_a_broken_file_is_named_with_line_and_reason(
     tmp_path: Path, file: str, text: str, line: int, reason: str
 ) -> None:
     write(tmp_path, **{file: text}, luna_toml='prompt = "b"\n')
-    book = AgentBook()
+    book = AgentRegistry()
     (problem,) = book.load(tmp_path)
     assert problem.file.name == file.replace("_", ".")
     assert problem.line == line
@@ -201,14 +201,14 @@ def test_a_broken_file_is_named_with_line_and_reason(
     assert book.names == ["luna"], "the others are there"
 
 
-def prompt_of(book: AgentBook, name: str) -> str:
+def prompt_of(book: AgentRegistry, name: str) -> str:
     agent = book.get(name)
     assert agent is not None
     return agent.prompt
 
 
 def test_the_last_good_version_stays(tmp_path: Path) -> None:
-    book = AgentBook()
+    book = AgentRegistry()
     write(tmp_path, mara_py=GOOD.format("first"))
     assert book.load(tmp_path) == []
     write(tmp_path, mara_py="nonsense(")
@@ -225,17 +225,17 @@ def test_the_last_good_version_stays(tmp_path: Path) -> None:
 
 def test_a_voice_has_to_be_there(tmp_path: Path) -> None:
     write(tmp_path, a_toml='voice = "calm"\n', b_toml='voice = "loud"\n')
-    book = AgentBook(voices={"calm"})
+    book = AgentRegistry(voices={"calm"})
     (problem,) = book.load(tmp_path)
     assert "b: voice: the model pack has none called 'loud'; there are: calm" in str(problem)
     assert book.names == ["a"]
     with pytest.raises(ConfigurationError, match="mara cannot be: voice"):
-        AgentBook([Agent("mara", voice="calm")])
+        AgentRegistry([Agent("mara", voice="calm")])
 
 
 def test_two_files_cannot_have_the_same_agent(tmp_path: Path) -> None:
     write(tmp_path, a_toml='name = "mara"\nprompt = "a"\n', b_toml='name = "mara"\nprompt = "b"\n')
-    book = AgentBook()
+    book = AgentRegistry()
     (problem,) = book.load(tmp_path)
     assert "in a.toml already" in str(problem)
     assert prompt_of(book, "mara") == "a"
@@ -245,7 +245,7 @@ def test_files_share_code_that_is_read_again_too(tmp_path: Path) -> None:
     (tmp_path / "_shared_prompt.py").write_text('PROMPT = "one"\n')
     user = "from _shared_prompt import PROMPT\nfrom media_server import Agent\na = Agent('a', PROMPT)\n"
     write(tmp_path, a_py=user)
-    book = AgentBook()
+    book = AgentRegistry()
     assert book.load(tmp_path) == []
     (tmp_path / "_shared_prompt.py").write_text('PROMPT = "three"\n')
     assert book.load(tmp_path) == []

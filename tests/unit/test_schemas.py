@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from pydantic import BaseModel, Field
 
 from media_server import Agent, client_tool, tool
-from media_server.agents import AgentBook, ToolRefusal
+from media_server.agents import AgentRegistry, ToolRefusal
 from media_server.agents.schemas import fitted, misfits, put_right
 from media_server.engines.grammar import call_grammar
 from tests.strategies import JSON, SCHEMAS
@@ -94,7 +94,7 @@ def test_the_log_is_told_which_tool_cannot_be_taken_when_the_agent_is_loaded(
     (tmp_path / "desk.toml").write_text(
         '[[tools]]\nname = "order"\ndescription = "Order"\n[tools.parameters.properties]\na = "string"\n'
     )
-    book = AgentBook()
+    book = AgentRegistry()
     with caplog.at_level(logging.WARNING):
         assert book.load(tmp_path) == []
     (line,) = caplog.messages

@@ -8,7 +8,7 @@ import pytest
 
 from media_server.agents import client_tool
 from media_server.errors import ClientError
-from media_server.switchboard import Start
+from media_server.switchboard import CallGrant
 from media_server.terms import ListeningTerms, Terms, ToolTerms, read_sealed
 
 
@@ -53,6 +53,6 @@ def test_what_a_listener_may_do_is_sealed_too() -> None:
 
 
 def test_who_calls_is_what_was_sealed_and_not_what_the_client_says() -> None:
-    start = Start(None, Terms(metadata={"contact": "ada"}))
+    start = CallGrant(None, Terms(metadata={"contact": "ada"}))
     assert start.contact == "ada"
-    assert Start(None, Terms().model_copy(update={"client_metadata": {"contact": "ada"}})).contact is None
+    assert CallGrant(None, Terms().model_copy(update={"client_metadata": {"contact": "ada"}})).contact is None

@@ -24,9 +24,9 @@ VOICE_RATE_HZ = 16_000
 """Sample rate of the agent's voice. Clients play it at this rate, whatever their own format is."""
 NO_RESPONSE = "<NO_RESPONSE_REQUIRED/>"
 TOOL_TIMEOUT_S = 30.0
-LARGEST_TOOLS = 65_536
+MAX_TOOLS = 65_536
 """Characters of the parameters' schemas: a grammar is made of them."""
-LEAST_S = 0.001
+MIN_S = 0.001
 """Times have to be more than 0: clients take it for a missing one."""
 
 
@@ -87,10 +87,8 @@ class StartConversation(_Message):
                 made[f.name] = client_tool(f.name, f.description, f.parameters, timeout_s=TOOL_TIMEOUT_S)
             except (ValueError, TypeError, AttributeError) as wrong:
                 raise ClientError("config_error", f"tools: the parameters of {f.name}: {wrong}.") from wrong
-        if sum(len(json.dumps(tool.parameters)) for tool in made.values()) > LARGEST_TOOLS:
-            raise ClientError(
-                "config_error", f"tools: their parameters have more than {LARGEST_TOOLS} characters in all."
-            )
+        if sum(len(json.dumps(tool.parameters)) for tool in made.values()) > MAX_TOOLS:
+            raise ClientError("config_error", f"tools: their parameters have more than {MAX_TOOLS} characters in all.")
         return list(made.values())
 
 
@@ -140,7 +138,7 @@ class Flow:
         notes: what the client is warned of at the start.
     """
 
-    goodbye_s = 1.5
+    close_grace_s = 1.5
     """After the end, for the client to close the connection."""
 
     def __init__(self, language: str = "English", *, prompts: bool = False, notes: Sequence[str] = ()) -> None:
@@ -214,12 +212,12 @@ class Flow:
                 if reason != "client_hangup" and not self._ending:
                     yield {"message": "ConversationEnding"}
                 yield {"message": "ConversationEnded"}
-            case e.Warning_(code="call_ending") as warned:
+            case e.CallWarning(code="call_ending") as warned:
                 left = {"conversation_termination": warned.remaining_s}
                 yield {"message": "Warning", "type": "conversation_termination", "reason": warned.message, **left}
             case e.IdleWarning():
                 yield {"message": "Warning", "type": "idle_timeout", "reason": "Nobody says anything."}
-            case e.Warning_(code=code, message=message):
+            case e.CallWarning(code=code, message=message):
                 yield {"message": "Warning", "type": WARNINGS.get(code, "protocol_error"), "reason": message}
             case e.Error(code=code, message=message):
                 yield {"message": "Warning", "type": WARNINGS.get(code, "llm_error"), "reason": message}
@@ -295,7 +293,7 @@ def _info(kind: str, reason: str, /, **fields: Any) -> dict[str, Any]:
 
 
 def _s(seconds: float) -> float:
-    return max(LEAST_S, round(seconds, 3))
+    return max(MIN_S, round(seconds, 3))
 
 
 def _result(kind: str, content: str, word: e.TranscriptWord, language: Mapping[str, str]) -> dict[str, Any]:

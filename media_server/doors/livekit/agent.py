@@ -30,16 +30,16 @@ STATES = {
 }
 """Ours, and LiveKit's."""
 CHAT, TRANSCRIPTION, OLD_CHAT = "lk.chat", "lk.transcription", "lk-chat-topic"
-MOST_STREAMS = 8
+MAX_STREAMS = 8
 """Maximum text streams of a client that are open at a time."""
-MOST_TEXT = 16 * 1024
+MAX_TEXT = 16 * 1024
 """Maximum bytes of a text stream."""
 CHUNK = 15_000
 """Bytes of a stream's largest chunk."""
 RPC_VERSION = 1
 RPC_TIMEOUT_MS = 60_000
 UNSUPPORTED_METHOD, APPLICATION_ERROR = 1400, 1500
-MOST_RPC_PAYLOAD = 15 * 1024
+MAX_RPC_PAYLOAD = 15 * 1024
 """Bytes that clients take."""
 
 REASONS: Mapping[str, LeaveReason] = {
@@ -207,8 +207,8 @@ class AgentParticipant:
     def _ask(self, event: e.ToolCalled) -> None:
         """Call a tool that runs in the client."""
         payload = to_json(event.arguments).decode()
-        if len(payload.encode()) > MOST_RPC_PAYLOAD:
-            message = f"The arguments have more than {MOST_RPC_PAYLOAD} bytes, which LiveKit's clients do not take."
+        if len(payload.encode()) > MAX_RPC_PAYLOAD:
+            message = f"The arguments have more than {MAX_RPC_PAYLOAD} bytes, which LiveKit's clients do not take."
             self._answer_tool(event.id, error=message)
             return
         self._asked.add(event.id)
@@ -252,8 +252,8 @@ class AgentParticipant:
         self._call.receive(text or "a message", lambda _: messages())
 
     def _open_stream(self, header: Message) -> None:
-        if len(self._streams) >= MOST_STREAMS:
-            self._receive(_refusal(f"More than {MOST_STREAMS} text streams are open at a time."))
+        if len(self._streams) >= MAX_STREAMS:
+            self._receive(_refusal(f"More than {MAX_STREAMS} text streams are open at a time."))
             return
         self._streams[header.get("stream_id", "")] = _Incoming(header["topic"])
 
@@ -265,9 +265,9 @@ class AgentParticipant:
         content = chunk.get("content", b"")
         stream.chunks.append(content)
         stream.size += len(content)
-        if stream.size > MOST_TEXT or len(stream.chunks) > MOST_TEXT:
+        if stream.size > MAX_TEXT or len(stream.chunks) > MAX_TEXT:
             del self._streams[stream_id]
-            self._receive(_refusal(f"A text stream has more than {MOST_TEXT} bytes."))
+            self._receive(_refusal(f"A text stream has more than {MAX_TEXT} bytes."))
 
     def _end_stream(self, stream_id: str) -> None:
         if stream := self._streams.pop(stream_id, None):

@@ -40,12 +40,12 @@ have what this one has not."""
 PING_INTERVAL_S, PING_TIMEOUT_S = 5, 15
 BACKLOG = 1000
 """Maximum packets for a client whose data channel is not open yet; the oldest go first."""
-MOST_PACKET = 64_000
+MAX_PACKET = 64_000
 """Bytes of the largest packet that clients take."""
 OFFERS_PER_S, OFFERS_AT_ONCE = 2.0, 20.0
 """Offers of a client: each publishing makes one."""
-MOST_ATTRIBUTES = 32
-MOST_TEXT = 4096
+MAX_ATTRIBUTES = 32
+MAX_TEXT = 4096
 """Maximum characters of metadata and attributes that a client gives itself."""
 REJOINED_S = 2.0
 """For a client that has left before it was connected to join anew; it takes 0.1 s."""
@@ -97,7 +97,7 @@ class RoomLine:
         two_connections: bool,
     ) -> None:
         self.connected, self.gone = asyncio.Event(), asyncio.Event()
-        self.hung_up = False
+        self.closed_by_peer = False
         self.room = room
         self.leave_reason: LeaveReason | None = None
         """Why the call is over."""
@@ -143,8 +143,8 @@ class RoomLine:
         """
         sender = participant or self.room.agent
         data = encode_packet({"participant_identity": sender.identity, "participant_sid": sender.sid, **packet})
-        if len(data) > MOST_PACKET:
-            log.warning("a packet has %d bytes and clients take %d: left out", len(data), MOST_PACKET)
+        if len(data) > MAX_PACKET:
+            log.warning("a packet has %d bytes and clients take %d: left out", len(data), MAX_PACKET)
         elif self._voiced.opened.is_set():
             self._voiced.send(data)
         else:
@@ -418,8 +418,8 @@ class RoomLine:
         attributes = {**caller.attributes, **wanted.get("attributes", {})}
         attributes = {key: value for key, value in attributes.items() if value}
         texts = [wanted.get("metadata", ""), wanted.get("name", ""), *attributes, *attributes.values()]
-        if len(attributes) > MOST_ATTRIBUTES or sum(map(len, texts)) > MOST_TEXT:
-            message = f"Metadata and attributes have {MOST_TEXT} characters at most."
+        if len(attributes) > MAX_ATTRIBUTES or sum(map(len, texts)) > MAX_TEXT:
+            message = f"Metadata and attributes have {MAX_TEXT} characters at most."
             refused = {"request_id": request_id, "reason": RequestRefusal.LIMIT_EXCEEDED, "message": message}
             self.signal(request_response=refused)
             return
@@ -436,7 +436,7 @@ class RoomLine:
         if not self._voiced.connected.is_set() and not self._asked_to_rejoin:
             self._left_early.set()
             return
-        self.hung_up = not self._asked_to_rejoin and not (self._client.is_silent and self._voiced.is_silent)
+        self.closed_by_peer = not self._asked_to_rejoin and not (self._client.is_silent and self._voiced.is_silent)
         self.gone.set()
 
     async def _await_leaving(self) -> None:
@@ -448,7 +448,7 @@ class RoomLine:
         """Which of both it was that a client meant which was not connected is seen by what it does next."""
         await self._left_early.wait()
         await asyncio.sleep(REJOINED_S)
-        self.hung_up = True
+        self.closed_by_peer = True
         self.gone.set()
 
     def rejoin(self) -> None:
@@ -466,7 +466,7 @@ class RoomLine:
         """End the line: the client has sent what it cannot go on with."""
         log.warning("a client of LiveKit's wire is sent away: %s", refused.message)
         self._leave(LeaveReason.STATE_MISMATCH, LeaveAction.DISCONNECT)
-        self.hung_up = True  # it is told not to come back
+        self.closed_by_peer = True  # it is told not to come back
         self.gone.set()
 
     # -- data channels

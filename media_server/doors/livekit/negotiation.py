@@ -21,10 +21,10 @@ from media_server.rtc.sdp import Offer, Section, parse_offer
 
 __all__ = ["Negotiation"]
 
-MOST_SECTIONS = 64
+MAX_SECTIONS = 64
 """Maximum media sections: each time that a client publishes anew there is one more."""
-MOST_LINES = 6000
-MOST_CHARACTERS = 128 * 1024
+MAX_LINES = 6000
+MAX_CHARACTERS = 128 * 1024
 VOICE_CODEC = Codec(111, "opus", 48_000, 2)
 """What the server offers to send."""
 PROTOCOL = "UDP/TLS/RTP/SAVPF"
@@ -129,9 +129,9 @@ class Negotiation:
 
 
 def _parsed(text: str) -> Offer:
-    if len(text) > MOST_CHARACTERS:
-        raise ClientError("bad_sdp", f"The session description has more than {MOST_CHARACTERS} characters.")
-    return parse_offer(text, MOST_SECTIONS, MOST_LINES)
+    if len(text) > MAX_CHARACTERS:
+        raise ClientError("bad_sdp", f"The session description has more than {MAX_CHARACTERS} characters.")
+    return parse_offer(text, MAX_SECTIONS, MAX_LINES)
 
 
 def _transport(sections: list[Section]) -> Section:

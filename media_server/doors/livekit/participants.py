@@ -9,9 +9,9 @@ from typing import Any
 
 from media_server.doors.livekit.messages import ParticipantKind, ParticipantState, TrackSource
 
-__all__ = ["MOST_TRACKS", "Participant", "Room", "Track", "new_sid"]
+__all__ = ["MAX_TRACKS", "Participant", "Room", "Track", "new_sid"]
 
-MOST_TRACKS = 8
+MAX_TRACKS = 8
 """Maximum tracks that a caller has published at a time."""
 OPUS = "audio/opus"
 AGENT_IDENTITY = "agent"
@@ -142,14 +142,14 @@ class Room:
         if found := next((track for track in self.caller.tracks if track.cid == cid and not track.is_live), None):
             return found
         is_sound = request.get("type", 0) == 0 and request.get("source", 0) in (0, TrackSource.MICROPHONE)
-        if not cid or not is_sound or len(self.caller.tracks) >= MOST_TRACKS:
+        if not cid or not is_sound or len(self.caller.tracks) >= MAX_TRACKS:
             return None
         track = Track(
             cid,
             request.get("name", ""),
             bool(request.get("muted", 0)),
             request.get("stream", ""),
-            tuple(request.get("audio_features", ())[:MOST_TRACKS]),
+            tuple(request.get("audio_features", ())[:MAX_TRACKS]),
         )
         self.caller.tracks.append(track)
         self.caller.changed()

@@ -28,7 +28,7 @@ With `*` behind it the field is repeated, and its value is a list.
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 DEFAULTS: Mapping[str, Any] = {"s": "", "b": b"", "i": 0, "f": 0.0, "m": {}}
-MOST_VALUES = 2000
+MAX_VALUES = 2000
 """Maximum values of one decoded message, nested ones included: its decoding takes a few milliseconds at most."""
 _PAIR = "map entry"
 
@@ -71,7 +71,7 @@ class Codec:
         """The fields of a message that are known; others are skipped.
 
         Raises:
-            WireError: the bytes are cut, malformed, or hold more than `MOST_VALUES` values.
+            WireError: the bytes are cut, malformed, or hold more than `MAX_VALUES` values.
         """
         return self._decode(name, data, itertools.count(1))
 
@@ -97,8 +97,8 @@ class Codec:
             key, at = _read_varint(data, at)
             wire = key & 7
             raw, at = _read_value(data, at, wire)
-            if next(counted) > MOST_VALUES:
-                raise WireError(f"a message has more than {MOST_VALUES} values")
+            if next(counted) > MAX_VALUES:
+                raise WireError(f"a message has more than {MAX_VALUES} values")
             field, kind = fields.get(key >> 3, ("", ""))
             if not field:
                 continue
@@ -186,6 +186,6 @@ def _packed(data: bytes, counted: Iterator[int]) -> Iterator[int]:
     at = 0
     while at < len(data):
         n, at = _read_varint(data, at)
-        if next(counted) > MOST_VALUES:
-            raise WireError(f"a message has more than {MOST_VALUES} values")
+        if next(counted) > MAX_VALUES:
+            raise WireError(f"a message has more than {MAX_VALUES} values")
         yield n - (1 << 64) if n >> 63 else n

@@ -28,7 +28,7 @@ from media_server.http.openapi import operation
 from media_server.http.room_tokens import encode, identity_of, secret_of
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket
-from media_server.http.tokens import MOST_IDENTITY, base_url, room_token
+from media_server.http.tokens import MAX_IDENTITY, base_url, room_token
 from media_server.rtc import Handset
 from media_server.store import BY_ORIGIN
 from media_server.store.keys import digest
@@ -105,7 +105,7 @@ class _Wanted(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    participant_identity: Annotated[str, Field(max_length=MOST_IDENTITY)] = ""
+    participant_identity: Annotated[str, Field(max_length=MAX_IDENTITY)] = ""
     room_config: _RoomConfig = _RoomConfig()
 
 

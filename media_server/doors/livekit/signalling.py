@@ -10,7 +10,7 @@ from media_server.doors.livekit.messages import encode_response
 
 __all__ = ["Outbox"]
 
-MOST_WAITING = 500
+MAX_WAITING = 500
 """Maximum messages for a client that does not read them; then its socket is given up."""
 
 
@@ -29,7 +29,7 @@ class Outbox:
         if self.is_closed:
             return
         self._waiting.append(encode_response(**response))
-        if len(self._waiting) > MOST_WAITING:
+        if len(self._waiting) > MAX_WAITING:
             self._waiting.clear()
             self.close()
         self._changed.set()

@@ -179,7 +179,7 @@ class NextEvi:
                     yield self.error("IDLE_TIMEOUT_HANGUP", "Nobody said anything for too long.")
             case e.StateChanged(state=state):
                 yield self.message("status", status=state)
-            case e.Warning_(message=message):
+            case e.CallWarning(message=message):
                 yield self.message("system_message", content=message, message_type="warning")
             case e.Error(code=code, message=message):
                 yield self.error("INVALID_CONFIG" if code == "bad_message" else "WEBSOCKET_ERROR", message)

@@ -28,7 +28,7 @@ from media_server.store.keys import digest
 
 __all__ = ["routes"]
 
-SETTLE_S = 1.0
+BARGE_IN_TIMEOUT_S = 1.0
 """For a client's settings, before the agent says anything."""
 PLAYER_S = 0.6
 """For the SDK to make its player, half a second after its settings; what came before would be lost."""
@@ -36,7 +36,7 @@ LEAD_S = 0.3
 """Seconds of sound sent ahead: few, since the SDK does not empty its queue when it is interrupted."""
 PACKET_S = 0.1
 LARGEST = 15 * 1024 * 1024
-LARGEST_SOUND = 10 * 1024 * 1024
+MAX_SOUND = 10 * 1024 * 1024
 CODES = {
     400: (4400, "INVALID_CONFIG"), 401: (4401, "AUTHENTICATION_FAILED"), 402: (4429, "AUTHENTICATION_FAILED"),
     403: (4403, "AUTHENTICATION_FAILED"), 404: (4404, "CONFIG_NOT_FOUND"), 429: (4429, "CONNECTION_FAILED"),
@@ -153,7 +153,7 @@ class _Conversation:
         self._session = session
         self._dialect = _dialect(session)
         self._line = line
-        self._begin = asyncio.get_running_loop().call_later(SETTLE_S, line.connected.set)
+        self._begin = asyncio.get_running_loop().call_later(BARGE_IN_TIMEOUT_S, line.connected.set)
         self._choose_sound(PcmFormat(self._dialect.rate_hz))
 
     async def carry(self, socket: web.WebSocketResponse) -> None:
@@ -229,7 +229,7 @@ class _Conversation:
         """Sound in a message: raw, or a whole WAV file."""
         self._line.connected.set()
         data = message.decoded()
-        if len(data) > LARGEST_SOUND:
+        if len(data) > MAX_SOUND:
             raise ClientError("bad_message", "audio_input: more than 10 MB.")
         if not data.startswith(b"RIFF"):
             await self._line.hear(data)

@@ -9,7 +9,7 @@ from typing import Any
 from media_server.call import Session
 from media_server.http.sockets import until_first
 from media_server.rtc import Handset, PcmFormat, SocketLine, SocketWire
-from media_server.switchboard import Start, Switchboard
+from media_server.switchboard import CallGrant, Switchboard
 
 __all__ = ["Bridge", "open_bridge"]
 
@@ -31,7 +31,7 @@ class Bridge:
             await until_first(_carry(*lines), _carry(*reversed(lines)))
         finally:
             for line in lines:
-                line.hung_up = True
+                line.closed_by_peer = True
                 line.gone.set()
 
 
@@ -39,7 +39,7 @@ async def open_bridge(
     sessions: Switchboard,
     caller: str,
     callee: str,
-    start: Start,
+    start: CallGrant,
     changes: Mapping[str, Any],
     metadata: Mapping[str, Any],
 ) -> Bridge:

@@ -172,7 +172,7 @@ class Pinecall:
                 e.CallStarted() | e.CallEnding() | e.CallReconnecting() | e.CallReconnected() | e.CallForwarded()
                 | e.CallQuality() | e.ConnectionChanged() | e.UserDtmf()
                 | e.EmotionUpdated() | e.AgentTextDelta() | e.AgentSegmentStarted() | e.AgentSegmentStopped()
-                | e.ToolDelayed() | e.AgentPrompted() | e.TurnMetrics() | e.Warning_()
+                | e.ToolDelayed() | e.AgentPrompted() | e.TurnMetrics() | e.CallWarning()
             ):  # fmt: skip
                 return  # Pinecall has no message for it
             case other:

@@ -9,12 +9,12 @@ from typing import Any
 
 from media_server import events as e
 from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
-from media_server.doors.pinecall.program_messages import MOST_TEXT
+from media_server.doors.pinecall.program_messages import MAX_TEXT
 from media_server.errors import ClientError
 
 __all__ = ["FollowedCall", "chat_messages"]
 
-MOST_UNFINISHED = 100
+MAX_UNFINISHED = 100
 """Replies in pieces whose end has not come, or whose sound has not ended."""
 OWN = frozenset({"llm.tool_call", "llm.toolCall", "session.idleWarning", "call.ended"})
 """Events of a page that a program is told otherwise, or by one name alone."""
@@ -50,22 +50,22 @@ class FollowedCall:
         self._messages: list[dict[str, Any]] = []
         self._names: dict[str, str] = {}
         """What the program calls its replies, by the turns that they were said in."""
-        self._to_be_said: deque[tuple[str, str]] = deque(maxlen=MOST_UNFINISHED)
+        self._to_be_said: deque[tuple[str, str]] = deque(maxlen=MAX_UNFINISHED)
         """Texts that the program has said, and what it calls each, until their sound has ended."""
         self.unfinished: dict[str, str] = {}
         """What there is of replies of its own accord that come in pieces, by what the program calls them."""
 
     def begin(self, message_id: str) -> None:
         """A reply in pieces begins. Raises `ClientError` where too many have no end yet."""
-        if len(self.unfinished) >= MOST_UNFINISHED:
-            raise ClientError("BAD_MESSAGE", f"bot.reply.stream: {MOST_UNFINISHED} replies of this call have no end.")
+        if len(self.unfinished) >= MAX_UNFINISHED:
+            raise ClientError("BAD_MESSAGE", f"bot.reply.stream: {MAX_UNFINISHED} replies of this call have no end.")
         self.unfinished[message_id] = ""
 
     def go_on(self, message_id: str, token: str) -> None:
         """A piece of a reply has come. Raises `ClientError` where it is too long; then it is dropped."""
         text = self.unfinished.pop(message_id) + token
-        if len(text) > MOST_TEXT:
-            raise ClientError("BAD_MESSAGE", f"bot.reply.stream: more than {MOST_TEXT} characters in one reply.")
+        if len(text) > MAX_TEXT:
+            raise ClientError("BAD_MESSAGE", f"bot.reply.stream: more than {MAX_TEXT} characters in one reply.")
         self.unfinished[message_id] = text
 
     def expect(self, text: str, message_id: str) -> None:
@@ -145,7 +145,7 @@ class FollowedCall:
         if name := self._names.get(message.get("message_id", "")):
             told["message_id"] = name
             if kind in ("bot.finished", "bot.interrupted"):
-                self._to_be_said = deque((x for x in self._to_be_said if x[1] != name), MOST_UNFINISHED)
+                self._to_be_said = deque((x for x in self._to_be_said if x[1] != name), MAX_UNFINISHED)
         if self._written:
             told["event"] = IN_WRITING.get(kind, kind)
         if kind.startswith("session."):

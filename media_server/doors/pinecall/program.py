@@ -34,7 +34,7 @@ from media_server.errors import ClientError
 from media_server.http.access import Access
 from media_server.http.sockets import PacedSocket
 from media_server.store import Key
-from media_server.switchboard import Start, Switchboard
+from media_server.switchboard import CallGrant, Switchboard
 from media_server.terms import Terms
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ __all__ = ["Program"]
 
 log = logging.getLogger(__name__)
 
-MOST_UNSENT = 10_000
+MAX_UNSENT = 10_000
 """Messages for a program that does not read them, after which it is taken for gone."""
 AWAY_S = 10.0
 """How long a call goes on without the program, which may come back."""
@@ -87,7 +87,7 @@ class Program:
         if self._gone:
             return
         self._unsent.put_nowait(message)
-        if self._unsent.qsize() > MOST_UNSENT:
+        if self._unsent.qsize() > MAX_UNSENT:
             self.lost.set()
 
     async def write(self) -> None:
@@ -125,7 +125,7 @@ class Program:
         await asyncio.sleep(AWAY_S)
         for call_id, followed in self.calls.items():
             with contextlib.suppress(ClientError):
-                call = self._sessions.under_way(call_id).call
+                call = self._sessions.find_by_call_id(call_id).call
                 leader = self._programs.of_tenant(followed.agent_id, self.tenant)
                 if leader is None and call.agent.name == followed.agent_id:
                     call.say(GOODBYE, interrupt=True)
@@ -350,7 +350,7 @@ class Program:
             self._access.agent(self._key, wanted.to)
             given, _ = changes(wanted.config, self._sessions.has_voice, self._tools_of(wanted.agent_id))
             given |= {"greeting": "" if wanted.detect_turn_end else wanted.greeting}
-            start = Start(self._key, Terms(metadata=wanted.metadata))
+            start = CallGrant(self._key, Terms(metadata=wanted.metadata))
             bridge = await open_bridge(self._sessions, wanted.agent_id, wanted.to, start, given, {})
         except ClientError as refused:
             message = refused.message
@@ -451,6 +451,6 @@ class Program:
         if call_id not in self.calls:
             raise ClientError("UNKNOWN_CALL", f"There is no call {call_id!r} of this program's agents; it may be over.")
         try:
-            return self._sessions.under_way(call_id)
+            return self._sessions.find_by_call_id(call_id)
         except ClientError as over:
             raise ClientError("UNKNOWN_CALL", over.message) from over

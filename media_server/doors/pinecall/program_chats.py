@@ -14,7 +14,7 @@ from media_server.doors.pinecall.followed_call import chat_messages
 from media_server.errors import ClientError
 from media_server.http.access import Access
 from media_server.store import Key
-from media_server.switchboard import Start, Switchboard
+from media_server.switchboard import CallGrant, Switchboard
 
 __all__ = ["LedChats"]
 
@@ -60,7 +60,7 @@ class LedChats:
     async def _open(self, message: p.LlmChat) -> Chat:
         try:
             self._access.agent(self._key, message.agent_id)
-            return await self._sessions.open_chat(message.agent_id, Start(self._key))
+            return await self._sessions.open_chat(message.agent_id, CallGrant(self._key))
         except ClientError as refused:
             code = "UNKNOWN_AGENT" if refused.status == 404 else refused.code.upper()
             about = {"session_id": message.session_id, "agent_id": message.agent_id}

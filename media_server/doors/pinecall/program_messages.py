@@ -45,12 +45,12 @@ __all__ = [
     "refusal",
 ]
 
-MOST_TEXT = 4000
-MOST_PREPARING_MS = 5000
+MAX_TEXT = 4000
+MAX_PREPARING_MS = 5000
 NAMING = ("agent_id", "call_id", "session_id", "request_id", "message_id", "msg_id")
 """Fields by which a program finds what an answer is about."""
 ANY_LANGUAGE = frozenset({"", "multi", "auto"})
-Text = Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Variables = dict[str, str | int | float | bool]
 
 
@@ -115,7 +115,7 @@ class SessionLimits(_Message):
 
 class _Preparing(_Message):
     enabled: bool = True
-    timeout_ms: Annotated[float, Field(gt=0), BeforeValidator(lambda ms: min(ms, MOST_PREPARING_MS))] = 1500
+    timeout_ms: Annotated[float, Field(gt=0), BeforeValidator(lambda ms: min(ms, MAX_PREPARING_MS))] = 1500
 
 
 class SkillShape(_Message):
@@ -208,7 +208,7 @@ class BotReplyStream(_OfCall):
     event: Literal["bot.reply.stream"]
     action: Literal["start", "chunk", "end"]
     message_id: str = ""
-    token: Annotated[str, Field(max_length=MOST_TEXT)] = ""
+    token: Annotated[str, Field(max_length=MAX_TEXT)] = ""
     in_reply_to: str | None = None
 
 
@@ -247,7 +247,7 @@ class History(_OfCall):
     messages: Annotated[list[_Said], Field(max_length=1000)] = []
     vars: Variables = {}
     key: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    context: Annotated[str, Field(max_length=MOST_TEXT)] | None = Field(
+    context: Annotated[str, Field(max_length=MAX_TEXT)] | None = Field(
         None, validation_alias=AliasChoices("context", "text")
     )
     instructions: str | None = Field(None, validation_alias=AliasChoices("instructions", "prompt"))
@@ -260,7 +260,7 @@ class CallCommand(_OfCall):
 class CallForward(_OfCall):
     event: Literal["call.forward"]
     to: Annotated[str, Field(min_length=1, max_length=200)]
-    message: Annotated[str, Field(max_length=MOST_TEXT)] | None = None
+    message: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
 
 
 class CallAccept(_OfCall):
@@ -296,7 +296,7 @@ class SessionConfigure(CallSettings):
 
 class _Placed(_Message):
     agent_id: AgentId
-    greeting: Annotated[str, Field(max_length=MOST_TEXT)] = ""
+    greeting: Annotated[str, Field(max_length=MAX_TEXT)] = ""
     metadata: dict[str, Any] = {}
     config: CallSettings = Field(default_factory=CallSettings)
     """Of the agent that calls, for this call."""

@@ -16,7 +16,7 @@ from media_server.errors import ClientError
 
 __all__ = ["Questions"]
 
-MOST_UNREADY = 3
+MAX_UNREADY = 3
 """Turns in a row that a program did not prepare, after which it is not waited for."""
 
 
@@ -71,7 +71,7 @@ class Questions:
         Args:
             promised: it said that it would: it is waited for at each turn, and told where it is late.
         """
-        if not promised and self._unready.get(call.id, 0) >= MOST_UNREADY:
+        if not promised and self._unready.get(call.id, 0) >= MAX_UNREADY:
             return
         turn = len(call.transcript)
         began_s = time.monotonic()

@@ -8,7 +8,7 @@ import time
 from aiohttp import WSMsgType, web
 
 from media_server import events as e
-from media_server.agents import Agent, AgentBook
+from media_server.agents import Agent, AgentRegistry
 from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.program import Program
 from media_server.doors.pinecall.program_agents import Refused
@@ -27,11 +27,11 @@ FIRST_S = 10.0
 """For `connect` to come."""
 LARGEST = 1024 * 1024
 POLICY_VIOLATION = 1008
-MOST_AGENTS = 1000
+MAX_AGENTS = 1000
 """Maximum agents that programs lead, all programs together."""
 KEPT_S = 86400.0
 """How long the name of an agent stays its tenant's after the program has gone."""
-MOST_KEPT = 10_000
+MAX_KEPT = 10_000
 routes = web.RouteTableDef()
 
 
@@ -41,7 +41,7 @@ class Programs:
     A name stays its tenant's while the program is away: as long as calls of it are under way, and for `KEPT_S`.
     """
 
-    def __init__(self, agents: AgentBook, sessions: Switchboard) -> None:
+    def __init__(self, agents: AgentRegistry, sessions: Switchboard) -> None:
         self._agents = agents
         self._sessions = sessions
         self._by_agent: dict[str, Program] = {}
@@ -72,7 +72,7 @@ class Programs:
     def conducting(self, call_id: str) -> Agent | None:
         """The agent that has a call now, if it is under way."""
         try:
-            return self._sessions.under_way(call_id).call.agent
+            return self._sessions.find_by_call_id(call_id).call.agent
         except ClientError:
             return None
 
@@ -86,9 +86,9 @@ class Programs:
             raise Refused(
                 "AGENT_CONFLICT", f"Another program leads {agent.name!r}.", retry_after_s=5, holder_alive=True
             )
-        if holder is None and len(self._by_agent) >= MOST_AGENTS:
+        if holder is None and len(self._by_agent) >= MAX_AGENTS:
             message = "There are as many agents of programs as there may be."
-            raise Refused("SERVER_AT_CAPACITY", message, used=len(self._by_agent), limit=MOST_AGENTS)
+            raise Refused("SERVER_AT_CAPACITY", message, used=len(self._by_agent), limit=MAX_AGENTS)
         try:
             self._agents.register(agent)
         except KeyError:
@@ -115,7 +115,7 @@ class Programs:
         for name in [name for name, each in self._by_agent.items() if each is program]:
             del self._by_agent[name]
             self._agents.withdraw(name)
-            if program.tenant and len(self._kept) < MOST_KEPT:
+            if program.tenant and len(self._kept) < MAX_KEPT:
                 self._kept[name] = program.tenant, now + KEPT_S
 
     def displace(self, name: str) -> None:

@@ -65,7 +65,7 @@ class Wespoke:
                 yield _tool("tool_complete" if error is None else "tool_failed", name, {"id": tool_id, **outcome})
             case e.TurnMetrics(stages=stages):
                 yield _message("metrics", **{f"{name}_ms": ms for name, ms in stages.items()})
-            case e.Warning_(code=code, message=message, remaining_s=left_s):
+            case e.CallWarning(code=code, message=message, remaining_s=left_s):
                 if code == "call_ending":
                     yield _message("call_ending", reason="max_duration", message=message, remaining=left_s)
             case e.CallEnded(reason=reason):

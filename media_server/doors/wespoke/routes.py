@@ -27,7 +27,7 @@ from media_server.http.sockets import until_first
 from media_server.http.tokens import base_url, room_token
 from media_server.store import CallFilter, CallRecord
 from media_server.store.course import course
-from media_server.switchboard import Start, reached, require_credit
+from media_server.switchboard import CallGrant, reached, require_credit
 from media_server.terms import Terms
 
 __all__ = ["routes"]
@@ -131,7 +131,7 @@ async def token(request: web.Request) -> web.StreamResponse:
     return web.json_response({"success": True, "data": data}, headers={"Cache-Control": "no-store"})
 
 
-async def _start(request: web.Request) -> tuple[Agent, Start]:
+async def _start(request: web.Request) -> tuple[Agent, CallGrant]:
     """Whom a page may talk to, and what is settled of the conversation."""
     key = await request.app[ACCESS].key(request, "call")
     wanted = await json_body(request, _TokenWanted)
@@ -144,7 +144,7 @@ async def _start(request: web.Request) -> tuple[Agent, Start]:
     request.app[SESSIONS].check_room()
     changes = {} if overrides.firstMessage is None else {"greeting": overrides.firstMessage}
     terms = Terms(changes=changes, variables=overrides.variableValues, metadata=wanted.metadata)
-    return agent, Start(key, terms)
+    return agent, CallGrant(key, terms)
 
 
 @routes.post("/api/v1/embed/chat")
@@ -203,7 +203,7 @@ def _assistant(agent: Agent) -> dict[str, Any]:
 async def _live(request: web.Request) -> Session:
     """The call that is going on, as far as the key reaches."""
     key = await request.app[ACCESS].key(request, "call")
-    return reached(key, request.app[SESSIONS].of_call(request.match_info["id"]))
+    return reached(key, request.app[SESSIONS].spoken_by_call_id(request.match_info["id"]))
 
 
 @routes.post("/api/v1/embed/calls/{id}/end")

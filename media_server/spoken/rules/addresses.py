@@ -21,7 +21,7 @@ _DOMAIN_NAMES = """
     nl tr ru pl cz se dk fi jp cn in shop online cloud example test tech site store blog
 """
 _DOMAINS = frozenset(_DOMAIN_NAMES.split())
-LONGEST_PATH = 40
+MAX_PATH = 40
 """Characters of a path up to which it is said."""
 
 
@@ -46,7 +46,7 @@ def _said(who: str | None, host: str, path: str, language: Language) -> str:
     name = _spelled(host.removeprefix("www."), language)
     said = f"{_spelled(who, language)} {language.word('at')} {name}" if who else name
     path = re.split(r"[?#]", path)[0].strip("/")
-    if path and len(path) <= LONGEST_PATH:
+    if path and len(path) <= MAX_PATH:
         slash = language.word("slash")
         said += "".join(f" {slash} {_spelled(part, language)}" for part in path.split("/") if part)
     return said

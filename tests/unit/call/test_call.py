@@ -10,8 +10,8 @@ from typing import Any
 
 from media_server import events as e
 from media_server.agents import Agent, tool
-from media_server.call.call import MOST_MESSAGES, Call
-from media_server.call.journal import Journal
+from media_server.call.call import MAX_MESSAGES, Call
+from media_server.call.event_log import EventLog
 from media_server.call.services import Services
 from media_server.engines import messages as m
 from media_server.engines.messages import ChatMessage
@@ -26,7 +26,7 @@ class ScriptedEngines:
     """A pack whose model follows a script."""
 
     voices: Mapping[str, Any] = {"calm": None}
-    room_to_speculate = False
+    can_speculate = False
 
     def __init__(self, script: Script) -> None:
         self._script = script
@@ -65,9 +65,9 @@ class Line:
         engines: Any = self.engines
         absent: Any = None
         self.agent = Agent("clerk", **agent)
-        journal = Journal("c", lambda envelope: self.events.append(envelope.event), lambda envelope: None)
-        self.call = Call(self.agent, Terms(), Services(services.get, engines, absent, absent), journal, None)
-        journal.dispatch = self.call.dispatch
+        event_log = EventLog("c", lambda envelope: self.events.append(envelope.event), lambda envelope: None)
+        self.call = Call(self.agent, Terms(), Services(services.get, engines, absent, absent), event_log, None)
+        event_log.dispatch = self.call.dispatch
 
     def send(self, **message: Any) -> None:
         """A message as it comes from the wire."""
@@ -269,7 +269,7 @@ async def test_messages_that_mean_nothing_here_are_answered_and_harm_nothing() -
 @in_no_time
 async def test_a_flood_is_bounded() -> None:
     async with calling() as line:
-        for _ in range(MOST_MESSAGES + 5):
+        for _ in range(MAX_MESSAGES + 5):
             line.send(type="agent.say", text="x")
         assert line.errors == ["too_many_messages"] * 5
 

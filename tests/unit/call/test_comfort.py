@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media_server.agents import Agent, AgentBook
+from media_server.agents import Agent, AgentRegistry
 from media_server.audio import CALL_RATE_HZ, write_wav
 from media_server.call.comfort import check_sound, fill_silence
 from media_server.rtc import Speaker, Speech
@@ -78,7 +78,7 @@ async def test_a_file_that_is_gone_since_ends_no_call(tmp_path: Path) -> None:
 def test_music_is_looked_for_beside_the_agents_file(music: Path) -> None:
     (music.parent / "desk.toml").write_text('comfort_sound = "hold.wav"')
     (music.parent / "soft.toml").write_text('comfort_sound = "soft"')
-    book = AgentBook(check_sound=check_sound)
+    book = AgentRegistry(check_sound=check_sound)
     assert book.load(music.parent) == []
     desk, soft = book.get("desk"), book.get("soft")
     assert desk
@@ -93,12 +93,12 @@ def test_what_is_no_music_is_told_when_it_is_loaded(tmp_path: Path, name: str) -
     write_wav(tmp_path / "long.wav", np.ones(8000 * 601, np.int16), 8000)
     (tmp_path / "notes.txt").write_text("la la la")
     (tmp_path / "desk.toml").write_text(f'comfort_sound = "{name}"')
-    (problem,) = AgentBook(check_sound=check_sound).load(tmp_path)
+    (problem,) = AgentRegistry(check_sound=check_sound).load(tmp_path)
     assert "comfort_sound" in str(problem)
 
 
 def test_a_program_has_no_files_on_the_server(music: Path) -> None:
-    book = AgentBook()
+    book = AgentRegistry()
     with pytest.raises(ValueError, match="comfort_sound"):
         book.register(Agent("x", comfort_sound=music))
     book.register(Agent("x", comfort_sound="soft"))
@@ -107,7 +107,7 @@ def test_a_program_has_no_files_on_the_server(music: Path) -> None:
 def test_music_is_not_changed_over_http(music: Path) -> None:
     file = music.parent / "desk.toml"
     file.write_text('comfort_sound = "hold.wav"')
-    book = AgentBook(check_sound=check_sound)
+    book = AgentRegistry(check_sound=check_sound)
     book.load(music.parent)
     with pytest.raises(ValueError, match="comfort_sound"):
         book.change("desk", {"comfort_sound": "soft"})

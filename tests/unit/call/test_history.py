@@ -6,7 +6,7 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_server.call.history import MOST_CHARACTERS, MOST_ENTRIES, History
+from media_server.call.history import MAX_CHARACTERS, MAX_ENTRIES, History
 from media_server.engines.messages import ToolCall
 
 
@@ -72,10 +72,10 @@ def test_what_is_kept_has_an_end() -> None:
         h.add_user("m" * 1000)
     h.add_user("the end")
     (entry,) = h.entries
-    assert (len(entry.content), entry.content[-8:]) == (MOST_CHARACTERS, " the end")
-    for i in range(MOST_ENTRIES):
+    assert (len(entry.content), entry.content[-8:]) == (MAX_CHARACTERS, " the end")
+    for i in range(MAX_ENTRIES):
         h.add_instruction(f"i{i}")
-    assert (len(h.entries), h.entries[0].content) == (MOST_ENTRIES, "i0")
+    assert (len(h.entries), h.entries[0].content) == (MAX_ENTRIES, "i0")
 
 
 def test_what_the_agent_said_before_the_first_turn_is_shown() -> None:
@@ -116,7 +116,7 @@ def test_scripts_without_spaces_are_joined_without() -> None:
 def test_results_leave_with_their_call() -> None:
     h = History()
     h.add_tools("", [call("a"), call("b")], ['"1"', '"2"'])
-    for i in range(MOST_ENTRIES - 2):
+    for i in range(MAX_ENTRIES - 2):
         h.add_instruction(f"i{i}")
     assert h.entries[0].content == "i0"
 

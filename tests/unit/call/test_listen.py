@@ -174,9 +174,11 @@ def test_frames_of_any_times_do_no_harm(frames: list[tuple[int, float, str]]) ->
     asyncio.run(listen())
 
 
-async def test_times_that_go_back_a_little_cost_no_sound() -> None:
+@pytest.mark.parametrize("at", range(50, 58))
+@pytest.mark.parametrize("back_s", [0.004, 0.022, 0.025, 0.028, 0.1])
+async def test_times_that_go_back_a_little_cost_no_sound(back_s: float, at: int) -> None:
     """As where a network turns out to be faster than it seemed: what came before was captured earlier too."""
-    frames = [Frame(SOUND[n * 320 : (n + 1) * 320], 5 + n * 0.02 - 0.1 * (n >= 50)) for n in range(100)]
+    frames = [Frame(SOUND[n * 320 : (n + 1) * 320], 5 + n * 0.02 - back_s * (n >= at)) for n in range(100)]
     microphone = Frames(*frames)
     listener = Listener(microphone, Loudness(MODEL), TurnMachine(TurnSettings()))  # type: ignore[arg-type]
     async for _ in listener:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from media_server.agents import Agent, Skill, tool
-from media_server.call.persona import MOST_CONTEXT, Persona
+from media_server.call.persona import MAX_CONTEXT, Persona
 from media_server.call.services import Services
 from media_server.terms import Terms, ToolTerms
 
@@ -101,7 +101,7 @@ def test_the_model_knows_what_the_client_has_it_know() -> None:
     persona.set_context("cart", None)
     assert persona.agent.prompt == "You are Mara.\n\npage: checkout"
     with pytest.raises(ValueError, match="'all' is not known to the model"):
-        persona.set_context("all", "x" * MOST_CONTEXT)
+        persona.set_context("all", "x" * MAX_CONTEXT)
     assert persona.agent.prompt == "You are Mara.\n\npage: checkout"
     persona.set_context("page", None)
     assert persona.agent.prompt == "You are Mara."

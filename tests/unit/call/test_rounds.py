@@ -13,8 +13,8 @@ import pytest
 
 from media_server import events as e
 from media_server.agents import Agent, tool
-from media_server.call.announcements import Announcements
 from media_server.call.history import History
+from media_server.call.say_queue import SayQueue
 from media_server.call.think import MAX_ROUNDS, Question, Reply
 from media_server.call.tools import ToolRunner
 from media_server.engines.messages import CalledTool, ChatMessage, TextChunk
@@ -84,7 +84,7 @@ async def answer(script: Script, *, fails: bool = False) -> tuple[str, list[str]
     messages = (ChatMessage("system", "Be brief."), ChatMessage("user", "where is my order"))
     question = Question("turn-1", messages, "where is my order")
     stage = PlainStage(over, events)
-    reply = Reply(question, call, scripted(engines), ToolRunner(call), Announcements(), stage)
+    reply = Reply(question, call, scripted(engines), ToolRunner(call), SayQueue(), stage)
     async with contextlib.aclosing(reply.clauses()) as clauses:
         said = [clause.text async for clause in clauses]
     reply.remember(history)
@@ -165,7 +165,7 @@ class Desk:
 
     reply: Reply
     events: list[e.Event]
-    said: Announcements
+    said: SayQueue
     begun: asyncio.Event
     history: History = field(default_factory=History)
     texts: list[str] = field(default_factory=list)
@@ -188,7 +188,7 @@ class Desk:
 
 
 def desk(script: Script, *, written: bool, responder: Any = None, words: str = "", **settings: Any) -> Desk:
-    begun, said, events = asyncio.Event(), Announcements(), list[e.Event]()
+    begun, said, events = asyncio.Event(), SayQueue(), list[e.Event]()
 
     @tool
     async def book() -> str:

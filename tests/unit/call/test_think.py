@@ -13,8 +13,8 @@ import pytest
 
 from media_server.agents import Agent
 from media_server.call import rounds, think
-from media_server.call.announcements import Announcements
 from media_server.call.history import History
+from media_server.call.say_queue import SayQueue
 from media_server.call.think import Question, Reply
 from media_server.engines import messages as m
 from media_server.events import AgentText, Event
@@ -56,7 +56,7 @@ async def said(*script: Piece | float, over: bool = True, **agent: Any) -> tuple
     unused: Any = None
     question = Question("t", (m.ChatMessage("user", "hello"),), "hello")
     services, stage = scripted(cast(Any, Scripted(*script))), PlainStage(done, events)
-    reply = Reply(question, cast(Any, call), services, unused, Announcements(), stage)
+    reply = Reply(question, cast(Any, call), services, unused, SayQueue(), stage)
     clauses = []
     async for clause in reply.clauses():
         clause.read = True

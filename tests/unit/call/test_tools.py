@@ -10,7 +10,7 @@ import pytest
 
 from media_server import events as e
 from media_server.agents import Tool, ToolAnswer, client_tool, tool
-from media_server.call.tools import LONGEST_RESULT, Returned, ToolRunner
+from media_server.call.tools import MAX_RESULT, Returned, ToolRunner
 from media_server.engines.messages import ToolCall
 from tests.clock import in_no_time
 
@@ -190,7 +190,7 @@ async def test_what_a_tool_does_wrong_is_told_to_the_model(name: str, arguments:
 @in_no_time
 async def test_a_long_result_is_cut() -> None:
     (told,), events = await run(("count", '{"most": 5000}'), tools=[count])
-    assert len(told["cut_off"]) == LONGEST_RESULT
+    assert len(told["cut_off"]) == MAX_RESULT
     assert isinstance(events[-1], e.ToolReturned)
     assert len(events[-1].result) == 5000, "of what is shown to people nothing is cut"
 

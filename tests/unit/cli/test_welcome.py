@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from media_server.agents import AgentBook, Problem
+from media_server.agents import AgentRegistry, Problem
 from media_server.cli.welcome import addresses, qr_code, welcome
 from media_server.config import Settings
 from media_server.engines.engines import Engines
@@ -28,11 +28,11 @@ def test_addresses_are_ones_that_can_be_opened(host: str, here: str, elsewhere: 
 
 
 def server(url: str, *problems: Problem) -> Server:
-    return Server(url, cast(Engines, None), cast(Switchboard, None), AgentBook(), problems=problems)
+    return Server(url, cast(Engines, None), cast(Switchboard, None), AgentRegistry(), problems=problems)
 
 
 def test_broken_agent_files_come_last() -> None:
-    problem = Problem(Path("mara.py"), 3, "promt: there is no such setting (did you mean prompt?)")
+    problem = Problem(Path("mara.py"), 3, "promt: unknown setting (did you mean prompt?)")
     lines = welcome(server("http://127.0.0.1:80", problem), Settings(), 1.0, terminal=True).splitlines()
     assert lines[-2:] == ["But 1 agent file is not in use as written:", f"  {problem}"]
 

@@ -57,7 +57,7 @@ EVERY: list[e.Event] = [
     e.CallReconnecting(10.0),
     e.CallReconnected("websocket", 1.5),
     e.CallForwarded("luna", True),
-    e.Warning_("call_ending", "The call is limited.", 15.0),
+    e.CallWarning("call_ending", "The call is limited.", 15.0),
     e.Error("bad_message", "It is not valid JSON."),
     e.CallEnding("agent_hangup"),
     e.CallEnded("agent_hangup", 12.5),

@@ -36,7 +36,7 @@ def ask(i: int, call: str, *said: str, tokens: int = 8) -> m.Generate:
     return m.Generate(i, call, (PROMPT, *turns), tokens)
 
 
-def answer(engine: LlamaEngine, *requests: m.Generate | m.Judge) -> tuple[list[tuple[int, str]], int]:
+def answer(engine: LlamaEngine, *requests: m.Generate | m.PredictEndOfTurn) -> tuple[list[tuple[int, str]], int]:
     """What comes of these requests at once, and how many tokens were computed for it."""
     for request in requests:
         engine.submit(request)
@@ -45,7 +45,9 @@ def answer(engine: LlamaEngine, *requests: m.Generate | m.Judge) -> tuple[list[t
         while engine.busy:
             for r in engine.step():
                 assert not isinstance(r, m.Failed), r
-                out.append((r.id, f"{r.probability:.4f}" if isinstance(r, m.EndOfTurn) else getattr(r, "text", "")))
+                out.append(
+                    (r.id, f"{r.probability:.4f}" if isinstance(r, m.EndOfTurnProbability) else getattr(r, "text", ""))
+                )
     text = {i: "".join(t for k, t in out if k == i) for i, _ in out}
     return sorted(text.items()), computed.tokens
 
@@ -63,11 +65,11 @@ def test_what_is_kept_changes_nothing_of_what_is_said(models: Path, kind: str, k
     engine, fresh = load(models, kind), load(models, kind)
     if keeping == "continued":
         engine._cache.keeping = "continued"
-    story: list[list[m.Generate | m.Judge]] = [
+    story: list[list[m.Generate | m.PredictEndOfTurn]] = [
         [ask(1, "a", "hello there my friend")],
         [ask(2, "b", "what can you do for me today")],
         [ask(3, "a", "hello there my friend", "hi", "and now")],
-        [m.Judge(4, "a", ask(4, "a", "hello there my friend", "hi", "and now", "yes", "what is").messages)],
+        [m.PredictEndOfTurn(4, "a", ask(4, "a", "hello there my friend", "hi", "and now", "yes", "what is").messages)],
         [ask(5, "a", "hello there my friend", "hi", "and now", "yes", "what is the time", tokens=5)],
         [ask(6, "c", "hello there my friend", "hi", "something else"), ask(7, "d", "hello there my friend")],
         [ask(8, "e", "a fifth call of three slots"), ask(9, "b", "what can you do for me today", "all", "all right")],

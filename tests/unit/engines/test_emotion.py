@@ -44,13 +44,13 @@ def test_loudness_says_nothing(engine: EmotionEngine, speech: Samples) -> None:
 
 def test_one_request_a_step_and_none_that_is_withdrawn(engine: EmotionEngine) -> None:
     for i in range(3):
-        engine.submit(m.Feel(i, NOISE.tobytes()))
+        engine.submit(m.ClassifyEmotion(i, NOISE.tobytes()))
     engine.cancel(1)
     answered = []
     while engine.busy:
         step = list(engine.step())
-        assert [type(r) for r in step] == [m.Chosen, m.Finished]
-        answered += [r.id for r in step if isinstance(r, m.Chosen)]
+        assert [type(r) for r in step] == [m.Scores, m.Finished]
+        answered += [r.id for r in step if isinstance(r, m.Scores)]
     assert answered == [0, 2]
 
 

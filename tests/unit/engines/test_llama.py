@@ -42,7 +42,7 @@ def run(engine: LlamaEngine) -> dict[int, str]:
     return text
 
 
-def tokens_of(engine: LlamaEngine, request: m.Generate | m.Judge) -> list[int]:
+def tokens_of(engine: LlamaEngine, request: m.Generate | m.PredictEndOfTurn) -> list[int]:
     """The prompt of a request."""
     return engine._prompts.make(request).tokens
 
@@ -175,11 +175,11 @@ def test_markers_of_turns_in_a_callers_words_are_words(engine: LlamaEngine, plai
 def complete(engine: LlamaEngine, *said: str, call: str = "judged") -> float:
     """How likely the model holds that the last turn is complete."""
     turns = ask(0, *said).messages
-    engine.submit(m.Judge(99, call, turns))
+    engine.submit(m.PredictEndOfTurn(99, call, turns))
     results: list[m.Result] = []
     while engine.busy:
         results += engine.step()
-    (told,) = (r for r in results if isinstance(r, m.EndOfTurn))
+    (told,) = (r for r in results if isinstance(r, m.EndOfTurnProbability))
     assert isinstance(results[-1], m.Finished)
     return told.probability
 
@@ -368,8 +368,8 @@ def test_arguments_longer_than_the_context_lose_their_end(engine: LlamaEngine, p
         m.Generate(1, "b", (PROMPT, m.ChatMessage("assistant", "", (m.ToolCall("1", "a", "{not json"),))), 5),
         m.Generate(1, "b", (PROMPT, m.ChatMessage("user", "x")), 5, tools="[1, 2]"),
         m.Generate(1, "b", (PROMPT, m.ChatMessage("user", "x")), 5, tools="[" * 5000),
-        m.Judge(1, "b", ()),
-        m.Choose(1, "b", (PROMPT,), ("",)),
+        m.PredictEndOfTurn(1, "b", ()),
+        m.ScoreWords(1, "b", (PROMPT,), ("",)),
     ],
     ids=["arguments", "tools", "deep-tools", "nothing-to-judge", "no-word"],
 )

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from media_server.engines.pace import ASIDE, LEAST_FIRST, MOST, Pace
+from media_server.engines.pace import ASIDE, MIN_FIRST, MOST, Pace
 from media_server.spoken.phrases import cut, opens_phrase, place_before
 
 SOUND_S = 0.045
@@ -43,7 +43,7 @@ def test_no_gap_is_heard_within_a_sentence(times_real_time: float, length: int) 
 def test_a_fast_voice_cuts_no_sentence_and_a_slow_one_its_beginning() -> None:
     fast, slow = paced(40)[0], paced(2)[0]
     assert fast.limit(0) > 100
-    assert slow.limit(0) == LEAST_FIRST
+    assert slow.limit(0) == MIN_FIRST
     assert slow.limit(0) < slow.limit(3)
     assert paced(1000)[0].limit(10) == MOST
 

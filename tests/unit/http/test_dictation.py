@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from media_server.engines.silero import CHUNK, CHUNK_S
-from media_server.http.dictation import LONGEST_S, Segment, Segmenter
+from media_server.http.dictation import MAX_S, Segment, Segmenter
 
 
 def heard(segmenter: Segmenter, *stretches: tuple[float, float]) -> list[Segment]:
@@ -34,9 +34,9 @@ def test_a_short_pause_ends_nothing() -> None:
 
 
 def test_speech_without_a_pause_is_cut_in_the_end() -> None:
-    first, second = heard(Segmenter(), (2 * LONGEST_S + 1, 0.9))
-    assert len(first.samples) / 16_000 == pytest.approx(LONGEST_S, abs=0.1)
-    assert second.start_s == pytest.approx(LONGEST_S, abs=0.1)
+    first, second = heard(Segmenter(), (2 * MAX_S + 1, 0.9))
+    assert len(first.samples) / 16_000 == pytest.approx(MAX_S, abs=0.1)
+    assert second.start_s == pytest.approx(MAX_S, abs=0.1)
 
 
 def test_silence_is_nothing() -> None:

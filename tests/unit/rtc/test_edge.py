@@ -91,7 +91,7 @@ async def test_a_call_is_up_within_a_moment_and_leaves_nothing_behind(edge: Edge
     async with in_call(edge) as call:
         assert time.monotonic() - began < 2
         assert call.peer.transport == "webrtc"
-    assert call.peer.hung_up
+    assert call.peer.closed_by_peer
 
 
 async def test_many_calls_share_one_port_and_take_no_descriptors(edge: Edge) -> None:

@@ -195,25 +195,25 @@ async def test_a_caller_cannot_make_the_server_keep_ever_more(clock: Clock) -> N
         await link.restart(Credentials(f"them{i}", "u" * 22))
     for _ in range(1000):
         link.take_dtls(first, b"\x16")
-    assert len(callers.by_path) == module.MOST_PATHS
+    assert len(callers.by_path) == module.MAX_PATHS
     assert link.selected == first
-    assert len(callers.by_ssrc) <= module.MOST_SSRCS
-    assert len(callers.by_username) <= module.MOST_GENERATIONS
-    assert link._inbox._packets.qsize() <= module.MOST_QUEUED
-    assert sum(path.wire.released for path in many) == 100 - module.MOST_PATHS  # type: ignore[attr-defined]
+    assert len(callers.by_ssrc) <= module.MAX_SSRCS
+    assert len(callers.by_username) <= module.MAX_GENERATIONS
+    assert link._inbox._packets.qsize() <= module.MAX_QUEUED
+    assert sum(path.wire.released for path in many) == 100 - module.MAX_PATHS  # type: ignore[attr-defined]
     await link.close()
     assert callers == Callers()
 
 
 async def test_an_ssrc_that_several_callers_name_is_every_ones(clock: Clock) -> None:
     callers = Callers()
-    links = [new(callers) for _ in range(module.MOST_SHARING + 2)]
+    links = [new(callers) for _ in range(module.MAX_SHARING + 2)]
     for i, link in enumerate(links):
         path = Path(Wire(), ("192.0.2.1", i))
         link.checked(path, link.generation.local.username, True)
         link.take_media(path, rtp(ssrc=9))
     (sharing,) = callers.by_ssrc.values()
-    assert sharing == links[: module.MOST_SHARING]
+    assert sharing == links[: module.MAX_SHARING]
     for link in links:
         await link.close()
     assert callers == Callers()

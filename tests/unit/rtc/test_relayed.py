@@ -15,7 +15,7 @@ from aiortc.mediastreams import AudioStreamTrack
 from media_server.config import IceServer
 from media_server.errors import ConfigurationError
 from media_server.rtc import Edge, Handset, Microphone, Peer, Speaker
-from media_server.rtc.relayed import MOST_CANDIDATES, MOST_PORTS, Reach, RelayedLink, usable
+from media_server.rtc.relayed import MAX_CANDIDATES, MAX_PORTS, Reach, RelayedLink, usable
 from media_server.rtc.sdp import Credentials, Offer
 from media_server.rtc.servers import check_ice_servers
 
@@ -51,8 +51,8 @@ def test_a_server_that_listens_on_this_machine_alone_reaches_its_callers(address
 
 
 def test_no_more_addresses_are_tried_than_is_usual() -> None:
-    assert len(usable([line(f"198.51.100.{i}", n=i) for i in range(150)], Reach())) == MOST_CANDIDATES
-    assert len(usable([line("198.51.100.1", 5000 + i) for i in range(150)], Reach())) == MOST_PORTS
+    assert len(usable([line(f"198.51.100.{i}", n=i) for i in range(150)], Reach())) == MAX_CANDIDATES
+    assert len(usable([line("198.51.100.1", 5000 + i) for i in range(150)], Reach())) == MAX_PORTS
 
 
 async def test_a_connection_has_the_private_names() -> None:
@@ -86,7 +86,7 @@ async def test_restarts_do_not_let_a_caller_try_ever_more_addresses(monkeypatch:
     monkeypatch.setattr(Connection, "add_remote_candidate", count)
     for i in range(1000):
         await made.trickle([line(f"198.51.100.{i % 250}", n=i)])
-    assert MOST_CANDIDATES <= tried <= MOST_CANDIDATES + 2
+    assert MAX_CANDIDATES <= tried <= MAX_CANDIDATES + 2
     await made.close()
 
 
@@ -135,7 +135,7 @@ async def test_a_call_over_it(shape: str) -> None:
         assert await messages.get() == "hello"
         await pc.close()
         await running
-    assert peer.hung_up
+    assert peer.closed_by_peer
     await peer.close()
     silent.close()
 

@@ -18,7 +18,7 @@ from aiortc.rtcsctptransport import (
     serialize_packet,
 )
 
-from media_server.rtc.sctp import MOST_HOLES, MOST_STREAMS, bound_messages
+from media_server.rtc.sctp import MAX_HOLES, MAX_STREAMS, bound_messages
 
 PIECE = 1100
 
@@ -91,13 +91,13 @@ async def test_unfinished_messages_on_many_streams_end_it(sctp: RTCSctpTransport
 
 
 async def test_more_streams_than_any_page_has_end_it(sctp: RTCSctpTransport) -> None:
-    with pytest.raises(ConnectionError, match=f"more than {MOST_STREAMS} streams"):
-        await take(sctp, (chunk(1 + i, 3, b"x", stream=i) for i in range(MOST_STREAMS + 1)))
+    with pytest.raises(ConnectionError, match=f"more than {MAX_STREAMS} streams"):
+        await take(sctp, (chunk(1 + i, 3, b"x", stream=i) for i in range(MAX_STREAMS + 1)))
 
 
 async def test_holes_that_are_never_filled_end_it(sctp: RTCSctpTransport) -> None:
     with pytest.raises(ConnectionError, match="one that is missing"):
-        await take(sctp, (chunk(10 + 2 * i, 3, b"x", seq=i) for i in range(MOST_HOLES + 2)))
+        await take(sctp, (chunk(10 + 2 * i, 3, b"x", seq=i) for i in range(MAX_HOLES + 2)))
 
 
 async def test_an_acknowledgement_of_what_was_never_sent_costs_nothing(

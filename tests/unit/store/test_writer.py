@@ -125,7 +125,7 @@ async def test_a_step_of_the_wall_clock_costs_nothing(
 async def test_no_end_is_left_out_however_much_waits(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("media_server.store.writer.MOST_WAITING", 3)
+    monkeypatch.setattr("media_server.store.writer.MAX_WAITING", 3)
     records = Records(database, "here", 0, tmp_path)
     await records.start("call", "a", {})
     for i in range(10):

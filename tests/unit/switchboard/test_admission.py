@@ -11,7 +11,7 @@ from media_server import events as e
 from media_server.agents import Agent
 from media_server.errors import ClientError
 from media_server.store import Key
-from media_server.switchboard import Start
+from media_server.switchboard import CallGrant
 from media_server.switchboard.admission import Admission
 
 DESK = Agent("desk", max_duration_s=600)
@@ -37,11 +37,11 @@ def refused(lines: Admission, agent: Agent = DESK, key: Key | None = None) -> st
 
 def test_lines_are_taken_by_calls_under_way_and_by_those_about_to_begin() -> None:
     lines = admission(max_calls=2)
-    lines.began(a_call(1), Start())
-    with lines.taking(DESK, Start()):
+    lines.began(a_call(1), CallGrant())
+    with lines.taking(DESK, CallGrant()):
         assert refused(lines) == "503 too_many_calls"
     assert refused(lines) == ""
-    lines.began(a_call(2), Start())
+    lines.began(a_call(2), CallGrant())
     assert refused(lines) == "503 too_many_calls"
     lines.ended(a_call(1))
     assert refused(lines) == ""
@@ -49,16 +49,16 @@ def test_lines_are_taken_by_calls_under_way_and_by_those_about_to_begin() -> Non
 
 def test_a_beginning_that_fails_gives_its_line_back() -> None:
     lines = admission(max_calls=1)
-    with pytest.raises(LookupError), lines.taking(DESK, Start()):
+    with pytest.raises(LookupError), lines.taking(DESK, CallGrant()):
         raise LookupError
     assert refused(lines) == ""
 
 
 def test_an_agent_and_a_key_have_limits_of_their_own() -> None:
     lines, shy = admission(), Agent("shy", max_calls=1)
-    lines.began(a_call(1, shy), Start(KEY))
+    lines.began(a_call(1, shy), CallGrant(KEY))
     assert (refused(lines, shy), refused(lines)) == ("503 too_many_calls", "")
-    with lines.taking(DESK, Start(KEY)):
+    with lines.taking(DESK, CallGrant(KEY)):
         assert refused(lines, DESK, KEY) == "429 too_many_calls_of_key"
     assert refused(lines, DESK, KEY) == ""
 
@@ -72,8 +72,8 @@ def test_a_server_that_stops_or_still_loads_takes_none(draining: bool, ready: bo
 
 def test_the_limits_that_a_client_is_told_are_those_of_its_key() -> None:
     lines = admission()
-    lines.began(a_call(1), Start(KEY))
-    lines.began(a_call(2), Start())
+    lines.began(a_call(1), CallGrant(KEY))
+    lines.began(a_call(2), CallGrant())
     assert lines.limits(DESK, KEY) == e.Limits(600, 2, 2)
     assert lines.limits(DESK, None) == e.Limits(600, 3, 4)
 
@@ -81,5 +81,5 @@ def test_the_limits_that_a_client_is_told_are_those_of_its_key() -> None:
 def test_the_operator_is_warned_once_that_few_lines_are_left(caplog: pytest.LogCaptureFixture) -> None:
     lines = admission(max_calls=5)
     for number in range(5):
-        lines.began(a_call(number), Start())
+        lines.began(a_call(number), CallGrant())
     assert [r.getMessage() for r in caplog.records] == ["4 of 5 call slots in use (max_calls)"]

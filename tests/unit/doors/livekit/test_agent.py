@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from media_server import events as e
-from media_server.doors.livekit.agent import MOST_STREAMS, MOST_TEXT, AgentParticipant
+from media_server.doors.livekit.agent import MAX_STREAMS, MAX_TEXT, AgentParticipant
 from media_server.doors.livekit.participants import Participant, Room
 from media_server.errors import ClientError
 from media_server.events import AgentSay, ClientMessage, TextSend, ToolResult
@@ -112,8 +112,8 @@ def test_typed_messages_old_and_new() -> None:
 
 def test_streams_are_bounded() -> None:
     participant, _, call = agent()
-    typed(participant, b"x" * (MOST_TEXT + 1))
-    for stream in map(str, range(MOST_STREAMS + 1)):
+    typed(participant, b"x" * (MAX_TEXT + 1))
+    for stream in map(str, range(MAX_STREAMS + 1)):
         participant.take({"stream_header": {"stream_id": stream, "topic": "lk.chat"}})
     typed(participant, b"")
     participant.take(None)

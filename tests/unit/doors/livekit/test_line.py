@@ -327,7 +327,7 @@ async def test_a_client_that_left_before_it_was_connected_may_join_anew(
         assert not client.line.gone.is_set()
         async with asyncio.timeout(5):
             await client.line.gone.wait()
-        assert client.line.hung_up, "it did not"
+        assert client.line.closed_by_peer, "it did not"
 
 
 async def test_a_client_that_says_goodbye_after_it_has_closed_has_hung_up(edge: Edge) -> None:
@@ -343,7 +343,7 @@ async def test_a_client_that_says_goodbye_after_it_has_closed_has_hung_up(edge: 
         await until(client.line._ended.is_set)
         await client.line.take(leave={"reason": 1})
         assert client.line.gone.is_set()
-        assert client.line.hung_up
+        assert client.line.closed_by_peer
 
 
 async def test_what_was_lost_with_a_socket_is_said_again(edge: Edge) -> None:

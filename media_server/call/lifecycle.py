@@ -9,14 +9,14 @@ from typing import Any
 
 from media_server import events as e
 from media_server.call.call import Call
-from media_server.call.journal import Journal
+from media_server.call.event_log import EventLog
 
-__all__ = ["Life"]
+__all__ = ["Lifecycle"]
 
 log = logging.getLogger("media_server.call")
 
 
-class Life:
+class Lifecycle:
     """`end` says why it is over; the first who does decides."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Life:
     async def run(
         self,
         call: Call,
-        journal: Journal,
+        event_log: EventLog,
         parts: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
         give_back: Callable[[], Awaitable[None]],
         last: Callable[[str], e.CallEnded],
@@ -63,8 +63,8 @@ class Life:
         except Exception:  # one call's defect must not end the others
             log.exception("call %s failed", call.id)
         finally:
-            journal.emit(e.StateChanged("ended"))
+            event_log.emit(e.StateChanged("ended"))
             self.reason = reason
-            ended = journal.emit(last(reason))
+            ended = event_log.emit(last(reason))
             await give_back()
             await call.dispatch_last(ended)

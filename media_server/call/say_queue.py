@@ -6,10 +6,10 @@ import asyncio
 
 from media_server.call.speak import Clause
 
-__all__ = ["Announcements"]
+__all__ = ["SayQueue"]
 
 
-class Announcements:
+class SayQueue:
     """What the agent is told to say: waiting in line, each with a future that tells whether it was heard."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from media_server import events as e
 from media_server import logs
 
-__all__ = ["Journal"]
+__all__ = ["EventLog"]
 
 log = logging.getLogger("media_server.call")
 
@@ -25,7 +25,7 @@ SAID = frozenset({"arguments", "result", "text", "metadata"})
 """Fields with what people said: the log has them at the level `debug` only, since nothing deletes them from there."""
 
 
-class Journal:
+class EventLog:
     """`emit` events; `clock` is the call's.
 
     Args:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from media_server import events as e
 from media_server.errors import ClientError
 
-__all__ = ["Reception"]
+__all__ = ["RateLimitedInbox"]
 
-MOST_RAW, PIECE = 1000, 4096
+MAX_RAW, PIECE = 1000, 4096
 """Messages in so many seconds that are looked at, whatever is in them; one counts once more for so many characters."""
 MOST, PER_S = 400, 2.0
 """Messages in so many seconds: more than a program that waits for each answer gets to. Each may cost a reply, or an
@@ -19,7 +19,7 @@ TOLD_EVERY_S = 1.0
 """Minimum seconds between two notices that messages were dropped."""
 
 
-class Reception:
+class RateLimitedInbox:
     """Receives the messages of one conversation's clients.
 
     Args:
@@ -58,9 +58,9 @@ class Reception:
         if now - self._raw_since_s >= PER_S:
             self._raw, self._raw_since_s = 0, now
         self._raw += 1 + len(text) // PIECE
-        if self._raw <= MOST_RAW:
+        if self._raw <= MAX_RAW:
             return True
-        self._tell(MOST_RAW)
+        self._tell(MAX_RAW)
         return False
 
     def _in_time(self) -> bool:

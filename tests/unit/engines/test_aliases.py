@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from media_server.engines import messages as m
-from media_server.engines.labels import Labels
+from media_server.engines.aliases import ArgumentAliases
 from media_server.engines.llama import LlamaEngine
 from tests.conftest import STARTER
 
@@ -31,7 +31,7 @@ MIXED = [
 
 
 def test_described_arguments_go_by_their_description() -> None:
-    labels = Labels(json.dumps(MIXED))
+    labels = ArgumentAliases(json.dumps(MIXED))
     shown = {t["function"]["name"]: t["function"].get("parameters", {}) for t in json.loads(labels.tools)}
     assert shown["zim"]["properties"] == {
         "which room": {"type": "string"},
@@ -44,7 +44,7 @@ def test_described_arguments_go_by_their_description() -> None:
 
 
 def test_calls_are_translated_both_ways() -> None:
-    labels = Labels(json.dumps(MIXED))
+    labels = ArgumentAliases(json.dumps(MIXED))
     call = '{"jo": "kitchen", "plain": 3}'
     written = labels.shown("zim", call)
     assert json.loads(written) == {"which room": "kitchen", "plain": 3}
@@ -57,7 +57,7 @@ def test_calls_are_translated_both_ways() -> None:
 @pytest.fixture(scope="module")
 def engine() -> LlamaEngine:
     return LlamaEngine.load(
-        STARTER / "chat" / "starter-chat.gguf", context=1024, slots=2, temperature=0, described_arguments=True
+        STARTER / "chat" / "starter-chat.gguf", context=1024, slots=2, temperature=0, alias_arguments=True
     )
 
 

@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Labels", "labels_of"]
+__all__ = ["ArgumentAliases", "argument_aliases"]
 
 
-class Labels:
+class ArgumentAliases:
     """Labels of tools, a JSON list of functions in OpenAI's form. `tools` is the same list as the model is shown it."""
 
     def __init__(self, tools: str) -> None:
@@ -45,9 +45,9 @@ class Labels:
 
 
 @functools.lru_cache(64)
-def labels_of(tools: str) -> Labels:
+def argument_aliases(tools: str) -> ArgumentAliases:
     """Those of these tools; calls offer the same ones again and again."""
-    return Labels(tools)
+    return ArgumentAliases(tools)
 
 
 def _labels(function: Mapping[str, Any]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from media_server.engines.messages import Transcript
 from media_server.errors import EngineError
 from media_server.events import Event, TranscriptWord
 
-__all__ = ["Hearing", "Said", "outcome"]
+__all__ = ["TurnText", "TurnTranscription", "await_transcript"]
 
 LEFT_S = 1.0
 """Minimum seconds of sound after such a cut."""
@@ -29,7 +29,7 @@ WITHIN_WORDS_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TurnText:
     """What is said so far in a turn; `stable` is the beginning of the text that will hardly change."""
 
     text: str = ""
@@ -40,11 +40,11 @@ class Said:
     complete: float | None = None
     """That the turn is complete, by its sound; None where nothing tells."""
 
-    def then(self, transcript: Transcript, start_s: float, stable_words: int = 0) -> Said:
+    def extended_with(self, transcript: Transcript, start_s: float, stable_words: int = 0) -> TurnText:
         """With what was said in the sound that began at `start_s`."""
         before, after = len(self.text.split()), len(transcript.text.split())
         words = (TranscriptWord(w.text, start_s + w.start_s, start_s + w.end_s, w.confidence) for w in transcript.words)
-        return Said(
+        return TurnText(
             f"{self.text} {transcript.text}".strip(),
             (self.confidence * before + transcript.confidence * after) / (before + after or 1),
             transcript.language,
@@ -54,7 +54,7 @@ class Said:
         )
 
 
-class Hearing:
+class TurnTranscription:
     """Call its methods as the turn goes: `begin`, then `so_far` while it lasts, `pause` and `resume`."""
 
     def __init__(
@@ -62,25 +62,25 @@ class Hearing:
         engines: Engines,
         listener: Listener,
         call: Call,
-        start: Callable[[Coroutine[Any, Any, Said | EngineError], str], asyncio.Task[Said | EngineError]],
+        start: Callable[[Coroutine[Any, Any, TurnText | EngineError], str], asyncio.Task[TurnText | EngineError]],
         emit: Callable[[Event], object],
     ) -> None:
-        self.finished: asyncio.Task[Said | EngineError] | None = None
-        """What was said up to the last pause. A failure is a result: nobody may want to know of it."""
+        self.finished: asyncio.Task[TurnText | EngineError] | None = None
+        """What was said up to the last pause. A failure is returned, not raised: the result may never be awaited."""
         self._engines = engines
         self._listener = listener
         self._call = call
         self._start = start
         self._emit = emit
-        self._settled = Said()
+        self._settled = TurnText()
         self._agreement = Agreement()
         self._language = SpokenLanguage()
         self._pace = Pace()
 
     @property
-    def room_to_hear_ahead(self) -> bool:
+    def can_transcribe_early(self) -> bool:
         """Whether what may be for nothing delays nobody."""
-        return self._engines.room_to_hear_ahead and self._pace.quick
+        return self._engines.can_transcribe_early and self._pace.quick
 
     @property
     def room_for_partial(self) -> bool:
@@ -93,17 +93,17 @@ class Hearing:
         return (self._known or self._settled).text
 
     @property
-    def _known(self) -> Said | None:
+    def _known(self) -> TurnText | None:
         """What was said up to the last pause, if that is known by now."""
         done = self.finished
         said = done.result() if done and done.done() and not done.cancelled() else None
-        return said if isinstance(said, Said) else None
+        return said if isinstance(said, TurnText) else None
 
     def begin(self) -> None:
         """A new turn."""
-        self._settled, self._agreement = Said(), Agreement()
+        self._settled, self._agreement = TurnText(), Agreement()
 
-    def pause(self, heard: Heard) -> asyncio.Task[Said | EngineError]:
+    def pause(self, heard: Heard) -> asyncio.Task[TurnText | EngineError]:
         """The caller is silent: find out at once all that was said."""
         self.finished = self._start(self._finish(heard, self._settled), "transcribe")
         return self.finished
@@ -121,7 +121,7 @@ class Hearing:
         if self.finished:
             self.finished.cancel()
 
-    async def so_far(self, heard: Heard) -> Said:
+    async def so_far(self, heard: Heard) -> TurnText:
         """The words while the caller speaks.
 
         Raises:
@@ -131,7 +131,7 @@ class Hearing:
         transcript = await self._transcribe(heard, final=False, words=long)
         words = transcript.text.split()
         agreed = self._agreement.push(words)
-        said = self._settled.then(transcript, heard.start_s, agreed)
+        said = self._settled.extended_with(transcript, heard.start_s, agreed)
         if long and agreed and len(transcript.words) == len(words):
             self._settle(transcript, agreed, heard)
         return said
@@ -147,15 +147,15 @@ class Hearing:
         kept = Transcript(
             transcript.id, " ".join(words[:count]), transcript.confidence, transcript.language, transcript.words[:count]
         )
-        self._settled = self._settled.then(kept, heard.start_s)
+        self._settled = self._settled.extended_with(kept, heard.start_s)
         self._agreement = Agreement(words[count:])
         cut_s = heard.start_s + end_s
         self._listener.begin_segment(cut_s, cut_s)
 
-    async def _finish(self, heard: Heard, settled: Said) -> Said | EngineError:
+    async def _finish(self, heard: Heard, settled: TurnText) -> TurnText | EngineError:
         try:
             done = await with_retry(self._engines, self._emit, lambda: self._transcribe(heard, final=True, words=True))
-            return settled.then(done, heard.start_s)
+            return settled.extended_with(done, heard.start_s)
         except EngineError as failed:
             return failed
 
@@ -177,7 +177,7 @@ class Hearing:
         return transcript
 
 
-async def outcome(hearing: asyncio.Task[Said | EngineError]) -> Said | EngineError:
+async def await_transcript(hearing: asyncio.Task[TurnText | EngineError]) -> TurnText | EngineError:
     """What became of it. Several wait for the same task: the end of one of them must not cancel it for the others."""
     await asyncio.wait([hearing])
     return hearing.result()
