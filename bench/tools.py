@@ -183,8 +183,8 @@ def main() -> None:
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     pack = load_pack(options.pack, options.models_dir)
-    described = pack.manifest.llm.alias_arguments
-    engine = LlamaEngine.load(pack.chat, slots=1, threads=options.threads, alias_arguments=described)
+    described = pack.manifest.llm.described_arguments
+    engine = LlamaEngine.load(pack.chat, slots=1, threads=options.threads, described_arguments=described)
     print(engine.info)
     rows = []
     of_model = ReplyForm.grammar

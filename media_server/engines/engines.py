@@ -28,7 +28,7 @@ CHAT_OPTIONS = (
     "slots",
     "temperature",
     "top_p",
-    "alias_arguments",
+    "described_arguments",
     "thinking_tokens",
     "batch",
     "micro_batch",

@@ -137,7 +137,7 @@ class LlamaEngine:
         top_p: float = 0.95,
         device: str = "cpu",
         threads: int = 1,
-        alias_arguments: bool = False,
+        described_arguments: bool = False,
         thinking_tokens: int = 0,
         **tuning: Any,
     ) -> LlamaEngine:
@@ -147,7 +147,7 @@ class LlamaEngine:
             context: tokens of one conversation.
             slots: conversations whose KV cache is kept at a time.
             device: cpu, cuda (everything on the GPU), or auto.
-            alias_arguments: show the model what arguments of tools mean in place of their names.
+            described_arguments: show the model what arguments of tools mean in place of their names.
             thinking_tokens: how long the model may think before it answers; 0 for not at all where that can be
                 switched off.
             tuning: fields of `Tuning`.
@@ -159,7 +159,7 @@ class LlamaEngine:
         advised = lib.llama_model_n_params(loaded.model) >= MIN_ADVISED
         one = spoken(usual, vocabulary, advised)
         two = spoken(tools, vocabulary, advised) if tools else one
-        prompts = Prompts(one, two, vocabulary.tokenize, loaded.limit, alias_arguments, thinking_tokens > 0)
+        prompts = Prompts(one, two, vocabulary.tokenize, loaded.limit, described_arguments, thinking_tokens > 0)
         vocabulary.show((*one.form.preserved, *(one.form.thinking or ()), *(two.form.thinking or ())))
         chaining = not advised or lib.llama_model_n_params(loaded.model) >= MIN_CHAINING
         call_tokens = () if chaining else tuple(vocabulary.beginning(CALL_BEGINNINGS))

@@ -89,7 +89,7 @@ class ChatModel(_Model):
     """Conversations whose KV cache is kept; memory grows with context times slots."""
     complete_at: float = Field(0.1, gt=0, lt=1)
     """Probability of the end of a turn at which this model is undecided whether a caller is done."""
-    alias_arguments: bool = False
+    described_arguments: bool = False
     """Show the model what arguments of tools mean in place of their names: for small models."""
     thinking_tokens: int = Field(0, ge=0, le=32768)
     """How long the model may think; 0 for not at all where that can be switched off, else for 1024 tokens."""

@@ -84,7 +84,7 @@ class Prompts:
         with_tools: the one for conversations in which tools may be called.
         tokenize: text to tokens.
         limit: tokens of the context.
-        alias_arguments: show the model what arguments of tools mean in place of their names.
+        described_arguments: show the model what arguments of tools mean in place of their names.
         think: leave the model's thinking on where it can be switched off.
     """
 
@@ -94,7 +94,7 @@ class Prompts:
         with_tools: Spoken,
         tokenize: Callable[[str], list[int]],
         limit: int,
-        alias_arguments: bool = False,
+        described_arguments: bool = False,
         think: bool = False,
     ) -> None:
         self._usual = usual
@@ -102,7 +102,7 @@ class Prompts:
         self._plain = form_of("")
         self._tokenize = tokenize
         self._limit = limit
-        self._described_arguments = alias_arguments
+        self._described_arguments = described_arguments
         self._think = think
 
     def labels(self, request: Request) -> ArgumentAliases | None:

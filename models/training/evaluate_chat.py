@@ -191,7 +191,7 @@ def main() -> None:
     ap.add_argument("--show", type=int, default=3, help="errors printed for each figure")
     ap.add_argument("--json", type=Path)
     args = ap.parse_args()
-    engine = LlamaEngine.load(args.model, context=1024, slots=AT_ONCE, temperature=0, alias_arguments=True)
+    engine = LlamaEngine.load(args.model, context=1024, slots=AT_ONCE, temperature=0, described_arguments=True)
     s = Scores(engine, args.show)
     n = args.each * 5
     seeds = range(FIRST_SEED, FIRST_SEED + args.each)

@@ -27,7 +27,7 @@ window_s = 6
 path = "chat/starter-chat.gguf"
 context = 1024
 slots = 16
-alias_arguments = true
+described_arguments = true
 temperature = 0
 threads = 1
 

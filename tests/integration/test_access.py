@@ -82,7 +82,7 @@ async def test_a_backend_makes_tokens(tmp_path: Path) -> None:
             await create_token(g.server.url, "nobody", key=g.key)
         with pytest.raises(MediaServerError, match="API key"):
             await create_token(g.server.url, "mara")
-        with pytest.raises(MediaServerError, match="no media server"):
+        with pytest.raises(MediaServerError, match="does not look like a media server"):
             await ask(g.server.url, "GET", "/")
     with pytest.raises(MediaServerError, match="Cannot reach"):
         await create_token("http://127.0.0.1:1", "mara")

@@ -160,7 +160,7 @@ async def test_a_file_of_agents_is_written_anew(closed: tuple[Server, str, str, 
         ("x = \n", "line 1"),
         (AGENT.replace("prompt", "promt"), "promt"),
         (AGENT.replace("clerk", "other"), "has to keep its agents"),
-        (AGENT + 'knowledge = "."\n', "tenant and knowledge"),
+        (AGENT + 'knowledge = "."\n', "tenant, knowledge"),
         (AGENT + 'voice = "nobody"\n', "there are: calm"),
     ):
         status, refused = await ask(server, "PUT", path, admin, json={"text": text})

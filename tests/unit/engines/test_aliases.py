@@ -57,7 +57,7 @@ def test_calls_are_translated_both_ways() -> None:
 @pytest.fixture(scope="module")
 def engine() -> LlamaEngine:
     return LlamaEngine.load(
-        STARTER / "chat" / "starter-chat.gguf", context=1024, slots=2, temperature=0, alias_arguments=True
+        STARTER / "chat" / "starter-chat.gguf", context=1024, slots=2, temperature=0, described_arguments=True
     )
 
 

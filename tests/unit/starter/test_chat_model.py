@@ -22,7 +22,7 @@ SEED = 80_000_000
 @pytest.fixture(scope="module")
 def chat() -> Scores:
     path = STARTER / "chat" / "starter-chat.gguf"
-    return Scores(LlamaEngine.load(path, context=1024, slots=16, temperature=0, alias_arguments=True), 3)
+    return Scores(LlamaEngine.load(path, context=1024, slots=16, temperature=0, described_arguments=True), 3)
 
 
 def as_schema(tool: dict[str, Any]) -> dict[str, Any]:
