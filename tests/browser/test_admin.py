@@ -141,7 +141,7 @@ async def test_it_asks_for_a_key_and_shows_what_the_operator_may_change(
     await expect(area).to_have_value(FLOW_AGENT)
     await area.fill(FLOW_AGENT + "max_reply_tokens = many\n")
     await page.get_by_role("button", name="Save").click()
-    await expect(page.locator(".said")).to_contain_text("The file cannot be so: line 4")
+    await expect(page.locator(".said")).to_contain_text("The file is not valid: line 4")
     await area.fill(FLOW_AGENT.replace("a clerk", "a friendly clerk"))
     await page.get_by_role("button", name="Save").click()
     await expect(page.locator(".said")).to_contain_text("Saved.")
