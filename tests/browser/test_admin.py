@@ -90,7 +90,8 @@ async def _find_export_and_delete(page: Page, server: Server) -> None:
     words = page.get_by_role("searchbox", name="Words")
     await words.fill("ORDER FOUR TWO")
     await words.press("Enter")
-    await expect(page.locator(f'[data-call="{call_id}"]')).to_be_visible()
+    found = page.locator(f'[data-call="{call_id}"]')
+    await expect(found).to_have_attribute("href", re.compile("words="))  # the view is made anew, with its field
     await words.fill("nobody said this")
     await words.press("Enter")
     await expect(page.get_by_text("No call fits these filters.")).to_be_visible()
