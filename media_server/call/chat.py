@@ -61,7 +61,7 @@ class Chat:
         self.meter: Meter | None = None
         """Where a credit pays for the conversation."""
         self._event_log.dispatch = self.call.dispatch
-        self._reception = RateLimitedInbox(self._event_log.emit, self._event_log.clock, self.call.receive)
+        self._inbox = RateLimitedInbox(self._event_log.emit, self._event_log.clock, self.call.receive)
 
     @property
     def over(self) -> bool:
@@ -79,7 +79,7 @@ class Chat:
 
     def receive(self, text: str | bytes, dialect: Dialect | None = None) -> None:
         """Take a message of a client; what is none is answered with an error."""
-        self._reception.receive(text, (dialect or NATIVE).incoming)
+        self._inbox.receive(text, (dialect or NATIVE).incoming)
 
     async def run(self) -> None:
         """Conduct the conversation to its end."""

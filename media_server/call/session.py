@@ -146,7 +146,7 @@ class Session:
         self.dialect = connection.dialect
         self._event_log = EventLog(self.call_id, self._tell, record)
         clock = self._event_log.clock
-        self._reception = RateLimitedInbox(self._event_log.emit, clock, self._take_message)
+        self._inbox = RateLimitedInbox(self._event_log.emit, clock, self._take_message)
         self.quality = LineQuality()
         """Of all lines that the call went over."""
         self.handset = Handset(
@@ -278,7 +278,7 @@ class Session:
         """
         self.handset.microphone.last_data_s = self._event_log.clock()
         if text not in SIGNS_OF_LIFE:  # in any dialect
-            self._reception.receive(text, incoming or self.dialect.incoming)
+            self._inbox.receive(text, incoming or self.dialect.incoming)
 
     def _take_message(self, message: e.ClientMessage) -> None:
         if not isinstance(message, e.PlaybackAck):

@@ -45,7 +45,7 @@ __all__ = [
 CHUNK_S = 0.032
 """What one probability of speech covers."""
 CERTAIN_S = 0.09
-"""Of silence that is not assumed, from which on the caller has stopped speaking; a stop within a word is shorter."""
+"""Seconds of silence, not assumed, from which on the caller has stopped speaking; a stop within a word is shorter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,20 +276,7 @@ Result = (
     | Finished
     | Failed
 )
-FromHost = (
-    Ready
-    | Fatal
-    | Transcript
-    | TextChunk
-    | Thinking
-    | CalledTool
-    | EndOfTurnProbability
-    | Scores
-    | AudioChunk
-    | Vectors
-    | Finished
-    | Failed
-)
+FromHost = Ready | Fatal | Result
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_host: Callable[[bytes], ToHost] = msgspec.msgpack.Decoder(ToHost).decode
