@@ -1,4 +1,4 @@
-"""A browser behind a router that forwards the server's ports alone: Docker, NAT 1:1, a firewall without UDP."""
+"""Browsers behind a router that forwards the server's ports alone: Docker, NAT 1:1, a firewall without UDP."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import CHROMIUM
+from tests.browser.test_firefox import FIREFOX
 from tests.integration.test_no_network import namespaces
 
 ROOT = Path(__file__).parent.parent.parent
@@ -31,6 +33,7 @@ for each in "$inside 10.0.1.2" "$outside 10.0.2.2"; do
   nsenter -t $1 -n ip link set lo up
   nsenter -t $1 -n ip addr add $2/24 dev eth0
   nsenter -t $1 -n ip link set eth0 up
+  nsenter -t $1 -n ip route add default via ${{2%.*}}.1
 done
 nsenter -t $inside -n {python} -m media_server.cli serve --host 0.0.0.0 --port 8080 > {folder}/server.log 2>&1 &
 {python} -m tests.browser.nat {folder}/control > {folder}/nat.log 2>&1 &
@@ -40,10 +43,10 @@ nsenter -t $outside -n {python} -m tests.browser.behind_nat {folder} {folder}/co
 AGENT = 'allowed_origins = ["http://localhost:*"]\n'
 
 
-async def test_a_browser_behind_a_nat_with_one_port_open(tmp_path: Path) -> None:
+async def test_browsers_behind_a_nat_with_one_port_open(tmp_path: Path) -> None:
     if not await namespaces():
         pytest.skip("network namespaces cannot be made here (unshare -rn, iproute2)")
-    browsers = ["chromium"]
+    browsers = [name for name, path in (("chromium", CHROMIUM), ("firefox", FIREFOX)) if path]
     (tmp_path / "agents").mkdir()
     (tmp_path / "agents" / "open.toml").write_text(AGENT)
     script = SCRIPT.format(python=sys.executable, folder=tmp_path, browsers=" ".join(browsers))
