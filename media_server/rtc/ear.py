@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from media_server.audio import MODEL_RATE_HZ, Samples
 from media_server.rtc.agreed import AgreedAudio, Codec
 from media_server.rtc.decoding import Decoder, decoder_of
-from media_server.rtc.jitter import CaptureClock, Decision, JitterBuffer, Missing, Play
+from media_server.rtc.jitter import Decision, JitterBuffer, Missing, Play
 from media_server.rtc.microphone import Microphone
 from media_server.rtc.rtp import (
     RTP_HEADER,
@@ -18,8 +18,8 @@ from media_server.rtc.rtp import (
     parse_red,
     parse_rtp,
     parse_telephone_event,
-    unwrapped,
 )
+from media_server.rtc.timeline import InterarrivalJitter, Timeline
 
 __all__ = ["Ear", "Reception"]
 
@@ -59,14 +59,9 @@ class _Stream:
     """What belongs to one SSRC."""
 
     ssrc: int
-    jitter: JitterBuffer = field(default_factory=JitterBuffer)
-    clock: CaptureClock = field(default_factory=CaptureClock)
-    clock_hz: int = 0
-    """Of its RTP times, which another codec may count otherwise."""
-    time: int | None = None
-    """The newest RTP time, extended."""
-    end: int | None = None
-    """The RTP time up to which was decoded."""
+    buffer: JitterBuffer = field(default_factory=JitterBuffer)
+    timeline: Timeline = field(default_factory=Timeline)
+    jitter: InterarrivalJitter = field(default_factory=InterarrivalJitter)
     codec: Codec | None = None
     """Of the packet that was decoded last."""
     toc: bytes = b""
@@ -140,11 +135,11 @@ class Ear:
 
     def _take_next(self, stream: _Stream, packet: bytes, arrived_s: float) -> bool:
         """Decode a packet that is what nearly all are: plain, and the next one. It says nothing of any other packet."""
-        if len(packet) <= RTP_HEADER.size or stream.end is None:
+        codec = stream.codec
+        if codec is None or len(packet) <= RTP_HEADER.size:
             return False
         first, second, number, time, ssrc = RTP_HEADER.unpack_from(packet)
-        codec = stream.codec
-        if first != 128 or ssrc != stream.ssrc or codec is None or time != stream.end & 0xFFFFFFFF:
+        if first != 128 or ssrc != stream.ssrc or time != stream.timeline.end:
             return False
         payload_type, payload = second & 127, packet[RTP_HEADER.size :]
         if self._red is not None and payload_type == self._red.payload_type:
@@ -153,20 +148,20 @@ class Ear:
         if payload_type != codec.payload_type:
             return False
         decoder = self._decoders[codec.payload_type]
-        if not (ticks := decoder.ticks(payload)) or not stream.jitter.take_next(number):
+        if not (ticks := decoder.ticks(payload)) or not stream.buffer.take_next(number):
             return False
-        reception, clock = self.reception, stream.clock
+        reception, timeline, clock_hz = self.reception, stream.timeline, codec.clock_hz
         stream.arrived_s = arrived_s
         reception.received += 1
-        stream.time, begin = stream.end, stream.end
-        stream.end = begin + ticks
-        clock.note(stream.end / codec.clock_hz, arrived_s)
-        reception.jitter_s = clock.jitter_s
+        stream.jitter.note(time, clock_hz, arrived_s)
+        reception.jitter_s = stream.jitter.value_s
+        begin_s = timeline.place(time, ticks, clock_hz, arrived_s)
         samples = decoder.decode(payload)
         if len(samples):
-            reception.played_s += ticks / codec.clock_hz
+            timeline.advance(ticks)
+            reception.played_s += ticks / clock_hz
             whole = stream.keep(codec, ticks, payload)
-            self._microphone.push(samples, clock.at(begin / codec.clock_hz), packet=whole)
+            self._microphone.push(samples, timeline.captured_at_s(begin_s), packet=whole)
         else:
             reception.malformed += 1
         return True
@@ -185,34 +180,30 @@ class Ear:
         """Time passes: a hole was waited for long enough, or a stream has ended and another one takes its place."""
         if (stream := self._stream) is None:
             return
-        due_s = stream.jitter.due_s
+        due_s = stream.buffer.due_s
         if due_s is not None and now_s >= due_s:
-            self._play(stream, stream.jitter.due(now_s))
+            self._play(stream, stream.buffer.due(now_s))
         if self._waiting and now_s - stream.arrived_s >= ABANDONED_S:
             self._change()
 
     def report(self, now_s: float) -> ReportBlock | None:
         """What is received of the stream that is heard, for a report that is sent now."""
         stream = self._stream
-        if stream is None or stream.jitter.received == 0:
+        if stream is None or stream.buffer.received == 0:
             return None
-        jitter = stream.jitter
-        expected, received = jitter.expected - stream.told[0], jitter.received - stream.told[1]
-        stream.told = (jitter.expected, jitter.received)
+        buffer = stream.buffer
+        expected, received = buffer.expected - stream.told[0], buffer.received - stream.told[1]
+        stream.told = (buffer.expected, buffer.received)
         last, at_s = stream.last_report
         return ReportBlock(
             stream.ssrc,
             max(0.0, (expected - received) / expected) if expected > 0 else 0.0,
-            jitter.expected - jitter.received,
-            jitter.highest - 65536 & 0xFFFFFFFF,
-            min(0xFFFFFFFF, int(stream.clock.jitter_s * self._clock_hz)),
+            buffer.expected - buffer.received,
+            buffer.highest - 65536 & 0xFFFFFFFF,
+            int(stream.jitter.value_s * stream.timeline.clock_hz),
             last,
             int((now_s - at_s) * 65536) & 0xFFFFFFFF if last else 0,
         )
-
-    @property
-    def _clock_hz(self) -> int:
-        return next((codec.clock_hz for codec in self._codecs.values()), 48_000)
 
     def _take_other(self, packet: RtpPacket, arrived_s: float) -> None:
         """Keep a packet of another SSRC than the one being heard, until that one has ended."""
@@ -228,7 +219,7 @@ class Ear:
     def _change(self) -> None:
         assert self._stream
         assert self._other
-        self._play(self._stream, self._stream.jitter.flush())
+        self._play(self._stream, self._stream.buffer.flush())
         self._stream, waiting = self._other, self._waiting
         self._other, self._waiting = None, []
         self._decoders.clear()
@@ -239,7 +230,6 @@ class Ear:
         payload_type, _, number, time, _, payload = packet
         stream.arrived_s = arrived_s
         self.reception.received += 1
-        time = unwrapped(time, stream.time, 32) if stream.time is not None else time
         codec = self._codecs.get(payload_type)
         if codec is not None and codec.name == "red":
             payload_type, payload = self._unpack(stream, number, time, payload, arrived_s)
@@ -250,21 +240,9 @@ class Ear:
                 self._press(packet)
             payload = b""
         if payload and codec is not None:
-            self._note_time(stream, time, codec, payload, arrived_s)
-            # the payload type goes with the payload, for a caller may change the codec in mid-stream
-            payload = bytes([payload_type]) + payload
-        self._play(stream, stream.jitter.push(number, time, payload, arrived_s))
-
-    def _note_time(self, stream: _Stream, time: int, codec: Codec, payload: bytes, arrived_s: float) -> None:
-        if codec.clock_hz != stream.clock_hz or (stream.time is not None and time < stream.time - codec.clock_hz):
-            # the sender's time began anew
-            stream.clock, stream.time, stream.end = CaptureClock(), None, None
-            stream.clock_hz = codec.clock_hz
-        if stream.time is None or time > stream.time:
-            stream.time = time
-        end = time + self._decoder(codec).ticks(payload)
-        stream.clock.note(end / codec.clock_hz, arrived_s)
-        self.reception.jitter_s = stream.clock.jitter_s
+            stream.jitter.note(time, codec.clock_hz, arrived_s)
+            self.reception.jitter_s = stream.jitter.value_s
+        self._play(stream, stream.buffer.push(number, Play(payload_type, time, payload, arrived_s)))
 
     def _unpack(self, stream: _Stream, number: int, time: int, payload: bytes, arrived_s: float) -> tuple[int, bytes]:
         """The packet's own payload; earlier ones that were lost are put into their places."""
@@ -275,8 +253,9 @@ class Ear:
         for back, (payload_type, offset, body) in zip(range(len(blocks) - 1, 0, -1), blocks[:-1], strict=True):
             codec = self._codecs.get(payload_type)
             if body and codec is not None and codec.name not in ("telephone-event", "red"):
-                body = bytes([payload_type]) + body
-                restored = stream.jitter.restore(number - back & 0xFFFF, time - offset, body, arrived_s)
+                # where it is a copy of would have arrived as much earlier as it was sent earlier
+                copy = Play(payload_type, time - offset & 0xFFFFFFFF, body, arrived_s - offset / codec.clock_hz)
+                restored = stream.buffer.restore(number - back & 0xFFFF, copy, arrived_s)
                 self._play(stream, restored, copied=True)
         return blocks[-1][0], blocks[-1][2]
 
@@ -298,11 +277,10 @@ class Ear:
                 self.reception.lost += decision.packets
                 self._conceal(stream, decision.successor)
                 continue
-            time, payload = decision
-            codec = self._codecs[payload[0]]
-            decoder = self._decoder(codec)
-            payload = payload[1:]
+            codec = self._codecs[decision.payload_type]
+            decoder, payload = self._decoder(codec), decision.payload
             ticks = decoder.ticks(payload)
+            begin_s = stream.timeline.place(decision.time, ticks, codec.clock_hz, decision.arrived_s) if ticks else 0.0
             samples = decoder.decode(payload) if ticks else None
             if samples is None or not len(samples):
                 self.reception.malformed += 1
@@ -311,41 +289,47 @@ class Ear:
                 self.reception.restored_s += ticks / codec.clock_hz
             else:
                 self.reception.played_s += ticks / codec.clock_hz
-            self._hear(stream, samples, time, codec, stream.keep(codec, ticks, payload))
-            stream.end, stream.codec = time + ticks, codec
+            self._hear(stream, samples, begin_s, stream.keep(codec, ticks, payload))
+            stream.timeline.advance(ticks)
+            stream.codec = codec
 
     def _conceal(self, stream: _Stream, successor: Play) -> None:
-        if not successor.payload or stream.end is None:
+        timeline = stream.timeline
+        if not successor.payload or stream.codec is None:
             return
-        codec = self._codecs[successor.payload[0]]
-        decoder, payload = self._decoder(codec), successor.payload[1:]
-        lost = successor.time - stream.end
+        codec, payload = self._codecs[successor.payload_type], successor.payload
+        decoder = self._decoder(codec)
+        if not (ticks := decoder.ticks(payload)):
+            return
+        end_s = timeline.end_s
+        begin_s = timeline.place(successor.time, ticks, codec.clock_hz, successor.arrived_s, after_loss=True)
+        lost = round((begin_s - end_s) * codec.clock_hz)
         if not 0 < lost <= MAX_LOSS_S * codec.clock_hz:
             return
         # the last of the lost packets may have a copy in its successor
-        copied = min(lost, decoder.ticks(payload)) if decoder.has_copy(payload) else 0
-        self._make_up(stream, codec, decoder, min(lost - copied, int(CONCEALED_S * codec.clock_hz)))
+        copied = min(lost, ticks) if decoder.has_copy(payload) else 0
+        self._make_up(stream, codec, min(lost - copied, int(CONCEALED_S * codec.clock_hz)), end_s)
         self.reception.concealed_s += (lost - copied) / codec.clock_hz
         self._after_loss = True
         if copied:
             restored = decoder.restore(payload, copied * MODEL_RATE_HZ // codec.clock_hz)
-            self._hear(stream, restored, successor.time - copied, codec)
+            self._hear(stream, restored, begin_s - copied / codec.clock_hz)
             self.reception.restored_s += copied / codec.clock_hz
 
-    def _make_up(self, stream: _Stream, codec: Codec, decoder: Decoder, ticks: int) -> None:
+    def _make_up(self, stream: _Stream, codec: Codec, ticks: int, begin_s: float) -> None:
         """Go on with what was heard before, in pieces that decoders take."""
-        assert stream.end is not None
+        decoder = self._decoder(codec)
         while ticks > 0:
             piece = min(ticks, codec.clock_hz // 50)
             samples = decoder.conceal(piece * MODEL_RATE_HZ // codec.clock_hz)
             if len(samples):
                 # a packet without a frame makes each decoder conceal as much
                 whole = codec.name == "opus" and piece == FRAME_TICKS and stream.toc
-                self._hear(stream, samples, stream.end, codec, whole or None)
-            stream.end += piece
+                self._hear(stream, samples, begin_s, whole or None)
+            begin_s += piece / codec.clock_hz
             ticks -= piece
 
-    def _hear(self, stream: _Stream, samples: Samples, time: int, codec: Codec, packet: bytes | None = None) -> None:
-        captured_at_s = stream.clock.at(time / codec.clock_hz)
+    def _hear(self, stream: _Stream, samples: Samples, begin_s: float, packet: bytes | None = None) -> None:
+        captured_at_s = stream.timeline.captured_at_s(begin_s)
         self._microphone.push(samples, captured_at_s, after_loss=self._after_loss, packet=packet)
         self._after_loss = False

@@ -18,12 +18,12 @@ once; 5 s later it shrinks by 10 ms a second.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from typing import NamedTuple
 
 from media_server.rtc.rtp import unwrapped
 
-__all__ = ["CaptureClock", "Decision", "JitterBuffer", "Missing", "Play"]
+__all__ = ["Decision", "JitterBuffer", "Missing", "Play"]
 
 FIRST_WAIT_S = 0.02
 MAX_WAIT_S = 0.2
@@ -39,10 +39,14 @@ SLACK_S = 1e-6
 
 
 class Play(NamedTuple):
-    """Decode this next; `time` is its RTP time, extended beyond 32 bits."""
+    """Decode this next."""
 
+    payload_type: int
     time: int
+    """Its RTP time."""
     payload: bytes
+    """Empty where it holds no sound, and only takes its number."""
+    arrived_s: float
 
 
 class Missing(NamedTuple):
@@ -67,13 +71,13 @@ class JitterBuffer:
         self._first: int | None = None
         self._next = 0
         self._highest = 0
-        self._held: dict[int, tuple[int, bytes]] = {}
+        self._held: dict[int, Play] = {}
         self._hole_since_s: float | None = None
         self._given_up: OrderedDict[int, float] = OrderedDict()
         """Numbers of packets that were not waited for any longer, and when the wait for them had begun."""
         self._wait_s = FIRST_WAIT_S
         self._needed_s = 0.0
-        self._astray: tuple[int, int, bytes] | None = None
+        self._astray: tuple[int, Play] | None = None
 
     @property
     def expected(self) -> int:
@@ -95,19 +99,19 @@ class JitterBuffer:
         spare_s = now_s - self._needed_s - KEPT_S
         return max(FIRST_WAIT_S, self._wait_s - SHRINK_PER_S * max(0.0, spare_s))
 
-    def push(self, number: int, time: int, payload: bytes, now_s: float) -> list[Decision]:
-        """A packet as it arrives, its time extended beyond 32 bits; what can be decided now."""
+    def push(self, number: int, packet: Play) -> list[Decision]:
+        """A packet as it arrives; what can be decided now."""
         if self._first is None:
             self._begin(number)
         extended = unwrapped(number, self._next, 16)
         if not -MAX_BEHIND <= extended - self._next <= MAX_AHEAD:
-            return self._strayed(number, time, payload, now_s)
+            return self._strayed(number, packet)
         self._astray = None
-        if self._is_duplicate(extended, now_s):
+        if self._is_duplicate(extended, packet.arrived_s):
             return []
         self.received += 1
         self._highest = max(self._highest, extended)
-        return self._enter(extended, time, payload, now_s)
+        return self._enter(extended, packet, packet.arrived_s)
 
     def take_next(self, number: int) -> bool:
         """Whether this is the next packet and none waits, so that it is played at once; then it counts as played."""
@@ -119,19 +123,19 @@ class JitterBuffer:
         self._hole_since_s = self._astray = None
         return True
 
-    def restore(self, number: int, time: int, payload: bytes, now_s: float) -> list[Decision]:
+    def restore(self, number: int, packet: Play, now_s: float) -> list[Decision]:
         """A copy of an earlier packet that came with a later one (RFC 2198); counts neither as received nor as late."""
         extended = unwrapped(number, self._next, 16)
         if self._first is None or not 0 <= extended - self._next <= MAX_HELD or extended in self._held:
             return []
-        return self._enter(extended, time, payload, now_s)
+        return self._enter(extended, packet, now_s)
 
     def due(self, now_s: float) -> list[Decision]:
         """What the passing of time decides."""
         decided: list[Decision] = []
         while self._held:
             if self._next in self._held:
-                decided.append(self._play(*self._held.pop(self._next)))
+                decided.append(self._play(self._held.pop(self._next)))
                 self._hole_since_s = None
                 continue
             if self._hole_since_s is None:
@@ -149,24 +153,24 @@ class JitterBuffer:
         while self._held:
             if self._next not in self._held:
                 decided += self._give_up(0.0)
-            decided.append(self._play(*self._held.pop(self._next)))
+            decided.append(self._play(self._held.pop(self._next)))
         self._hole_since_s = None
         return [each for each in decided if isinstance(each, Missing) or each.payload]
 
     def _begin(self, number: int) -> None:
         self._first = self._next = self._highest = number + 65536
 
-    def _enter(self, extended: int, time: int, payload: bytes, now_s: float) -> list[Decision]:
+    def _enter(self, extended: int, packet: Play, now_s: float) -> list[Decision]:
         if extended == self._next and not self._held:
             self._hole_since_s = None
-            played = self._play(time, payload)
-            return [played] if payload else []
-        self._held[extended] = (time, payload)
+            played = self._play(packet)
+            return [played] if packet.payload else []
+        self._held[extended] = packet
         return self.due(now_s)
 
-    def _play(self, time: int, payload: bytes) -> Play:
+    def _play(self, packet: Play) -> Play:
         self._next += 1
-        return Play(time, payload)
+        return packet
 
     def _is_duplicate(self, extended: int, now_s: float) -> bool:
         if extended >= self._next and extended not in self._held:
@@ -188,12 +192,12 @@ class JitterBuffer:
         while len(self._given_up) > MAX_GIVEN_UP:
             self._given_up.popitem(last=False)
         missing, self._next = until - self._next, until
-        return [Missing(missing, Play(*self._held[until]))]
+        return [Missing(missing, self._held[until])]
 
-    def _strayed(self, number: int, time: int, payload: bytes, now_s: float) -> list[Decision]:
+    def _strayed(self, number: int, packet: Play) -> list[Decision]:
         before = self._astray
         if before is None or number != (before[0] + 1) & 0xFFFF:
-            self._astray = (number, time, payload)
+            self._astray = (number, packet)
             return []
         # two in a row: the sender numbers anew (RFC 3550 appendix A.1)
         decided = self.flush()
@@ -204,39 +208,4 @@ class JitterBuffer:
         self.received = received
         self._astray = None
         self._given_up.clear()
-        return [*decided, *self.push(*before, now_s), *self.push(number, time, payload, now_s)]
-
-
-class CaptureClock:
-    """Maps a stream's RTP time to the time of arrival without the network's delays: the least delay seen lately counts.
-
-    A sender's clock may run fast or slow; the least delay of ten seconds follows it.
-    """
-
-    BUCKET_S, BUCKETS = 2.0, 5
-
-    def __init__(self) -> None:
-        self.jitter_s = 0.0
-        """Interarrival jitter (RFC 3550 section 6.4.1)."""
-        self._least: deque[tuple[float, float]] = deque(maxlen=self.BUCKETS)
-        """When a bucket began, and the least difference between arrival and RTP time in it."""
-        self._offset_s: float | None = None
-        self._last_s: float | None = None
-
-    def note(self, time_s: float, arrived_s: float) -> None:
-        """A packet whose sound ended at the RTP time `time_s` arrived."""
-        difference_s = arrived_s - time_s
-        if self._last_s is not None:
-            self.jitter_s += (abs(difference_s - self._last_s) - self.jitter_s) / 16
-        self._last_s = difference_s
-        if not self._least or arrived_s - self._least[-1][0] >= self.BUCKET_S:
-            self._least.append((arrived_s, difference_s))
-            self._offset_s = min(least for _, least in self._least)
-        elif difference_s < self._least[-1][1]:
-            self._least[-1] = (self._least[-1][0], difference_s)
-            if self._offset_s is None or difference_s < self._offset_s:
-                self._offset_s = difference_s
-
-    def at(self, time_s: float) -> float:
-        """When what has the RTP time `time_s` was captured."""
-        return time_s + (self._offset_s or 0.0)
+        return [*decided, *self.push(*before), *self.push(number, packet)]
