@@ -52,8 +52,8 @@ class EventLog:
         """Number and time the event, and hand it on. Returns it as it was sent."""
         envelope = e.Envelope(self.call_id, self._seq, round(self.clock(), 3), e.settled(event))
         self._seq += 1
+        self._record(envelope.kept)  # first: what a client was told is never missing in the records
         self._send(envelope)
-        self._record(envelope.kept)
         fields = {k: v for k, v in envelope.kept.wire.items() if k not in ("type", "call_id", "time")}
         if log.isEnabledFor(logging.DEBUG):
             logs.detail(log, event.type, call=self.call_id, at_s=envelope.time, **fields)

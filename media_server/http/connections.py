@@ -125,6 +125,7 @@ class _Connection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._rest.clear()
         super().connection_lost(exc)
+        self._data_received_cb = None  # else a WebSocket and this, in a circle, wait for the garbage collector
         self.gone.set()
 
     def log_exception(self, *args: Any, **kwargs: Any) -> None:

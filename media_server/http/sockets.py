@@ -81,6 +81,11 @@ class PacedSocket(web.WebSocketResponse):
             return False
         return not self.closed
 
+    def _on_data_received(self) -> None:
+        # aiohttp starts its heartbeat anew even after the close, and what a flood left would wait for it in memory
+        if not self.closed:
+            super()._on_data_received()
+
     def _in_time(self, message: WSMessage) -> bool:
         """Whether one more can be borne."""
         now = self._clock()

@@ -1,9 +1,10 @@
 """What outlasts the process: keys, tokens and call records, in SQLite or PostgreSQL."""
 
 from media_server.store.database import Database, reason_of
+from media_server.store.ending import CallStatus
 from media_server.store.keys import MAX_LIMIT, Key, Keys, Scope
 from media_server.store.outbox import Delivery, DeliveryState, Outbox, Subscription
-from media_server.store.records import ALL_CALLS, CallFilter, CallRecord, CallStatus, RecordedEvent, Records
+from media_server.store.records import ALL_CALLS, CallFilter, CallRecord, RecordedEvent, Records
 from media_server.store.tokens import BY_ORIGIN, PREFIXES, Grant, TokenKind, Tokens
 
 __all__ = [

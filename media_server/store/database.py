@@ -47,8 +47,9 @@ def reason_of(failed: BaseException) -> str:
 class Database:
     """`open` it; `begin` gives a session whose changes are kept if the block ends well."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, file: Path | None = None) -> None:
+        self.file = file
+        """Where it is a file."""
         self._sessions = async_sessionmaker(engine, expire_on_commit=False)
 
     @classmethod
@@ -70,9 +71,11 @@ class Database:
         except (ArgumentError, ModuleNotFoundError, ValueError) as e:
             shown = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
             raise ConfigurationError(f"The database {shown!r} cannot be used: {e}.") from e
+        file = None
         if sqlite:
             if parsed.database and parsed.database != ":memory:" and not parsed.query:
-                await asyncio.to_thread(_make_private, Path(parsed.database))
+                file = Path(parsed.database)
+                await asyncio.to_thread(_make_private, file)
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         try:
             try:
@@ -84,7 +87,7 @@ class Database:
                     reason = "a newer version of the server made it"
                 where = parsed.render_as_string(hide_password=True)
                 raise ConfigurationError(f"The database {where} cannot be opened: {reason}.") from e
-            yield cls(engine)
+            yield cls(engine, file)
         finally:
             await engine.dispose()
 

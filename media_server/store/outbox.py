@@ -13,7 +13,6 @@ from typing import Any, Literal
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from media_server.events import Envelope
 from media_server.rfc3339 import stamp
 from media_server.store.database import Database
 from media_server.store.tables import DeliveryRow
@@ -63,20 +62,20 @@ class Outbox:
         self._server = server
         self._subscriptions = subscriptions
 
-    def put(self, session: AsyncSession, kind: str, envelope: Envelope, agent: str, tenant: str) -> None:
-        """Add messages for an event of a call to a transaction; `kind` is the name under which it is told."""
+    def put(self, session: AsyncSession, kind: str, event: Mapping[str, Any], agent: str, tenant: str) -> None:
+        """Add messages for an event, in its native form, to a transaction; `kind` is the name that it is told under."""
         now = time.time()
         for s in self._subscriptions:
             if tenant != s.tenant or kind not in s.types or (s.agents is not None and agent not in s.agents):
                 continue
-            data = {"agent": agent} | {k: v for k, v in envelope.wire.items() if k != "type"}
+            data = {"agent": agent} | {k: v for k, v in event.items() if k != "type"}
             body = json.dumps({"type": kind, "timestamp": stamp(now), "data": data}, ensure_ascii=False)
             session.add(
                 DeliveryRow(
                     message_id=f"msg_{secrets.token_hex(12)}",
                     server=self._server,
                     url=s.url,
-                    call_id=envelope.call_id,
+                    call_id=event["call_id"],
                     type=kind,
                     body=body,
                     state="pending",

@@ -1,4 +1,4 @@
-"""Call records: written while calls go on, so that a server that dies loses the last moment and nothing more."""
+"""Call records: written while calls go on, so that a server that dies loses nothing that it told."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, delete, false, select, update
+from sqlalchemy import ColumnElement, delete, false, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media_server.errors import ClientError
 from media_server.events import CallEnded, Envelope, UserTranscript
 from media_server.jsonable import jsonable
-from media_server.store.credit import set_aside, settle
+from media_server.store.credit import set_aside
 from media_server.store.database import Database, storable
+from media_server.store.ending import CallStatus, EndOfCall, close, end_of, told_as
 from media_server.store.outbox import Outbox
-from media_server.store.summary import summary_of
+from media_server.store.recovery import close_lost, write_left
+from media_server.store.spool import Spool
 from media_server.store.tables import CallRow, EventRow
-from media_server.store.writer import EndOfCall, Writer
+from media_server.store.writer import Writer
 from media_server.tasks import to_its_end
 
 __all__ = ["ALL_CALLS", "CallFilter", "CallRecord", "CallStatus", "RecordedEvent", "Records"]
 
 log = logging.getLogger(__name__)
 
-CallStatus = Literal["queued", "active", "completed", "failed"]
 JUMP_S = 3600.0
 """Step of the wall clock after which no record is deleted for its age until the next look."""
 CLEAN_S = 3600.0
-FAILURES = frozenset({"connect_timeout", "internal_error", "not_connected", "server_lost"})
+AT_ONCE = 50
+"""Events that are handed to the database in one step of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,9 @@ class Records:
         self._queued: dict[str, tuple[float, float]] = {}
         """Calls that a token was minted for: when, and when it expires, in seconds of the monotonic clock."""
         self._written = asyncio.Condition()
-        self._writer = Writer(self._store, self._note_written)
+        beside = database.file or recordings / "events"
+        self._spool = Spool(Path(f"{beside}-waiting-{quote(server, safe='')}"))
+        self._writer = Writer(self._store, self._note_written, self._spool)
         self._offset_s = time.time() - time.monotonic()
         """Of the wall clock, when records were last looked through for old ones."""
 
@@ -286,23 +291,26 @@ class Records:
             return
         self._writer.take(envelope)
         if isinstance(event, CallEnded):
-            lasted_s = event.duration_s if lasted_s is None else lasted_s
-            self._writer.end(EndOfCall(envelope.call_id, event.reason, lasted_s, event.away_s or 0.0))
+            self._writer.end(end_of(envelope.call_id, event, lasted_s))
 
     async def run(self) -> None:
         """Write and clean, for ever."""
+        async with self._spool.writing():
+            try:
+                await self._write()
+            finally:
+                await self._writer.flush_last()
+
+    async def _write(self) -> None:
         cleaned = 0.0
-        try:
-            while True:
-                if time.monotonic() - cleaned > CLEAN_S or not cleaned:
-                    cleaned = time.monotonic()
-                    with contextlib.suppress(SQLAlchemyError):  # there is a next hour
-                        await self._forget_old()
-                await self._writer.due()
-                self._fail_queued()
-                await self.flush()
-        finally:
-            await self._writer.flush_last()
+        while True:
+            if time.monotonic() - cleaned > CLEAN_S or not cleaned:
+                cleaned = time.monotonic()
+                with contextlib.suppress(SQLAlchemyError):  # there is a next hour
+                    await self._forget_old()
+            await self._writer.due()
+            self._fail_queued()
+            await self.flush()
 
     async def newest(self) -> int:
         """The id of the newest event; 0 without any."""
@@ -405,49 +413,42 @@ class Records:
 
     async def _store(self, events: Sequence[Envelope], ended: Sequence[EndOfCall]) -> None:
         async with self._database.begin() as session:
-            for envelope in events:
-                session.add(EventRow(call_id=envelope.call_id, event=dict(envelope.wire)))
-                self._tell(session, envelope)
+            for first in range(0, len(events), AT_ONCE):
+                some = events[first : first + AT_ONCE]
+                rows = [{"call_id": each.call_id, "event": dict(each.wire)} for each in some]
+                await session.execute(insert(EventRow), rows)
+            for each in events:
+                self._tell(session, each.call_id, each.wire)
             for end in ended:
-                status: CallStatus = "failed" if end.reason in FAILURES else "completed"
                 if row := await session.get(CallRow, end.call_id, with_for_update=True):
-                    await _close(session, row, status, end)
+                    await close(session, row, end)
 
     async def _note_written(self) -> None:
         self._on_written()
         async with self._written:
             self._written.notify_all()
 
-    def _tell(self, session: AsyncSession, envelope: Envelope, whose: tuple[str, str] | None = None) -> None:
-        """Webhooks, of an event; that a call failed is told beside that it ended."""
-        if self._outbox is None:
-            return
-        event = envelope.event
-        agent, tenant = whose or self._under_way.get(envelope.call_id, ("", ""))
-        self._outbox.put(session, event.type, envelope, agent, tenant)
-        if isinstance(event, CallEnded) and event.reason in FAILURES:
-            self._outbox.put(session, "call.failed", envelope, agent, tenant)
+    def _tell(
+        self, session: AsyncSession, call_id: str, wire: Mapping[str, Any], whose: tuple[str, str] | None = None
+    ) -> None:
+        """Webhooks, of an event in its native form."""
+        if self._outbox is not None:
+            agent, tenant = whose or self._under_way.get(call_id, ("", ""))
+            for kind in told_as(wire["type"], wire.get("reason")):
+                self._outbox.put(session, kind, wire, agent, tenant)
 
     async def close_orphaned_calls(self) -> None:
-        """Close what an earlier run of this server left open; before the first call of this one."""
-        mine = (CallRow.server == self._server) & CallRow.status.in_(["active", "queued"])
+        """Write and close what an earlier run of this server left open; before the first call of this one."""
+        left = await self._spool.take()
         async with self._database.begin() as session:
-            # to write first waits for other writers, instead of failing after what they have written meanwhile
-            await session.execute(update(CallRow).where(mine).values(server=CallRow.server))
-            lost = list(await session.scalars(select(CallRow).where(mine)))
-            for row in lost:
-                # nobody knows when exactly it ended; what is known of last is not before that
-                last = await session.scalar(
-                    select(EventRow.event).where(EventRow.call_id == row.id).order_by(EventRow.id.desc()).limit(1)
-                )
-                duration = round(float(last.get("time", 0.0)) if last else 0.0, 3)
-                reason = "server_lost" if row.status == "active" else "not_connected"
-                await _close(session, row, "failed", EndOfCall(row.id, reason, duration, 0.0))
-                told = Envelope.afterwards(row.id, CallEnded(reason, duration))
-                session.add(EventRow(call_id=row.id, event=dict(told.wire)))
-                self._tell(session, told, (row.agent, row.tenant))
-        for row in lost:
-            await asyncio.to_thread(_drop_empty, self._recording(row.id))
+            written = await write_left(session, left, self._tell)
+            lost = await close_lost(session, self._server, self._tell)
+        self._spool.turn()
+        self._spool.drop()
+        for call_id in lost:
+            await asyncio.to_thread(_drop_empty, self._recording(call_id))
+        if written:
+            log.info("%d events that the server had not written when it died are in the records now", written)
         if lost:
             log.warning("%d calls were under way when the server died; they are recorded as lost", len(lost))
 
@@ -464,17 +465,6 @@ class Records:
             forgotten = list(await session.scalars(select(CallRow.id).where(old)))
         for call_id in forgotten:
             await self.delete(call_id)
-
-
-async def _close(session: AsyncSession, row: CallRow, status: CallStatus, end: EndOfCall) -> None:
-    """Close a record: what the call cost, by the second begun, is taken from the credit of the key that pays."""
-    row.status, row.end_reason, row.ended_at = status, end.reason, row.started_at + max(0.0, end.lasted_s)
-    of_call = select(EventRow).where(EventRow.call_id == row.id).order_by(EventRow.id)
-    events = [RecordedEvent(each.id, each.event) for each in await session.scalars(of_call)]
-    known = summary_of((each.type, each.event) for each in events)
-    row.first_words, row.words = known.first_words, known.words
-    row.turns, row.response_ms = known.turns, known.response_ms
-    await settle(session, row, end.lasted_s - end.away_s)
 
 
 def _drop_empty(recording: Path) -> None:

@@ -6,20 +6,21 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from media_server.events import CallEnded, Envelope
 from media_server.store.database import reason_of
+from media_server.store.ending import EndOfCall
+from media_server.store.spool import Spool
 from media_server.tasks import to_its_end
 
-__all__ = ["EndOfCall", "Writer"]
+__all__ = ["Writer"]
 
 log = logging.getLogger(__name__)
 
 FLUSH_S = 0.2
-"""Longest wait before an event is written; what was not written yet dies with the server."""
+"""Longest wait before an event is written."""
 MIN_S = 0.05
 """Shortest wait between two writes, however much happens."""
 TROUBLE_S = 1.0
@@ -30,36 +31,32 @@ MAX_WAITING = 20_000
 """Maximum events kept in memory while the database cannot be written; ends of calls are kept in any case."""
 
 
-class EndOfCall(NamedTuple):
-    """The end of a call; its times are the call's own, which no step of the wall clock changes."""
-
-    call_id: str
-    reason: str
-    lasted_s: float
-    away_s: float
-
-
 class Writer:
     """`take` events and `end` calls at any time; `flush` writes them.
 
     Args:
         store: writes events and ends of calls in one transaction.
         on_written: is awaited after each write.
+        spool: keeps what waits, should the process die.
     """
 
     def __init__(
         self,
         store: Callable[[Sequence[Envelope], Sequence[EndOfCall]], Awaitable[None]],
         on_written: Callable[[], Awaitable[None]],
+        spool: Spool,
     ) -> None:
         self._store = store
         self._on_written = on_written
+        self._spool = spool
         self._events: list[Envelope] = []
         self._ended: list[EndOfCall] = []
         self._writing = asyncio.Lock()
         self._urgent = asyncio.Event()
         self._in_trouble = False
         """The last write failed."""
+        self._kept = False
+        """Something of what the last write was to write is kept for the next one."""
         self._lost = 0
 
     @property
@@ -75,6 +72,7 @@ class Writer:
             self._lost += 1
             return
         self._events.append(envelope)
+        self._spool.add(envelope.wire)
 
     def end(self, end: EndOfCall) -> None:
         """Close the record of this call soon."""
@@ -101,7 +99,7 @@ class Writer:
             if not self._events and not self._ended:
                 return
             await asyncio.sleep(TROUBLE_S)
-        log.error("%d events and the ends of %d calls are lost: they cannot be written", *self._counts())
+        log.error("%d events and the ends of %d calls cannot be written: they wait for the next start", *self._counts())
 
     async def _flush(self) -> list[str]:
         async with self._writing:  # one after the other: events keep their order
@@ -110,6 +108,8 @@ class Writer:
             ended, self._ended = self._ended, []
             if not events and not ended:
                 return []
+            self._spool.turn()
+            self._kept = False
             try:
                 await self._store(events, ended)
             except Exception as failed:  # noqa: BLE001 - what one event causes must not end the records of all calls
@@ -121,6 +121,8 @@ class Writer:
             except BaseException:
                 self._events, self._ended = events + self._events, ended + self._ended
                 raise
+            if not self._kept:
+                self._spool.drop()
             self._tell_of_trouble()
             await self._on_written()
             return [end.call_id for end in ended]
@@ -148,6 +150,7 @@ class Writer:
 
     def _keep(self, events: list[Envelope], ended: list[EndOfCall], failed: Exception) -> None:
         """For the next try."""
+        self._kept = True
         self._events, self._ended = events + self._events, ended + self._ended
         if not self._in_trouble:
             self._in_trouble = True
@@ -157,7 +160,7 @@ class Writer:
             )
 
     def _tell_of_trouble(self) -> None:
-        if self._in_trouble and not self._events:
+        if self._in_trouble and not self._kept:
             self._in_trouble = False
             log.warning("call records are written again")
         if self._lost:

@@ -18,7 +18,7 @@ from media_server.http import bodies, connections
 from media_server.http.bodies import bounded_bodies, plain_bodies
 from media_server.http.connections import Connections, Limits, serving
 from media_server.http.errors import errors_as_json
-from media_server.http.sockets import new_socket
+from media_server.http.sockets import PacedSocket, new_socket
 
 
 class Small(Limits):
@@ -62,7 +62,15 @@ async def _ask(port: int) -> int:
 
 
 def test_the_private_names_of_aiohttp_are_there() -> None:
-    names = ("_current_request", "_request_count", "_reading_paused", "_buffer_paused", "_resume_transport_reading")
+    names = (
+        "_data_received_cb",
+        "_current_request",
+        "_request_count",
+        "_reading_paused",
+        "_buffer_paused",
+        "_resume_transport_reading",
+    )
+    assert hasattr(web.WebSocketResponse, "_on_data_received")
     slots = {name for kind in RequestHandler.__mro__ for name in getattr(kind, "__slots__", ())}
     assert all(name in slots or hasattr(RequestHandler, name) for name in (*names, "_pause_transport_reading"))
 
@@ -191,6 +199,14 @@ async def test_a_flood_over_a_websocket_ends_with_its_connection_and_holds_up_no
         writer.close()
         assert longest[0] < 0.1
         assert await _ask(port) == 200
+        del flood
+        gc.disable()
+        try:
+            async with asyncio.timeout(5):  # less than a heartbeat
+                while any(isinstance(each, PacedSocket) for each in gc.get_objects()):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+        finally:
+            gc.enable()
 
 
 async def test_sound_in_tiny_pieces_and_a_burst_after_a_pause_are_taken() -> None:

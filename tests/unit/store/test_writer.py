@@ -140,7 +140,7 @@ async def test_waits_of_webhooks_do_not_follow_the_wall_clock(
 ) -> None:
     outbox = Outbox(database, "here", [Subscription("http://127.0.0.1:9/", frozenset({"call.ended"}), None)])
     async with database.begin() as session:
-        outbox.put(session, "call.ended", ended("call"), "a", "")
+        outbox.put(session, "call.ended", ended("call").wire, "a", "")
     (delivery,) = await outbox.due(10)
     await outbox.failed(delivery, "no", final=False)
     deliverer = Deliverer(outbox, {})
@@ -175,7 +175,7 @@ async def test_what_has_arrived_is_not_sent_again_while_the_database_cannot_be_w
         outbox = Outbox(database, "here", [Subscription(url, frozenset({"call.ended"}), None)])
         async with database.begin() as session:
             for i in range(2):
-                outbox.put(session, "call.ended", ended(f"call-{i}"), "a", "")
+                outbox.put(session, "call.ended", ended(f"call-{i}").wire, "a", "")
         arrived, failures = outbox.arrived, [FULL, FULL, FULL]
 
         async def on_full_disk(delivery: Any) -> None:
