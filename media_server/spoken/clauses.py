@@ -47,6 +47,7 @@ _BOUNDARY = re.compile(
 )
 _TITLE = re.compile(r"[ \u00a0](?:(?:Jr|Sr|Inc|Ltd|Esq|Ph\.?D|M\.D|D\.C)\b|LLC\b|[A-Z]{2}(?![\w’'.-]))")
 """What belongs to the name before its comma."""
+_YEAR = re.compile(r"[12]\d{3}(?!\d)")
 _OPEN = re.compile(r"[(\[]")
 _ADDRESS = re.compile(r"(?:\W{0,4}(?:https?://|www\.)|\S{0,200}\]\()", re.IGNORECASE)
 _FENCE_END = re.compile(r"(?:\A|\n)[^\S\n]{0,8}(```+|~~~+)[^\S\n]*(?=\n|\Z)")
@@ -213,6 +214,10 @@ class ClauseCutter:
             return False
         if m[0] == ":" and self._language and _last_word(self._text, m.end()) in self._language.words("before_numbers"):
             return False
+        if m[0] == "," and self._language and _last_word(self._text, m.start()).lower() in self._day_names():
+            return False
+        if m[0] == "," and _YEAR.match(behind) and self._language and self._ends_with_month(m.start()):
+            return False
         before = self._text[: m.start()].rstrip()[-1:]
         if not before.isdigit() or m[0] in ";；":
             return True
@@ -221,7 +226,15 @@ class ClauseCutter:
             return None
         if m[0] in "—–":
             return not behind[:1].isdigit()
-        return not (m[0] == "," and re.match(r"[12]\d{3}(?!\d)", behind))
+        return not (m[0] == "," and re.match(r"[12]\d{3}(?!\d)|\d{4,5}[ \u00a0][A-ZÄÖÜÁÉÍÓÚ]", behind))
+
+    def _day_names(self) -> set[str]:
+        assert self._language is not None
+        return {name.lower() for name in self._language.words("weekday_abbreviations")}
+
+    def _ends_with_month(self, at: int) -> bool:
+        assert self._language is not None
+        return self._text[max(0, at - 12) : at].rpartition(" ")[2] in self._language.months
 
     def _in_bracket(self, at: int, final: bool) -> bool | None:
         """Whether a place is inside of a bracket that closes soon; None while that is open."""

@@ -14,6 +14,7 @@ _LETTERS = re.compile(r"[^\W\d_](?:[\w’'-]{0,40})")
 _DOTTED = re.compile(r"(?:[^\W\d_]{1,3}\.-?){2,}|(?:[^\W\d_]\.)+[^\W\d_]{1,3}\.")
 ORDINAL_DOTS = frozenset(("de", "tr"))
 _ROMAN = re.compile(r"(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\.")
+_DASHES = ("-", "–", "—")
 _SIGNS = "$€£¥₺₹%"
 _COMPANIES = frozenset(("Ltd", "Inc", "Corp", "KG", "KGaA"))
 _SHORT_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.")
@@ -36,7 +37,9 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
         return None if follows is None else not _ordinal(text, at - len(word), follows, language)
     if _SHORT_DATE.fullmatch(word) and language is not None and language.code in ORDINAL_DOTS:
         follows = _following(text, at, final)
-        return None if follows is None else not (follows[:1].islower() or follows[:1].isdigit())
+        return (
+            None if follows is None else not (follows[:1].islower() or follows[:1].isdigit() or follows[:1] in _DASHES)
+        )
     lower = word.lower()
     single = len(word) == 2 and word[0].isalpha()
     dotted = _DOTTED.fullmatch(word) is not None
@@ -58,6 +61,8 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
     first = follows[0]
     if first.islower() or first.isdigit():
         return False
+    if first in (*_DASHES, "&", "+", "=") and "\n" not in _NEXT.match(text, at)[0]:  # type: ignore[index]
+        return False  # "9 a.m. - 5 p.m."
     if not first.isalpha():
         return first not in _SIGNS
     if language is None:
@@ -115,8 +120,8 @@ def goes_on(text: str, at: int, language: Language) -> bool:
     if not follows:
         return False
     if end is not None:
-        return not end
-    return follows[0].islower() or follows[0].isdigit()
+        return not end or follows[0] in "&+="
+    return follows[0].islower() or follows[0].isdigit() or follows[0] in "&+="
 
 
 def is_ordinal(text: str, start: int, end: int, language: Language) -> bool:

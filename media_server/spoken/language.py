@@ -68,11 +68,12 @@ class Language:
     @cached_property
     def number(self) -> str:
         """A pattern of a number as it is written: grouped or not, with or without decimals."""
-        marks = _SPACES + self.group + ("'" if self.code in ("de", "fr", "it") else "")
+        marks = _SPACES + self.group + ("'’" if self.code in ("de", "fr", "it") else "")
         marks += " " if self.code in ("fr", "es") else ""
         grouped = rf"[1-9]\d{{0,2}}(?:[{marks}]\d{{3}}){{1,6}}"
         whole = rf"(?:{grouped}(?!\d)|\d{{1,18}})"
         if self.decimal == ".":
+            whole = rf"(?:{grouped}(?!\d)|[1-9]\d?(?:,\d\d){{1,4}},\d{{3}}(?!\d)|\d{{1,18}})"  # "1,50,000" in India
             return rf"(?<!\d)(?<!\d[.,]){whole}(?:\.\d{{1,12}})?(?!\d)"
         # English decimals are met in every language: what cannot be a group of thousands is one
         return rf"(?<!\d)(?<!\d[.,]){whole}(?:,\d{{1,12}}|\.(?:\d{{1,2}}|\d{{4,12}}))?(?!\d)"

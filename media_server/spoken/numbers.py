@@ -13,7 +13,7 @@ from media_server.spoken.language import Language, Noun
 
 __all__ = ["agreeing", "counted", "digits", "is_one", "ordinal", "plain_number", "year"]
 
-_GROUPED = re.compile(r"[\s\u00a0\u202f\u2009']")
+_GROUPED = re.compile(r"[\s\u00a0\u202f\u2009'’]")
 _LAST_AGREEING = {
     # (language, feminine): what 1 and 2 are before a noun, by themselves and behind tens
     ("de", False): {1: "ein"},
@@ -48,6 +48,8 @@ def _parts(written: str, language: Language) -> tuple[str, str]:
             text = text.replace(".", "").replace(",", ".")
         whole, _, rest = text.replace(",", "").partition(".")
         return whole, rest
+    if re.fullmatch(r"\d{1,3}(?:,\d{3})+\.\d{1,2}|\d{1,3}(?:,\d{3}){2,}", text):
+        text = text.replace(",", "")  # English marks
     if re.fullmatch(r"\d+\.(?:\d{1,2}|\d{4,})", text):
         whole, _, rest = text.partition(".")
         return whole, rest

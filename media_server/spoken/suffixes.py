@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["suffixed"]
+__all__ = ["dative", "suffixed"]
 
 _ONES = ["", "bir", "iki", "üç", "dört", "beş", "altı", "yedi", "sekiz", "dokuz"]
 _TENS = ["", "on", "yirmi", "otuz", "kırk", "elli", "altmış", "yetmiş", "seksen", "doksan"]
@@ -29,6 +29,16 @@ def suffixed(said: str, written: str) -> str:
     if said == written:
         return said
     return _BEHIND_WORD.sub(lambda m: m["word"] + _harmonised(m["word"], m["ending"]), said)
+
+
+def dative(n: int) -> str:
+    """A number in words with the ending *to*: *ikiye*, *dörde*."""
+    words = _words(n)
+    last = next(c for c in reversed(words) if c in _VOWELS)
+    ending = "a" if last in "aıou" else "e"
+    if words.endswith("dört"):
+        return f"{words[:-1]}de"
+    return f"{words}{'y' if words[-1] in _VOWELS else ''}{ending}"
 
 
 def _joined(m: re.Match[str]) -> str:

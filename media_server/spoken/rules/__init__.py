@@ -17,18 +17,20 @@ from media_server.spoken.rules.nouns import nouns
 from media_server.spoken.rules.ordinals import ordinals, roman
 from media_server.spoken.rules.plain import numbers, scientific
 from media_server.spoken.rules.signs import signs
+from media_server.spoken.rules.spans import spans
 from media_server.spoken.rules.telephone import telephone
 
 __all__ = ["RULES"]
 
 RULES: Sequence[Callable[[Edits, Language], None]] = (
     addresses,
+    spans,
     patterns,
     dates,
     times,
     codes,
-    cued_numbers,
     telephone,
+    cued_numbers,
     versions,
     scientific,
     money,

@@ -45,7 +45,7 @@ def abbreviations(edits: Edits, language: Language) -> None:
             said = streets[written]
         elif written in numbered and _NUMBER_AHEAD.match(text, end):
             said = numbered[written]
-        elif written in named and re.match(r"(?:[ \u00a0]+|-)[^\W\d_]", text[end : end + 4]):
+        elif written in named and re.match(r"(?:[ \u00a0]+(?:&[ \u00a0])?|-)[^\W\d_]", text[end : end + 5]):
             said = named[written]
         elif written in always:
             said = always[written]

@@ -6,12 +6,13 @@ import re
 
 from media_server.spoken.edits import Edits
 from media_server.spoken.language import Language
+from media_server.spoken.numbers import digits
 
 __all__ = ["addresses"]
 
 _ADDRESS = re.compile(
     r"(?<![\w@.+-])(?P<scheme>(?:https?|ftp)://|mailto:)?(?:(?P<who>[\w.+-]{1,64})@)?"
-    r"(?P<host>(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}|(?<=://)[\w.-]{1,200})(?::\d{1,5})?(?![\w@])"
+    r"(?P<host>(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}|(?<=://)[\w.-]{1,200})(?::(?P<port>\d{1,5}))?(?![\w@])"
     r"(?P<path>[/?#][^\s<>\"]{0,8000})?",
     re.IGNORECASE,
 )
@@ -39,17 +40,21 @@ def addresses(edits: Edits, language: Language) -> None:
         end = m.end() - (len(tail[0]) if tail else 0)
         if edits.free(m.start(), end):
             path = path[: len(path) - len(tail[0])] if tail else path
-            edits.put(m.start(), end, _said(m["who"], host, path, language))
+            port = f", {digits(m['port'])}" if m["port"] else ""
+            edits.put(m.start(), end, _said(m["who"], host, language) + port + _said_path(path, language))
 
 
-def _said(who: str | None, host: str, path: str, language: Language) -> str:
+def _said(who: str | None, host: str, language: Language) -> str:
     name = _spelled(host.removeprefix("www."), language)
-    said = f"{_spelled(who, language)} {language.word('at')} {name}" if who else name
+    return f"{_spelled(who, language)} {language.word('at')} {name}" if who else name
+
+
+def _said_path(path: str, language: Language) -> str:
     path = re.split(r"[?#]", path)[0].strip("/")
     if path and len(path) <= MAX_PATH:
         slash = language.word("slash")
-        said += "".join(f" {slash} {_spelled(part, language)}" for part in path.split("/") if part)
-    return said
+        return "".join(f" {slash} {_spelled(part, language)}" for part in path.split("/") if part)
+    return ""
 
 
 def _spelled(text: str, language: Language) -> str:

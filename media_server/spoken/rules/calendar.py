@@ -11,9 +11,18 @@ from media_server.spoken.ends import goes_on
 from media_server.spoken.language import Language
 from media_server.spoken.numbers import agreeing, counted, ordinal, year
 
-__all__ = ["dates", "short_dates", "times"]
+__all__ = ["clock_time", "date_said", "dates", "german_ending", "no_measure", "short_dates", "times"]
 
-_ISO = re.compile(r"(?<![\w-])(?P<year>[12]\d{3})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?![\d-])")
+_ISO = re.compile(
+    r"(?<![\w/.-])(?P<year>[12]\d{3})(?P<sep>[-/.])(?P<month>0[1-9]|1[0-2])(?P=sep)(?P<day>0[1-9]|[12]\d|3[01])(?![\d/-]|\.\d)"
+)
+_INSTANT = re.compile(
+    r"(?<![\w-])(?P<date>(?P<year>[12]\d{3})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01]))"
+    r"(?P<t>T)(?P<time>(?P<hour>[01]\d|2[0-4]):(?P<minute>[0-5]\d)(?::[0-5]\d(?:[.,]\d{1,9})?)?)(?:Z|[+-]\d\d:?\d\d)?(?!\w)"
+)
+"""A moment in the form of ISO 8601."""
+_MONTH_YEAR = re.compile(r"(?<![\w/.,-])(?P<month>0[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/-]|[.,]\d)")
+_MONTH_NAMED = r"(?<![\w./-])(?P<day>[0-3]?\d)(?P<sep>[-/])(?P<month>{})(?P=sep)(?P<year>[12]\d{{3}}|\d\d)(?![\w/-])"
 _NUMERIC = re.compile(
     r"(?<![\w./-])(?P<first>\d{1,2})(?P<sep>[/.-])(?P<second>\d{1,2})(?P=sep)(?P<year>[12]\d{3}|\d{2})(?![\w/-]|\.\d)"
 )
@@ -29,11 +38,16 @@ _DATIVE_WORDS = "am vom zum im beim bis seit ab dem den mit nach von zu bei in a
 _GERMAN_DAYS = frozenset(
     "mo di mi do fr sa so montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag".split()  # noqa: SIM905
 )
+_MONTHS_DE = frozenset(
+    "januar februar märz april mai juni juli august september oktober november dezember".split()  # noqa: SIM905
+)
 _DATIVE = frozenset(_DATIVE_WORDS.split())
 
 
 def dates(edits: Edits, language: Language) -> None:
     """Say dates with their months' names, and months and days of the week that are abbreviated in full."""
+    for m in _INSTANT.finditer(edits.text):
+        _put_instant(edits, m, language)
     for m in _ISO.finditer(edits.text):
         _put(edits, m, int(m["day"]), int(m["month"]), int(m["year"]), language)
     for m in _NUMERIC.finditer(edits.text):
@@ -42,12 +56,22 @@ def dates(edits: Edits, language: Language) -> None:
         month, day = (first, second) if (month_first and first <= 12) or second > 12 else (second, first)
         n = int(m["year"])
         _put(edits, m, day, month, n if n > 99 else n + (2000 if n < 70 else 1900), language)
+    for m in _MONTH_YEAR.finditer(edits.text):
+        of = " de" if language.code in ("es", "pt") else ""
+        edits.match(m, f"{language.months[int(m['month']) - 1]}{of} {year(int(m['year']), language)}")
+    for m in _month_named(language).finditer(edits.text):
+        names = [*(name.lower() for name in language.months), *language.words("month_abbreviations")]
+        full = language.words("month_abbreviations").get(m["month"].lower(), m["month"]).lower()
+        if full in names:
+            n = int(m["year"])
+            month = [name.lower() for name in language.months].index(full) + 1
+            _put(edits, m, int(m["day"]), month, n if n > 99 else n + (2000 if n < 70 else 1900), language)
     if language.code == "de":
         _german_ranges(edits, language)
         for m in _SHORT.finditer(edits.text):
             if edits.free(*m.span()) and 1 <= int(m["day"]) <= 31 and 1 <= int(m["month"]) <= 12:
                 stop = "" if goes_on(edits.text, m.end(), language) else "."
-                said = _date(edits.text, m.start(), int(m["day"]), int(m["month"]), None, language)
+                said = date_said(edits.text, m.start(), int(m["day"]), int(m["month"]), None, language)
                 edits.match(m, said + stop)
     _cued_dates(edits, language)
     _first_of_month(edits, language)
@@ -74,9 +98,12 @@ def _german_ranges(edits: Edits, language: Language) -> None:
 
 @cache
 def _cued_pattern(language: Language) -> re.Pattern[str]:
+    elided = r"(?i:(?<!\w)(?:l|all|dall|dell|nell)['’])" if language.code == "it" else "(?!)"
+    if language.code == "tr":
+        return re.compile(r"(?<![\w./,-])(?P<date>(\d{1,2})/(\d{1,2}))(?=[ \u00a0]tarih|['’][dt][ae])")
     return re.compile(
-        rf"(?i:(?<!\w)(?:{_one_of(language.listed('date_cues'))}))[ \u00a0](?P<date>(\d{{1,2}})/(\d{{1,2}}))"
-        r"(?![\w/]|[.,]\d|[ \u00a0](?:d\w{1,4}|of|van)\b)"
+        rf"(?:(?i:(?<!\w)(?:{_one_of(language.listed('date_cues'))}))[ \u00a0]|{elided})"
+        r"(?P<date>(\d{1,2})/(\d{1,2}))(?![\w/]|[.,]\d|[ \u00a0](?:d\w{1,4}|of|van)\b)"
     )
 
 
@@ -88,7 +115,7 @@ def _cued_dates(edits: Edits, language: Language) -> None:
         noun = re.match(r"[ \u00a0]([^\W\d_]{4,})", edits.text[m.end() : m.end() + 20])
         is_part = m["date"] in _PARTS and noun is not None and noun[1].lower() not in _BEHIND_DATES
         if 1 <= month <= 12 and 1 <= day <= 31 and not is_part:
-            edits.match(m, _date(edits.text, m.start("date"), day, month, None, language), "date")
+            edits.match(m, date_said(edits.text, m.start("date"), day, month, None, language), "date")
 
 
 def short_dates(edits: Edits, language: Language) -> None:
@@ -99,15 +126,30 @@ def short_dates(edits: Edits, language: Language) -> None:
         if month > 12 and day <= 12:
             month, day = day, month
         if 1 <= month <= 12 and 12 < day <= 31:
-            edits.match(m, _date(edits.text, m.start(), day, month, None, language))
+            edits.match(m, date_said(edits.text, m.start(), day, month, None, language))
+
+
+@cache
+def _month_named(language: Language) -> re.Pattern[str]:
+    names = sorted([*language.months, *language.words("month_abbreviations")], key=len, reverse=True)
+    return re.compile(_MONTH_NAMED.format("|".join(map(re.escape, names))), re.IGNORECASE)
+
+
+def _put_instant(edits: Edits, m: re.Match[str], language: Language) -> None:
+    """Say `2024-05-03T15:30:00Z` as a date and a time."""
+    day = date_said(edits.text, m.start(), int(m["day"]), int(m["month"]), int(m["year"]), language)
+    hour, minute = int(m["hour"]), int(m["minute"])
+    time = _english(hour, minute, None, m["minute"]) if language.code == "en" else clock_time(hour, minute, language)
+    edits.match(m, f"{day}, {time}")
 
 
 def _put(edits: Edits, m: re.Match[str], day: int, month: int, n: int, language: Language) -> None:
     if 1 <= month <= 12 and 1 <= day <= 31:
-        edits.match(m, _date(edits.text, m.start(), day, month, n, language))
+        edits.match(m, date_said(edits.text, m.start(), day, month, n, language))
 
 
-def _date(text: str, at: int, day: int, month: int, n: int | None, language: Language) -> str:
+def date_said(text: str, at: int, day: int, month: int, n: int | None, language: Language) -> str:
+    """A date in words, without its year if that is None."""
     name = language.months[month - 1]
     form = language.table["date"] if n is not None else language.table["day_month"]
     return str(form).format(
@@ -131,8 +173,10 @@ def german_ending(text: str, at: int) -> str:
     words = re.findall(r"\w+", text[max(0, at - 40) : at].lower())
     if words and words[-1] in _GERMAN_DAYS:
         words.pop()  # "am Mo., 3. Mai"
-    while len(words) > 1 and words[-1] in ("und", "oder", "bis") and words[-2].isdigit():
-        words = words[:-2]  # "am 3. und 4. Mai"
+    while len(words) > 1 and words[-1] in ("und", "oder", "bis") and (words[-2].isdigit() or words[-2] in _MONTHS_DE):
+        words.pop()  # "am 3. und 4. Mai", "vom 3.5. bis 8.5.", "vom 3. Mai bis 8. Juni"
+        while words and (words[-1].isdigit() or words[-1] in _MONTHS_DE):
+            words.pop()
     before = words[-1] if words else ""
     if before in _DATIVE or before in (
         "des",
@@ -158,7 +202,7 @@ def german_ending(text: str, at: int) -> str:
 def _name_pattern(language: Language) -> re.Pattern[str]:
     months = "|".join(map(re.escape, sorted(language.words("month_abbreviations"), key=len, reverse=True)))
     return re.compile(
-        rf"(?P<lead>\b\d{{1,2}}(?:st|nd|rd|th|er|\.|º|°)?[ \u00a0](?:de[ \u00a0])?)"
+        rf"(?P<lead>\b\d{{1,2}}(?:st|nd|rd|th|er|\.|º|°)?[ \u00a0](?:(?:de|of)[ \u00a0])?)"
         rf"(?P<after>{months})(?P<dot>\.?)(?![\w'])"
         rf"|(?<![\w.])(?P<before>{months})(?P<dot2>\.?)(?=[ \u00a0]\d)",
         re.IGNORECASE,
@@ -172,6 +216,7 @@ def _day_pattern(language: Language) -> re.Pattern[str]:
     either = rf"(?:{'|'.join(language.weekdays)}|{days})"
     months = "|".join(map(re.escape, [*language.months, *language.words("month_abbreviations")]))
     followed = rf"\.?,?(?=[ \u00a0]\d{{1,2}}(?:\.|º|°|er)?[ \u00a0](?:de[ \u00a0])?(?i:{months})(?!\w))"
+    followed += r"|\.?(?=[ \u00a0]?:[ \u00a0]?\d)"
     if language.code in ("en", "de", "nl"):
         # elsewhere such a word is more often another one, such as "seg." for seconds
         followed += r"|(?<!Fr)\.(?=,?[ \u00a0][\w])|(?<=Fr)\.(?=,?[ \u00a0](?:\d|[a-z]))|(?=,[ \u00a0]\d)"
@@ -179,6 +224,18 @@ def _day_pattern(language: Language) -> re.Pattern[str]:
         rf"(?<!\w)(?P<first>{either})\.?[ \u00a0]?(?P<dash>[-–—])[ \u00a0]?(?P<last>{either})(?P<dot>\.?)(?!\w)"
         rf"|(?<!\w)(?P<only>{day})(?:{followed})",
         0 if language.code in ("en", "de", "nl") else re.IGNORECASE,
+    )
+
+
+@cache
+def _day_list(language: Language) -> re.Pattern[str]:
+    """Days of the week one after the other, which none of them would be surely by itself: `Mo, Mi und Fr`."""
+    days = "|".join(map(re.escape, sorted(language.words("weekday_abbreviations"), key=len, reverse=True)))
+    day = rf"(?:{days})(?!\w)\.?"
+    and_or = _one_of(language.listed("conjunctions"))
+    return re.compile(
+        rf"(?<![\w.]){day}(?:(?:,[ \u00a0]|[ \u00a0]?[+&/][ \u00a0]?|,?[ \u00a0](?:{and_or})[ \u00a0]){day})+(?!\w)",
+        re.IGNORECASE,
     )
 
 
@@ -214,6 +271,12 @@ def _names(edits: Edits, language: Language) -> None:
                     full = full if "de" in m["lead"] else f"de {full}"
                     full += " de" if year_behind else ""
                 edits.put(start, end, full)
+    for m in _day_list(language).finditer(edits.text) if days else ():
+        for d in re.finditer(r"([^\W\d_]+)(\.?)", m[0]):
+            start, end = m.start() + d.start(), m.start() + d.end()
+            if d[1].lower() in day_names and edits.free(start, end) and (d[1][0].isupper() or language.code != "de"):
+                stop = "." if d[2] and end == m.end() and not goes_on(edits.text, end, language) else ""
+                edits.put(start, end, day_names[d[1].lower()] + stop)
     for m in _day_pattern(language).finditer(edits.text) if days else ():
         if m["only"]:
             if edits.free(*m.span()):
@@ -228,11 +291,12 @@ def _names(edits: Edits, language: Language) -> None:
 def _clock(language: Language) -> re.Pattern[str]:
     words = _one_of(sorted(language.listed("hour_words"), key=len, reverse=True))
     h_form = r"|[hH]" if language.code in ("fr", "pt", "es") else ""
-    half = r"(?:[ \u00a0]?(?P<half>[ap]\.?[ \u00a0]?m\b\.?))"
+    half = r"(?:[ \u00a0]?(?P<half>[ap](?:\.[ \u00a0]?)?m\b\.?))"
     return re.compile(
         rf"(?<![\w:.,/-])(?<![\d]–)(?P<hour>[01]?\d|2[0-4])"
         rf"(?:(?P<sep>:{h_form})(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:%])"
-        rf"|\.(?P<minute2>[0-5]\d)(?=[ \u00a0]?(?:[ap]\.?m\b|(?:{words})(?!\w)))|(?=[ \u00a0]?[ap]\.?m\b))"
+        rf"|\.(?P<minute2>[0-5]\d)(?=[ \u00a0]?(?:[ap]\.?m\b|(?:{words})(?!\w)))"
+        rf"|(?=[ \u00a0]?[ap](?:\.[ \u00a0]?)?m\b))"
         rf"(?:{half}|[ \u00a0]?(?P<word>{words})(?!\w))?",
         re.IGNORECASE,
     )
@@ -251,6 +315,12 @@ def times(edits: Edits, language: Language) -> None:
         if m["half"] and m["half"].endswith(".") and not goes_on(text, m.end(), language):
             stop = "."
         said = _time(int(m["hour"]), int(minute or 0), m, language)
+        if m["second"] and m["hour"] in ("0", "00") and not m["half"]:
+            # the time that something takes
+            parts = [(minute or "0", "min"), (m["second"], "s")]
+            found = [counted(str(int(n)), language.units[unit], language) for n, unit in parts if int(n)]
+            edits.match(m, f" {language.word('and')} ".join(found) or None)
+            continue
         if m["second"] and m["second"] != "00":
             said += f" {language.word('and')} {counted(str(int(m['second'])), language.units['s'], language)}"
         edits.match(m, said + stop)
@@ -260,7 +330,8 @@ def times(edits: Edits, language: Language) -> None:
 def _dotted_pattern(language: Language) -> re.Pattern[str]:
     cues, words = _one_of(language.listed("hour_cues")), _one_of(language.listed("hour_words"))
     return re.compile(
-        rf"(?i:(?<!\w)(?:{cues}))[ \u00a0](?P<time>([01]?\d|2[0-3])\.([0-5]\d))(?![\w.,]*\d|[ \u00a0](?:{words}))"
+        rf"(?i:(?<!\w)(?:{cues}))[ \u00a0](?P<time>([01]?\d|2[0-3])\.([0-5]\d))"
+        rf"(?![\w.,]*\d|[ \u00a0](?:{words})|{no_measure(language)})"
     )
 
 
@@ -268,7 +339,17 @@ def _dotted_times(edits: Edits, language: Language) -> None:
     """Say `15.30` as a time behind a word such as *alle* or *um*."""
     if language.decimal == ",":
         for m in _dotted_pattern(language).finditer(edits.text):
-            edits.match(m, _clock_time(int(m[2]), int(m[3]), language), "time")
+            edits.match(m, clock_time(int(m[2]), int(m[3]), language), "time")
+
+
+@cache
+def no_measure(language: Language) -> str:
+    """A pattern of what makes a price or a measure of the figures before it."""
+    units = _one_of(
+        sorted([*language.units, *language.currencies, *language.words("magnitudes")], key=len, reverse=True)
+    )
+    money = {noun.lower() for c in language.currencies.values() for noun in (c.unit.one, c.unit.many)}
+    return rf"[ \u00a0]?(?:(?:{units})(?!\w)|(?i:{_one_of(sorted(money, key=len, reverse=True))})(?!\w)|[%$€£])"
 
 
 def _one_of(words: Collection[str]) -> str:
@@ -281,14 +362,17 @@ def _time(hour: int, minute: int, m: re.Match[str], language: Language) -> str:
     if language.code == "en":
         return _english(hour, minute, half, m["minute"] or m["minute2"])
     day_half = f" {language.words('halves').get(half[0].lower(), '')}" if half else ""
-    return _clock_time(hour, minute, language) + day_half
+    return clock_time(hour, minute, language) + day_half
 
 
-def _clock_time(hour: int, minute: int, language: Language) -> str:
+def clock_time(hour: int, minute: int, language: Language) -> str:
+    """A time of day in words."""
     h = agreeing(str(hour), True, language) if language.code != "de" else ("ein" if hour == 1 else str(hour))
     form = language.table["time"] if minute else language.table["hour"]
     if hour == 1 and language.code in ("fr", "pt"):
         form = form.replace("heures", "heure").replace("horas", "hora")
+    if hour == 0 and language.code == "fr":
+        form = form.replace("heures", "heure")
     return str(form).format(hour=h, minute=minute)
 
 

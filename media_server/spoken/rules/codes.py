@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 
 from media_server.spoken.edits import Edits
@@ -61,7 +62,8 @@ def _cued(language: Language) -> re.Pattern[str]:
     return re.compile(
         rf"(?<!\w)(?:(?:{strong}){number}?{link}[ \u00a0]?#?(?P<code>\d{{4,12}})"
         rf"|(?:{weak})(?:{number}{link}[ \u00a0]?(?P<numbered>\d{{4,12}})|:?[ \u00a0]?#?(?P<long>\d{{5,12}})(?<!00))"
-        rf"|\w{{2,30}}(?:nummer|numarası|numaranız){link}[ \u00a0](?P<joined>\d{{4,12}})"
+        rf"|(?:\w{{2,30}}(?:nummer|numarası|numaranız)|(?:best|kd|art|rg|rechn)\.-nr\.)"
+        rf"{link}[ \u00a0](?P<joined>\d{{4,12}})"
         rf"|(?:number|numéro|número|numero|nummer|numarası){link}[ \u00a0]#?(?P<plain>\d{{5,12}}))"
         r"(?!\w|[.,]?\d|[ \u00a0]?[%€$£])",
         re.IGNORECASE,
@@ -70,6 +72,7 @@ def _cued(language: Language) -> re.Pattern[str]:
 
 def cued_numbers(edits: Edits, language: Language) -> None:
     """Say numbers digit by digit behind a word that tells that they are codes: `PIN 1234`, `order number 98765`."""
+    _official(edits, language)
     for m in _cued(language).finditer(edits.text):
         edits.match(m, digits(m[m.lastgroup or 0]), m.lastgroup or 0)
     cues = language.listed("telephone_cues") | _CALLING
@@ -83,6 +86,32 @@ def cued_numbers(edits: Edits, language: Language) -> None:
         edits.match(m, m[0].replace("-", " "))
     for m in _FLIGHT.finditer(edits.text):
         edits.match(m, _letters(m["line"]), "line")
+
+
+_ENDING = re.compile(
+    r"(?i:(?<!\w)(?:end(?:s|ing) (?:in|with)|last (?:three|four|3|4) digits(?: are| is)?"
+    r"|endet auf|endend auf|endziffern|termina(?:da|do|ndo)? (?:en|em|in|con|com)"
+    r"|(?:se )?termin(?:e|ant) par|finissant par|eindigt op|eindigend op|che termina (?:con|in)))"
+    r"[ \u00a0](?P<code>\d{3,6})(?!\w|[.,]\d)"
+)
+_ZEROS = re.compile(r"(?<![\w.,-])\d{2,8}-0\d{2,7}(?![\w-]|[.,]\d)|(?<=#)\d{2,8}(?:-\d{2,8})+(?!\w)")
+"""Groups of digits of which one begins with a nought are no range."""
+_POSTAL = re.compile(r"(?<![\w.,-])\d{4,5}-\d{3}(?![\w-]|[.,]\d)")
+_CNPJ = re.compile(r"(?<![\w.])\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}(?!\w)")
+_SOCIAL = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
+_ZIP = re.compile(r"(?<=, [A-Z]{2} )\d{5}(?:-\d{4})?(?!\w)")
+
+
+_OWN: Mapping[str, tuple[re.Pattern[str], ...]] = {"en": (_ZIP,), "pt": (_POSTAL,)}
+
+
+def _official(edits: Edits, language: Language) -> None:
+    """Say numbers that authorities give out digit by digit, group by group."""
+    for pattern in (_CNPJ, _SOCIAL, _ZEROS, *_OWN.get(language.code, ())):
+        for m in pattern.finditer(edits.text):
+            edits.match(m, ", ".join(digits(group) for group in re.findall(r"\d+", m[0])))
+    for m in _ENDING.finditer(edits.text):
+        edits.match(m, digits(m["code"]), "code")
 
 
 def versions(edits: Edits, language: Language) -> None:

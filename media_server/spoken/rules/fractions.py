@@ -27,6 +27,10 @@ _HALF_BEFORE = re.compile(
 _RATED = re.compile(
     r"(?<![\w./,-])(?P<above>\d{1,3}(?:[.,]\d)?)/(?P<below>\d{1,3})(?![\w/]|[.,]\d)(?=\W{0,2}(?P<word>\w*))"
 )
+_PAGED = re.compile(
+    r"(?<!\w)(?P<word>[^\W\d_]{4,20})[ \u00a0](?P<above>\d{1,4})(?P<slash>/)(?P<below>\d{1,4})(?![\w/]|[.,]\d)"
+)
+_PRESSURE = re.compile(r"(?<![\w./,])\d{2,3}(?P<slash>/)\d{2,3}(?=[ \u00a0]?mm ?Hg\b)")
 _OF = frozenset(("del", "des", "dos", "das", "della", "delle", "dei", "van", "der", "den"))
 _GERMAN_HALVES = dict.fromkeys(("einen", "einem", "einer", "dem", "den"), "halben") | dict.fromkeys(
     ("der", "die", "das"), "halbe"
@@ -37,6 +41,7 @@ _SUM_AROUND = re.compile(r"[=+*×÷^−]")
 
 def fractions(edits: Edits, language: Language) -> None:
     """Say fractions in words where the language has them; others are left."""
+    _paged(edits, language)
     _ratings(edits, language)
     _put_half_behind(edits, language)
     _put_half_before(edits, language)
@@ -56,8 +61,19 @@ def _ratings(edits: Edits, language: Language) -> None:
         certain = m["word"].lower() in language.listed("rated") or not above.is_integer() or above == below
         if certain and above <= below and below in (3, 4, 5, 6, 10, 20, 100):
             start, end = m.start("above"), m.end("below")
-            if edits.free(start, end):
+            if edits.free(start, end) and language.code == "tr":
+                edits.put(start, end, f"{below} üzerinden {plain_number(m['above'], language)}")
+            elif edits.free(start, end):
                 edits.put(start, end, f"{plain_number(m['above'], language)} {language.word('out_of')} {below}")
+
+
+def _paged(edits: Edits, language: Language) -> None:
+    """Say *page 3 of 10*, and *120 over 80* of a blood pressure."""
+    for m in _PAGED.finditer(edits.text):
+        if m["word"].lower() in language.listed("numbered") and int(m["above"]) <= int(m["below"]):
+            edits.match(m, f" {language.word('of')} ", "slash")
+    for m in _PRESSURE.finditer(edits.text):
+        edits.match(m, f" {language.word('over')} ", "slash")
 
 
 def _said(whole: str | None, above: int, below: int, language: Language) -> str | None:
@@ -88,7 +104,7 @@ def _put_half_behind(edits: Edits, language: Language) -> None:
         if not edits.free(*m.span()):
             continue
         noun, whole = m["noun"], m["whole"]
-        unit = language.units.get(noun)
+        unit = language.units.get(noun) or next((u for u in language.units.values() if noun == u.many != u.one), None)
         is_feminine = unit.feminine if unit else feminine_noun(noun, language.code)
         name = (unit.one if whole == "1" else unit.many) if unit else noun
         half = feminine if is_feminine else masculine

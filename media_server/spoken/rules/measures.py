@@ -8,12 +8,36 @@ from functools import cache
 from media_server.spoken.edits import Edits
 from media_server.spoken.ends import goes_on
 from media_server.spoken.language import Language
-from media_server.spoken.numbers import agreeing, is_one
+from media_server.spoken.numbers import agreeing, counted, is_one
 
 __all__ = ["measures", "per"]
 
 
 _PER_WORD = re.compile(r"(?<=\S)/(?P<word>[^\W\d_]{3,20})(?![\w/])")
+_DURATIONS = (
+    re.compile(
+        r"(?<![\w.,:/-])(?P<h>\d{1,3}[ \u00a0]?h)[ \u00a0]?"
+        r"(?P<min>[0-5]?\d(?:[ \u00a0]?m(?:in)?(?!\w)|(?:m|min)(?=\d)|(?<=\d\d)(?![\w:]|[ \u00a0]?[.,]?\d)))"
+        r"(?:[ \u00a0]?(?P<s>[0-5]?\d[ \u00a0]?s)(?!\w))?"
+    ),
+    re.compile(r"(?<![\w.,:/-])(?P<min>\d{1,3}[ \u00a0]?m(?:in)?)[ \u00a0]?(?P<s>[0-5]?\d[ \u00a0]?s)(?!\w)"),
+)
+"""`1h 30m`, `1h30`, `2m 30s`."""
+
+
+def _is_decade(text: str, m: re.Match[str], language: Language) -> bool:
+    """Whether `90s` are the nineties: in English, behind a word such as *the*."""
+    before = text[max(0, m.start() - 8) : m.start()].lower()
+    if language.code != "en":
+        return False
+    aged = re.search(r"(?:\b(?:the|his|her|their|my|your|our|in|early|mid|late|of)[ \u00a0-]|[\w]-|['’])$", before)
+    behind = re.match(
+        r"[ \u00a0](?:music|style|fashion|movies?|hits|songs?|pop|rock|theme|party|nostalgia)\b", text[m.end() :]
+    )
+    return aged is not None or behind is not None
+
+
+_ARTICLE = re.compile(r"\b(?:il|al|del|nel|el)[ \u00a0]$", re.IGNORECASE)
 _AMOUNT = re.compile(r"\d(?:[ \u00a0][^\W\d_]+)?$")
 
 
@@ -22,7 +46,8 @@ def _pattern(language: Language) -> re.Pattern[str]:
     units = "|".join(map(re.escape, sorted(language.units, key=len, reverse=True)))
     return re.compile(
         rf"(?:(?<![\w/.])|(?<=\d[xX×]))(?P<number>{language.amount})(?P<gap>[ \u00a0\u202f-]?)"
-        rf"(?P<unit>{units})(?P<dot>\.?)(?![\w°²³^]|/(?!{_names(language)})\w)"
+        rf"(?P<unit>{units})(?P<dot>\.?)(?:(?![\w°²³^]|/(?!{_names(language)})\w)"
+        rf"|(?=/(?P<each>{units})(?!\w|/)))"
     )
 
 
@@ -64,11 +89,14 @@ def _magnitude_pattern(language: Language) -> re.Pattern[str]:
 def measures(edits: Edits, language: Language) -> None:
     """Say units in full, one or several, and letters that stand for thousands and millions."""
     text = edits.text
+    _durations(edits, language)
     for m in _pattern(language).finditer(text):
         number, unit = m["number"], m["unit"]
-        if not edits.free(*m.span()) or (unit == "s" and not m["gap"] and number.endswith("0")):
-            continue  # the nineties
-        if unit == "°" and _is_counted(text[m.end() :], language):
+        if not edits.free(*m.span()) or (unit == "s" and not m["gap"] and _is_decade(text, m, language)):
+            continue
+        if unit == "°" and (
+            _is_counted(text[m.end() :], language) or _ARTICLE.search(text[max(0, m.start() - 5) : m.start()])
+        ):
             continue  # "3° piano" is an ordinal
         noun = language.units[unit]
         end = m.end("unit")
@@ -81,6 +109,10 @@ def measures(edits: Edits, language: Language) -> None:
         edits.put(*m.span("number"), agreeing(number, noun.feminine, language, said))
         edits.put(m.end("number"), m.start("unit"), "") if m["gap"] == "-" else None
         edits.put(m.start("unit"), end, said)
+        if m["each"] and m["each"] not in language.words("per"):
+            # "10 mg/dL"
+            over = language.word("divided") if language.code == "tr" else language.word("each")
+            edits.put(m.end("unit"), m.end("each"), f" {over} {language.units[m['each']].one}")
     for m in _fraction_pattern(language).finditer(text):
         noun = language.units[m["unit"]]
         edits.match(m, noun.many if m["whole"] else noun.one, "unit")
@@ -96,6 +128,17 @@ def measures(edits: Edits, language: Language) -> None:
                 m.end(),
                 f"{agreeing(m['number'], False, language)} {one if m['number'] == '1' else many or one}",
             )
+
+
+def _durations(edits: Edits, language: Language) -> None:
+    for pattern in _DURATIONS:
+        for m in pattern.finditer(edits.text):
+            if language.code in ("es", "fr", "pt") and m["min"].isdigit():
+                continue  # a time of day
+            for unit in pattern.groupindex:
+                if m[unit]:
+                    number = "".join(c for c in m[unit] if c.isdigit())
+                    edits.match(m, counted(number, language.units[unit], language), unit)
 
 
 def per(edits: Edits, language: Language) -> None:

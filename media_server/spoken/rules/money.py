@@ -23,6 +23,9 @@ def _patterns(language: Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
     signs = one_of([*language.currencies])
     magnitude = rf"(?:{_GAP}(?P<magnitude>{one_of([*language.words('magnitudes')])})(?P<dot>\.?)(?!\w))?"
     number = language.amount
+    if language.decimal == ",":
+        # what stands in English marks is met in every language, and the rule for dollars in Spanish America
+        number = rf"(?:(?<![\d.,])\d{{1,3}}(?:,\d{{3}})+(?:\.\d{{1,2}})?(?![\d]|[.,]\d)|{number})"
     amount = rf"(?P<amount>{number}(?:[.,][-–—]{{1,2}}(?!\d))?|(?<![\d.,])\.\d\d(?!\d))"
     upto = rf"(?:{_GAP}[-–—]{_GAP}(?:{signs})?(?P<upto>{number}))?"
     before = rf"(?<![\w$€£])(?P<sign>{signs}){_GAP}(?P<minus>[-−])?{amount}{upto}{magnitude}"
@@ -33,15 +36,38 @@ def _patterns(language: Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
 def money(edits: Edits, language: Language) -> None:
     """Say amounts of money as they are spoken, unit and hundredths."""
     text = edits.text
+    for m in _PARTED.finditer(text):
+        currency = language.currencies.get(m["sign"])
+        if currency and currency.part:
+            edits.match(m, _amount(f"{m['whole']}{language.decimal}{m['part']}", currency, None, language))
     for pattern in _patterns(language):
         for m in pattern.finditer(text):
             if edits.free(*m.span()):
                 _put(edits, m, language)
+    for m in _ALONE.finditer(text):
+        currency = language.currencies.get(m["sign"])
+        if currency:
+            of = "d’" if m["of"] and currency.unit.many[0] in "aeiou" else f"{m['of'] or ''}"
+            edits.match(m, f"{of}{currency.unit.many}")
+
+
+_PARTED = re.compile(r"(?<![\w.,])(?P<whole>\d{1,6})(?P<sign>[€£$])(?P<part>\d\d)(?![\w]|[.,]\d)")
+"""`9€99`."""
+_ALONE = re.compile(r"(?:(?<=\s)|(?<=\A))(?P<of>d['’])?(?P<sign>[€£¥₺₹])(?=[\s.,;:!?)]|\Z)")
+"""`millones de €`."""
+_ADJECTIVE = re.compile(
+    r"-(?:a|per|off|an)-|-(?=[a-z])|[ \u00a0](?:bill|bills|note|gift|voucher|coupon|deposit|fee|fine|credit|discount"
+    r"|charge|limit|budget|rebate|refund|minimum|investment|donation|ticket|tip|copay|prize|bonus|loan|monthly|annual|one-time)\b"
+)
+"""What an amount is an adjective of in English: `a $20 gift card`."""
 
 
 def _put(edits: Edits, m: re.Match[str], language: Language) -> None:
     start, end = m.span()
     currency = language.currencies[m["sign"]]
+    named = re.match(r"[ \u00a0]?([A-Z]{3})(?!\w)", edits.text[end : end + 5])
+    if named and named[1] in language.currencies and not named[1].isdigit() and m["sign"] != named[1]:
+        currency, end = language.currencies[named[1]], end + len(named[0])
     minus = f"{language.word('minus')} " if m.groupdict().get("minus") else ""
     # the full stop behind a magnitude is its own only where the sentence goes on
     if m["dot"] and end == m.end("dot") and not goes_on(edits.text, end, language):
@@ -52,11 +78,21 @@ def _put(edits: Edits, m: re.Match[str], language: Language) -> None:
         said = f"{first} {language.word('to')} {last}"
     else:
         said = _amount(m["amount"], currency, magnitude, language)
+    if language.code == "en" and (kind := _ADJECTIVE.match(edits.text, end)) and said.endswith(currency.unit.many):
+        article = re.search(
+            r"\b(?:an?|the|your|my|this|that|each|per)[ \u00a0]$", edits.text[max(0, start - 8) : start]
+        )
+        if "-" in kind[0] or article:
+            said = said.removesuffix(currency.unit.many) + currency.unit.one
+            if "-" in kind[0]:
+                edits.put(end, end + len(kind[0]), kind[0].replace("-", " "))
     edits.put(start, end, minus + said)
 
 
 def _amount(written: str, currency: Currency, magnitude: str | None, language: Language) -> str:
     written = re.sub(r"[.,][-–—]+$", "", written)
+    if language.decimal == "," and re.fullmatch(r"\d{1,3},\d{3}", written):
+        written = written.replace(",", "")  # no currency has thousandths
     if written.startswith("."):
         written = f"0{language.decimal}{written[1:]}"
     amount = plain_number(written, language)

@@ -16,8 +16,8 @@ __all__ = ["ordinals", "roman"]
 
 _WRITTEN = {
     "es": r"(?P<n>\d{1,4})(?:\.?(?P<m>[ºo°]|er|ero|do|to|mo|vo|no)(?!\w)|\.?(?P<f>[ªa]|ra|da|ta|ma|va|na)(?!\w))",
-    "fr": r"(?P<n>\d{1,4})(?:(?P<m>er|e|è|ème|eme|ième|nd|d)s?(?!\w)|(?P<f>re|ère|nde)s?(?!\w))",
-    "it": r"(?P<n>\d{1,4})(?:(?P<m>[º°])(?![\wC])|(?P<f>ª)(?!\w))",
+    "fr": r"(?P<n>\d{1,4})(?:(?P<m>er|e|è|ème|eme|ième|nd|d)s?(?!\w)|(?P<f>re|ère|nde|de)s?(?!\w))",
+    "it": r"(?P<n>\d{1,4})(?:(?P<m>[º°])(?![\wC])|(?P<f>ª)(?!\w))",  # "il 1°"
     "pt": r"(?P<n>\d{1,4})(?:\.?(?P<m>[ºo°])(?![\wC])|\.?(?P<f>[ªa])(?!\w))",
     "nl": r"(?P<n>\d{1,4})(?P<m>e|ste|de)(?!\w)",
     "tr": r"(?P<n>\d{1,4})['’]?(?P<m>(?:[iıuü]?n)?c[iıuü](?=\w{0,8}\b))",
@@ -25,7 +25,7 @@ _WRITTEN = {
 _DOTTED = re.compile(r"(?<![\w.,/-])(\d{1,4})\.(?=[ \u00a0\n]|\Z)")
 _ROMAN = re.compile(
     r"(?<![\w.-])(?P<before>[^\W\d_][\w’'-]{0,30})(?P<gap>\.?[ \u00a0])"
-    r"(?P<roman>(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?P<dot>\.?)(?![\w’'-])"
+    r"(?P<roman>(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?P<dot>\.?)(?![\w-]|['’](?!s\b))"
 )
 _ROMAN_BEFORE = re.compile(
     r"(?<![\w.-])(?P<roman>(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3}))(?P<mark>\.|e|ème|er|º|ª|de)?"
@@ -34,6 +34,9 @@ _ROMAN_BEFORE = re.compile(
 )
 _CONJUNCTIONS = frozenset(("et", "y", "und", "and", "e", "en", "ve", "ou", "o", "to", "bis", "al", "à", "a"))
 _FIRST_OF_TWO = re.compile(r"(\w+)[ \u00a0][IVXLCDM]+[ \u00a0]$")
+_QUEENS = frozenset(
+    ("isabel", "elisabetta", "élisabeth", "maría", "maria", "vittoria", "caterina", "catalina", "catarina")
+)
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
 
@@ -90,7 +93,7 @@ def roman(edits: Edits, language: Language) -> None:
                 and not re.match(r"[ \u00a0](?:of|was|is|and|in|died|ruled|became|had|to|the)\b", edits.text[m.end() :])
             ):
                 continue
-            edits.put(start, end, _regnal(n, language))
+            edits.put(start, end, _regnal(n, language, before.lower() in _QUEENS))
         elif (
             len(numeral) > 1
             and n <= 40
@@ -122,7 +125,7 @@ def _german_ending(text: str, start: int, end: int, language: Language) -> str:
     return "" if is_feminine(noun[1], "de") else "r"
 
 
-def _regnal(n: int, language: Language) -> str:
+def _regnal(n: int, language: Language, feminine: bool) -> str:
     """The numeral behind a ruler's name as it is said."""
     match language.code:
         case "en":
@@ -132,11 +135,11 @@ def _regnal(n: int, language: Language) -> str:
         case "nl":
             return f"de {ordinal(n, language)}"
         case "fr":
-            return ordinal(1, language) if n == 1 else str(n)
+            return ordinal(1, language, feminine) if n == 1 else str(n)
         case "es" | "pt":
-            return ordinal(n, language) if n <= 10 else str(n)
+            return ordinal(n, language, feminine) if n <= 10 else str(n)
         case _:
-            return ordinal(n, language)
+            return ordinal(n, language, feminine)
 
 
 def _value(numeral: str) -> int:

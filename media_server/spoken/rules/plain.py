@@ -11,9 +11,10 @@ from media_server.spoken.numbers import digits, plain_number, year
 
 __all__ = ["numbers", "scientific"]
 
-_LONG = re.compile(r"(?<![\w.,])(?:\d{7,40}|0\d{2,40})(?!\w|[.,]\d)")
+_LONG = re.compile(r"(?<![\w.,'’])(?:\d{7,40}|0\d{2,40})(?!\w|[.,]\d)")
 _THOUSANDS = re.compile(r"(?<![\w.,])(?<!\d )[1-9]\d{0,2}(?: \d{3}){0,4} 000(?!\w|[.,]\d| \d)")
 """Thousands apart, in the one form that is surely a single number."""
+_UNDERSCORED = re.compile(r"(?<![\w.,])\d{1,3}(?:_\d{3})+(?!\w)")
 _POINT_FIRST = re.compile(r"(?<![^\s(\[\"'“„«])\.(\d{1,12})(?![\w.])")
 _SCIENTIFIC = re.compile(r"(?<![\w.,])(\d{1,3}(?:[.,]\d{1,12})?)[eE](?P<sign>[+−-]?)(\d{1,3})(?!\w)")
 
@@ -30,7 +31,9 @@ def _years(language: Language) -> re.Pattern[str] | None:
 
 
 def scientific(edits: Edits, language: Language) -> None:
-    """Say powers of ten: `6e23`, `1.5e-3`."""
+    """Say numbers in the forms of programs: `6e23`, `1.5e-3`, `1_000_000`."""
+    for m in _UNDERSCORED.finditer(edits.text):
+        edits.match(m, m[0].replace("_", ""))
     for m in _SCIENTIFIC.finditer(edits.text):
         minus = f"{language.word('minus')} " if m["sign"] in ("-", "−") and m["sign"] else ""
         power = f"{language.word('times')} 10 {language.word('power')} {minus}{m[3]}"

@@ -7,6 +7,7 @@ import unicodedata
 
 from media_server.spoken.edits import Edits
 from media_server.spoken.language import Language
+from media_server.spoken.suffixes import dative
 
 __all__ = ["signs"]
 
@@ -15,11 +16,18 @@ _LEFT = "[\\w)\\]%°²³€$£’']"
 _RIGHT = r"[\w(\[√π$€£.,+−-]"
 _BETWEEN: list[tuple[re.Pattern[str], str]] = [
     (re.compile(rf"(?<=[\w)\]²³])({_G}(?:\*\*|\^){_G})(?=[\w(−-])"), "power"),
+    (
+        re.compile(
+            r"(?:(?<=\d [a-z]m)|(?<=\d[cmk]m)|(?<=\d ft)|(?<=\d in)|(?<=\d m)|(?<=\dm))"
+            r"([ \u00a0]?[xX×][ \u00a0]?)(?=\d)"
+        ),
+        "by",
+    ),
     (re.compile(r"(?<=[\d)])([ \u00a0]?(?:\*|×|·|⋅)[ \u00a0]?)(?=[\w(√π.−-])|(?<=[^\W_])( ?[*×⋅] ?)(?=\d)"), "times"),
     (re.compile(r"(?<= [^\W\d_])( [*×⋅] )(?=[^\W\d_](?!\w))|(?<=\A[^\W\d_])( [*×⋅] )(?=[^\W\d_](?!\w))"), "times"),
     (re.compile(r"(?<=\d)([ \u00a0]?[xX][ \u00a0]?)(?=\d[\d.,]{0,12}(?: ?[xX] ?\d[\d.,]{0,12}){0,4} ?=)"), "times"),
     (
-        re.compile(r"(?<=\d)(?<!\b0)([ \u00a0]?[xX][ \u00a0]?)(?=\d)|(?<=\d [a-z]m)([ \u00a0][xX×][ \u00a0])(?=\d)"),
+        re.compile(r"(?<=\d)(?<!\b0)([ \u00a0]?[xX][ \u00a0]?)(?=\d)"),
         "by",
     ),
     (re.compile(r"(?<=\b[a-z])(\*)(?=[a-z]\b)"), "times"),
@@ -27,6 +35,8 @@ _BETWEEN: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<=\b[QH]\d)([-–])(?=[QH]\d\b)"), "to"),
     (re.compile(r"(?<=\d)([ \u00a0]:[ \u00a0])(?=\d)"), "ratio_apart"),
     (re.compile(r"(?<=\d[a-z])(\+)(?=\d)"), "plus"),
+    (re.compile(r"(?<=GMT|UTC|CET|EST|PST)([ \u00a0]?\+)(?=\d)"), "plus"),
+    (re.compile(r"(?<=GMT|UTC|CET|EST|PST)([ \u00a0]?[-−])(?=\d)"), "minus"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?÷[ \u00a0]?)(?={_RIGHT})"), "divided"),
     (re.compile(r"(?<=[\d)])([ \u00a0]/[ \u00a0]|/(?=\d[\d.,]{0,12} ?=))(?=[\d(])"), "divided"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?(?:<=|≤|=<)[ \u00a0]?)(?={_RIGHT})"), "at_most"),
@@ -60,40 +70,68 @@ _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<![\w])(∞)(?!\w)"), "infinity"),
     (re.compile(r"(?<![^\s])(&)(?![^\s])|(?<=\w)(&)(?=\w)"), "and"),
     (re.compile(r"(?<![^\s])(@)(?=\s|[^\W\d])"), "at"),
+    (re.compile(r"(?<![^\s(\"“„«])(#)(?=[\s.,;:!?)\"”“»'’]|\Z)"), "hash_key"),
+    (re.compile(r"(?<![^\s(])(#)(?!(?=\d*[A-F])[0-9A-F]{6}(?!\w))(?=[A-Z]{0,3}-?\d{2,8}(?!\w))"), "number"),
     (re.compile(r"(?<![^\s(])(#)(?=[^\W\d_])"), "hashtag"),
     (re.compile(r"(?<=\d)(?<![.,]\d)(?<![.,]\d\d)(:)(?=\d{1,4}(?!\w|[.,]\d))"), "ratio"),
     (re.compile(r"(?<![^\s])(\+)(?![^\s])"), "plus"),
     (re.compile(r"(?<![^\s])(={1,3})(?![^\s])"), "equals"),
     (re.compile(r"(?<=\d)(\+)(?![\w+])"), "plus"),
+    (re.compile(r"(?<=\d[MKkB%])(\+)(?![\w+])"), "plus"),
+    (re.compile(r"(?<=\w)(@)(?=[\w$])"), "at"),
 ]
 _DASH = re.compile(
-    r"(?P<left>[\d$€£%°]|(?<=\d)[A-Za-z°]{1,4}|[^\W\d_](?= ?[-–—] ?[$€£]\d)|[.]m[.]|\b[ap]m|[AP]M)"
+    r"(?P<left>[\d$€£%°]|(?<=\d)[A-Za-z°]{1,4}|(?<=°)[CF]|(?<=\d[ \u00a0])[A-Za-zµ]{1,3}(?=[ \u00a0]?[-–—][ \u00a0]?\d)"
+    r"|[^\W\d_](?= ?[-–—] ?[$€£]\d)|[.]m[.]|\b[ap]m|[AP]M)"
     r"(?P<dash>(?P<s1>[ \u00a0]?)(?P<sign>[-–—])(?P<s2>[ \u00a0]?))(?P<right>[$€£]?\d)"
 )
+_IN_CODE = re.compile(r"\d[A-Z]?\d[A-Z]{1,4}\Z|[A-Z]{2,}\d+\Z")
 _SUM_BEHIND = re.compile(r"[$€£]?\d[\d.,]{0,20}[)%]?[ \u00a0]?(?:={1,3}|[+*×÷^](?=[ \u00a0]?\d)|[-−] \d)")
 _SUM_AHEAD = re.compile(r"[=+*×÷^(][ \u00a0]?[\d.,]{1,20}$")
 _PER = re.compile(r"(?<=[\d$€£%])(/)(?=[^\W\d_]{2,})")
 _WORDS = re.compile(r"(?<=[^\W\d_])(/)(?=[^\W\d_])")
 _DIGITS = re.compile(r"(?<=\d)(/)(?=\d)")
-_UNDERSCORE = re.compile(r"(?<=[^\W_])(_+)(?=[^\W_])")
+_UNDERSCORE = re.compile(r"(?<=[^\W_])(?<!\d)(_+)(?=[^\W_])|(?<=\d)(_+)(?=[^\W\d_])")
 _INITIALS = re.compile(r"(?<![\w/])[A-Z]{1,4}(/)[A-Z]{1,4}(?![\w/])")
 _RAISED = re.compile(r"(?<=[\w)])(⁻?)([⁰¹²³⁴-⁹]{1,6})(?![⁰¹²³⁴-⁹])")
+_RATIO = re.compile(r"(?<![\w:.,/-])(?P<first>\d{1,4})(?P<sign>:)(?P<last>\d{1,5})(?![\w:]|[.,]\d)")
+_PATH = re.compile(
+    r"(?<![\w/.:<])(?:~|\.{1,2})?/(?:[\w.-]{1,60}/){1,12}[\w.-]{0,60}\w|(?<![\w/.:<])[a-z][\w-]{1,40}/(?:[\w.-]{1,60}/){0,8}[\w-]{1,60}\.[a-z]{1,5}(?![\w/])"
+)
+_FILE = re.compile(
+    r"(?<![\w/@.])[A-Za-z0-9_-]{1,60}\.(?:py|js|ts|txt|pdf|docx?|xlsx?|csv|json|zip|html?|jpe?g|png|gif|svg|mp[34]|wav|toml|ya?ml|md|exe|log|ini|sh|sql|xml|pptx?)(?![\w@/]|\.\w)"
+)
+_APART = re.compile(r"(?<=[\w.%)°])(?P<slash>[ \u00a0]/[ \u00a0])(?=[^\W\d_]|\d+[ \u00a0]?[°%$€£A-Za-z])")
+_STAR_KEY = re.compile(r"(?P<cue>[^\W\d_]{3,20})[ \u00a0](?P<star>\*)(?=\d{1,4}(?![\d*])|[\s.,;:!?)]|\Z)")
+MOST_POINTS = 15
+"""Points of a score that are taken for one without a word about a match."""
 _LEFT_OVER = re.compile(r"[*^_|~`<>\\→⇒•]+")
 
 
 def signs(edits: Edits, language: Language) -> None:
     """Say signs in words."""
+    _ratios(edits, language)
+    _paths(edits, language)
     _dashes(edits, language)
     for m in _RAISED.finditer(edits.text):
         if m[0] not in ("²", "³"):
             minus = f"{language.word('minus')} " if m[1] else ""
             edits.match(m, f" {language.word('power')} {minus}{unicodedata.normalize('NFKC', m[2])}")
+    for m in _STAR_KEY.finditer(edits.text):
+        if m["cue"].lower() in language.listed("key_cues") | language.listed("telephone_cues"):
+            edits.match(m, f" {language.word('star_key')}", "star")
     for pattern, name in (*_BETWEEN, *_BEFORE):
         for m in pattern.finditer(edits.text):
             group = m.lastindex or 0
             start, end = m.span(group)
             if edits.free(start, end):
-                said = f" {language.word(name)} " if name != "arrow" else ", "
+                said = (
+                    ", "
+                    if name == "arrow"
+                    else f" {language.word(name)} "
+                    if name != "hash_key"
+                    else language.word(name)
+                )
                 edits.put(start, end, said)
     for m in _INITIALS.finditer(edits.text):
         edits.match(m, " ", 1)
@@ -104,6 +142,59 @@ def signs(edits: Edits, language: Language) -> None:
             edits.match(m, f" {language.word(name)} " if name else " ", m.lastindex or 0)
     for m in _LEFT_OVER.finditer(edits.text):
         edits.match(m, " ")
+
+
+def _paths(edits: Edits, language: Language) -> None:
+    """Say the slashes of a file's path; one between words with spaces is a pause."""
+    for m in _PATH.finditer(edits.text):
+        if edits.free(*m.span()):
+            parts = [p for p in re.split(r"[/]", m[0]) if p not in ("", "~", ".", "..")]
+            slash = language.word("slash")
+            first = f"{slash} " if m[0][0] == "/" else ""
+            edits.put(m.start(), m.end(), first + f" {slash} ".join(_dotted(p, language) for p in parts))
+    for m in _FILE.finditer(edits.text):
+        edits.match(m, _dotted(m[0], language))
+    for m in _APART.finditer(edits.text):
+        edits.match(m, ", ", "slash")
+
+
+def _dotted(name: str, language: Language) -> str:
+    return " ".join(re.sub(r"[._]+", lambda m: f" {language.word('dot')} " if "." in m[0] else " ", name).split())
+
+
+def _ratios(edits: Edits, language: Language) -> None:
+    """Say `2:1` as a score where the text tells of one, else in Turkish with the ending that a ratio has."""
+    for m in _RATIO.finditer(edits.text):
+        if _is_told(edits.text, m.start(), m.end(), language):
+            edits.match(m, f" {language.word('score')} ", "sign")
+        elif language.code == "tr" and m.end() < len(edits.text) and edits.text[m.end()] in "'’":
+            edits.match(m, " ", "sign")
+        elif language.code == "tr":
+            edits.match(m, f"{dative(int(m['first']))} {m['last']}")
+
+
+def _is_told(text: str, start: int, end: int, language: Language) -> bool:
+    """Whether the words near by are about a match."""
+    near = re.findall(r"[^\W\d_]+", f"{text[max(0, start - 40) : start]} {text[end : end + 25]}".lower())
+    return not language.listed("score_cues").isdisjoint(near)
+
+
+def _is_score(text: str, m: re.Match[str], first: str, last: str, language: Language) -> bool:
+    """Whether a dash stands between two teams' points: `2-1`."""
+    start, end = m.start("dash") - len(first), m.start("right") + len(last)
+    plain = text[max(0, start) : m.start("dash")] == first and text[m.start("right") : end] == last
+    if not plain or m["s1"] or m["s2"] or max(int(first), int(last)) > MOST_POINTS:
+        return False
+    if re.match(r"\w|[.,:/]\d|[ \u00a0]?[%$€£°]", text[end : end + 3]) or re.search(r"[\w.,:/$€£-]$", text[:start]):
+        return False
+    if _is_told(text, start, end, language):
+        return True
+    behind = re.match(r"[ \u00a0]([^\W\d_]+)", text[end : end + 24])
+    days = [d.lower() for d in (*language.weekdays, *language.words("weekday_abbreviations"))]
+    before = re.findall(r"[^\W\d_]+", text[max(0, start - 24) : start].lower())
+    hours = behind and (behind[1] in language.listed("hour_words") or behind[1] in language.units)
+    ranged = set(before) & (set(days) | language.listed("range_cues") | language.listed("numbered"))
+    return int(first) >= int(last) and not hours and not ranged
 
 
 def _is_season(text: str, at: int) -> bool:
@@ -117,7 +208,7 @@ def _dashes(edits: Edits, language: Language) -> None:
     text = edits.text
     for m in _DASH.finditer(text):
         start, end = m.span("dash")
-        if not edits.free(start, end):
+        if not edits.free(start, end) or (m["sign"] == "-" and _IN_CODE.search(text, max(0, start - 24), start)):
             continue
         ahead = re.search(r"[\d.,$€£]{1,20}$", text[max(0, start - 24) : start])
         first = re.sub(r"\D", "", ahead[0]) if ahead else ""
@@ -133,5 +224,6 @@ def _dashes(edits: Edits, language: Language) -> None:
             minus = _SUM_AHEAD.search("=0") if minus else None
             if not minus:
                 continue  # a sign of the number behind it
-        name = "minus" if minus else "to"
+        score = not minus and first and last and _is_score(text, m, first, last, language)
+        name = "minus" if minus else "score" if score else "to"
         edits.put(start, end, f" {language.word(name)} ")
