@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Literal
 
-__all__ = ["check_number", "number_patterns", "spoken_digits", "whole"]
+__all__ = [
+    "check_number",
+    "described_numbers",
+    "digit_groups",
+    "known_numbers",
+    "number_patterns",
+    "spoken_digits",
+    "whole",
+]
 
 MAX_PATTERN = 200
 MAX_DIGITS = 40
@@ -27,6 +35,27 @@ _DIGITS = {"oh": "0", "zwo": "2"} | {w: str(i) for words in _SPOKEN for i, w in 
 _COSTLY = re.compile(r"\)[*+{]|(?:[*+].*){4}", re.DOTALL)
 """In a regular expression: what may take time without end where it does not match."""
 _TIMES = {"double": 2, "triple": 3}
+MAX_TEXT = 20_000
+"""Maximum characters of a text in which numbers are looked for."""
+MAX_KNOWN = 1000
+_AMOUNT_NAMES = (
+    "two three four five six seven eight nine ten eleven twelve",
+    "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
+    "dos tres cuatro cinco seis siete ocho nueve diez once doce",
+    "deux trois quatre cinq six sept huit neuf dix onze douze",
+    "due tre quattro cinque sei sette otto nove dieci undici dodici",
+    "dois três quatro cinco seis sete oito nove dez onze doze",
+    "twee drie vier vijf zes zeven acht negen tien elf twaalf",
+    "iki üç dört beş altı yedi sekiz dokuz on onbir oniki",
+)
+_AMOUNTS = {name: str(i) for names in _AMOUNT_NAMES for i, name in enumerate(names.split(), 2)}
+_DESCRIBED = re.compile(
+    rf"(?<![\w.,])(?P<fewest>\d{{1,2}}|{'|'.join(_AMOUNTS)})"
+    rf"(?:[ -]{{0,2}}(?:to|or|bis|oder|a|o|à|ou|tot|of|ila|veya|-|–)[ -]?(?P<most>\d{{1,2}}|{'|'.join(_AMOUNTS)}))?"
+    r"[ -]?(?:-?digits?|ziffern|stellige?[nrsm]?|stellen|cifras?|dígitos|chiffres|cifre|algarismos|cijfers?|cijferige?"
+    r"|haneli|basamaklı)(?!\w)"
+)
+_KNOWN = re.compile(r"(?<![\w.,$€£:/-])[0-9](?:[ -]?[0-9]){2,39}(?![\w%$€£:/]|[.,][0-9]|-[0-9])")
 
 
 def check_number(pattern: str) -> str:
@@ -47,17 +76,67 @@ def check_number(pattern: str) -> str:
 
 
 def number_patterns(schemas: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """The patterns in JSON Schemas of tools' parameters that numbers can match."""
+    """The forms of numbers in JSON Schemas of tools' parameters: by pattern, length, range, examples or description."""
     for schema in schemas:
-        for value in dict(schema.get("properties") or {}).values():
-            pattern = value.get("pattern") if isinstance(value, Mapping) else None
-            if isinstance(pattern, str) and _is_number(pattern):
-                yield pattern
+        for name, value in dict(schema.get("properties") or {}).items():
+            if isinstance(value, Mapping):
+                yield from _forms(str(name), value)
+
+
+def _forms(name: str, value: Mapping[str, Any]) -> Iterator[str]:
+    pattern = value.get("pattern")
+    if isinstance(pattern, str):
+        if _is_number(pattern):
+            yield pattern
+        return
+    described = [*described_numbers(f"{value.get('title') or ''} {value.get('description') or ''}")]
+    if described:
+        yield from described
+        return
+    examples = value.get("enum") or value.get("examples")
+    if isinstance(examples, (list, tuple)) and examples:
+        digits = [str(each) for each in examples if not isinstance(each, bool)]
+        if all(re.fullmatch(r"[0-9]{2,40}", d) for d in digits):
+            yield from sorted({rf"\d{{{len(d)}}}" for d in digits}) if "enum" not in value else sorted(set(digits))
+        return
+    low, high = value.get("minimum"), value.get("maximum")
+    if value.get("type") == "integer" and isinstance(low, int) and isinstance(high, int) and low >= 10:
+        # from 100 to 999: three digits; from 1 on, a number that is counted with, not read out
+        yield rf"\d{{{len(str(low))},{len(str(high))}}}" if len(str(high)) <= MAX_DIGITS else r"\d{2,40}"
+        return
+    shortest, longest = value.get("minLength"), value.get("maxLength")
+    if isinstance(shortest, int) and isinstance(longest, int) and 1 < shortest <= longest <= MAX_DIGITS:
+        yield rf"\d{{{shortest},{longest}}}"
+
+
+def described_numbers(text: str) -> Iterator[str]:
+    """The forms of numbers that a text tells of: "order numbers have five digits", "eine 6-stellige PIN"."""
+    for m in _DESCRIBED.finditer(text[:MAX_TEXT].lower()):
+        fewest, most = (_AMOUNTS.get(n, n) if n else "" for n in (m["fewest"], m["most"]))
+        least = int(fewest)
+        if 1 < least <= (top := int(most or fewest)) <= MAX_DIGITS:
+            yield rf"\d{{{least}}}" if top == least else rf"\d{{{least},{top}}}"
+
+
+def known_numbers(texts: Iterable[str]) -> frozenset[str]:
+    """The numbers of several digits in these texts, as the agent was told or has said them."""
+    found: set[str] = set()
+    for text in texts:
+        for m in _KNOWN.finditer(text[-MAX_TEXT:]):
+            found.add(re.sub(r"[^0-9]", "", m[0]))
+        if len(found) > MAX_KNOWN:
+            break
+    return frozenset(n for n in found if 2 < len(n) <= MAX_DIGITS)
 
 
 def spoken_digits(text: str) -> str:
     """The digits with which a text ends, as they are read out one by one or in groups: "four two seven", "42 7"."""
-    digits = ""
+    return "".join(digit_groups(text))
+
+
+def digit_groups(text: str) -> list[str]:
+    """The same by the words that they were read out in."""
+    groups: list[str] = []
     words = re.sub(r"[^\w\s]", " ", text.lower()).split()
     while words:
         word = words.pop()
@@ -66,17 +145,23 @@ def spoken_digits(text: str) -> str:
             break
         if words and words[-1] in _TIMES:
             read *= _TIMES[words.pop()]
-        digits = read + digits
-    return digits
+        groups.append(read)
+    return groups[::-1]
 
 
-def whole(digits: str, patterns: Iterable[str]) -> Literal["whole", "begun"] | None:
+def whole(digits: str, patterns: Iterable[str], known: Collection[str] = ()) -> Literal["whole", "begun"] | None:
     """Whether these digits are a number that is expected, or the beginning of one; None where they are neither.
 
     What may end here or go on counts as neither: other signs have to tell.
+
+    Args:
+        known: numbers that callers may mean. One that is among them is whole, unless a longer one begins with it; one
+            that only begins like them need not be any of them.
     """
     if len(digits) < 2:  # "the small one"
         return None
+    if digits in known and not any(n != digits and n.startswith(digits) for n in known):
+        return "whole"
     ends = goes_on = False
     for compiled in map(re.compile, patterns):
         matches = compiled.fullmatch(digits) is not None

@@ -11,16 +11,17 @@ import re
 from collections.abc import Collection
 
 from media_server.agents import TurnTaking
-from media_server.agents.numbers import spoken_digits, whole
+from media_server.agents.numbers import digit_groups, whole
 
 __all__ = ["completeness", "pause_ms"]
 
 WIDTH = 0.04
 """Width of the step from incomplete to complete, in the model's probability."""
 _FILLER = re.compile(r"\b(um+|uh+|er+m?|hmm+|ähm?|euh|ehm?)$|([,:;\-–—…]|\.\.\.)$", re.IGNORECASE)
-_DIGIT = re.compile(r"zero|oh|one|two|three|four|five|six|seven|eight|nine|\d", re.IGNORECASE)
-READING_OUT = 0.1
+READING_OUT = 0.25
 """Completeness while digits are read out, at most: between groups people pause for a second."""
+NUMBER_WEIGHT = 0.2
+"""What the words count for, beside the sound, where they are digits."""
 SURE = 0.97
 """Model's probability from which a number counts as complete all the same."""
 
@@ -30,7 +31,12 @@ SMALLEST = 0.01
 
 
 def completeness(
-    text: str, probability: float, complete_at: float, by_sound: float | None = None, numbers: Collection[str] = ()
+    text: str,
+    probability: float,
+    complete_at: float,
+    by_sound: float | None = None,
+    numbers: Collection[str] = (),
+    known: Collection[str] = (),
 ) -> float:
     """From 0, more will come, to 1, the turn is over.
 
@@ -40,20 +46,23 @@ def completeness(
         complete_at: the probability at which the model is undecided; it differs between models.
         by_sound: a classifier's that the turn is over, by what it sounds like.
         numbers: patterns of numbers that callers may read out.
+        known: numbers of several digits that were told or said before.
     """
     text = text.strip()
     if _FILLER.search(text):
         return 0.0
-    expected = whole(digits, numbers) if (digits := spoken_digits(text)) and numbers else None
+    groups = digit_groups(text)
+    digits = "".join(groups)
+    expected = whole(digits, numbers, known) if digits and (numbers or known) else None
     if expected:
         return 1.0 if expected == "whole" else 0.0
     sure = _logistic((probability - complete_at) / WIDTH)
+    reading_out = len(groups) >= 2
     if by_sound is not None:
-        # two opinions on the same question, of equal weight: their log-odds are averaged
-        sure = _logistic((_log_odds(sure) + _log_odds(by_sound)) / 2)
-    words = text.rstrip(".?!").split()
-    reading_out = len(words) >= 2 and all(_DIGIT.fullmatch(w) for w in words[-2:])
-    # the sound of a number tells whether it is over, as its words do not
+        # two opinions on the same question: their log-odds are averaged, that of the words less where they are digits,
+        # of which the sound tells whether they are over
+        words = NUMBER_WEIGHT if reading_out else 0.5
+        sure = _logistic(words * _log_odds(sure) + (1 - words) * _log_odds(by_sound))
     return min(sure, READING_OUT) if reading_out and probability < SURE and by_sound is None else sure
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from media_server import events as e
 from media_server.agents import TurnTaking
-from media_server.agents.numbers import number_patterns
+from media_server.agents.numbers import described_numbers, known_numbers, number_patterns
 from media_server.call.bargein import BARGE_IN_TIMEOUT_S, AgentState, BargeIn, Decision
 from media_server.call.completeness import completeness, pause_ms
 from media_server.call.conversation import Conversation
@@ -343,9 +343,14 @@ class Floor:
             except EngineError:
                 return  # the pause ends by itself, and the reply will tell
             agent = self._call.agent
-            numbers = (*agent.numbers, *number_patterns(tool.parameters for tool in agent.tools))
+            # the newest words tell best which number is asked for
+            asked = [*described_numbers(messages[-2].content)] if messages[-2].role == "assistant" else []
+            forms = (*number_patterns(tool.parameters for tool in agent.tools), *described_numbers(agent.prompt))
+            known = known_numbers(message.content for message in messages[:-1])
             at = self._engines.complete_at
-            pause.complete = completeness(said.text, probability, at, said.complete, numbers)
+            pause.complete = completeness(
+                said.text, probability, at, said.complete, asked or (*agent.numbers, *forms), known
+            )
             pause.cause = "semantic"
             self._emit(e.TurnPaused(pause.id, said.text, pause.complete))
             if self._speculation:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from media_server.agents import Agent
-from media_server.agents.numbers import number_patterns, spoken_digits, whole
+from media_server.agents.numbers import described_numbers, known_numbers, number_patterns, spoken_digits, whole
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,56 @@ def test_a_setting_that_cannot_be_a_number_is_refused(pattern: str) -> None:
     began = time.monotonic()
     with pytest.raises(ValueError, match="numbers"):
         Agent("a", numbers=(pattern,))
+    assert time.monotonic() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("schema", "forms"),
+    [
+        ({"type": "string", "description": "The 5-digit order number."}, [r"\d{5}"]),
+        ({"type": "string", "description": "Three or four digits."}, [r"\d{3,4}"]),
+        ({"type": "integer", "minimum": 100, "maximum": 999}, [r"\d{3,3}"]),
+        ({"type": "integer", "minimum": 1, "maximum": 99}, []),
+        ({"type": "string", "minLength": 4, "maxLength": 4}, [r"\d{4,4}"]),
+        ({"type": "string", "examples": ["42791", "10023"]}, [r"\d{5}"]),
+        ({"type": "string", "examples": ["A1", "10023"]}, []),
+        ({"type": "string", "enum": ["427", "513"]}, ["427", "513"]),
+        ({"type": "boolean", "examples": [True]}, []),
+        ({"type": "string", "description": 7, "enum": "427", "minLength": "x"}, []),
+    ],
+)
+def test_forms_of_numbers_in_whatever_a_schema_tells(schema: dict[str, object], forms: list[str]) -> None:
+    assert list(number_patterns([{"properties": {"order": schema}}])) == forms
+
+
+@pytest.mark.parametrize(
+    ("text", "forms"),
+    [
+        ("Order numbers have five digits.", [r"\d{5}"]),
+        ("Tell me the last four digits of your card.", [r"\d{4}"]),
+        ("a 4- to 6-digit PIN", [r"\d{4,6}"]),
+        ("eine 6-stellige PIN", [r"\d{6}"]),
+        ("Die Nummer hat fünf Ziffern", [r"\d{5}"]),
+        ("las cuatro cifras", [r"\d{4}"]),
+        ("un code à quatre chiffres", [r"\d{4}"]),
+        ("le ultime quattro cifre", [r"\d{4}"]),
+        ("os quatro dígitos", [r"\d{4}"]),
+        ("de laatste vier cijfers", [r"\d{4}"]),
+        ("altı haneli kod", [r"\d{6}"]),
+        ("one digit, 99 digits, no digits", []),
+    ],
+)
+def test_forms_of_numbers_that_a_text_tells_of(text: str, forms: list[str]) -> None:
+    assert list(described_numbers(text)) == forms
+
+
+def test_numbers_that_were_told_before() -> None:
+    texts = ["Order 427 is late; order 42-791 costs $1,250 since 12:30.", "my card is 4111 1111 1111 1111", "5 pizzas"]
+    assert known_numbers(texts) == {"427", "42791", "4111111111111111"}
+
+
+def test_a_long_text_takes_no_time() -> None:
+    began = time.monotonic()
+    known_numbers(["1 " * 100_000, "1-" * 100_000, "9" * 100_000])
+    list(described_numbers("4 to " * 100_000))
     assert time.monotonic() - began < 0.5

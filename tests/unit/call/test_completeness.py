@@ -19,8 +19,10 @@ AT = 0.3
         ("I would like to, uh", 0.9, 0.0, 0.0),
         ("two pizzas,", 0.9, 0.0, 0.0),
         ("well ...", 0.9, 0.0, 0.0),
-        ("where is my order four two seven", 0.6, 0.0, 0.1),
-        ("4 2 7", 0.6, 0.0, 0.1),
+        ("where is my order four two seven", 0.6, 0.2, 0.3),
+        ("meine Nummer ist vier zwo sieben", 0.6, 0.2, 0.3),
+        ("Where is my order 427?", 0.6, 0.95, 1.0),
+        ("4 2 7", 0.6, 0.2, 0.3),
         ("where is my order four two seven nine one", 0.99, 0.95, 1.0),
         ("what is seven plus five", 0.6, 0.95, 1.0),
         ("twenty five", 0.6, 0.95, 1.0),
@@ -57,7 +59,22 @@ def test_a_number_of_a_known_form_is_whole_or_not(text: str, numbers: list[str],
 def test_how_a_number_sounds_tells_whether_it_is_over() -> None:
     text = "where is my order four two seven"
     assert completeness(text, 0.6, AT, by_sound=0.98) > 0.9
-    assert completeness(text, 0.6, AT, by_sound=0.02) < 0.7
+    assert completeness(text, 0.6, AT, by_sound=0.02) < 0.15
+    # the words cannot tell, whatever a model says of them
+    assert completeness(text, 0.01, AT, by_sound=0.98) > 0.85
+
+
+@pytest.mark.parametrize(
+    ("known", "low", "high"),
+    [
+        ({"427"}, 1.0, 1.0),
+        ({"427", "42791"}, 0.2, 0.3),
+        ({"42791"}, 0.2, 0.3),
+        (set(), 0.2, 0.3),
+    ],
+)
+def test_a_number_that_was_told_before_is_whole(known: set[str], low: float, high: float) -> None:
+    assert low <= completeness("where is my order four two seven", 0.6, AT, known=known) <= high
 
 
 @given(st.text(max_size=40), st.floats(0, 1), st.floats(0.01, 0.99), st.integers(100, 5000), st.integers(0, 5000))
