@@ -56,6 +56,13 @@ ACKNOWLEDGEMENTS = frozenset(
         "d'accord",
     }
     | {"euh", "sì", "certo", "sim", "tá", "oké", "klopt", "evet", "tamam", "hı"}
+    | {"gut", "alles", "stimmt", "richtig", "jawohl", "mhmm", "verstehe", "ich"}
+    | {"si", "bueno", "ya", "entiendo", "perfecto", "acuerdo", "de", "exacto", "bien", "muy"}
+    | {"hum", "très", "je", "vois", "exactement", "voilà", "parfait"}
+    | {"va", "bene", "capito", "esatto", "giusto", "perfetto", "ho"}
+    | {"entendi", "isso", "pois", "é", "bom", "beleza", "perfeito"}
+    | {"goed", "prima", "precies", "juist", "begrepen", "begrijp", "ik", "snap"}
+    | {"peki", "anladım", "doğru", "tabii", "olur", "güzel", "öyle", "mi"}
     # Chinese, Japanese
     | {"嗯", "好", "的", "对", "是", "は", "い", "う", "ん", "え"}
 )

@@ -37,7 +37,7 @@ from media_server.tasks import cancel, is_cancelled
 __all__ = ["Replies", "SpokenTurn"]
 
 
-LATE_S = 3.0
+LATE_S = 10.0
 """How long the words of a turn that is over are waited for although its answer was given up."""
 PLAYED = 60
 """Words of the agent that may come back as its echo."""

@@ -28,13 +28,13 @@ from media_server.engines.messages import CalledTool, ChatMessage, Finished, Tex
 from media_server.errors import RequestFailed
 from media_server.events import AgentPrompted, AgentText, AgentTextDelta, Event
 from media_server.jsonable import sound
+from media_server.spoken import ends_between, whole_sentences
 
 __all__ = ["Question", "Reply", "Stage"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_SENTENCE = re.compile(r"[.!?…]+[\"')\]]*(?=\s|$)|[。！？]")
 TO_FINISH = 60
 """Tokens beyond `max_reply_tokens` in which the sentence under way may come to its end."""
 MAX_ROUNDS = 5
@@ -199,7 +199,8 @@ class Reply:
         return [r.results.get(c.id) or Returned(interrupted, not r.tools_begun or c.name in ephemeral) for c in r.calls]
 
     async def _text(self, r: Round) -> AsyncGenerator[Clause, None]:
-        cutter = HurriedCutter(self._stage.dry, self._engines.language(self._agent.voice))
+        language = self._engines.language(self._agent.voice)
+        cutter = HurriedCutter(self._stage.dry, language)
         cut_off = False
         answer = self._of_agent() if self._agent.handlers.turn else self._of_model()
         async with (
@@ -231,7 +232,7 @@ class Reply:
                         for clause in cutter.push(piece):
                             yield Clause(clause)
         rest = cutter.flush()
-        if cut_off and (whole := _whole_sentences(r.text)) and not _whole_sentences(" ".join(rest)):
+        if cut_off and (whole := whole_sentences(r.text, language)) and not whole_sentences(" ".join(rest), language):
             # a sentence that a limit cut is not begun, or not gone on with, where one before it is whole
             r.text, r.shown, rest = whole, r.shown.replace(r.text, whole), []
         if not r.calls and not self._goes_round(r):
@@ -287,6 +288,7 @@ class Reply:
         options: dict[str, Any] = {"tools": tools, "temperature": agent.temperature, "top_p": agent.top_p}
         options["informed"] = informed
         answer, tokens = "", 0
+        language = self._engines.language(agent.voice)
         most = agent.max_reply_tokens + TO_FINISH
         async with (
             self._engines.generate(self._call.id, messages, most, **options) as pieces,
@@ -295,7 +297,7 @@ class Reply:
             async for piece in filled:
                 match piece:
                     case TextChunk():
-                        if tokens >= agent.max_reply_tokens and _ends_between(answer, piece.text):
+                        if tokens >= agent.max_reply_tokens and ends_between(answer, piece.text, language):
                             break
                         tokens += 1
                         answer += piece.text
@@ -412,14 +414,3 @@ def _failed(returned: Returned) -> bool:
 def _tool_id() -> str:
     """An id in the form that all chat templates accept: nine letters and digits."""
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
-
-
-def _ends_between(before: str, after: str) -> bool:
-    """Whether a sentence ends at the end of `before`, which goes on with `after`."""
-    return _whole_sentences(before) == before != "" and (after[:1].isspace() or before[-1] in "。！？")
-
-
-def _whole_sentences(text: str) -> str:
-    """The text up to the end of its last whole sentence."""
-    ends = [found.end() for found in _SENTENCE.finditer(text)]
-    return text[: ends[-1]] if ends else ""

@@ -102,6 +102,7 @@ class TurnTranscription:
     def begin(self) -> None:
         """A new turn."""
         self._settled, self._agreement = TurnText(), Agreement()
+        self.finished = None  # what was said in the turn before is wanted, whatever becomes of this one
 
     def pause(self, heard: Heard) -> asyncio.Task[TurnText | EngineError]:
         """The caller is silent: find out at once all that was said."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import itertools
 import re
+from functools import cache
 
 from media_server.spoken.ends import ends_sentence
-from media_server.spoken.language import language_of
+from media_server.spoken.language import Language, language_of
 from media_server.spoken.markup import FENCE, Mark, Unsaid, is_bare_mark, mark_of, without_mark
 from media_server.spoken.phrases import Place, cut, opens_phrase, place_before
 
@@ -35,12 +36,14 @@ BRACKETED = 120
 MAX_ADDRESS = 8000
 AT_ONCE = 2000
 """Characters that are looked at in one go, so that the time for a text grows with its length and no faster."""
+DAY = 16
+"""Characters behind a day of the week in which the next one of a list stands."""
 FEW = 3
 """Words that are spoken by themselves where more are long in coming."""
 _WORD_END = re.compile(r"(?<=\S)\s|(?<=[\u0e00-\u0eff\u3040-\u9fff])(?=[\u0e00-\u0eff\u3040-\u9fff])")
 """At a space, or between characters of scripts that are written without."""
 _BOUNDARY = re.compile(
-    r"(?P<stop>(?<![.!?…])[.!?…]{1,80}[\"')\]»”’*_]{0,6}(?=\s|\Z))"
+    r"(?P<stop>(?<![.!?…])[.!?…]{1,80}[\"')\]»”’“‘*_]{0,6}(?=\s|\Z))"
     r"|(?P<wide>[。！？｡।॥؟۔።][」』”’）)\"]{0,3})"
     r"|(?P<line>\n)"
     r"|(?P<pause>[,;:—–،؛](?=\s|\Z)|[，；：])"
@@ -48,12 +51,15 @@ _BOUNDARY = re.compile(
 _TITLE = re.compile(r"[ \u00a0](?:(?:Jr|Sr|Inc|Ltd|Esq|Ph\.?D|M\.D|D\.C)\b|LLC\b|[A-Z]{2}(?![\w’'.-]))")
 """What belongs to the name before its comma."""
 _YEAR = re.compile(r"[12]\d{3}(?!\d)")
+NUMBER = 6
+"""Characters in which "n.º 5" begins."""
+_HOUSE_NUMBER = re.compile(r"(?:n\.?[º°o]?|nº|no|nr)\.?:?[ \u00a0]?\d", re.IGNORECASE)
 _OPEN = re.compile(r"[(\[]")
 _ADDRESS = re.compile(r"(?:\W{0,4}(?:https?://|www\.)|\S{0,200}\]\()", re.IGNORECASE)
 _FENCE_END = re.compile(r"(?:\A|\n)[^\S\n]{0,8}(```+|~~~+)[^\S\n]*(?=\n|\Z)")
 _LONE_FENCE = re.compile(r"[^\S\n]{0,8}(?:```+|~~~+)[^`~\n]*\Z")
 _BLANK_LINES = re.compile(r"(?:[^\S\n]{0,20}\n)+")
-_SETTLED = re.compile(r"[^.!?…\"')\]»”’*_]")
+_SETTLED = re.compile(r"[^.!?…\"')\]»”’“‘*_]")
 """What shows that a mark before it is complete."""
 _SLOW = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -189,7 +195,7 @@ class ClauseCutter:
             if not m[0].startswith(".") or m[0].startswith(("..", ".!", ".?")):
                 return True
             stop = m.start() + 1
-            if self._item and stop <= self._item:
+            if (self._item and stop <= self._item) or self._is_item(m.start()):
                 return False
             return (
                 ends_sentence(self._text[: m.end() + AHEAD], stop, self._language, final)
@@ -197,6 +203,17 @@ class ClauseCutter:
                 else (self._closed_ends(m, stop, final))
             )
         return self._pauses(m, final)
+
+    def _is_item(self, at: int) -> bool:
+        """Whether a full stop stands behind the number of an item, of a list that is written without lines."""
+        number = self._text[:at].strip()
+        if not number.isdecimal() or len(number) > 2:
+            return False
+        n = int(number)
+        if n not in (1, self._said_number, self._said_number + 1):
+            return False
+        self._said_number = n
+        return True
 
     def _closed_ends(self, m: re.Match[str], stop: int, final: bool) -> bool | None:
         """The same where a quote or a bracket closes behind the full stop."""
@@ -212,10 +229,18 @@ class ClauseCutter:
             return None
         if m[0] == "," and _TITLE.match(self._text, m.end()):
             return False
+        if m[0] == "," and behind[:1] in ("n", "N"):
+            if len(behind) < NUMBER and not final:
+                return None
+            if _HOUSE_NUMBER.match(behind):
+                return False
         if m[0] == ":" and self._language and _last_word(self._text, m.end()) in self._language.words("before_numbers"):
             return False
-        if m[0] == "," and self._language and _last_word(self._text, m.start()).lower() in self._day_names():
-            return False
+        if m[0] == "," and _last_word(self._text, m.start()).strip(".") in self._day_names():
+            if len(behind) < DAY and not final:
+                return None
+            if self._goes_on_with_day(behind):
+                return False
         if m[0] == "," and _YEAR.match(behind) and self._language and self._ends_with_month(m.start()):
             return False
         before = self._text[: m.start()].rstrip()[-1:]
@@ -228,9 +253,13 @@ class ClauseCutter:
             return not behind[:1].isdigit()
         return not (m[0] == "," and re.match(r"[12]\d{3}(?!\d)|\d{4,5}[ \u00a0][A-ZÄÖÜÁÉÍÓÚ]", behind))
 
-    def _day_names(self) -> set[str]:
-        assert self._language is not None
-        return {name.lower() for name in self._language.words("weekday_abbreviations")}
+    def _day_names(self) -> frozenset[str]:
+        return _days(self._language) if self._language else frozenset()
+
+    def _goes_on_with_day(self, behind: str) -> bool:
+        """Whether behind a day of the week and its comma come its date, or the next day of a list of them."""
+        next_words = [word.strip(",.;").lower() for word in behind[:DAY].split()[:2]]
+        return behind[:1].isdigit() or not self._day_names().isdisjoint(next_words)
 
     def _ends_with_month(self, at: int) -> bool:
         assert self._language is not None
@@ -359,6 +388,11 @@ class ClauseCutter:
         if last and not last.startswith("|"):
             return at
         return (len(self._text) if last else at) if final else None
+
+
+@cache
+def _days(language: Language) -> frozenset[str]:
+    return frozenset(name.lower() for name in (*language.words("weekday_abbreviations"), *language.weekdays))
 
 
 def _last_word(text: str, end: int) -> str:

@@ -18,6 +18,7 @@ _DASHES = ("-", "–", "—")
 _SIGNS = "$€£¥₺₹%"
 _COMPANIES = frozenset(("Ltd", "Inc", "Corp", "KG", "KGaA"))
 _SHORT_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.")
+_NUMBER_RANGE = re.compile(r"\d{1,2}\.?[-–](\d{1,2}\.)")
 _NUMBER = re.compile(r"\d{1,4}\.")
 MAX_WORD = 60
 """Characters before a full stop that are looked at."""
@@ -30,9 +31,14 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
         final: whether nothing follows but what is there.
     """
     word = _word_before(text, at)
+    if (ranged := _NUMBER_RANGE.fullmatch(word)) and language is not None and language.code in ORDINAL_DOTS:
+        word = ranged[1]  # "1.–3. Mai"
+    elif language is not None and (tail := re.split("[-–—/]", word)[-1]).lower() in _known(language):
+        word = tail  # "Mo.–Fr. 9"
     if _NUMBER.fullmatch(word):
         if language is None or language.code not in ORDINAL_DOTS:
-            return True
+            follows = _following(text, at, final)
+            return None if follows is None else not follows[:1].islower()  # "bring 1. a pen and 2. a card"
         follows = _following(text, at, final)
         return None if follows is None else not _ordinal(text, at - len(word), follows, language)
     if _SHORT_DATE.fullmatch(word) and language is not None and language.code in ORDINAL_DOTS:
@@ -113,7 +119,7 @@ _KNOWN: dict[str, frozenset[str]] = {}
 
 def goes_on(text: str, at: int, language: Language) -> bool:
     """Whether the sentence goes on behind a full stop that ends at `at`, in a text that is there as a whole."""
-    if text[at : at + 1] in (",", ";", ":", ")", "-"):
+    if text[at : at + 1] in (",", ";", ":", ")", "-") or text[at : at + 2] == " :":
         return True
     end = ends_sentence(text, at, language, final=True) if at and text[at - 1] == "." else None
     follows = _following(text, at, final=True) or ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Iterable
 from functools import cache
 
 from media_server.spoken.edits import Edits
 from media_server.spoken.ends import goes_on
 from media_server.spoken.language import Language
 from media_server.spoken.numbers import agreeing, counted, ordinal, year
+from media_server.spoken.suffixes import dative
 
 __all__ = ["clock_time", "date_said", "dates", "german_ending", "no_measure", "short_dates", "times"]
 
@@ -31,6 +32,12 @@ _RANGE = re.compile(r"(?<=[\dmMhH.])[-–—](?=\d{1,2}(?:[:hH]\d\d|[ \u00a0]?[a
 """A dash before a range's second time."""
 _PARTS = frozenset(("1/2", "1/3", "2/3", "1/4", "3/4", "1/5", "1/8"))
 """What may be part of something: `le 1/2 litre`."""
+_SCREENS = frozenset(((16, 9), (16, 10), (21, 9)))
+_SCREEN = re.compile(
+    r"(?i:screens?|display|monitor|tv|vid[eé]o|aspect|ratio|format[oe]?|formaat|[eé]cran|image|pantalla|schermo|scherm|"
+    r"bildschirm|bild|ekran|tela|film)(?!\w)"
+)
+"""What `16/9` is the shape of."""
 _BEHIND_DATES = frozenset(
     ("from", "until", "between", "alle", "dalle", "hasta", "para", "desde", "entre", "pour", "voor", "vanaf", "tussen")
 )
@@ -122,6 +129,9 @@ def short_dates(edits: Edits, language: Language) -> None:
     """Say what is left of `12/25` or `25/12`, which is no fraction, as day and month."""
     for m in re.finditer(r"(?<![\w./-])(\d{1,2})/(\d{1,2})(?![\w/]|[.,]\d)", edits.text):
         a, b = int(m[1]), int(m[2])
+        if (a, b) in _SCREENS and _SCREEN.search(edits.text[max(0, m.start() - 30) : m.end() + 30]):
+            edits.match(m, f"{a} {language.word('ratio')} {b}" if language.code != "tr" else f"{dative(a)} {b}")
+            continue
         month, day = (a, b) if language.table["date_order"] == "mdy" else (b, a)
         if month > 12 and day <= 12:
             month, day = day, month
@@ -204,7 +214,7 @@ def _name_pattern(language: Language) -> re.Pattern[str]:
     return re.compile(
         rf"(?P<lead>\b\d{{1,2}}(?:st|nd|rd|th|er|\.|º|°)?[ \u00a0](?:(?:de|of)[ \u00a0])?)"
         rf"(?P<after>{months})(?P<dot>\.?)(?![\w'])"
-        rf"|(?<![\w.])(?P<before>{months})(?P<dot2>\.?)(?=[ \u00a0]\d)",
+        rf"|(?<![\w.])(?P<before>{months})(?P<dot2>\.?)(?=[ \u00a0]\d(?!\d?/\d))",
         re.IGNORECASE,
     )
 
@@ -216,7 +226,7 @@ def _day_pattern(language: Language) -> re.Pattern[str]:
     either = rf"(?:{'|'.join(language.weekdays)}|{days})"
     months = "|".join(map(re.escape, [*language.months, *language.words("month_abbreviations")]))
     followed = rf"\.?,?(?=[ \u00a0]\d{{1,2}}(?:\.|º|°|er)?[ \u00a0](?:de[ \u00a0])?(?i:{months})(?!\w))"
-    followed += r"|\.?(?=[ \u00a0]?:[ \u00a0]?\d)"
+    followed += r"|\.?(?=[ \u00a0]?:[ \u00a0]?\d)|\.?(?=,?[ \u00a0]\d{1,2}[./]\d{1,2}(?!\d))"
     if language.code in ("en", "de", "nl"):
         # elsewhere such a word is more often another one, such as "seg." for seconds
         followed += r"|(?<!Fr)\.(?=,?[ \u00a0][\w])|(?<=Fr)\.(?=,?[ \u00a0](?:\d|[a-z]))|(?=,[ \u00a0]\d)"
@@ -232,7 +242,7 @@ def _day_list(language: Language) -> re.Pattern[str]:
     """Days of the week one after the other, which none of them would be surely by itself: `Mo, Mi und Fr`."""
     days = "|".join(map(re.escape, sorted(language.words("weekday_abbreviations"), key=len, reverse=True)))
     day = rf"(?:{days})(?!\w)\.?"
-    and_or = _one_of(language.listed("conjunctions"))
+    and_or = _one_of(w for w in language.listed("conjunctions") | language.listed("range_links") if "_" not in w)
     return re.compile(
         rf"(?<![\w.]){day}(?:(?:,[ \u00a0]|[ \u00a0]?[+&/][ \u00a0]?|,?[ \u00a0](?:{and_or})[ \u00a0]){day})+(?!\w)",
         re.IGNORECASE,
@@ -277,6 +287,10 @@ def _names(edits: Edits, language: Language) -> None:
             if d[1].lower() in day_names and edits.free(start, end) and (d[1][0].isupper() or language.code != "de"):
                 stop = "." if d[2] and end == m.end() and not goes_on(edits.text, end, language) else ""
                 edits.put(start, end, day_names[d[1].lower()] + stop)
+        for slash in re.finditer("/", m[0]):
+            at = m.start() + slash.start()
+            if edits.free(at, at + 1):
+                edits.put(at, at + 1, ", ")
     for m in _day_pattern(language).finditer(edits.text) if days else ():
         if m["only"]:
             if edits.free(*m.span()):
@@ -302,6 +316,13 @@ def _clock(language: Language) -> re.Pattern[str]:
     )
 
 
+@cache
+def _minutes(language: Language) -> re.Pattern[str]:
+    """What tells that figures with a colon are minutes and seconds."""
+    unit = language.units["min"]
+    return re.compile(rf"[ \u00a0](?:min|mins|Min|{unit.one}|{unit.many})(?:\.(?=[ \u00a0][^\W\d_]))?(?!\w)")
+
+
 def times(edits: Edits, language: Language) -> None:
     """Say times of day."""
     # a range's second time stands right behind its dash
@@ -315,6 +336,12 @@ def times(edits: Edits, language: Language) -> None:
         if m["half"] and m["half"].endswith(".") and not goes_on(text, m.end(), language):
             stop = "."
         said = _time(int(m["hour"]), int(minute or 0), m, language)
+        if m["sep"] and not m["half"] and not m["word"] and (unit := _minutes(language).match(text, m.end())):
+            if edits.free(m.start(), unit.end()):
+                parts = [(m["hour"], "min"), (minute or "0", "s")]
+                found = [counted(str(int(n)), language.units[u], language) for n, u in parts if int(n)]
+                edits.put(m.start(), unit.end(), f" {language.word('and')} ".join(found))
+            continue
         if m["second"] and m["hour"] in ("0", "00") and not m["half"]:
             # the time that something takes
             parts = [(minute or "0", "min"), (m["second"], "s")]
@@ -352,7 +379,7 @@ def no_measure(language: Language) -> str:
     return rf"[ \u00a0]?(?:(?:{units})(?!\w)|(?i:{_one_of(sorted(money, key=len, reverse=True))})(?!\w)|[%$€£])"
 
 
-def _one_of(words: Collection[str]) -> str:
+def _one_of(words: Iterable[str]) -> str:
     """A pattern of any of these; of nothing where there are none."""
     return "|".join(map(re.escape, words)) or "(?!)"
 

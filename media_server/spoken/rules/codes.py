@@ -96,6 +96,9 @@ _ENDING = re.compile(
 )
 _ZEROS = re.compile(r"(?<![\w.,-])\d{2,8}-0\d{2,7}(?![\w-]|[.,]\d)|(?<=#)\d{2,8}(?:-\d{2,8})+(?!\w)")
 """Groups of digits of which one begins with a nought are no range."""
+_UNEVEN = re.compile(r"(?<![\w.,$€£/-])(?:\d{2}-\d{4,8}|\d{3}-\d{5,8})(?<!00)(?![\w%$€£/-]|[.,]\d|[ \u00a0][%$€£])")
+"""Groups of digits so different in length that they are no range: `48-2210`."""
+_HYPHENED = re.compile(r"(?<![\w.,/-])\d{1,8}(?:-\d{1,8}){2,6}(?![\w/-]|[.,]\d)")
 _POSTAL = re.compile(r"(?<![\w.,-])\d{4,5}-\d{3}(?![\w-]|[.,]\d)")
 _CNPJ = re.compile(r"(?<![\w.])\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}(?!\w)")
 _SOCIAL = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
@@ -107,9 +110,12 @@ _OWN: Mapping[str, tuple[re.Pattern[str], ...]] = {"en": (_ZIP,), "pt": (_POSTAL
 
 def _official(edits: Edits, language: Language) -> None:
     """Say numbers that authorities give out digit by digit, group by group."""
-    for pattern in (_CNPJ, _SOCIAL, _ZEROS, *_OWN.get(language.code, ())):
+    for pattern in (_CNPJ, _SOCIAL, _ZEROS, _UNEVEN, *_OWN.get(language.code, ())):
         for m in pattern.finditer(edits.text):
             edits.match(m, ", ".join(digits(group) for group in re.findall(r"\d+", m[0])))
+    for m in _HYPHENED.finditer(edits.text):
+        if not _COUNTED_OFF.fullmatch(m[0]):
+            edits.match(m, ", ".join(digits(group) for group in m[0].split("-")))
     for m in _ENDING.finditer(edits.text):
         edits.match(m, digits(m["code"]), "code")
 

@@ -36,7 +36,7 @@ _GERMAN_HALVES = dict.fromkeys(("einen", "einem", "einer", "dem", "den"), "halbe
     ("der", "die", "das"), "halbe"
 )
 _ARTICLE = re.compile(r"\b(eine[nmr]?|ein|une?|een|le|la|du|au|de[mnr]?|die|das|het)[ \u00a0]$", re.IGNORECASE)
-_SUM_AROUND = re.compile(r"[=+*×÷^−]")
+_SUM_AROUND = re.compile(r"[*×÷^]")
 
 
 def fractions(edits: Edits, language: Language) -> None:
@@ -58,7 +58,12 @@ def _ratings(edits: Edits, language: Language) -> None:
     """Say *4.5 out of 5*, *5 out of 5*, *8 out of 10 stars*."""
     for m in _RATED.finditer(edits.text):
         above, below = float(m["above"].replace(",", ".")), int(m["below"])
-        certain = m["word"].lower() in language.listed("rated") or not above.is_integer() or above == below
+        certain = (
+            m["word"].lower() in language.listed("rated")
+            or not above.is_integer()
+            or above == below
+            or (below == 100 and above > 1)
+        )
         if certain and above <= below and below in (3, 4, 5, 6, 10, 20, 100):
             start, end = m.start("above"), m.end("below")
             if edits.free(start, end) and language.code == "tr":

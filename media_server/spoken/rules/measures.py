@@ -53,7 +53,8 @@ def _pattern(language: Language) -> re.Pattern[str]:
 
 def _names(language: Language) -> str:
     """A pattern of what stands behind a slash for each one of something."""
-    names = "|".join(map(re.escape, sorted(language.words("per"), key=len, reverse=True)))
+    each = {*language.words("per"), *language.listed("per_nouns")}
+    names = "|".join(map(re.escape, sorted(each, key=len, reverse=True)))
     return rf"(?:{names})(?!\w)"
 
 
@@ -69,6 +70,18 @@ def _per_pattern(language: Language) -> re.Pattern[str]:
 
 
 @cache
+def _counted_per(language: Language) -> re.Pattern[str]:
+    """`7 days/week`: what is counted, and for each what."""
+    names = {n for pair in language.words("per").items() for n in pair if len(n) > 2 and n.isalpha()}
+    names |= language.listed("per_nouns")
+    one_of = "|".join(map(re.escape, sorted(names)))
+    return re.compile(
+        rf"(?<![\w.,])\d{{1,6}}(?:[ \u00a0][^\W\d_]{{2,20}}|[ \u00a0]?[hxX×])"
+        rf"(?P<each>(?P<slash>/)(?P<name>{one_of}))(?![\w/])"
+    )
+
+
+@cache
 def _alone_pattern(language: Language) -> re.Pattern[str]:
     units = "|".join(map(re.escape, (u for u in language.units if "/" in u)))
     return re.compile(rf"(?<![\w/])(?:{units})(?![\w/])")
@@ -77,7 +90,9 @@ def _alone_pattern(language: Language) -> re.Pattern[str]:
 @cache
 def _fraction_pattern(language: Language) -> re.Pattern[str]:
     units = "|".join(re.escape(u) for u in sorted(language.units, key=len, reverse=True) if u.isalpha())
-    return re.compile(rf"(?P<whole>\d[ \u00a0]?)?(?:\d/\d{{1,2}}|[½⅓⅔¼¾⅛])[ \u00a0]?(?P<unit>{units})(?!\w)")
+    return re.compile(
+        rf"(?P<whole>\d[ \u00a0]?)?(?:\d/\d{{1,2}}|[½⅓⅔¼¾⅛])[ \u00a0]?(?P<unit>{units})(?P<dot>\.?)(?!\w)"
+    )
 
 
 @cache
@@ -115,7 +130,9 @@ def measures(edits: Edits, language: Language) -> None:
             edits.put(m.end("unit"), m.end("each"), f" {over} {language.units[m['each']].one}")
     for m in _fraction_pattern(language).finditer(text):
         noun = language.units[m["unit"]]
-        edits.match(m, noun.many if m["whole"] else noun.one, "unit")
+        if edits.free(*m.span("unit")):
+            end = m.end() if m["dot"] and goes_on(text, m.end(), language) else m.end("unit")
+            edits.put(m.start("unit"), end, noun.many if m["whole"] else noun.one)
     for m in _alone_pattern(language).finditer(text):
         edits.match(m, language.units[m[0]].many)
     letters = language.words("magnitude_letters")
@@ -149,8 +166,19 @@ def per(edits: Edits, language: Language) -> None:
         before = edits.text[max(0, m.start() - 30) : m.start()]
         if edits.free(m.start() - 1, m.start()) and not _AMOUNT.search(before):
             continue  # no amount before it: it may be anything
-        name = names[m["name"]]
+        name = names.get(m["name"])
+        if name is None:
+            continue  # what is counted stands before it
         edits.match(m, f" {name}" if whole else f" {language.word('per')} {name}")
+    for m in _counted_per(language).finditer(edits.text):
+        if language.code == "tr":
+            edits.match(m, f" {m['name']} başına", "each")
+        elif language.code == "it":
+            name = m["name"]
+            said = next((said for said in names.values() if said.split()[-1].split("'")[-1] == name), f"per {name}")
+            edits.match(m, f" {said}", "each")
+        else:
+            edits.match(m, f" {language.word('per')} ", "slash")
     for m in _PER_WORD.finditer(edits.text):
         clock = re.search(r"[ap]\.?m\.?$", edits.text[max(0, m.start() - 4) : m.start()], re.IGNORECASE)
         if not edits.free(m.start() - 1, m.start()) and edits.free(*m.span()) and not clock:

@@ -57,7 +57,7 @@ _ALONE = re.compile(r"(?:(?<=\s)|(?<=\A))(?P<of>d['’])?(?P<sign>[€£¥₺₹
 """`millones de €`."""
 _ADJECTIVE = re.compile(
     r"-(?:a|per|off|an)-|-(?=[a-z])|[ \u00a0](?:bill|bills|note|gift|voucher|coupon|deposit|fee|fine|credit|discount"
-    r"|charge|limit|budget|rebate|refund|minimum|investment|donation|ticket|tip|copay|prize|bonus|loan|monthly|annual|one-time)\b"
+    r"|charge|limit|budget|rebate|refund|minimum|investment|donation|ticket|tip|copay|prize|bonus|loan|house|home|car|deal|contract|business|company|project|question|offer|monthly|annual|one-time)\b"
 )
 """What an amount is an adjective of in English: `a $20 gift card`."""
 

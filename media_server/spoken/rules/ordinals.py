@@ -22,7 +22,10 @@ _WRITTEN = {
     "nl": r"(?P<n>\d{1,4})(?P<m>e|ste|de)(?!\w)",
     "tr": r"(?P<n>\d{1,4})['’]?(?P<m>(?:[iıuü]?n)?c[iıuü](?=\w{0,8}\b))",
 }
-_DOTTED = re.compile(r"(?<![\w.,/-])(\d{1,4})\.(?=[ \u00a0\n]|\Z)")
+_DOTTED = re.compile(
+    r"(?<![\w.,/-])(\d{1,4})\.(?=[ \u00a0\n]|\Z"
+    r"|(?P<listed>,[ \u00a0]\d{1,4}\.(?:,|[ \u00a0](?:und|oder|ve|veya)[ \u00a0]\d)))"
+)
 _ROMAN = re.compile(
     r"(?<![\w.-])(?P<before>[^\W\d_][\w’'-]{0,30})(?P<gap>\.?[ \u00a0])"
     r"(?P<roman>(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?P<dot>\.?)(?![\w-]|['’](?!s\b))"
@@ -30,8 +33,10 @@ _ROMAN = re.compile(
 _ROMAN_BEFORE = re.compile(
     r"(?<![\w.-])(?P<roman>(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3}))(?P<mark>\.|e|ème|er|º|ª|de)?"
     r"(?=(?:[ \u00a0](?:et|y|und|and|e|en|ve|ou|o|bis|au|à|al)[ \u00a0][IVX]{1,6}(?:\.|e|ème|º|ª|de)?)?"
-    r"[ \u00a0](?P<noun>[^\W\d_]{3,30}))"
+    r"[ \u00a0](?P<noun>[^\W\d_]{3,30}|yy|s(?=\.)))"
 )
+_FRENCH = re.compile(r"(?<![\w-])(?P<roman>[IVX]{2,6}|(?<=le )[VX]|(?<=au )[VX])(?:e|ème)(?!\w)")
+"""`le XIXe`."""
 _CONJUNCTIONS = frozenset(("et", "y", "und", "and", "e", "en", "ve", "ou", "o", "to", "bis", "al", "à", "a"))
 _FIRST_OF_TWO = re.compile(r"(\w+)[ \u00a0][IVXLCDM]+[ \u00a0]$")
 _QUEENS = frozenset(
@@ -44,7 +49,7 @@ def ordinals(edits: Edits, language: Language) -> None:
     """Say ordinals in words where the phonemizer does not know the way in which they are written."""
     if language.code in ("de", "tr"):
         for m in _DOTTED.finditer(edits.text):
-            if edits.free(*m.span()) and is_ordinal(edits.text, m.start(), m.end(), language):
+            if edits.free(*m.span()) and (m["listed"] or is_ordinal(edits.text, m.start(), m.end(), language)):
                 ending = _german_ending(edits.text, m.start(), m.end(), language) if language.code == "de" else ""
                 edits.match(m, ordinal(int(m[1]), language, ending=ending))
     if pattern := _pattern(language):
@@ -83,7 +88,9 @@ def roman(edits: Edits, language: Language) -> None:
         paired = before.lower() in _CONJUNCTIONS and _FIRST_OF_TWO.search(
             edits.text[max(0, m.start() - 40) : m.start()]
         )
-        if before.lower() in nouns or (paired and paired[1].lower() in nouns):
+        if (before.lower() in nouns and not (len(before) == 1 and before.isupper())) or (
+            paired and paired[1].lower() in nouns
+        ):
             edits.put(start, end, str(n))
         elif m["gap"][0] != "." and before in rulers:
             if (
@@ -103,6 +110,8 @@ def roman(edits: Edits, language: Language) -> None:
             and set(numeral) <= set("IVX")
         ):
             edits.put(start, end, str(n))
+    for m in _FRENCH.finditer(edits.text) if language.code == "fr" else ():
+        edits.match(m, ordinal(_value(m["roman"]), language))
     for m in _ROMAN_BEFORE.finditer(edits.text):
         ranked = m["noun"].lower() in language.listed("roman_nouns_after")
         # a Turkish sultan's numeral stands before his name

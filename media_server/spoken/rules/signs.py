@@ -47,9 +47,11 @@ _BETWEEN: list[tuple[re.Pattern[str], str]] = [
     (re.compile(rf"(?<={_LEFT})([ \u00a0]>[ \u00a0]|(?<=\d)>(?=\d))(?={_RIGHT})"), "greater"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?={{1,3}}[ \u00a0]?)(?={_RIGHT})"), "equals"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?≈[ \u00a0]?)(?={_RIGHT})"), "is_about"),
+    (re.compile(r"(?<=\d)([ \u00a0]-[ \u00a0])(?=-\d)"), "minus"),
+    (re.compile(r"(?<=noon)([ \u00a0]?[-–][ \u00a0]?)(?=\d)|(?<=midnight)([ \u00a0]?[-–][ \u00a0]?)(?=\d)"), "to"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?±[ \u00a0]?)(?={_RIGHT})"), "plus_minus"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?[−⁻][ \u00a0]?)(?={_RIGHT})"), "minus"),
-    (re.compile(rf"(?<={_LEFT})([ \u00a0]\+[ \u00a0]|(?<=[\d)])\+(?=[\w(]))(?={_RIGHT})"), "plus"),
+    (re.compile(rf"(?<={_LEFT})([ \u00a0]\+[ \u00a0]|(?<=[\d)²³])\+(?=[\w(]))(?={_RIGHT})"), "plus"),
 ]
 _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<![^\s(\[\"'“„«=<>*/^×÷:])([-−–][ \u00a0]?)(?=[$€£¥₹]?[.,]?\d|[√π(])"), "minus"),
@@ -77,12 +79,13 @@ _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<![^\s])(\+)(?![^\s])"), "plus"),
     (re.compile(r"(?<![^\s])(={1,3})(?![^\s])"), "equals"),
     (re.compile(r"(?<=\d)(\+)(?![\w+])"), "plus"),
+    (re.compile(r"(?<=\d)([ \u00a0]?[★⭐]\ufe0f?)"), "stars"),
     (re.compile(r"(?<=\d[MKkB%])(\+)(?![\w+])"), "plus"),
     (re.compile(r"(?<=\w)(@)(?=[\w$])"), "at"),
 ]
 _DASH = re.compile(
     r"(?P<left>[\d$€£%°]|(?<=\d)[A-Za-z°]{1,4}|(?<=°)[CF]|(?<=\d[ \u00a0])[A-Za-zµ]{1,3}(?=[ \u00a0]?[-–—][ \u00a0]?\d)"
-    r"|[^\W\d_](?= ?[-–—] ?[$€£]\d)|[.]m[.]|\b[ap]m|[AP]M)"
+    r"|[^\W\d_](?= ?[-–—] ?[$€£]\d)|[. \u00a0]m[.]|\b[ap]m|[AP]M)"
     r"(?P<dash>(?P<s1>[ \u00a0]?)(?P<sign>[-–—])(?P<s2>[ \u00a0]?))(?P<right>[$€£]?\d)"
 )
 _IN_CODE = re.compile(r"\d[A-Z]?\d[A-Z]{1,4}\Z|[A-Z]{2,}\d+\Z")
@@ -94,6 +97,7 @@ _DIGITS = re.compile(r"(?<=\d)(/)(?=\d)")
 _UNDERSCORE = re.compile(r"(?<=[^\W_])(?<!\d)(_+)(?=[^\W_])|(?<=\d)(_+)(?=[^\W\d_])")
 _INITIALS = re.compile(r"(?<![\w/])[A-Z]{1,4}(/)[A-Z]{1,4}(?![\w/])")
 _RAISED = re.compile(r"(?<=[\w)])(⁻?)([⁰¹²³⁴-⁹]{1,6})(?![⁰¹²³⁴-⁹])")
+_ANY = re.compile(r"[^\w\s.,;!?'’\"“”()]|[\d_]|\w\.\w")
 _RATIO = re.compile(r"(?<![\w:.,/-])(?P<first>\d{1,4})(?P<sign>:)(?P<last>\d{1,5})(?![\w:]|[.,]\d)")
 _PATH = re.compile(
     r"(?<![\w/.:<])(?:~|\.{1,2})?/(?:[\w.-]{1,60}/){1,12}[\w.-]{0,60}\w|(?<![\w/.:<])[a-z][\w-]{1,40}/(?:[\w.-]{1,60}/){0,8}[\w-]{1,60}\.[a-z]{1,5}(?![\w/])"
@@ -110,6 +114,8 @@ _LEFT_OVER = re.compile(r"[*^_|~`<>\\→⇒•]+")
 
 def signs(edits: Edits, language: Language) -> None:
     """Say signs in words."""
+    if not _ANY.search(edits.text):
+        return
     _ratios(edits, language)
     _paths(edits, language)
     _dashes(edits, language)
@@ -199,6 +205,9 @@ def _is_score(text: str, m: re.Match[str], first: str, last: str, language: Lang
 
 def _is_season(text: str, at: int) -> bool:
     """Whether a slash stands in a year and the next: `2024/25`."""
+    short = re.match(r"(?<!\d)(?P<first>\d\d)/(?P<next>\d\d)(?!\d)", text[max(0, at - 2) : at + 4])
+    if short and 12 < int(short["first"]) == int(short["next"]) - 1:
+        return True  # "24/25"
     m = re.match(r"(?<!\d)(?P<first>[12]\d(?P<end>\d\d))/(?P<next>\d\d)(?!\d)", text[max(0, at - 4) : at + 4])
     return m is not None and int(m["next"]) == (int(m["end"]) + 1) % 100
 

@@ -102,7 +102,8 @@ def _dates_of(m: re.Match[str], language: Language, dotted: bool) -> list[_Date]
         if n is not None and n < 100:
             n += 2000 if n < 70 else 1900
         written = f"{m[f'{name}1']} {m[f'{name}2']}".split()
-        certain = n is not None or first >= second or any(part[0] == "0" for part in written)
+        rare = max(first, second) > 12 and second not in (16, 32)
+        certain = n is not None or first >= second or rare or any(part[0] == "0" for part in written)
         end = m.end(f"{name}y") if m[f"{name}y"] else m.end(f"{name}2")
         found.append(_Date(m.start(f"{name}1"), end, day, month, n, certain))
     return found

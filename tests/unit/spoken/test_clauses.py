@@ -239,3 +239,24 @@ def test_a_clause_is_as_long_as_its_sound() -> None:
 def test_a_long_address_is_not_cut() -> None:
     address = "https://example.com/" + "a1" * 300
     assert address in clauses_of(f"Please look at {address} for more.")
+
+
+@pytest.mark.parametrize(
+    ("voice", "clauses"),
+    [
+        ("en", ["Please bring:", "1. your ID, 2. your card, and 3. a pen."]),
+        ("en", ["Do this.", "1. Open the app.", "2. Tap it."]),
+        ("en", ["How many?", "12.", "Anything else?"]),
+        ("en", ["We are open Mon, Wed, and Fri,", "all day long here."]),
+        ("de", ["Er sagte:", "„Ich komme um 8 Uhr.“", "Dann ging er."]),
+        ("de", ["Das ist am Di., 14.5.,", "um 14:30 Uhr."]),
+        ("de", ["Vom 1.–3. Mai ist zu.", "Danach nicht."]),
+        ("pt", ["Chegam hoje na Av. Paulista, n.º 5,", "às 9h."]),
+        ("en", ["Open 9 a.m. - 5 p.m. daily.", "Bye."]),
+    ],
+)
+def test_lists_dates_and_quotes_within_a_line(voice: str, clauses: list[str]) -> None:
+    text = " ".join(clauses)
+    assert clauses_of(text, voice) == clauses
+    cutter = ClauseCutter(voice)
+    assert [c for letter in text for c in cutter.push(letter)] + cutter.flush() == clauses
