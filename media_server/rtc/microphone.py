@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,7 @@ MAX_S = 20.0
 """Sound that waits for the listener at most; the oldest is dropped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """Samples at 16 kHz, shape [n]; `captured_at_s`: when the first of them was captured, on the microphone's clock.
 
     Sound that was held up on its way has the time at which it was spoken; silence may have come for that time before.
@@ -65,6 +64,8 @@ class Microphone:
         """The listener has something to do."""
         self._wanted: asyncio.Future[None] | None = None
         """Is set while the listener waits."""
+        self._timer: asyncio.TimerHandle | None = None
+        """Wakes it for silence, or earlier."""
         self._pushed_s = 0.0
         self._end_s: float | None = None
         """Up to when there was sound or silence; None before the first sound."""
@@ -88,7 +89,8 @@ class Microphone:
         self.last_data_s = self._pushed_s = now = self._clock()
         if not len(samples):
             return
-        captured_at_s = max(now - MAX_S, min(captured_at_s, now))
+        if not now - MAX_S <= captured_at_s <= now:
+            captured_at_s = max(now - MAX_S, min(captured_at_s, now))
         if self._end_s is not None and captured_at_s - self._end_s > GAP_S and not continues:
             self._push_silence(captured_at_s, after_loss)
         self._enter(Frame(samples, captured_at_s, packet=packet))
@@ -100,26 +102,38 @@ class Microphone:
             _wake(self._wanted)
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
-        while True:
-            while not self._is_ready:
-                wait_s = self._quiet_at_s() - self._clock()
-                if wait_s <= 0:
-                    self._fall_silent()
-                else:
-                    await self._come(wait_s)
-            yield self._joined()
+        try:
+            while True:
+                while not self._is_ready:
+                    wait_s = self._quiet_at_s() - self._clock()
+                    if wait_s <= 0:
+                        self._fall_silent()
+                    else:
+                        await self._come(wait_s)
+                yield self._joined()
+        finally:
+            if self._timer:
+                self._timer.cancel()
 
     async def _come(self, wait_s: float) -> None:
         """Wait for sound. This happens thirty times a second in every call: a task, an event or a timeout cost more."""
         loop = asyncio.get_running_loop()
-        self._wanted = wanted = loop.create_future()
-        timer = loop.call_later(wait_s, _wake, wanted) if wait_s < math.inf else None
+        due_s = loop.time() + wait_s
+        # the timer of an earlier wait does as well, if it is not later: the listener looks, and waits on
+        if due_s < math.inf and (self._timer is None or self._timer.when() > due_s):
+            if self._timer:
+                self._timer.cancel()
+            self._timer = loop.call_at(due_s, self._be_quiet)
+        self._wanted = loop.create_future()
         try:
-            await wanted
+            await self._wanted
         finally:
             self._wanted = None
-            if timer:
-                timer.cancel()
+
+    def _be_quiet(self) -> None:
+        self._timer = None
+        if self._wanted:
+            _wake(self._wanted)
 
     def _quiet_at_s(self) -> float:
         """When there is silence, unless sound comes before."""

@@ -95,7 +95,7 @@ class Mouth:
             corrects = bool(self._lossy_ticks) and self._red is None
             run = self._run = _Run(encoder_of(self._codec, corrects), speaker.epoch)
         if run.packets:
-            speaker.take()
+            speaker.skip()
             payload = run.packets.popleft()
         elif run.is_busy:
             # the thread has not come to it: better late than not at all

@@ -245,14 +245,22 @@ class Speaker:
             out[: len(self._tail)] = self._tail
             self._tail = self._tail[:0]
             return out
-        if self._queue and not self._held and self._behind:
+        behind = self._behind
+        if not self._queue or self._held:
+            return behind.take() if behind and not self._held else out
+        self._speak(out)
+        if behind:
             # speech cuts what is behind it
-            tail = self._behind.end() if self._behind.sounds else out[:0]
             self._behind = None
-        else:
-            tail = out[:0]
+            if behind.sounds:
+                tail = behind.end()
+                out[: len(tail)] = np.clip(out[: len(tail)].astype(np.int32) + tail, -32768, 32767)
+        return out
+
+    def _speak(self, out: Samples | None) -> None:
+        """Hand out up to 960 samples of speech, into `out` where they are needed."""
         at = 0
-        while at < FRAME and self._queue and not self._held:
+        while at < FRAME and self._queue:
             playback = self._queue[0]
             if not playback.started.is_set():
                 playback.started_at_s = (self._frames * FRAME + at) / CALL_RATE_HZ
@@ -260,29 +268,28 @@ class Speaker:
                 self.on_start(playback)
                 playback.started.set()
             samples = playback._take(FRAME - at)
-            if self._fade_in:
-                self._fade_in = False
-                samples = samples.copy()
-                samples[:FADE] = (samples[:FADE] * np.linspace(0, 1, len(samples[:FADE]))).astype(np.int16)
-            out[at : at + len(samples)] = samples
-            at += len(samples)
-            self._heard += len(samples)
-            self._handed_out += len(samples)
+            n = len(samples)
+            if out is not None:
+                out[at : at + n] = samples
+                if self._fade_in:
+                    self._fade_in = False
+                    out[at : at + FADE] = (out[at : at + FADE] * np.linspace(0, 1, FADE)).astype(np.int16)
+            at += n
+            self._heard += n
+            self._handed_out += n
             if playback.played == len(playback.speech.samples):
                 self._queue.popleft()._finish()
         if not self._queue:
             self.drained.set()
-            if self._behind and not self._held:
-                return self._behind.take()
-        out[: len(tail)] = np.clip(out[: len(tail)].astype(np.int32) + tail, -32768, 32767)
-        return out
 
     def skip(self) -> None:
         """The same as `take`, where the samples are not needed."""
-        if self.taps or not self.is_silent:
+        if self.taps or self.fades or self._behind or self._fade_in:
             self.take()
-        else:
-            self._frames += 1
+            return
+        if self._queue and not self._held:
+            self._speak(None)
+        self._frames += 1
 
     def take(self) -> Samples:
         """The next 960 samples; silence where nothing is said."""

@@ -75,9 +75,10 @@ class Udp:
         self._loop.add_reader(self._socket.fileno(), self._read)
 
     def send(self, data: bytes, address: Address) -> None:
-        # a full buffer or an unreachable network loses the packet, as the network itself does
-        with contextlib.suppress(OSError):
+        try:  # noqa: SIM105 - a context manager takes as long as the rest of this, and this is done for every packet
             self._socket.sendto(data, address)
+        except OSError:
+            pass  # a full buffer or an unreachable network loses the packet, as the network itself does
 
     def proved(self) -> None:
         """Nothing to do: a datagram socket is everybody's."""
