@@ -15,6 +15,7 @@ import cProfile
 import fractions
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -226,9 +227,11 @@ async def opened(kind: str, speaks: bool, keeps: bool) -> AsyncIterator[Server]:
     if kind == "aiortc":
         yield Plain(speaks, keeps)
         return
+    from media_server.garbage import settle_garbage
     from media_server.rtc.edge import Edge
 
     async with Edge.open() as edge:
+        settle_garbage()  # as the whole server does once it is ready
         yield Ours(edge, speaks, keeps)
 
 
@@ -323,8 +326,14 @@ class Child:
 
 
 @contextlib.asynccontextmanager
-async def running(kind: str, *, speaks: bool = False, keeps: bool = False, profile: str = "") -> AsyncIterator[Child]:
-    """A fresh server of one kind, while the block runs."""
+async def running(
+    kind: str, *, speaks: bool = False, keeps: bool = False, profile: str = "", niceness: int = 0
+) -> AsyncIterator[Child]:
+    """A fresh server of one kind, while the block runs.
+
+    Raises:
+        PermissionError: a negative niceness is for root alone.
+    """
     options = [*(["--speaks"] if speaks else []), *(["--keeps"] if keeps else [])]
     options += ["--profile", profile] if profile else []
     process = await asyncio.create_subprocess_exec(
@@ -333,6 +342,8 @@ async def running(kind: str, *, speaks: bool = False, keeps: bool = False, profi
     )  # fmt: skip
     assert process.stdin
     try:
+        if niceness:
+            os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
         yield Child(process)
     finally:
         process.stdin.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
-import gc
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from media_server.cli.systemd import Notifier
 from media_server.cli.welcome import welcome
 from media_server.config import Settings
 from media_server.errors import MediaServerError
+from media_server.garbage import settle_garbage
 from media_server.tasks import first_of
 
 if TYPE_CHECKING:
@@ -112,9 +112,7 @@ async def _serve_until_stopped(settings: Settings, notifier: Notifier) -> None:
                 await asyncio.wait([ready, stopped], return_when=asyncio.FIRST_COMPLETED)
                 if ready.done():
                     ready.result()
-                    # what is there now stays: looking through it for garbage would stop all sound for 0.1 s each time
-                    gc.collect()
-                    gc.freeze()
+                    settle_garbage()
                     print(welcome(server, settings, time.monotonic() - started, sys.stdout.isatty()), flush=True)
                     notifier.tell("READY=1", f"STATUS=Serving at {server.url}")
                     alive = asyncio.create_task(notifier.stay_alive())

@@ -25,7 +25,7 @@ from media_server.engines import messages as m
 from media_server.engines.offline import stay_offline
 from media_server.engines.registry import USUAL, engine_class
 
-__all__ = ["Engine", "serve"]
+__all__ = ["Engine", "serve", "stand_back"]
 
 log = logging.getLogger(__name__)
 
@@ -259,6 +259,12 @@ def _leave_soon() -> None:
     timer.start()
 
 
+def stand_back() -> None:
+    """Give up the priority that the server may have: its media have to be on time, and an engine works for as long."""
+    if os.getpriority(os.PRIO_PROCESS, 0) < 0:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+
+
 def _load(kind: str, options: dict[str, Any]) -> Engine:
     engine: Engine = engine_class(options.pop("engine", USUAL.get(kind, kind))).load(**options)
     return engine
@@ -269,6 +275,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then closes the socket
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=f"{kind}: %(message)s")
     stay_offline()
+    stand_back()
     with socket.socket(fileno=int(fd)) as sock:
         try:
             engine = _load(kind, json.loads(options))

@@ -20,6 +20,8 @@ MAX_OPUS_TICKS = 5760
 LONGEST = MAX_OPUS_TICKS * MODEL_RATE_HZ // OPUS_CLOCK_HZ
 _NAMES = {"pcmu": "pcm_mulaw", "pcma": "pcm_alaw", "g722": "g722", "opus": "opus"}
 _RATES = {"pcmu": 8000, "pcma": 8000, "g722": 16_000, "opus": OPUS_CLOCK_HZ}
+_FRAME_TICKS = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
+"""Of SILK, of both together, and of CELT, by an Opus packet's configuration."""
 _EMPTY: Samples = np.zeros(0, np.int16)
 
 
@@ -59,13 +61,7 @@ def opus_ticks(payload: bytes) -> int:
     if not payload:
         return 0
     toc = payload[0]
-    mode = toc >> 3
-    if mode < 12:
-        ticks = (480, 960, 1920, 2880)[mode & 3]
-    elif mode < 16:
-        ticks = (480, 960)[mode & 1]
-    else:
-        ticks = 120 << (mode & 3)
+    ticks = _FRAME_TICKS[toc >> 3]
     code = toc & 3
     if code == 3:
         ticks *= payload[1] & 63 if len(payload) > 1 else 0

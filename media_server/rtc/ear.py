@@ -155,13 +155,11 @@ class Ear:
         reception.received += 1
         stream.jitter.note(time, clock_hz, arrived_s)
         reception.jitter_s = stream.jitter.value_s
-        begin_s = timeline.place(time, ticks, clock_hz, arrived_s)
+        captured_at_s = timeline.follow(ticks, arrived_s)
         samples = decoder.decode(payload)
         if len(samples):
-            timeline.advance(ticks)
             reception.played_s += ticks / clock_hz
-            whole = stream.keep(codec, ticks, payload)
-            self._microphone.push(samples, timeline.captured_at_s(begin_s), packet=whole)
+            self._microphone.push(samples, captured_at_s, packet=stream.keep(codec, ticks, payload))
         else:
             reception.malformed += 1
         return True

@@ -212,8 +212,9 @@ class Link:
         else:
             self._heard_s = time.monotonic()
             self._check(path)
-        if len(self._ssrcs) < MAX_SSRCS and (ssrc := data[4:8] if is_rtcp(data) else data[8:12]) not in self._ssrcs:
-            self._remember(ssrc)
+        # that of sound, which nearly all packets are, is looked up first
+        if data[8:12] not in self._ssrcs and len(self._ssrcs) < MAX_SSRCS:
+            self._remember(data[4:8] if is_rtcp(data) else data[8:12])
         return True
 
     def answered(self, path: Path, message: stun.Message) -> None:
@@ -284,6 +285,8 @@ class Link:
         self._heard_s = self._paths[path] = time.monotonic()
 
     def _remember(self, ssrc: bytes) -> None:
+        if ssrc in self._ssrcs:
+            return
         sharing = self._callers.by_ssrc.setdefault(ssrc, [])
         if len(sharing) < MAX_SHARING:
             self._ssrcs.add(ssrc)

@@ -67,6 +67,14 @@ class Timeline:
         self.end = self.end + ticks & 0xFFFFFFFF
         self.end_s += ticks / self.clock_hz
 
+    def follow(self, ticks: int, arrived_s: float) -> float:
+        """Place a packet of the same clock rate that begins at `end`, and go on by its length: when it was captured."""
+        begin_s = self.end_s
+        self.end = self.end + ticks & 0xFFFFFFFF
+        self.end_s = end_s = begin_s + ticks / self.clock_hz
+        self._clock.note(end_s, arrived_s)
+        return begin_s + self._clock.offset_s
+
     def captured_at_s(self, time_s: float) -> float:
         """When what is at `time_s` was captured."""
         return self._clock.at(time_s)
