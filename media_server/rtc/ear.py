@@ -19,7 +19,7 @@ from media_server.rtc.rtp import (
     parse_rtp,
     parse_telephone_event,
 )
-from media_server.rtc.timeline import InterarrivalJitter, Timeline
+from media_server.rtc.timeline import HELD_UP_S, InterarrivalJitter, Timeline
 
 __all__ = ["Ear", "Reception"]
 
@@ -140,6 +140,8 @@ class Ear:
             return False
         first, second, number, time, ssrc = RTP_HEADER.unpack_from(packet)
         if first != 128 or ssrc != stream.ssrc or time != stream.timeline.end:
+            return False
+        if arrived_s - stream.arrived_s >= HELD_UP_S:
             return False
         payload_type, payload = second & 127, packet[RTP_HEADER.size :]
         if self._red is not None and payload_type == self._red.payload_type:

@@ -5,8 +5,8 @@ packet is placed against the sound before it, in the order in which they were se
 
     its time, in ticks of the packet before (RFC 7160)                where its sound begins
     at the end of the sound before, or later: there were no packets   where its time says
-    before that end, or more than `LEAP_S` later than it arrived      right behind the sound before; if it arrived more
-                                                                      than `BRIDGE_S` later than that, at its arrival
+    before that end, or more than `LEAP_S` later than it arrived,     right behind the sound before; if it arrived more
+    or more than `HELD_UP_S` earlier: it is no network's delay        than `BRIDGE_S` later than that, at its arrival
     in another clock rate, behind lost packets of an unknown rate     at its arrival
 """
 
@@ -14,14 +14,16 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["CaptureClock", "InterarrivalJitter", "Timeline"]
+__all__ = ["HELD_UP_S", "CaptureClock", "InterarrivalJitter", "Timeline"]
 
 LEAP_S = 0.06
 """A time that is further ahead of the packet's arrival was not counted as the times before it."""
+HELD_UP_S = 2.0
+"""A time that is further behind its packet's arrival stood still, as with clients that count only what they send."""
 BRIDGE_S = 0.2
 """A pause that may be the network's; sound that follows on without a time to go by is placed without it."""
 LATE_S = 1.0
-"""Delay beyond the least that is believed while it shrinks, as it does behind a stall, and no longer."""
+"""Delay beyond the least, up to `HELD_UP_S`, that is believed while it shrinks, as behind a stall, and no longer."""
 CATCHES_UP_S = 0.005
 """By how much it shrinks at least, from one half second to the next."""
 MAX_TRANSIT_CHANGE_S = 5.0
@@ -55,7 +57,8 @@ class Timeline:
             begin_s += ahead / self.clock_hz
             undelayed_s = arrived_s - self._clock.offset_s - length_s
             is_legible = clock_hz == self.clock_hz or not after_loss
-            if ahead < 0 or begin_s > undelayed_s + LEAP_S or not is_legible:
+            is_likely = undelayed_s - HELD_UP_S <= begin_s <= undelayed_s + LEAP_S
+            if ahead < 0 or not is_likely or not is_legible:
                 pause_s = undelayed_s - self.end_s
                 begin_s = self.end_s + (pause_s if pause_s > (0 if after_loss else BRIDGE_S) else 0.0)
         self.clock_hz, self.end, self.end_s = clock_hz, time, begin_s
@@ -68,7 +71,10 @@ class Timeline:
         self.end_s += ticks / self.clock_hz
 
     def follow(self, ticks: int, arrived_s: float) -> float:
-        """Place a packet of the same clock rate that begins at `end`, and go on by its length: when it was captured."""
+        """Place a packet of the same clock rate that begins at `end`, and go on by its length: when it was captured.
+
+        The one before it must have arrived less than `HELD_UP_S` ago.
+        """
         begin_s = self.end_s
         self.end = self.end + ticks & 0xFFFFFFFF
         self.end_s = end_s = begin_s + ticks / self.clock_hz

@@ -151,3 +151,12 @@ def test_codecs_that_change_again_and_again_are_heard_at_the_right_time(network:
     said_s = 9.98 + np.cumsum(lengths_s) - lengths_s
     assert np.abs(at_s - said_s).max() < 0.05
     assert line.ear.reception.concealed_s == pytest.approx(0.34 if network == "loses" else 0.0, abs=0.1)
+
+
+def test_a_caller_whose_time_stood_still_while_he_was_mute_is_heard_when_he_speaks() -> None:
+    line = Line()
+    for n, packet in enumerate(GOOD):
+        line.arrive(n, packet, 10 + n * 0.02 + 7.0 * (n >= 75))
+    assert line.frames[-1].captured_at_s == pytest.approx(10 + 149 * 0.02 + 7.0 - 0.02, abs=0.001)
+    said = [frame for frame in line.frames if frame.captured_at_s > 17]
+    assert sum(len(frame.samples) for frame in said) == pytest.approx(1.5 * MODEL_RATE_HZ, abs=640)

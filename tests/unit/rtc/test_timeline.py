@@ -61,11 +61,13 @@ def test_times_that_say_nothing_move_no_sound(step: int) -> None:
         assert sender.send(n * step) == pytest.approx(0.0, abs=0.001)
 
 
-def test_a_sender_whose_time_stands_still_while_it_is_mute_is_dated_rightly_a_second_later() -> None:
+@pytest.mark.parametrize(("mute_s", "believed"), [(12.0, 0), (2.5, 0), (1.5, 75)])
+def test_a_sender_whose_time_stands_still_while_it_is_mute_is_dated_rightly_soon(mute_s: float, believed: int) -> None:
     sender = Sender()
     for n in range(300):
-        error_s = sender.send(n * 960, after_s=12.0 if n == 150 else 0.02)
-        assert error_s == pytest.approx(0.0, abs=0.001) or 150 <= n < 200
+        error_s = sender.send(n * 960, after_s=mute_s if n == 150 else 0.02)
+        # a short one may be a network that stood still, and is about to catch up
+        assert error_s == pytest.approx(0.0, abs=0.001) or 150 <= n < 150 + believed
 
 
 def test_sound_held_up_by_a_codec_change_within_a_stall_was_said_one_after_the_other() -> None:
