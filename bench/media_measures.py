@@ -52,6 +52,8 @@ TOGETHER = 5
 """Calls that are placed at once."""
 PRIORITY = -10
 """The niceness that deploy/media-server.service gives the server."""
+PACES = [(False, 0), (True, 0), *([(True, PRIORITY)] if os.geteuid() == 0 else [])]
+"""Whether engines are busy, and the server's niceness, which root alone may lower."""
 LISTENERS, CLICKERS = 2, 1
 """Callers of each network: those who speak with error correction, and those whose clicks are timed."""
 GROUP = 5
@@ -381,10 +383,7 @@ SECTIONS: dict[str, Callable[[Plan], list[Case]]] = {
     "product": lambda plan: [partial(product, plan, n) for n in plan.at_once if n > 1],
     "network": lambda plan: [partial(network, plan, group) for group in _groups(NETWORKS)],
     "sentences": lambda plan: [partial(sentences, plan, each) for each in (NETWORKS[0], *NETWORKS[2:4])],
-    "pace": lambda plan: (
-        [partial(pace, plan, False, 0), partial(pace, plan, True, 0)]
-        + [partial(pace, plan, True, PRIORITY)] * (os.geteuid() == 0)
-    ),
+    "pace": lambda plan: [partial(pace, plan, *each) for each in PACES],
     "beginning": lambda plan: [partial(beginning, plan)],
     "interruption": lambda plan: [partial(interruption, plan)],
     "drift": lambda plan: [partial(drift, plan)],

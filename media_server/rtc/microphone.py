@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,7 +28,8 @@ MAX_S = 20.0
 """Sound that waits for the listener at most; the oldest is dropped."""
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Frame:
     """Samples at 16 kHz, shape [n]; `captured_at_s`: when the first of them was captured, on the microphone's clock.
 
     Sound that was held up on its way has the time at which it was spoken; silence may have come for that time before.
