@@ -108,8 +108,10 @@ def _cued_pattern(language: Language) -> re.Pattern[str]:
     elided = r"(?i:(?<!\w)(?:l|all|dall|dell|nell)['’])" if language.code == "it" else "(?!)"
     if language.code == "tr":
         return re.compile(r"(?<![\w./,-])(?P<date>(\d{1,2})/(\d{1,2}))(?=[ \u00a0]tarih|['’][dt][ae])")
+    days = _one_of(sorted([*language.weekdays, *language.words("weekday_abbreviations")], key=len, reverse=True))
     return re.compile(
-        rf"(?:(?i:(?<!\w)(?:{_one_of(language.listed('date_cues'))}))[ \u00a0]|{elided})"
+        rf"(?:(?i:(?<!\w)(?:{_one_of(language.listed('date_cues'))}))[ \u00a0]"
+        rf"|(?i:(?<!\w)(?:{days})\.?,?|week of)[ \u00a0]|{elided})"
         r"(?P<date>(\d{1,2})/(\d{1,2}))(?![\w/]|[.,]\d|[ \u00a0](?:d\w{1,4}|of|van)\b)"
     )
 

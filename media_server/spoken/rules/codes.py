@@ -60,7 +60,8 @@ def _cued(language: Language) -> re.Pattern[str]:
     link = r"(?:[ \u00a0](?:is|ist|lautet|es|est|è|é)(?:[ \u00a0](?:le|el|il|o))?|[ \u00a0]?:)?"
     number = r"(?:[ \u00a0](?:number|no\.?|nr\.?|num\.?|n[°º.]?|nº|numéro|número|numero|nummer|numarası|numaranız|#))"
     return re.compile(
-        rf"(?<!\w)(?:(?:{strong}){number}?{link}[ \u00a0]?#?(?P<code>\d{{4,12}})"
+        rf"(?<!\w)(?:(?:{strong}){number}?{link}[ \u00a0]?#?"
+        rf"(?P<code>\d{{4,12}}(?![ \u00a0-]\d)|\d{{2,6}}(?:[ \u00a0-]\d{{2,6}}){{1,3}})"
         rf"|(?:{weak})(?:{number}{link}[ \u00a0]?(?P<numbered>\d{{4,12}})|:?[ \u00a0]?#?(?P<long>\d{{5,12}})(?<!00))"
         rf"|(?:\w{{2,30}}(?:nummer|numarası|numaranız)|(?:best|kd|art|rg|rechn)\.-nr\.)"
         rf"{link}[ \u00a0](?P<joined>\d{{4,12}})"

@@ -33,9 +33,23 @@ def _patterns(language: Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(before), re.compile(after)
 
 
+@cache
+def _shared_magnitude(language: Language) -> re.Pattern[str]:
+    """`between $1.5 and $2 million`: the magnitude is that of both."""
+    signs = "|".join(map(re.escape, sorted(language.currencies, key=len, reverse=True)))
+    links = "|".join(w for w in language.listed("range_links") if w.isalpha())
+    magnitudes = "|".join(map(re.escape, language.words("magnitudes")))
+    return re.compile(
+        rf"(?<![\w$€£])(?P<amount>(?P<sign>{signs}){_GAP}(?P<first>{language.number}))(?=[ \u00a0](?:{links})[ \u00a0]"
+        rf"(?P=sign){_GAP}{language.number}{_GAP}(?:{magnitudes})(?!\w))"
+    )
+
+
 def money(edits: Edits, language: Language) -> None:
     """Say amounts of money as they are spoken, unit and hundredths."""
     text = edits.text
+    for m in _shared_magnitude(language).finditer(text):
+        edits.match(m, plain_number(m["first"], language), "amount")
     for m in _PARTED.finditer(text):
         currency = language.currencies.get(m["sign"])
         if currency and currency.part:

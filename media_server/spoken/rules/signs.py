@@ -48,6 +48,9 @@ _BETWEEN: list[tuple[re.Pattern[str], str]] = [
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?={{1,3}}[ \u00a0]?)(?={_RIGHT})"), "equals"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?≈[ \u00a0]?)(?={_RIGHT})"), "is_about"),
     (re.compile(r"(?<=\d)([ \u00a0]-[ \u00a0])(?=-\d)"), "minus"),
+    (re.compile(r"(?<=[\dCF°%])([ \u00a0]?[–—][ \u00a0]?)(?=[-−]\d)"), "to"),
+    (re.compile(r"(?<=\b[a-z])([ \u00a0]?<[ \u00a0]?)(?=\d)"), "less"),
+    (re.compile(r"(?<=\b[a-z])([ \u00a0]?>[ \u00a0]?)(?=\d)"), "greater"),
     (re.compile(r"(?<=noon)([ \u00a0]?[-–][ \u00a0]?)(?=\d)|(?<=midnight)([ \u00a0]?[-–][ \u00a0]?)(?=\d)"), "to"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?±[ \u00a0]?)(?={_RIGHT})"), "plus_minus"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?[−⁻][ \u00a0]?)(?={_RIGHT})"), "minus"),
@@ -97,7 +100,7 @@ _DIGITS = re.compile(r"(?<=\d)(/)(?=\d)")
 _UNDERSCORE = re.compile(r"(?<=[^\W_])(?<!\d)(_+)(?=[^\W_])|(?<=\d)(_+)(?=[^\W\d_])")
 _INITIALS = re.compile(r"(?<![\w/])[A-Z]{1,4}(/)[A-Z]{1,4}(?![\w/])")
 _RAISED = re.compile(r"(?<=[\w)])(⁻?)([⁰¹²³⁴-⁹]{1,6})(?![⁰¹²³⁴-⁹])")
-_ANY = re.compile(r"[^\w\s.,;!?'’\"“”()]|[\d_]|\w\.\w")
+_ANY = re.compile(r"[^\w\s.,;!?'’\"“”()]|[\d_²³¹⁰⁴-⁹]|\w\.\w")
 _RATIO = re.compile(r"(?<![\w:.,/-])(?P<first>\d{1,4})(?P<sign>:)(?P<last>\d{1,5})(?![\w:]|[.,]\d)")
 _PATH = re.compile(
     r"(?<![\w/.:<])(?:~|\.{1,2})?/(?:[\w.-]{1,60}/){1,12}[\w.-]{0,60}\w|(?<![\w/.:<])[a-z][\w-]{1,40}/(?:[\w.-]{1,60}/){0,8}[\w-]{1,60}\.[a-z]{1,5}(?![\w/])"
