@@ -6,7 +6,7 @@ import gc
 
 __all__ = ["settle_garbage"]
 
-THRESHOLDS = 5000, 5, 5
+THRESHOLDS = 2000, 5, 5
 """Objects more than there were, before the youngest are looked through; rounds before the older are, and the oldest."""
 
 
