@@ -39,6 +39,8 @@ MAX_DOUBT_S = 0.9
 """Seconds of speech that always interrupt, whatever is understood of it, unless it is echo …"""
 BARGE_IN_TIMEOUT_S = 2.0
 """… or for this long where nothing was understood yet; how long the words of a sound are waited for."""
+WORD_S = 0.45
+"""… or for this long for each word of an acknowledgement of several."""
 ANSWER_S = 1.0
 """With less than this left of what the agent says, "yes" is an answer …"""
 QUESTION_S = 1.5
@@ -129,7 +131,9 @@ class BargeIn:
         if not self.in_doubt:
             return None
         self._sound = self._weigh(heard, played, at_s, guessed=True).sound
-        long = self._lasted_s(at_s) > MAX_DOUBT_S and self._sound != "echo" and self.agent != "thinking"
+        # "oh okay, I see, got it" is long, and means no more than "okay"
+        doubt_s = max(MAX_DOUBT_S, len(heard) * WORD_S) if self._sound == "acknowledgement" else MAX_DOUBT_S
+        long = self._lasted_s(at_s) > doubt_s and self._sound != "echo" and self.agent != "thinking"
         return self._yield() if long or self._sound == "speech" else None
 
     def speech_over(

@@ -331,3 +331,12 @@ def test_whatever_happens_what_is_held_is_released(events: list[Any]) -> None:
         if kind == "over":
             assert not it.in_doubt
             assert not held or made is None
+
+
+@pytest.mark.parametrize("text", ["oh okay i see", "yes yes okay got it", "ja ja alles klar", "va bene ho capito"])
+def test_an_acknowledgement_of_several_words_may_last(text: str) -> None:
+    it = BargeIn()
+    it.agent = "speaking"
+    assert it.speech_began(2.0) == HOLD
+    assert it.words_so_far(spread(text, 2.0, 3.3), played(SUMS), 3.3) is None
+    assert it.speech_over(spread(text, 2.0, 3.4), played(SUMS), FAR, 3.5) == GO_ON
