@@ -107,19 +107,25 @@ def _german_ranges(edits: Edits, language: Language) -> None:
 def _cued_pattern(language: Language) -> re.Pattern[str]:
     elided = r"(?i:(?<!\w)(?:l|all|dall|dell|nell)['’])" if language.code == "it" else "(?!)"
     if language.code == "tr":
-        return re.compile(r"(?<![\w./,-])(?P<date>(\d{1,2})/(\d{1,2}))(?=[ \u00a0]tarih|['’][dt][ae])")
+        days = _one_of([*language.weekdays, *language.words("weekday_abbreviations")])
+        return re.compile(
+            rf"(?P<on>(?<!\w)(?:{days})\.?[ \u00a0])?(?<![\w./,-])(?P<date>(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}}))"
+            r"(?P<in>(?=[ \u00a0]tarih|['’][dt][ae]))?(?![\w/]|[.,]\d)"
+        )
     days = _one_of(sorted([*language.weekdays, *language.words("weekday_abbreviations")], key=len, reverse=True))
     return re.compile(
         rf"(?:(?i:(?<!\w)(?:{_one_of(language.listed('date_cues'))}))[ \u00a0]"
-        rf"|(?i:(?<!\w)(?:{days})\.?,?|week of)[ \u00a0]|{elided})"
-        r"(?P<date>(\d{1,2})/(\d{1,2}))(?![\w/]|[.,]\d|[ \u00a0](?:d\w{1,4}|of|van)\b)"
+        rf"|(?i:(?<!\w)(?:{days})\.?,?|week of|week van|semana de)[ \u00a0]|{elided})"
+        r"(?P<date>(?P<a>\d{1,2})/(?P<b>\d{1,2}))(?![\w/]|[.,]\d|[ \u00a0](?:d\w{1,4}|of|van)\b)"
     )
 
 
 def _cued_dates(edits: Edits, language: Language) -> None:
     """Say `3/5` as a date behind a word that dates stand behind: *el 3/5* is no fraction."""
     for m in _cued_pattern(language).finditer(edits.text):
-        a, b = int(m[2]), int(m[3])
+        if language.code == "tr" and m["on"] is None and m["in"] is None:
+            continue
+        a, b = int(m["a"]), int(m["b"])
         month, day = (a, b) if language.table["date_order"] == "mdy" else (b, a)
         noun = re.match(r"[ \u00a0]([^\W\d_]{4,})", edits.text[m.end() : m.end() + 20])
         is_part = m["date"] in _PARTS and noun is not None and noun[1].lower() not in _BEHIND_DATES

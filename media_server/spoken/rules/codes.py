@@ -63,7 +63,7 @@ def _cued(language: Language) -> re.Pattern[str]:
         rf"(?<!\w)(?:(?:{strong}){number}?{link}[ \u00a0]?#?"
         rf"(?P<code>\d{{4,12}}(?![ \u00a0-]\d)|\d{{2,6}}(?:[ \u00a0-]\d{{2,6}}){{1,3}})"
         rf"|(?:{weak})(?:{number}{link}[ \u00a0]?(?P<numbered>\d{{4,12}})|:?[ \u00a0]?#?(?P<long>\d{{5,12}})(?<!00))"
-        rf"|(?:\w{{2,30}}(?:nummer|numarası|numaranız)|(?:best|kd|art|rg|rechn)\.-nr\.)"
+        rf"|(?:\w{{2,30}}(?:nummer|numarası|numaranız)|(?:best|kd|art|rg|rechn)\.?-?nr\.)"
         rf"{link}[ \u00a0](?P<joined>\d{{4,12}})"
         rf"|(?:number|numéro|número|numero|nummer|numarası){link}[ \u00a0]#?(?P<plain>\d{{5,12}}))"
         r"(?!\w|[.,]?\d|[ \u00a0]?[%€$£])",

@@ -27,7 +27,7 @@ def _patterns(language: Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
         # what stands in English marks is met in every language, and the rule for dollars in Spanish America
         number = rf"(?:(?<![\d.,])\d{{1,3}}(?:,\d{{3}})+(?:\.\d{{1,2}})?(?![\d]|[.,]\d)|{number})"
     amount = rf"(?P<amount>{number}(?:[.,][-–—]{{1,2}}(?!\d))?|(?<![\d.,])\.\d\d(?!\d))"
-    upto = rf"(?:{_GAP}[-–—]{_GAP}(?:{signs})?(?P<upto>{number}))?"
+    upto = rf"(?:{_GAP}[-–—]{_GAP}(?:(?:{signs}){_GAP})?(?P<upto>{number}))?"
     before = rf"(?<![\w$€£])(?P<sign>{signs}){_GAP}(?P<minus>[-−])?{amount}{upto}{magnitude}"
     after = rf"(?<![\w.,]){amount}{upto}{magnitude}{_GAP}(?P<sign>{signs})(?!\w)"
     return re.compile(before), re.compile(after)

@@ -12,15 +12,20 @@ from media_server.spoken.numbers import agreeing
 __all__ = ["is_feminine", "is_other", "nouns"]
 
 _COUNTED = re.compile(
-    r"(?<![\w.,/:'’°+-])(?P<number>\d{1,3}(?:\.\d{3})+|\d{1,6})[ \u00a0](?P<noun>[^\W\d_]{3,30})(?![\w'’.@/])"
+    r"(?<![\w.,/:'’°+-])(?<!\d[ \u00a0])"
+    r"(?P<number>\d{1,3}(?:\.\d{3})+|\d{1,6})[ \u00a0](?P<noun>[^\W\d_]{3,30})(?![\w'’.@/])"
 )
 _BEFORE = re.compile(r"([^\W\d_]{2,30})[ \u00a0]$")
 _FEMININE: Mapping[str, re.Pattern[str]] = {
-    "es": re.compile(r".*(?:as?|ci[oó]n(?:es)?|si[oó]n(?:es)?|[dt]ad(?:es)?|tud(?:es)?|umbres?|ve(?:z|ces)|noches?)"),
+    "es": re.compile(
+        r".*(?:as?|ci[oó]n(?:es)?|si[oó]n(?:es)?|[dt]ad(?:es)?|tud(?:es)?|umbres?|ve(?:z|ces)|noches?|mujer(?:es)?)"
+    ),
     "it": re.compile(
         r".*(?:a|zion[ei]|sion[ei]|tà|nott[ei]|part[ei]|ore|volte|auto|moto|foto|radio|mano|mani|class[ei]|chiav[ei]|voc[ei])"
     ),
-    "pt": re.compile(r".*(?:as?|(?:çã|ções|ss?ã|ss?ões)o?|[dt]ades?|ge(?:m|ns)|ve(?:z|zes)|noites?|ç[õã]es)"),
+    "pt": re.compile(
+        r".*(?:as?|(?:çã|ções|ss?ã|ss?ões)o?|[dt]ades?|ge(?:m|ns)|ve(?:z|zes)|noites?|ç[õã]es|mulher(?:es)?)"
+    ),
     "fr": re.compile(
         r".*(?:[ts]ions?|tés?|ettes?|[ae]nces?|ées?|ures?|ades?|aines?|esses?|ies?|udes?|euses?|illes?|elles?|ites?|ines?)"
         r"|(?:heure|minute|seconde|personne|fois|place|table|chambre|nuit|page|carte|pizza|adresse|ligne|porte|rue|ville"

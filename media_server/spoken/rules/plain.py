@@ -11,7 +11,7 @@ from media_server.spoken.numbers import digits, plain_number, year
 
 __all__ = ["numbers", "scientific"]
 
-_LONG = re.compile(r"(?<![\w.,'’])(?:\d{7,40}|0\d{2,40})(?!\w|[.,]\d)")
+_LONG = re.compile(r"(?<![\w.,'’])(?<!\d[ \u00a0])(?:\d{7,40}|0\d{2,40})(?!\w|[.,]\d)")
 _THOUSANDS = re.compile(r"(?<![\w.,])(?<!\d )[1-9]\d{0,2}(?: \d{3}){0,4} 000(?!\w|[.,]\d| \d)")
 """Thousands apart, in the one form that is surely a single number."""
 _UNDERSCORED = re.compile(r"(?<![\w.,])\d{1,3}(?:_\d{3})+(?!\w)")

@@ -48,6 +48,7 @@ _BETWEEN: list[tuple[re.Pattern[str], str]] = [
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?={{1,3}}[ \u00a0]?)(?={_RIGHT})"), "equals"),
     (re.compile(rf"(?<={_LEFT})([ \u00a0]?≈[ \u00a0]?)(?={_RIGHT})"), "is_about"),
     (re.compile(r"(?<=\d)([ \u00a0]-[ \u00a0])(?=-\d)"), "minus"),
+    (re.compile(r"(?<=\d)([ \u00a0]?[-–—][ \u00a0]?)(?=%\d)"), "to"),
     (re.compile(r"(?<=[\dCF°%])([ \u00a0]?[–—][ \u00a0]?)(?=[-−]\d)"), "to"),
     (re.compile(r"(?<=\b[a-z])([ \u00a0]?<[ \u00a0]?)(?=\d)"), "less"),
     (re.compile(r"(?<=\b[a-z])([ \u00a0]?>[ \u00a0]?)(?=\d)"), "greater"),
