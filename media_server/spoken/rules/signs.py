@@ -195,7 +195,9 @@ def _is_score(text: str, m: re.Match[str], first: str, last: str, language: Lang
     plain = text[max(0, start) : m.start("dash")] == first and text[m.start("right") : end] == last
     if not plain or m["s1"] or m["s2"] or max(int(first), int(last)) > MOST_POINTS:
         return False
-    if re.match(r"\w|[.,:/]\d|[ \u00a0]?[%$€£°]", text[end : end + 3]) or re.search(r"[\w.,:/$€£-]$", text[:start]):
+    if re.match(r"\w|[.,:/]\d|[ \u00a0]?[%$€£°]", text[end : end + 3]) or re.search(
+        r"[\w.,:/$€£-]$", text[max(0, start - 1) : max(0, start)]
+    ):
         return False
     if _is_told(text, start, end, language):
         return True
