@@ -132,7 +132,7 @@ async def _speak_recording(args: argparse.Namespace) -> int:
         recording = caller.recording()
     if args.out:
         write_wav(args.out, recording, CALL_RATE_HZ)
-    return 0 if any(e["type"] == "agent.speech_stopped" for e in caller.events[spoken:]) else 1
+    return 0 if caller.of("agent.speech_stopped", spoken) else 1
 
 
 async def _silence(caller: Caller, silence_s: float) -> None:
@@ -191,7 +191,6 @@ async def _converse(args: argparse.Namespace) -> int:
     headers = {"Authorization": f"Bearer {args.key}"} if args.key else {}
     url = f"{args.url.rstrip('/')}/v1/chat"
     view = ChatView(args.agent)
-    ended = False
     try:
         async with (
             aiohttp.ClientSession(headers=headers) as http,
@@ -203,7 +202,6 @@ async def _converse(args: argparse.Namespace) -> int:
                 async for message in socket:
                     event = json.loads(message.data)
                     view.show(event)
-                    ended = ended or event["type"] == "call.ended"
                     answers.note(event)
             finally:
                 reading.cancel()
@@ -211,7 +209,7 @@ async def _converse(args: argparse.Namespace) -> int:
         raise await _refused(args, e.status) from e
     except (aiohttp.ClientError, ValueError) as e:
         raise unreachable(args.url, e) from e
-    if not ended:
+    if not answers.ended:
         raise MediaServerError("connection_lost", f"The connection to {args.url} was lost.")
     return 0
 
@@ -232,20 +230,23 @@ async def _refused(args: argparse.Namespace, status: int) -> MediaServerError:
 
 
 class _Answers:
-    """Whether the agent has greeted, and whether it has answered the turn that was typed last."""
+    """Whether the agent has greeted, whether it has answered the turn that was typed last, and whether all is over."""
 
     def __init__(self) -> None:
+        self.ended = False
         self.greeted, self.answered = asyncio.Event(), asyncio.Event()
         self._turn_id = ""
 
     def note(self, event: dict[str, Any]) -> None:
-        match event["type"]:
-            case "turn.ended":
-                self._turn_id = event["turn_id"]
-            case "agent.text":
+        match event:
+            case {"type": "turn.ended", "turn_id": turn_id}:
+                self._turn_id = turn_id
+            case {"type": "agent.text", "turn_id": turn_id}:
                 self.greeted.set()
-                if event["turn_id"] == self._turn_id:
+                if turn_id == self._turn_id:
                     self.answered.set()
+            case {"type": "call.ended"}:
+                self.ended = True
 
 
 async def _type(socket: Any, answers: _Answers, view: ChatView) -> None:

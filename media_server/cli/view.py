@@ -56,37 +56,37 @@ class _View:
 
     def other(self, event: Event) -> None:
         """What spoken and written conversations have in common."""
-        match event["type"]:
-            case "tool.called":
+        match event:
+            case {"type": "tool.called", "name": name}:
                 given = ", ".join(f"{k}={_short(v)}" for k, v in (event.get("arguments") or {}).items())
-                self.note(f"{event['name']}({given})")
-            case "tool.returned" if event.get("error"):
-                self.note(f"→ {event['error']}")
-            case "tool.returned":
+                self.note(f"{name}({given})")
+            case {"type": "tool.returned", "error": str(error)}:
+                self.note(f"→ {error}")
+            case {"type": "tool.returned"}:
                 self.note(f"→ {_short(event.get('result'))}")
-            case "agent.event":
-                self.note(f"{event['name']}: {_short(event['data'])}")
-            case "call.forwarded":
-                self.note(f"Transferred to {event['to']}.")
-            case "call.paused":
+            case {"type": "agent.event", "name": name, "data": data}:
+                self.note(f"{name}: {_short(data)}")
+            case {"type": "call.forwarded", "to": to}:
+                self.note(f"Transferred to {to}.")
+            case {"type": "call.paused"}:
                 self.note("A person has taken over.")
-            case "call.resumed":
+            case {"type": "call.resumed"}:
                 self.note("The agent is back.")
-            case "warning" | "error":
-                self.note(event["message"])
-            case "call.ended":
-                reason = REASONS.get(event["reason"], event["reason"])
-                self._line(f"The call ended after {event['duration_s']:.0f} s: {reason}.")
+            case {"type": "warning" | "error", "message": message}:
+                self.note(message)
+            case {"type": "call.ended", "reason": reason, "duration_s": duration_s}:
+                self._line(f"The call ended after {duration_s:.0f} s: {REASONS.get(reason, reason)}.")
 
 
 class ChatView(_View):
     """A conversation in writing."""
 
     def show(self, event: Event) -> None:
-        if event["type"] == "agent.text":
-            self.said(self.agent, event["text"])
-        else:
-            self.other(event)
+        match event:
+            case {"type": "agent.text", "text": text}:
+                self.said(self.agent, text)
+            case _:
+                self.other(event)
 
 
 class SpokenView(_View):
@@ -98,18 +98,18 @@ class SpokenView(_View):
         self._response_ms: float | None = None
 
     def show(self, event: Event) -> None:
-        match event["type"]:
-            case "user.transcript" if event["final"]:
-                self.said("you", event["text"])
-            case "turn.metrics":
-                self._response_ms = event["response_ms"]
-            case "agent.segment_started":
+        match event:
+            case {"type": "user.transcript", "final": True, "text": text}:
+                self.said("you", text)
+            case {"type": "turn.metrics", "response_ms": response_ms}:
+                self._response_ms = response_ms
+            case {"type": "agent.segment_started", "text": text}:
                 start = " " if self._speaking else f"{self.agent:>{self._width}}  "
-                sys.stdout.write(start + event["text"].strip())
+                sys.stdout.write(start + text.strip())
                 sys.stdout.flush()
                 self._speaking = True
-            case "agent.speech_stopped" if self._speaking:
-                cut = " — interrupted" if event["reason"] == "interrupted" else ""
+            case {"type": "agent.speech_stopped", "reason": reason} if self._speaking:
+                cut = " — interrupted" if reason == "interrupted" else ""
                 took = f"  ({self._response_ms / 1000:.1f} s)" if self._response_ms is not None else ""
                 self._speaking, self._response_ms = False, None
                 print(cut + took, flush=True)

@@ -85,7 +85,10 @@ def _size(text: str) -> int:
 
 
 def _name(message: Mapping[str, Any]) -> str:
-    return str(message.get("type") or message.get("event") or "a message")[:100]
+    match message:
+        case {"type": name} | {"event": name} if name:
+            return str(name)[:100]
+    return "a message"
 
 
 def _left_out(message: Mapping[str, Any], size: int, limit: int) -> Mapping[str, Any]:

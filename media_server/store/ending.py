@@ -43,7 +43,7 @@ async def close(session: AsyncSession, row: CallRow, end: EndOfCall) -> None:
     row.status = "failed" if end.reason in FAILURES else "completed"
     row.end_reason, row.ended_at = end.reason, row.started_at + max(0.0, end.lasted_s)
     of_call = select(EventRow.event).where(EventRow.call_id == row.id).order_by(EventRow.id)
-    known = summary_of((str(event["type"]), event) for event in await session.scalars(of_call))
+    known = summary_of(await session.scalars(of_call))
     row.first_words, row.words = known.first_words, known.words
     row.turns, row.response_ms = known.turns, known.response_ms
     await settle(session, row, end.lasted_s - end.away_s)

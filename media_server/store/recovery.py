@@ -69,10 +69,17 @@ async def close_lost(session: AsyncSession, server: str, tell: Tell) -> list[str
 
 def _place(event: Mapping[str, Any]) -> object:
     """What tells an event from the others of its call: its number, or that it is the end which has none."""
-    return event.get("seq", event["type"])
+    match event:
+        case {"seq": number}:
+            return number
+        case {"type": kind}:
+            return kind
+    return None
 
 
 def _ended(line: Mapping[str, Any]) -> CallEnded | None:
-    if line["type"] != CallEnded.type:
-        return None
-    return CallEnded(**{f.name: line[f.name] for f in dataclasses.fields(CallEnded) if f.name in line})
+    match line:
+        case {"type": CallEnded.type}:
+            return CallEnded(**{f.name: line[f.name] for f in dataclasses.fields(CallEnded) if f.name in line})
+        case _:
+            return None

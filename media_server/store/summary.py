@@ -24,20 +24,20 @@ class Summary:
     response_ms: float | None
 
 
-def summary_of(events: Iterable[tuple[str, Mapping[str, Any]]]) -> Summary:
-    """The summary of a call's recorded events: of each its type and its native form, in their order."""
+def summary_of(events: Iterable[Mapping[str, Any]]) -> Summary:
+    """The summary of a call's recorded events in their native form and order."""
     said: list[str] = []
     first: str | None = None
     turns, waits = 0, list[float]()
-    for kind, event in events:
-        match kind:
-            case "user.transcript" if event["text"]:
-                first = first or event["text"][:MAX_FIRST_WORDS]
+    for event in events:
+        match event:
+            case {"type": "user.transcript", "text": text} if text:
+                first = first or text[:MAX_FIRST_WORDS]
                 turns += 1
-                said.append(event["text"])
-            case "agent.text":
-                said.append(event["text"])
-            case "turn.metrics":
-                waits.append(event["response_ms"])
+                said.append(text)
+            case {"type": "agent.text", "text": text}:
+                said.append(text)
+            case {"type": "turn.metrics", "response_ms": response_ms}:
+                waits.append(response_ms)
     median = round(statistics.median(waits), 1) if waits else None
     return Summary(first, "\n".join(said).casefold()[:MAX_WORDS], turns, median)
