@@ -50,17 +50,18 @@ real-models: $(VENV)/.dev ## fetch real models and recorded speech, for tests an
 test-real: $(VENV)/.dev ## run the tests that need real models on the pack `real` (make real-models fetches it)
 	MEDIA_SERVER_TESTS_REAL=real $(BIN)/python -m pytest -m real $(ARGS)
 
-lint: $(VENV)/.dev ## ruff, mypy --strict, layers, and the page's types where Node.js is
+lint: $(VENV)/.dev ## ruff, mypy --strict, layers, and the page's modules where Node.js is
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@if command -v npx >/dev/null; then npx --yes -p typescript@5.9.3 tsc -p static/jsconfig.json; \
-		else echo "NOTE: no Node.js here, so the page's types are not checked."; fi
+	@if command -v npx >/dev/null; then npx --yes @biomejs/biome@2.6.8 check static tests/static && npx --yes -p typescript@5.9.3 tsc -p static/jsconfig.json; \
+		else echo "NOTE: no Node.js here, so the page's modules are not checked."; fi
 
 format: $(VENV)/.dev ## put the code into shape
 	$(BIN)/ruff check --fix $(CHECKED)
 	$(BIN)/ruff format $(CHECKED)
+	@if command -v npx >/dev/null; then npx --yes @biomejs/biome@2.6.8 check --write static tests/static; fi
 
 bench: $(VENV)/.dev ## response times and cost per call, with the starter models
 	$(BIN)/python -m bench.latency

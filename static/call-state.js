@@ -34,12 +34,30 @@
 
 /** @type {CallState} */
 export const IDLE = Object.freeze({
-  status: "idle", phase: "idle", transport: "", messages: [], toolCalls: [], isMuted: false, userSpeaking: false, agentSpeaking: false,
-  duration: 0, idleWarning: null, personInCall: false, playbackBlocked: false, ending: null, error: null,
+  status: "idle",
+  phase: "idle",
+  transport: "",
+  messages: [],
+  toolCalls: [],
+  isMuted: false,
+  userSpeaking: false,
+  agentSpeaking: false,
+  duration: 0,
+  idleWarning: null,
+  personInCall: false,
+  playbackBlocked: false,
+  ending: null,
+  error: null,
 });
 
 /** @type {Record<string, Phase>} */
-const PHASES = { listening: "listening", user_speaking: "speaking", thinking: "thinking", agent_speaking: "listening", ended: "idle" };
+const PHASES = {
+  listening: "listening",
+  user_speaking: "speaking",
+  thinking: "thinking",
+  agent_speaking: "listening",
+  ended: "idle",
+};
 
 /** @param {readonly Message[]} messages @param {Message} message */
 function put(messages, message) {
@@ -72,7 +90,11 @@ export function after(state, event) {
     case "user.transcript": {
       const id = `user-${turn}`;
       if (!event.text) return { ...state, messages: state.messages.filter((m) => m.id !== id) };
-      return { ...state, idleWarning: null, messages: put(state.messages, { id, role: "user", text: event.text, isInterim: !event.final }) };
+      return {
+        ...state,
+        idleWarning: null,
+        messages: put(state.messages, { id, role: "user", text: event.text, isInterim: !event.final }),
+      };
     }
     case "agent.text_delta": {
       const so_far = state.messages.find((m) => m.id === `bot-${turn}`)?.text ?? "";

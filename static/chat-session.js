@@ -22,7 +22,14 @@ import { OWN_SERVER } from "./own-server.js";
  */
 
 /** @type {ChatState} */
-const IDLE = Object.freeze({ status: "idle", messages: [], typing: false, streamingText: "", sessionId: "", error: null });
+const IDLE = Object.freeze({
+  status: "idle",
+  messages: [],
+  typing: false,
+  streamingText: "",
+  sessionId: "",
+  error: null,
+});
 const WAITS_MS = [0, 1000, 3000];
 
 /** Events: `change` (the state), all of the server's under their own types, and `event` (all of them). */
@@ -97,7 +104,9 @@ export class ChatSession extends EventTarget {
     }
     let response;
     try {
-      response = await fetch(`${this.server || OWN_SERVER}/chat/token?${new URLSearchParams({ agent_id: this.agent })}`);
+      response = await fetch(
+        `${this.server || OWN_SERVER}/chat/token?${new URLSearchParams({ agent_id: this.agent })}`,
+      );
     } catch {
       throw new CallError("no_server", "The server does not answer. Is it still running?");
     }
@@ -112,7 +121,8 @@ export class ChatSession extends EventTarget {
     address.protocol = address.protocol.replace("http", "ws");
     const socket = (this.#socket = new WebSocket(address));
     return new Promise((resolve, reject) => {
-      socket.onerror = () => reject(new CallError("no_connection", "The server refused the connection, or cannot be reached."));
+      socket.onerror = () =>
+        reject(new CallError("no_connection", "The server refused the connection, or cannot be reached."));
       socket.onmessage = ({ data }) => {
         const message = JSON.parse(data);
         if (message.type === "session.opened") {
@@ -147,13 +157,18 @@ export class ChatSession extends EventTarget {
     const { messages, streamingText } = this.#state;
     switch (message.type) {
       case "user.transcript":
-        if (message.final && message.text) this.#set({ messages: [...messages, { id: `user-${message.turn_id}`, role: "user", text: message.text }] });
+        if (message.final && message.text)
+          this.#set({ messages: [...messages, { id: `user-${message.turn_id}`, role: "user", text: message.text }] });
         break;
       case "agent.text_delta":
         this.#set({ typing: true, streamingText: streamingText + message.text });
         break;
       case "agent.text":
-        this.#set({ typing: false, streamingText: "", messages: [...messages, { id: message.turn_id, role: "assistant", text: message.text }] });
+        this.#set({
+          typing: false,
+          streamingText: "",
+          messages: [...messages, { id: message.turn_id, role: "assistant", text: message.text }],
+        });
         break;
       case "tool.called":
         if (message.runs_at === "client") void this.#runTool(message);

@@ -45,7 +45,9 @@ export class WebRtcLine {
   async open() {
     const { session, pc, channel } = this;
     const { microphone } = session;
-    this.sender = pc.addTransceiver(microphone?.getAudioTracks()[0] ?? "audio", { streams: microphone ? [microphone] : [] }).sender;
+    this.sender = pc.addTransceiver(microphone?.getAudioTracks()[0] ?? "audio", {
+      streams: microphone ? [microphone] : [],
+    }).sender;
     pc.addEventListener("track", (e) => session.hear(this, e.streams[0] ?? new MediaStream([e.track])));
     const opened = new Promise((resolve) => channel.addEventListener("open", resolve, { once: true }));
     channel.addEventListener("message", (e) => session.receive(e.data));
@@ -60,7 +62,11 @@ export class WebRtcLine {
       if (!this.negotiating) void this.trickle();
     });
     await this.signal();
-    await within(Promise.race([opened, this.reached("failed").then(() => Promise.reject(new NoWebRtc()))]), WEBRTC_TIMEOUT_MS, new NoWebRtc());
+    await within(
+      Promise.race([opened, this.reached("failed").then(() => Promise.reject(new NoWebRtc()))]),
+      WEBRTC_TIMEOUT_MS,
+      new NoWebRtc(),
+    );
     this.isOpen = true;
     this.pinging = setInterval(() => session.send({ type: "ping" }), PING_MS);
     pc.addEventListener("connectionstatechange", () => this.onState());
@@ -126,9 +132,11 @@ export class WebRtcLine {
     // candidates follow when they are found
     const mine = pick(this.pc.localDescription?.sdp ?? "", /^a=(ice-ufrag|ice-pwd|candidate|mid):|^m=/);
     const late = new CallError("no_server", "The server does not answer. Is it still running?");
-    const response = await within(this.patch([...new Set(mine), ""].join("\r\n"), "*"), RESTART_TIMEOUT_MS, late).catch(() => {
-      throw late;
-    });
+    const response = await within(this.patch([...new Set(mine), ""].join("\r\n"), "*"), RESTART_TIMEOUT_MS, late).catch(
+      () => {
+        throw late;
+      },
+    );
     const text = await response.text();
     if (response.status !== 200) throw response.status === 409 ? new NoWebRtc() : refusal(parsed(text));
     this.etag = response.headers.get("ETag") ?? "";
@@ -200,7 +208,8 @@ export class SocketLine {
   async open() {
     const { session, audio } = this;
     const { microphone } = session;
-    if (audio.sampleRate > HIGHEST_RATE) throw new CallError("no_connection", "This sound card's rate is too high for a call without WebRTC.");
+    if (audio.sampleRate > HIGHEST_RATE)
+      throw new CallError("no_connection", "This sound card's rate is too high for a call without WebRTC.");
     void audio.resume();
     await audio.audioWorklet.addModule(new URL("./pcm-worklet.js", import.meta.url));
     const rate = String(audio.sampleRate);
@@ -212,13 +221,20 @@ export class SocketLine {
     await within(
       new Promise((resolve, reject) => {
         socket.addEventListener("open", resolve, { once: true });
-        socket.addEventListener("error", () => reject(new CallError("no_connection", "The server refused the connection, or cannot be reached.")), { once: true });
+        socket.addEventListener(
+          "error",
+          () => reject(new CallError("no_connection", "The server refused the connection, or cannot be reached.")),
+          { once: true },
+        );
       }),
       CONNECT_TIMEOUT_MS,
       new CallError("no_connection", "The server does not answer."),
     );
     this.isOpen = true;
-    const playback = (this.playback = new AudioWorkletNode(audio, "playback", { numberOfInputs: 0, outputChannelCount: [1] }));
+    const playback = (this.playback = new AudioWorkletNode(audio, "playback", {
+      numberOfInputs: 0,
+      outputChannelCount: [1],
+    }));
     playback.port.onmessage = ({ data }) => {
       // with a token alone it may be another protocol that is spoken, which has its own word for it or none
       if (session.agent) session.send({ type: "playback.ack", buffered_s: data });

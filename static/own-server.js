@@ -9,5 +9,7 @@ export const OWN_SERVER = found();
 function found() {
   if (typeof location === "undefined") return "";
   const here = new URL(".", import.meta.url);
-  return here.origin === location.origin && here.pathname.endsWith("/static/") ? here.pathname.slice(0, -"/static/".length) : "";
+  return here.origin === location.origin && here.pathname.endsWith("/static/")
+    ? here.pathname.slice(0, -"/static/".length)
+    : "";
 }

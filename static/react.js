@@ -19,7 +19,10 @@ export function useVoiceAssistant(options) {
   latest.current = options;
   const own = useRef(/** @type {VoiceSession | null} */ (null));
   const session = (own.current ??= new VoiceSession(options));
-  const state = useSyncExternalStore(useCallback((/** @type {() => void} */ told) => session.subscribe(told), [session]), () => session.getState());
+  const state = useSyncExternalStore(
+    useCallback((/** @type {() => void} */ told) => session.subscribe(told), [session]),
+    () => session.getState(),
+  );
   const connect = useCallback(async () => {
     session.updateOptions(latest.current);
     await session.connect().catch(() => {}); // the state says what was wrong
@@ -32,8 +35,15 @@ export function useVoiceAssistant(options) {
   }, [connect, disconnect]);
   const isConnected = state.status === "connected";
   return {
-    ...state, session, connect, disconnect, toggleMicrophone, isConnected, isConnecting: state.status === "connecting",
-    isMicEnabled: isConnected && !state.isMuted, error: state.error?.message ?? null,
+    ...state,
+    session,
+    connect,
+    disconnect,
+    toggleMicrophone,
+    isConnected,
+    isConnecting: state.status === "connecting",
+    isMicEnabled: isConnected && !state.isMuted,
+    error: state.error?.message ?? null,
     connectionState: state.status === "idle" || state.status === "error" ? "disconnected" : state.status,
   };
 }

@@ -52,8 +52,15 @@ const LEVEL_MS = 50;
 const SPEAKING = 0.25;
 /** What our codes are called there. @type {Record<string, string>} */
 const CODES = {
-  no_server: "CONNECTION_ERROR", no_connection: "CONNECTION_ERROR", insecure_page: "MICROPHONE_ERROR", key_missing: "UNAUTHORIZED",
-  token_unknown: "UNAUTHORIZED", token_used: "UNAUTHORIZED", token_expired: "UNAUTHORIZED", too_many_calls: "SERVER_BUSY", bad_answer: "UNKNOWN_ERROR",
+  no_server: "CONNECTION_ERROR",
+  no_connection: "CONNECTION_ERROR",
+  insecure_page: "MICROPHONE_ERROR",
+  key_missing: "UNAUTHORIZED",
+  token_unknown: "UNAUTHORIZED",
+  token_used: "UNAUTHORIZED",
+  token_expired: "UNAUTHORIZED",
+  too_many_calls: "SERVER_BUSY",
+  bad_answer: "UNKNOWN_ERROR",
 };
 
 /**
@@ -132,7 +139,10 @@ class Emitter {
 
   /** @param {string} event @param {Function} listener */
   off(event, listener) {
-    this.listeners.set(event, (this.listeners.get(event) ?? []).filter((l) => l.listener !== listener));
+    this.listeners.set(
+      event,
+      (this.listeners.get(event) ?? []).filter((l) => l.listener !== listener),
+    );
     return this;
   }
 
@@ -251,7 +261,11 @@ export class Room extends Emitter {
     this.canPlaybackAudio = true;
     this.localParticipant = new LocalParticipant(this);
     /** @type {RemoteParticipant} */
-    this.agent = Object.assign(new Emitter(), { identity: "agent", metadata: '{"role": "assistant"}', isSpeaking: false });
+    this.agent = Object.assign(new Emitter(), {
+      identity: "agent",
+      metadata: '{"role": "assistant"}',
+      isSpeaking: false,
+    });
     /** @type {Map<string, RemoteParticipant>} */
     this.remoteParticipants = new Map();
     /** @type {VoiceSession | null} */
@@ -265,12 +279,22 @@ export class Room extends Emitter {
 
   /** @param {string} url @param {string} token */
   async connect(url, token) {
-    const session = (this.session = new VoiceSession({ server: url.replace(/^ws/, "http").replace(/\/$/, ""), tokenProvider: async () => token, listenLater: true, audio: null }));
+    const session = (this.session = new VoiceSession({
+      server: url.replace(/^ws/, "http").replace(/\/$/, ""),
+      tokenProvider: async () => token,
+      listenLater: true,
+      audio: null,
+    }));
     /** @param {string} type @param {(detail: any) => void} react */
     const on = (type, react) => session.addEventListener(type, (e) => react(/** @type {CustomEvent} */ (e).detail));
     on("streams", ({ voice }) => this.subscribe(voice));
     on("raw", (text) => this.receive(text));
-    on("reconnecting", () => this.state === ConnectionState.Connected && this.reconnect(ConnectionState.Reconnecting, RoomEvent.Reconnecting));
+    on(
+      "reconnecting",
+      () =>
+        this.state === ConnectionState.Connected &&
+        this.reconnect(ConnectionState.Reconnecting, RoomEvent.Reconnecting),
+    );
     on("reconnected", () => this.reconnect(ConnectionState.Connected, RoomEvent.Reconnected));
     on("ended", ({ reason }) => this.leave(reason === "client_hangup" ? undefined : this.said || reason));
     this.enter(ConnectionState.Connecting);

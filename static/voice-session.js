@@ -94,7 +94,15 @@ export class VoiceSession extends EventTarget {
 
   /** For what comes next; a call under way stays as it is. @param {Options} options */
   updateOptions(options) {
-    const { agent = "", server = "", tokenProvider, metadata = {}, variables = {}, tools = {}, microphone = {} } = options;
+    const {
+      agent = "",
+      server = "",
+      tokenProvider,
+      metadata = {},
+      variables = {},
+      tools = {},
+      microphone = {},
+    } = options;
     this.agent = agent;
     this.server = server;
     this.tokenProvider = tokenProvider;
@@ -149,7 +157,10 @@ export class VoiceSession extends EventTarget {
       this.#applyMute();
       await this.#openLine();
       this.#startedAt = performance.now();
-      this.#ticking = setInterval(() => this.#set({ duration: Math.floor((performance.now() - this.#startedAt) / 1000) }), 1000);
+      this.#ticking = setInterval(
+        () => this.#set({ duration: Math.floor((performance.now() - this.#startedAt) / 1000) }),
+        1000,
+      );
       this.#set({ status: "connected" });
     } catch (error) {
       const wasOver = this.over;
@@ -163,7 +174,10 @@ export class VoiceSession extends EventTarget {
 
   /** WebRTC, or else a WebSocket; in a session that exists already the call goes on. @throws {CallError} */
   async #openLine() {
-    const none = new CallError("no_connection", "The audio connection could not be set up. A firewall may be blocking UDP between this browser and the server.");
+    const none = new CallError(
+      "no_connection",
+      "The audio connection could not be set up. A firewall may be blocking UDP between this browser and the server.",
+    );
     try {
       if (this.wanted === "websocket" || typeof RTCPeerConnection === "undefined") throw new NoWebRtc();
       await this.#open(new WebRtcLine(this));
@@ -222,7 +236,12 @@ export class VoiceSession extends EventTarget {
         return await this.#openLine();
       } catch (error) {
         if (mend && error instanceof NoWebRtc) mend = false;
-        else if (!(error instanceof CallError && UNREACHABLE.includes(error.code)) || performance.now() > until || this.over) throw error;
+        else if (
+          !(error instanceof CallError && UNREACHABLE.includes(error.code)) ||
+          performance.now() > until ||
+          this.over
+        )
+          throw error;
       }
     }
   }
@@ -244,7 +263,11 @@ export class VoiceSession extends EventTarget {
   async offer(sdp) {
     const { agent, metadata, variables } = this;
     const goesOn = { continues: this.sessionId, received: this.#received };
-    const offer = { sdp, type: "offer", ...(this.sessionId ? goesOn : { ...(agent && { agent }), metadata, variables }) };
+    const offer = {
+      sdp,
+      type: "offer",
+      ...(this.sessionId ? goesOn : { ...(agent && { agent }), metadata, variables }),
+    };
     let token = this.tokenProvider && !this.sessionId ? await this.token() : undefined;
     let { response, body } = await this.#ask("/v1/sessions", offer, token);
     if (!token && response.status === 401 && body?.error?.code === "key_missing") {
@@ -256,14 +279,23 @@ export class VoiceSession extends EventTarget {
     this.callId = body.call_id;
     this.sessionId = body.session_id;
     // it is relative to the request's address, which a proxy may have put a path before
-    return { body, location: new URL(response.headers.get("Location") ?? "", response.url).href, etag: response.headers.get("ETag") ?? "" };
+    return {
+      body,
+      location: new URL(response.headers.get("Location") ?? "", response.url).href,
+      etag: response.headers.get("ETag") ?? "",
+    };
   }
 
   /** What a WebSocket begins with; for lines. @returns {Promise<Record<string, string>>} @throws {CallError} */
   async introduction() {
     const { agent, metadata, variables } = this;
     if (this.sessionId) return { session: this.sessionId, received: String(this.#received) };
-    return { ...(agent && { agent }), token: await this.token(), metadata: JSON.stringify(metadata), variables: JSON.stringify(variables) };
+    return {
+      ...(agent && { agent }),
+      token: await this.token(),
+      metadata: JSON.stringify(metadata),
+      variables: JSON.stringify(variables),
+    };
   }
 
   /** @param {string} path @param {object} body @param {string} [token] */
@@ -272,7 +304,11 @@ export class VoiceSession extends EventTarget {
     const headers = { "Content-Type": "application/json" };
     if (token) headers.Authorization = `Bearer ${token}`;
     try {
-      const response = await fetch((this.server || OWN_SERVER) + path, { method: "POST", headers, body: JSON.stringify(body) });
+      const response = await fetch((this.server || OWN_SERVER) + path, {
+        method: "POST",
+        headers,
+        body: JSON.stringify(body),
+      });
       return { response, body: await response.json().catch(() => null) };
     } catch {
       throw new CallError("no_server", "The server does not answer. Is it still running?");
@@ -334,7 +370,12 @@ export class VoiceSession extends EventTarget {
     if (message.type === "call.forwarded") this.#transferredTo = message.agent ? "" : message.to;
     if (message.type !== "call.ended") return;
     if (message.reason in FAILURES) this.end(message.reason, FAILURES[message.reason]);
-    else this.end(message.reason ?? "", this.#transferredTo ? `Transferred to ${this.#transferredTo}.` : ENDINGS[message.reason], false);
+    else
+      this.end(
+        message.reason ?? "",
+        this.#transferredTo ? `Transferred to ${this.#transferredTo}.` : ENDINGS[message.reason],
+        false,
+      );
   }
 
   /** @param {{id: string, name: string, arguments: object}} call */
@@ -370,7 +411,8 @@ export class VoiceSession extends EventTarget {
   /** @param {string} deviceId of `speakers()` @throws {CallError} */
   async setSpeaker(deviceId) {
     this.#speaker = deviceId;
-    if (!this.audio || !("setSinkId" in this.audio)) throw new CallError("no_choice", "This browser plays on the system's own choice only.");
+    if (!this.audio || !("setSinkId" in this.audio))
+      throw new CallError("no_choice", "This browser plays on the system's own choice only.");
     try {
       await /** @type {any} */ (this.audio).setSinkId(deviceId);
     } catch {
@@ -449,7 +491,8 @@ export class VoiceSession extends EventTarget {
     } catch (error) {
       if (!(error instanceof DOMException && error.name === "NotAllowedError")) return;
       this.#set({ playbackBlocked: true });
-      for (const type of ["pointerdown", "keydown"]) addEventListener(type, () => this.#state.playbackBlocked && this.startAudio(), { once: true });
+      for (const type of ["pointerdown", "keydown"])
+        addEventListener(type, () => this.#state.playbackBlocked && this.startAudio(), { once: true });
     }
   }
 
@@ -475,14 +518,25 @@ export class VoiceSession extends EventTarget {
     this.#release();
     const error = message && failed ? { code: reason, message } : null;
     const ending = message && !failed ? { reason, message } : null;
-    this.#set({ status: "idle", phase: "idle", userSpeaking: false, agentSpeaking: false, idleWarning: null, personInCall: false, ending, error });
+    this.#set({
+      status: "idle",
+      phase: "idle",
+      userSpeaking: false,
+      agentSpeaking: false,
+      idleWarning: null,
+      personInCall: false,
+      ending,
+      error,
+    });
     this.dispatch("ended", { reason, message, failed });
   }
 
   /** The server hears of it also when the channel never opened. */
   #abandon() {
     if (!this.sessionId) return;
-    fetch(`${this.server || OWN_SERVER}/v1/sessions/${this.sessionId}`, { method: "DELETE", keepalive: true }).catch(() => {});
+    fetch(`${this.server || OWN_SERVER}/v1/sessions/${this.sessionId}`, { method: "DELETE", keepalive: true }).catch(
+      () => {},
+    );
   }
 
   #release() {

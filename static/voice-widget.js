@@ -15,8 +15,11 @@ import { ATTRIBUTES, textAttribute } from "./widget-attributes.js";
 import { STYLE } from "./widget-style.js";
 import { TEXTS, problemText } from "./widget-texts.js";
 
-const icon = (/** @type {string} */ path) => `<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" aria-hidden="true"><path d="${path}"/></svg>`;
-const MICROPHONE = icon("M12 15a3.5 3.5 0 0 0 3.5-3.5v-5a3.5 3.5 0 1 0-7 0v5A3.5 3.5 0 0 0 12 15Zm6-3.5a6 6 0 0 1-12 0M12 17.5V21");
+const icon = (/** @type {string} */ path) =>
+  `<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" aria-hidden="true"><path d="${path}"/></svg>`;
+const MICROPHONE = icon(
+  "M12 15a3.5 3.5 0 0 0 3.5-3.5v-5a3.5 3.5 0 1 0-7 0v5A3.5 3.5 0 0 0 12 15Zm6-3.5a6 6 0 0 1-12 0M12 17.5V21",
+);
 const CLOSE = icon("m6 6 12 12M18 6 6 18");
 const ORB = `<button class="orb" part="orb" type="button"></button>`;
 const STATUS = `<p class="status" part="status" role="status"></p>`;
@@ -118,9 +121,14 @@ export class VoiceWidget extends HTMLElement {
     this.#problem = "";
     for (const orb of root.querySelectorAll(".orb")) this.#face(/** @type {HTMLElement} */ (orb));
     this.#words();
-    root.querySelector('[part="orb"]')?.addEventListener("click", () => (this.session ? this.hangUp() : void this.call()));
+    root
+      .querySelector('[part="orb"]')
+      ?.addEventListener("click", () => (this.session ? this.hangUp() : void this.call()));
     this.find(".end").addEventListener("click", () => this.hangUp());
-    this.find(".mute").addEventListener("click", () => this.session instanceof VoiceSession && this.session.toggleMute());
+    this.find(".mute").addEventListener(
+      "click",
+      () => this.session instanceof VoiceSession && this.session.toggleMute(),
+    );
     this.find(".choose").addEventListener("click", () => void this.#devices());
     this.find(".agree").addEventListener("click", () => void this.call((this.#agreed = true)));
     this.find(".decline").addEventListener("click", () => (this.part_("consent").hidden = true) && this.#close());
@@ -131,7 +139,9 @@ export class VoiceWidget extends HTMLElement {
       void this.write(/** @type {HTMLInputElement} */ (form.querySelector("input")));
     });
     if (mode !== "modal") return;
-    this.part_("launcher").addEventListener("click", () => (this.panel?.open && this.session ? this.panel.close() : this.#open()));
+    this.part_("launcher").addEventListener("click", () =>
+      this.panel?.open && this.session ? this.panel.close() : this.#open(),
+    );
     this.find(".close").addEventListener("click", () => this.#close());
     this.find(".minimise").addEventListener("click", () => {
       this.panel?.close();
@@ -163,9 +173,22 @@ export class VoiceWidget extends HTMLElement {
       element?.setAttribute("aria-label", this.text(text));
       element?.setAttribute("title", this.text(text));
     };
-    const write = (/** @type {string} */ selector, /** @type {string} */ text) => (this.find(selector).textContent = this.text(text));
-    for (const [selector, text] of [[".close", "close"], [".minimise", "minimise"], [".choose", "devices"]]) name(selector, text);
-    for (const [selector, text] of [[".end", "hangUp"], [".send", "send"], [".agree", "agree"], [".decline", "decline"], [".clear", "clear"]]) write(selector, text);
+    const write = (/** @type {string} */ selector, /** @type {string} */ text) =>
+      (this.find(selector).textContent = this.text(text));
+    for (const [selector, text] of [
+      [".close", "close"],
+      [".minimise", "minimise"],
+      [".choose", "devices"],
+    ])
+      name(selector, text);
+    for (const [selector, text] of [
+      [".end", "hangUp"],
+      [".send", "send"],
+      [".agree", "agree"],
+      [".decline", "decline"],
+      [".clear", "clear"],
+    ])
+      write(selector, text);
     this.part_("transcript").setAttribute("aria-label", this.text("conversation"));
     const [microphone, loudspeaker] = this.part_("devices").querySelectorAll("span");
     microphone.textContent = this.text("microphone");
@@ -215,7 +238,8 @@ export class VoiceWidget extends HTMLElement {
       return;
     }
     this.part_("consent").hidden = true;
-    const session = (this.session = this.mode === "chat" ? new ChatSession(this.#options()) : new VoiceSession(this.#options()));
+    const session = (this.session =
+      this.mode === "chat" ? new ChatSession(this.#options()) : new VoiceSession(this.#options()));
     this.lines.clear();
     this.find(".said ul").replaceChildren();
     session.subscribe(() => {
@@ -228,7 +252,13 @@ export class VoiceWidget extends HTMLElement {
       const { detail } = /** @type {CustomEvent} */ (e);
       const isMine = this.dispatchEvent(new CustomEvent(detail.type ?? "message", { detail, cancelable: true }));
       // a page that answers by itself says so by preventDefault()
-      if (isMine && detail.type === "tool.called" && detail.runs_at === "client" && !(detail.name in (this.tools ?? {})) && session instanceof VoiceSession) {
+      if (
+        isMine &&
+        detail.type === "tool.called" &&
+        detail.runs_at === "client" &&
+        !(detail.name in (this.tools ?? {})) &&
+        session instanceof VoiceSession
+      ) {
         session.send({ type: "tool.result", id: detail.id, error: `This page has no tool called ${detail.name}.` });
       }
     });
@@ -244,9 +274,12 @@ export class VoiceWidget extends HTMLElement {
   #options() {
     const address = this.getAttribute("token-url");
     return {
-      agent: this.getAttribute("agent") || "assistant", server: (this.getAttribute("server") ?? "").replace(/\/$/, ""), tools: this.tools,
+      agent: this.getAttribute("agent") || "assistant",
+      server: (this.getAttribute("server") ?? "").replace(/\/$/, ""),
+      tools: this.tools,
       tokenProvider: this.tokenProvider ?? (address ? () => tokenFrom(address) : undefined),
-      variables: this.#json("variables"), metadata: this.#json("metadata"),
+      variables: this.#json("variables"),
+      metadata: this.#json("metadata"),
     };
   }
 
@@ -292,15 +325,29 @@ export class VoiceWidget extends HTMLElement {
     const { status, phase, agentSpeaking, isMuted, personInCall, playbackBlocked } = state;
     const { mode, label } = this;
     const isUp = status === "connected" || status === "reconnecting";
-    const doing = personInCall ? "person" : agentSpeaking ? "speaking" : isMuted && phase !== "thinking" ? "muted" : PHASES[phase];
+    const doing = personInCall
+      ? "person"
+      : agentSpeaking
+        ? "speaking"
+        : isMuted && phase !== "thinking"
+          ? "muted"
+          : PHASES[phase];
     const said = mode === "chat" ? (phase === "thinking" ? "writing" : "") : doing;
     this.dataset.phase = phase;
-    this.shadowRoot?.querySelector('[part="orb"]')?.setAttribute("aria-label", this.session ? this.text("hangUp") : label);
+    this.shadowRoot
+      ?.querySelector('[part="orb"]')
+      ?.setAttribute("aria-label", this.session ? this.text("hangUp") : label);
     this.part_("controls").hidden = mode === "chat" || !isUp;
     this.find(".choose").hidden = this.getAttribute("devices") === "off";
     if (!isUp) this.part_("devices").hidden = true;
     this.part_("write").hidden = mode === "orb" || (mode === "modal" && !isUp);
-    this.part_("status").textContent = { idle: label, error: label, connecting: this.text("connecting"), reconnecting: this.text("reconnecting"), connected: this.text(said) }[status];
+    this.part_("status").textContent = {
+      idle: label,
+      error: label,
+      connecting: this.text("connecting"),
+      reconnecting: this.text("reconnecting"),
+      connected: this.text(said),
+    }[status];
     const problem = this.#problem || (playbackBlocked ? this.text("tapToHear") : "");
     this.part_("problem").textContent = problem;
     this.part_("problem").hidden = !problem;
@@ -320,7 +367,10 @@ export class VoiceWidget extends HTMLElement {
     const log = this.part_("transcript");
     const list = this.find(".said ul");
     const welcome = this.getAttribute("welcome");
-    const shown = welcome && !messages.length && this.mode !== "orb" ? [{ id: "welcome", role: /** @type {const} */ ("bot"), text: welcome }] : messages;
+    const shown =
+      welcome && !messages.length && this.mode !== "orb"
+        ? [{ id: "welcome", role: /** @type {const} */ ("bot"), text: welcome }]
+        : messages;
     for (const message of shown) {
       const { id, role, text, isInterim, interrupted } = { isInterim: false, interrupted: false, ...message };
       let line = this.lines.get(id);
@@ -370,7 +420,11 @@ export class VoiceWidget extends HTMLElement {
     box.hidden = !box.hidden;
     this.find(".choose").setAttribute("aria-expanded", String(!box.hidden));
     if (box.hidden) return;
-    const offer = (/** @type {string} */ name, /** @type {MediaDeviceInfo[]} */ found, /** @type {(id: string) => Promise<void>} */ use) => {
+    const offer = (
+      /** @type {string} */ name,
+      /** @type {MediaDeviceInfo[]} */ found,
+      /** @type {(id: string) => Promise<void>} */ use,
+    ) => {
       const select = /** @type {HTMLSelectElement} */ (this.find(`select.${name}`));
       select.replaceChildren(...found.map((d, i) => new Option(d.label || `${this.text(name)} ${i + 1}`, d.deviceId)));
       /** @type {HTMLElement} */ (select.parentElement).hidden = !found.length;
@@ -404,7 +458,8 @@ export class VoiceWidget extends HTMLElement {
 /** A token from the site's own backend: as text, or in JSON. @param {string} address */
 async function tokenFrom(address) {
   const response = await fetch(address, { method: "POST", credentials: "include" });
-  if (!response.ok) throw new CallError("no_token", `${address} answered ${response.status} instead of giving a token.`);
+  if (!response.ok)
+    throw new CallError("no_token", `${address} answered ${response.status} instead of giving a token.`);
   const text = (await response.text()).trim();
   return text.startsWith("{") || text.startsWith('"') ? JSON.parse(text) : text;
 }

@@ -242,6 +242,7 @@ class Replies:
                 turn.told.set()
             if self._untold and self._untold[0] is turn:
                 self._untold.popleft()
+            await asyncio.sleep(0)  # some clients send hundreds at once
 
     def _tell_typed(self, turn: _TypedTurn) -> None:
         if turn.instruction:

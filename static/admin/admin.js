@@ -10,7 +10,14 @@ import { webhooksView } from "./webhooks.js";
 
 /** @typedef {(view: HTMLElement, rest: string[], query: URLSearchParams, signal: AbortSignal) => Promise<void>} View */
 /** @type {Record<string, View>} */
-const VIEWS = { calls: callsView, agents: agentsView, server: serverView, keys: keysView, webhooks: webhooksView, log: logView };
+const VIEWS = {
+  calls: callsView,
+  agents: agentsView,
+  server: serverView,
+  keys: keysView,
+  webhooks: webhooksView,
+  log: logView,
+};
 const LIVE_MS = 3000;
 
 /** @template {HTMLElement} T @param {string} id @returns {T} */
@@ -69,8 +76,13 @@ async function live() {
     $("live").textContent = count === 1 ? "1 call in progress" : `${count || "No"} calls in progress`;
     $("live").dataset.busy = String(count > 0);
     if (operator === null) {
-      operator = await json("/v1/server").then(() => true, (e) => !(e instanceof Refused && e.status === 404));
-      for (const link of $("nav").querySelectorAll("[data-operator]")) /** @type {HTMLElement} */ (link).hidden = !operator;
+      operator = await json("/v1/server").then(
+        () => true,
+        (e) => !(e instanceof Refused && e.status === 404),
+      );
+      /** @type {NodeListOf<HTMLElement>} */
+      const links = $("nav").querySelectorAll("[data-operator]");
+      for (const link of links) link.hidden = !operator;
     }
     if (!$("problem").hidden && $("problem").textContent === "The server does not answer.") told("");
   } catch (error) {

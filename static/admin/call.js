@@ -7,7 +7,13 @@ import { blob, events, json, send, socketAddress } from "./server.js";
 import { timeline } from "./timeline.js";
 import { ending, reasonInWords, wait, when } from "./words.js";
 
-const OVER_SCOPES = { connecting: "Connecting…", listening: "You are listening. Nobody in the call hears you.", speaking: "You have taken the call over: the caller hears you.", over: "The call is over.", refused: "" };
+const OVER_SCOPES = {
+  connecting: "Connecting…",
+  listening: "You are listening. Nobody in the call hears you.",
+  speaking: "You have taken the call over: the caller hears you.",
+  over: "The call is over.",
+  refused: "",
+};
 
 /** @param {HTMLElement} root @param {string} id @param {AbortSignal} signal @param {string} back where the list is */
 export async function callView(root, id, signal, back) {
@@ -19,10 +25,24 @@ export async function callView(root, id, signal, back) {
   const sound = h("div", { class: "sound" });
   const picture = h("div", { id: "timeline" });
   const words = h("ol", { id: "words", class: "words" });
-  root.replaceChildren(h("section", { class: "card", "aria-labelledby": "call-title" },
-    h("div", { class: "row spread" }, title, h("a", { href: back, class: "close", "aria-label": "Close this call" }, "×")),
-    actions, seat, facts, sound,
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Timeline" }, picture), words));
+  root.replaceChildren(
+    h(
+      "section",
+      { class: "card", "aria-labelledby": "call-title" },
+      h(
+        "div",
+        { class: "row spread" },
+        title,
+        h("a", { href: back, class: "close", "aria-label": "Close this call" }, "×"),
+      ),
+      actions,
+      seat,
+      facts,
+      sound,
+      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Timeline" }, picture),
+      words,
+    ),
+  );
   /** @type {any} */
   let call = null;
   /** @type {any[]} */
@@ -57,14 +77,28 @@ export async function callView(root, id, signal, back) {
     const live = call.status === "active";
     const spoken = seen.find((e) => e.type === "call.started")?.transport !== "chat";
     actions.replaceChildren(
-      ...(live ? [
-        spoken && !listening && button("Listen in", listen, { class: "main" }),
-        button("Hang up", async () => (await sure("Hang up on this caller?", "Hang up")) && send("POST", `${path}/end`), { class: "danger" }),
-      ].filter((each) => each !== false) : []),
+      ...(live
+        ? [
+            spoken && !listening && button("Listen in", listen, { class: "main" }),
+            button(
+              "Hang up",
+              async () => (await sure("Hang up on this caller?", "Hang up")) && send("POST", `${path}/end`),
+              { class: "danger" },
+            ),
+          ].filter((each) => each !== false)
+        : []),
       button("Transcript", () => download(`${id}.txt`, asText([kept(call)])), { title: "Save the transcript as text" }),
-      button("WebVTT", () => download(`${id}.vtt`, asWebVtt([kept(call)]), "text/vtt"), { title: "Save the transcript as subtitles" }),
-      button("JSON", async () => download(`${id}.json`, JSON.stringify(await json(path), null, 2), "application/json"), { title: "Save the whole record" }),
-      ...(call.recording && !live ? [button("Recording", async () => download(`${id}.ogg`, await blob(call.recording)))] : []),
+      button("WebVTT", () => download(`${id}.vtt`, asWebVtt([kept(call)]), "text/vtt"), {
+        title: "Save the transcript as subtitles",
+      }),
+      button(
+        "JSON",
+        async () => download(`${id}.json`, JSON.stringify(await json(path), null, 2), "application/json"),
+        { title: "Save the whole record" },
+      ),
+      ...(call.recording && !live
+        ? [button("Recording", async () => download(`${id}.ogg`, await blob(call.recording)))]
+        : []),
       ...(live ? [] : [button("Delete", forget, { class: "danger" })]),
     );
   }
@@ -77,7 +111,10 @@ export async function callView(root, id, signal, back) {
 
   async function listen() {
     const { token } = await send("POST", "/stream/token", { agent_id: call.agent, call_id: id, scope: "supervise" });
-    listening = new Listening(socketAddress(`/live/${encodeURIComponent(id)}/ws?token=${encodeURIComponent(token)}`), sit);
+    listening = new Listening(
+      socketAddress(`/live/${encodeURIComponent(id)}/ws?token=${encodeURIComponent(token)}`),
+      sit,
+    );
     act();
     sit(listening.now);
   }
@@ -91,7 +128,17 @@ export async function callView(root, id, signal, back) {
       /** @type {HTMLElement} */ (seat.querySelector("p")).textContent = problem || OVER_SCOPES[state];
       return;
     }
-    const line = h("form", { class: "row" }, h("input", { "aria-label": "Say in the agent's voice", placeholder: "Have the agent say…", autocomplete: "off", maxlength: "4000" }), h("button", {}, "Say"));
+    const line = h(
+      "form",
+      { class: "row" },
+      h("input", {
+        "aria-label": "Say in the agent's voice",
+        placeholder: "Have the agent say…",
+        autocomplete: "off",
+        maxlength: "4000",
+      }),
+      h("button", {}, "Say"),
+    );
     line.addEventListener("submit", (e) => {
       e.preventDefault();
       const field = /** @type {HTMLInputElement} */ (line.querySelector("input"));
@@ -100,11 +147,20 @@ export async function callView(root, id, signal, back) {
     });
     seat.replaceChildren(
       h("p", { role: "status" }, problem || OVER_SCOPES[state]),
-      ...(scope ? [
-        state === "speaking" ? button("Hand back to the agent", () => listening?.giveBack(), { class: "main" }) : button("Take over", () => listening?.takeOver(), { class: "main" }),
-        button("Stop listening", () => (listening?.close(), (listening = null), (seat.hidden = true), act())),
-        line,
-      ] : []),
+      ...(scope
+        ? [
+            state === "speaking"
+              ? button("Hand back to the agent", () => listening?.giveBack(), { class: "main" })
+              : button("Take over", () => listening?.takeOver(), { class: "main" }),
+            button("Stop listening", () => {
+              listening?.close();
+              listening = null;
+              seat.hidden = true;
+              act();
+            }),
+            line,
+          ]
+        : []),
     );
     if (!listening) act();
   }
@@ -148,10 +204,15 @@ function factsOf(call) {
   const files = call.knowledge.flatMap((/** @type {any} */ k) => k.sources.map((/** @type {any} */ s) => s.file));
   /** @type {[string, string][]} */
   const known = [
-    ["Agent", call.agent], ["Status", ending(call)], ["Started", when(call.started_at)],
-    ["Duration", call.duration_s === null ? "" : clock(call.duration_s)], ["Contact", call.contact ?? ""],
-    ["Median wait", wait(call.response_ms)], ["Cost", call.cost ? String(call.cost) : ""],
-    ["Metadata", Object.keys(call.metadata).length ? JSON.stringify(call.metadata) : ""], ["Documents used", [...new Set(files)].join(", ")],
+    ["Agent", call.agent],
+    ["Status", ending(call)],
+    ["Started", when(call.started_at)],
+    ["Duration", call.duration_s === null ? "" : clock(call.duration_s)],
+    ["Contact", call.contact ?? ""],
+    ["Median wait", wait(call.response_ms)],
+    ["Cost", call.cost ? String(call.cost) : ""],
+    ["Metadata", Object.keys(call.metadata).length ? JSON.stringify(call.metadata) : ""],
+    ["Documents used", [...new Set(files)].join(", ")],
     ["Connection", call.quality ? quality(call.quality) : ""],
   ];
   return known.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]);
@@ -177,19 +238,27 @@ function say(words, e, seen, seek) {
     at = e.words?.[0]?.start_s ?? at;
     line = ["Caller", e.text];
   } else if (e.type === "agent.speech_stopped") {
-    const began = seen.filter((/** @type {any} */ s) => s.type === "agent.speech_started" && s.turn_id === e.turn_id).pop();
+    const began = seen
+      .filter((/** @type {any} */ s) => s.type === "agent.speech_started" && s.turn_id === e.turn_id)
+      .pop();
     at = began?.time ?? at;
     line = ["Agent", e.reason === "interrupted" ? `${e.heard} —` : e.heard];
   } else if (e.type === "agent.text" && written) line = ["Agent", e.text];
   else if (e.type === "tool.called") line = ["Tool", `${e.name} ${e.arguments ? JSON.stringify(e.arguments) : ""}`];
-  else if (e.type === "tool.returned") line = ["Result", e.error ?? (e.result === undefined ? "done" : JSON.stringify(e.result))];
+  else if (e.type === "tool.returned")
+    line = ["Result", e.error ?? (e.result === undefined ? "done" : JSON.stringify(e.result))];
   else if (e.type === "warning" || e.type === "error") line = [e.type === "error" ? "Error" : "Warning", e.message];
   else if (e.type === "connection.changed") line = ["Line", e.quality === "bad" ? "has become bad" : "is good again"];
   else if (e.type === "user.dtmf") line = ["Key", e.digit];
   else if (e.type === "call.ended") line = ["", reasonInWords(e.reason)];
   if (!line) return;
-  const item = h("li", { class: line[0].toLowerCase(), data: { from: String(at), to: String(e.time ?? at) } },
-    h("button", { type: "button", class: "time", title: "Play from here", onclick: () => seek(at) }, clock(at)), h("b", {}, line[0]), h("span", {}, line[1]));
+  const item = h(
+    "li",
+    { class: line[0].toLowerCase(), data: { from: String(at), to: String(e.time ?? at) } },
+    h("button", { type: "button", class: "time", title: "Play from here", onclick: () => seek(at) }, clock(at)),
+    h("b", {}, line[0]),
+    h("span", {}, line[1]),
+  );
   words.append(item);
 }
 

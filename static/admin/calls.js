@@ -14,18 +14,49 @@ const FILTERS = ["agent", "status", "contact", "words", "since", "until"];
 /** @type {import("./admin.js").View} */
 export async function callsView(view, [chosen], query, signal) {
   const { agents } = await json("/v1/agents").catch(() => ({ agents: [] }));
-  const form = filters(agents.map((/** @type {any} */ a) => a.name), query, chosen);
+  const form = filters(
+    agents.map((/** @type {any} */ a) => a.name),
+    query,
+    chosen,
+  );
   const list = h("div", { class: "list", "aria-live": "off" });
-  const more = button("Earlier calls", () => (pages++, refresh()), { hidden: true });
+  const earlier = () => {
+    pages++;
+    refresh();
+  };
+  const more = button("Earlier calls", earlier, { hidden: true });
   const speed = h("div", { class: "speed" });
-  const speedCard = h("section", { class: "card", hidden: true, "aria-labelledby": "speed-title" },
+  const speedCard = h(
+    "section",
+    { class: "card", hidden: true, "aria-labelledby": "speed-title" },
     h("h2", { id: "speed-title" }, "Response time"),
-    h("p", { class: "hint" }, "From a caller's last sound to the agent's first, for every spoken turn since the server started."), speed);
+    h(
+      "p",
+      { class: "hint" },
+      "From a caller's last sound to the agent's first, for every spoken turn since the server started.",
+    ),
+    speed,
+  );
   const detail = h("div", { class: "detail", id: "detail" });
   view.replaceChildren(
-    h("div", { class: chosen ? "split" : "split alone" },
-      h("div", {}, h("section", { class: "card", "aria-labelledby": "calls-title" }, h("h1", { id: "calls-title" }, "Calls"), form, list, more), speedCard),
-      detail),
+    h(
+      "div",
+      { class: chosen ? "split" : "split alone" },
+      h(
+        "div",
+        {},
+        h(
+          "section",
+          { class: "card", "aria-labelledby": "calls-title" },
+          h("h1", { id: "calls-title" }, "Calls"),
+          form,
+          list,
+          more,
+        ),
+        speedCard,
+      ),
+      detail,
+    ),
   );
   let pages = 1;
   /** @type {number | undefined} */
@@ -50,7 +81,8 @@ export async function callsView(view, [chosen], query, signal) {
     // a tenant's calls have no figures of their own
     const metrics = await text("/metrics").catch(() => "");
     speedCard.hidden = !draw(speed, metrics);
-    if (!signal.aborted) timer = setTimeout(() => refresh().catch(() => (timer = setTimeout(refresh, EVERY_MS))), EVERY_MS);
+    if (!signal.aborted)
+      timer = setTimeout(() => refresh().catch(() => (timer = setTimeout(refresh, EVERY_MS))), EVERY_MS);
   }
   signal.addEventListener("abort", () => clearTimeout(timer));
   await refresh();
@@ -64,7 +96,8 @@ function wanted(query) {
     const value = query.get(name);
     if (!value) continue;
     if (name === "since") asked.set(name, new Date(`${value}T00:00`).toISOString());
-    else if (name === "until") asked.set(name, new Date(new Date(`${value}T00:00`).getTime() + 86_400_000).toISOString());
+    else if (name === "until")
+      asked.set(name, new Date(new Date(`${value}T00:00`).getTime() + 86_400_000).toISOString());
     else asked.set(name, value);
   }
   return asked;
@@ -79,13 +112,37 @@ function address(query, call) {
 /** @param {string[]} agents @param {URLSearchParams} query @param {string | undefined} chosen */
 function filters(agents, query, chosen) {
   const of = (/** @type {string} */ name) => query.get(name) ?? "";
-  const option = (/** @type {string} */ value, /** @type {string} */ label, /** @type {string} */ now) => h("option", { value, selected: value === now }, label);
-  const form = h("form", { class: "filters", role: "search", "aria-label": "Filter calls" },
-    labelled("Words", h("input", { name: "words", type: "search", value: of("words"), placeholder: "What was said", maxlength: "200" })),
-    labelled("Agent", h("select", { name: "agent" }, option("", "All", of("agent")), ...agents.map((a) => option(a, a, of("agent"))))),
-    labelled("Status", h("select", { name: "status" },
-      ...[["", "All"], ["active", "In progress"], ["completed", "Completed"], ["failed", "Failed"], ["queued", "Waiting"]].map(([v, l]) => option(v, l, of("status"))))),
-    labelled("Contact", h("input", { name: "contact", value: of("contact"), maxlength: "200", placeholder: "Anybody" })),
+  const option = (/** @type {string} */ value, /** @type {string} */ label, /** @type {string} */ now) =>
+    h("option", { value, selected: value === now }, label);
+  const form = h(
+    "form",
+    { class: "filters", role: "search", "aria-label": "Filter calls" },
+    labelled(
+      "Words",
+      h("input", { name: "words", type: "search", value: of("words"), placeholder: "What was said", maxlength: "200" }),
+    ),
+    labelled(
+      "Agent",
+      h("select", { name: "agent" }, option("", "All", of("agent")), ...agents.map((a) => option(a, a, of("agent")))),
+    ),
+    labelled(
+      "Status",
+      h(
+        "select",
+        { name: "status" },
+        ...[
+          ["", "All"],
+          ["active", "In progress"],
+          ["completed", "Completed"],
+          ["failed", "Failed"],
+          ["queued", "Waiting"],
+        ].map(([v, l]) => option(v, l, of("status"))),
+      ),
+    ),
+    labelled(
+      "Contact",
+      h("input", { name: "contact", value: of("contact"), maxlength: "200", placeholder: "Anybody" }),
+    ),
     labelled("From", h("input", { name: "since", type: "date", value: of("since") })),
     labelled("To", h("input", { name: "until", type: "date", value: of("until") })),
   );
@@ -94,7 +151,10 @@ function filters(agents, query, chosen) {
     for (const [name, value] of new FormData(form)) if (value) next.set(name, String(value));
     location.hash = address(next, chosen);
   };
-  form.addEventListener("submit", (e) => (e.preventDefault(), apply()));
+  form.addEventListener("submit", (e) => {
+    e.preventDefault();
+    apply();
+  });
   form.addEventListener("change", apply);
   return form;
 }
@@ -104,15 +164,31 @@ function show(list, calls, chosen, query) {
   const focused = document.activeElement?.getAttribute("data-call");
   const rows = calls.map((c) => {
     const took = c.duration_s ?? (c.status === "active" ? (Date.now() - Date.parse(c.started_at)) / 1000 : 0);
-    const open = h("a", { href: address(query, c.id), data: { call: c.id }, "aria-current": c.id === chosen ? "true" : undefined }, when(c.started_at));
-    return h("tr", { class: c.status, "aria-selected": String(c.id === chosen) },
-      h("td", {}, open), h("td", {}, c.agent),
+    const open = h(
+      "a",
+      { href: address(query, c.id), data: { call: c.id }, "aria-current": c.id === chosen ? "true" : undefined },
+      when(c.started_at),
+    );
+    return h(
+      "tr",
+      { class: c.status, "aria-selected": String(c.id === chosen) },
+      h("td", {}, open),
+      h("td", {}, c.agent),
       h("td", { class: "first" }, c.first_words ?? "", c.contact && h("small", {}, c.contact)),
-      h("td", { class: "number" }, clock(took)), h("td", { class: "number" }, c.turn_count ?? ""), h("td", { class: "number" }, wait(c.response_ms)),
-      h("td", { title: c.end_reason ?? c.status }, ending(c)));
+      h("td", { class: "number" }, clock(took)),
+      h("td", { class: "number" }, c.turn_count ?? ""),
+      h("td", { class: "number" }, wait(c.response_ms)),
+      h("td", { title: c.end_reason ?? c.status }, ending(c)),
+    );
   });
   const filtered = [...query.keys()].length > 0;
-  list.replaceChildren(table("List of calls", ["Started", "Agent", "First words", "Duration", "Turns", "Median wait", "Ended because"], rows,
-    filtered ? "No call fits these filters." : "No calls yet."));
+  list.replaceChildren(
+    table(
+      "List of calls",
+      ["Started", "Agent", "First words", "Duration", "Turns", "Median wait", "Ended because"],
+      rows,
+      filtered ? "No call fits these filters." : "No calls yet.",
+    ),
+  );
   if (focused) /** @type {HTMLElement | null} */ (list.querySelector(`[data-call="${CSS.escape(focused)}"]`))?.focus();
 }

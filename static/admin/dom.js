@@ -16,7 +16,11 @@ export function h(name, more = {}, ...children) {
     else if (key === "value" || key === "checked" || key === "disabled") /** @type {any} */ (node)[key] = value;
     else node.setAttribute(key, value === true ? "" : String(value));
   }
-  node.append(...children.filter((c) => c !== null && c !== undefined && c !== false).map((c) => /** @type {Node | string} */ (c)));
+  node.append(
+    ...children
+      .filter((c) => c !== null && c !== undefined && c !== false)
+      .map((c) => /** @type {Node | string} */ (c)),
+  );
   return node;
 }
 
@@ -32,7 +36,11 @@ export function labelled(label, field, hint) {
 export function table(label, heads, rows, empty) {
   if (!rows.length) return h("p", { class: "empty" }, empty);
   const head = h("thead", {}, h("tr", {}, ...heads.map((each) => h("th", { scope: "col" }, each))));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", {}, head, h("tbody", {}, ...rows)));
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
+    h("table", {}, head, h("tbody", {}, ...rows)),
+  );
 }
 
 /** Ask before what cannot be taken back. @param {string} question @returns {Promise<boolean>} */
@@ -45,7 +53,12 @@ export function sure(question, yes = "Yes") {
     };
     dialog.append(
       h("p", { id: "question" }, question),
-      h("div", { class: "row end" }, button("Cancel", () => close(false)), button(yes, () => close(true), { class: "danger" })),
+      h(
+        "div",
+        { class: "row end" },
+        button("Cancel", () => close(false)),
+        button(yes, () => close(true), { class: "danger" }),
+      ),
     );
     dialog.addEventListener("cancel", () => close(false));
     document.body.append(dialog);

@@ -7,14 +7,30 @@ const EVERY_MS = 3000;
 
 /** @type {import("./admin.js").View} */
 export async function logView(view, _rest, _query, signal) {
-  const level = h("select", {}, ...["debug", "info", "warning", "error"].map((each) => h("option", { selected: each === "info" }, each)));
+  const level = h(
+    "select",
+    {},
+    ...["debug", "info", "warning", "error"].map((each) => h("option", { selected: each === "info" }, each)),
+  );
   const lines = h("ol", { class: "log", tabindex: "0", "aria-label": "Log" });
   let stopped = false;
   const pause = button("Pause", () => {
     stopped = !stopped;
     pause.textContent = stopped ? "Go on" : "Pause";
   });
-  view.replaceChildren(h("section", { class: "card" }, h("div", { class: "row spread" }, h("h1", {}, "Log"), h("div", { class: "row" }, labelled("Least level", level), pause)), lines));
+  view.replaceChildren(
+    h(
+      "section",
+      { class: "card" },
+      h(
+        "div",
+        { class: "row spread" },
+        h("h1", {}, "Log"),
+        h("div", { class: "row" }, labelled("Least level", level), pause),
+      ),
+      lines,
+    ),
+  );
   /** @type {number | undefined} */
   let timer;
   async function refresh() {
@@ -23,9 +39,23 @@ export async function logView(view, _rest, _query, signal) {
       const said = (await json(`/v1/log?level=${level.value}`)).lines;
       if (signal.aborted) return;
       const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 30;
-      lines.replaceChildren(...said.map((/** @type {any} */ l) => h("li", { class: l.level },
-        h("time", {}, new Date(l.at * 1000).toLocaleTimeString()), h("b", {}, l.level), h("span", {}, l.message,
-          ...Object.entries(l.fields ?? {}).map(([name, value]) => h("small", {}, ` ${name}=${value}`)), l.exception && h("small", {}, ` ${l.exception}`)))));
+      lines.replaceChildren(
+        ...said.map((/** @type {any} */ l) =>
+          h(
+            "li",
+            { class: l.level },
+            h("time", {}, new Date(l.at * 1000).toLocaleTimeString()),
+            h("b", {}, l.level),
+            h(
+              "span",
+              {},
+              l.message,
+              ...Object.entries(l.fields ?? {}).map(([name, value]) => h("small", {}, ` ${name}=${value}`)),
+              l.exception && h("small", {}, ` ${l.exception}`),
+            ),
+          ),
+        ),
+      );
       if (atEnd) lines.scrollTop = lines.scrollHeight;
     }
     timer = setTimeout(() => refresh().catch(() => {}), EVERY_MS);

@@ -41,7 +41,11 @@ export const json = async (path) => (await ask(path)).json();
 /** @param {string} method @param {string} path @param {object} [body] @returns {Promise<any>} what is answered, if anything is */
 export async function send(method, path, body) {
   const headers = { "Content-Type": "application/json" };
-  const response = await ask(path, { method, headers, body: method === "DELETE" ? undefined : JSON.stringify(body ?? {}) });
+  const response = await ask(path, {
+    method,
+    headers,
+    body: method === "DELETE" ? undefined : JSON.stringify(body ?? {}),
+  });
   return response.status === 204 ? null : response.json();
 }
 
@@ -70,7 +74,10 @@ export async function* events(path, signal) {
     const blocks = rest.split(/\r?\n\r?\n/);
     rest = blocks.pop() ?? "";
     for (const block of blocks) {
-      const data = block.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5));
+      const data = block
+        .split(/\r?\n/)
+        .filter((line) => line.startsWith("data:"))
+        .map((line) => line.slice(5));
       if (data.length) yield JSON.parse(data.join("\n"));
     }
   }

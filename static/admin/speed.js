@@ -3,7 +3,13 @@
 import { h } from "./dom.js";
 import { wait } from "./words.js";
 
-const STAGES = [["response", "Total"], ["endpoint", "Pause"], ["stt", "Recognition"], ["llm_first_clause", "Model"], ["tts_first_audio", "Voice"]];
+const STAGES = [
+  ["response", "Total"],
+  ["endpoint", "Pause"],
+  ["stt", "Recognition"],
+  ["llm_first_clause", "Model"],
+  ["tts_first_audio", "Voice"],
+];
 
 /**
  * @param {string} metrics in Prometheus' text format
@@ -40,14 +46,24 @@ export function draw(root, metrics) {
     const most = Math.max(...counts);
     const turns = counts.reduce((a, b) => a + b, 0);
     const figures = `median ${below(histogram, 0.5)}, 95th percentile ${below(histogram, 0.95)}`;
-    const bars = h("div", { class: "bars", role: "img", "aria-label": `${name}: ${turns} turns, ${figures}` },
+    const bars = h(
+      "div",
+      { class: "bars", role: "img", "aria-label": `${name}: ${turns} turns, ${figures}` },
       ...counts.map((count, i) => {
         const bound = bounds[i] === Infinity ? `over ${wait(bounds[i - 1] * 1000)}` : `up to ${wait(bounds[i] * 1000)}`;
         const bar = h("i", { title: `${bound}: ${count} ${count === 1 ? "turn" : "turns"}` });
         bar.style.height = `${(100 * count) / most}%`;
         return bar;
-      }));
-    return h("div", { class: "chart" }, h("b", {}, name), h("small", {}, `${turns} ${turns === 1 ? "turn" : "turns"} · ${figures}`), bars, axis(bounds));
+      }),
+    );
+    return h(
+      "div",
+      { class: "chart" },
+      h("b", {}, name),
+      h("small", {}, `${turns} ${turns === 1 ? "turn" : "turns"} · ${figures}`),
+      bars,
+      axis(bounds),
+    );
   });
   root.replaceChildren(...rows);
   return rows.length > 0;

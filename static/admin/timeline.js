@@ -51,7 +51,13 @@ export function spansOf(events) {
       }
       case "turn.metrics": {
         const waited = e.response_ms / 1000;
-        spans.push({ lane: 1, from: e.time - waited, to: e.time, kind: "wait", label: `${Math.round(e.response_ms)} ms` });
+        spans.push({
+          lane: 1,
+          from: e.time - waited,
+          to: e.time,
+          kind: "wait",
+          label: `${Math.round(e.response_ms)} ms`,
+        });
         break;
       }
       case "tool.called":
@@ -85,7 +91,14 @@ export function timeline(events, seek = () => {}, cursor = false) {
   const scale = Math.max(8, Math.min(60, 900 / end));
   const width = LEFT + end * scale + 20;
   const height = HEIGHT * LANES.length;
-  const root = make("svg", { class: "timeline", width, height: height + 24, role: "img", "data-scale": scale, "data-left": LEFT });
+  const root = make("svg", {
+    class: "timeline",
+    width,
+    height: height + 24,
+    role: "img",
+    "data-scale": scale,
+    "data-left": LEFT,
+  });
   root.appendChild(make("title", {})).textContent =
     `${spans.filter((s) => s.kind === "user").length} times the caller spoke, ${spans.filter((s) => s.kind === "agent").length} times the agent, in ${Math.round(end)} seconds`;
   LANES.forEach((name, i) => {
@@ -100,8 +113,12 @@ export function timeline(events, seek = () => {}, cursor = false) {
   }
   for (const span of spans) {
     const bar = make("rect", {
-      class: span.kind, x: LEFT + span.from * scale, y: HEIGHT * span.lane + 5, rx: 3,
-      width: Math.max(3, (span.to - span.from) * scale), height: HEIGHT - 10,
+      class: span.kind,
+      x: LEFT + span.from * scale,
+      y: HEIGHT * span.lane + 5,
+      rx: 3,
+      width: Math.max(3, (span.to - span.from) * scale),
+      height: HEIGHT - 10,
     });
     bar.appendChild(make("title", {})).textContent = `${clock(span.from)} to ${clock(span.to)}  ${span.label}`;
     bar.addEventListener("click", () => seek(span.from));

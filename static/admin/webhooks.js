@@ -14,13 +14,49 @@ export async function webhooksView(view, rest, query, signal) {
     await send("POST", "/v1/webhooks/retry", which);
     await again();
   };
-  const known = webhooks.map((/** @type {any} */ w) => h("tr", {}, h("td", {}, w.url), h("td", {}, w.events.join(", ")), h("td", {}, w.agents?.join(", ") ?? "All")));
-  const sent = deliveries.map((/** @type {any} */ d) => h("tr", { class: d.state === "dead" ? "failed" : "" },
-    h("td", {}, d.type), h("td", {}, h("a", { href: `#/calls/${encodeURIComponent(d.call_id)}` }, d.call_id)), h("td", {}, d.url),
-    h("td", {}, STATES[/** @type {"dead"} */ (d.state)]), h("td", { class: "number" }, String(d.attempts)), h("td", {}, d.error ?? ""),
-    h("td", {}, d.state === "dead" && button("Send again", () => retry({ id: d.id })))));
+  const known = webhooks.map((/** @type {any} */ w) =>
+    h("tr", {}, h("td", {}, w.url), h("td", {}, w.events.join(", ")), h("td", {}, w.agents?.join(", ") ?? "All")),
+  );
+  const sent = deliveries.map((/** @type {any} */ d) =>
+    h(
+      "tr",
+      { class: d.state === "dead" ? "failed" : "" },
+      h("td", {}, d.type),
+      h("td", {}, h("a", { href: `#/calls/${encodeURIComponent(d.call_id)}` }, d.call_id)),
+      h("td", {}, d.url),
+      h("td", {}, STATES[/** @type {"dead"} */ (d.state)]),
+      h("td", { class: "number" }, String(d.attempts)),
+      h("td", {}, d.error ?? ""),
+      h("td", {}, d.state === "dead" && button("Send again", () => retry({ id: d.id }))),
+    ),
+  );
   view.replaceChildren(
-    h("section", { class: "card" }, h("h1", {}, "Webhooks"), table("List of webhooks", ["Address", "Events", "Agents"], known, "No webhooks are set. They are settings of the server: [[webhooks]] in its file.")),
-    h("section", { class: "card" }, h("div", { class: "row spread" }, h("h2", {}, "Messages"), dead.length > 0 && button("Send all again that were given up", () => retry({}))),
-      table("List of messages", ["Event", "Call", "Address", "State", "Attempts", "Last error", "Actions"], sent, "No messages of the last week.")));
+    h(
+      "section",
+      { class: "card" },
+      h("h1", {}, "Webhooks"),
+      table(
+        "List of webhooks",
+        ["Address", "Events", "Agents"],
+        known,
+        "No webhooks are set. They are settings of the server: [[webhooks]] in its file.",
+      ),
+    ),
+    h(
+      "section",
+      { class: "card" },
+      h(
+        "div",
+        { class: "row spread" },
+        h("h2", {}, "Messages"),
+        dead.length > 0 && button("Send all again that were given up", () => retry({})),
+      ),
+      table(
+        "List of messages",
+        ["Event", "Call", "Address", "State", "Attempts", "Last error", "Actions"],
+        sent,
+        "No messages of the last week.",
+      ),
+    ),
+  );
 }

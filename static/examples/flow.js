@@ -7,7 +7,8 @@ import { buttons, play, problem, run, say, state } from "./page.js";
 let room;
 
 /** @param {object} message */
-const send = (message) => room.localParticipant.publishData(new TextEncoder().encode(JSON.stringify(message)), { reliable: true });
+const send = (message) =>
+  room.localParticipant.publishData(new TextEncoder().encode(JSON.stringify(message)), { reliable: true });
 
 async function call() {
   const answer = await fetch("/v1/flow/livekit", {

@@ -24,7 +24,9 @@ async function call() {
   });
   const settings = { emotion_detection: { enabled: true }, turn_detection: { enabled: true } };
   const sound = { sample_rate: RATE, channels: 1, encoding: "linear16" };
-  socket.send(JSON.stringify({ type: "session_settings", timestamp: Date.now() / 1000, data: { ...settings, audio: sound } }));
+  socket.send(
+    JSON.stringify({ type: "session_settings", timestamp: Date.now() / 1000, data: { ...settings, audio: sound } }),
+  );
   const capture = new AudioWorkletNode(audio, "capture");
   capture.connect(audio.destination);
   capture.port.onmessage = ({ data }) => socket.readyState === WebSocket.OPEN && socket.send(data);
@@ -51,7 +53,11 @@ function receive(message) {
       break;
     case "tts_chunk":
       if (message.is_last) break;
-      playing = new Audio(URL.createObjectURL(new Blob([Uint8Array.from(atob(message.content), (c) => c.charCodeAt(0))], { type: "audio/wav" })));
+      playing = new Audio(
+        URL.createObjectURL(
+          new Blob([Uint8Array.from(atob(message.content), (c) => c.charCodeAt(0))], { type: "audio/wav" }),
+        ),
+      );
       void playing.play();
       break;
     case "tts_interruption":

@@ -7,10 +7,15 @@ const $ = (id) => /** @type {T} */ (document.getElementById(id));
 export const state = (text) => ($("state").textContent = text);
 
 /** @param {unknown} error */
-export const problem = (error) => ($("problem").textContent = error instanceof Error ? error.message : String(error ?? ""));
+export const problem = (error) =>
+  ($("problem").textContent = error instanceof Error ? error.message : String(error ?? ""));
 
 /** @param {MediaStream} stream */
-export const play = (stream) => (/** @type {HTMLAudioElement} */ ($("voice")).srcObject = stream);
+export function play(stream) {
+  /** @type {HTMLAudioElement} */
+  const voice = $("voice");
+  voice.srcObject = stream;
+}
 
 /** @param {string} who @param {string} text */
 export function say(who, text) {

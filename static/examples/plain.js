@@ -3,7 +3,13 @@
 import { VoiceSession } from "../voice-session.js";
 import { buttons, problem, run, say, state } from "./page.js";
 
-const STATES = { listening: "Listening", user_speaking: "Hearing you", thinking: "Thinking", agent_speaking: "Speaking", ended: "Call ended" };
+const STATES = {
+  listening: "Listening",
+  user_speaking: "Hearing you",
+  thinking: "Thinking",
+  agent_speaking: "Speaking",
+  ended: "Call ended",
+};
 
 /** @type {VoiceSession} */
 let session;

@@ -5,19 +5,45 @@ import { createRoot } from "react-dom/client";
 import { VoiceProvider, useVoice } from "../react.js";
 
 function Talk() {
-  const { connectionState, phase, agentSpeaking, messages, error, isMicEnabled, connect, disconnect, toggleMicrophone } = useVoice();
+  const {
+    connectionState,
+    phase,
+    agentSpeaking,
+    messages,
+    error,
+    isMicEnabled,
+    connect,
+    disconnect,
+    toggleMicrophone,
+  } = useVoice();
   const inCall = connectionState !== "disconnected";
   return h(
     "div",
     {},
-    h("p", {},
-      h("button", { onClick: connect, disabled: inCall }, "Call"), " ",
-      h("button", { onClick: toggleMicrophone, disabled: !inCall }, isMicEnabled || !inCall ? "Mute" : "Unmute"), " ",
-      h("button", { onClick: disconnect, disabled: !inCall }, "Hang up")),
-    h("p", { role: "status" }, connectionState === "connected" ? (agentSpeaking ? "speaking" : phase) : connectionState),
+    h(
+      "p",
+      {},
+      h("button", { type: "button", onClick: connect, disabled: inCall }, "Call"),
+      " ",
+      h(
+        "button",
+        { type: "button", onClick: toggleMicrophone, disabled: !inCall },
+        isMicEnabled || !inCall ? "Mute" : "Unmute",
+      ),
+      " ",
+      h("button", { type: "button", onClick: disconnect, disabled: !inCall }, "Hang up"),
+    ),
+    h(
+      "p",
+      { role: "status" },
+      connectionState === "connected" ? (agentSpeaking ? "speaking" : phase) : connectionState,
+    ),
     h("p", { role: "alert" }, error),
-    h("ol", { id: "said", "aria-live": "polite", "aria-label": "Conversation" },
-      messages.map((m) => h("li", { key: m.id, "data-who": m.role === "user" ? "you" : "agent" }, m.text))),
+    h(
+      "ol",
+      { id: "said", "aria-live": "polite", "aria-label": "Conversation" },
+      messages.map((m) => h("li", { key: m.id, "data-who": m.role === "user" ? "you" : "agent" }, m.text)),
+    ),
   );
 }
 

@@ -3,5 +3,16 @@
 import React from "react";
 
 export { createRoot } from "react-dom/client";
-export const { createContext, createElement, useCallback, useContext, useEffect, useRef, useState, useSyncExternalStore, StrictMode, Fragment } = React;
+export const {
+  createContext,
+  createElement,
+  useCallback,
+  useContext,
+  useEffect,
+  useRef,
+  useState,
+  useSyncExternalStore,
+  StrictMode,
+  Fragment,
+} = React;
 export default React;

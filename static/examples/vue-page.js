@@ -28,14 +28,23 @@ const Talk = {
       const inCall = status !== "idle" && status !== "error";
       return [
         h("p", [
-          h("button", { type: "button", onClick: connect, disabled: inCall }, "Call"), " ",
-          h("button", { type: "button", onClick: () => session.toggleMute(), disabled: !inCall }, isMuted ? "Unmute" : "Mute"), " ",
+          h("button", { type: "button", onClick: connect, disabled: inCall }, "Call"),
+          " ",
+          h(
+            "button",
+            { type: "button", onClick: () => session.toggleMute(), disabled: !inCall },
+            isMuted ? "Unmute" : "Mute",
+          ),
+          " ",
           h("button", { type: "button", onClick: () => session.disconnect(), disabled: !inCall }, "Hang up"),
         ]),
         h("p", { role: "status" }, status === "connected" ? (agentSpeaking ? "speaking" : phase) : status),
         h("p", { role: "alert" }, problem.value),
-        h("ol", { id: "said", "aria-live": "polite", "aria-label": "Conversation" },
-          messages.map((m) => h("li", { key: m.id, "data-who": m.role === "user" ? "you" : "agent" }, m.text))),
+        h(
+          "ol",
+          { id: "said", "aria-live": "polite", "aria-label": "Conversation" },
+          messages.map((m) => h("li", { key: m.id, "data-who": m.role === "user" ? "you" : "agent" }, m.text)),
+        ),
       ];
     };
   },

@@ -6,7 +6,17 @@ import { $ } from "./page.js";
 
 /** @param {string} name @returns {Card} */
 const unknown = (name) => ({
-  name, title: name, description: "", examples: [], color: "", language: null, turns: "balanced", recording: false, client_settings: [], tools: [], client_tools: [],
+  name,
+  title: name,
+  description: "",
+  examples: [],
+  color: "",
+  language: null,
+  turns: "balanced",
+  recording: false,
+  client_settings: [],
+  tools: [],
+  client_tools: [],
 });
 
 export class Agents {
@@ -45,7 +55,8 @@ export class Agents {
     const avatar = /** @type {HTMLElement} */ ($("choose").querySelector(".avatar"));
     paint(avatar, card);
     document.documentElement.style.setProperty("--agent", card.color || "var(--accent)");
-    $("description").textContent = card.description || `Press Call, allow the microphone, and speak with ${card.title}.`;
+    $("description").textContent =
+      card.description || `Press Call, allow the microphone, and speak with ${card.title}.`;
     $("try").hidden = !card.examples.length;
     $("examples").replaceChildren(
       ...card.examples.map((text) => {
@@ -57,7 +68,8 @@ export class Agents {
         return item;
       }),
     );
-    for (const entry of $("agent-list").querySelectorAll("button")) entry.setAttribute("aria-current", String(entry.dataset.name === name));
+    for (const entry of $("agent-list").querySelectorAll("button"))
+      entry.setAttribute("aria-current", String(entry.dataset.name === name));
     this.react.onChoose(card);
   }
 

@@ -41,14 +41,33 @@ let first = null;
 /** @type {ReturnType<typeof setInterval> | undefined} */
 let counting;
 /** @type {server.Playground} */
-let offered = { agents: [], notice: "", voices: [], key_needed: false, signed_in: null, may_edit: false, ice_servers: [] };
+let offered = {
+  agents: [],
+  notice: "",
+  voices: [],
+  key_needed: false,
+  signed_in: null,
+  may_edit: false,
+  ice_servers: [],
+};
 
 const orb = new Orb($("orb"));
 const home = new Home($("rooms"));
 const developer = new Developer($("figures"), $("events"), $("all-events"));
-const transcript = new Transcript($("transcript"), $("said"), { newer: $("newer"), announce: (text) => ($("spoken").textContent = text) });
-const agents = new Agents({ onChoose: chosen, onPick: ({ name }) => address("agent", name), onExample: (text) => void say(text) });
-const settings = new Settings({ onPushToTalk: () => pushToTalk(true), onTheme: () => {}, onSignedOut: () => void load() });
+const transcript = new Transcript($("transcript"), $("said"), {
+  newer: $("newer"),
+  announce: (text) => ($("spoken").textContent = text),
+});
+const agents = new Agents({
+  onChoose: chosen,
+  onPick: ({ name }) => address("agent", name),
+  onExample: (text) => void say(text),
+});
+const settings = new Settings({
+  onPushToTalk: () => pushToTalk(true),
+  onTheme: () => {},
+  onSignedOut: () => void load(),
+});
 
 // -- what is seen
 
@@ -57,7 +76,9 @@ function show(state) {
   const line = $("state");
   line.dataset.state = state;
   line.textContent = STATES[state] ?? state;
-  orb.look = /** @type {import("./orb.js").Look} */ (state in { ended: 1, failed: 1 } ? "idle" : state === "held" ? "muted" : state);
+  orb.look = /** @type {import("./orb.js").Look} */ (
+    state in { ended: 1, failed: 1 } ? "idle" : state === "held" ? "muted" : state
+  );
   $("silent").toggleAttribute("hidden", state !== "muted");
   document.title = session ? `● ${STATES[state]} · ${agents.chosen.title}` : `${agents.chosen.title} · media-server`;
 }
@@ -105,7 +126,9 @@ function chosen(card) {
   $("home").hidden = !hasHome;
   $("extra").hidden = !hasHome && $("developer-panel").hidden;
   settings.offer(card, offered);
-  const claims = card.tools.length ? "" : " This agent has no tools: when it says that it has done something, it only says so.";
+  const claims = card.tools.length
+    ? ""
+    : " This agent has no tools: when it says that it has done something, it only says so.";
   $("notice").textContent = `${offered.notice}.${claims}`.replace("..", ".");
   $("notice").hidden = !offered.notice;
   if (!session) show("idle");
@@ -129,13 +152,16 @@ async function load() {
     return problem(error instanceof Error ? error.message : String(error));
   }
   const { agents: cards, key_needed } = offered;
-  const name = query.get("agent") ?? (cards.some((card) => card.name === "assistant") ? "assistant" : (cards[0]?.name ?? "assistant"));
+  const name =
+    query.get("agent") ??
+    (cards.some((card) => card.name === "assistant") ? "assistant" : (cards[0]?.name ?? "assistant"));
   agents.offer(cards, name);
   const isClosed = key_needed && !token && !agents.knows(name);
   $("key-form").hidden = !isClosed;
   $("welcome").hidden = isClosed;
   /** @type {HTMLButtonElement} */ ($("connect")).disabled = isClosed;
-  if (!key_needed && cards.length && !agents.knows(name)) problem(`There is no agent called '${name}'. Choose another one.`);
+  if (!key_needed && cards.length && !agents.knows(name))
+    problem(`There is no agent called '${name}'. Choose another one.`);
   else if (!isSecureContext) {
     problem(
       `This page was opened without encryption, so the browser gives it no microphone. On the server, run “media-server serve --host 0.0.0.0 --tls auto”, then open https://${location.host}/ here. You can type instead.`,
@@ -156,8 +182,13 @@ async function call(listens = true) {
   $("hangup").focus();
   const { name, title } = agents.chosen;
   const mine = (session = new VoiceSession({
-    agent: name, audio: /** @type {HTMLAudioElement} */ ($("voice")), microphone: settings.microphone, listenLater: !listens,
-    iceServers: offered.ice_servers, tools: $("home").hidden ? {} : home.tools, tokenProvider: tokens(name),
+    agent: name,
+    audio: /** @type {HTMLAudioElement} */ ($("voice")),
+    microphone: settings.microphone,
+    listenLater: !listens,
+    iceServers: offered.ice_servers,
+    tools: $("home").hidden ? {} : home.tools,
+    tokenProvider: tokens(name),
   }));
   show("connecting");
   listen(mine, title);
@@ -179,7 +210,10 @@ function tokens(agent) {
   const changes = settings.changes();
   if (token) {
     const given = token;
-    return async () => ((token = ""), given);
+    return async () => {
+      token = "";
+      return given;
+    };
   }
   return Object.keys(changes).length ? async () => (await server.tokenFor(agent, changes)).token : undefined;
 }
@@ -254,11 +288,17 @@ function listen(s, title) {
   on("agent.speech_stopped", (e) => transcript.agentStopped(e));
   on("tool.called", (e) => {
     transcript.toolCalled(e);
-    if (e.runs_at === "client" && !(e.name in s.tools)) s.send({ type: "tool.result", id: e.id, error: `This page has no tool called ${e.name}.` });
+    if (e.runs_at === "client" && !(e.name in s.tools))
+      s.send({ type: "tool.result", id: e.id, error: `This page has no tool called ${e.name}.` });
   });
   on("tool.returned", (e) => transcript.toolReturned(e));
   on("turn.metrics", (e) => transcript.latency(e));
-  on("idle.warning", (e) => e.remaining_s > 0 && transcript.note(`Nobody is speaking. The call ends in ${Math.round(e.remaining_s)} seconds.`));
+  on(
+    "idle.warning",
+    (e) =>
+      e.remaining_s > 0 &&
+      transcript.note(`Nobody is speaking. The call ends in ${Math.round(e.remaining_s)} seconds.`),
+  );
   on("warning", (e) => transcript.note(e.message));
   on("error", (e) => transcript.note(e.message));
   on("ended", ({ message, failed }) => {
@@ -383,7 +423,8 @@ $("key-form").addEventListener("submit", async (e) => {
   }
 });
 $("exports").addEventListener("toggle", () => place($("exports"), $("save")));
-for (const button of $("exports").querySelectorAll("button")) button.addEventListener("click", () => void keep(button.dataset.export ?? ""));
+for (const button of $("exports").querySelectorAll("button"))
+  button.addEventListener("click", () => void keep(button.dataset.export ?? ""));
 
 /** @param {string} how */
 async function keep(how) {
@@ -399,7 +440,11 @@ async function keep(how) {
     $("welcome").hidden = !!session;
     return;
   }
-  const [make, type] = /** @type {const} */ ({ txt: [asText, "text/plain"], json: [asJson, "application/json"], vtt: [asWebVtt, "text/vtt"] })[/** @type {"txt"} */ (how)];
+  const [make, type] = /** @type {const} */ ({
+    txt: [asText, "text/plain"],
+    json: [asJson, "application/json"],
+    vtt: [asWebVtt, "text/vtt"],
+  })[/** @type {"txt"} */ (how)];
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([make(transcript.calls)], { type }));
   link.download = `conversation.${how}`;
@@ -408,7 +453,9 @@ async function keep(how) {
 }
 
 /** @param {KeyboardEvent} e whether its key is for what has the focus */
-const isTaken = (e) => e.target instanceof Element && !!e.target.closest("input, textarea, select, button, a, summary, audio, [popover], dialog");
+const isTaken = (e) =>
+  e.target instanceof Element &&
+  !!e.target.closest("input, textarea, select, button, a, summary, audio, [popover], dialog");
 
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey || settings.sheet.open) return;
@@ -419,7 +466,11 @@ document.addEventListener("keydown", (e) => {
     return hold(true);
   }
   if (isTaken(e) && !(e.target instanceof HTMLButtonElement)) return;
-  const act = { m: () => $("mute").hidden || session?.toggleMute(), d: () => $("developer").click(), c: () => void call() }[e.key.toLowerCase()];
+  const act = {
+    m: () => $("mute").hidden || session?.toggleMute(),
+    d: () => $("developer").click(),
+    c: () => void call(),
+  }[e.key.toLowerCase()];
   act?.();
 });
 document.addEventListener("keyup", (e) => e.key === " " && hold(false));

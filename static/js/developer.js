@@ -54,7 +54,8 @@ export class Developer {
     const item = document.createElement("li");
     const details = item.appendChild(document.createElement("details"));
     const summary = details.appendChild(document.createElement("summary"));
-    summary.appendChild(document.createElement("time")).textContent = `${clock(time)}.${`${Math.floor((time % 1) * 10)}`}`;
+    summary.appendChild(document.createElement("time")).textContent =
+      `${clock(time)}.${`${Math.floor((time % 1) * 10)}`}`;
     summary.append(type);
     summary.appendChild(document.createElement("span")).textContent = short(fields);
     details.appendChild(document.createElement("pre")).textContent = JSON.stringify(event, null, 2);
@@ -85,7 +86,8 @@ export class Developer {
     }
     if (pair) local = stats.get(pair.localCandidateId);
     this.#show("Connection", `WebRTC${local ? `, ${local.protocol.toUpperCase()}` : ""}`);
-    if (pair?.currentRoundTripTime !== undefined) this.#show("Round trip", `${Math.round(pair.currentRoundTripTime * 1000)} ms`);
+    if (pair?.currentRoundTripTime !== undefined)
+      this.#show("Round trip", `${Math.round(pair.currentRoundTripTime * 1000)} ms`);
     if (inbound) {
       this.#show("Jitter", `${Math.round((inbound.jitter ?? 0) * 1000)} ms`);
       const lost = inbound.packetsLost ?? 0;

@@ -14,9 +14,11 @@ export class Home {
   rooms = new Map(ROOMS.map((name) => [name, { light: "off", degrees: 19, blinds: "open" }]));
   /** @type {Record<string, (args: any) => unknown>} */
   tools = {
-    set_light: ({ room, state }) => this.#set(room, { light: oneOf("state", state, /** @type {const} */ (["on", "off"])) }),
+    set_light: ({ room, state }) =>
+      this.#set(room, { light: oneOf("state", state, /** @type {const} */ (["on", "off"])) }),
     set_temperature: ({ room, degrees }) => this.#set(room, { degrees: within(degrees) }),
-    set_blinds: ({ room, state }) => this.#set(room, { blinds: oneOf("state", state, /** @type {const} */ (["open", "closed"])) }),
+    set_blinds: ({ room, state }) =>
+      this.#set(room, { blinds: oneOf("state", state, /** @type {const} */ (["open", "closed"])) }),
   };
 
   /** @param {HTMLElement} list */
@@ -42,7 +44,8 @@ export class Home {
         const item = document.createElement("li");
         item.dataset.light = light;
         item.appendChild(document.createElement("b")).textContent = name[0].toUpperCase() + name.slice(1);
-        for (const text of [`Light ${light}`, `${degrees} °C`, `Blinds ${blinds}`]) item.appendChild(document.createElement("span")).textContent = text;
+        for (const text of [`Light ${light}`, `${degrees} °C`, `Blinds ${blinds}`])
+          item.appendChild(document.createElement("span")).textContent = text;
         if (name === marked) {
           item.dataset.changed = "";
           setTimeout(() => delete item.dataset.changed, MARKED_MS);
@@ -63,6 +66,7 @@ function oneOf(name, value, values) {
 /** @param {unknown} value */
 function within(value) {
   const degrees = Number(value);
-  if (!(degrees >= DEGREES.lowest && degrees <= DEGREES.highest)) throw new Error(`The heating takes ${DEGREES.lowest} to ${DEGREES.highest} degrees, not ${value}.`);
+  if (!(degrees >= DEGREES.lowest && degrees <= DEGREES.highest))
+    throw new Error(`The heating takes ${DEGREES.lowest} to ${DEGREES.highest} degrees, not ${value}.`);
   return Math.round(degrees);
 }

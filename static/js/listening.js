@@ -51,7 +51,11 @@ export class Listening {
       void this.#audio?.close();
       this.#stopSpeaking();
       const refused = !heard || !wasClean;
-      this.#set({ state: refused ? "refused" : "over", scope: "", ...(refused && { problem: "There is no such call, or the token was used: ask for a new one." }) });
+      this.#set({
+        state: refused ? "refused" : "over",
+        scope: "",
+        ...(refused && { problem: "There is no such call, or the token was used: ask for a new one." }),
+      });
     };
   }
 
@@ -86,7 +90,8 @@ export class Listening {
     audio.createMediaStreamSource(stream).connect(capture);
     capture.connect(audio.destination); // silent; what leads nowhere is not run
     this.#send({ action: "pause", sample_rate: audio.sampleRate });
-    capture.port.onmessage = ({ data }) => this.#speaking && this.#socket.readyState === WebSocket.OPEN && this.#socket.send(data);
+    capture.port.onmessage = ({ data }) =>
+      this.#speaking && this.#socket.readyState === WebSocket.OPEN && this.#socket.send(data);
     this.#set({ state: "speaking", problem: "" });
   }
 

@@ -43,7 +43,9 @@ export class Orb {
     if (isCalm && now - this.#last < IDLE_FRAME_MS) return;
     const seconds = Math.min(0.1, (now - this.#last) / 1000);
     this.#last = now;
-    const speed = this.#still.matches ? 0 : { thinking: 1.5, connecting: 1.3, reconnecting: 1.3 }[/** @type {string} */ (this.look)] ?? 0.45;
+    const speed = this.#still.matches
+      ? 0
+      : ({ thinking: 1.5, connecting: 1.3, reconnecting: 1.3 }[/** @type {string} */ (this.look)] ?? 0.45);
     this.#phase += seconds * (speed + 1.6 * this.#energy * (this.#still.matches ? 0 : 1));
     this.#follow(this.#agent, this.voices?.bands("agent", BANDS));
     this.#follow(this.#user, this.look === "muted" ? undefined : this.voices?.bands("user", BANDS));
@@ -92,7 +94,7 @@ export class Orb {
     c.lineWidth = Math.max(1.5, size * 0.0085);
     for (let i = 0; i < RAYS; i++) {
       // the low tones at the top, the same on both sides
-      const side = Math.abs(((i / RAYS) * 2) % 2 - 1);
+      const side = Math.abs((((i / RAYS) * 2) % 2) - 1);
       const loud = this.#user[Math.min(BANDS - 1, Math.floor((1 - side) * BANDS * 0.8))];
       const angle = (i / RAYS) * 2 * Math.PI - Math.PI / 2;
       const passing = turning ? Math.max(0, Math.cos(angle - this.#phase * 2)) ** 6 : 0;
@@ -117,9 +119,11 @@ export class Orb {
       const points = 90;
       for (let i = 0; i <= points; i++) {
         const a = (i / points) * 2 * Math.PI;
-        const band = this.#agent[Math.floor((Math.abs(((i / points) * 2) % 2 - 1)) * (BANDS - 1))];
-        const wave = Math.sin(a * 3 + this.#phase * (1 + layer * 0.4)) + 0.6 * Math.sin(a * 5 - this.#phase * 1.4 + layer);
-        const r = radius + wobble * wave + size * 0.065 * band * (0.6 + 0.4 * Math.sin(a * 7 + this.#phase * 3 + layer * 2));
+        const band = this.#agent[Math.floor(Math.abs((((i / points) * 2) % 2) - 1) * (BANDS - 1))];
+        const wave =
+          Math.sin(a * 3 + this.#phase * (1 + layer * 0.4)) + 0.6 * Math.sin(a * 5 - this.#phase * 1.4 + layer);
+        const r =
+          radius + wobble * wave + size * 0.065 * band * (0.6 + 0.4 * Math.sin(a * 7 + this.#phase * 3 + layer * 2));
         c.lineTo(r * Math.cos(a), r * Math.sin(a));
       }
       c.closePath();
@@ -152,13 +156,19 @@ function color(css) {
   return rgb ?? "15, 118, 110";
 }
 
-export const isDark = () => (document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+export const isDark = () =>
+  (document.documentElement.dataset.theme ||
+    (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
 /** @param {string} rgb @param {number} alpha */
 const faded = (rgb, alpha) => `rgba(${rgb}, ${alpha.toFixed(3)})`;
 
 /** @param {string} rgb @param {(x: number) => number} change */
-const changed = (rgb, change) => rgb.split(",").map((x) => Math.round(Math.min(255, Math.max(0, change(Number(x)))))).join(", ");
+const changed = (rgb, change) =>
+  rgb
+    .split(",")
+    .map((x) => Math.round(Math.min(255, Math.max(0, change(Number(x))))))
+    .join(", ");
 
 /** @param {string} rgb */
 const lighter = (rgb) => changed(rgb, (x) => x + (255 - x) * 0.42);

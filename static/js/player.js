@@ -2,7 +2,13 @@
 
 import { Listening } from "./listening.js";
 
-const WORDS = { connecting: "Connecting", listening: "Listening", speaking: "The caller hears you", over: "The call is over.", refused: "Not connected" };
+const WORDS = {
+  connecting: "Connecting",
+  listening: "Listening",
+  speaking: "The caller hears you",
+  over: "The call is over.",
+  refused: "Not connected",
+};
 /** @template {HTMLElement} T @param {string} id @returns {T} */
 const $ = (id) => /** @type {T} */ (document.getElementById(id));
 
@@ -26,7 +32,9 @@ $("listen").addEventListener("click", () => {
   const address = new URL(location.href.replace(/\/player(?=$|[?#])/, "/ws"));
   listening = new Listening(address.href.replace(/^http/, "ws"), show);
 });
-$("take").addEventListener("click", () => (listening?.now.state === "speaking" ? listening.giveBack() : listening?.takeOver()));
+$("take").addEventListener("click", () =>
+  listening?.now.state === "speaking" ? listening.giveBack() : listening?.takeOver(),
+);
 $("say").addEventListener("submit", (e) => {
   e.preventDefault();
   const field = /** @type {HTMLInputElement} */ ($("say").querySelector("input"));

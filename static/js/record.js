@@ -49,9 +49,15 @@ export function asWebVtt(calls) {
 /** @param {number} seconds */
 function stamp(seconds) {
   const ms = Math.round(seconds * 1000);
-  const part = (/** @type {number} */ value, /** @type {number} */ digits) => `${Math.floor(value)}`.padStart(digits, "0");
+  const part = (/** @type {number} */ value, /** @type {number} */ digits) =>
+    `${Math.floor(value)}`.padStart(digits, "0");
   return `${part(ms / 3600000, 2)}:${part((ms / 60000) % 60, 2)}:${part((ms / 1000) % 60, 2)}.${part(ms % 1000, 3)}`;
 }
 
 /** A cue's text: no markup, no arrow, no empty line. @param {string} text */
-const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\s*\n\s*/g, " ");
+const plain = (text) =>
+  text
+    .replace(/&/g, "&amp;")
+    .replace(/</g, "&lt;")
+    .replace(/>/g, "&gt;")
+    .replace(/\s*\n\s*/g, " ");

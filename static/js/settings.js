@@ -19,7 +19,6 @@ export class Settings {
   #own = null;
   #mayEdit = false;
   #agent = "";
-  #chosenTurns = "";
   /** @type {(() => void) | null} ends the microphone's test */
   #endTest = null;
 
@@ -141,7 +140,9 @@ export class Settings {
 
   async #load() {
     // what is typed before the agent's own settings are there would be lost
-    const allow = (/** @type {boolean} */ on) => EDITED.forEach((name) => (this.#field(name).disabled = !on));
+    const allow = (/** @type {boolean} */ on) => {
+      for (const name of EDITED) this.#field(name).disabled = !on;
+    };
     allow(false);
     try {
       this.#own = await server.settingsOf(this.#agent);
@@ -184,10 +185,15 @@ export class Settings {
   /** Fill the choices; names are there once a microphone was allowed. */
   async devices() {
     const all = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
-    for (const [id, kind] of [["microphone", "audioinput"], ["speaker", "audiooutput"]]) {
+    for (const [id, kind] of [
+      ["microphone", "audioinput"],
+      ["speaker", "audiooutput"],
+    ]) {
       const select = /** @type {HTMLSelectElement} */ ($(id));
       const found = all.filter((d) => d.kind === kind && d.deviceId);
-      const named = found.map((d, i) => new Option(d.label || `${id === "speaker" ? "Loudspeaker" : "Microphone"} ${i + 1}`, d.deviceId));
+      const named = found.map(
+        (d, i) => new Option(d.label || `${id === "speaker" ? "Loudspeaker" : "Microphone"} ${i + 1}`, d.deviceId),
+      );
       select.replaceChildren(...(named.length ? named : [new Option("as the system is set", "")]));
       if (found.some((d) => d.deviceId === remembered(id))) select.value = remembered(id);
     }
@@ -200,7 +206,12 @@ export class Settings {
     const button = $("test-microphone");
     this.#note("");
     try {
-      const stream = await openMicrophone({ echoCancellation: true, noiseSuppression: true, autoGainControl: true, ...this.microphone });
+      const stream = await openMicrophone({
+        echoCancellation: true,
+        noiseSuppression: true,
+        autoGainControl: true,
+        ...this.microphone,
+      });
       const audio = new AudioContext();
       const level = new Level(stream, audio);
       let isOver = false;

@@ -131,7 +131,8 @@ export class Transcript {
     const details = item.appendChild(document.createElement("details"));
     details.open = document.body.classList.contains("developer");
     details.appendChild(document.createElement("summary")).textContent = `${inWords(e.name)} …`;
-    details.appendChild(document.createElement("code")).textContent = `${e.name}${given.length ? ` (${given.join(", ")})` : ""}`;
+    details.appendChild(document.createElement("code")).textContent =
+      `${e.name}${given.length ? ` (${given.join(", ")})` : ""}`;
     item.dataset.name = inWords(e.name);
     this.#tools.set(e.id, item);
   }
