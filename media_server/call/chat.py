@@ -11,10 +11,8 @@ from collections.abc import Awaitable, Callable
 from media_server import events as e
 from media_server.agents import Agent
 from media_server.call.call import Call
-from media_server.call.event_log import EventLog
 from media_server.call.inbox import RateLimitedInbox
-from media_server.call.lifecycle import Lifecycle
-from media_server.call.meter import Meter
+from media_server.call.running import RunningCall
 from media_server.call.services import Services
 from media_server.call.session import NATIVE, Dialect
 from media_server.errors import ClientError
@@ -28,7 +26,7 @@ LAST_S = 2.0
 """For the client to be sent the end."""
 
 
-class Chat:
+class Chat(RunningCall):
     """`run` it to its end; meanwhile `serve` a client, and another one when that is gone.
 
     Args:
@@ -44,13 +42,8 @@ class Chat:
         linger_s: float,
         record: Callable[[e.Envelope], None],
     ) -> None:
-        self.id = secrets.token_urlsafe(16)
-        """Who knows it may go on with the conversation."""
-        self.call_id = f"chat-{secrets.token_hex(8)}"
-        self._life = Lifecycle()
-        self.late_frames = 0
+        super().__init__(f"chat-{secrets.token_hex(8)}", self._keep, record)
         self._linger_s = linger_s
-        self._event_log = EventLog(self.call_id, self._keep, record)
         self._kept: deque[e.Envelope] = deque(maxlen=KEPT)
         self._news: set[asyncio.Event] = set()
         """One of each client."""
@@ -58,37 +51,20 @@ class Chat:
         """Whether there is a client."""
         self._detached.set()
         self.call = Call(agent, terms, services, self._event_log, None)
-        self.meter: Meter | None = None
-        """Where a credit pays for the conversation."""
         self._event_log.dispatch = self.call.dispatch
         self._inbox = RateLimitedInbox(self._event_log.emit, self._event_log.clock, self.call.receive)
-
-    @property
-    def over(self) -> bool:
-        """Hung up; what is left is to give things back."""
-        return self._life.over
-
-    @property
-    def reason(self) -> str:
-        """Why it ended."""
-        return self._life.reason
-
-    def hang_up(self, reason: str) -> None:
-        """End it; `run` returns soon after."""
-        self._life.end(reason)
 
     def receive(self, text: str | bytes, dialect: Dialect | None = None) -> None:
         """Take a message of a client; what is none is answered with an error."""
         self._inbox.receive(text, (dialect or NATIVE).incoming)
 
     async def run(self) -> None:
-        """Conduct the conversation to its end."""
         parts = {"call": self._conduct, "client": self._watch_client}
         if self.meter:
             parts["meter"] = self._pay
-        await self._life.run(self.call, self._event_log, parts, self._tell_client, self._ended)
+        await self._run(parts, self._tell_client, self._last_event)
 
-    def _ended(self, reason: str) -> e.CallEnded:
+    def _last_event(self, reason: str) -> e.CallEnded:
         return e.CallEnded(reason, self._event_log.clock())
 
     async def _pay(self) -> None:

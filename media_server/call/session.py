@@ -17,11 +17,9 @@ from media_server import events as e
 from media_server import logs
 from media_server.agents import Agent
 from media_server.call.call import Audio, Call
-from media_server.call.event_log import EventLog
 from media_server.call.inbox import RateLimitedInbox
-from media_server.call.lifecycle import Lifecycle
-from media_server.call.meter import Meter
 from media_server.call.person import Person
+from media_server.call.running import RunningCall
 from media_server.call.services import Services
 from media_server.rtc import Handset, LevelMeter, LineCounts, LineQuality, Microphone, Recorder, Speaker
 from media_server.tasks import first_of
@@ -117,7 +115,7 @@ def new_call_id() -> str:
     return f"call-{secrets.token_hex(8)}"
 
 
-class Session:
+class Session(RunningCall):
     """Give it a line (`take`), then `run` it to the end; `hang_up` ends it from outside.
 
     A line that is lost, rather than hung up, may be followed by another one: for so long the call waits in silence, and
@@ -136,15 +134,11 @@ class Session:
         connection: Connection,
         record: Callable[[e.Envelope], None],
     ) -> None:
-        self.id = secrets.token_urlsafe(16)
-        """Who knows it may go on with the call."""
-        self.call_id = terms.call_id or new_call_id()
+        super().__init__(terms.call_id or new_call_id(), self._tell, record)
         self.agent = agent
         self._connection = connection
-        self._life = Lifecycle()
         self._services = services
         self.dialect = connection.dialect
-        self._event_log = EventLog(self.call_id, self._tell, record)
         clock = self._event_log.clock
         self._inbox = RateLimitedInbox(self._event_log.emit, clock, self._take_message)
         self.quality = LineQuality()
@@ -168,8 +162,6 @@ class Session:
         audio = Audio(self.handset.microphone, self.handset.speaker, connection.transport)
         self.call = Call(agent, terms, services, self._event_log, audio)
         self._event_log.dispatch = self.call.dispatch
-        self.meter: Meter | None = None
-        """Where a credit pays for the call."""
         self._recorder: Recorder | None = None
         if connection.recordings and agent.recording:
             self._recorder = Recorder(connection.recordings / f"{self.call_id}.ogg", clock, self._note_unrecorded)
@@ -205,25 +197,6 @@ class Session:
         return self.handset.speaker.late_frames
 
     @property
-    def over(self) -> bool:
-        """Hung up; what is left is to give things back."""
-        return self._life.over
-
-    @property
-    def ended(self) -> asyncio.Event:
-        """Set as soon as the call has been hung up."""
-        return self._life.ended
-
-    @property
-    def reason(self) -> str:
-        """Why it ended."""
-        return self._life.reason
-
-    def hang_up(self, reason: str) -> None:
-        """End the call; `run` returns soon after."""
-        self._life.end(reason)
-
-    @property
     def line(self) -> Line | None:
         """The current line, or the most recent one."""
         return self._line
@@ -244,13 +217,12 @@ class Session:
         self._replaced.set()
 
     async def run(self) -> None:
-        """Conduct the call and give everything back at its end, whatever ends it."""
         parts = {"call": self._conduct, "line": self._keep_line, "idle": self._watch_idle}
         if self._recorder:
             parts["recorder"] = self._recorder.run
         if self.meter:
             parts["meter"] = self._pay
-        await self._life.run(self.call, self._event_log, parts, self._give_back, self._ended)
+        await self._run(parts, self._give_back, self._last_event)
 
     async def _pay(self) -> None:
         def end() -> None:
@@ -360,7 +332,7 @@ class Session:
             self._away_since_s, self._told_before = self._event_log.clock(), self._told_count
             self.call.wait()
 
-    def _ended(self, reason: str) -> e.CallEnded:
+    def _last_event(self, reason: str) -> e.CallEnded:
         return e.CallEnded(reason, self._event_log.clock(), self._all_away_s(), self.quality.whole)
 
     def _all_away_s(self) -> float | None:

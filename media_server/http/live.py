@@ -10,7 +10,7 @@ import numpy as np
 from aiohttp import WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from media_server.call import Chat, Session
+from media_server.call import RunningCall, Session
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.body import json_body, validated
@@ -57,7 +57,7 @@ class _StreamWanted(BaseModel):
     call_id: str = ""
 
 
-async def _live(request: web.Request) -> Session | Chat:
+async def _live(request: web.Request) -> RunningCall:
     """The call of the address, as far as the key reaches. Raises `ClientError` (404) where there is none."""
     key = await request.app[ACCESS].key(request, "admin")
     return reached(key, request.app[SESSIONS].find_by_call_id(request.match_info["id"]))

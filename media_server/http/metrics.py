@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from media_server import events as e
-from media_server.call import Chat, Session
+from media_server.call import RunningCall
 from media_server.engines.engines import Engines
 from media_server.http.access import ACCESS
 from media_server.http.openapi import operation
@@ -105,7 +105,7 @@ class Metrics:
                 outcome = "ok" if error is None else "error"
                 self._tools.labels(self._called.pop(tool_id, ""), outcome).inc()
 
-    def ended(self, session: Session | Chat) -> None:
+    def ended(self, session: RunningCall) -> None:
         self._ended.labels(session.call.agent.name, session.reason).inc()
         self._late.inc(session.late_frames)
         wasted = session.call.wasted_speculations

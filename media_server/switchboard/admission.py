@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from media_server import events as e
 from media_server.agents import Agent
-from media_server.call import Chat, Session
+from media_server.call import RunningCall
 from media_server.engines.engines import Engines
 from media_server.errors import ClientError
 from media_server.store import Key
@@ -31,7 +31,7 @@ class Admission:
         """No new calls: the server is about to stop."""
         self._engines = engines
         self._max_calls = max_calls
-        self._taken: dict[str, tuple[Session | Chat, str | None]] = {}
+        self._taken: dict[str, tuple[RunningCall, str | None]] = {}
         """Calls under way, and the key that pays for each, by session."""
         self._opening: list[tuple[str, str | None]] = []
         """Agents and payers of calls that are about to begin."""
@@ -80,7 +80,7 @@ class Admission:
         finally:
             self._opening.remove(entry)
 
-    def began(self, session: Session | Chat, start: CallGrant) -> None:
+    def began(self, session: RunningCall, start: CallGrant) -> None:
         """The call has a line until it `ended`."""
         self._taken[session.id] = session, start.key_id
         nearly_full = len(self._taken) >= NEARLY * self._max_calls
@@ -88,7 +88,7 @@ class Admission:
             log.warning("%d of %d call slots in use (max_calls)", len(self._taken), self._max_calls)
         self._nearly_full = nearly_full
 
-    def ended(self, session: Session | Chat) -> None:
+    def ended(self, session: RunningCall) -> None:
         """The call's line is free."""
         del self._taken[session.id]
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from media_server import events as e
 from media_server.agents import Agent, Tool
-from media_server.call import Chat, Session
+from media_server.call import Chat, RunningCall, Session
 from media_server.call.call import Call
 from media_server.call.meter import FIRST_S, Meter
 from media_server.call.services import Services
@@ -33,7 +33,7 @@ from media_server.terms import Terms, Variables
 __all__ = ["Switchboard", "reached"]
 
 AnyLine = TypeVar("AnyLine", bound=Line)
-Conversation = TypeVar("Conversation", Session, Chat, Session | Chat)
+Found = TypeVar("Found", bound=RunningCall)
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Switchboard:
         """Which agent takes the call of a contact to an agent."""
         self.observers: list[Callable[[e.Envelope], None]] = [records.note] if records else []
         """Each is told all events of all calls."""
-        self.on_ended: list[Callable[[Session | Chat], None]] = []
+        self.on_ended: list[Callable[[RunningCall], None]] = []
         """Each is told of each call that is over."""
         self.admission = Admission(services.engines, settings.max_calls)
         self._settings = settings
@@ -76,8 +76,8 @@ class Switchboard:
         self._edge = edge
         self._dialects = dialects
         self._group = group
-        self._by_id: dict[str, Session | Chat] = {}
-        self._names: dict[str, tuple[Session | Chat, str]] = {}
+        self._by_id: dict[str, RunningCall] = {}
+        self._names: dict[str, tuple[RunningCall, str]] = {}
         """Those that their clients have a name for, and the digest of who may use it."""
 
     def __len__(self) -> int:
@@ -256,7 +256,7 @@ class Switchboard:
         """Whether there is such an agent."""
         return self._services.latest(name) is not None
 
-    def _begin(self, session: Session | Chat, start: CallGrant) -> None:
+    def _begin(self, session: RunningCall, start: CallGrant) -> None:
         self._by_id[session.id] = session
         self.admission.began(session, start)
         self._group.create_task(self._run(session), name=f"session-{session.call_id}")
@@ -295,7 +295,7 @@ class Switchboard:
         calls = await self._records.of_contact(contact, agent.name, agent.tenant, REMEMBERED_CALLS)
         return [(m["role"], m["text"]) for c in calls for m in (await course(self._records, c.id))["transcript"]]
 
-    async def _run(self, session: Session | Chat) -> None:
+    async def _run(self, session: RunningCall) -> None:
         try:
             await session.run()
         except Exception:  # one call's defect must not end the others
@@ -332,11 +332,11 @@ class Switchboard:
             raise ClientError("no_peer", message, status=409)
         return line
 
-    def name(self, session: Session | Chat, name: str, secret: str) -> None:
+    def name(self, session: RunningCall, name: str, secret: str) -> None:
         """Let whoever shows the same secret go on with the session by a name that the client has chosen."""
         self._names[name] = session, digest(secret)
 
-    def named(self, name: str) -> Session | Chat | None:
+    def named(self, name: str) -> RunningCall | None:
         """The session of this name, if it is under way."""
         session, _ = self._names.get(name, (None, ""))
         return None if session is None or session.over else session
@@ -354,11 +354,11 @@ class Switchboard:
         """Whether the model pack has a voice of this name."""
         return name in self._services.engines.voices
 
-    def conversations(self) -> list[Session | Chat]:
+    def conversations(self) -> list[RunningCall]:
         """All that are under way."""
         return [each for each in self._by_id.values() if not each.over]
 
-    def find_by_call_id(self, call_id: str) -> Session | Chat:
+    def find_by_call_id(self, call_id: str) -> RunningCall:
         """The conversation, spoken or written. Raises `ClientError` where there is none."""
         for found in self._by_id.values():
             if found.call_id == call_id and not found.over:
@@ -380,7 +380,7 @@ class Switchboard:
         return chat
 
 
-def reached(key: Key | None, found: Conversation) -> Conversation:
+def reached(key: Key | None, found: Found) -> Found:
     """A conversation, as far as the key reaches. Raises `ClientError` (404) as if there were none."""
     agent = found.call.agent
     if key is not None and (agent.tenant != key.tenant or not key.allows_agent(agent.name)):

@@ -203,7 +203,7 @@ async def test_without_webrtc_the_call_goes_over_a_websocket(
     await expect(page.locator(".bubble.agent")).to_have_text("Seven plus five is twelve.")
     (session,) = server.sessions._by_id.values()
     assert session.call.floor is not None
-    assert type(session.line).__name__ == "SocketLine"  # type: ignore[union-attr]
+    assert type(session.line).__name__ == "SocketLine"  # type: ignore[attr-defined]
     await page.get_by_role("button", name="Hang up").click()
     await expect(page.get_by_role("button", name="Call")).to_be_visible()
     await no_sessions(server)

@@ -15,7 +15,7 @@ from aiohttp import WSMsgType
 
 from media_server import events as e
 from media_server.agents import contact_of
-from media_server.call import Chat, Session
+from media_server.call import RunningCall
 from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.bridge import open_bridge
 from media_server.doors.pinecall.followed_call import FollowedCall
@@ -228,7 +228,7 @@ class Program:
             case _:
                 self._in_call(message, self._call(message.call_id))
 
-    def _in_call(self, message: Any, session: Session | Chat) -> None:
+    def _in_call(self, message: Any, session: RunningCall) -> None:
         call, followed = session.call, self.calls[message.call_id]
         of = {"agent_id": followed.agent_id, "call_id": call.id}
         match message:
@@ -332,7 +332,7 @@ class Program:
             return [message.agent_id]
         return list(self._agents)
 
-    def _meant(self, message: p.SessionCommand, whole: list[str]) -> list[Session | Chat]:
+    def _meant(self, message: p.SessionCommand, whole: list[str]) -> list[RunningCall]:
         if message.session_id is not None:
             return [self._call(message.session_id)]
         known = [each for each in self._sessions.conversations() if each.call_id in self.calls]
@@ -447,7 +447,7 @@ class Program:
             raise ClientError("UNKNOWN_AGENT", f"This program has not created an agent {name!r}.")
         return self._agents[name]
 
-    def _call(self, call_id: str) -> Session | Chat:
+    def _call(self, call_id: str) -> RunningCall:
         if call_id not in self.calls:
             raise ClientError("UNKNOWN_CALL", f"There is no call {call_id!r} of this program's agents; it may be over.")
         try:
