@@ -131,6 +131,9 @@ class Association:
                     await part.stop()
                 part.remove_all_listeners()
         await self.link.close()
+        # aiortc's objects refer to each other, so these would keep 100 kB until Python next looks for garbage
+        self._dtls._ssl = None
+        self._dtls._rx_srtp = self._dtls._tx_srtp = None  # type: ignore[assignment]
 
     def _on_dtls_state(self) -> None:
         if self._dtls.state in ("closed", "failed"):

@@ -48,6 +48,7 @@ async def test_dtls_srtp_and_sctp_need_three_names_of_their_transport() -> None:
         *(end.start(RTCDtlsParameters(f)) for end, f in zip(ends, reversed(fingerprints), strict=True))
     )
     assert [end.state for end in ends] == ["connected", "connected"]
+    assert all(end._ssl for end in ends), "what an association that is closed gives back at once"
     packet = struct.pack("!BBHII", 0x80, 111, 1, 0, 7) + b"voice"
     protected = ends[0]._tx_srtp.protect(packet)
     assert ends[1]._rx_srtp.unprotect(protected) == packet
