@@ -13,7 +13,7 @@ from collections.abc import Collection
 from media_server.agents import TurnTaking
 from media_server.agents.numbers import digit_groups, whole
 
-__all__ = ["completeness", "pause_ms"]
+__all__ = ["completeness", "pause_ms", "told_by_words"]
 
 WIDTH = 0.04
 """Width of the step from incomplete to complete, in the model's probability."""
@@ -48,14 +48,9 @@ def completeness(
         numbers: patterns of numbers that callers may read out.
         known: numbers of several digits that were told or said before.
     """
-    text = text.strip()
-    if _FILLER.search(text):
-        return 0.0
+    if (told := told_by_words(text, numbers, known)) is not None:
+        return told
     groups = digit_groups(text)
-    digits = "".join(groups)
-    expected = whole(digits, numbers, known) if digits and (numbers or known) else None
-    if expected:
-        return 1.0 if expected == "whole" else 0.0
     sure = _logistic((probability - complete_at) / WIDTH)
     reading_out = len(groups) >= 2
     if by_sound is not None:
@@ -64,6 +59,21 @@ def completeness(
         words = NUMBER_WEIGHT if reading_out else 0.5
         sure = _logistic(words * _log_odds(sure) + (1 - words) * _log_odds(by_sound))
     return min(sure, READING_OUT) if reading_out and probability < SURE and by_sound is None else sure
+
+
+def told_by_words(text: str, numbers: Collection[str] = (), known: Collection[str] = ()) -> float | None:
+    """The completeness of words that end in a filler or a number of known form; None where a model has to tell.
+
+    Args:
+        numbers: patterns of numbers that callers may read out.
+        known: numbers of several digits that were told or said before.
+    """
+    text = text.strip()
+    if _FILLER.search(text):
+        return 0.0
+    digits = "".join(digit_groups(text))
+    expected = whole(digits, numbers, known) if digits and (numbers or known) else None
+    return None if expected is None else float(expected == "whole")
 
 
 def pause_ms(taking: TurnTaking, complete: float) -> float:

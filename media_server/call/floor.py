@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from media_server import events as e
 from media_server.agents import TurnTaking
 from media_server.agents.numbers import described_numbers, known_numbers, number_patterns
 from media_server.call.bargein import BARGE_IN_TIMEOUT_S, AgentState, BargeIn, Decision
-from media_server.call.completeness import completeness, pause_ms
+from media_server.call.completeness import completeness, pause_ms, told_by_words
 from media_server.call.conversation import Conversation
 from media_server.call.gate import Gate
 from media_server.call.interruption import TimedWord, spread, timed
@@ -34,6 +35,7 @@ from media_server.call.turns import (
     TurnMachine,
     TurnSettings,
 )
+from media_server.engines.messages import ChatMessage
 from media_server.engines.silero import VoiceActivity
 from media_server.errors import EngineError
 from media_server.rtc import Microphone, Speaker
@@ -337,25 +339,31 @@ class Floor:
         if isinstance(said, EngineError):
             return
         if said.text:
-            messages = self._history.messages(self._call.agent.prompt, self._call.agent.history_turns, said.text)
-            try:
-                probability = await self._engines.judge(self._call.id, messages, specs(self._call.agent))
-            except EngineError:
-                return  # the pause ends by itself, and the reply will tell
             agent = self._call.agent
-            # the newest words tell best which number is asked for
-            asked = [*described_numbers(messages[-2].content)] if messages[-2].role == "assistant" else []
-            forms = (*number_patterns(tool.parameters for tool in agent.tools), *described_numbers(agent.prompt))
-            known = known_numbers(message.content for message in messages[:-1])
-            at = self._engines.complete_at
-            pause.complete = completeness(
-                said.text, probability, at, said.complete, asked or (*agent.numbers, *forms), known
-            )
+            messages = self._history.messages(agent.prompt, agent.history_turns, said.text)
+            numbers, known = self._numbers(messages)
+            told = told_by_words(said.text, numbers, known)
+            if told is None:
+                try:
+                    probability = await self._engines.judge(self._call.id, messages, specs(agent))
+                except EngineError:
+                    return  # the pause ends by itself, and the reply will tell
+                at = self._engines.complete_at
+                told = completeness(said.text, probability, at, said.complete, numbers, known)
+            pause.complete = told
             pause.cause = "semantic"
             self._emit(e.TurnPaused(pause.id, said.text, pause.complete))
             if self._speculation:
                 self._emit(e.TurnEager(pause.id, said.text, pause.complete))
         self._turns.end_after(pause_ms(self._patience, pause.complete))
+
+    def _numbers(self, messages: Sequence[ChatMessage]) -> tuple[Collection[str], Collection[str]]:
+        """The forms of the numbers that the caller may read out now, and those that were told or said before."""
+        agent = self._call.agent
+        # the newest words tell best which number is asked for
+        asked = [*described_numbers(messages[-2].content)] if messages[-2].role == "assistant" else []
+        forms = (*number_patterns(tool.parameters for tool in agent.tools), *described_numbers(agent.prompt))
+        return asked or (*agent.numbers, *forms), known_numbers(message.content for message in messages[:-1])
 
     def _abandon_utterance(self) -> None:
         self._barge_in.forget()

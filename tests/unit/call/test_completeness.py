@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media_server.agents import PRESETS, Agent, TurnTaking
-from media_server.call.completeness import completeness, pause_ms
+from media_server.call.completeness import completeness, pause_ms, told_by_words
 
 AT = 0.3
 
@@ -93,3 +93,17 @@ def test_presets_differ_in_patience_and_settings_go_before_them() -> None:
     assert Agent("a", turns="fast", max_pause_ms=700).turn_taking == TurnTaking(fast.min_pause_ms, 700)
     assert Agent("a", min_pause_ms=4000).turn_taking == TurnTaking(4000, 4000)
     assert Agent("a", completeness=False).turn_taking.completeness is False
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("where is my order four two seven", 1.0),
+        ("where is my order four two", 0.0),
+        ("i would like to um", 0.0),
+        ("turn on the light", None),
+        ("", None),
+    ],
+)
+def test_no_model_is_asked_where_the_words_tell(text: str, told: float | None) -> None:
+    assert told_by_words(text, [r"\d{3}"]) == told
