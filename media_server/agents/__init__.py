@@ -15,6 +15,7 @@ from media_server.agents.folder import AgentRegistry, Problem
 from media_server.agents.names import agent_name
 from media_server.agents.skills import Skill, with_skills
 from media_server.agents.tools import Tool, ToolAnswer, ToolRefusal, client_tool, remote_tool, tool
+from media_server.agents.zones import zone_of
 
 __all__ = [
     "DEFAULT_AGENT",
@@ -39,4 +40,5 @@ __all__ = [
     "remote_tool",
     "tool",
     "with_skills",
+    "zone_of",
 ]

@@ -17,6 +17,7 @@ from media_server.agents.numbers import check_number
 from media_server.agents.origins import check_pattern
 from media_server.agents.skills import Skill
 from media_server.agents.tools import Tool, as_tool
+from media_server.agents.zones import check_zone, zone_of
 from media_server.jsonable import sound
 
 __all__ = ["EMOTIONS", "KNOWLEDGE_TOOL", "PRESETS", "Agent", "Handlers", "TurnPreset", "TurnTaking"]
@@ -140,6 +141,8 @@ class Agent:
         temperature, top_p: how freely the model words its answers; the pack's where they are not given.
         max_reply_tokens: a reply is cut there.
         history_turns: exchanges that the model is shown; older ones are dropped.
+        timezone: of `{{date}}` and `{{time}}`, such as `Europe/Madrid`; the server's own where there is none. A call
+            may bring a variable `timezone`, which wins.
         remember: show the model what was said in the last calls of somebody whose token says who it is.
 
     Raises:
@@ -196,6 +199,7 @@ class Agent:
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     max_reply_tokens: Annotated[int, Field(ge=1, le=4096)] = 200
     history_turns: Annotated[int, Field(ge=1, le=1000)] = 12
+    timezone: Annotated[str, AfterValidator(check_zone)] = ""
     remember: bool = True
     title: Annotated[str, Field(max_length=80)] = ""
     description: Annotated[str, Field(max_length=400)] = ""
@@ -254,7 +258,7 @@ class Agent:
     def filled_in(self, variables: Mapping[str, str | int | float | bool]) -> Agent:
         """This agent with `{{name}}` in prompt and greeting replaced; names without a value stay as they are.
 
-        `date` and `time` are there without being given: now, where the server is.
+        `date`, `day`, `time` and `datetime` are there without being given: now, where the agent is or the call says.
         """
         greeting = self.greeting_with(variables)[: self.most_said]
         return replace(self, prompt=self._filled(self.prompt, variables), greeting=greeting, greetings={})
@@ -273,12 +277,10 @@ class Agent:
         return self.greetings.get(self.language or "", self.greeting)
 
     def _filled(self, text: str, variables: Mapping[str, str | int | float | bool]) -> str:
-        now = datetime.now()
-        values: dict[str, str | int | float | bool] = {
-            "date": f"{now:%A}, {now.day} {now:%B %Y}",
-            "time": f"{now:%H:%M}",
-        }
-        values |= {**self.variables, **variables}
+        given = {**self.variables, **variables}
+        now = datetime.now(zone_of(str(given.get("timezone", ""))) or zone_of(self.timezone))
+        date, time = f"{now:%A}, {now.day} {now:%B %Y}", f"{now:%H:%M}"
+        values = {"date": date, "day": f"{now:%A}", "time": time, "datetime": f"{date}, {time}", **given}
 
         return _VARIABLE.sub(lambda m: sound(str(values.get(m[1], m[0]))), text)
 

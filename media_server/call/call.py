@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -220,7 +220,7 @@ class Call(agents.Call):
 
     def say(
         self, text: str, *, interrupt: bool = False, remember: bool = True, interruptible: bool = True
-    ) -> Awaitable[bool]:
+    ) -> asyncio.Future[bool]:
         if interrupt:
             self._interrupt()
         if not self._conducting:
@@ -228,6 +228,10 @@ class Call(agents.Call):
             never.set_result(False)
             return never
         return self._replies.say(sound(str(text)), remember, interruptible, self._caller_speaks)
+
+    def withdraw(self, said: asyncio.Future[bool]) -> None:
+        """Say something no more that `say` was told; what else is to be said stays."""
+        self._replies.withdraw(said)
 
     @property
     def _caller_speaks(self) -> bool:

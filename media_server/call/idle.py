@@ -49,7 +49,7 @@ class Idle:
         else:
             await self._silence(seconds)
             self.prompted = True
-            self._call.emit(e.IdleWarning(self._call.agent.idle_hang_up_s))
+            self._call.emit(e.IdleWarning(self._call.agent.idle_hang_up_s, silence_s=self._whole_s))
             if self._call.agent.idle_prompt:
                 self._replies.say(self._call.agent.idle_prompt)
                 return  # once it is said, the silence after it is waited for
@@ -62,8 +62,14 @@ class Idle:
         """Silence, and towards its end a last warning."""
         left_s = min(LAST_WARNING_S, seconds / 2)
         await self._silence(seconds - left_s)
-        self._call.emit(e.IdleWarning(left_s, True))
+        self._call.emit(e.IdleWarning(left_s, True, self._whole_s))
         await self._silence(left_s)
+
+    @property
+    def _whole_s(self) -> float | None:
+        """How much silence ends the call, if any does."""
+        agent = self._call.agent
+        return agent.idle_s + agent.idle_hang_up_s if agent.idle_hang_up_s else None
 
     async def _silence(self, seconds: float) -> None:
         """Wait until the agent has not been about to say anything for so long: what is being made is no silence."""

@@ -193,6 +193,14 @@ class Replies:
         self.silence()
         self.stop()
 
+    def withdraw(self, said: asyncio.Future[bool]) -> None:
+        """Say this no more, be it waiting or being said; what else waits is said."""
+        if self._to_say.withdraw(said) or said.done():
+            return
+        self.silence()
+        self.stop()
+        self.say_waiting()
+
     def stop(self) -> None:
         """Give up the reply under way; what the caller said before it is remembered."""
         cancel(self.current)

@@ -44,6 +44,17 @@ class SayQueue:
         """Wait until there is one."""
         await self._came.wait()
 
+    def withdraw(self, done: asyncio.Future[bool]) -> bool:
+        """Take the one with this future out of the line; False if it does not wait any more."""
+        found = next((c for c in self._waiting if c.done is done), None)
+        if found is None:
+            return False
+        self._waiting.remove(found)
+        found.settle(heard=False)
+        if not self._waiting:
+            self._came.clear()
+        return True
+
     def drop(self, patient: bool = True) -> None:
         """None of them will be heard; without `patient` those will that wait for the end of the caller's turn."""
         for clause in (dropped := [c for c in self._waiting if patient or not c.patient]):

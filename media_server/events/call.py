@@ -157,6 +157,8 @@ class IdleWarning(BaseEvent):
     """Until the agent hangs up; 0 if it does not."""
     final: bool | None = None
     """There is none after it."""
+    silence_s: float | None = None
+    """Of all the silence that ends the call, counted from its beginning; None where it does not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from media_server.call import Chat
 from media_server.doors.pinecall.program_messages import language_of
 from media_server.errors import ClientError, problems, understood
 
-__all__ = ["Pinecall", "PinecallChat"]
+__all__ = ["REASONS", "Pinecall", "PinecallChat"]
 
 QUIET_DB = -45.0
 """Level above which the agent's voice counts as speech; no classifier is asked about it."""
@@ -26,7 +26,16 @@ SHORT_MS = 2000
 
 BY_CLIENT = frozenset({"client_hangup", "connection_lost", "connect_timeout"})
 """Ends of a call that its client brought about."""
-TIMEOUTS = {"silence": "idle_timeout"}
+REASONS = {
+    "silence": "idle_timeout",
+    "agent_hangup": "hangup",
+    "operator_hangup": "hangup",
+    "connect_timeout": "no_answer",
+    "connection_lost": "failed",
+    "internal_error": "failed",
+    "server_shutdown": "failed",
+}
+"""Why calls end, in this product's words; others are the same, or ours alone."""
 TURNS = {"turn.eager": "eager.turn", "turn.paused": "turn.pause", "turn.ended": "turn.end"}
 
 
@@ -89,6 +98,7 @@ class Pinecall:
         self._began_s = 0.0
         self._speech_began_s = self._speech_ended_s = 0.0
         """Of the caller's."""
+        self._caller_speaks = False
         self._tools: dict[str, str] = {}
 
     def incoming(self, text: str | bytes) -> list[e.ClientMessage]:
@@ -113,10 +123,10 @@ class Pinecall:
     def outgoing(self, envelope: e.Envelope) -> Iterator[dict[str, Any]]:
         match envelope.event:
             case e.UserSpeechStarted(turn_id=turn):
-                self._speech_began_s = envelope.time
+                self._speech_began_s, self._caller_speaks = envelope.time, True
                 yield _event("speech.started", turn_id=_number(turn), confidence=1.0, timestamp=envelope.time)
             case e.UserSpeechStopped(turn_id=turn):
-                self._speech_ended_s = envelope.time
+                self._speech_ended_s, self._caller_speaks = envelope.time, False
                 lasted_ms = round(1000 * (envelope.time - self._speech_began_s))
                 yield _event("speech.ended", turn_id=_number(turn), duration_ms=lasted_ms, timestamp=envelope.time)
             case e.UserTranscript() as heard:
@@ -148,9 +158,9 @@ class Pinecall:
             case e.KnowledgeUsed(sources=sources):
                 shown = [{**asdict(s), "title": s.title or s.file} for s in sources]
                 yield _event("docs.sources", sources=shown)
-            case e.IdleWarning(remaining_s=left_s):
+            case e.IdleWarning(remaining_s=left_s, silence_s=silence_s):
                 for name in ("session.idle_warning", "session.idleWarning"):
-                    yield _event(name, remaining_seconds=left_s, idle_timeout_seconds=left_s)
+                    yield _event(name, remaining_seconds=left_s, idle_timeout_seconds=silence_s or left_s)
             case e.CallPaused():
                 yield _event("session.paused")
             case e.CallResumed():
@@ -158,16 +168,17 @@ class Pinecall:
             case e.SkillLoaded(name=name, by=by) | e.SkillUnloaded(name=name, by=by):
                 yield _event(envelope.event.type, name=name, skill=name, by=by)
             case e.AudioLevel() as level:
-                yield _metrics(level)
+                yield _metrics(level, envelope.time)
             case e.AgentEvent(name=name, data=data):
                 yield _event(name, data=data)
             case e.Error(code=code, message=message):
                 yield _event("llm.error", error=message, code=code)
             case e.CallEnded(reason=reason, duration_s=duration_s):
                 # its client ends a call at this event alone; else it would show one until the connection fails
+                told = REASONS.get(reason, reason)
                 if reason not in BY_CLIENT:
-                    yield _event("session.timeout", reason=TIMEOUTS.get(reason, reason))
-                yield _event("call.ended", reason=reason, duration_seconds=duration_s)
+                    yield _event("session.timeout", reason=told)
+                yield _event("call.ended", reason=told, duration_seconds=duration_s)
             case (
                 e.CallStarted() | e.CallEnding() | e.CallReconnecting() | e.CallReconnected() | e.CallForwarded()
                 | e.CallQuality() | e.ConnectionChanged() | e.UserDtmf()
@@ -203,7 +214,9 @@ class Pinecall:
         if stopped.reason == "completed":
             yield _event("bot.finished", message_id=turn, text=stopped.heard, duration_ms=played_ms)
         else:
-            reason = "continuation" if played_ms < SHORT_MS else "user_spoke"
+            reason = "cancelled"
+            if self._caller_speaks:
+                reason = "continuation" if played_ms < SHORT_MS else "user_spoke"
             last = {"last_word": self._words[-1]} if self._words else {}
             cut = {"played_ms": played_ms, "words_spoken": len(self._words), **last}
             yield _event("bot.interrupted", message_id=turn, **cut, reason=reason)
@@ -264,11 +277,12 @@ def _number(turn_id: str) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def _metrics(level: e.AudioLevel) -> dict[str, Any]:
+def _metrics(level: e.AudioLevel, now_s: float) -> dict[str, Any]:
     source = "bot" if level.who == "agent" else "user"
     energy_db = max(-60.0, 20 * math.log10(level.rms + 1e-9))
     probability = float(energy_db > QUIET_DB) if level.speech is None else level.speech
     about = {"rms": level.rms, "peak": level.peak, "is_speech": probability >= 0.5, "vad_prob": probability}
+    about["timestamp"] = now_s
     return _event("audio.metrics", source=source, energy_db=round(energy_db, 1), **about)
 
 

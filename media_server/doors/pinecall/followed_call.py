@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from media_server import events as e
-from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
+from media_server.doors.pinecall.dialect import REASONS, Pinecall, PinecallChat
 from media_server.doors.pinecall.program_messages import MAX_TEXT
 from media_server.errors import ClientError
 
 __all__ = ["FollowedCall", "chat_messages"]
 
+MAX_DIGITS = 100
 MAX_UNFINISHED = 100
 """Replies in pieces whose end has not come, or whose sound has not ended."""
 OWN = frozenset({"llm.tool_call", "llm.toolCall", "session.idleWarning", "call.ended"})
@@ -52,6 +54,15 @@ class FollowedCall:
         """What the program calls its replies, by the turns that they were said in."""
         self._to_be_said: deque[tuple[str, str]] = deque(maxlen=MAX_UNFINISHED)
         """Texts that the program has said, and what it calls each, until their sound has ended."""
+        self.sayings: dict[str, asyncio.Future[bool]] = {}
+        """What the program has said and is not over, by what it calls it."""
+        self.speaking = ""
+        """What is being said now, as the program was told."""
+        self._paused = False
+        self._digits = ""
+        """All keys that the caller has pressed."""
+        self._whole = ("", "")
+        """The last turn in which something was said as a whole, and that."""
         self.unfinished: dict[str, str] = {}
         """What there is of replies of its own accord that come in pieces, by what the program calls them."""
 
@@ -68,16 +79,24 @@ class FollowedCall:
             raise ClientError("BAD_MESSAGE", f"bot.reply.stream: more than {MAX_TEXT} characters in one reply.")
         self.unfinished[message_id] = text
 
-    def expect(self, text: str, message_id: str) -> None:
+    def expect(self, text: str, message_id: str, heard: asyncio.Future[bool] | None = None) -> None:
         """The program has something said, and calls it so."""
         if message_id:
             self._to_be_said.append((text, message_id))
+            if heard is not None:
+                self.sayings[message_id] = heard
+
+    def overtaken(self, in_reply_to: str | None) -> str:
+        """The message that a reply should answer, where it answers an older one; else nothing."""
+        answered = number_of(in_reply_to or "")
+        return f"user-{self.turn_id}" if 0 < answered < number_of(self.turn_id) else ""
 
     def said(self, text: str, message_id: str, heard: bool) -> Iterator[dict[str, Any]]:
         """What is left to tell of something that the program had said, now that its sound has ended.
 
         Words that a tool has said are part of the reply under way, whose own end says nothing of them.
         """
+        self.sayings.pop(message_id, None)
         if (text, message_id) not in self._to_be_said:
             return
         self._to_be_said.remove((text, message_id))
@@ -86,6 +105,22 @@ class FollowedCall:
         else:
             cut = {"played_ms": 0, "words_spoken": 0, "reason": "cancelled"}
             yield {"event": "bot.interrupted", **self._of, "message_id": message_id, **cut}
+
+    def rejection(self, message_id: str, answered: str | None, newer: str) -> dict[str, Any]:
+        """What the program is told of a reply that is not said."""
+        about = {"message_id": message_id, "in_reply_to": answered or "", "expected_reply_to": newer}
+        reason = "The caller went on, or the answer was complete."
+        return {"event": "reply.rejected", **self._of, **about, "reason": reason}
+
+    def rejected(self, message_id: str, answered: str | None, newer: str) -> Iterator[dict[str, Any]]:
+        """The same, and the end that a program may wait for."""
+        yield self.rejection(message_id, answered, newer)
+        cut = {"message_id": message_id, "played_ms": 0, "words_spoken": 0, "reason": "cancelled"}
+        yield {"event": "bot.interrupted", **self._of, **cut}
+
+    def answers(self, message_id: str) -> bool:
+        """Whether the program calls its answer to the present turn so."""
+        return self._names.get(self.turn_id) == message_id
 
     def answered(self, message_id: str) -> None:
         """The program answers the turn, and calls the answer so."""
@@ -105,12 +140,18 @@ class FollowedCall:
             case e.CallForwarded(to=to):
                 yield {"event": "call.forwarded", **self._of, "to": to}
                 return
+            case e.UserDtmf(digit=digit):
+                self._digits = (self._digits + digit)[-MAX_DIGITS:]
+                yield {"event": "call.dtmf_received", **self._of, "digit": digit, "digits": self._digits}
+                return
+            case e.CallPaused() | e.CallResumed():
+                self._paused = isinstance(envelope.event, e.CallPaused)
             case e.TurnEnded(turn_id=turn):
                 self.turn_id = turn
             case e.AgentText(turn_id=turn, text=said):
                 for text, message_id in self._to_be_said:
                     if text == said and message_id not in self._names.values():
-                        self._names[turn] = message_id
+                        self._names[turn], self._whole = message_id, (turn, text)
                         break
         self._note(envelope.event)
         for message in self._pinecall.outgoing(envelope):
@@ -121,17 +162,19 @@ class FollowedCall:
 
     def _started(self, started: e.CallStarted, who: str) -> dict[str, Any]:
         kind = "llm.chat.started" if self._written else "call.started"
-        caller = who or ("chat" if self._written else "")
+        caller = who or started.transport
         about = {"from": caller, "to": self.agent_id, "direction": "inbound"}
         if self._callee:
             about = {"from": self.agent_id, "to": self._callee, "direction": "outbound"}
         about["transport"] = started.transport
         language = {"language": self._language} if self._language else {}
-        return {"event": kind, **self._of, **about, **language, "metadata": started.metadata}
+        session = {"session_id": self._of["call_id"]}
+        return {"event": kind, **self._of, **session, **about, **language, "metadata": started.metadata}
 
     def _ended(self, ended: e.CallEnded) -> dict[str, Any]:
         times = {"started_at": self._started_at, "ended_at": self._started_at + ended.duration_s}
-        about = {"reason": ended.reason, "duration_seconds": ended.duration_s, **times}
+        session, reason = self._of["call_id"], REASONS.get(ended.reason, ended.reason)
+        about = {"session_id": session, "reason": reason, "duration_seconds": ended.duration_s, **times}
         kind = "llm.chat.ended" if self._written else "call.ended"
         return {"event": kind, **self._of, **about, "messages": self._messages}
 
@@ -142,10 +185,18 @@ class FollowedCall:
         if kind == "session.timeout" and message["reason"] not in TIMEOUTS:
             return None
         told = message | self._of
-        if name := self._names.get(message.get("message_id", "")):
+        if kind == "user.message" and self._paused:
+            told["paused"] = True  # nobody but a person answers it
+        turn = message.get("message_id", "")
+        if name := self._names.get(turn):
             told["message_id"] = name
             if kind in ("bot.finished", "bot.interrupted"):
                 self._to_be_said = deque((x for x in self._to_be_said if x[1] != name), MAX_UNFINISHED)
+        match kind:
+            case "bot.speaking":
+                self.speaking, told["text"] = told["message_id"], self._whole[1] if self._whole[0] == turn else ""
+            case "bot.finished" | "bot.interrupted":
+                self.speaking = ""
         if self._written:
             told["event"] = IN_WRITING.get(kind, kind)
         if kind.startswith("session."):
@@ -172,6 +223,12 @@ class FollowedCall:
                 told = {"error": error} if error else result
                 content = told if isinstance(told, str) else json.dumps(told, ensure_ascii=False)
                 self._messages.append({"role": "tool", "tool_call_id": tool_id, "content": content})
+
+
+def number_of(message_id: str) -> int:
+    """The number of the turn that a message is of; 0 where it is of none."""
+    digits = message_id.rpartition("turn-")[2]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _calls_of(message: Mapping[str, Any]) -> set[str]:

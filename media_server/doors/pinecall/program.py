@@ -29,7 +29,8 @@ from media_server.doors.pinecall.program_agents import (
 )
 from media_server.doors.pinecall.program_chats import LedChats
 from media_server.doors.pinecall.program_history import change_history
-from media_server.doors.pinecall.program_questions import Questions
+from media_server.doors.pinecall.program_questions import Questions, channel_of
+from media_server.doors.pinecall.program_takeover import Takeover
 from media_server.errors import ClientError
 from media_server.http.access import Access
 from media_server.http.sockets import PacedSocket
@@ -72,12 +73,13 @@ class Program:
         self._socket = socket
         self._agents: dict[str, p.AgentCreate] = {}
         """As it wants them."""
-        self._paused: set[str] = set()
-        """Agents that answer nothing until they are resumed."""
         self._unsent: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
         self._gone = False
-        self.questions = Questions(self.send)
+        self._channels: dict[tuple[str, str], p.ChannelCommand] = {}
+        """What is otherwise for calls that reach an agent in one way, by both."""
+        self.questions = Questions(self.send, self._rings)
         self._chats = LedChats(sessions, access, key, self.send)
+        self._takeover = Takeover(self._agents, self.calls, sessions, self.send)
         self._tasks: set[asyncio.Task[None]] = set()
         """Names that it wants and others have, and calls that its agents have placed."""
         self._callees: dict[str, str] = {}
@@ -154,7 +156,7 @@ class Program:
             case e.CallStarted(agent=name, metadata=metadata):
                 who = contact_of(metadata)
                 if self._leads(call_id, name):
-                    self._follow(call_id, name)
+                    self._follow_by_channel(call_id, name)
             case e.CallForwarded(agent=True, to=name) if name in self._agents:
                 self._follow(call_id, name)  # calls are forwarded within a tenant alone
         if (followed := self.calls.get(call_id)) is None:
@@ -179,13 +181,21 @@ class Program:
         agent = self._programs.conducting(call_id)
         language, callee = agent.language if agent else None, self._callees.pop(call_id, "")
         self.calls[call_id] = FollowedCall(agent_id, call_id, time.time(), language, callee)
-        if agent_id in self._paused:
-            # after what begins the call: it is in the middle of that now
-            asyncio.get_running_loop().call_soon(self._pause, call_id)
+        self.questions.follow(call_id, language)
+        # after what begins the call: it is in the middle of that now
+        asyncio.get_running_loop().call_soon(self._takeover.begin, call_id)
 
-    def _pause(self, call_id: str) -> None:
-        with contextlib.suppress(ClientError):
-            self._call(call_id).call.pause()
+    def _follow_by_channel(self, call_id: str, agent_id: str) -> None:
+        """A call begins: what is otherwise for calls of its way is so from its greeting on."""
+        if channel := self._channels.get((agent_id, channel_of(call_id))):
+            with contextlib.suppress(ClientError, ValueError):  # it was valid when the program said it
+                given, _ = changes(channel, self._sessions.has_voice, self._tools_of(agent_id))
+                self._sessions.find_by_call_id(call_id).call.update(**given)
+        self._follow(call_id, agent_id)
+
+    def _rings(self, agent_id: str, kind: str) -> bool:
+        channel = self._channels.get((agent_id, kind))
+        return bool(channel and channel.ringing)
 
     # -- what the program says
 
@@ -201,11 +211,8 @@ class Program:
                 self._create(message)
             case p.AgentConfigure(agent_id=name):
                 self._configure(name, message)
-            case p.ChannelCommand(event=what, agent_id=name):
-                self._own(name)
-                done = {"add": "added", "configure": "configured", "remove": "removed"}[what.removeprefix("channel.")]
-                about = {"type": message.type, "ref": message.ref}
-                self.send({"event": f"channel.{done}", "agent_id": name, **about})
+            case p.ChannelCommand():
+                self._set_channel(message)
             case p.ToolResults(results=results):
                 self.questions.take_results(results)
             case p.LlmReady(call_id=call_id):
@@ -215,11 +222,15 @@ class Program:
             case p.CallReject(call_id=call_id, reason=reason):
                 self.questions.take_verdict(call_id, "ringing", reason)
             case p.SessionCommand():
-                self._command(message)
+                self._takeover.take(message)
             case p.SessionConfigure():
                 self._configure_call(message)
             case p.LlmChat():
                 await self._chats.write(message)
+            case p.LineCommand(event=what, number=number):
+                why = "There are no telephones here: an agent is reached by WebRTC, WebSockets and chats."
+                answer = {"event": "line.error", "code": "PHONE_NOT_IN_ORG", "error": why}
+                self.send({"number": number, **(answer if what == "line.create" else {"event": "line.destroyed"})})
             case p.DevConfig(callers=callers):
                 self.callers = frozenset(callers)
             case p.CallDial() | p.CallBridge():
@@ -232,6 +243,8 @@ class Program:
         call, followed = session.call, self.calls[message.call_id]
         of = {"agent_id": followed.agent_id, "call_id": call.id}
         match message:
+            case p.BotReply(in_reply_to=answered) if newer := followed.overtaken(answered):
+                self._reject(message, followed, newer)
             case p.BotReply(text=text, message_id=message_id, add_to_history=remember):
                 if turn := self.questions.turn(call.id):
                     followed.answered(message_id)
@@ -244,6 +257,8 @@ class Program:
                     self._say(call, followed, text, message_id, remember)
             case p.BotReplyStream():
                 self._stream(message, call, followed)
+            case p.BotCancel(event="bot.cancel", message_id=message_id) if message_id:
+                self._cancel(message_id, call, followed)
             case p.BotCancel():
                 call.interrupt()
             case p.CallCommand(event="call.hangup"):
@@ -262,7 +277,7 @@ class Program:
             case p.CallForward(to=to, message=text):
                 if text:
                     call.say(text)
-                call.forward(to)
+                call.forward(message.agent if self._programs.has_agent(message.agent) else to)
             case p.SkillCommand(event=what, skill=name):
                 try:
                     (call.load_skill if what == "skill.load" else call.unload_skill)(name)
@@ -273,17 +288,38 @@ class Program:
 
     def _say(self, call: Any, followed: FollowedCall, text: str, message_id: str, remember: bool = True) -> None:
         """Have something said; whoever waits in the program for its end is told of it, wherever it was said."""
-        followed.expect(text, message_id)
+        heard: asyncio.Future[bool] = call.say(text, remember=remember)
+        followed.expect(text, message_id, heard)
 
         def said(heard: asyncio.Future[bool]) -> None:
             for message in followed.said(text, message_id, not heard.cancelled() and heard.result()):
                 self.send(message)
 
-        asyncio.ensure_future(call.say(text, remember=remember)).add_done_callback(said)
+        heard.add_done_callback(said)
+
+    def _cancel(self, message_id: str, call: Any, followed: FollowedCall) -> None:
+        """Stop one reply: it waits, is said, or is the answer under way; one that is over stays as it was."""
+        if message_id in followed.unfinished:
+            del followed.unfinished[message_id]
+            cut = {"played_ms": 0, "words_spoken": 0, "reason": "cancelled"}
+            of = {"agent_id": followed.agent_id, "call_id": call.id, "message_id": message_id}
+            self.send({"event": "bot.interrupted", **of, **cut})
+        elif heard := followed.sayings.get(message_id):
+            call.withdraw(heard)
+        elif message_id == followed.speaking or followed.answers(message_id):
+            call.interrupt()
+
+    def _reject(self, message: p.BotReply | p.BotReplyStream, followed: FollowedCall, newer: str) -> None:
+        """An answer to a turn that another one has followed."""
+        for answer in followed.rejected(message.message_id, message.in_reply_to, newer):
+            self.send(answer)
 
     def _stream(self, message: p.BotReplyStream, call: Any, followed: FollowedCall) -> None:
         """Pieces of an answer as they come; what it says of its own accord is said when it is whole."""
         turn, mine = self.questions.turn(call.id), message.message_id in followed.unfinished
+        if message.action == "start" and (newer := followed.overtaken(message.in_reply_to)):
+            self._reject(message, followed, newer)
+            return
         match message.action:
             case "start":
                 if turn:
@@ -300,48 +336,7 @@ class Program:
             case "end" if turn:
                 turn.put_nowait(None)
             case _:
-                reason = "The caller went on, or the answer was complete."
-                of = {"agent_id": followed.agent_id, "call_id": call.id, "message_id": message.message_id}
-                self.send({"event": "reply.rejected", **of, "reason": reason})
-
-    def _command(self, message: p.SessionCommand) -> None:
-        """A person takes over, gives back, or says something."""
-        what, whole = message.event.removeprefix("session."), self._whole_agents(message)
-        for name in whole:
-            (self._paused.add if what == "pause" else self._paused.discard)(name)
-            self.send({"event": f"session.{what}d", "agent_id": name})
-        for session in self._meant(message, whole):
-            call = session.call
-            match what:
-                case "pause":
-                    call.pause()
-                case "resume":
-                    call.resume()
-                case _:
-                    if message.text is None:
-                        raise ClientError("BAD_MESSAGE", "session.send: text: what is to be said?")
-                    call.say(message.text)
-                    self.send({"event": "session.sent", "agent_id": call.agent.name, "session_id": call.id})
-
-    def _whole_agents(self, message: p.SessionCommand) -> list[str]:
-        """The agents that are paused or resumed in all their calls, where the message names no call."""
-        if message.event == "session.send" or message.session_id is not None or message.contact:
-            return []
-        if message.agent_id is not None:
-            self._own(message.agent_id)
-            return [message.agent_id]
-        return list(self._agents)
-
-    def _meant(self, message: p.SessionCommand, whole: list[str]) -> list[RunningCall]:
-        if message.session_id is not None:
-            return [self._call(message.session_id)]
-        known = [each for each in self._sessions.conversations() if each.call_id in self.calls]
-        if whole:
-            return [each for each in known if self.calls[each.call_id].agent_id in whole]
-        found = [each for each in known if message.contact and contact_of(each.call.metadata) == message.contact]
-        if not found:
-            raise ClientError("UNKNOWN_CALL", "There is no such call; it may be over.")
-        return found
+                self.send(followed.rejection(message.message_id, message.in_reply_to, ""))
 
     async def _place(self, wanted: p.CallDial | p.CallBridge) -> None:
         """A call of one of its agents to another agent of this server, for as long as it lasts."""
@@ -441,6 +436,22 @@ class Program:
         return program.questions if program else None
 
     # -- small things
+
+    def _set_channel(self, message: p.ChannelCommand) -> None:
+        """What is otherwise for calls of one way; telephones have none here."""
+        name, kind = message.agent_id, message.type or message.ref or ""
+        self._own(name)
+        what, unused = message.event.removeprefix("channel."), []
+        if kind not in ("webrtc", "chat"):
+            unused.append(f"{kind or 'channel'}: there is none here; the agent is reached by webrtc and chat")
+        elif what == "remove":
+            self._channels.pop((name, kind), None)
+        else:
+            _, unused = changes(message, self._sessions.has_voice, self._tools_of(name))
+            self._channels[name, kind] = message
+        done = {"add": "added", "configure": "configured", "remove": "removed"}[what]
+        about = {"type": message.type, "ref": message.ref}
+        self.send({"event": f"channel.{done}", "agent_id": name, **about, "unused": unused})
 
     def _own(self, name: str) -> p.AgentCreate:
         if name not in self._agents:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from media_server.agents import Agent, Call, Handlers, Skill, Tool, ToolAnswer, remote_tool
+from media_server.agents import Agent, Call, Handlers, Skill, Tool, ToolAnswer, remote_tool, zone_of
 from media_server.doors.pinecall import program_messages as p
 from media_server.errors import ClientError, problems
 
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 IDLE_TIMEOUT_S = 60.0
-NOT_HERE = ("interruption", "media", "knowledge_base", "memory", "timezone")
+NOT_HERE = ("interruption", "knowledge_base", "memory")
 """Settings of an agent that this server has nothing for."""
 OFFLINE = "agent offline"
 TOOL_TIMEOUT_S = 30.0
@@ -36,7 +36,7 @@ class Leader(Protocol):
 
     async def run_tool(self, call: Call, name: str, arguments: dict[str, Any]) -> ToolAnswer: ...
 
-    async def ring(self, call: Call) -> None: ...
+    async def ring(self, call: Call, always: bool) -> None: ...
 
     async def prepare(self, call: Call, wait_s: float, promised: bool) -> None: ...
 
@@ -96,10 +96,25 @@ def changes(
         for name in ("stt", "llm")
         if isinstance(value := getattr(wanted, name), str) and not value.startswith("local")
     ]
+    match wanted.llm:
+        case p.ModelShape(temperature=temperature, top_p=top_p, max_tokens=max_tokens):
+            set_here = {"temperature": temperature, "top_p": top_p, "max_reply_tokens": max_tokens}
+            given |= {name: value for name, value in set_here.items() if value is not None}
+            unused.append("llm: the model pack's own is used, with temperature, top_p and max_tokens")
     if wanted.prompt is not None:
         given["prompt"] = wanted.prompt
     if wanted.vars is not None:
         given["variables"] = wanted.vars
+    if wanted.timezone is not None:
+        if not wanted.timezone or zone_of(wanted.timezone):
+            given["timezone"] = wanted.timezone
+        else:
+            unused.append(f"timezone: {wanted.timezone!r}: there is no such zone; the server's own is used")
+    if wanted.analysis is not None and wanted.analysis.send_audio_metrics is not None:
+        given["audio_levels"] = wanted.analysis.send_audio_metrics
+    match wanted.media:
+        case p.MediaShape(recording=bool(recording)):
+            given["recording"] = recording
     if "language" in wanted.model_fields_set:
         given["language"] = wanted.language
     if wanted.voice is not None:
@@ -144,7 +159,7 @@ def make_handlers(wanted: p.AgentCreate, leader: Callable[[], Leader | None]) ->
 
     async def ringing(call: Call) -> None:
         if program := leader():
-            await program.ring(call)
+            await program.ring(call, wanted.ringing or False)
 
     async def preparing(call: Call) -> None:
         if program := leader():
@@ -156,7 +171,7 @@ def make_handlers(wanted: p.AgentCreate, leader: Callable[[], Leader | None]) ->
                 async for piece in pieces:
                     yield piece
 
-    if wanted.ringing:
+    if wanted.ringing is not False:
         by_event["call.ringing"] = [ringing]
     if wait_s and wanted.llm is not None:
         # a program that answers itself asks no model

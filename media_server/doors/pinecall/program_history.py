@@ -35,8 +35,10 @@ def change_history(message: p.History, call: Call) -> dict[str, Any]:
             if what != "add":
                 history.entries.clear()
             add = {"user": history.add_user, "assistant": history.add_agent, "system": history.add_instruction}
+            add["developer"] = add["system"]
             for said in message.messages:
-                add[said.role](said.content)
+                if said.role in add and said.content:  # what tools answered is known by what was said of it
+                    add[said.role](said.content)
         case what:
             raise ClientError("BAD_MESSAGE", f"history.{what}: says nothing of what is to be set.")
     return {"event": "history.updated", **asked, "count": len(history.entries)}

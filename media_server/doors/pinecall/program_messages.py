@@ -6,7 +6,16 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    model_validator,
+)
 
 from media_server.agents import agent_name
 from media_server.errors import ClientError, understood
@@ -28,8 +37,11 @@ __all__ = [
     "Connect",
     "DevConfig",
     "History",
+    "LineCommand",
     "LlmChat",
     "LlmReady",
+    "MediaShape",
+    "ModelShape",
     "Ping",
     "SessionCommand",
     "SessionConfigure",
@@ -46,12 +58,21 @@ __all__ = [
 ]
 
 MAX_TEXT = 4000
+MAX_REMEMBERED = 8000
 MAX_PREPARING_MS = 5000
+MAX_TOKENS = 4096
 NAMING = ("agent_id", "call_id", "session_id", "request_id", "message_id", "msg_id")
 """Fields by which a program finds what an answer is about."""
 ANY_LANGUAGE = frozenset({"", "multi", "auto"})
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
-Variables = dict[str, str | int | float | bool]
+
+
+def _known(given: Any) -> Any:
+    """Variables with nothing for those that a program does not know."""
+    return {k: "" if v is None else v for k, v in given.items()} if isinstance(given, dict) else given
+
+
+Variables = Annotated[dict[str, str | int | float | bool], BeforeValidator(_known)]
 
 
 def _agent_name(given: Any) -> Any:
@@ -115,7 +136,9 @@ class SessionLimits(_Message):
 
 class _Preparing(_Message):
     enabled: bool = True
-    timeout_ms: Annotated[float, Field(gt=0), BeforeValidator(lambda ms: min(ms, MAX_PREPARING_MS))] = 1500
+    timeout_ms: Annotated[float, Field(ge=0), AfterValidator(lambda ms: min(ms, MAX_PREPARING_MS))] = Field(
+        1500, validation_alias=AliasChoices("timeout_ms", "timeoutMs")
+    )
 
 
 class SkillShape(_Message):
@@ -133,20 +156,46 @@ class _SpokenGreeting(_Message):
     text: str
 
 
+class ModelShape(_Message):
+    """A language model with what is set of it; its name and whose it is are of other products."""
+
+    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1)] = None
+    max_tokens: Annotated[int | None, Field(ge=1), AfterValidator(lambda n: n and min(n, MAX_TOKENS))] = None
+
+
+class _Analysis(_Message):
+    send_audio_metrics: bool | None = None
+
+
+class MediaShape(_Message):
+    recording: bool | None = None
+
+
 class CallSettings(_Message):
     """What of an agent can be changed for one call as well."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lifted(cls, given: Any) -> Any:
+        """The settings of a nested `config` as well: older programs have them there."""
+        nested = given.get("config") if isinstance(given, dict) else None
+        return {**nested, **given} if isinstance(nested, dict) else given
 
     prompt: str | None = None
     language: Language = None
     voice: Any = None
     stt: Any = None
-    llm: Any = None
+    llm: str | ModelShape | None = None
     """Without any the program answers turns itself."""
+    analysis: _Analysis | None = None
     vars: Variables | None = Field(None, validation_alias=AliasChoices("vars", "promptVars"))
+    timezone: str | None = None
+    """The zone of `{{date}}` and `{{time}}`, such as `Europe/Madrid`."""
     tools: Annotated[list[ToolShape], Field(max_length=100)] | None = None
     skills: Annotated[list[SkillShape], Field(max_length=50)] | None = None
     interruption: Any = None
-    media: Any = None
+    media: MediaShape | bool | None = None
 
 
 class _Agent(CallSettings):
@@ -158,7 +207,6 @@ class _Agent(CallSettings):
     allowed_origins: list[str] | None = None
     knowledge_base: Any = None
     memory: Any = None
-    timezone: str | None = None
     preparing: bool | _Preparing | None = None
     ringing: bool | None = None
     """Ours: whether the program is asked before a call is taken."""
@@ -185,11 +233,14 @@ class AgentConfigure(_Agent):
     event: Literal["agent.configure"]
 
 
-class ChannelCommand(_Message):
+class ChannelCommand(CallSettings):
+    """A way to the agent, and what of it is otherwise for calls that come this way."""
+
     event: Literal["channel.add", "channel.configure", "channel.remove"]
     agent_id: AgentId
     type: str | None = None
     ref: str | None = None
+    ringing: bool | None = None
 
 
 class _OfCall(_Message):
@@ -214,6 +265,8 @@ class BotReplyStream(_OfCall):
 
 class BotCancel(_OfCall):
     event: Literal["bot.cancel", "bot.clear"]
+    message_id: str = ""
+    """Which reply is stopped; whatever is being said or waits to be where none is named."""
 
 
 class ToolResult(_Message):
@@ -234,8 +287,10 @@ class LlmReady(_OfCall):
 
 
 class _Said(_Message):
-    role: Literal["user", "assistant", "system"]
-    content: Text
+    """A message in OpenAI's form; what tools were asked and answered has no text to be remembered by itself."""
+
+    role: Literal["user", "assistant", "system", "developer", "tool"]
+    content: Annotated[str, Field(max_length=MAX_REMEMBERED)] | None = None
 
 
 class History(_OfCall):
@@ -260,7 +315,13 @@ class CallCommand(_OfCall):
 class CallForward(_OfCall):
     event: Literal["call.forward"]
     to: Annotated[str, Field(min_length=1, max_length=200)]
+    """An agent of this server, or what only a telephone system understands."""
     message: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
+
+    @property
+    def agent(self) -> str:
+        """The name that an agent has here which the program calls so."""
+        return agent_name(self.to)
 
 
 class CallAccept(_OfCall):
@@ -285,13 +346,6 @@ class SessionCommand(_Message):
 class SessionConfigure(CallSettings):
     event: Literal["session.configure"]
     session_id: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lifted(cls, given: Any) -> Any:
-        """The settings of a nested `config` as well: older programs have them there."""
-        nested = given.get("config") if isinstance(given, dict) else None
-        return {**nested, **given} if isinstance(nested, dict) else given
 
 
 class _Placed(_Message):
@@ -326,6 +380,13 @@ class SkillCommand(_OfCall):
     skill: str
 
 
+class LineCommand(_Message):
+    """A telephone line, of which there are none here."""
+
+    event: Literal["line.create", "line.destroy"]
+    number: str
+
+
 class LlmChat(_Message):
     event: Literal["llm.chat"]
     session_id: Annotated[str, Field(min_length=1, max_length=128)]
@@ -336,7 +397,7 @@ class LlmChat(_Message):
 _Incoming = (
     Connect | Ping | AgentCreate | AgentConfigure | ChannelCommand | BotReply | BotReplyStream | BotCancel | ToolResults
     | LlmReady | History | CallCommand | CallForward | CallAccept | CallReject | SessionCommand | SessionConfigure
-    | LlmChat | SkillCommand | CallDial | CallBridge | DevConfig
+    | LlmChat | SkillCommand | CallDial | CallBridge | DevConfig | LineCommand
 )  # fmt: skip
 _MESSAGES: TypeAdapter[_Incoming] = TypeAdapter(Annotated[_Incoming, Field(discriminator="event")])
 
@@ -376,6 +437,13 @@ def refusal(message: Mapping[str, Any], refused: ClientError, fields: Mapping[st
     code = "REGISTRATION_ERROR" if unusable else refused.code
     why = {"code": code, "message": refused.message, "error": refused.message}
     answers = [{"event": "error", **why, **naming, **fields}]
+    if event == "bot.reply" and "message_id" in message and "call_id" in message:
+        # whoever awaits the end of what is said waits for one of these
+        named = {k: v for k, v in naming.items() if k != "request_id"}
+        answers.append({"event": "reply.rejected", **named, "reason": refused.message})
+        answers.append({"event": "bot.interrupted", **named, "played_ms": 0, "words_spoken": 0, "reason": "cancelled"})
+    if event in ("call.dial", "call.bridge"):
+        answers.append({"event": "call.error", **naming, "error": refused.message, "code": code})
     if event.startswith("history.") and "request_id" in message:
         # it waits for this event alone, and takes its `error` for the refusal
         kind = "history.data" if event == "history.get" else "history.updated"

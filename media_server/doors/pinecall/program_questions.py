@@ -14,10 +14,16 @@ from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.program_agents import OFFLINE
 from media_server.errors import ClientError
 
-__all__ = ["Questions"]
+__all__ = ["Channel", "Questions", "channel_of"]
 
+Channel = Literal["webrtc", "chat"]
 MAX_UNREADY = 3
 """Turns in a row that a program did not prepare, after which it is not waited for."""
+
+
+def channel_of(call_id: str) -> Channel:
+    """The way by which a call reaches its agent."""
+    return "chat" if call_id.startswith("chat-") else "webrtc"
 
 
 class Questions:
@@ -25,10 +31,14 @@ class Questions:
 
     Args:
         send: sends the program a message.
+        rings: whether calls that reach this agent in this way are asked about.
     """
 
-    def __init__(self, send: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(self, send: Callable[[Mapping[str, Any]], None], rings: Callable[[str, str], bool]) -> None:
         self._send = send
+        self._rings = rings
+        self._languages: dict[str, str | None] = {}
+        """What each call is held in, as far as the program knows."""
         self._tools: dict[str, asyncio.Future[ToolAnswer]] = {}
         self._verdicts: dict[tuple[str, str], asyncio.Future[str]] = {}
         self._turns: dict[str, asyncio.Queue[str | None]] = {}
@@ -58,8 +68,10 @@ class Questions:
             if self._turns.get(call.id) is pieces:
                 del self._turns[call.id]
 
-    async def ring(self, call: Call) -> None:
-        """Ask the program whether to take a call."""
+    async def ring(self, call: Call, always: bool) -> None:
+        """Ask the program whether to take a call, where it wants to be asked: `always`, or for calls of its way."""
+        if not always and not self._rings(call.agent.name, channel_of(call.id)):
+            return
         about = {"from": contact_of(call.metadata), "to": call.agent.name}
         verdict = await self._ask(call, "ringing", {"event": "call.ringing", **about})
         if verdict in ("busy", "rejected"):
@@ -71,6 +83,7 @@ class Questions:
         Args:
             promised: it said that it would: it is waited for at each turn, and told where it is late.
         """
+        self._tell_language(call)
         if not promised and self._unready.get(call.id, 0) >= MAX_UNREADY:
             return
         turn = len(call.transcript)
@@ -87,6 +100,18 @@ class Questions:
                 of = {"agent_id": call.agent.name, "call_id": call.id}
                 self._send({"event": "llm.preparing_timeout", **of, **late})
 
+    def follow(self, call_id: str, language: str | None) -> None:
+        """The program knows of a call, and of its language."""
+        self._languages[call_id] = language
+
+    def _tell_language(self, call: Call) -> None:
+        """The language that a page has chosen since: a program words its prompt by it."""
+        language = call.agent.language
+        if language and language != self._languages.get(call.id, language):
+            of = {"agent_id": call.agent.name, "call_id": call.id}
+            self._send({"event": "call.updated", **of, "language": language})
+        self._languages[call.id] = language
+
     def turn(self, call_id: str) -> asyncio.Queue[str | None] | None:
         """Where the pieces of the answer under way are put, None at its end; None where no answer is waited for."""
         return self._turns.get(call_id)
@@ -97,10 +122,14 @@ class Questions:
         Raises:
             ClientError: `UNKNOWN_TOOL_CALL`: nobody waits for one of them.
         """
+        unknown = []
         for result in results:
             if (waiting := self._tools.get(result.tool_call_id)) is None or waiting.done():
-                raise ClientError("UNKNOWN_TOOL_CALL", f"No tool call {result.tool_call_id!r} waits for a result.")
-            waiting.set_result(ToolAnswer(result.result, "", result.ephemeral, result.no_followup))
+                unknown.append(repr(result.tool_call_id))
+            else:
+                waiting.set_result(ToolAnswer(result.result, "", result.ephemeral, result.no_followup))
+        if unknown:
+            raise ClientError("UNKNOWN_TOOL_CALL", f"No tool call {' or '.join(unknown)} waits for a result.")
 
     def take_verdict(self, call_id: str, what: Literal["ringing", "preparing"], verdict: str) -> None:
         """The program answered; an answer that comes too late is nobody's mistake."""
@@ -110,6 +139,7 @@ class Questions:
     def forget(self, call_id: str) -> None:
         """The call is over."""
         self._unready.pop(call_id, None)
+        self._languages.pop(call_id, None)
 
     def give_up(self) -> None:
         """The program is gone: nobody waits for it any more."""

@@ -53,6 +53,9 @@ class Programs:
     def get(self, agent: str) -> Program | None:
         return self._by_agent.get(agent)
 
+    def has_agent(self, name: str) -> bool:
+        return self._agents.get(name) is not None
+
     def of_tenant(self, agent: str, tenant: str) -> Program | None:
         """The program that leads this agent, if it is of this tenant."""
         program = self._by_agent.get(agent)
@@ -146,7 +149,7 @@ async def client(request: web.Request) -> web.StreamResponse:
     try:
         key = await _connected(request, socket)
     except ClientError as refused:
-        await socket.send_json({"event": "error", "code": refused.code, "message": refused.message})
+        await socket.send_json(_error(refused.code, refused.message))
         await socket.close(code=POLICY_VIOLATION)
         return socket
     program = Program(request.app[PROGRAMS], request.app[SESSIONS], request.app[ACCESS], key, socket)
@@ -154,7 +157,7 @@ async def client(request: web.Request) -> web.StreamResponse:
 
     async def revoked() -> None:
         await request.app[ACCESS].withdrawn(key)
-        await socket.send_json({"event": "error", "code": "UNAUTHORIZED", "message": "This API key was revoked."})
+        await socket.send_json(_error("UNAUTHORIZED", "This API key was revoked."))
         await socket.close(code=POLICY_VIOLATION)
 
     try:
@@ -165,6 +168,10 @@ async def client(request: web.Request) -> web.StreamResponse:
         await socket.close()
     await program.say_goodbye()
     return socket
+
+
+def _error(code: str, message: str) -> dict[str, str]:
+    return {"event": "error", "code": code, "message": message, "error": message}
 
 
 async def _connected(request: web.Request, socket: web.WebSocketResponse) -> Key | None:
