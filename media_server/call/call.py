@@ -96,7 +96,7 @@ class Call(agents.Call):
         self._handlers = HandlerRunner(self, self.start)
         emotions = Emotions(self, services.engines, self.emit, self.start)
         self._replies = Replies(self, services, audio.speaker if audio else None, emotions)
-        self._transport: e.Transport = audio.transport if audio else "chat"
+        self.transport: e.Transport = audio.transport if audio else "chat"
         self.floor: Floor | None = None
         """None where nobody is heard: in a chat."""
         if audio:
@@ -177,7 +177,7 @@ class Call(agents.Call):
         return self.floor.wasted_speculations if self.floor else 0
 
     async def _conduct(self) -> str:
-        self.emit(e.CallStarted(self.agent.name, self.metadata, self._transport, self._limits))
+        self.emit(e.CallStarted(self.agent.name, self.metadata, self.transport, self._limits))
         self.enter("listening")
         listening = self.start(self.floor.run(), "listen") if self.floor else None
         preparing = self.start(self._replies.prepare(), "prepare")

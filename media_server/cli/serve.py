@@ -20,6 +20,7 @@ from media_server.cli.welcome import welcome
 from media_server.config import Settings
 from media_server.errors import MediaServerError
 from media_server.garbage import settle_garbage
+from media_server.priority import MEDIA, prefer
 from media_server.tasks import first_of
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def _serve(args: argparse.Namespace) -> int:
     os.umask(0o077)  # whatever it writes is nobody else's to read
     chosen = settings(args)
     logs.configure(chosen.log_format, chosen.log_level)
+    prefer(MEDIA)
     asyncio.run(_serve_until_stopped(chosen, Notifier.of_systemd() if args.systemd else Notifier("")))
     return 0
 

@@ -9,9 +9,9 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from media_server.cli.options import command
 from media_server.errors import ConfigurationError, MediaServerError, problems
@@ -19,8 +19,9 @@ from media_server.errors import ConfigurationError, MediaServerError, problems
 __all__ = ["Spec", "add", "read_specs"]
 
 TEST = """\
-Play conversations that are written down in YAML (*.spec.yaml) with agents of a running server, in writing. The server's
-language model is the customer and the judge. Ends with 1 where one fails.
+Play conversations that are written down in YAML (*.spec.yaml) with agents of a running server: in writing, or over a
+call where the file says "mode: voice". The server's language model is the customer and the judge. Ends with 1 where one
+fails.
 """
 PROMPT = """\
 You test an assistant by talking to it. You are the customer: write only what the customer says, one short sentence at a
@@ -31,6 +32,8 @@ time. Follow these steps:
 After each answer of the assistant, go on with the next step. As soon as it is clear, call test_passed with a summary,
 or test_failed with the reason. What you are told in brackets are the tools that the assistant has used."""
 VERDICTS = {"test_passed": "summary", "test_failed": "reason"}
+OVER = ("llm.tool_call", "call.error", "call.ended")
+"""Events after which a call says no more."""
 CONNECT_S = 10.0
 
 
@@ -45,6 +48,13 @@ class Spec:
     timeout_s: float = 30.0
     """For each answer."""
     most_turns: int = 20
+    spoken: bool = False
+    """Over a call between the judge and the agent, who hear each other."""
+    voice: str = ""
+    """The judge's."""
+    language: str | None = None
+    greeting: str = ""
+    """With which the judge begins a call; without one it waits for the agent's."""
 
 
 @dataclass(slots=True)
@@ -68,6 +78,8 @@ def add(commands: Any) -> None:
     test.add_argument("--insecure", action="store_true", help="take any certificate")
     test.add_argument("--agent", help="in place of the one that a file names")
     test.add_argument("--grep", default="", metavar="TEXT", help="only files and descriptions with this in them")
+    test.add_argument("--voice", help="play them over a call; the judge has this voice")
+    test.add_argument("--lang", help="of the judge, in place of the one that a file names")
     test.add_argument("--list", action="store_true", help="print what would be played")
     test.add_argument("--json", action="store_true", help="print the results as JSON")
     test.set_defaults(run=_run)
@@ -105,6 +117,10 @@ def _read(file: Path, agent: str | None) -> Spec:
         description: str = ""
         timeout: str | float = 30
         judge: Judge = Judge()
+        mode: Literal["chat", "voice"] = "chat"
+        voice: str = ""
+        language: str | None = None
+        greeting: str = ""
 
     try:
         written = Written.model_validate(yaml.safe_load(file.read_text()))
@@ -113,12 +129,17 @@ def _read(file: Path, agent: str | None) -> Spec:
         raise ConfigurationError(f"{file}: {problems(wrong)}.") from wrong
     except (yaml.YAMLError, UnicodeDecodeError, OSError, ValueError) as wrong:
         raise ConfigurationError(f"{file}: it cannot be read: {str(wrong).splitlines()[0]}.") from wrong
-    named = agent or written.agent
-    return Spec(file, named, written.workflow, written.description, timeout_s, written.judge.maxTurns)
+    told = written.model_dump(include={"workflow", "description", "voice", "language", "greeting"})
+    limits = {"timeout_s": timeout_s, "most_turns": written.judge.maxTurns}
+    return Spec(file, agent or written.agent, spoken=written.mode == "voice", **limits, **told)
 
 
 def _run(args: argparse.Namespace) -> int:
     specs = read_specs(args.paths, args.agent, args.grep)
+    if args.voice is not None:
+        specs = [replace(s, spoken=True, voice=args.voice) for s in specs]
+    if args.lang:
+        specs = [replace(s, language=args.lang) for s in specs]
     if args.list:
         for spec in specs:
             print(f"{spec.file}  {spec.agent}  {spec.description}")
@@ -142,9 +163,13 @@ async def _play_all(args: argparse.Namespace, specs: list[Spec]) -> list[_Result
         result = _Result(spec)
         try:
             async with _Judge.connected(args, spec) as judge:
-                await judge.play(result)
+                await (judge.talk(result) if spec.spoken else judge.write(result))
         except TimeoutError:
             result.summary = f"There was no answer within {spec.timeout_s:g} seconds."
+        except MediaServerError as failed:
+            if failed.code == "no_server":
+                raise
+            result.summary = failed.message
         result.duration_ms = round(1000 * (time.monotonic() - began_s))
         results.append(result)
         if not args.json:
@@ -186,11 +211,40 @@ class _Judge:
             for name, what in VERDICTS.items()
         ]
         prompt = PROMPT.format(workflow=self._spec.workflow)
-        await self._send("agent.create", agent_id=self._name, prompt=prompt, llm="local", tools=tools, preparing=False)
+        about = {"voice": self._spec.voice or None, "language": self._spec.language}
+        await self._send(
+            "agent.create", agent_id=self._name, prompt=prompt, llm="local", tools=tools, preparing=False, **about
+        )
         await self._next("agent.created")
 
-    async def play(self, result: _Result) -> None:
-        """Talk until there is a verdict."""
+    async def talk(self, result: _Result) -> None:
+        """Call the agent until there is a verdict: both hear each other's voice, as callers do."""
+        bridged = {"target": self._spec.agent, "greeting": self._spec.greeting, "detect_turn_end": False}
+        await self._send("call.bridge", agent_id=self._name, **bridged)
+        while len(result.turns) < 2 * self._spec.most_turns:
+            async with asyncio.timeout(self._spec.timeout_s):
+                message = await self._next()
+                while message["event"] not in ("user.message", "message.confirmed", *OVER):
+                    message = await self._next()
+            match message:
+                case {"event": "llm.tool_call", "tool_calls": [call, *_]}:
+                    self._judge(call, result)
+                    await self._send("call.hangup", call_id=message["call_id"])
+                    return
+                case {"event": "call.error", "error": why}:
+                    result.summary = why
+                    return
+                case {"event": "call.ended"}:
+                    result.summary = "The call ended before there was a verdict."
+                    return
+                case {"event": "user.message", "text": text}:
+                    result.turns.append({"role": "agent", "text": text, "tools": []})
+                case {"text": text}:
+                    result.turns.append({"role": "customer", "text": text})
+        result.summary = f"There was no verdict after {self._spec.most_turns} turns."
+
+    async def write(self, result: _Result) -> None:
+        """Write to the agent until there is a verdict."""
         news = "Begin."
         for _ in range(self._spec.most_turns):
             said = await self._ask(self._name, news, result)
@@ -214,14 +268,17 @@ class _Judge:
                 message = await self._next()
                 match message:
                     case {"event": "llm.tool_call", "agent_id": self._name, "tool_calls": [call]}:
-                        verdict = json.loads(call["arguments"])
-                        result.passed = call["name"] == "test_passed"
-                        result.summary = str(verdict.get(VERDICTS[call["name"]], ""))
+                        self._judge(call, result)
                         return None
                     case {"event": "llm.chat.tool_call", "session_id": found, "tool_calls": called} if found == session:
                         tools += called
                     case {"event": "llm.chat.done", "session_id": found, "text": answer} if found == session:
                         return {"text": answer, "tools": tools}
+
+    def _judge(self, call: dict[str, Any], result: _Result) -> None:
+        verdict = json.loads(call["arguments"])
+        result.passed = call["name"] == "test_passed"
+        result.summary = str(verdict.get(VERDICTS[call["name"]], ""))
 
     async def _send(self, event: str, **fields: Any) -> None:
         await self._socket.send_json({"event": event, **fields})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -48,6 +49,7 @@ def identity_of(token: str) -> str:
     return claims["sub"] if claims else ""
 
 
+@lru_cache(maxsize=1024)
 def _claims(token: str) -> dict[str, Any] | None:
     if len(token) > LONGEST or token.count(".") != 2:
         return None

@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """Drivers that do not block the event loop."""
+PATIENCE_S = 60
+"""For a connection to be free, and for another writer to be done: in a burst of calls on a busy machine it takes its
+time, and to be refused then would be worse."""
 FEW = 2
 """Connections to SQLite: one writes at a time anyway, and each has a thread of its own."""
 
@@ -66,7 +69,9 @@ class Database:
             sqlite = parsed.get_backend_name() == "sqlite"
             # what was to be written is nobody's business in a log
             engine = create_async_engine(
-                parsed, hide_parameters=True, **({"pool_size": FEW, "max_overflow": 0} if sqlite else {})
+                parsed,
+                hide_parameters=True,
+                **({"pool_size": FEW, "max_overflow": 0, "pool_timeout": PATIENCE_S} if sqlite else {}),
             )
         except (ArgumentError, ModuleNotFoundError, ValueError) as e:
             shown = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
@@ -112,7 +117,7 @@ def _make_private(file: Path) -> None:
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
     # readers do not wait for the writer; what is committed outlasts the process, though not a loss of power
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=5000"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={1000 * PATIENCE_S}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

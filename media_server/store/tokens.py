@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import delete, update
+from sqlalchemy import case, delete, update
 
 from media_server.errors import ClientError
 from media_server.jsonable import jsonable
@@ -114,6 +114,14 @@ class Tokens:
         async with self._database.begin() as session:
             await session.execute(delete(TokenRow).where(TokenRow.hash == digest(token)))
 
+    async def restore(self, token: str, ttl_s: float) -> None:
+        """Make a token good again whose call has not come about, for so long at least."""
+        now = time.time()
+        longer = case((TokenRow.expires_at > now + ttl_s, TokenRow.expires_at), else_=now + ttl_s)
+        restored = update(TokenRow).where(TokenRow.hash == digest(token)).values(used_at=None, expires_at=longer)
+        async with self._database.begin() as session:
+            await session.execute(restored, execution_options={"synchronize_session": False})
+
     async def look(self, token: str, kinds: Collection[str], unused: bool = False) -> Grant:
         """What a token of one of these kinds is good for, without using it up.
 
@@ -149,15 +157,16 @@ class Tokens:
         if agent is not None:
             good &= TokenRow.agent == agent
         good &= TokenRow.used_at.is_(None) & (TokenRow.expires_at >= now)
+        settled = TokenRow.key_id, TokenRow.agent, TokenRow.meta, TokenRow.sealed
+        using = update(TokenRow).where(good).values(used_at=now).returning(*settled)
         async with self._database.begin() as session:
             # to write first decides who wins; what was wrong is asked afterwards
-            used = await session.execute(update(TokenRow).where(good).values(used_at=now).returning(TokenRow.hash))
-            won = used.first() is not None
+            used = await session.execute(using, execution_options={"synchronize_session": False})
+            if won := used.first():
+                return Grant(won.key_id, won.agent, won.meta, won.sealed or {})
             row = await session.get(TokenRow, key)
         if row is None:
             raise ClientError("token_unknown", "There is no such token.", status=401)
-        if won:
-            return Grant(row.key_id, row.agent, row.meta, row.sealed or {})
         if row.kind not in kinds:
             raise ClientError("token_wrong_kind", f"The token is for {row.kind}, not for {kind}.", status=403)
         if agent is not None and row.agent != agent:

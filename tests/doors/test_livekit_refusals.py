@@ -15,8 +15,10 @@ import jwt
 import pytest
 from aiohttp import WSMsgType
 
+from media_server.doors.livekit import routes
 from media_server.doors.livekit.messages import SCHEMA
 from media_server.doors.livekit.protobuf import Codec, Message
+from media_server.errors import ClientError
 from media_server.server import Server
 from tests.conftest import no_sessions
 from tests.doors.livekit import call_of, own_token
@@ -238,4 +240,43 @@ async def test_nobody_takes_over_another_ones_place(server: Server) -> None:
         await closed(socket)
         await back.send_bytes(request(leave={}))
         await closed(back)
+    await no_sessions(server)
+
+
+async def test_a_token_whose_call_never_came_about_is_good_once_more(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "CONNECTED_S", 0.0)
+    token = await own_token(server)
+    async with aiohttp.ClientSession(server.url) as http:
+        async with http.ws_connect("/rtc/v1", params={"access_token": token}) as socket:
+            assert "join" in await answer(socket)
+            await closed(socket)  # it has offered nothing
+        await no_sessions(server)
+        async with http.get("/rtc/v1/validate", params={"access_token": token}) as response:
+            assert response.status == 200, await response.text()
+        async with http.ws_connect("/rtc/v1", params={"access_token": token}) as socket:
+            assert "join" in await answer(socket)
+            await socket.send_bytes(CODEC.encode("SignalRequest", {"leave": {"reason": 1}}))
+            await closed(socket)
+        await no_sessions(server)
+        assert (await refusal(http, "/rtc/v1", access_token=token))[0] == 401, (
+            "a call that was hung up is none that failed"
+        )
+
+
+async def test_a_token_is_good_after_the_server_has_failed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise ClientError("no_records", "The database cannot be written.", status=503)
+
+    token = await own_token(server)
+    async with aiohttp.ClientSession(server.url) as http:
+        with monkeypatch.context() as patch, pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            patch.setattr(server.sessions, "_begin_record", fail)
+            await http.ws_connect("/rtc/v1", params={"access_token": token})
+        assert refused.value.status == 503
+        async with http.ws_connect("/rtc/v1", params={"access_token": token}) as socket:
+            assert "join" in await answer(socket)
+            await socket.send_bytes(CODEC.encode("SignalRequest", {"leave": {"reason": 1}}))
+            await closed(socket)
     await no_sessions(server)

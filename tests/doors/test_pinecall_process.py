@@ -219,7 +219,7 @@ async def test_what_a_program_may_do_with_a_call(server: Server) -> None:
             assert (await caller.wait_for("agent.speech_stopped", since=since))["heard"] == "A person speaks."
             await mara.send("session.resume", session_id=call_id)
             assert await mara.wait_for("session.resumed")
-            assert (await mara.failed("session.pause", contact="nobody"))["code"] == "UNKNOWN_CALL"
+            assert (await mara.failed("session.send", contact="nobody", text="x"))["code"] == "UNKNOWN_CALL"
 
             for what, done in (("mute", "muted"), ("unmute", "unmuted"), ("hold", "held"), ("unhold", "unheld")):
                 await mara.send(f"call.{what}", **of)
@@ -230,13 +230,11 @@ async def test_what_a_program_may_do_with_a_call(server: Server) -> None:
             await mara.wait_for("bot.speaking", since=len(mara.messages))
             await asyncio.sleep(0.4)
             await mara.send("bot.cancel", **of)
-            assert await mara.wait_for("bot.interrupted")
+            assert (await mara.wait_for("bot.interrupted"))["reason"] == "cancelled"
 
             await mara.send("call.forward", **of, to="assistant", message="One moment.")
             assert (await mara.wait_for("call.forwarded"))["to"] == "assistant"
-            await mara.send("call.hangup", **of)
-            assert (await caller.wait_for("call.ended"))["reason"] == "agent_hangup"
-            assert (await mara.wait_for("call.ended"))["reason"] == "agent_hangup"
+            assert (await mara.wait_for("call.ended"))["reason"] == "forwarded", "another agent has it"
             assert (await mara.failed("call.hangup", **of))["code"] == "UNKNOWN_CALL"
     await no_sessions(server)
 
@@ -357,7 +355,7 @@ async def test_agents_are_configured_and_named_once(server: Server) -> None:
         ('{"event": "bot.reply", "call_id": "call-x", "text": "hi"}', "UNKNOWN_CALL"),
         ('{"event": "bot.reply", "call_id": "call-x", "text": "hi", "add_to_history": "perhaps"}', "BAD_MESSAGE"),
         ('{"event": "session.pause", "session_id": "call-x"}', "UNKNOWN_CALL"),
-        ('{"event": "session.send"}', "UNKNOWN_CALL"),
+        ('{"event": "session.send"}', "BAD_MESSAGE"),
         ('{"event": "session.pause", "agent_id": "desk"}', "UNKNOWN_AGENT"),
     ],
 )
@@ -597,7 +595,7 @@ async def test_an_agent_calls_another_one(server: Server) -> None:
         await judge.send("bot.reply", call_id=started["call_id"], message_id="m1", text="What is one plus two?")
         assert await judge.wait_for("bot.finished", message_id="m1")
         await judge.send("call.hangup", call_id=started["call_id"])
-        assert (await judge.wait_for("call.ended"))["reason"] == "agent_hangup"
+        assert (await judge.wait_for("call.ended"))["reason"] == "hangup"
         await no_sessions(server)
         for wanted in (
             {"event": "call.dial", "to": "+15551110000", "from": "+1"},
@@ -629,3 +627,98 @@ async def test_a_developer_gets_their_own_version_of_an_agent(tmp_path: Path) ->
                     agent = (await developer.wait_for("llm.chat.started"))["agent_id"]
                     assert agent == ("dev-ada-front-desk" if user == "ada" else "front-desk")
         await no_sessions(g.server)
+
+
+async def test_replies_are_cancelled_alone_and_not_said_when_they_are_late(server: Server) -> None:
+    async with program(server.url) as mara:
+        await mara.create(llm=None, tools=[])
+        async with PinecallCaller(server.url, "mara") as caller:
+            of = {"call_id": (await mara.wait_for("call.started"))["call_id"]}
+            for message_id in ("m1", "m2", "m3"):
+                text = "This is a sentence that takes a while to be said, word for word."
+                await mara.send("bot.reply", **of, message_id=message_id, text=text, in_reply_to="")
+            assert (await mara.wait_for("bot.speaking", message_id="m1"))["text"].startswith("This is")
+            await mara.send("bot.cancel", **of, message_id="m2")
+            assert (await mara.wait_for("bot.interrupted", message_id="m2"))["played_ms"] == 0
+            await mara.send("bot.cancel", **of, message_id="m1")
+            assert (await mara.wait_for("bot.interrupted", message_id="m1"))["reason"] == "cancelled"
+            assert await mara.wait_for("bot.finished", message_id="m3"), "the others are said"
+
+            turns = []
+            for text in ("first", "second"):
+                caller.send(action="inject_text", text=text)
+                turns.append((await mara.wait_for("turn.end", text=text))["message_id"])
+                await mara.send("bot.reply", **of, message_id=text, text="Yes.", in_reply_to=turns[-1])
+                await mara.wait_for("bot.finished", message_id=text)
+            await mara.send("bot.reply", **of, message_id="late", text="Late.", in_reply_to=turns[0])
+            late = await mara.wait_for("reply.rejected")
+            assert (late["message_id"], late["in_reply_to"], late["expected_reply_to"]) == ("late", *turns)
+            assert await mara.wait_for("bot.interrupted", message_id="late"), "whoever waits for its end is told"
+
+            await mara.send("bot.reply", **of, message_id="empty", text="", in_reply_to="")
+            assert (await mara.wait_for("bot.interrupted", message_id="empty"))["agent_id"] == "mara"
+    await no_sessions(server)
+
+
+async def test_ways_to_an_agent_have_settings_of_their_own(server: Server) -> None:
+    async with program(server.url) as mara:
+        await mara.create(language="en", vars={"name": "Mara"}, greeting="I am {{name}}.")
+        await mara.send(
+            "channel.add", agent_id="mara", type="webrtc", ringing=True, vars={"name": "Ann"}, language="es"
+        )
+        added = await mara.wait_for("channel.added")
+        assert (added["type"], added["unused"]) == ("webrtc", [])
+        await mara.send("channel.add", agent_id="mara", type="phone", ref="+15551110000")
+        assert "there is none here" in (await mara.wait_for("channel.added", type="phone"))["unused"][0]
+        await mara.send("line.create", number="+15551110000", config={})
+        assert (await mara.wait_for("line.error"))["number"] == "+15551110000", "else the line is waited for"
+
+        async def accept() -> None:
+            await mara.send("call.accept", call_id=(await mara.wait_for("call.ringing"))["call_id"])
+
+        accepting = asyncio.create_task(accept())
+        async with PinecallCaller(server.url, "mara") as caller:
+            await accepting
+            assert (await mara.wait_for("call.started"))["language"] == "es"
+            assert (await caller.wait_for("bot.finished"))["text"] == "I am Ann."
+        await mara.send("channel.remove", agent_id="mara", type="webrtc", ref="webrtc")
+        await mara.wait_for("channel.removed")
+        async with PinecallCaller(server.url, "mara") as caller:
+            assert (await caller.wait_for("bot.finished"))["text"] == "I am Mara."
+    await no_sessions(server)
+
+
+async def test_a_contact_stays_paused(server: Server) -> None:
+    async with program(server.url) as mara:
+        await mara.create()
+        await mara.send("session.pause", agent_id="mara", contact="ada")
+        assert (await mara.wait_for("session.paused"))["contact"] == "ada"
+        async with PinecallCaller(server.url, "mara", userId="ada") as caller:
+            await caller.wait_for("session.paused")
+            caller.send(action="inject_text", text="is anybody there")
+            assert (await mara.wait_for("user.message"))["paused"]
+            await mara.send("session.send", agent_id="mara", contact="ada", text="I am a person.")
+            assert (await mara.wait_for("session.sent"))["contact"] == "ada"
+            await mara.send("session.resume", agent_id="mara")
+            await caller.wait_for("session.resumed")
+        async with PinecallCaller(server.url, "mara", userId="ada") as caller:
+            caller.send(action="inject_text", text="what is one plus two")
+            assert (await caller.wait_for("bot.finished"))["text"] == "One plus two is three."
+    await no_sessions(server)
+
+
+async def test_a_call_that_is_forwarded_begins_for_the_other_agent(server: Server) -> None:
+    async with program(server.url) as desk, program(server.url) as sales:
+        await desk.create(agent_id="mara")
+        await sales.create(agent_id="Sales Team", greeting="Sales speaking.")
+        async with PinecallCaller(server.url, "mara", userId="ada") as caller:
+            started = await desk.wait_for("call.started")
+            await desk.send("call.forward", call_id=started["call_id"], to="Sales Team", message="", announce=False)
+            assert (await desk.wait_for("call.forwarded"))["to"] == "sales-team"
+            assert (await desk.wait_for("call.ended"))["reason"] == "forwarded"
+            taken = await sales.wait_for("call.started")
+            assert (taken["call_id"], taken["from"], taken["transport"]) == (started["call_id"], "ada", "webrtc")
+            assert (await caller.wait_for("bot.finished"))["text"] == "Sales speaking."
+            await sales.send("call.hangup", call_id=taken["call_id"])
+            assert (await caller.wait_for("call.ended"))["reason"] == "hangup"
+    await no_sessions(server)

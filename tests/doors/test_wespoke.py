@@ -102,6 +102,15 @@ async def test_a_call_from_token_to_record(server: Server, sentence: Callable[[s
             assert (response.status, (await response.json())["success"]) == (400, False)
         async with http.get("/api/v1/calls?limit=1") as response:
             assert (await response.json())["data"]["calls"][0]["id"] == data["callId"]
+        for query, found in (
+            ("status=completed&assistantId=desk", True), ("status=in_progress", False), ("assistantId=nobody", False),
+            ("since=2001-01-01T00:00:00Z", True), ("until=2001-01-01T00:00:00Z", False),
+        ):  # fmt: skip
+            async with http.get(f"/api/v1/calls?{query}") as response:
+                listed = [c["id"] for c in (await response.json())["data"]["calls"]]
+            assert (data["callId"] in listed) is found, query
+        async with http.get("/api/v1/calls?status=over") as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (400, "INVALID_REQUEST")
         # right after it was hung up, the record is waited for
         async with http.delete(f"/api/v1/calls/{data['callId']}") as response:
             assert await response.json() == {"success": True}

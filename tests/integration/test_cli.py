@@ -241,5 +241,20 @@ async def test_conversations_in_yaml_are_played(server: Server, tmp_path: Path) 
     assert [t["role"] for t in result["turns"]] == ["customer", "agent"]
     assert result["turns"][1]["text"]
     assert await run("test", spec, "--list") == (0, f"{spec}  assistant  A greeting\n", "")
-    status, _, err = await run("test", spec, "--url", server.url, "--agent", "nobody")
-    assert (status, "nobody" in err) == (1, True)
+    (tmp_path / "lost.spec.yaml").write_text("agent: nobody\nworkflow: Say hello.\n")
+    status, printed, err = await run("test", tmp_path, "--url", server.url)
+    assert (status, err, "nobody" in printed) == (1, "", True), "one that cannot be played does not end the others"
+    assert "0 passed, 2 failed" in printed
+
+
+async def test_conversations_in_yaml_are_played_over_a_call(server: Server, tmp_path: Path) -> None:
+    spec = tmp_path / "sum.spec.yaml"
+    spec.write_text(
+        "agent: assistant\nworkflow: Ask.\nmode: voice\ngreeting: What is one plus two?\njudge: {maxTurns: 1}\n"
+    )
+    status, printed, err = await run("test", spec, "--url", server.url, "--json")
+    assert (status, err) == (1, "")
+    (result,) = json.loads(printed)["results"]
+    assert result["summary"] == "There was no verdict after 1 turns.", "the starter model judges nothing"
+    assert result["turns"][0] == {"role": "customer", "text": "What is one plus two?"}
+    assert result["turns"][1]["role"] == "agent", "what it answered aloud was heard"

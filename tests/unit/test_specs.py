@@ -36,6 +36,17 @@ def test_published_files_are_read_as_they_are(tmp_path: Path) -> None:
     assert read_specs([tmp_path], having="GREETS") == [greeting]
 
 
+def test_conversations_over_a_call_are_told_from_those_in_writing(tmp_path: Path) -> None:
+    file = tmp_path / "a.spec.yaml"
+    more = "mode: voice\nvoice: elevenlabs/sarah\nstt: flux\ndetectTurnEnd: true\nlanguage: es\ngreeting: Hola\n"
+    file.write_text(f"agent: pines\nworkflow: Ask.\n{more}")
+    (spec,) = read_specs([file])
+    assert (spec.spoken, spec.voice, spec.language, spec.greeting) == (True, "elevenlabs/sarah", "es", "Hola")
+    file.write_text("agent: pines\nworkflow: Ask.\nmode: shouting\n")
+    with pytest.raises(ConfigurationError, match="mode"):
+        read_specs([file])
+
+
 @pytest.mark.parametrize(
     "text", ["", "agent: mara", "workflow: x", "- a", "a: [", "agent: m\nworkflow: x\ntimeout: soon", "!!python/name:x"]
 )

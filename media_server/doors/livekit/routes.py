@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import MutableMapping
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
@@ -22,6 +23,7 @@ from media_server.doors.livekit.participants import Room
 from media_server.doors.livekit.protobuf import Message, WireError
 from media_server.doors.livekit.signalling import Outbox
 from media_server.errors import ClientError
+from media_server.events import CallEnded, Envelope
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.body import json_body
 from media_server.http.openapi import operation
@@ -32,6 +34,7 @@ from media_server.http.tokens import MAX_IDENTITY, base_url, room_token
 from media_server.rtc import Handset
 from media_server.store import BY_ORIGIN
 from media_server.store.keys import digest
+from media_server.tasks import to_its_end
 from media_server.terms import Terms
 
 __all__ = ["prepare", "routes"]
@@ -40,17 +43,23 @@ LARGEST = 128 * 1024
 """Bytes of a message; what clients say after coming back has two session descriptions in it."""
 LAST_S = 3.0
 """For a client to take what is sent last."""
-CONNECTED_S = 20.0
-"""For a client to be connected; one whose first connection fails joins anew after 15 s, which is the same call."""
+CONNECTED_S = 60.0
+"""For a client to be connected; one whose connection fails joins anew after 15 s, several times: the same call."""
+RESTORED_S = 60.0
+"""How long the token of a call that has not come about is good again."""
 REFRESHED_S = 24 * 3600.0
 JOINING = web.AppKey("livekit_joining", MutableMapping[str, asyncio.Lock])
 """The joins under way, by the token's digest."""
+UNUSED = web.AppKey("livekit_unused", dict[str, float])
+"""Tokens whose clients were never connected, by their digests, and until when they are good again."""
+MAX_UNUSED = 10_000
 routes = web.RouteTableDef()
 
 
 def prepare(app: web.Application) -> None:
     """Put what the handlers share into the application."""
     app[JOINING] = WeakValueDictionary()
+    app[UNUSED] = {}
 
 
 @routes.get("/rtc/v1")
@@ -79,6 +88,7 @@ async def validate(request: web.Request) -> web.Response:
         token = _token(request)
         async with _joining(request, token):
             if _named(request, token) is None:
+                await _restore_unused(request, token)
                 access = request.app[ACCESS]
                 await access.minter(await access.tokens.look(token, ("livekit", "room"), unused=True))
                 request.app[SESSIONS].check_room()
@@ -205,18 +215,42 @@ def _line_of(session: Session | None) -> RoomLine | None:
 async def _new_call(request: web.Request, token: str, two_connections: bool) -> RoomLine:
     sessions = request.app[SESSIONS]
     sessions.check_room()  # before a token is used up for nothing
-    agent, start = await request.app[ACCESS].start_with_token(token, "livekit")
+    access, unused, key = request.app[ACCESS], request.app[UNUSED], digest(token)
+    await _restore_unused(request, token)
+    agent, start = await access.start_with_token(token, "livekit")
     # the room has the name of the call, which the token settles
     room = Room(start.terms.call_id, identity_of(_shown(request)), agent)
 
     def new_line(handset: Handset) -> RoomLine:
         return RoomLine(sessions.edge, handset, room, _ice_servers(request), two_connections)
 
-    session, line = await sessions.open_line(agent, new_line, {}, {}, start, transport="webrtc", connect_s=CONNECTED_S)
+    try:
+        session, line = await sessions.open_line(
+            agent, new_line, {}, {}, start, transport="webrtc", connect_s=CONNECTED_S
+        )
+    except BaseException:
+        await to_its_end(access.tokens.restore(token, RESTORED_S))
+        raise
+
+    def note_end(envelope: Envelope) -> None:
+        match envelope.event:
+            case CallEnded(reason="connect_timeout") if len(unused) < MAX_UNUSED:
+                now = time.monotonic()
+                for old in [each for each, until in unused.items() if until < now]:
+                    del unused[old]
+                unused[key] = now + RESTORED_S
+
+    session.listeners.append(note_end)
     sessions.name(session, _name(token), token)
     participant = AgentParticipant(session, line, session.dialect is NATIVE)
     session.listeners.append(lambda envelope: participant.note(envelope.event))
     return line
+
+
+async def _restore_unused(request: web.Request, token: str) -> None:
+    """A client that was never connected may try once more with its token."""
+    if request.app[UNUSED].pop(digest(token), 0.0) > time.monotonic():
+        await request.app[ACCESS].tokens.restore(token, RESTORED_S)
 
 
 def _another_line(request: web.Request, session: Session, two_connections: bool) -> RoomLine:

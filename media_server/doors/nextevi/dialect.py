@@ -38,13 +38,23 @@ class _Switch(_Message):
 class _Audio(_Message):
     sample_rate: Annotated[int, Field(ge=8000, le=48000)] = RATE_HZ
     channels: Annotated[int, Field(ge=1, le=2)] = 1
-    encoding: Literal["linear16"] = "linear16"
+    encoding: Literal["linear16", "pcm"] = "linear16"
+    """Two names of one thing."""
 
 
 class _Idle(_Message):
+    """Seconds of silence; what is not given is the agent's own."""
+
     enabled: bool = True
-    warning_timeout: Annotated[float, Field(gt=0, le=3600)]
-    hangup_timeout: Annotated[float, Field(gt=0, le=3600)]
+    warning_timeout: Annotated[float, Field(gt=0, le=3600)] | None = None
+    hangup_timeout: Annotated[float, Field(gt=0, le=3600)] | None = None
+
+    def bounds(self, usual_s: float, usual_after_s: float) -> tuple[float, float]:
+        """After how many seconds the caller is warned, and after how many more the call ends."""
+        if self.hangup_timeout is None:
+            return self.warning_timeout or usual_s, usual_after_s
+        warning_s = self.warning_timeout or min(usual_s or self.hangup_timeout, self.hangup_timeout / 2)
+        return warning_s, max(0.1, self.hangup_timeout - warning_s)
 
 
 class SessionSettings(_Audio):
@@ -151,9 +161,9 @@ class NextEvi:
                     for x in emotions
                 ]
                 yield self.message("emotion_update", top_emotions=top, source=source)
-            case e.TurnEnded(probability=sure):
+            case e.TurnEnded(probability=sure, cause=cause):
                 result: dict[str, Any] = {"is_complete": True, "confidence": sure, "processing_time": 0.0}
-                result["reasons"] = ["silence", "semantic"] if sure < 1 else ["silence"]
+                result["reasons"] = [cause]
                 yield self.message("turn_complete", turn_result=result, transcript=self._said)
             case e.AgentTextDelta(turn_id=turn, text=text):
                 if turn != self._generation:

@@ -216,8 +216,8 @@ class _Conversation:
             turns = "manual" if self._dialect.manual else "balanced"
             call.receive(SessionUpdate(type="session.update", turns=turns))
         if (idle := settings.idle_timeout) and idle.enabled:
-            after_s = max(0.1, idle.hangup_timeout - idle.warning_timeout)
-            call.update(idle_s=idle.warning_timeout, idle_prompt="", idle_hang_up_s=after_s)
+            warning_s, after_s = idle.bounds(call.agent.idle_s, call.agent.idle_hang_up_s)
+            call.update(idle_s=warning_s, idle_prompt="", idle_hang_up_s=after_s)
         if self._dialect.manner == "sdk" and not self._line.connected.is_set():
             # sound of the microphone comes once the player is there, and sets it earlier
             self._begin.cancel()

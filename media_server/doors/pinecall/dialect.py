@@ -98,7 +98,8 @@ class Pinecall:
         self._began_s = 0.0
         self._speech_began_s = self._speech_ended_s = 0.0
         """Of the caller's."""
-        self._caller_speaks = False
+        self.cancelled = False
+        """A program has stopped what is being said."""
         self._tools: dict[str, str] = {}
 
     def incoming(self, text: str | bytes) -> list[e.ClientMessage]:
@@ -123,10 +124,10 @@ class Pinecall:
     def outgoing(self, envelope: e.Envelope) -> Iterator[dict[str, Any]]:
         match envelope.event:
             case e.UserSpeechStarted(turn_id=turn):
-                self._speech_began_s, self._caller_speaks = envelope.time, True
+                self._speech_began_s = envelope.time
                 yield _event("speech.started", turn_id=_number(turn), confidence=1.0, timestamp=envelope.time)
             case e.UserSpeechStopped(turn_id=turn):
-                self._speech_ended_s, self._caller_speaks = envelope.time, False
+                self._speech_ended_s = envelope.time
                 lasted_ms = round(1000 * (envelope.time - self._speech_began_s))
                 yield _event("speech.ended", turn_id=_number(turn), duration_ms=lasted_ms, timestamp=envelope.time)
             case e.UserTranscript() as heard:
@@ -214,12 +215,13 @@ class Pinecall:
         if stopped.reason == "completed":
             yield _event("bot.finished", message_id=turn, text=stopped.heard, duration_ms=played_ms)
         else:
-            reason = "cancelled"
-            if self._caller_speaks:
-                reason = "continuation" if played_ms < SHORT_MS else "user_spoke"
+            reason = "continuation" if played_ms < SHORT_MS else "user_spoke"
+            if self.cancelled:
+                reason = "cancelled"
             last = {"last_word": self._words[-1]} if self._words else {}
             cut = {"played_ms": played_ms, "words_spoken": len(self._words), **last}
             yield _event("bot.interrupted", message_id=turn, **cut, reason=reason)
+        self.cancelled = False
         if stopped.heard:
             yield _event("message.confirmed", message_id=turn, text=stopped.heard)
 

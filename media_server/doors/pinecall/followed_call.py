@@ -118,6 +118,10 @@ class FollowedCall:
         cut = {"message_id": message_id, "played_ms": 0, "words_spoken": 0, "reason": "cancelled"}
         yield {"event": "bot.interrupted", **self._of, **cut}
 
+    def cancel(self) -> None:
+        """The program stops what is being said."""
+        self._pinecall.cancelled = bool(self.speaking)
+
     def answers(self, message_id: str) -> bool:
         """Whether the program calls its answer to the present turn so."""
         return self._names.get(self.turn_id) == message_id
@@ -135,7 +139,7 @@ class FollowedCall:
         """
         match envelope.event:
             case e.CallStarted() as started:
-                yield self._started(started, who)
+                yield self.started(started, who)
                 return
             case e.CallForwarded(to=to):
                 yield {"event": "call.forwarded", **self._of, "to": to}
@@ -158,9 +162,10 @@ class FollowedCall:
             if (told := self._told(message)) is not None:
                 yield told
         if isinstance(envelope.event, e.CallEnded):
-            yield self._ended(envelope.event)
+            yield self.ended(envelope.event.reason, envelope.event.duration_s)
 
-    def _started(self, started: e.CallStarted, who: str) -> dict[str, Any]:
+    def started(self, started: e.CallStarted, who: str) -> dict[str, Any]:
+        """What the program is told when the call begins for its agent."""
         kind = "llm.chat.started" if self._written else "call.started"
         caller = who or started.transport
         about = {"from": caller, "to": self.agent_id, "direction": "inbound"}
@@ -171,10 +176,11 @@ class FollowedCall:
         session = {"session_id": self._of["call_id"]}
         return {"event": kind, **self._of, **session, **about, **language, "metadata": started.metadata}
 
-    def _ended(self, ended: e.CallEnded) -> dict[str, Any]:
-        times = {"started_at": self._started_at, "ended_at": self._started_at + ended.duration_s}
-        session, reason = self._of["call_id"], REASONS.get(ended.reason, ended.reason)
-        about = {"session_id": session, "reason": reason, "duration_seconds": ended.duration_s, **times}
+    def ended(self, why: str, duration_s: float) -> dict[str, Any]:
+        """What the program is told when the call is over for its agent."""
+        times = {"started_at": self._started_at, "ended_at": self._started_at + duration_s}
+        session, reason = self._of["call_id"], REASONS.get(why, why)
+        about = {"session_id": session, "reason": reason, "duration_seconds": duration_s, **times}
         kind = "llm.chat.ended" if self._written else "call.ended"
         return {"event": kind, **self._of, **about, "messages": self._messages}
 

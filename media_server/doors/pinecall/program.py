@@ -110,6 +110,8 @@ class Program:
 
     def _refuse(self, message: Mapping[str, Any], refused: ClientError) -> None:
         fields = refused.fields if isinstance(refused, Refused) else {}
+        if followed := self.calls.get(str(message.get("call_id") or message.get("session_id"))):
+            message = {"agent_id": followed.agent_id, **message}  # by which a program finds the call
         for answer in p.refusal(message, refused, fields):
             self.send(answer)
 
@@ -157,8 +159,9 @@ class Program:
                 who = contact_of(metadata)
                 if self._leads(call_id, name):
                     self._follow_by_channel(call_id, name)
-            case e.CallForwarded(agent=True, to=name) if name in self._agents:
-                self._follow(call_id, name)  # calls are forwarded within a tenant alone
+            case e.CallForwarded(agent=True) as forwarded:
+                self._hand_over(call_id, forwarded, envelope)
+                return
         if (followed := self.calls.get(call_id)) is None:
             return
         for message in followed.outgoing(envelope, who):
@@ -167,8 +170,20 @@ class Program:
             case e.CallEnded():
                 del self.calls[call_id]
                 self.questions.forget(call_id)
-            case e.CallForwarded(agent=True, to=name) if not self._may_lead(name):
-                del self.calls[call_id]
+
+    def _hand_over(self, call_id: str, forwarded: e.CallForwarded, envelope: e.Envelope) -> None:
+        """A call goes from one agent to another: it is over for the one and begins for the other."""
+        before = self.calls.pop(call_id, None)
+        if before:
+            for message in (*before.outgoing(envelope, ""), before.ended("forwarded", envelope.time)):
+                self.send(message)
+        if forwarded.to not in self._agents:  # calls are forwarded within a tenant alone
+            return
+        call = self._sessions.find_by_call_id(call_id).call
+        self._follow(call_id, forwarded.to)
+        started = e.CallStarted(forwarded.to, call.metadata, call.transport)
+        routed = {"routed_from": before.agent_id} if before else {}
+        self.send({**self.calls[call_id].started(started, contact_of(call.metadata)), **routed})
 
     def _may_lead(self, name: str) -> bool:
         return self._key is None or self._key.allows_agent(name)
@@ -260,6 +275,7 @@ class Program:
             case p.BotCancel(event="bot.cancel", message_id=message_id) if message_id:
                 self._cancel(message_id, call, followed)
             case p.BotCancel():
+                followed.cancel()
                 call.interrupt()
             case p.CallCommand(event="call.hangup"):
                 call.hangup()
@@ -305,8 +321,11 @@ class Program:
             of = {"agent_id": followed.agent_id, "call_id": call.id, "message_id": message_id}
             self.send({"event": "bot.interrupted", **of, **cut})
         elif heard := followed.sayings.get(message_id):
+            if message_id == followed.speaking:
+                followed.cancel()
             call.withdraw(heard)
         elif message_id == followed.speaking or followed.answers(message_id):
+            followed.cancel()
             call.interrupt()
 
     def _reject(self, message: p.BotReply | p.BotReplyStream, followed: FollowedCall, newer: str) -> None:

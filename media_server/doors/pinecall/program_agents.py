@@ -118,7 +118,7 @@ def changes(
     if "language" in wanted.model_fields_set:
         given["language"] = wanted.language
     if wanted.voice is not None:
-        if has_voice(named := str(wanted.voice)):
+        if has_voice(named := _voice_name(wanted.voice)):
             given["voice"] = named
         else:
             unused.append(f"voice: {named!r}: the usual voice is used")
@@ -131,6 +131,13 @@ def changes(
         )
         unused += [f"skills: {s.name}: knowledge_base: there is none here" for s in wanted.skills if s.knowledge_base]
     return given, unused
+
+
+def _voice_name(voice: Any) -> str:
+    """The name of a voice that is given by it, or by whose it is and its id."""
+    if isinstance(voice, dict):
+        return "/".join(str(voice[key]) for key in ("provider", "voice_id") if voice.get(key))
+    return str(voice)
 
 
 def make_tool(leader: Callable[[], Leader | None], shape: p.ToolShape) -> Tool:

@@ -200,7 +200,7 @@ class CallSettings(_Message):
 
 class _Agent(CallSettings):
     agent_id: AgentId
-    greeting: str | _SpokenGreeting | dict[str, str] | None = None
+    greeting: Annotated[str | _SpokenGreeting | dict[str, str] | None, Field(union_mode="left_to_right")] = None
     """One for all languages, or one for each."""
     greeting_in_chat: bool = Field(False, validation_alias=AliasChoices("greetingInChat", "greeting_in_chat"))
     session_limits: SessionLimits | None = None

@@ -71,9 +71,9 @@ class Takeover:
 
     def _say(self, message: p.SessionCommand) -> None:
         if message.text is None:
-            raise ClientError("BAD_MESSAGE", "session.send: text: what is to be said?")
+            raise ClientError("BAD_MESSAGE", "session.send: text: say what is to be said.")
         if message.session_id is None and not message.contact:
-            raise ClientError("BAD_MESSAGE", "session.send: session_id or contact: to whom is it to be said?")
+            raise ClientError("BAD_MESSAGE", "session.send: session_id or contact: say to whom.")
         found = self._meant(message)
         if not found:
             raise ClientError("UNKNOWN_CALL", "There is no such call; it may be over.")

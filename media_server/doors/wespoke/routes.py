@@ -7,10 +7,10 @@ import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from media_server import events as e
 from media_server.agents import Agent
@@ -25,7 +25,7 @@ from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import until_first
 from media_server.http.tokens import base_url, room_token
-from media_server.store import CallFilter, CallRecord
+from media_server.store import CallFilter, CallRecord, CallStatus
 from media_server.store.course import course
 from media_server.switchboard import CallGrant, reached, require_credit
 from media_server.terms import Terms
@@ -47,6 +47,9 @@ OWN = {
 ALLOWED_OVERRIDES = frozenset({"variableValues", "firstMessage"})
 """A key in a page must not rewrite a prompt."""
 STATUSES = {"active": "in_progress"}
+OUR_STATUSES: dict[str, CallStatus] = {
+    "queued": "queued", "in_progress": "active", "completed": "completed", "failed": "failed",
+}  # fmt: skip
 QUEUED_S = TOKEN_TTL_S + 30.0
 """How long a call may take to begin."""
 CHAT_LINGER_S = 900.0
@@ -66,6 +69,7 @@ def _answered(handler: Handler) -> Handler:
             error: dict[str, Any] = {"code": code, "message": refused.message}
             if wait := refused.headers.get("Retry-After"):
                 error["retryAfter"] = int(wait)
+                error["resetAt"] = time_text(time.time() + int(wait))
             body = {"success": False, "error": error}
             return web.json_response(body, status=refused.status, headers=refused.headers)
 
@@ -77,8 +81,8 @@ class _TokenWanted(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     assistantId: str  # noqa: N815 - as it is on the wire
-    metadata: dict[str, Any] = {}
-    assistantOverrides: dict[str, Any] = {}  # noqa: N815
+    metadata: Annotated[dict[str, Any], BeforeValidator(lambda given: given or {})] = {}
+    assistantOverrides: Annotated[dict[str, Any], BeforeValidator(lambda given: given or {})] = {}  # noqa: N815
 
 
 class _Variables(BaseModel):
@@ -104,6 +108,16 @@ class _Page(BaseModel):
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     offset: Annotated[int, Field(ge=0, lt=2**53)] = 0
     before: str | None = None
+
+
+class _CallsWanted(_Page):
+    """Which records are listed; all where nothing is said."""
+
+    status: Literal["queued", "in_progress", "completed", "failed"] | None = None
+    assistantId: str | None = None  # noqa: N815
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    """Bounds of their beginnings; the later one is excluded."""
 
 
 @routes.post("/api/v1/embed/token")
@@ -253,13 +267,18 @@ async def messages(request: web.Request) -> web.StreamResponse:
 
 
 @routes.get("/api/v1/calls")
-@operation("Wespoke: call records", scope="admin", query=_Page, answers={200: dict[str, Any]})
+@operation("Wespoke: call records", scope="admin", query=_CallsWanted, answers={200: dict[str, Any]})
 @_answered
 async def calls(request: web.Request) -> web.StreamResponse:
     key = await request.app[ACCESS].key(request, "admin")
-    wanted = validated(_Page, dict(request.query))
-    tenant = key.tenant if key else None
-    which = CallFilter(agents=agents_for(key, None), tenant=tenant)
+    wanted = validated(_CallsWanted, dict(request.query))
+    which = CallFilter(
+        agents=agents_for(key, [wanted.assistantId] if wanted.assistantId else None),
+        status=OUR_STATUSES[wanted.status] if wanted.status else None,
+        tenant=key.tenant if key else None,
+        since=wanted.since.timestamp() if wanted.since else None,
+        until=wanted.until.timestamp() if wanted.until else None,
+    )
     found = await request.app[RECORDS].page(wanted.limit, wanted.before, which)
     following = found[-1].id if len(found) == wanted.limit else None
     return web.json_response({"success": True, "data": {"calls": [_record(c) for c in found], "next": following}})

@@ -50,9 +50,9 @@ async def test_a_silent_caller_is_asked_warned_and_hung_up_on() -> None:
     call.idle.wait()
     await asyncio.sleep(3600)
     assert call.told == [
-        (45.0, e.IdleWarning(25)),
+        (45.0, e.IdleWarning(25, silence_s=70)),
         (45.0, "Are you still there?"),
-        (65.0, e.IdleWarning(5.0, True)),
+        (65.0, e.IdleWarning(5.0, True, 70)),
         (70.0, "hung up"),
     ]
 
@@ -62,7 +62,11 @@ async def test_without_a_prompt_there_is_one_silence_after_the_other() -> None:
     call = QuietCall(idle_s=10, idle_prompt="", idle_hang_up_s=4)
     call.idle.wait()
     await asyncio.sleep(3600)
-    assert call.told == [(10.0, e.IdleWarning(4)), (12.0, e.IdleWarning(2.0, True)), (14.0, "hung up")]
+    assert call.told == [
+        (10.0, e.IdleWarning(4, silence_s=14)),
+        (12.0, e.IdleWarning(2.0, True, 14)),
+        (14.0, "hung up"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,29 @@ def test_nextevi_begins_a_new_generation_with_each_turn() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "bounds"),
+    [
+        ({"enabled": True}, (45, 25)),
+        ({"warning_timeout": 10}, (10, 25)),
+        ({"hangup_timeout": 30}, (15, 15)),
+        ({"warning_timeout": 10, "hangup_timeout": 30, "enabled": True}, (10, 20)),
+        ({"warning_timeout": 30, "hangup_timeout": 30}, (30, 0.1)),
+    ],
+)
+def test_nextevi_s_idle_timeout_may_be_given_in_part(given: dict[str, Any], bounds: tuple[float, float]) -> None:
+    dialect = NextEvi("c", "mara", "")
+    settings: Any = dialect.parse(json.dumps({"type": "session_settings", "encoding": "pcm", "idle_timeout": given}))
+    assert dialect.manner == "sdk"
+    assert settings.idle_timeout.bounds(45, 25) == bounds
+
+
+@pytest.mark.parametrize("cause", ["silence", "semantic", "client"])
+def test_nextevi_says_why_a_turn_ended(cause: Any) -> None:
+    (message,) = told(NextEvi("c", "mara", ""), e.TurnEnded("turn-1", 0.9, "hello", cause))
+    assert message["turn_result"]["reasons"] == [cause]
+
+
+@pytest.mark.parametrize(
     ("dialect", "text", "asked"),
     [
         (Flow(), '{"message":"AudioEnded","last_seq_no":3}', e.CallEnd(type="call.end", finish=True)),

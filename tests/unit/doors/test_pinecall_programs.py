@@ -285,3 +285,123 @@ def test_a_page_is_told_of_every_end_in_the_way_that_ends_it(reason: str) -> Non
 def test_a_page_that_hung_up_is_not_told_to() -> None:
     over = list(Pinecall().outgoing(e.Envelope("call-1", 0, 1.0, e.CallEnded("client_hangup", 1.0))))
     assert [m["event"] for m in over] == ["call.ended"]
+
+
+# -- siblings: forms that the SDK's types allow
+
+
+@pytest.mark.parametrize("text", ["", "x" * 5000, None, 7])
+def test_what_cannot_be_said_has_an_end(text: Any) -> None:
+    said = refused(event="bot.reply", call_id="call-1", message_id="m1", text=text, in_reply_to="")
+    assert [m["event"] for m in said] == ["error", "reply.rejected", "bot.interrupted"], "or `await call.say()` hangs"
+    assert {m["message_id"] for m in said} == {"m1"}
+
+
+@pytest.mark.parametrize("event", ["call.dial", "call.bridge"])
+def test_a_call_that_cannot_be_placed_is_refused_at_once(event: str) -> None:
+    error, failed = refused(event=event, agent_id="mara", to="desk", target="desk", greeting="x" * 5000)
+    assert (error["event"], failed["event"], failed["agent_id"]) == ("error", "call.error", "mara")
+
+
+@pytest.mark.parametrize(
+    ("given", "wait_s"), [({"timeoutMs": 800}, 0.8), ({"timeout_ms": 0}, 0), ({"enabled": True, "timeoutMs": 9e9}, 5)]
+)
+def test_how_long_a_turn_is_prepared_in_the_sdks_own_spelling(given: Any, wait_s: float) -> None:
+    assert parsed(event="agent.create", agent_id="mara", preparing=given).preparing_s == wait_s
+
+
+def test_a_time_that_is_none_is_refused_with_a_sentence() -> None:
+    (error,) = refused(event="agent.create", agent_id="mara", preparing={"timeout_ms": "soon"})
+    assert error["code"] == "REGISTRATION_ERROR"
+    assert "timeout_ms" in error["message"]
+
+
+def test_what_is_set_of_a_model_is_used_and_no_more_than_there_is() -> None:
+    llm = {"provider": "openai", "model": "gpt", "temperature": 0.3, "top_p": 0.5, "max_tokens": 99_999}
+    agent = made(llm=llm)
+    assert (agent.temperature, agent.top_p, agent.max_reply_tokens) == (0.3, 0.5, 4096)
+    assert agent.handlers.turn is None, "the model answers"
+
+
+def test_what_is_set_under_config_and_media_is_used() -> None:
+    agent = made(config={"analysis": {"send_audio_metrics": True}, "language": "es"}, media={"recording": True})
+    assert (agent.audio_levels, agent.language, agent.recording) == (True, "es", True)
+
+
+def test_an_agent_has_the_clock_of_its_zone() -> None:
+    tokyo, honolulu = (made(prompt="{{datetime}}", timezone=zone) for zone in ("Asia/Tokyo", "Pacific/Honolulu"))
+    assert tokyo.filled_in({}).prompt != honolulu.filled_in({}).prompt
+    assert tokyo.filled_in({"timezone": "Pacific/Honolulu"}).prompt == honolulu.filled_in({}).prompt, "a call's own"
+    wanted = parsed(event="agent.create", agent_id="mara", timezone="Mars/Base")
+    agent, unused = make_agent(wanted, "", lambda _: False, lambda shape: shape, Handlers())  # type: ignore[arg-type, return-value]
+    assert agent.timezone == ""
+    assert "Mars/Base" in unused[0]
+
+
+def test_what_is_not_known_of_a_caller_fills_in_nothing() -> None:
+    assert made(prompt="{{name}}!", vars={"name": None}).filled_in({}).prompt == "!"
+    message = parsed(event="history.set_vars", call_id="c", request_id="r", vars={"name": None, "n": 3})
+    assert message.vars == {"name": "", "n": 3}
+
+
+def test_a_history_with_tools_and_empty_messages_is_taken() -> None:
+    messages = [{"role": "assistant", "content": None, "tool_calls": []}, {"role": "tool", "content": "{}"}]
+    assert len(parsed(event="history.set", call_id="c", request_id="r", messages=messages).messages) == 2
+    assert parsed(event="history.add", call_id="c", messages=[{"role": "user", "content": "x" * 8000}]).messages
+
+
+def test_a_telephone_line_is_refused_by_its_number() -> None:
+    assert parsed(event="line.create", number="+15551110000", config={}).number == "+15551110000"
+
+
+def test_other_products_voices_are_named_by_their_ids() -> None:
+    wanted = parsed(event="agent.create", agent_id="mara", llm="local", voice={"provider": "cartesia", "voice_id": "v"})
+    _, unused = make_agent(wanted, "", lambda _: False, lambda shape: shape, Handlers())  # type: ignore[arg-type, return-value]
+    assert unused == ["voice: 'cartesia/v': the usual voice is used"]
+
+
+def test_an_answer_to_an_older_turn_is_overtaken() -> None:
+    call = FollowedCall("mara", "call-1", 0.0)
+    told(call, e.TurnEnded("turn-4", 1.0, "second", "client"))
+    assert call.overtaken("user-turn-3") == "user-turn-4"
+    assert not any(map(call.overtaken, ("user-turn-4", "user-turn-5", "", "msg_x", None))), "the last turn, or no turn"
+
+
+def test_keys_come_one_by_one_and_all_together() -> None:
+    call = FollowedCall("mara", "call-1", 0.0)
+    pressed = told(call, e.UserDtmf("4"), e.UserDtmf("#"))
+    assert [(m["event"], m["digit"], m["digits"]) for m in pressed] == [
+        ("call.dtmf_received", "4", "4"),
+        ("call.dtmf_received", "#", "4#"),
+    ]
+
+
+def test_what_is_said_to_a_person_is_marked() -> None:
+    call = FollowedCall("mara", "call-1", 0.0)
+    heard = e.UserTranscript(TURN, "hello", True)
+    messages = [m for m in told(call, heard, e.CallPaused(), heard, e.CallResumed(), heard) if "message" in m["event"]]
+    assert [m.get("paused") for m in messages if m["event"] == "user.message"] == [None, True, None]
+
+
+@pytest.mark.parametrize(
+    ("reason", "documented"),
+    [("agent_hangup", "hangup"), ("operator_hangup", "hangup"), ("silence", "idle_timeout"),
+     ("connect_timeout", "no_answer"), ("connection_lost", "failed"), ("max_duration", "max_duration"),
+     ("chat_completed", "chat_completed"), ("client_hangup", "client_hangup")],
+)  # fmt: skip
+def test_ends_have_the_products_words(reason: str, documented: str) -> None:
+    over = told(FollowedCall("mara", "call-1", 0.0), e.CallEnded(reason, 1.0))[-1]
+    assert (over["reason"], over["session_id"]) == (documented, "call-1")
+    assert list(Pinecall().outgoing(e.Envelope("c", 0, 1.0, e.CallEnded(reason, 1.0))))[-1]["reason"] == documented
+
+
+def test_a_text_that_is_said_as_a_whole_comes_as_its_speech_begins() -> None:
+    call = FollowedCall("mara", "call-1", 0.0)
+    call.expect("Welcome.", "m1")
+    speaking = told(call, e.AgentText(TURN, "Welcome."), e.AgentSpeechStarted(TURN))[-1]
+    assert (speaking["event"], speaking["message_id"], speaking["text"]) == ("bot.speaking", "m1", "Welcome.")
+
+
+def test_a_warning_names_the_whole_silence() -> None:
+    warning = told(FollowedCall("mara", "call-1", 0.0), e.IdleWarning(25, silence_s=70))[0]
+    assert (warning["remaining_seconds"], warning["idle_timeout_seconds"]) == (25, 70)
