@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from aiohttp import WSMsgType, web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from media_server.audio import MODEL_RATE_HZ, Resampler, Samples, frame_of
 from media_server.call.language import SpokenLanguage
@@ -26,8 +26,9 @@ from media_server.http.sockets import PacedSocket, new_socket, until_first
 from media_server.http.speech import ENGINES, check_ready
 from media_server.http.transcription import LANGUAGE, words_of
 from media_server.rtc import PcmFormat
+from media_server.store import Key
 
-__all__ = ["DICTATIONS", "Dictations", "Segment", "Segmenter", "routes"]
+__all__ = ["DICTATIONS", "DictationWanted", "Dictations", "Segment", "Segmenter", "dictate", "routes"]
 
 LARGEST = 1024 * 1024
 HEARTBEAT_S = 20.0
@@ -108,7 +109,9 @@ class Dictations:
 DICTATIONS = web.AppKey("dictations", Dictations)
 
 
-class _Wanted(BaseModel):
+class DictationWanted(BaseModel):
+    """The form of the sound, and what is spoken in it."""
+
     model_config = ConfigDict(extra="ignore")
 
     language: Annotated[str, Field(pattern=rf"^({LANGUAGE.pattern})?$")] = ""
@@ -118,20 +121,34 @@ class _Wanted(BaseModel):
 
 
 class _Command(BaseModel):
-    type: Literal["finalize", "stop"]
+    type: Literal["finalize", "stop"] = Field(validation_alias=AliasChoices("type", "event"))
 
 
 @routes.get("/v1/audio/transcriptions/stream")
-@operation("Live speech to text: a WebSocket", scope="call", query=_Wanted, answers={101: None})
+@operation("Live speech to text: a WebSocket", scope="call", query=DictationWanted, answers={101: None})
 async def stream(request: web.Request) -> web.StreamResponse:
     """Binary messages are sound; `finalize` ends a stretch of speech, `stop` the stream.
 
     It is answered with `ready`, `partial`, `final`, and `done`.
     """
     key = await request.app[ACCESS].key(request, "call")
-    wanted = validated(_Wanted, dict(request.query))
+    wanted = validated(DictationWanted, dict(request.query))
     if wanted.diarize:
         raise ClientError("not_supported", "diarize: speakers are not told apart here.")
+    return await dictate(request, wanted, key)
+
+
+async def dictate(
+    request: web.Request, wanted: DictationWanted, key: Key | None, tag: Literal["type", "event"] = "type"
+) -> web.WebSocketResponse:
+    """Write down what is said on a WebSocket, until the client stops or the key is revoked.
+
+    Args:
+        tag: the field of a message that says what it is.
+
+    Raises:
+        ClientError: the engines are not ready, or there are too many.
+    """
     engines, all_of_them = request.app[ENGINES], request.app[DICTATIONS]
     check_ready(engines)
     if all_of_them.count >= MOST:
@@ -141,7 +158,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     all_of_them.count += 1
     try:
         await socket.prepare(request)
-        dictation = _Dictation(socket, engines, VoiceActivity(all_of_them.activity), wanted)
+        dictation = _Dictation(socket, engines, VoiceActivity(all_of_them.activity), wanted, tag)
         await until_first(dictation.run(), request.app[ACCESS].withdrawn(key))
         await socket.close()
     finally:
@@ -152,8 +169,16 @@ async def stream(request: web.Request) -> web.StreamResponse:
 class _Dictation:
     """One socket: `run` hears and writes down side by side until the client stops or is gone."""
 
-    def __init__(self, socket: PacedSocket, engines: Engines, activity: VoiceActivity, wanted: _Wanted) -> None:
+    def __init__(
+        self,
+        socket: PacedSocket,
+        engines: Engines,
+        activity: VoiceActivity,
+        wanted: DictationWanted,
+        tag: Literal["type", "event"],
+    ) -> None:
         self._socket = socket
+        self._tag = tag
         self._engines = engines
         self._activity = activity
         self._format = PcmFormat(wanted.sample_rate, 1, "mulaw" if wanted.encoding == "mulaw" else "pcm_s16le")
@@ -188,7 +213,7 @@ class _Dictation:
             await self._send("done", request_id=request_id, audio_seconds=seconds, billed_minutes=0)
 
     async def _send(self, kind: str, **fields: Any) -> None:
-        await self._socket.send_json({"type": kind, **fields})
+        await self._socket.send_json({self._tag: kind, **fields})
 
     async def _hear(self) -> None:
         try:

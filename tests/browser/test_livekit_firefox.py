@@ -14,7 +14,7 @@ from media_server.config import Settings
 from media_server.server import running_server
 from tests.browser.livekit import client
 from tests.browser.test_firefox import firefox
-from tests.browser.test_firefox import pytestmark as pytestmark  # noqa: PLC0414 - where there is none
+from tests.browser.test_firefox import pytestmark as pytestmark
 from tests.browser.test_livekit import NEWEST
 from tests.browser.test_room import OPEN, spoken
 from tests.conftest import DATA, no_sessions

@@ -16,7 +16,7 @@ import pytest
 from scores import word_errors
 
 from media_server.agents import Agent
-from media_server.audio import CALL_RATE_HZ, Samples, resample
+from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample
 from media_server.call import Session
 from media_server.caller import Caller
 from media_server.config import Settings
@@ -24,7 +24,7 @@ from media_server.engines.engines import Engines
 from media_server.engines.piper import PiperEngine, as_it_stands
 from media_server.errors import ClientError
 from media_server.server import Server, running_server
-from tests.conftest import STARTER, no_sessions
+from tests.conftest import STARTER, no_sessions, sentence_file
 from tests.doors.test_wespoke import events_of
 from tests.integration.test_access import PAGE, guarded
 from tests.integration.test_knowledge import agents_in
@@ -540,10 +540,31 @@ async def test_what_its_tools_ask_about_agents_and_voices(tmp_path: Path) -> Non
         assert (status, body["voices"][0]["provider"]) == (200, "local")
         status, body = await get("/api/sdk/agents")
         assert {"mara", "luna"} <= {a["id"] for a in body["agents"]}
-        assert (await get("/api/sdk/agent-info/mara", {"Origin": PAGE}))[1]["id"] == "mara"
+        info = (await get("/api/sdk/agent-info/mara", {"Origin": PAGE}))[1]
+        assert (info["id"], info["agent"]) == ("mara", "mara")
+        assert info["channels"] == [{"type": "webrtc"}, {"type": "chat"}], "its widget looks through them"
         assert (await get("/api/sdk/agent-info/mara", {}))[0] == 401
         assert (await get("/api/sdk/agent-info/nobody"))[0] == 404
         assert (await get("/api/sdk/agents", {}))[0] == 401
+
+
+async def test_a_message_is_dictated(server: Server) -> None:
+    sound = read_wav(sentence_file("what is seven plus five"), MODEL_RATE_HZ).tobytes()
+    async with aiohttp.ClientSession(server.url) as http:
+        token = await page_token(http, "desk", "chat")
+        async with http.ws_connect("/api/scribe/ws", params={"token": token, "lang": "en-US"}) as socket:
+            assert (await socket.receive_json())["event"] == "ready"
+            for at in range(0, len(sound), 3200):
+                await socket.send_bytes(sound[at : at + 3200])
+            await socket.send_json({"event": "stop"})
+            got = [json.loads(message.data) async for message in socket]
+        assert [m["text"] for m in got if m["event"] == "final"] == ["what is seven plus five"]
+        assert got[-1]["event"] == "done"
+        for wrong in ({"token": token}, {"token": ""}, {"token": "cht_x"}, {"lang": "klingonese"}):
+            async with http.ws_connect("/api/scribe/ws", params=wrong) as socket:
+                refused = await socket.receive_json()
+                assert refused["event"] == "error"
+                assert refused["error"].endswith(".")
 
 
 async def test_silence_is_warned_of_and_ends_the_call(server: Server) -> None:

@@ -21,6 +21,7 @@ from media_server.agents import agent_name
 from media_server.errors import ClientError, understood
 
 __all__ = [
+    "ANY_LANGUAGE",
     "AgentConfigure",
     "AgentCreate",
     "BotCancel",

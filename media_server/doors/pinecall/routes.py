@@ -12,11 +12,13 @@ from typing_extensions import TypedDict
 from media_server.agents import Agent, agent_name
 from media_server.call import Chat
 from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
+from media_server.doors.pinecall.program_messages import ANY_LANGUAGE, language_of
 from media_server.doors.pinecall.programs import PROGRAMS
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.body import json_body, validated
 from media_server.http.chat import HEARTBEAT_S, LARGEST, carry
+from media_server.http.dictation import DictationWanted, dictate
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket
@@ -26,6 +28,7 @@ __all__ = ["routes"]
 
 THREAD_LINGER_S = 3600.0
 """How long a thread is kept while nobody is there."""
+POLICY_VIOLATION = 1008
 CHAT_COMPLETED = "chat_completed"
 """Why a chat ends that its page has left."""
 routes = web.RouteTableDef()
@@ -59,6 +62,13 @@ class _ChatWanted(BaseModel):
     """A name of the client's own for a conversation that it comes back to; whoever knows it does."""
 
 
+class _DictationWanted(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    token: str = ""
+    lang: Annotated[str, Field(max_length=35)] = ""
+
+
 class _VoicesWanted(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
@@ -79,11 +89,20 @@ class _SdkVoices(TypedDict):
     voices: list[_SdkVoice]
 
 
+class _Way(TypedDict):
+    type: Literal["webrtc", "chat"]
+
+
 class _AgentInfo(TypedDict):
     id: str
     name: str
     greeting: str
     language: str | None
+
+
+class _WidgetInfo(_AgentInfo):
+    agent: str
+    channels: list[_Way]
 
 
 class _Channel(TypedDict):
@@ -151,12 +170,13 @@ async def kick(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/sdk/agent-info/{agent}")
-@operation("Pinecall: what its widget shows of an agent", scope="call", answers={200: _AgentInfo})
+@operation("Pinecall: what its widget shows of an agent", scope="call", answers={200: _WidgetInfo})
 async def agent_info(request: web.Request) -> web.Response:
     """With a key, or from a page whose origin the agent allows."""
     access = request.app[ACCESS]
     agent, _ = await access.page(request, agent_name(request.match_info["agent"]))
-    return web.json_response(_about(agent))
+    ways = [_Way(type="webrtc"), _Way(type="chat")]
+    return web.json_response(_WidgetInfo(**_about(agent), agent=agent.name, channels=ways))
 
 
 def _about(agent: Agent) -> _AgentInfo:
@@ -192,6 +212,24 @@ async def offer(request: web.Request) -> web.Response:
     if wanted.config:
         session.receive(json.dumps({"action": "configure", **wanted.config}))
     return web.json_response({"sdp": answer, "type": "answer"})
+
+
+@routes.get("/api/scribe/ws")
+@operation("Pinecall: dictation, a WebSocket", scope="call", query=_DictationWanted, answers={101: None})
+async def scribe(request: web.Request) -> web.StreamResponse:
+    """Raw sound at 16 kHz in, with the token of a chat; what is refused is said in the socket."""
+    try:
+        wanted = validated(_DictationWanted, dict(request.query))
+        language = "" if wanted.lang.lower() in ANY_LANGUAGE else language_of(wanted.lang)
+        sound = validated(DictationWanted, {"language": language})
+        _, start = await request.app[ACCESS].start_with_token(wanted.token, "chat")
+        return await dictate(request, sound, start.key, "event")
+    except ClientError as refused:
+        socket = new_socket(request, LARGEST, HEARTBEAT_S)
+        await socket.prepare(request)
+        await socket.send_json({"event": "error", "error": refused.message, "code": refused.code})
+        await socket.close(code=POLICY_VIOLATION)
+        return socket
 
 
 @routes.get("/ws")
