@@ -722,3 +722,17 @@ async def test_a_call_that_is_forwarded_begins_for_the_other_agent(server: Serve
             await sales.send("call.hangup", call_id=taken["call_id"])
             assert (await caller.wait_for("call.ended"))["reason"] == "hangup"
     await no_sessions(server)
+
+
+async def test_a_chat_is_held_in_the_language_of_its_token(server: Server) -> None:
+    async with program(server.url) as mara, aiohttp.ClientSession(server.url) as http:
+        await mara.create(greeting={"en": "Welcome!", "es": "¡Hola!"}, language="en", greetingInChat=True)
+        for lang, language, greeting in (("es-MX", "es", "¡Hola!"), ("nonsense!", "en", "Welcome!")):
+            since = len(mara.messages)
+            sealed = {"agent": "mara", "kind": "chat", "metadata": {"lang": lang}}
+            async with http.post("/v1/tokens", json=sealed) as response:
+                token = (await response.json())["token"]
+            async with connected(Program, f"{server.url}/ws", token=token) as page:
+                assert (await page.wait_for("chat.done"))["text"] == greeting
+            assert (await mara.wait_for("llm.chat.started", since=since))["language"] == language
+    await no_sessions(server)

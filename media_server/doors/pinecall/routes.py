@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
@@ -23,6 +24,8 @@ from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket
 from media_server.http.speech import ENGINES
+from media_server.http.transcription import LANGUAGE
+from media_server.switchboard import CallGrant
 
 __all__ = ["routes"]
 
@@ -244,12 +247,23 @@ async def chat_cumulative(request: web.Request) -> web.StreamResponse:
     return await _chat(request, cumulative=True)
 
 
+def _in_its_language(start: CallGrant) -> CallGrant:
+    """A chat is held in the `lang` that a backend has sealed under its token."""
+    sealed = start.terms.metadata.get("lang")
+    language = language_of(sealed) if isinstance(sealed, str) else ""
+    if language in ANY_LANGUAGE or not LANGUAGE.fullmatch(language):
+        return start
+    changes = {**start.terms.changes, "language": language}
+    return replace(start, terms=start.terms.model_copy(update={"changes": changes}))
+
+
 async def _chat(request: web.Request, cumulative: bool) -> web.StreamResponse:
     wanted = validated(_ChatWanted, dict(request.query))
     socket = new_socket(request, LARGEST, HEARTBEAT_S)
     sessions = request.app[SESSIONS]
     sessions.check_room()
     agent, start = await request.app[ACCESS].start_with_token(wanted.token, "chat")
+    start = _in_its_language(start)
     dialect = PinecallChat(cumulative)
     if not wanted.thread:
         conversation = await sessions.open_chat(agent, start)
