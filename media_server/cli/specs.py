@@ -129,9 +129,18 @@ def _read(file: Path, agent: str | None) -> Spec:
         raise ConfigurationError(f"{file}: {problems(wrong)}.") from wrong
     except (yaml.YAMLError, UnicodeDecodeError, OSError, ValueError) as wrong:
         raise ConfigurationError(f"{file}: it cannot be read: {str(wrong).splitlines()[0]}.") from wrong
-    told = written.model_dump(include={"workflow", "description", "voice", "language", "greeting"})
-    limits = {"timeout_s": timeout_s, "most_turns": written.judge.maxTurns}
-    return Spec(file, agent or written.agent, spoken=written.mode == "voice", **limits, **told)
+    return Spec(
+        file,
+        agent or written.agent,
+        written.workflow,
+        written.description,
+        timeout_s,
+        written.judge.maxTurns,
+        spoken=written.mode == "voice",
+        voice=written.voice,
+        language=written.language,
+        greeting=written.greeting,
+    )
 
 
 def _run(args: argparse.Namespace) -> int:
