@@ -7,7 +7,7 @@ import os
 
 __all__ = ["MEDIA", "MODELS", "prefer"]
 
-MEDIA = -10
+MEDIA = -15
 """Niceness of what carries sound: late packets are heard as gaps, and late answers as lost calls."""
 MODELS = -5
 """Niceness of the engines: callers wait for them, but not in each 20 ms."""
