@@ -6,8 +6,10 @@ import asyncio
 import base64
 import gzip
 import json
+import struct
 import time
 from collections.abc import Callable
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 import aiohttp
@@ -278,4 +280,25 @@ async def test_a_token_is_good_after_the_server_has_failed(server: Server, monke
             assert "join" in await answer(socket)
             await socket.send_bytes(CODEC.encode("SignalRequest", {"leave": {"reason": 1}}))
             await closed(socket)
+    await no_sessions(server)
+
+
+async def test_a_socket_that_is_reset_ends_no_call(server: Server) -> None:
+    token = await own_token(server)
+    async with aiohttp.ClientSession(server.url) as http:
+        socket = await http.ws_connect("/rtc/v1", params={"access_token": token})
+        assert "join" in await answer(socket)
+        session, _ = call_of(server)
+        transport = socket.get_extra_info("socket")
+        transport.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        assert socket._response.connection
+        assert socket._response.connection.transport
+        socket._response.connection.transport.abort()
+        await asyncio.sleep(0.5)
+        assert not session.over
+        async with http.ws_connect("/rtc/v1", params={"access_token": token}) as again:
+            assert "join" in await answer(again), "its token is good for as long as its call lasts"
+            assert call_of(server)[0] is session
+            await again.send_bytes(CODEC.encode("SignalRequest", {"leave": {"reason": 1}}))
+            await closed(again)
     await no_sessions(server)

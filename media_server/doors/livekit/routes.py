@@ -288,6 +288,8 @@ async def _signal(socket: web.WebSocketResponse, line: RoomLine, outbox: Outbox,
         try:
             await line.begin(wanted)
             async for message in socket:
+                if message.type is WSMsgType.ERROR:
+                    return  # the connection broke: the client may come back to its call
                 if message.type is not WSMsgType.BINARY:
                     raise ClientError("bad_signal", "Messages have to be binary: SignalRequest in protobuf.")
                 await line.take(**decode_request(message.data))
