@@ -14,7 +14,7 @@ from tests.conftest import no_sessions, sentence_file
 from tests.doors.livekit import Way, call_of, media_cut, own_token, until
 from tests.fetched import from_npm
 
-__all__ = ["client", "hold_a_call", "join_and_lose_the_socket", "site_with"]
+__all__ = ["client", "hold_a_call", "join_and_be_left", "site_with"]
 
 ORDER, SUM = "where is my order four two seven", "what is seven plus five"
 LONG = "Let me tell you all about our opening hours. " * 4
@@ -152,13 +152,18 @@ async def hold_a_call(page: Page, server: Server, way: Way, options: str = "{}")
     assert session.reason == "client_hangup"
 
 
-async def join_and_lose_the_socket(page: Page, server: Server, way: Way, options: str = "{}") -> None:
-    """The socket is lost while the client joins; it comes back, and the agent hangs up."""
+async def join_and_be_left(page: Page, server: Server, way: Way, loses_socket: bool) -> None:
+    """The agent hangs up on a client.
+
+    Args:
+        loses_socket: while it joins; it comes back. Clients of before 2.20 give up then.
+    """
     token = await own_token(server)
     await page.evaluate("told.length = 0")
-    await page.evaluate(f"join({json.dumps(way.url)}, {json.dumps(token)}, {options}), null")
-    await page.wait_for_function("globalThis.told?.includes('signalConnected')")
-    way.cut()
+    await page.evaluate(f"join({json.dumps(way.url)}, {json.dumps(token)}, {{}}), null")
+    if loses_socket:
+        await page.wait_for_function("globalThis.told?.includes('signalConnected')")
+        way.cut()
     await page.wait_for_function("room.state == 'connected'")
     await page.evaluate("send({ type: 'text.send', text: 'what is one plus two' })")
     await page.wait_for_function("answered('One plus two is three.')")
