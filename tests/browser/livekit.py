@@ -156,7 +156,7 @@ async def join_and_be_left(page: Page, server: Server, way: Way, loses_socket: b
     """The agent hangs up on a client.
 
     Args:
-        loses_socket: while it joins; it comes back. Clients of before 2.20 give up then.
+        loses_socket: while it joins; it comes back, which older ones do not do then.
     """
     token = await own_token(server)
     await page.evaluate("told.length = 0")
