@@ -8,7 +8,7 @@ from collections.abc import MutableMapping
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
@@ -288,7 +288,7 @@ async def _signal(socket: web.WebSocketResponse, line: RoomLine, outbox: Outbox,
         try:
             await line.begin(wanted)
             async for message in socket:
-                if message.type is WSMsgType.ERROR:
+                if message.type is WSMsgType.ERROR and not isinstance(message.data, WebSocketError):
                     return  # the connection broke: the client may come back to its call
                 if message.type is not WSMsgType.BINARY:
                     raise ClientError("bad_signal", "Messages have to be binary: SignalRequest in protobuf.")
