@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from media_server.agents import contact_of
-from media_server.call import Chat, Session
+from media_server.call import RunningCall
 from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.followed_call import FollowedCall
 from media_server.errors import ClientError
@@ -113,7 +113,7 @@ class Takeover:
             raise ClientError("UNKNOWN_AGENT", f"This program has not created an agent {message.agent_id!r}.")
         return [message.agent_id]
 
-    def _meant(self, message: p.SessionCommand) -> list[Session | Chat]:
+    def _meant(self, message: p.SessionCommand) -> list[RunningCall]:
         if (call_id := message.session_id) is not None:
             found = [each for each in self._under_way() if each.call_id == call_id]
             if not found:
@@ -128,5 +128,5 @@ class Takeover:
             and message.contact in (None, "", contact_of(each.call.metadata))
         ]
 
-    def _under_way(self) -> list[Session | Chat]:
+    def _under_way(self) -> list[RunningCall]:
         return [each for each in self._sessions.conversations() if each.call_id in self._calls]
