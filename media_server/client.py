@@ -15,11 +15,11 @@ __all__ = ["Token", "ask", "create_token", "unreachable"]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """For one call; what a page needs to make it."""
+    """A token for one call, which is what a page needs to make it."""
 
     token: str
     url: str
-    """Of the server, as it was asked."""
+    """The server's address, as it was asked for the token."""
     expires_in_s: float
     ice_servers: Sequence[Mapping[str, Any]]
 

@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     open: bool = False
     """Serve addresses other than loopback although nobody has to show a key; also after all keys were revoked."""
     host_names: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=253)]] = []
-    """By which the server may be reached while there are no keys, beside its addresses, localhost and its own name."""
+    """Names by which the server may be reached without keys, beside its addresses, localhost and its own name."""
 
     pack: str = "starter"
     """The model pack: a folder of `models_dir`."""
@@ -78,17 +78,17 @@ class Settings(BaseSettings):
     """Keep what was said and done in each call."""
     records_days: int = Field(30, ge=0, le=36500, description="after which they are deleted; 0 keeps them for ever")
     server_name: str = Field(default_factory=socket.gethostname, min_length=1, max_length=200)
-    """Of this server among those on one database."""
+    """The server's name among those on one database."""
     recordings_dir: Path = Path("recordings")
-    """Of the calls with agents that record."""
+    """The folder for the sound of calls with agents that record."""
     knowledge_dir: Path = Path("knowledge-index")
-    """Of the indexes of documents that agents look things up in; may be deleted at any time."""
+    """The folder for indexes of the documents that agents look things up in; it may be deleted at any time."""
     traces: str = Field("", pattern=r"^(https?://\S+)?$")
     """Where OpenTelemetry's traces go: the URL of a collector (OTLP over HTTP), with its path."""
     webhooks: list[Webhook] = []
     """Addresses that are told of events of calls."""
     udp_port: int = Field(0, ge=0, le=65535)
-    """For the sound of all calls; 0 takes the number of `port` + 1, or a free one where that is taken."""
+    """The UDP port for the sound of all calls; 0 takes the number of `port` + 1, or a free one where that is taken."""
     tcp_port: int = Field(0, ge=0, le=65535)
     """The same for callers whose network blocks UDP."""
     public_addresses: list[IPvAnyAddress] = []
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "human", "json"] = "auto"
     """Form of the log; `auto` is `human` on a terminal, else `json`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """From which level on lines are logged; `debug` has every event of calls, with what was said."""
+    """The lowest level of lines that are logged; `debug` has every event of calls, with what was said."""
 
     @classmethod
     def settings_customise_sources(

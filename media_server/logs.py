@@ -45,7 +45,7 @@ class _NotTooMany(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._kinds: dict[tuple[Any, ...], list[float]] = {}
-        """For each kind: since when it is counted, the lines that were logged, and those that were not."""
+        """Since when each kind is counted, the lines that were logged, and those that were not."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         fields: dict[str, Any] = getattr(record, _FIELDS, {})

@@ -42,7 +42,7 @@ PRIVATE = [
 
 
 def server_context(tls: str, folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """For the server's socket, and the file with the certificate. Reads and writes files.
+    """The context for the server's socket, and the file with the certificate. Reads and writes files.
 
     Args:
         tls: `auto`, or the paths of certificate and key with a comma between.

@@ -43,7 +43,7 @@ class Deliverer:
         self._news = asyncio.Event()
         self._cleaned = -CLEAN_S
         self._offset_s = time.time() - time.monotonic()
-        """Of the wall clock, when it was last looked at."""
+        """The wall clock's offset when it was last looked at."""
         self._arrived: dict[int, Delivery] = {}
         """Delivered, and not yet written down as such: they must not be sent again."""
         self._in_trouble = False

@@ -23,7 +23,7 @@ from media_server.jsonable import sound
 __all__ = ["EMOTIONS", "KNOWLEDGE_TOOL", "PRESETS", "Agent", "Handlers", "TurnPreset", "TurnTaking"]
 
 KNOWLEDGE_TOOL = "search_knowledge"
-"""With which the model searches an agent's documents."""
+"""The tool by which the model searches an agent's documents."""
 EMOTIONS = ("joy", "sadness", "anger", "fear", "surprise", "disgust", "neutral")
 """A usual set."""
 MAX_SAID = 4000

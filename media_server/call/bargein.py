@@ -46,7 +46,7 @@ ANSWER_S = 1.0
 QUESTION_S = 1.5
 """… and with less than this of a question."""
 ECHO_FOR_S = 30.0
-"""For how long after an echo the line is known to echo."""
+"""Seconds after an echo for which the line is known to echo."""
 
 
 class Decision(Enum):

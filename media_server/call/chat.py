@@ -23,7 +23,7 @@ __all__ = ["Chat"]
 KEPT = 1000
 """Messages for a client that comes back."""
 LAST_S = 2.0
-"""For the client to be sent the end."""
+"""Seconds for the client to be sent the end."""
 
 
 class Chat(RunningCall):

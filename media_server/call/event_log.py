@@ -35,7 +35,7 @@ class EventLog:
 
     def __init__(self, call_id: str, send: Callable[[e.Envelope], None], record: Callable[[e.Envelope], None]) -> None:
         self.dispatch: Callable[[e.Envelope], None] = lambda envelope: None
-        """Of the agent's code."""
+        """Hands an event to the agent's code."""
         self.call_id = call_id
         logs.in_call(call_id)
         self._send = send

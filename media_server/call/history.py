@@ -23,7 +23,7 @@ class History:
 
     entries: list[ChatMessage] = field(default_factory=list)
     earlier: tuple[ChatMessage, ...] = ()
-    """Of the caller's calls before this one."""
+    """Messages of the caller's calls before this one."""
     unanswered: list[str] = field(default_factory=list)
     """What the caller said in each turn since the agent was last heard."""
 

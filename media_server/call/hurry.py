@@ -11,7 +11,7 @@ from media_server.spoken import ClauseCutter
 __all__ = ["HurriedCutter", "with_pauses"]
 
 HURRY_S = 1.2
-"""Without the end of a clause, while the caller hears nothing."""
+"""Seconds without the end of a clause, while the caller hears nothing."""
 LOOK_AGAIN_S = 0.2
 T = TypeVar("T")
 

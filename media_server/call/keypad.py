@@ -8,7 +8,7 @@ from collections.abc import Callable
 __all__ = ["Keypad"]
 
 PAUSE_S = 2.0
-"""Without another key, after which what was pressed is whole."""
+"""Seconds without another key after which what was pressed is whole."""
 END = "#"
 """The key that says so at once; it is no part of the text unless it stands alone."""
 MOST = 64

@@ -50,12 +50,12 @@ class Listener:
         self._kept: list[Samples] = []
         self._kept_samples = 0
         self._segment_samples = 0
-        """Of those kept, the last ones: what is still to be transcribed."""
+        """How many of those kept, at their end, are still to be transcribed."""
         self._end_s = -math.inf
         self.probability = 0.0
-        """That what was heard last is speech."""
+        """The probability that what was heard last is speech."""
         self._assumed_samples = 0
-        """Of those kept, the last ones: silence that was assumed, since no sound came."""
+        """How many of those kept, at their end, are silence that was assumed, since no sound came."""
 
     def begin_segment(self, at_s: float, silent_since_s: float) -> None:
         """Leave out what came before speech that resumed at `at_s`, but for a pre-roll out of the silence before it."""

@@ -142,7 +142,7 @@ class Session(RunningCall):
         clock = self._event_log.clock
         self._inbox = RateLimitedInbox(self._event_log.emit, clock, self._take_message)
         self.quality = LineQuality()
-        """Of all lines that the call went over."""
+        """The quality of all lines that the call went over."""
         self.handset = Handset(
             clock, Microphone(clock), Speaker(), self.receive, press=self._press_key, report=self._note_line
         )

@@ -66,7 +66,7 @@ class ToolRunner:
     def __init__(self, call: Call) -> None:
         self._call = call
         self._answers: Awaited[str, e.ToolResult] = Awaited()
-        """Of the client, by the id of the tool call that waits for it."""
+        """The client's answers, by the id of the tool call that waits for each."""
 
     async def run(
         self,

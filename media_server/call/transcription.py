@@ -38,7 +38,7 @@ class TurnText:
     words: tuple[TranscriptWord, ...] = ()
     stable: str = ""
     complete: float | None = None
-    """That the turn is complete, by its sound; None where nothing tells."""
+    """The probability that the turn is complete, by its sound; None where nothing tells."""
 
     def extended_with(self, transcript: Transcript, start_s: float, stable_words: int = 0) -> TurnText:
         """With what was said in the sound that began at `start_s`."""

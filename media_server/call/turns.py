@@ -145,7 +145,7 @@ class TurnMachine:
         self._sounding = False
         """A sound was told that is no speech yet."""
         self._certain_s = 0.0
-        """Of the silence under way, what was heard rather than assumed."""
+        """How much of the silence under way was heard rather than assumed."""
         self._partial_at_s = 0.0
         self._pause_ms = settings.pause_ms
 

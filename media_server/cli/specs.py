@@ -46,7 +46,7 @@ class Spec:
     workflow: str
     description: str = ""
     timeout_s: float = 30.0
-    """For each answer."""
+    """Seconds for each answer."""
     most_turns: int = 20
     spoken: bool = False
     """Over a call between the judge and the agent, who hear each other."""
@@ -54,7 +54,7 @@ class Spec:
     """The judge's."""
     language: str | None = None
     greeting: str = ""
-    """With which the judge begins a call; without one it waits for the agent's."""
+    """The words by which the judge begins a call; without any it waits for the agent's."""
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ STABLE_S = 30.0
 """A host that lived this long is restarted at once; younger ones after a growing wait."""
 MAX_WAIT_S = 5.0
 HANG_TIMEOUT_S = 120.0
-"""Without a word to anybody, although somebody waits: a GPU that hangs, a library in a loop."""
+"""Seconds without a word to anybody, although somebody waits: a GPU that hangs, a library in a loop."""
 
 
 class EngineClient:

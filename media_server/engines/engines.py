@@ -87,9 +87,9 @@ class Engines:
         }
         self.tts = engine("tts", tts, pack.voice, *manner, voices=others)
         self.voices = frozenset(others)
-        """That agents may have; the usual one has no name."""
+        """Voices that agents may have; the usual one has no name."""
         self.embedding: EngineClient | None = None
-        """Of packs that have one."""
+        """The engine of packs that have a model of embeddings."""
         self.embedding_name = ""
         self.related_at = 0.0
         """Cosine of vectors from which on they belong together."""
@@ -100,7 +100,7 @@ class Engines:
             sums = {f.path: f.sha256 for f in pack.manifest.files}
             self.embedding_name = sums.get(embedding.path, embedding.path)
         self.emotion: EngineClient | None = None
-        """Of packs that have one; otherwise emotions are told by the words."""
+        """The engine of packs that have a classifier; otherwise emotions are told by the words."""
         self.heard_emotions: tuple[str, ...] = ()
         """Those that it tells apart."""
         if pack.emotion and (emotion := pack.manifest.emotion):

@@ -40,7 +40,7 @@ MAX_THOUGHT = 1024
 THOUGHT = ("<think>", "</think>")
 """What stands around the thoughts of a model that is not known to think."""
 WARMING = "The quick brown fox jumps over the lazy dog while nobody looks at what it does. " * 3
-"""For finding out what the cache can do: any text of some dozens of tokens."""
+"""Any text of some dozens of tokens, by which it is found out what the cache can do."""
 
 TOOLS_TEMPERATURE = 0.2
 """At most, where tools are offered and the request says nothing: arguments are copied, not invented."""
@@ -95,7 +95,7 @@ class _Reply:
     branch: int = 0
     """Where in the prompt a state is to be saved; 0 for nowhere."""
     row: int = -1
-    """Of the last batch, with this reply's logits; -1 for none."""
+    """The row of the last batch that has this reply's logits; -1 for none."""
 
 
 _Part = tuple[_Slot, list[int]]

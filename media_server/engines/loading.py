@@ -31,7 +31,7 @@ class Tuning:
     """Threads for prefill; 0 for as many as for the tokens of replies."""
     flash_attention: Literal["auto", "on", "off"] = "auto"
     kv_type: str = "f16"
-    """Of the numbers in the KV cache."""
+    """The type of the numbers in the KV cache."""
 
 
 @dataclass(frozen=True, slots=True)

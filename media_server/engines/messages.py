@@ -73,7 +73,7 @@ class Transcribe(msgspec.Struct, frozen=True, tag="transcribe"):
     words: bool = False
     """Whether the words' times are wanted."""
     language: str | None = None
-    """Of the speech, for a model that knows several; the pack's, or detected, where none is given."""
+    """The speech's language, for a model that knows several; the pack's, or detected, where none is given."""
     hotwords: str = ""
     """What is likely to be said: names, products."""
     turn: bytes = b""
@@ -114,7 +114,7 @@ class Generate(msgspec.Struct, frozen=True, tag="generate"):
     grammar_from: str = ""
     """… from this text on, once it is written; from the start without."""
     tools: str = ""
-    """That the model may call: a JSON list of functions in OpenAI's form. Its calls come as `CalledTool`, and fit."""
+    """What the model may call: a JSON list of functions in OpenAI's form. Its calls come as `CalledTool`, and fit."""
     informed: bool = False
     """The model has the results of what it called for this turn: a small one answers then, and calls nothing more."""
 
@@ -156,7 +156,7 @@ class Synthesize(msgspec.Struct, frozen=True, tag="synthesize"):
     live: bool = True
     """Whether somebody listens; files are made when no listener waits."""
     voice: str = ""
-    """Of those that the pack names; empty for its usual one."""
+    """One of the voices that the pack names; empty for its usual one."""
     speed: float = 1.0
     """1 for the voice's own; larger is faster."""
 
@@ -196,7 +196,7 @@ class Transcript(msgspec.Struct, frozen=True, tag="transcript"):
     language: str
     words: tuple[HeardWord, ...] = ()
     complete: float | None = None
-    """That the turn is complete, by its sound; None where it was not asked or the pack has no classifier for it."""
+    """The probability that the turn is complete, by its sound; None where nobody asked or there is no classifier."""
     language_probability: float = 1.0
     """How sure the detection of the language is; 1 where the language was given."""
 

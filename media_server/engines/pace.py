@@ -7,7 +7,7 @@ __all__ = ["MOST", "Pace"]
 FIRST_S = 0.2
 """Seconds within which a listener who hears nothing yet should have the first piece."""
 STEP_S = 0.4
-"""For which others may have to wait."""
+"""The longest that others may have to wait for a piece."""
 KEPT = 0.7
 """Share of the sound that is left in which the next piece has to be made."""
 MIN_FIRST, LEAST, MOST = 12, 30, 300

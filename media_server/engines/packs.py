@@ -101,7 +101,7 @@ class ChatModel(_Model):
     """Threads for reading prompts; 0 for as many as for writing replies."""
     flash_attention: Literal["auto", "on", "off"] = "auto"
     kv_type: Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"] = "f16"
-    """Of the numbers in the KV cache: the smaller, the more conversations fit into memory. Quantised ones need
+    """The type of the numbers in the KV cache: the smaller, the more conversations fit into memory. Quantised ones need
     `flash_attention`."""
     temperature: float = Field(0.7, ge=0)
     top_p: float = Field(0.95, gt=0, le=1)

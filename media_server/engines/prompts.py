@@ -58,7 +58,7 @@ class Spoken:
     template: ChatTemplate
     form: ReplyForm
     guard: Guard
-    """For what others than the template write."""
+    """Guards what others than the template write."""
     advice: str = ""
     """What the model is told beside its instructions where it is offered tools."""
 

@@ -54,7 +54,7 @@ class Replying:
     _pieces: bool = False
     """Something came of the last token."""
     _told: bool = False
-    """That it thinks."""
+    """The client was told that the model thinks."""
     _answered: bool = False
     """Something was said."""
     _called: bool = False

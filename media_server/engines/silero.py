@@ -41,7 +41,7 @@ class VoiceActivityModel:
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def probabilities(self, samples: Samples) -> NDArray[np.float32]:
-        """For each CHUNK of a piece of sound (16 kHz, shape [n]) that it is speech, 0 to 1; nothing is kept."""
+        """How likely each CHUNK of sound (16 kHz, shape [n]) is to be speech, 0 to 1; nothing is kept."""
         # in the first half second the network knows nothing of the room yet, and misses short words
         before = int(SETTLING_S * RATE_HZ) // CHUNK * CHUNK
         padded = np.pad(samples / np.float32(32768), (before, -len(samples) % CHUNK)).astype(np.float32)

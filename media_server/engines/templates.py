@@ -29,7 +29,7 @@ CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-"""For a model whose own template can do nothing."""
+"""The template for a model whose own one can do nothing."""
 _PLAINEST = Style("nowhere", user_first=True, native_tools=False)
 _OFF: dict[str, Any] = {
     "enable_thinking": False,
@@ -41,7 +41,7 @@ _OFF: dict[str, Any] = {
     "thinking_effort": "low",
     "reasoning_strength": "low",
 }
-"""By which names templates are told not to have the model think."""
+"""Names by which templates are told not to have the model think."""
 _ON = {
     "enable_thinking": True,
     "thinking": True,

@@ -68,7 +68,7 @@ class CallQuality(BaseEvent):
 
     type: ClassVar[str] = "call.quality"
     jitter_ms: float
-    """Of the caller's packets."""
+    """The jitter of the caller's packets."""
     lost: float
     """Share of the caller's packets that did not come in time, 0 to 1."""
     concealed: float
@@ -97,9 +97,9 @@ class CallEnded(BaseEvent):
     connection_lost, connect_timeout, idle_timeout, server_shutdown, internal_error."""
     duration_s: float
     away_s: float | None = None
-    """Of it, while the connection was lost; this costs nothing."""
+    """How much of it the connection was lost for; this costs nothing."""
     quality: CallQuality | None = None
-    """Of the whole call; None where no line measured it."""
+    """The quality of the whole call; None where no line measured it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class IdleWarning(BaseEvent):
     final: bool | None = None
     """There is none after it."""
     silence_s: float | None = None
-    """Of all the silence that ends the call, counted from its beginning; None where it does not."""
+    """How long a silence ends the call, counted from its beginning; None where none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class AudioLevel(BaseEvent):
     """0 to 1, as is `peak`."""
     peak: float
     speech: float | None = None
-    """Of the caller: the probability that it is speech."""
+    """The probability that the caller speaks; None of the agent."""
 
 
 @dataclass(frozen=True, slots=True)

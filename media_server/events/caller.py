@@ -65,9 +65,9 @@ class UserTranscript(BaseEvent):
     confidence: float | None = None
     language: str | None = None
     stable: str | None = None
-    """Of one that is not final, the beginning that will hardly change."""
+    """The beginning that will hardly change, of a transcript that is not final."""
     words: tuple[TranscriptWord, ...] | None = None
-    """Of a final one."""
+    """The words of a final transcript."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class TurnPaused(BaseEvent):
     turn_id: str
     text: str
     probability: float
-    """That the turn is over."""
+    """The probability that the turn is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class TurnContinued(BaseEvent):
 
     type: ClassVar[str] = "turn.continued"
     turn_id: str
-    """Of the turn that was not complete; what is said now is another one."""
+    """The turn that was not complete; what is said now is another one."""
     text: str
 
 
@@ -119,7 +119,7 @@ class TurnEnded(BaseEvent):
     type: ClassVar[str] = "turn.ended"
     turn_id: str
     probability: float
-    """That the caller was done, as the pause was chosen by it; 1 where nothing was asked."""
+    """The probability that the caller was done, by which the pause was chosen; 1 where nothing was asked."""
     text: str
     cause: Literal["silence", "semantic", "client"]
     """A pause, one that was shorter since the words were complete, or the client's word."""

@@ -47,7 +47,7 @@ class _Text(BaseModel):
 class _Saved(TypedDict):
     file: str
     problems: list[str]
-    """Of all files in the folder."""
+    """Problems of all files in the folder."""
 
 
 class _Changes(RootModel[dict[str, Any]]):

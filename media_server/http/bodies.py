@@ -13,14 +13,14 @@ from media_server.errors import ClientError
 __all__ = ["bounded_bodies", "plain_bodies"]
 
 BODY_S = 20.0
-"""For a body to come, and …"""
+"""Seconds for a body to come, and …"""
 SLOWEST = 32 * 1024
 """… bytes a second that a large one has to come with."""
 SMALL = 64 * 1024
 REST_S = 0.1
-"""For the rest of a small body that was refused: most clients send it in a packet of its own, and go on."""
+"""Seconds for the rest of a small body that was refused: most clients send it in a packet of its own, and go on."""
 READ_S = 0.25
-"""For a client to read why its body was refused, before the connection is closed."""
+"""Seconds for a client to read why its body was refused, before the connection is closed."""
 
 
 @web.middleware

@@ -22,7 +22,7 @@ __all__ = ["Connections", "Limits", "serving"]
 log = logging.getLogger(__name__)
 
 HEAD_S = 15.0
-"""For the TLS handshake, and for the first request's head to come."""
+"""Seconds for the TLS handshake, and for the first request's head to come."""
 IDLE_S = 75.0
 """Between two requests of a connection: longer than proxies keep theirs, so that they close first."""
 UNREAD_S = 60.0
@@ -39,7 +39,7 @@ RESERVED_PER_CALL = 6
 EACH = 256
 """Maximum connections of one address, unless more calls than a quarter of them may come through one proxy."""
 GOODBYE_S = 2.0
-"""For a client to end TLS properly."""
+"""Seconds for a client to end TLS properly."""
 AFTER_TROUBLE_S = 0.2
 WHY = b'{"error": {"code": "too_many_connections", "message": "There are too many connections; try again later."}}'
 REFUSED = (

@@ -28,7 +28,7 @@ class _New(BaseModel):
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=2)] = ["call"]
     agents: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]] | None, Field(max_length=1000)] = None
     origins: Annotated[list[Annotated[str, AfterValidator(check_pattern)]] | None, Field(max_length=1000)] = None
-    """Of pages that may use it; without, programs alone may."""
+    """Origins of pages that may use it; without any, programs alone may."""
     per_minute: Annotated[int | None, Field(ge=1, le=MAX_LIMIT)] = None
     max_calls: Annotated[int | None, Field(ge=1, le=MAX_LIMIT)] = None
     credit: Annotated[float | None, Field(ge=0, le=MAX_LIMIT)] = None

@@ -100,7 +100,7 @@ async def end(request: web.Request) -> web.Response:
 @routes.post("/stream/token")
 @operation("A token to listen in", scope="admin", query=_StreamWanted, body=_StreamWanted, answers={200: PageToken})
 async def stream_token(request: web.Request) -> web.Response:
-    """For these agents' calls, or one of them. With a key only."""
+    """A token for these agents' calls, or for one of them; it takes a key to get one."""
     try:
         key = await request.app[ACCESS].key(request, "admin")
         if request.method == "POST":

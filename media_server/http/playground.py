@@ -49,7 +49,7 @@ class _Playground(TypedDict):
 @routes.get("/v1/playground")
 @operation("What the server's page shows before a call", answers={200: _Playground})
 async def playground(request: web.Request) -> web.Response:
-    """Without a key, on a server that asks for one: the agents that pages of this origin may call."""
+    """The agents that pages of this origin may call without a key, on a server that asks for one."""
     access, engines = request.app[ACCESS], request.app[ENGINES]
     key, refused = None, False
     try:

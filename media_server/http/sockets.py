@@ -22,7 +22,7 @@ HEARTBEAT_S = 10.0
 LOST = (None, WSCloseCode.ABNORMAL_CLOSURE)
 """How sockets close whose client did not say so."""
 LAST_S = 3.0
-"""For a client to take what is sent last."""
+"""Seconds for a client to take what is sent last."""
 
 
 PER_S = 600.0
@@ -30,11 +30,11 @@ PER_S = 600.0
 AT_ONCE = 3000.0
 """… and at once, after its network stood still."""
 EMPTY = 30.0
-"""For how many messages an empty one counts: nobody has a reason to send it."""
+"""How many messages an empty one counts for: nobody has a reason to send it."""
 TURN_S = 0.004
 """Time on the event loop after which others have their turn."""
 SEND_AWAY_S = 0.3
-"""For a client that floods the server to be told so."""
+"""Seconds for a client that floods the server to be told so."""
 
 
 class PacedSocket(web.WebSocketResponse):

@@ -56,7 +56,7 @@ class _Wanted(BaseModel):
     ttl_s: Annotated[float, Field(gt=0, le=3600)] = TOKEN_TTL_S
     metadata: dict[str, Any] = {}
     changes: _Changes = _Changes()
-    """Of the agent, for this call alone; they need the scope `admin`."""
+    """Changes of the agent for this call alone; they need the scope `admin`."""
 
 
 class _WantedByPage(BaseModel):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Tracing"]
 
 MAX_S = 2.0
-"""For sending: a collector that is gone does not hold up the server's end."""
+"""Seconds for sending: a collector that is gone does not hold up the server's end."""
 STAGES = {
     "transcribe": ("paused", "transcript"),
     "think": ("transcript", "first_clause"),

@@ -76,7 +76,7 @@ class Refreshed:
     """What `refresh` did."""
 
     files: int
-    """That are in the index now."""
+    """Files that are in the index now."""
     changed: int
     problems: Sequence[str]
     """A sentence for each file that cannot be read."""
@@ -90,7 +90,7 @@ class Index:
         self._db = connection
         self._embedder = embedder
         self._vectors: tuple[list[int], Vectors] | None = None
-        """Of all passages, by their ids; read when they are needed."""
+        """Vectors of all passages, by their ids; read when they are needed."""
 
     @classmethod
     @contextlib.asynccontextmanager

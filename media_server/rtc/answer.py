@@ -37,7 +37,7 @@ class Reply:
 
     section: Section
     direction: str = ""
-    """Of accepted audio and video."""
+    """The direction of accepted audio and video."""
     codecs: tuple[Codec, ...] = ()
     is_accepted: bool = True
 
@@ -50,7 +50,7 @@ class Agreement:
     transport: Section
     """The one whose ICE and DTLS parameters count for all."""
     data: Section | None
-    """That of the data channels."""
+    """The section of the data channels."""
     replies: tuple[Reply, ...]
     is_bundled: bool
     msid: str = f"{STREAM} voice"

@@ -21,7 +21,7 @@ LONGEST = MAX_OPUS_TICKS * MODEL_RATE_HZ // OPUS_CLOCK_HZ
 _NAMES = {"pcmu": "pcm_mulaw", "pcma": "pcm_alaw", "g722": "g722", "opus": "opus"}
 _RATES = {"pcmu": 8000, "pcma": 8000, "g722": 16_000, "opus": OPUS_CLOCK_HZ}
 _FRAME_TICKS = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
-"""Of SILK, of both together, and of CELT, by an Opus packet's configuration."""
+"""Frame lengths of SILK, hybrid and CELT, by an Opus packet's configuration (RFC 6716 section 3.1)."""
 _EMPTY: Samples = np.zeros(0, np.int16)
 
 

@@ -24,16 +24,16 @@ from media_server.rtc.timeline import HELD_UP_S, InterarrivalJitter, Timeline
 __all__ = ["Ear", "Reception"]
 
 QUIET_S = 0.2
-"""Without packets, after which there is silence."""
+"""Seconds without packets after which there is silence."""
 STALL_S = 1.5
-"""Without packets, up to which they may only be held up: then the silence does not end what the caller is saying."""
+"""Seconds without packets up to which they may only be held up: that silence ends nothing that the caller is saying."""
 CONCEALED_S = 0.1
 """Longest sound that is made up for a loss; the rest of it is silence."""
 MAX_LOSS_S = 60.0
 FRAME_TICKS = 960
 """20 ms at 48 kHz."""
 ABANDONED_S = 0.1
-"""Without packets, after which another SSRC takes a stream's place."""
+"""Seconds without packets after which another SSRC takes a stream's place."""
 MAX_WAITING = 50
 """Packets of another SSRC that wait for the stream before it to end."""
 
@@ -63,7 +63,7 @@ class _Stream:
     timeline: Timeline = field(default_factory=Timeline)
     jitter: InterarrivalJitter = field(default_factory=InterarrivalJitter)
     codec: Codec | None = None
-    """Of the packet that was decoded last."""
+    """The codec of the packet that was decoded last."""
     toc: bytes = b""
     """The first byte of that packet, where it was one of Opus with a single frame of 20 ms."""
     arrived_s: float = 0.0

@@ -141,7 +141,7 @@ class Edge:
 
     @property
     def certificate(self) -> RTCCertificate:
-        """With which the server proves to callers that it is the one that answered them."""
+        """The certificate by which the server proves to callers that it is the one that answered them."""
         return self._certificate
 
     def link(self, offer: Offer | None, remote: Credentials, on_media: Callable[[bytes], bool]) -> IceTransport:

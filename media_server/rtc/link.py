@@ -30,9 +30,9 @@ __all__ = ["DEAD_S", "Callers", "Generation", "Inbox", "Link", "Path"]
 
 CHARACTERS = string.ascii_letters + string.digits
 LOST_S = 30.0
-"""Without a check or a packet of the caller the connection is lost (RFC 7675 section 5.1)."""
+"""Seconds without a check or a packet of the caller after which the connection is lost (RFC 7675 section 5.1)."""
 DEAD_S = 6.0
-"""Without any packet a path is not in use any more; callers check theirs at least every 5.3 seconds."""
+"""Seconds without any packet after which a path is out of use; callers check theirs at least every 5.3 seconds."""
 MAX_PATHS = 16
 MAX_QUEUED = 256
 """DTLS packets that wait to be read."""
@@ -135,7 +135,7 @@ class Link:
         self._callers, self._on_media, self._candidates = callers, on_media, candidates
         self._generations: list[Generation] = []
         self._paths: dict[Path, float] = {}
-        """And when something authentic came over each last."""
+        """When something authentic came last, by the path it came over."""
         self._ssrcs: set[bytes] = set()
         self._checks: dict[bytes, tuple[Path, Generation, float]] = {}
         self._has_data = False

@@ -50,9 +50,9 @@ class Microphone:
         self.last_data_s = clock()
         self.muted = False
         self.quiet_s = QUIET_S
-        """Without sound, after which there is silence; set by the line."""
+        """Seconds without sound after which there is silence; set by the line."""
         self.stall_s = 0.0
-        """Without sound, up to which that silence is only assumed; set by lines that know when late sound was said."""
+        """Seconds without sound up to which that is only assumed; set by lines that know when late sound was said."""
         self.taps: list[Callable[[Frame], None]] = []
         """Are given every frame that is heard, in the order of its arrival."""
         self._clock = clock
@@ -69,7 +69,7 @@ class Microphone:
         """Wakes it for silence, or earlier."""
         self._pushed_s = 0.0
         self._end_s: float | None = None
-        """Up to when there was sound or silence; None before the first sound."""
+        """When the sound or silence so far ends; None before the first sound."""
 
     def push(
         self,

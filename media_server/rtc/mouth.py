@@ -40,7 +40,7 @@ class Mouth:
         self, agreed: AgreedAudio, speaker: Speaker, send: Callable[[bytes], None], encoders: Executor
     ) -> None:
         self.number = int.from_bytes(os.urandom(2), "big") & 0x7FFF
-        """Of the packet that was sent last, extended beyond 16 bits; below 32768 at first (RFC 3711 section 3.3.1)."""
+        """The last packet's number, extended beyond 16 bits; below 32768 at first (RFC 3711 section 3.3.1)."""
         self.time = int.from_bytes(os.urandom(4), "big")
         """The RTP time of the tick that was last."""
         self.packets = self.octets = 0
@@ -156,7 +156,7 @@ class _Run:
     def __init__(self, encoder: Encoder, epoch: int) -> None:
         self.encoder = encoder
         self.epoch = epoch
-        """Of the speaker, when it began."""
+        """The speaker's epoch when this began."""
         self.packets: deque[bytes] = deque()
         self.is_busy = False
         """The thread has the encoder."""

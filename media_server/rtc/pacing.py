@@ -33,7 +33,7 @@ class Rhythm:
     def __init__(self) -> None:
         self._came_s = -math.inf
         self._length_s = 0.0
-        """Of the sound that came last, at once."""
+        """How much sound came last, at once."""
         self._gaps: deque[float] = deque(maxlen=RHYTHM)
 
     @property

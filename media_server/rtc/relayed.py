@@ -38,7 +38,7 @@ MAX_PORTS = 16
 TRICKLED_PER_S = 1.0
 """Candidates that a call may have tried in the long run, over all restarts, beyond the first hundred."""
 GATHER_S = 0.7
-"""For STUN and TURN servers to answer, before the caller is answered without them."""
+"""Seconds for STUN and TURN servers to answer, before the caller is answered without them."""
 RESTART_S = 30.0
 """How long a restart is tried; the old path is in use meanwhile."""
 THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")

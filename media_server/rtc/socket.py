@@ -23,7 +23,7 @@ __all__ = ["SocketLine", "SocketWire"]
 TOO_MUCH = 8 * 1024 * 1024
 """Bytes for a client that does not read them, after which it is taken for gone."""
 QUIET_S = 0.5
-"""Without sound, after which there is silence: some clients send a few hundred milliseconds at a time."""
+"""Seconds without sound after which there is silence: some clients send a few hundred milliseconds at a time."""
 
 
 @dataclass(frozen=True, slots=True)

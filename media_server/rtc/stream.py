@@ -21,7 +21,7 @@ REPORT_TICKS = 100
 """Between two reports of ours: 2 s."""
 FIRST_REPORT_TICKS = 25
 ABSENT_S = 16.0
-"""Without reports of a listener who sends some, after which nothing is heard any more; browsers send one in 5 s."""
+"""Seconds without a report, from a listener who sends them, after which he hears nothing; browsers send one in 5 s."""
 MAX_ROUND_TRIP_S = 10.0
 _NTP_EPOCH_S = 2_208_988_800
 

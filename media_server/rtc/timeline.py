@@ -38,7 +38,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self.clock_hz = 0
-        """Of the packet placed last; 0 before the first."""
+        """The clock rate of the packet placed last; 0 before the first."""
         self.end = 0
         """The RTP time up to which sound was heard, and that of the next packet where nothing is missing."""
         self.end_s = 0.0

@@ -31,7 +31,7 @@ T = TypeVar("T")
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """Drivers that do not block the event loop."""
 PATIENCE_S = 60
-"""For a connection to be free, and for another writer to be done: in a burst of calls on a busy machine it takes its
+"""Seconds for a connection to be free, and for another writer to be done: a burst of calls on a busy machine takes its
 time, and to be refused then would be worse."""
 FEW = 2
 """Connections to SQLite: one writes at a time anyway, and each has a thread of its own."""

@@ -151,7 +151,7 @@ class Records:
         self._spool = Spool(Path(f"{beside}-waiting-{quote(server, safe='')}"))
         self._writer = Writer(self._store, self._note_written, self._spool)
         self._offset_s = time.time() - time.monotonic()
-        """Of the wall clock, when records were last looked through for old ones."""
+        """The wall clock's offset when records were last looked through for old ones."""
 
     async def start(
         self,

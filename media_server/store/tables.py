@@ -26,7 +26,7 @@ class KeyRow(Base):
     agents: Mapped[list[str] | None] = mapped_column(JSON)
     """None for all."""
     origins: Mapped[list[str] | None] = mapped_column(JSON)
-    """Of pages that may use it; None for any, and for no page at all."""
+    """Origins of pages that may use it; None for any, and for no page at all."""
     per_minute: Mapped[int | None] = mapped_column(Integer)
     max_calls: Mapped[int | None] = mapped_column(Integer)
     """At once; None for any number."""
@@ -47,7 +47,7 @@ class TokenRow(Base):
     kind: Mapped[str] = mapped_column(String(16))
     agent: Mapped[str] = mapped_column(String(64))
     key_id: Mapped[str | None] = mapped_column(String(32))
-    """Of the key that minted it; empty where a page's origin was enough, None while there were no keys."""
+    """The key that minted it; empty where a page's origin was enough, None while there were no keys."""
     meta: Mapped[dict[str, Any]] = mapped_column(JSON)
     sealed: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """What else it settles of the call."""
@@ -67,7 +67,7 @@ class CallRow(Base):
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     server: Mapped[str] = mapped_column(String(200))
-    """That conducts it."""
+    """The server that conducts it."""
     tenant: Mapped[str] = mapped_column(String(64), server_default="")
     agent: Mapped[str] = mapped_column(String(64))
     status: Mapped[str] = mapped_column(String(16))
@@ -115,7 +115,7 @@ class DeliveryRow(Base):
     message_id: Mapped[str] = mapped_column(String(64))
     """The same at every attempt."""
     server: Mapped[str] = mapped_column(String(200))
-    """That delivers it."""
+    """The server that delivers it."""
     url: Mapped[str] = mapped_column(String(2000))
     call_id: Mapped[str] = mapped_column(String(64))
     type: Mapped[str] = mapped_column(String(64))
@@ -125,4 +125,4 @@ class DeliveryRow(Base):
     next_at: Mapped[float] = mapped_column(Float)
     created_at: Mapped[float] = mapped_column(Float)
     error: Mapped[str | None] = mapped_column(String(500))
-    """Of the last attempt."""
+    """Why the last attempt failed."""

@@ -44,7 +44,7 @@ class Grant:
     """What a token was good for."""
 
     key_id: str | None
-    """That minted it, or `BY_ORIGIN`; None while there were no keys."""
+    """The key that minted it, or `BY_ORIGIN`; None while there were no keys."""
     agent: str
     metadata: Mapping[str, Any]
     """Sealed: the page that uses the token cannot change it."""

@@ -149,7 +149,7 @@ class Writer:
         return written
 
     def _keep(self, events: list[Envelope], ended: list[EndOfCall], failed: Exception) -> None:
-        """For the next try."""
+        """Keep them for the next try."""
         self._kept = True
         self._events, self._ended = events + self._events, ended + self._ended
         if not self._in_trouble:

@@ -36,7 +36,7 @@ from media_server.terms import Terms, ToolTerms
 __all__ = ["routes"]
 
 FIRST_S = 10.0
-"""For the first message to come."""
+"""Seconds for the first message to come."""
 FINISH_S = 3.0
 """At the end, for what was said to be heard and understood."""
 LARGEST = 4 * 1024 * 1024

@@ -48,9 +48,9 @@ MAX_ATTRIBUTES = 32
 MAX_TEXT = 4096
 """Maximum characters of metadata and attributes that a client gives itself."""
 REJOINED_S = 2.0
-"""For a client that has left before it was connected to join anew; it takes 0.1 s."""
+"""Seconds for a client that left before it was connected to join anew; it takes 0.1 s."""
 LEAVING_S = 0.5
-"""For a client that has ended its connections to say that it leaves: the two come over different ways."""
+"""Seconds for a client that has ended its connections to say that it leaves: the two come over different ways."""
 WATCH_S = 0.4
 """How often levels are told."""
 QUALITY_EVERY = 12

@@ -12,7 +12,7 @@ __all__ = ["Codec", "Message", "Schema", "WireError"]
 Message = dict[str, Any]
 """Fields by name. A field that is absent has its type's default value."""
 Schema = Mapping[str, Mapping[str, tuple[int, str]]]
-"""For each message its fields: number and type.
+"""The fields of each message: number and type.
 
 | type | on the wire | value |
 | --- | --- | --- |

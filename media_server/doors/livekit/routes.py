@@ -42,9 +42,9 @@ __all__ = ["prepare", "routes"]
 LARGEST = 128 * 1024
 """Bytes of a message; what clients say after coming back has two session descriptions in it."""
 LAST_S = 3.0
-"""For a client to take what is sent last."""
+"""Seconds for a client to take what is sent last."""
 CONNECTED_S = 60.0
-"""For a client to be connected; one whose connection fails joins anew after 15 s, several times: the same call."""
+"""Seconds for a client to be connected; one that fails joins the same call anew after 15 s, several times."""
 RESTORED_S = 60.0
 """How long the token of a call that has not come about is good again."""
 REFRESHED_S = 24 * 3600.0

@@ -29,9 +29,9 @@ from media_server.store.keys import digest
 __all__ = ["routes"]
 
 BARGE_IN_TIMEOUT_S = 1.0
-"""For a client's settings, before the agent says anything."""
+"""Seconds for a client's settings, before the agent says anything."""
 PLAYER_S = 0.6
-"""For the SDK to make its player, half a second after its settings; what came before would be lost."""
+"""Seconds for the SDK to make its player, half a second after its settings; what came before would be lost."""
 LEAD_S = 0.3
 """Seconds of sound sent ahead: few, since the SDK does not empty its queue when it is interrupted."""
 PACKET_S = 0.1

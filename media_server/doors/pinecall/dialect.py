@@ -97,7 +97,7 @@ class Pinecall:
         self._words: list[str] = []
         self._began_s = 0.0
         self._speech_began_s = self._speech_ended_s = 0.0
-        """Of the caller's."""
+        """When the caller's speech began and ended."""
         self.cancelled = False
         """A program has stopped what is being said."""
         self._tools: dict[str, str] = {}

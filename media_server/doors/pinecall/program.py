@@ -51,7 +51,7 @@ AWAY_S = 10.0
 """How long a call goes on without the program, which may come back."""
 GOODBYE = "I am sorry, I have to end the call here. Goodbye."
 ANSWER_S = 3.0
-"""For a program to answer a ping when another one wants the name of its agent."""
+"""Seconds for a program to answer a ping when another one wants the name of its agent."""
 
 
 class Program:

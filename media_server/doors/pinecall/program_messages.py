@@ -335,7 +335,7 @@ class CallReject(_OfCall):
 
 
 class SessionCommand(_Message):
-    """For one call, for all with a contact, or for all of an agent, those to come too."""
+    """Settings of one call, of all with a contact, or of all of an agent, those to come too."""
 
     event: Literal["session.pause", "session.resume", "session.send"]
     agent_id: Annotated[str, BeforeValidator(_agent_name)] | None = None
@@ -354,7 +354,7 @@ class _Placed(_Message):
     greeting: Annotated[str, Field(max_length=MAX_TEXT)] = ""
     metadata: dict[str, Any] = {}
     config: CallSettings = Field(default_factory=CallSettings)
-    """Of the agent that calls, for this call."""
+    """Settings of the agent that calls, for this call."""
     detect_turn_end: bool = False
     """The greeting waits until the other side has said something."""
 

@@ -150,7 +150,7 @@ class _Stream:
         self._path = path
         self._file: IO[bytes] = path.open("rb")
         self._left = 0
-        """Of the stored block under way."""
+        """Bytes left of the stored block under way."""
         self._last = False
         self._tail = b""
         self._process: subprocess.Popen[bytes] | None = None
@@ -254,7 +254,7 @@ def _skippable(f: IO[bytes]) -> bytes:
 
 
 def _decompressor(path: Path) -> tuple[IO[bytes], subprocess.Popen[bytes]]:
-    """For archives that were compressed again by another program."""
+    """Reads archives that were compressed again by another program."""
     program = shutil.which("zstd")
     if program is None:
         raise BundleError(

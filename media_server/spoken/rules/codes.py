@@ -20,7 +20,7 @@ _CODE = re.compile(
 )
 _CALLING = frozenset(("notruf", "dial", "wählen", "wählt", "wähle", "bel", "draai"))
 _POSTCODE = re.compile(r"(?<=\d, )(?P<code>\d{5})(?= [A-ZÄÖÜÁÉÍÓÚ])")
-"""Behind a house's number."""
+"""Five digits behind a house's number."""
 _FLIGHT = re.compile(
     r"(?<!\w)(?:flight|train|flug|zug|vol|vuelo|volo|voo|vlucht|trein|tren|treno|uçuş)[ \u00a0](?:number[ \u00a0])?"
     r"(?P<line>(?-i:[A-Z]{2}))(?=[ \u00a0]?\d{1,4}(?!\w))",
