@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     tcp_port: int = Field(0, ge=0, le=65535)
     """The same for callers whose network blocks UDP."""
     public_addresses: list[IPvAnyAddress] = []
-    """Under which callers reach those ports, where a NAT or a container stands in between."""
+    """Addresses under which callers reach those ports, where a NAT or a container stands in between."""
     ice_servers: list[IceServer] = []
     """STUN and TURN servers; none where nothing is given."""
     max_calls: int = Field(32, ge=1)

@@ -16,11 +16,11 @@ __all__ = ["Pulse"]
 log = logging.getLogger(__name__)
 
 TICK_S = 0.02
-"""Between two ticks, as between two packets of sound."""
+"""Seconds between two ticks, as between two packets of sound."""
 LONG_S = 0.2
 """A gap that is heard, and logged."""
 QUIET_S = 10.0
-"""Between two such lines."""
+"""Seconds between two such lines."""
 FRAMES = 6
 """Innermost functions that are named of what ran."""
 

@@ -52,7 +52,7 @@ class Reply:
     """The caller's words, as the recogniser understood them."""
     tools: list[ToolUse] = field(default_factory=list)
     response_ms: float = 0.0
-    """From the caller's last sound to the agent's first."""
+    """Time from the caller's last sound to the agent's first."""
     events: list[dict[str, Any]] = field(default_factory=list)
     """All of the turn."""
 

@@ -29,7 +29,7 @@ __all__ = ["fingerprint", "server_context"]
 VALID = datetime.timedelta(days=397)
 """What browsers accept at most."""
 RENEW = datetime.timedelta(days=30)
-"""Before it expires."""
+"""How long before it expires a certificate is made anew."""
 AUTHORITY_VALID = datetime.timedelta(days=3650)
 PRIVATE = [
     ipaddress.ip_network(network)

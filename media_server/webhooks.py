@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 8
 TIMEOUT_S = 15.0
 MAX_SLEEP_S = 20.0
-"""Between two looks; others may have put something into the outbox."""
+"""Seconds between two looks; others may have put something into the outbox."""
 CLEAN_S = 3600.0
 AFTER_TROUBLE_S = 5.0
 JUMP_S = 2.0

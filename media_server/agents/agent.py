@@ -50,7 +50,7 @@ class TurnTaking:
     def changed(
         self, preset: TurnPreset | None, min_pause_ms: int | None, max_pause_ms: int | None, completeness: bool | None
     ) -> TurnTaking:
-        """With what is given; a longer shortest pause stretches the longest one."""
+        """The preset with what is given; a longer shortest pause stretches the longest one."""
         base = PRESETS[preset] if preset else self
         shortest = min_pause_ms or base.min_pause_ms
         longest = max(shortest, max_pause_ms or base.max_pause_ms)

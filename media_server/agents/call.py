@@ -62,7 +62,7 @@ class Call(Protocol):
         ...
 
     def reject(self, reason: Literal["rejected", "busy"] = "rejected") -> None:
-        """At `call.ringing`: do not take the call."""
+        """Do not take the call, at `call.ringing`."""
         ...
 
     def hangup(self, *, after_speech: bool = False) -> None:

@@ -82,7 +82,7 @@ class AgentRegistry:
         self._by_file: dict[Path, list[Agent]] = {}
         self._folder: Path | None = None
         self._registered: dict[str, Agent] = {}
-        """By programs, for as long as they are there."""
+        """Agents that programs lead, for as long as they are there."""
 
     def get(self, name: str) -> Agent | None:
         """The agent as it is now."""
@@ -300,7 +300,7 @@ def _parse_toml(text: str, stem: str) -> list[Agent]:
 
 
 def _placed(agent: Agent, folder: Path) -> Agent:
-    """With its documents and its music found from where its file is."""
+    """The agent with its documents and its music found from where its file is."""
     if isinstance(agent.comfort_sound, Path):
         agent = replace(agent, comfort_sound=folder / agent.comfort_sound)
     if agent.knowledge is None:

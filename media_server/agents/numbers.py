@@ -33,7 +33,7 @@ _SPOKEN = (
 """The digits from 0 to 9 in English, German, Spanish, French, Italian, Portuguese, Dutch and Turkish."""
 _DIGITS = {"oh": "0", "zwo": "2"} | {w: str(i) for words in _SPOKEN for i, w in enumerate(words.split())}
 _COSTLY = re.compile(r"\)[*+{]|(?:[*+].*){4}", re.DOTALL)
-"""In a regular expression: what may take time without end where it does not match."""
+"""What in a regular expression may take time without end where it does not match."""
 _TIMES = {"double": 2, "triple": 3}
 MAX_TEXT = 20_000
 """Maximum characters of a text in which numbers are looked for."""

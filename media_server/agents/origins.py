@@ -117,7 +117,7 @@ def _ascii(pattern: str) -> str:
 
 
 def _canonical(host: str) -> str | None:
-    """In lower case; an IPv6 address in its one short form. None for an address that is none."""
+    """The host in lower case, an IPv6 address in its one short form; None for an address that is none."""
     host = host.lower()
     if not host.startswith("["):
         return host

@@ -73,7 +73,7 @@ class Tool:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """As the model's template is given it: a function in OpenAI's form."""
+        """The tool as the model's template is given it: a function in OpenAI's form."""
         function = {"name": self.name, "description": self.description, "parameters": self.parameters}
         return {"type": "function", "function": function}
 

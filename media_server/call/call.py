@@ -33,9 +33,9 @@ __all__ = ["Audio", "Call"]
 MAX_MESSAGES = 100
 """Maximum client messages queued for handling, answering or speaking."""
 NOTICE_S = 15.0
-"""Before a call is ended for its length."""
+"""How long before a call is ended for its length it is told."""
 FINISH_S = 3.0
-"""At the end, for what was said to be understood."""
+"""Seconds at the end for what was said to be understood."""
 RING_S = 5.0
 """How long the agent's code may think about taking a call; then it is taken."""
 LAST_S = 10.0

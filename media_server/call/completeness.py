@@ -38,7 +38,7 @@ def completeness(
     numbers: Collection[str] = (),
     known: Collection[str] = (),
 ) -> float:
-    """From 0, more will come, to 1, the turn is over.
+    """How complete the turn is, from 0, more will come, to 1, it is over.
 
     Args:
         text: the words so far.

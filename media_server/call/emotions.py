@@ -46,7 +46,7 @@ class Emotions:
         return self._start(self._find(turn_id, text, sound, names), "emotions") if names else None
 
     def tell(self, feeling: Feeling | None) -> None:
-        """At once, or when it is known."""
+        """Tell it at once, or when it is known."""
         if feeling is None or feeling.cancelled():
             return
         if not feeling.done():

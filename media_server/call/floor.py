@@ -46,7 +46,7 @@ __all__ = ["Floor"]
 ON_ITS_WAY_S = 0.15
 """Seconds of sound that may still be on its way when a client says that the turn is over."""
 BAD_LINE_MS = 300
-"""By how much pauses are longer on a bad line: what is missing of a word sounds like its end."""
+"""How much longer pauses are on a bad line: what is missing of a word sounds like its end."""
 
 
 class Floor:
@@ -276,7 +276,7 @@ class Floor:
             self._silence = None
 
     def _speculate_and_judge(self, pause: SpokenTurn) -> None:
-        """In a pause of the caller: ask whether the turn is complete, and begin the reply on trial."""
+        """Ask in a pause of the caller whether the turn is complete, and begin the reply on trial."""
         if self._taking.completeness and not self._taking.manual:
             self._judging = self._call.start(self._judge(pause), "judge")
         if self._call.agent.speculation and self._engines.can_speculate:

@@ -15,7 +15,7 @@ PIECE_S = 60.0
 AHEAD_S = 60.0
 """With so much left the next piece is bought; it is the longest notice of the end too."""
 AGAIN_S = 1.0
-"""Between two tries to buy."""
+"""Seconds between two tries to buy."""
 ROUGHLY_S = 0.3
 ENDING_S = 0.2
 """The call ends so long before what is paid for is used up: the next second begun would cost."""

@@ -20,7 +20,7 @@ from media_server.rtc import Frame, Microphone, PacedSound, Speaker, Speech
 __all__ = ["Person"]
 
 PAUSE_MS = 700
-"""After which something is written down."""
+"""The pause after which something is written down."""
 AHEAD_S = 0.2
 """Seconds of silence before a sound, so that a piece that comes late is not heard as a gap."""
 

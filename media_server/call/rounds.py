@@ -75,7 +75,7 @@ class Round:
     """What was emitted last was such an announcement."""
     calls: list[ToolCall] = field(default_factory=list)
     results: dict[str, Returned] = field(default_factory=dict)
-    """By the ids of the calls that have ended."""
+    """Results by the ids of the calls that have ended."""
     tools_begun: bool = False
     given: bool = False
     """The calls were made for the model, not by it."""

@@ -42,7 +42,7 @@ class Clause:
     pieces: list[Playback | Passage] = field(default_factory=list)
     """Its sound, and what of it has none."""
     read: bool = False
-    """In a chat: it was sent."""
+    """Whether it was sent, in a chat."""
     remembered: bool = True
     """Whether it goes into the history."""
     interruptible: bool = True

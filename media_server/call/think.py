@@ -40,7 +40,7 @@ TO_FINISH = 60
 MAX_ROUNDS = 5
 """Maximum rounds of tools in one reply; then the model has to answer with what it has."""
 _PLACE = re.compile(r"\{\{\s*RAG_CONTEXT\s*\}\}")
-"""In a prompt: for what the agent's documents say of the turn."""
+"""The place in a prompt for what the agent's documents say of the turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ __all__ = ["Returned", "ToolRunner", "told_of"]
 log = logging.getLogger(__name__)
 
 DELAYED_S = 3.0
-"""After which a tool counts as slow."""
+"""Seconds after which a tool counts as slow."""
 MAX_RESULT = 4000
 """Characters that the model is shown of a result."""
 WORKED = frozenset({"", "ok", "okay", "done", "success"})

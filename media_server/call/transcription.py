@@ -41,7 +41,7 @@ class TurnText:
     """The probability that the turn is complete, by its sound; None where nothing tells."""
 
     def extended_with(self, transcript: Transcript, start_s: float, stable_words: int = 0) -> TurnText:
-        """With what was said in the sound that began at `start_s`."""
+        """The words so far and those in the sound that began at `start_s`."""
         before, after = len(self.text.split()), len(transcript.text.split())
         words = (TranscriptWord(w.text, start_s + w.start_s, start_s + w.end_s, w.confidence) for w in transcript.words)
         return TurnText(

@@ -49,7 +49,7 @@ class Spec:
     """Seconds for each answer."""
     most_turns: int = 20
     spoken: bool = False
-    """Over a call between the judge and the agent, who hear each other."""
+    """Whether it is a call between the judge and the agent, who hear each other."""
     voice: str = ""
     """The judge's."""
     language: str | None = None

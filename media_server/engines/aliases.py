@@ -51,7 +51,7 @@ def argument_aliases(tools: str) -> ArgumentAliases:
 
 
 def _labels(function: Mapping[str, Any]) -> dict[str, str]:
-    """By its name, what each argument goes by; those without a description of their own keep their names."""
+    """What each argument goes by, by its name; those without a description of their own keep their names."""
     properties = (function.get("parameters") or {}).get("properties") or {}
     described = {name: str(schema.get("description") or "").strip() for name, schema in properties.items()}
     said = Counter(described.values())

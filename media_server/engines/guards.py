@@ -23,7 +23,7 @@ COMPRESSION_RATIO = 2.4
 MAX_UNIT = 8
 """Tokens of what a short loop repeats."""
 REPEATS = 5
-"""In a row, from which on it is a loop: a number that is read out has four equal digits now and then."""
+"""Repetitions in a row that make a loop: a number that is read out has four equal digits now and then."""
 MAX_SENTENCE = 60
 """Tokens of what a long loop repeats …"""
 SENTENCE_REPEATS = 4

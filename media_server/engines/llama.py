@@ -43,7 +43,7 @@ WARMING = "The quick brown fox jumps over the lazy dog while nobody looks at wha
 """Any text of some dozens of tokens, by which it is found out what the cache can do."""
 
 TOOLS_TEMPERATURE = 0.2
-"""At most, where tools are offered and the request says nothing: arguments are copied, not invented."""
+"""The highest temperature where tools are offered and the request names none: arguments are copied, not invented."""
 CALL_BEGINNINGS = ("{", "[", "```", "<tool", "<function", "<|tool", "<|python_tag|>")
 MIN_CHAINING = 2_000_000_000
 """Parameters from which on a model may call one tool after another's result."""

@@ -44,7 +44,7 @@ __all__ = [
 
 
 HEADER = struct.Struct("<I")
-"""On the socket, the length of the message that follows."""
+"""The length of the message that follows on the socket."""
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -126,7 +126,7 @@ class PredictEndOfTurn(msgspec.Struct, frozen=True, tag="judge"):
     call_id: str
     messages: tuple[ChatMessage, ...]
     tools: str = ""
-    """As in `Generate`, so that the reply can go on from what was read here."""
+    """Tools as in `Generate`, so that the reply can go on from what was read here."""
 
 
 class ScoreWords(msgspec.Struct, frozen=True, tag="choose"):
@@ -150,7 +150,7 @@ class Synthesize(msgspec.Struct, frozen=True, tag="synthesize"):
 
     id: int
     words: tuple[tuple[str, str], ...]
-    """As written, and what is said for it; words are reported as written."""
+    """Each word as written, and what is said for it; words are reported as written."""
     ahead_s: float = 0.0
     """Seconds of sound that the listener has still to hear before this."""
     live: bool = True

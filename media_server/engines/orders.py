@@ -57,7 +57,7 @@ class Piece:
     """… and after it."""
 
     def head(self, limit: int) -> Piece:
-        """As much of it as may be made at once."""
+        """The next piece: as much of it as may be made at once."""
         at = cut(len(self.phonemes), self.places, limit)
         if at >= len(self.phonemes):
             return self

@@ -106,7 +106,7 @@ class ReplyReader:
         self._head = ""
         """The mark that ends the head of a message, while one is read."""
         self._fresh = True
-        """At the beginning, and behind what is not said: space that stands there is not said."""
+        """Nothing was said yet, or not since something that is not said: space that stands there is not said."""
         self._begun = False
         """Something was said, thought or called."""
         self._spoken = False

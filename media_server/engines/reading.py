@@ -78,7 +78,7 @@ class ReplyForm:
 
 @functools.lru_cache(64)
 def _types(tools: str) -> dict[str, Any]:
-    """By its name, each tool's JSON Schema."""
+    """Each tool's JSON Schema, by its name."""
     return {each["function"]["name"]: each["function"].get("parameters") for each in json.loads(tools or "[]")}
 
 

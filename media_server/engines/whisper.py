@@ -410,7 +410,7 @@ def _unheard(take: _Take, voice: NDArray[np.float32] | None, samples: int) -> in
 
 
 def _moved(heard: Heard, at: int) -> Heard:
-    """With its words' times in the sound of which it is the piece that begins at this sample."""
+    """What was heard, with its words' times in the sound whose piece at this sample it is."""
     s = at / RATE_HZ
     words = tuple(m.HeardWord(w.text, w.start_s + s, w.end_s + s, w.confidence) for w in heard.words)
     return replace(heard, words=words)

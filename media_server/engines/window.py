@@ -12,7 +12,7 @@ FULL_S = 30.0
 PUBLISHED_TOKENS = 50_000
 """The vocabularies of all published models have more entries than this."""
 SPARE_S = 5.0
-"""By this much a piece of long sound is shorter than the longest window, so that silence follows its last word."""
+"""How much shorter a piece of long sound is than the longest window, so that silence follows its last word."""
 
 
 @dataclass(frozen=True, slots=True)

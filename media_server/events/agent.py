@@ -42,7 +42,7 @@ class AgentText(BaseEvent):
     turn_id: str
     text: str
     interrupted: bool | None = None
-    """In a chat: the reply was cut off, and this is all of it that was sent."""
+    """Whether the reply was cut off, in a chat: this is all of it that was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class AgentSegmentStarted(BaseEvent):
     """Counted in the turn, from 0."""
     text: str
     start_s: float
-    """Since the call began."""
+    """Seconds since the call began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class AgentWord(BaseEvent):
     turn_id: str
     text: str
     start_s: float
-    """Since the turn's speech began."""
+    """Seconds since the turn's speech began."""
     end_s: float
 
 
@@ -192,15 +192,15 @@ class TurnMetrics(BaseEvent):
     endpoint_ms: float
     """End of the caller's speech to the decision that the turn is over: the configured pause."""
     stt_ms: float
-    """From there until the final transcript."""
+    """Time from there until the final transcript."""
     llm_first_token_ms: float
-    """From there until the first token."""
+    """Time from there until the first token."""
     llm_first_clause_ms: float
-    """From there until there is a clause to speak."""
+    """Time from there until there is a clause to speak."""
     tts_first_audio_ms: float
-    """From there until its first audio."""
+    """Time from there until its first audio."""
     playout_ms: float
-    """From there until that audio is on the wire."""
+    """Time from there until that audio is on the wire."""
     response_ms: float
     marks: TurnMarks
     """The same turn as it went: what happened within the pause too."""

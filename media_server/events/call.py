@@ -37,7 +37,7 @@ class Limits:
 
     max_duration_s: float
     calls: int
-    """Under way, this one among them, of the key that pays or else of all …"""
+    """Calls under way, this one among them, of the key that pays or else of all …"""
     max_calls: int | None
     """… and how many there may be."""
 
@@ -59,7 +59,7 @@ class CallEnding(BaseEvent):
 
     type: ClassVar[str] = "call.ending"
     reason: str
-    """As `call.ended` has it."""
+    """The reason as `call.ended` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class CallQuality(BaseEvent):
     """Share of the packets of the agent's voice that the caller did not get, 0 to 1."""
     voice_jitter_ms: float
     round_trip_ms: float | None = None
-    """Between server and caller; None until a report has come back."""
+    """The way from the server to the caller and back; None until a report has come back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ class UserMute(_Message):
 
 
 class CallEnd(_Message):
-    """With `finish` what was said so far is still understood first, and told."""
+    """End the call; with `finish`, what was said so far is still understood first, and told."""
 
     type: Literal["call.end"]
     finish: bool = False
@@ -114,7 +114,7 @@ class ContextSet(_Message):
 
 
 class PlaybackAck(_Message):
-    """Over a WebSocket: how much of the agent's voice the client has still to play."""
+    """How much of the agent's voice the client has still to play, over a WebSocket."""
 
     type: Literal["playback.ack"]
     buffered_s: float = Field(ge=0, le=60)

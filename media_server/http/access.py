@@ -170,7 +170,7 @@ class Access:
         return await self.start_with_token(shown, kind)
 
     async def start_call(self, request: web.Request, agent: str, kind: TokenKind) -> CallGrant:
-        """On whose account this call may start.
+        """Find out on whose account this call may start.
 
         Raises:
             ClientError: what `key` raises, and what `Tokens.use` raises; 403 `key_agent`, 402 `no_credit`.

@@ -20,7 +20,7 @@ CODECS: dict[str, tuple[str, str, str, int]] = {
     "aac": ("adts", "aac", "audio/aac", 24_000),
     "flac": ("flac", "flac", "audio/flac", 24_000),
 }
-"""By format: container, codec, content type, and the rate in Hz where none is asked for."""
+"""Container, codec, content type, and the rate in Hz where none is asked for, by format."""
 
 
 class Encoder(Protocol):

@@ -25,7 +25,7 @@ from media_server.store.course import course
 __all__ = ["RECORDS", "UNDER_WAY", "agents_for", "recorded", "routes", "time_text"]
 
 SILENCE_S = 15.0
-"""After which a stream says that it is alive."""
+"""Seconds of silence after which a stream says that it is alive."""
 UNDER_WAY = ("queued", "active")
 RECORDS = web.AppKey("records", Records)
 _EVENT_ID = re.compile(r"[0-9]{1,18}")
@@ -53,11 +53,11 @@ class _Followed(BaseModel):
     agents: str = ""
     """Names, with commas between; all where there are none."""
     token: str = ""
-    """Over a WebSocket: of `/stream/token`, in place of a key."""
+    """A token of `/stream/token` in place of a key, over a WebSocket."""
     call: str = ""
-    """Over a WebSocket: this one alone."""
+    """The only call that is wanted, over a WebSocket."""
     tool_results: bool = False
-    """Over a WebSocket: what tools returned too."""
+    """Whether what tools returned is wanted too, over a WebSocket."""
 
     @property
     def names(self) -> list[str]:
@@ -157,7 +157,7 @@ async def events_of_call(request: web.Request) -> web.StreamResponse:
 @routes.get("/v1/events")
 @operation("Follow all calls", scope="admin", query=_Followed, answers={200: str}, gives="text/event-stream")
 async def events(request: web.Request) -> web.StreamResponse:
-    """As server-sent events, or over a WebSocket where the request asks for one."""
+    """Events of calls, as server-sent events, or over a WebSocket where the request asks for one."""
     if request.headers.get("Upgrade", "").lower() == "websocket":
         return await _over_a_socket(request, validated(_Followed, dict(request.query)))
     key = await request.app[ACCESS].key(request, "admin")

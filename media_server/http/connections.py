@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 HEAD_S = 15.0
 """Seconds for the TLS handshake, and for the first request's head to come."""
 IDLE_S = 75.0
-"""Between two requests of a connection: longer than proxies keep theirs, so that they close first."""
+"""Seconds between two requests of a connection: longer than proxies keep theirs, so that they close first."""
 UNREAD_S = 60.0
-"""After which a client that takes nothing of what it is sent is gone."""
+"""Seconds after which a client that takes nothing of what it is sent is gone."""
 BACKLOG = 512
 SLICE = 4 * 1024
 """Bytes of a connection that are parsed before others have their turn."""
@@ -182,7 +182,7 @@ class Connections:
         self._limits = limits
         self._context = context
         self._held: dict[str, dict[_Held, None]] = {}
-        """By address, the oldest first."""
+        """Connections by address, the oldest first."""
         self._count = 0
 
     def __len__(self) -> int:

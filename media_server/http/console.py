@@ -34,7 +34,7 @@ __all__ = ["CONSOLE", "Console", "new_console", "routes", "shown_settings"]
 
 MEMORY_PAGE = os.sysconf("SC_PAGE_SIZE")
 HIDDEN = "…"
-"""In place of secrets."""
+"""What stands in place of secrets."""
 routes = web.RouteTableDef()
 
 

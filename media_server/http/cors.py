@@ -52,5 +52,5 @@ async def _may_read(request: web.Request, origin: str) -> bool:
 
 
 async def cors_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """On preparing a response, streams too: what the middleware found out."""
+    """Put what the middleware found out into the heads of responses, streams too."""
     response.headers.update(request.get(_HEADERS, {}))

@@ -38,7 +38,7 @@ class _Action(BaseModel):
     action: Literal["say", "pause", "resume"]
     text: Annotated[str, Field(max_length=4000)] = ""
     sample_rate: Annotated[int, Field(ge=8000, le=48000)] = LISTENING_RATE_HZ
-    """With `pause`: of the person's voice, which comes as int16 mono."""
+    """The rate of the person's voice with `pause`; it comes as int16 mono."""
 
 
 class _ToSay(BaseModel):
@@ -82,7 +82,7 @@ async def resume(request: web.Request) -> web.Response:
 @routes.post("/v1/calls/{id}/say")
 @operation("Say something in a call", scope="admin", body=_ToSay, answers={204: None})
 async def say(request: web.Request) -> web.Response:
-    """In the agent's voice, word for word, after what is being said."""
+    """Have it said in the agent's voice, word for word, after what is being said."""
     live = await _live(request)
     live.call.say((await json_body(request, _ToSay)).text)
     return web.Response(status=204)

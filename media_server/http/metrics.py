@@ -113,7 +113,7 @@ class Metrics:
         self._speculations.labels("used").inc(session.call.speculations - wasted)
 
     def text(self) -> bytes:
-        """In Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def now(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:

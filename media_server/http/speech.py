@@ -37,7 +37,7 @@ ENGINES = web.AppKey("engines", Engines)
 PCM_RATE_HZ = 24_000
 """The rate of raw sound where none is asked for, as OpenAI has it."""
 LOOK_AGAIN_S = 0.5
-"""After which it is looked whether a client that waits for a piece of sound is still there."""
+"""Seconds between two looks whether a client that waits for a piece of sound is still there."""
 PART = 1 << 18
 """Bytes of a file that are sent at once."""
 P = TypeVar("P")
@@ -60,7 +60,7 @@ class _SpeechWanted(BaseModel):
 
 
 _EVENTS = {"text/event-stream": Any}
-"""With `timestamps`: each event is JSON of a form of its own."""
+"""The answer with `timestamps`: each event is JSON of a form of its own."""
 
 
 class _VoicesWanted(BaseModel):

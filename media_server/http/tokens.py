@@ -122,7 +122,7 @@ async def room_token(
 @routes.post("/webrtc/token")
 @operation("A token for a page", scope="call", query=_WantedByPage, body=_WantedByPage, answers={200: PageToken})
 async def for_page(request: web.Request) -> web.Response:
-    """With a key, or straight from a page whose origin the agent allows."""
+    """A token for one call, for a key or straight for a page whose origin the agent allows."""
     return await _page_token(request, "webrtc")
 
 

@@ -21,7 +21,7 @@ STEP_MS = 50
 """Changes that come within it are one."""
 LOOK_MS = 5000
 AGAIN_S = 5.0
-"""Before a folder that is not there, or an index that cannot be written, is tried again."""
+"""Seconds before a folder that is not there, or an index that cannot be written, is tried again."""
 
 
 class Library:

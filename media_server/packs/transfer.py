@@ -21,7 +21,7 @@ CHUNK = 1 << 18
 TRIES = 4
 """Tries in a row without a byte."""
 FIRST_PAUSE_S = 0.5
-"""Before another try; doubled with each try that brought nothing."""
+"""Seconds before another try; doubled with each try that brought nothing."""
 TEXT_LIMIT = 8 << 20
 
 

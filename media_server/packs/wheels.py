@@ -45,7 +45,7 @@ class Target:
     python: str
     """Major and minor version."""
     platform: str
-    """As pip names it, like `manylinux_2_28_x86_64`."""
+    """The platform as pip names it, like `manylinux_2_28_x86_64`."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"3\.\d+", self.python) or int(self.python[2:]) < 11:

@@ -24,7 +24,7 @@ __all__ = ["OPUS", "Agreement", "Reply", "agree", "common_codecs", "is_live", "l
 CLOCKS = {"opus": 48_000, "pcmu": 8000, "pcma": 8000, "g722": 8000}
 """Codecs of voices, and the clocks of their RTP."""
 NAMES = {"pcmu": "PCMU", "pcma": "PCMA", "g722": "G722"}
-"""As RFC 3551 spells them."""
+"""Names of codecs as RFC 3551 spells them."""
 OPUS = "minptime=10;useinbandfec=1"
 MAX_MESSAGE_SIZE = 262_144
 """Bytes of a message that the server takes (aiortc's own bound)."""

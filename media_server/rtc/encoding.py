@@ -103,7 +103,7 @@ class _Opus:
 
 
 class _AvOpus:
-    """By FFmpeg, where libopus is not found by itself; it takes twice the time, and two threads for each encoder."""
+    """Opus by FFmpeg, where libopus is not found; it takes twice the time, and two threads for each encoder."""
 
     def __init__(self, rate_hz: int, corrects: bool) -> None:
         self._rate_hz = rate_hz

@@ -19,7 +19,7 @@ from media_server.rtc.speaker import Speaker
 __all__ = ["Mouth"]
 
 COMFORT_TICKS = 20
-"""Between two packets in silence: 400 ms."""
+"""Ticks between two packets in silence: 400 ms."""
 LOW, MOST = 10, 50
 """Packets ahead of time below which more are encoded, and how many at most: what is interrupted is wasted."""
 LOSSY = 0.02

@@ -18,7 +18,7 @@ from media_server.events import CallQuality, ConnectionChanged
 __all__ = ["LineCounts", "LineQuality"]
 
 EVERY_S = 10.0
-"""Between two figures that are told."""
+"""Seconds between two figures that are told."""
 FIRST_S = 4.0
 MAX_CONCEALED, MAX_LOST = 0.05, 0.1
 MAX_ROUND_TRIP_S, MAX_JITTER_S = 0.6, 0.1

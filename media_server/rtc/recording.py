@@ -30,7 +30,7 @@ SLOT_S = 0.02
 TICKS = CALL_RATE_HZ // 50
 """Samples of a slot at 48 kHz."""
 WRITE_S = 0.5
-"""Between two writes …"""
+"""Seconds between two writes …"""
 BEHIND_S = 0.2
 """… of all but the newest, which is still on its way."""
 PAGE = 10
@@ -38,7 +38,7 @@ PAGE = 10
 LATE_S = 5.0
 """How late sound may come that a network held up, and still find its place."""
 CALLER_SLACK_S, PACKET_SLACK_S = 0.06, 0.03
-"""By how much sound may be before or after its time and still continue what came before."""
+"""How far sound may be before or after its time and still continue what came before."""
 AGENT_SLACK_S = 0.3
 """The same for the agent's, which a line may take ahead of time."""
 

@@ -91,7 +91,7 @@ class TelephoneEvent(NamedTuple):
     digit: str
     ended: bool
     duration: int
-    """In RTP ticks, so far."""
+    """How long the key is pressed so far, in RTP ticks."""
 
 
 def is_rtcp(packet: bytes) -> bool:

@@ -71,7 +71,7 @@ class Section:
     fingerprints: tuple[Fingerprint, ...]
     setup: str
     candidates: tuple[str, ...]
-    """As in the offer, without `a=`."""
+    """Candidates as in the offer, without `a=`."""
     is_bundle_only: bool
     has_rtcp_mux: bool
     sctp_port: int
@@ -97,7 +97,7 @@ class Fragment:
 
     credentials: Credentials | None
     candidates: tuple[str, ...]
-    """As it has them, without `a=`."""
+    """Candidates as the fragment has them, without `a=`."""
 
 
 def parse_offer(text: str, most_sections: int = MAX_SECTIONS, most_lines: int = MAX_LINES) -> Offer:

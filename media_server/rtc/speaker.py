@@ -48,7 +48,7 @@ class Playback:
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     """Played to the end, or cut."""
     started_at_s: float = 0.0
-    """On the speaker's own clock: seconds of audio handed out before."""
+    """When it began on the speaker's own clock: seconds of audio handed out before."""
     played: int = 0
     """Samples handed out."""
     unheard: Callable[[], int] = lambda: 0

@@ -18,7 +18,7 @@ from media_server.rtc.rtp import Goodbye, ReceiverReport, ReportBlock, SenderRep
 __all__ = ["RtpSession", "Sending"]
 
 REPORT_TICKS = 100
-"""Between two reports of ours: 2 s."""
+"""Ticks between two reports of ours: 2 s."""
 FIRST_REPORT_TICKS = 25
 ABSENT_S = 16.0
 """Seconds without a report, from a listener who sends them, after which he hears nothing; browsers send one in 5 s."""

@@ -25,7 +25,7 @@ BRIDGE_S = 0.2
 LATE_S = 1.0
 """Delay beyond the least, up to `HELD_UP_S`, that is believed while it shrinks, as behind a stall, and no longer."""
 CATCHES_UP_S = 0.005
-"""By how much it shrinks at least, from one half second to the next."""
+"""How much it shrinks at least, from one half second to the next."""
 MAX_TRANSIT_CHANGE_S = 5.0
 
 

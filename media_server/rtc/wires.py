@@ -11,7 +11,7 @@ from typing import Any, Protocol
 __all__ = ["Address", "Receive", "Tcp", "Udp", "Wire"]
 
 Address = tuple[Any, ...]
-"""As the socket module has it: host and port, for IPv6 also flow and scope."""
+"""An address as the socket module has it: host and port, for IPv6 also flow and scope."""
 Receive = Callable[["Wire", bytes, Address], None]
 
 BATCH = 64

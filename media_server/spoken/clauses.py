@@ -41,7 +41,7 @@ DAY = 16
 FEW = 3
 """Words that are spoken by themselves where more are long in coming."""
 _WORD_END = re.compile(r"(?<=\S)\s|(?<=[\u0e00-\u0eff\u3040-\u9fff])(?=[\u0e00-\u0eff\u3040-\u9fff])")
-"""At a space, or between characters of scripts that are written without."""
+"""The end of a word: a space, or the place between characters of scripts that are written without."""
 _BOUNDARY = re.compile(
     r"(?P<stop>(?<![.!?…])[.!?…]{1,80}[\"')\]»”’“‘*_]{0,6}(?=\s|\Z))"
     r"|(?P<wide>[。！？｡।॥؟۔።][」』”’）)\"]{0,3})"

@@ -22,11 +22,11 @@ __all__ = ["Delivery", "DeliveryState", "Outbox", "Subscription"]
 
 DeliveryState = Literal["pending", "delivered", "dead"]
 WAITS_S = (5, 30, 120, 600, 3600, 6 * 3600, 24 * 3600)
-"""Before each further attempt; then it is dead."""
+"""Seconds before each further attempt; then it is dead."""
 JITTER = 0.2
 """Share by which a wait is longer or shorter, so that what failed together does not come together again."""
 KEPT_S = 7 * 86400.0
-"""After which what has arrived, or is dead, is forgotten."""
+"""Seconds after which what has arrived, or is dead, is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class KeyRow(Base):
     """Origins of pages that may use it; None for any, and for no page at all."""
     per_minute: Mapped[int | None] = mapped_column(Integer)
     max_calls: Mapped[int | None] = mapped_column(Integer)
-    """At once; None for any number."""
+    """Calls at once; None for any number."""
     credit: Mapped[float | None] = mapped_column(Float)
     """What calls may still cost; None for any amount."""
     tenant: Mapped[str] = mapped_column(String(64), server_default="")

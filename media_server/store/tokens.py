@@ -34,7 +34,7 @@ ALSO: dict[AnyKind, AnyKind] = {"webrtc": "room", "livekit": "room"}
 """Where a token of one kind is asked for, one of the other is good as well: hosted products' rooms are joined either
 way."""
 BY_ORIGIN = ""
-"""In place of the id of a key: the origin of a page was enough."""
+"""What stands in place of a key's id where the origin of a page was enough."""
 KEPT_S = 3600.0
 """How long a token is remembered that is over, to say what was wrong with it."""
 

@@ -17,7 +17,7 @@ MAX_CONTACT = 200
 
 @dataclass(frozen=True, slots=True)
 class CallGrant:
-    """On whose account a call starts.
+    """The account on which a call starts.
 
     Args:
         key: the key that pays; None where nobody does.

@@ -139,7 +139,7 @@ class Flow:
     """
 
     close_grace_s = 1.5
-    """After the end, for the client to close the connection."""
+    """Seconds after the end for the client to close the connection."""
 
     def __init__(self, language: str = "English", *, prompts: bool = False, notes: Sequence[str] = ()) -> None:
         self._language = language

@@ -38,7 +38,7 @@ __all__ = ["routes"]
 FIRST_S = 10.0
 """Seconds for the first message to come."""
 FINISH_S = 3.0
-"""At the end, for what was said to be heard and understood."""
+"""Seconds at the end for what was said to be heard and understood."""
 LARGEST = 4 * 1024 * 1024
 POLICY_VIOLATION = 1008
 CODES = {
@@ -54,7 +54,7 @@ STATUSES = {
     400: (400, "invalid_request"), 401: (401, "not_authorised"), 402: (429, "quota_exceeded"),
     403: (403, "not_allowed"), 404: (404, "template_not_found"), 429: (429, "quota_exceeded"), 503: (503, "busy"),
 }  # fmt: skip
-"""By our status: Flow's, and its code."""
+"""Flow's status and its code, by ours."""
 routes = web.RouteTableDef()
 
 

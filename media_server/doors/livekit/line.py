@@ -249,7 +249,7 @@ class RoomLine:
         self._levels[who] = max(self._levels[who], rms)
 
     def _quality(self) -> ConnectionQuality:
-        """By what is lost in either direction."""
+        """The quality, by what is lost in either direction."""
         lost = 0.0
         if self._client.media:
             heard = self._client.media.reception
@@ -283,7 +283,7 @@ class RoomLine:
         return self._outbox
 
     async def begin(self, join: Message) -> None:
-        """After the welcome: answer the offer that came with it, or make ours."""
+        """Answer the offer that came with the client's welcome, or make ours."""
         if join.get("reconnect"):
             if self._ours and (self._ours.is_silent or not self._ours.is_answered):
                 await self._offer()

@@ -65,7 +65,7 @@ def prepare(app: web.Application) -> None:
 @routes.get("/rtc/v1")
 @operation("LiveKit: join a room, a WebSocket", scope="call", answers={101: None})
 async def join(request: web.Request) -> web.StreamResponse:
-    """Over one WebRTC connection, as newer clients do. The token is `access_token`, or in the header."""
+    """Join over one WebRTC connection, as newer clients do. The token is `access_token`, or in the header."""
     return await _join(request, two_connections=False)
 
 
@@ -127,7 +127,7 @@ class _Joining(TypedDict):
 @routes.post("/v1/livekit/token")
 @operation("LiveKit: a token for its components", scope="call", body=_Wanted, answers={201: _Joining})
 async def token(request: web.Request) -> web.Response:
-    """With a key, or straight from a page whose origin the agent allows; the agent is the first of `room_config`."""
+    """A room's token, for a key or for a page that the agent allows; the agent is the first of `room_config`."""
     wanted = await json_body(request, _Wanted)
     named = [each.agent_name for each in wanted.room_config.agents if each.agent_name]
     access = request.app[ACCESS]

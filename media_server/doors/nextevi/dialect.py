@@ -50,7 +50,7 @@ class _Idle(_Message):
     hangup_timeout: Annotated[float, Field(gt=0, le=3600)] | None = None
 
     def bounds(self, usual_s: float, usual_after_s: float) -> tuple[float, float]:
-        """After how many seconds the caller is warned, and after how many more the call ends."""
+        """Seconds of silence after which the caller is warned, and more seconds after which the call ends."""
         if self.hangup_timeout is None:
             return self.warning_timeout or usual_s, usual_after_s
         warning_s = self.warning_timeout or min(usual_s or self.hangup_timeout, self.hangup_timeout / 2)
@@ -58,7 +58,7 @@ class _Idle(_Message):
 
 
 class SessionSettings(_Audio):
-    """In both manners; what is under `data` was lifted out of it."""
+    """A client's settings in both manners; what is under `data` was lifted out of it."""
 
     type: Literal["session_settings"]
     audio: _Audio | None = None

@@ -42,13 +42,13 @@ CODES = {
     403: (4403, "AUTHENTICATION_FAILED"), 404: (4404, "CONFIG_NOT_FOUND"), 429: (4429, "CONNECTION_FAILED"),
     503: (4503, "CONNECTION_FAILED"),
 }  # fmt: skip
-"""By the HTTP status of our refusals: the code with which the socket closes, and NextEVI's name. 4000 and above are
+"""The code with which the socket closes, and NextEVI's name, by the HTTP status of our refusals. 4000 and above are
 final for its clients."""
 OWN_CODES = {
     "unknown_project": "PROJECT_NOT_FOUND", "token_expired": "JWT_TOKEN_EXPIRED", "token_unknown": "JWT_TOKEN_INVALID",
     "token_used": "JWT_TOKEN_INVALID",
 }  # fmt: skip
-"""By our code, where it says more."""
+"""The same by our code, where it says more."""
 REPLACED = 4409
 ENDINGS = {
     "silence": 4408,

@@ -72,7 +72,7 @@ class Program:
         self._key = key
         self._socket = socket
         self._agents: dict[str, p.AgentCreate] = {}
-        """As it wants them."""
+        """Agents as the program wants them."""
         self._unsent: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
         self._gone = False
         self._channels: dict[tuple[str, str], p.ChannelCommand] = {}

@@ -130,9 +130,9 @@ class SessionLimits(_Message):
     max_duration_seconds: Annotated[float, Field(ge=0, le=86400)] | None = None
     idle_timeout_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
     idle_warning_seconds: Annotated[float, Field(ge=0, le=3600)] = 15
-    """Before the idle timeout."""
+    """How long before the idle timeout it is warned of."""
     idle_grace_seconds: Annotated[float, Field(ge=0, le=3600)] = 10
-    """After the idle timeout."""
+    """How long after the idle timeout the call ends."""
 
 
 class _Preparing(_Message):

@@ -49,7 +49,7 @@ class _Offer(BaseModel):
     token: str
     metadata: dict[str, Any] = {}
     config: dict[str, Any] = {}
-    """As the channel's `configure`: what the agent lets pages choose."""
+    """Settings as in the channel's `configure`: what the agent lets pages choose."""
 
 
 class _Answer(TypedDict):
@@ -175,7 +175,7 @@ async def kick(request: web.Request) -> web.Response:
 @routes.get("/api/sdk/agent-info/{agent}")
 @operation("Pinecall: what its widget shows of an agent", scope="call", answers={200: _WidgetInfo})
 async def agent_info(request: web.Request) -> web.Response:
-    """With a key, or from a page whose origin the agent allows."""
+    """A token for a call, for a key or for a page whose origin the agent allows."""
     access = request.app[ACCESS]
     agent, _ = await access.page(request, agent_name(request.match_info["agent"]))
     ways = [_Way(type="webrtc"), _Way(type="chat")]

@@ -172,7 +172,7 @@ class _Stream:
             self._process.wait()
 
     def read(self, n: int) -> bytes:
-        """At most `n` bytes; none at the end."""
+        """Read at most `n` bytes; none at the end."""
         if self._stored:
             while not self._left:
                 if self._last:

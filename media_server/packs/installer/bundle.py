@@ -50,7 +50,7 @@ class Wheels:
     python: str
     """Major and minor version, as in `3.11`."""
     platform: str
-    """As in `manylinux_2_28_x86_64`."""
+    """The platform as in `manylinux_2_28_x86_64`."""
     glibc: str
     """Oldest version that will do, as in `2.28`."""
     cpu: tuple[str, ...]

@@ -20,7 +20,7 @@ from .place import Placed, missing_of, put, sentences, staged, unpack
 __all__ = ["cpu_features", "examine", "install_all", "interpreter", "obstacles"]
 
 MARK = "media-server-bundle.txt"
-"""In a virtual environment: this installer made it, and from which bundle it was filled last."""
+"""The file in a virtual environment that says: this installer made it, and filled it last from this bundle."""
 
 PACKAGES = {
     "libcrypto.so.3": "libssl3",
