@@ -99,11 +99,11 @@ def _forms(name: str, value: Mapping[str, Any]) -> Iterator[str]:
         if all(re.fullmatch(r"[0-9]{2,40}", d) for d in digits):
             yield from sorted({rf"\d{{{len(d)}}}" for d in digits}) if "enum" not in value else sorted(set(digits))
         return
-    low, high = value.get("minimum"), value.get("maximum")
-    if value.get("type") == "integer" and isinstance(low, int) and isinstance(high, int) and low >= 10:
-        # from 100 to 999: three digits; from 1 on, a number that is counted with, not read out
-        yield rf"\d{{{len(str(low))},{len(str(high))}}}" if len(str(high)) <= MAX_DIGITS else r"\d{2,40}"
-        return
+    match value:
+        case {"type": "integer", "minimum": int(low), "maximum": int(high)} if low >= 10:
+            # from 100 to 999: three digits; from 1 on, a number that is counted with, not read out
+            yield rf"\d{{{len(str(low))},{len(str(high))}}}" if len(str(high)) <= MAX_DIGITS else r"\d{2,40}"
+            return
     shortest, longest = value.get("minLength"), value.get("maxLength")
     if isinstance(shortest, int) and isinstance(longest, int) and 1 < shortest <= longest <= MAX_DIGITS:
         yield rf"\d{{{shortest},{longest}}}"

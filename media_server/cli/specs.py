@@ -232,9 +232,7 @@ class _Judge:
         await self._send("call.bridge", agent_id=self._name, **bridged)
         while len(result.turns) < 2 * self._spec.most_turns:
             async with asyncio.timeout(self._spec.timeout_s):
-                message = await self._next()
-                while message["event"] not in ("user.message", "message.confirmed", *OVER):
-                    message = await self._next()
+                message = await self._next("user.message", "message.confirmed", *OVER)
             match message:
                 case {"event": "llm.tool_call", "tool_calls": [call, *_]}:
                     self._judge(call, result)
@@ -292,13 +290,13 @@ class _Judge:
     async def _send(self, event: str, **fields: Any) -> None:
         await self._socket.send_json({"event": event, **fields})
 
-    async def _next(self, event: str = "") -> dict[str, Any]:
-        """The next message, or the next one of this event."""
+    async def _next(self, *events: str) -> dict[str, Any]:
+        """The next message, or the next one of these events."""
         async for message in self._socket:
             told: dict[str, Any] = json.loads(message.data)
             if told["event"] in ("error", "llm.chat.error"):
                 raise MediaServerError(told.get("code", "refused").lower(), told.get("message") or told["error"])
-            if not event or told["event"] == event:
+            if not events or told["event"] in events:
                 return told
         raise MediaServerError("closed", "The server has closed the connection.")
 
