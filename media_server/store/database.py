@@ -30,9 +30,10 @@ T = TypeVar("T")
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """Drivers that do not block the event loop."""
-PATIENCE_S = 60
-"""Seconds for a connection to be free, and for another writer to be done: a burst of calls on a busy machine takes its
-time, and to be refused then would be worse."""
+QUEUE_S = 60
+"""Seconds for a connection to SQLite to be free: a burst of calls on a busy machine takes its time."""
+LOCKED_S = 10
+"""Seconds for another writer to be done; then whoever waits is told that the database is busy."""
 FEW = 2
 """Connections to SQLite: one writes at a time anyway, and each has a thread of its own."""
 
@@ -71,7 +72,7 @@ class Database:
             engine = create_async_engine(
                 parsed,
                 hide_parameters=True,
-                **({"pool_size": FEW, "max_overflow": 0, "pool_timeout": PATIENCE_S} if sqlite else {}),
+                **({"pool_size": FEW, "max_overflow": 0, "pool_timeout": QUEUE_S} if sqlite else {}),
             )
         except (ArgumentError, ModuleNotFoundError, ValueError) as e:
             shown = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
@@ -117,7 +118,7 @@ def _make_private(file: Path) -> None:
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
     # readers do not wait for the writer; what is committed outlasts the process, though not a loss of power
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={1000 * PATIENCE_S}"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={1000 * LOCKED_S}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
