@@ -51,9 +51,11 @@ def reason_of(failed: BaseException) -> str:
 class Database:
     """`open` it; `begin` gives a session whose changes are kept if the block ends well."""
 
+    file: Path | None = None
+    """Where it is a file."""
+
     def __init__(self, engine: AsyncEngine, file: Path | None = None) -> None:
         self.file = file
-        """Where it is a file."""
         self._sessions = async_sessionmaker(engine, expire_on_commit=False)
 
     @classmethod
