@@ -18,7 +18,7 @@ __all__ = ["HELD_UP_S", "CaptureClock", "InterarrivalJitter", "Timeline"]
 
 LEAP_S = 0.06
 """A time that is further ahead of the packet's arrival was not counted as the times before it."""
-HELD_UP_S = 2.0
+HELD_UP_S = 4.0
 """A time that is further behind its packet's arrival stood still, as with clients that count only what they send."""
 BRIDGE_S = 0.2
 """A pause that may be the network's; sound that follows on without a time to go by is placed without it."""
