@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 from aiohttp import web
 
+from tests.served import served
+
 __all__ = ["under_a_path"]
 
 HOP = {"Transfer-Encoding", "Content-Encoding", "Content-Length", "Connection"}
@@ -27,10 +29,5 @@ async def under_a_path(url: str, path: str = "/voice/") -> AsyncIterator[str]:
 
         app = web.Application()
         app.router.add_route("*", f"{path}{{rest:.*}}", forward)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}{path}"
-        finally:
-            await runner.cleanup()
+        async with served(app, "127.0.0.1") as site:
+            yield site + path

@@ -13,6 +13,7 @@ from media_server.server import Server
 from tests.conftest import no_sessions, sentence_file
 from tests.doors.livekit import Way, call_of, media_cut, own_token, until
 from tests.fetched import from_npm
+from tests.served import served
 
 __all__ = ["client", "hold_a_call", "join_and_be_left", "site_with"]
 
@@ -81,13 +82,8 @@ async def site_with(version: str) -> AsyncIterator[str]:
     app.router.add_get("/", page)
     app.router.add_get("/livekit.js", livekit)
     app.router.add_get("/spoken/{sentence}", spoken)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "localhost", 0).start()
-        yield f"http://localhost:{runner.addresses[0][1]}/"
-    finally:
-        await runner.cleanup()
+    async with served(app) as site:
+        yield f"{site}/"
 
 
 async def take_a_turn(page: Page, sentence: str) -> None:

@@ -19,6 +19,7 @@ from tests.browser.test_livekit import NEWEST
 from tests.browser.test_room import OPEN, spoken
 from tests.conftest import DATA, no_sessions
 from tests.doors.livekit import own_token
+from tests.served import served
 
 PAGE = """<!doctype html><meta charset="utf-8"><script src="/livekit.js"></script><script type="module">
 const say = (what) => fetch("/said", { method: "POST", body: JSON.stringify(what) });
@@ -79,17 +80,11 @@ async def test_two_turns_with_data_both_ways(tmp_path: Path, sentence: Callable[
         app.router.add_get("/livekit.js", livekit)
         app.router.add_get("/spoken.wav", recording)
         app.router.add_post("/said", take_said)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "localhost", 0).start()
-            async with firefox(tmp_path / "profile", f"http://localhost:{runner.addresses[0][1]}/"):
-                async with asyncio.timeout(90):
-                    told = await said.get()
-                assert "error" not in told, told
-                assert told["heard"][:2] == ["where is my order four two seven", "what is seven plus five"]
-                assert told["answers"][:2] == ["The status is shipped.", "Seven plus five is twelve."]
-                assert told["attached"]
-                await no_sessions(server, 20)
-        finally:
-            await runner.cleanup()
+        async with served(app) as site, firefox(tmp_path / "profile", f"{site}/"):
+            async with asyncio.timeout(90):
+                told = await said.get()
+            assert "error" not in told, told
+            assert told["heard"][:2] == ["where is my order four two seven", "what is seven plus five"]
+            assert told["answers"][:2] == ["The status is shipped.", "Seven plus five is twelve."]
+            assert told["attached"]
+            await no_sessions(server, 20)

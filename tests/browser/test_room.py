@@ -20,6 +20,7 @@ from media_server.server import Server, running_server
 from media_server.store import Database, Keys, Scope
 from tests.browser.conftest import Open
 from tests.conftest import DATA, no_sessions
+from tests.served import served
 
 PAGES = Path(__file__).parent / "pages"
 OPEN = Agent("open", allowed_origins=("http://localhost:*",))
@@ -71,14 +72,9 @@ async def site(
             app = web.Application()
             app.router.add_get("/bundle.js", bundle)
             app.router.add_get(r"/{name:\w+\.(html|js)}", page)
-            runner = web.AppRunner(app)
-            await runner.setup()
-            await web.TCPSite(runner, "localhost", 0).start()
-            try:
-                yield server, f"http://localhost:{runner.addresses[0][1]}"
+            async with served(app) as site:
+                yield server, site
                 await no_sessions(server)
-            finally:
-                await runner.cleanup()
 
 
 @pytest.mark.parametrize("flags", [[], ["--webrtc-ip-handling-policy=disable_non_proxied_udp"]])
