@@ -1,14 +1,16 @@
-"""What asyncio lacks: cancelling once, the first of several, work that goes to its end, and answers by their ids."""
+"""What asyncio lacks: cancelling once, the first of several, work that goes to its end, work that takes turns, and
+answers by their ids."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import weakref
+from collections import deque
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, ParamSpec, TypeVar
 
-__all__ = ["Awaited", "cancel", "cause_of", "first_of", "in_thread", "is_cancelled", "to_its_end"]
+__all__ = ["Awaited", "Turnstile", "cancel", "cause_of", "first_of", "in_thread", "is_cancelled", "to_its_end"]
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,37 @@ def cause_of(group: BaseExceptionGroup[BaseException], kind: type[E]) -> E | Non
         elif isinstance(failed, kind):
             return failed
     return None
+
+
+class Turnstile:
+    """Spreads work that many ask for at once: each piece begins in a round of the event loop of its own.
+
+    What else the loop has to do, such as the sound of calls, is done between the pieces.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._is_turning = False
+
+    async def turn(self) -> None:
+        """Wait until everything that asked before has begun, in rounds before this one."""
+        loop = asyncio.get_running_loop()
+        if self._is_turning:
+            turn = loop.create_future()
+            self._waiting.append(turn)
+            await turn
+        else:
+            self._is_turning = True
+            loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():  # else it was cancelled
+                turn.set_result(None)
+                asyncio.get_running_loop().call_soon(self._next)
+                return
+        self._is_turning = False
 
 
 class Awaited(Generic[K, V]):

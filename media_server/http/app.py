@@ -38,6 +38,7 @@ from media_server.http.bodies import bounded_bodies, plain_bodies
 from media_server.http.cors import cors, cors_headers
 from media_server.http.door import DOORS, Door
 from media_server.http.errors import errors_as_json
+from media_server.http.fairness import in_turn
 from media_server.http.gate import gate
 from media_server.http.openapi import operation
 from media_server.http.speech import ENGINES
@@ -140,7 +141,7 @@ def make_app(
     about: console.Console,
 ) -> web.Application:
     """The whole API over these agents, engines and sessions, for whom `access` lets in, and through these doors."""
-    middlewares = [bounded_bodies, errors_as_json, cors, gate, plain_bodies]
+    middlewares = [in_turn, bounded_bodies, errors_as_json, cors, gate, plain_bodies]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
     app[agents.AGENTS] = all_agents
     app[metrics.METRICS] = all_metrics

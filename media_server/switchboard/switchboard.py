@@ -28,6 +28,7 @@ from media_server.store.course import course
 from media_server.store.keys import digest
 from media_server.switchboard.admission import Admission
 from media_server.switchboard.start import CallGrant
+from media_server.tasks import Turnstile
 from media_server.terms import Terms, Variables
 
 __all__ = ["Switchboard", "reached"]
@@ -70,6 +71,8 @@ class Switchboard:
         self.on_ended: list[Callable[[RunningCall], None]] = []
         """Each is told of each call that is over."""
         self.admission = Admission(services.engines, settings.max_calls)
+        self.turnstile = Turnstile()
+        """Calls begin one by one, however many are asked for at once."""
         self._settings = settings
         self._services = services
         self._records = records
@@ -118,6 +121,7 @@ class Switchboard:
         session = self._session(agent_name, "webrtc", terms, start.key, dialect, lingers)
         peer = self._peer(session)
         async with self._beginning(session, peer, start):
+            await self.turnstile.turn()
             answer = await peer.accept(offer)
         return session, answer
 
@@ -133,6 +137,7 @@ class Switchboard:
         session = self.get(session_id)
         peer = self._peer(session)
         try:
+            await self.turnstile.turn()
             answer = await peer.accept(offer)
             self.get(session_id)  # it may have ended meanwhile
         except BaseException:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 
 import pytest
 
-from media_server.tasks import Awaited, cancel, cause_of, first_of, in_thread, is_cancelled, to_its_end
+from media_server.tasks import Awaited, Turnstile, cancel, cause_of, first_of, in_thread, is_cancelled, to_its_end
 
 
 async def test_a_task_that_just_gives_up_waiting_is_cancelled_all_the_same() -> None:
@@ -144,3 +145,35 @@ async def test_nobody_waits_for_what_was_given_up() -> None:
     waiting.cancel()
     await asyncio.wait([waiting])
     assert not awaited.answer("a", 1)
+
+
+async def test_pieces_of_work_that_take_turns_leave_rounds_of_the_loop_to_others() -> None:
+    turnstile, done = Turnstile(), list[str]()
+
+    async def piece(name: str) -> None:
+        await turnstile.turn()
+        done.append(name)
+
+    async def other() -> None:
+        while len(done) < 9:
+            done.append("other")
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        pieces = [group.create_task(piece(name)) for name in "abcdef"]
+        group.create_task(other())
+        await asyncio.sleep(0)
+        pieces[3].cancel()
+    assert [name for name in done if name != "other"] == ["a", "b", "c", "e", "f"], "in order, but for the cancelled"
+    turns = [i for i, name in enumerate(done) if name != "other"]
+    assert all(after - before > 1 for before, after in itertools.pairwise(turns)), done
+
+
+async def test_a_piece_that_is_alone_does_not_wait_for_its_turn() -> None:
+    turnstile = Turnstile()
+    for _ in range(3):
+        turning = turnstile.turn()
+        with pytest.raises(StopIteration):
+            turning.send(None)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
