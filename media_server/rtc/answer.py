@@ -149,7 +149,11 @@ def agree(offer: Offer) -> Agreement:
     is_bundled, chosen = max(usable, key=lambda each: _directions(each[1]))
     transport = next((s for s in chosen if s.port and s.credentials), next((s for s in chosen if s.credentials), None))
     if transport is None or not transport.fingerprints:
-        missing = "a DTLS fingerprint (a=fingerprint)" if transport else "ICE credentials (a=ice-ufrag, a=ice-pwd)"
+        missing = (
+            "a DTLS fingerprint (a=fingerprint) with SHA-256 or better"
+            if transport
+            else "ICE credentials (a=ice-ufrag, a=ice-pwd)"
+        )
         raise ClientError("bad_sdp", f"The audio section of the offer lacks {missing}.")
     heard = next((s for s in chosen if common_codecs(s) and s.direction in ("sendrecv", "sendonly")), None)
     spoken = next((s for s in chosen if common_codecs(s) and s.direction in ("sendrecv", "recvonly")), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from media_server.rtc.rtp import (
     SenderReport,
     parse_red,
     parse_rtp,
-    parse_telephone_event,
+    parse_telephone_events,
 )
 from media_server.rtc.timeline import HELD_UP_S, InterarrivalJitter, Timeline
 
@@ -34,6 +35,9 @@ FRAME_TICKS = 960
 """20 ms at 48 kHz."""
 ABANDONED_S = 0.1
 """Seconds without packets after which another SSRC takes a stream's place."""
+MAX_KEYS = 16
+LONGEST_KEY = 0xFFFF
+"""Ticks after which a key that is still held goes on under another time (RFC 4733 section 2.5.1.3)."""
 MAX_WAITING = 50
 """Packets of another SSRC that wait for the stream before it to end."""
 
@@ -107,8 +111,8 @@ class Ear:
         """Packets of that other stream."""
         self._after_loss = False
         """What was said before the sound that comes next is lost."""
-        self._digit: tuple[int, int] | None = None
-        """The SSRC and the time of the key that was told last."""
+        self._keys: deque[tuple[int, int, str]] = deque(maxlen=MAX_KEYS)
+        """SSRC, time and digit of the keys that were told last."""
 
     def accept(self, codecs: Iterable[Codec]) -> None:
         """Take these codecs too: a later offer has them."""
@@ -141,7 +145,7 @@ class Ear:
         first, second, number, time, ssrc = RTP_HEADER.unpack_from(packet)
         if first != 128 or ssrc != stream.ssrc or time != stream.timeline.end:
             return False
-        if arrived_s - stream.arrived_s >= HELD_UP_S:
+        if arrived_s - stream.arrived_s >= HELD_UP_S or not stream.timeline.is_certain:
             return False
         payload_type, payload = second & 127, packet[RTP_HEADER.size :]
         if self._red is not None and payload_type == self._red.payload_type:
@@ -150,7 +154,7 @@ class Ear:
         if payload_type != codec.payload_type:
             return False
         decoder = self._decoders[codec.payload_type]
-        if not (ticks := decoder.ticks(payload)) or not stream.buffer.take_next(number):
+        if not (ticks := decoder.ticks(payload)) or not stream.buffer.take_next(number, time):
             return False
         reception, timeline, clock_hz = self.reception, stream.timeline, codec.clock_hz
         stream.arrived_s = arrived_s
@@ -236,8 +240,8 @@ class Ear:
             codec = self._codecs.get(payload_type)
         if codec is None or codec.name in ("telephone-event", "red"):
             # also what nobody agreed on takes a number
-            if codec is not None and payload:
-                self._press(packet)
+            if codec is not None and codec.name == "telephone-event":
+                self._press(packet.ssrc, time, payload)
             payload = b""
         if payload and codec is not None:
             stream.jitter.note(time, codec.clock_hz, arrived_s)
@@ -259,12 +263,16 @@ class Ear:
                 self._play(stream, restored, copied=True)
         return blocks[-1][0], blocks[-1][2]
 
-    def _press(self, packet: RtpPacket) -> None:
-        event = parse_telephone_event(packet.payload)
-        # one key is sent in many packets, all with the time at which it was pressed
-        if event and self._digit != (packet.ssrc, packet.time):
-            self._digit = (packet.ssrc, packet.time)
-            self._on_digit(event.digit)
+    def _press(self, ssrc: int, time: int, payload: bytes) -> None:
+        for event in parse_telephone_events(payload):
+            # one key is sent in many packets, all with the time at which it was pressed
+            key = (ssrc, time, event.digit)
+            if key not in self._keys:
+                is_held = (ssrc, time - LONGEST_KEY & 0xFFFFFFFF, event.digit) in self._keys
+                self._keys.append(key)
+                if not is_held:
+                    self._on_digit(event.digit)
+            time = time + event.duration & 0xFFFFFFFF
 
     def _decoder(self, codec: Codec) -> Decoder:
         if (decoder := self._decoders.get(codec.payload_type)) is None:
@@ -274,8 +282,7 @@ class Ear:
     def _play(self, stream: _Stream, decisions: list[Decision], copied: bool = False) -> None:
         for decision in decisions:
             if isinstance(decision, Missing):
-                self.reception.lost += decision.packets
-                self._conceal(stream, decision.successor)
+                self._conceal(stream, decision)
                 continue
             codec = self._codecs[decision.payload_type]
             decoder, payload = self._decoder(codec), decision.payload
@@ -293,8 +300,9 @@ class Ear:
             stream.timeline.advance(ticks)
             stream.codec = codec
 
-    def _conceal(self, stream: _Stream, successor: Play) -> None:
-        timeline = stream.timeline
+    def _conceal(self, stream: _Stream, missing: Missing) -> None:
+        timeline, successor = stream.timeline, missing.successor
+        self.reception.lost += missing.packets
         if not successor.payload or stream.codec is None:
             return
         codec, payload = self._codecs[successor.payload_type], successor.payload
@@ -304,6 +312,8 @@ class Ear:
         end_s = timeline.end_s
         begin_s = timeline.place(successor.time, ticks, codec.clock_hz, successor.arrived_s, after_loss=True)
         lost = round((begin_s - end_s) * codec.clock_hz)
+        # where the sound goes on without a gap only numbers are missing
+        self.reception.lost -= missing.packets - min(missing.packets, max(0, -(-lost // ticks)))
         if not 0 < lost <= MAX_LOSS_S * codec.clock_hz:
             return
         # the last of the lost packets may have a copy in its successor

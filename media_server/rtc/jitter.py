@@ -9,7 +9,8 @@ handed out when it comes, and only a hole is waited for:
     wait_s over, or MAX_HELD packets waiting   Missing for the hole, then Play
     a number that was played or waits           dropped: a duplicate
     a number that was given up                  dropped, and the wait grows to its lateness
-    a number far off                            dropped, unless the next packet follows it: the sender began anew
+    a number far off, or behind with a time     dropped, unless the next packet follows it: the sender began anew
+    that no earlier packet can have
     no payload (padding, a probe)               takes its number and nothing else
 
 The wait is as long as reordering was seen to take. A later one raises it at
@@ -35,6 +36,8 @@ MAX_HELD = 50
 MAX_GIVEN_UP = 200
 MAX_AHEAD, MAX_BEHIND = 3000, 100
 """MAX_DROPOUT and MAX_MISORDER of RFC 3550 appendix A.1."""
+MAX_TICKS_BEHIND = MAX_BEHIND * 5760
+"""That many packets of Opus last so long at most."""
 SLACK_S = 1e-6
 
 
@@ -71,6 +74,8 @@ class JitterBuffer:
         self._first: int | None = None
         self._next = 0
         self._highest = 0
+        self._time = 0
+        """The RTP time of the newest packet with sound."""
         self._held: dict[int, Play] = {}
         self._hole_since_s: float | None = None
         self._given_up: OrderedDict[int, float] = OrderedDict()
@@ -104,7 +109,7 @@ class JitterBuffer:
         if self._first is None:
             self._begin(number)
         extended = unwrapped(number, self._next, 16)
-        if not -MAX_BEHIND <= extended - self._next <= MAX_AHEAD:
+        if not -MAX_BEHIND <= extended - self._next <= MAX_AHEAD or self._is_anew(extended, packet):
             return self._strayed(number, packet)
         self._astray = None
         if self._is_duplicate(extended, packet.arrived_s):
@@ -113,13 +118,14 @@ class JitterBuffer:
         self._highest = max(self._highest, extended)
         return self._enter(extended, packet, packet.arrived_s)
 
-    def take_next(self, number: int) -> bool:
+    def take_next(self, number: int, time: int) -> bool:
         """Whether this is the next packet and none waits, so that it is played at once; then it counts as played."""
         if self._held or self._first is None or number != self._next & 0xFFFF:
             return False
         self.received += 1
         self._highest = max(self._highest, self._next)
         self._next += 1
+        self._time = time
         self._hole_since_s = self._astray = None
         return True
 
@@ -160,7 +166,16 @@ class JitterBuffer:
     def _begin(self, number: int) -> None:
         self._first = self._next = self._highest = number + 65536
 
+    def _is_anew(self, extended: int, packet: Play) -> bool:
+        """Whether a packet behind the next one was not sent before it: the sender numbers anew."""
+        if extended >= self._next or not packet.payload:
+            return False
+        ahead = unwrapped(packet.time, self._time, 32) - self._time
+        return ahead > 0 or ahead < -MAX_TICKS_BEHIND
+
     def _enter(self, extended: int, packet: Play, now_s: float) -> list[Decision]:
+        if packet.payload and extended >= self._highest:
+            self._time = packet.time
         if extended == self._next and not self._held:
             self._hole_since_s = None
             played = self._play(packet)

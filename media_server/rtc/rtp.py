@@ -18,7 +18,7 @@ __all__ = [
     "parse_red",
     "parse_rtcp",
     "parse_rtp",
-    "parse_telephone_event",
+    "parse_telephone_events",
     "unwrapped",
     "write_red",
     "write_report",
@@ -226,8 +226,14 @@ def write_red(payload_type: int, older: Iterable[tuple[int, bytes]], payload: by
     return heads + bytes([payload_type]) + bodies + payload
 
 
-def parse_telephone_event(payload: bytes) -> TelephoneEvent | None:
-    """The last event of a payload; None where it is no key of a telephone."""
-    if len(payload) < 4 or payload[0] >= len(DIGITS):
-        return None
-    return TelephoneEvent(DIGITS[payload[0]], payload[1] > 127, int.from_bytes(payload[2:4], "big"))
+def parse_telephone_events(payload: bytes) -> list[TelephoneEvent]:
+    """The keys of a payload, each of which begins where the one before it ends; mostly there is one.
+
+    Events that are no key of a telephone are left out.
+    """
+    events = (payload[at : at + 4] for at in range(0, len(payload) - 3, 4))
+    return [
+        TelephoneEvent(DIGITS[event[0]], event[1] > 127, int.from_bytes(event[2:], "big"))
+        for event in events
+        if event[0] < len(DIGITS)
+    ]

@@ -106,7 +106,7 @@ def parse_offer(text: str, most_sections: int = MAX_SECTIONS, most_lines: int = 
     Raises:
         ClientError: `bad_sdp`.
     """
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(number, line.strip()) for number, line in enumerate(_lines(text), 1) if line.strip()]
     if len(lines) > most_lines:
         raise _bad(f"The offer has more than {most_lines} lines.")
     if not lines or lines[0][1] != "v=0":
@@ -124,6 +124,11 @@ def parse_offer(text: str, most_sections: int = MAX_SECTIONS, most_lines: int = 
     groups = [group.split() for group in common.get("group", [])]
     bundles = tuple(tuple(dict.fromkeys(mids)) for name, *mids in (g for g in groups if g) if name == "BUNDLE")
     return Offer(sections, bundles, "ice-lite" in common)
+
+
+def _lines(text: str) -> list[str]:
+    # not by `splitlines`: free text may have marks in it that Unicode counts as ends of lines
+    return re.split("\r\n|\n|\r", text.removeprefix("\ufeff"))
 
 
 def _split(lines: list[tuple[int, str]]) -> list[list[tuple[int, str]]]:
@@ -147,6 +152,8 @@ def _attributes(lines: list[tuple[int, str]]) -> dict[str, list[str]]:
         value = value.strip()
         if name in ("ice-ufrag", "ice-pwd") and not CREDENTIAL.fullmatch(value):
             raise _bad_line(number, line, "It has characters that cannot be in it")
+        if name == "candidate" and not value:
+            continue  # the end of candidates, as scripts have it
         if name == "candidate" and not CANDIDATE.fullmatch(value):
             raise _bad_line(number, line, "It is no ICE candidate")
         found.setdefault(name.strip(), []).append(value)
@@ -252,12 +259,12 @@ def parse_fragment(text: str) -> Fragment:
         ClientError: `bad_sdp_fragment`.
     """
     values: dict[str, list[str]] = {}
-    for line in text.splitlines():
+    for line in _lines(text):
         name, _, value = line.strip().partition(":")
-        values.setdefault(name, []).append(value)
+        values.setdefault(name, []).append(value.strip())
     username, password = _first(values, "a=ice-ufrag"), _first(values, "a=ice-pwd")
-    candidates = values.get("a=candidate", [])
-    if not username and not candidates and "a=end-of-candidates" not in values:
+    candidates = [each for each in values.get("a=candidate", []) if each]
+    if not username and not {"a=candidate", "a=end-of-candidates"} & values.keys():
         raise _bad_fragment("has neither candidates nor credentials in it")
     if bool(username) != bool(password):
         raise _bad_fragment("has a=ice-ufrag or a=ice-pwd without the other")

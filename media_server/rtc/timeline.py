@@ -8,11 +8,14 @@ packet is placed against the sound before it, in the order in which they were se
     before that end, or more than `LEAP_S` later than it arrived,     right behind the sound before; if it arrived more
     or more than `HELD_UP_S` earlier: it is no network's delay        than `BRIDGE_S` later than that, at its arrival
     in another clock rate, behind lost packets of an unknown rate     at its arrival
+    packets that arrive faster than people speak, behind one whose    where their times say: a network, or this machine,
+    time was more than `HELD_UP_S` earlier than its arrival           stood still for so long after all
 """
 
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 __all__ = ["HELD_UP_S", "CaptureClock", "InterarrivalJitter", "Timeline"]
 
@@ -27,6 +30,21 @@ LATE_S = 1.0
 CATCHES_UP_S = 0.005
 """How much it shrinks at least, from one half second to the next."""
 MAX_TRANSIT_CHANGE_S = 5.0
+BURST_S, BURST_WITHIN_S = 0.2, 1.0
+"""Sound that comes ahead of its time, and how soon after the first of it, is what was held up: clients send less of it
+at once."""
+
+
+class _Doubt(NamedTuple):
+    """A packet that was moved to its arrival, although it may have been held up as long as its time says."""
+
+    moved_s: float
+    """By how much."""
+    arrived_s: float
+    difference_s: float
+    """Its arrival less the end of its sound, where it was moved to."""
+    clock: CaptureClock
+    """As it was before."""
 
 
 class Timeline:
@@ -44,6 +62,14 @@ class Timeline:
         self.end_s = 0.0
         """The same in seconds."""
         self._clock = CaptureClock()
+        self._doubt: _Doubt | None = None
+        self._believed_s = HELD_UP_S
+        """How far behind its packet's arrival a time may be: more than usual while what was held up for long comes."""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether what was placed stays there, so that `follow` may go on from it."""
+        return self._doubt is None
 
     def place(self, time: int, ticks: int, clock_hz: int, arrived_s: float, after_loss: bool = False) -> float:
         """Where the sound of a packet begins; to place it once more changes nothing.
@@ -57,13 +83,30 @@ class Timeline:
             begin_s += ahead / self.clock_hz
             undelayed_s = arrived_s - self._clock.offset_s - length_s
             is_legible = clock_hz == self.clock_hz or not after_loss
-            is_likely = undelayed_s - HELD_UP_S <= begin_s <= undelayed_s + LEAP_S
-            if ahead < 0 or not is_likely or not is_legible:
+            if begin_s >= undelayed_s - HELD_UP_S:
+                self._believed_s = HELD_UP_S
+            is_likely = undelayed_s - self._believed_s <= begin_s <= undelayed_s + LEAP_S
+            if self._doubt and (moved_s := self._moved_s(self._doubt, begin_s + length_s, arrived_s)):
+                begin_s -= moved_s
+            elif ahead < 0 or not is_likely or not is_legible:
                 pause_s = undelayed_s - self.end_s
-                begin_s = self.end_s + (pause_s if pause_s > (0 if after_loss else BRIDGE_S) else 0.0)
+                placed_s = self.end_s + (pause_s if pause_s > (0 if after_loss else BRIDGE_S) else 0.0)
+                if ahead >= 0 and is_legible and placed_s - begin_s > HELD_UP_S:
+                    difference_s = arrived_s - placed_s - length_s
+                    self._doubt = _Doubt(placed_s - begin_s, arrived_s, difference_s, self._clock.copy())
+                begin_s = placed_s
         self.clock_hz, self.end, self.end_s = clock_hz, time, begin_s
         self._clock.note(begin_s + length_s, arrived_s)
         return begin_s
+
+    def _moved_s(self, doubt: _Doubt, end_s: float, arrived_s: float) -> float:
+        """How much later than it was captured sound was placed that ends there, as is known now; mostly 0."""
+        if arrived_s - doubt.arrived_s > BURST_WITHIN_S:
+            self._doubt = None
+        elif doubt.difference_s - (arrived_s - end_s) > BURST_S:
+            self._doubt, self._clock, self._believed_s = None, doubt.clock, doubt.moved_s + HELD_UP_S
+            return doubt.moved_s
+        return 0.0
 
     def advance(self, ticks: int) -> None:
         """Sound of this length was heard."""
@@ -73,7 +116,7 @@ class Timeline:
     def follow(self, ticks: int, arrived_s: float) -> float:
         """Place a packet of the same clock rate that begins at `end`, and go on by its length: when it was captured.
 
-        The one before it must have arrived less than `HELD_UP_S` ago.
+        The one before it must have arrived less than `HELD_UP_S` ago, and what was placed be certain.
         """
         begin_s = self.end_s
         self.end = self.end + ticks & 0xFFFFFFFF
@@ -104,6 +147,12 @@ class CaptureClock:
         """The last of these."""
         self._full_s = float("-inf")
         """When the newest bucket ends."""
+
+    def copy(self) -> CaptureClock:
+        """The same, to go back to."""
+        copied = CaptureClock()
+        copied.__dict__ |= self.__dict__ | {"_least": self._least.copy()}
+        return copied
 
     def note(self, time_s: float, arrived_s: float) -> None:
         """A packet whose sound ended at the sender's `time_s` arrived."""

@@ -42,7 +42,9 @@ class Line:
             self.now = min(at_s, self.now + 0.005)
             self.ear.tick(self.now)
         time = other.get("time", number * 960)
-        packet = RtpPacket(payload_type, False, number & 0xFFFF, time & 0xFFFFFFFF, other.get("ssrc", SSRC), payload)
+        packet = RtpPacket(
+            payload_type & 127, payload_type > 127, number & 0xFFFF, time & 0xFFFFFFFF, other.get("ssrc", SSRC), payload
+        )
         self.ear.take(write_rtp(packet), self.now)
 
     def heard(self) -> Samples:
@@ -192,6 +194,58 @@ def test_a_key_is_told_once() -> None:
         line.arrive(n, bytes([5, 0x80 if n > 4 else 0, 0, n]), 10 + n * 0.02, 126, time=7)
     line.arrive(9, bytes([11, 0, 0, 1]), 10.3, 126, time=99)
     assert line.digits == ["5", "#"]
+
+
+def key(digit: int, duration: int, ended: bool = False) -> bytes:
+    return bytes([digit, 128 * ended | 10, *duration.to_bytes(2, "big")])
+
+
+@pytest.mark.parametrize(
+    ("packets", "told"),
+    [
+        (
+            [(1, 100, key(1, 160)), (2, 100, key(1, 320, True)), (4, 900, key(1, 160)), (3, 100, key(1, 320, True))],
+            "11",
+        ),
+        ([(1, 100, key(5, 0xFFFF)), (2, 100 + 0xFFFF, key(5, 160)), (3, 100 + 0xFFFF, key(5, 900, True))], "5"),
+        ([(1, 100, key(5, 0)), (2, 100, key(5, 0xFFFF, True)), (3, 100, key(5, 1, True)), (4, 100, key(5, 7))], "5"),
+        ([(1, 100, key(1, 800, True) + key(2, 800, True) + key(3, 80)), (2, 1700, key(3, 160, True))], "123"),
+        ([(1, 100, key(16, 100)), (2, 100, key(255, 100, True)), (3, 300, key(4, 100)[:3])], ""),
+    ],
+    ids=["late copies", "held for long", "odd durations", "several in one packet", "no keys"],
+)
+@pytest.mark.parametrize("is_red", [False, True])
+def test_keys_are_told_once_whatever_their_packets_look_like(
+    packets: list[tuple[int, int, bytes]], told: str, is_red: bool
+) -> None:
+    line = Line()
+    for number, time, payload in packets:
+        payload = write_red(126, [], payload) if is_red else payload
+        line.arrive(number, payload, 10 + number * 0.02, 63 if is_red else 126, time=time)
+    assert "".join(line.digits) == told
+
+
+@pytest.mark.parametrize("marker", [0, 128])
+@pytest.mark.parametrize("stall_s", [4.5, 10.0, 18.0])
+def test_what_was_held_up_for_long_is_heard_where_it_was_said(stall_s: float, marker: int) -> None:
+    line, packets = Line(), encoded(stall_s + 2)
+    for n, packet in enumerate(packets):
+        said_s = 10 + n * 0.02
+        line.arrive(n, packet, 11 + stall_s if 11 <= said_s < 11 + stall_s else said_s, 111 | marker)
+    said = [frame for frame in line.frames if frame.samples.any()]
+    assert sum(len(frame.samples) for frame in said) / MODEL_RATE_HZ == pytest.approx(stall_s + 2, abs=0.01)
+    # a fifth of a second tells a network that stood still from a clock that did
+    wrong = [n for n, frame in enumerate(said) if abs(frame.captured_at_s - (9.98 + n * 0.02)) > 0.005]
+    assert wrong == list(range(50, 50 + len(wrong)))
+    assert len(wrong) <= 11
+
+
+def test_numbers_that_leap_while_the_sound_goes_on_are_no_loss() -> None:
+    line, packets = Line(), encoded(2.0)
+    for n, packet in enumerate(packets):
+        line.arrive(n + 2000 * (n >= 30) + 500 * (n >= 60), packet, 10 + n * 0.02, time=n * 960)
+    assert line.heard_s == pytest.approx(2.0, abs=0.003)
+    assert (line.ear.reception.lost, line.ear.reception.concealed_s) == (0, 0)
 
 
 def test_garbage_within_speech_does_no_harm() -> None:

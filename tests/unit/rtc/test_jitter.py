@@ -110,6 +110,26 @@ def test_order(case: str) -> None:
     assert run(*arrivals) == expected
 
 
+@pytest.mark.parametrize("moved", [0, 1_000_000, -1_000_000])
+@pytest.mark.parametrize("back", [2, 60, 99])
+def test_a_sender_that_numbers_anew_a_little_behind_is_heard_at_once(back: int, moved: int) -> None:
+    buffer, played = JitterBuffer(), 0
+    for n in range(200):
+        number, time = (n - back, n * 960 + moved) if n >= 100 else (n, n * 960)
+        played += len(buffer.push(number, Play(111, time & 0xFFFFFFFF, b"x", n * 0.02)))
+    assert played == 200
+    assert (buffer.received, buffer.expected) == (200, 200)
+
+
+def test_late_packets_and_duplicates_are_no_new_start() -> None:
+    buffer = JitterBuffer()
+    for n in range(100):
+        buffer.push(n, Play(111, n * 960, b"x", n * 0.02))
+    for n in (50, 51, 52, 98, 99, 99):
+        assert buffer.push(n, Play(111, n * 960, b"x", 2.0)) == []
+    assert buffer.push(100, Play(111, 96_000, b"x", 2.0)) != []
+
+
 def test_the_wait_shrinks_again() -> None:
     buffer = JitterBuffer()
     for number, now_s in ((1, 0.0), (3, 0.02), (4, 0.041), (2, 0.12)):

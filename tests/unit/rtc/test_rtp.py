@@ -16,7 +16,7 @@ from media_server.rtc.rtp import (
     parse_red,
     parse_rtcp,
     parse_rtp,
-    parse_telephone_event,
+    parse_telephone_events,
     unwrapped,
     write_red,
     write_report,
@@ -69,10 +69,10 @@ def test_numbers_unwrap() -> None:
 
 
 def test_a_key_of_the_telephone() -> None:
-    event = parse_telephone_event(b"\x0b\x8a\x03\x20")
-    assert event is not None
+    (event,) = parse_telephone_events(b"\x0b\x8a\x03\x20")
     assert (event.digit, event.ended, event.duration) == ("#", True, 800)
-    assert parse_telephone_event(b"\x20\x00\x00\x00") is None
+    assert parse_telephone_events(b"\x20\x00\x00\x00") == parse_telephone_events(b"\x01\x00\x00") == []
+    assert [e.digit for e in parse_telephone_events(b"\x01\x8a\x03\x20\x02\x0a\x00\xa0")] == ["1", "2"]
 
 
 @given(st.binary(max_size=200))
@@ -80,4 +80,4 @@ def test_no_bytes_raise(data: bytes) -> None:
     parse_rtp(data)
     parse_rtcp(data)
     parse_red(data)
-    parse_telephone_event(data)
+    parse_telephone_events(data)

@@ -36,8 +36,20 @@ def agreed(text: str) -> Agreement:
         ("a=group:BUNDLE 0", "a=group:BUNDLE 0 0"),
         ("a=ice-ufrag:", "a=unknown\r\na=ice-ufrag:"),
         ("a=sendrecv", ""),
+        ("v=0", "\ufeffv=0"),
+        ("s=-", "s=the\u2028desk\x85of \x1c\x0cours"),
+        ("a=setup", "a=candidate:\r\na=setup"),
     ],
-    ids=["bundle begins elsewhere", "bundle ends elsewhere", "twice", "unknown attribute", "no direction"],
+    ids=[
+        "bundle begins elsewhere",
+        "bundle ends elsewhere",
+        "twice",
+        "unknown attribute",
+        "no direction",
+        "a byte order mark",
+        "marks in free text",
+        "a candidate that is empty",
+    ],
 )
 def test_an_offer_that_can_be_answered_is(offer: str, before: str, after: str) -> None:
     assert before in offer
@@ -124,6 +136,11 @@ def test_a_fragment() -> None:
         "candidate:1 1 udp 2130706431 192.0.2.1 50000 typ host",
         "candidate:2 1 udp 2130706431 name.local 50000 typ host",
     )
+
+
+@pytest.mark.parametrize("text", ["a=candidate:", "a=end-of-candidates ", "m=audio 9 x 0\r\na=candidate: \r\n"])
+def test_the_end_of_candidates_in_its_spellings(text: str) -> None:
+    assert parse_fragment(text).candidates == ()
 
 
 @pytest.mark.parametrize(
