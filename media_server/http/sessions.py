@@ -21,6 +21,7 @@ __all__ = ["SESSIONS", "routes"]
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 ACCEPTS = {"Allow": "OPTIONS, POST", "Accept-Post": SDP}
+ACCEPTS_OF_SESSION = {"Allow": "OPTIONS, DELETE, PATCH", "Accept-Patch": FRAGMENT}
 
 
 class _Offer(BaseModel):
@@ -93,8 +94,7 @@ async def whip(request: web.Request) -> web.Response:
 @routes.options("/v1/sessions/{id}")
 async def options(request: web.Request) -> web.Response:
     """What may be asked for here (RFC 9725 section 4.2); pages of other origins are answered by `cors`."""
-    headers = {"Allow": "OPTIONS, DELETE, PATCH"} if "id" in request.match_info else ACCEPTS
-    return web.Response(status=204, headers=headers)
+    return web.Response(status=204, headers=ACCEPTS_OF_SESSION if "id" in request.match_info else ACCEPTS)
 
 
 @routes.patch("/v1/sessions/{id}")

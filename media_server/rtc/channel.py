@@ -32,14 +32,15 @@ class EventsChannel:
         """Bytes that the client takes in one message; 0 where any number."""
         self._on_message = on_message
         self._on_stuck = on_stuck
-        self._channel: RTCDataChannel | None = None
+        self._channels: list[RTCDataChannel] = []
+        """Channels of our label, the newest last."""
         self._backlog: deque[str] = deque(maxlen=BACKLOG)
 
     def attach(self, channel: RTCDataChannel) -> None:
-        """A channel that the client opened. Events go over the newest one of our label."""
+        """A channel that the client opened. Events go over the newest one of our label that is open."""
         if channel.label != LABEL:
             return
-        self._channel = channel
+        self._channels = [*(each for each in self._channels if each.readyState == "open"), channel]
         channel.on("message", self._on_message)
         while self._backlog and channel.readyState == "open":
             channel.send(self._backlog.popleft())
@@ -52,16 +53,23 @@ class EventsChannel:
             text = _text(_left_out(message, size, limit))
             if _size(text) > limit:
                 return
-        if self._channel is None or self._channel.readyState != "open":
+        channel = self._newest()
+        if channel is None:
             self._backlog.append(text)
             return
-        self._channel.send(text)
-        if self._channel.bufferedAmount > TOO_MUCH:
+        channel.send(text)
+        if channel.bufferedAmount > TOO_MUCH:
             self._on_stuck()
 
     async def flush(self) -> None:
         """Wait a moment for what was sent to leave."""
-        await drain(self._channel)
+        await drain(self._newest())
+
+    def _newest(self) -> RTCDataChannel | None:
+        channels = self._channels
+        while channels and channels[-1].readyState != "open":
+            channels.pop()
+        return channels[-1] if channels else None
 
 
 async def drain(channel: RTCDataChannel | None) -> None:

@@ -231,6 +231,7 @@ async def test_what_whip_addresses_take_is_told(http: aiohttp.ClientSession, off
     async with http.options("/v1/sessions/none") as r:
         assert r.status == 204
         assert "PATCH" in r.headers["Allow"]
+        assert r.headers["Accept-Patch"] == "application/trickle-ice-sdpfrag"
 
 
 async def test_a_server_under_a_path_of_a_proxy(server: Server, http: aiohttp.ClientSession, offer: str) -> None:

@@ -72,6 +72,21 @@ def test_the_newest_channel_of_the_label_counts() -> None:
     assert second.sent == [{"n": 3}, {"n": 4}]
 
 
+def test_a_channel_that_is_closed_gives_way_to_an_older_one_that_is_open() -> None:
+    events, first, second, third = channel(), Channel(), Channel(), Channel()
+    events.attach(first)
+    events.attach(second)
+    events.send({"n": 1})
+    second.readyState = "closing"
+    events.send({"n": 2})
+    events.attach(third)
+    events.send({"n": 3})
+    third.readyState = first.readyState = "closed"
+    events.send({"n": 4})
+    events.attach(Channel())
+    assert (first.sent, second.sent, third.sent) == ([{"n": 2}], [{"n": 1}], [{"n": 3}])
+
+
 def test_a_client_without_a_channel_costs_no_more_than_the_last_events() -> None:
     events, late = channel(), Channel()
     for n in range(BACKLOG + 5):
