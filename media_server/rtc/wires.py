@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
+import sys
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -14,8 +17,12 @@ Address = tuple[Any, ...]
 """An address as the socket module has it: host and port, for IPv6 also flow and scope."""
 Receive = Callable[["Wire", bytes, Address], None]
 
+log = logging.getLogger(__name__)
+
 BATCH = 64
 """Datagrams read before other work has its turn."""
+OFTEN_S = 0.001
+"""Time between two readings below which all that waits is read."""
 LARGEST = 2048
 """Bytes of the largest packet; paths carry 1500."""
 MAX_FIRST = 600
@@ -27,6 +34,8 @@ STRANGER_PACKETS = 4
 SLICE = 8 * 1024
 """Bytes of a connection that are taken before other work has its turn."""
 RECEIVE_BUFFER = 4 * 1024 * 1024
+SO_RCVBUFFORCE = 33
+"""As SO_RCVBUF, beyond net.core.rmem_max (Linux; it takes CAP_NET_ADMIN)."""
 TOO_LATE = 20_000
 """Bytes that wait in a connection, after which packets are dropped: they would be heard seconds later."""
 
@@ -63,14 +72,15 @@ class Udp:
         try:
             if ipv6:
                 self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            with contextlib.suppress(OSError):  # it is a wish
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            _keep_much(self._socket)
             self._socket.setblocking(False)
             self._socket.bind((host, port))
         except OSError:
             self._socket.close()
             raise
         self.host, self.port = host, int(self._socket.getsockname()[1])
+        self._read_s = 0.0
+        """When it was read last."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._read)
 
@@ -91,7 +101,11 @@ class Udp:
         self._socket.close()
 
     def _read(self) -> None:
-        for _ in range(BATCH):
+        now_s = time.monotonic()
+        # where packets come one by one it is dear to ask for another each time; the event loop says if there is one
+        batch = BATCH if now_s - self._read_s < OFTEN_S else 1
+        self._read_s = now_s
+        for _ in range(batch):
             try:
                 data, address = self._socket.recvfrom(LARGEST)
             except (BlockingIOError, InterruptedError):
@@ -100,6 +114,19 @@ class Udp:
                 continue  # an ICMP error that an earlier packet of ours met
             if data:
                 self._receive(self, data, address)
+
+
+def _keep_much(udp: socket.socket) -> None:
+    """Have the kernel keep what comes while this process stands still: as much as it may be asked for."""
+    options = (SO_RCVBUFFORCE, socket.SO_RCVBUF) if sys.platform == "linux" else (socket.SO_RCVBUF,)
+    for option in options:
+        try:
+            udp.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER)
+        except OSError:
+            continue  # the first is for administrators of the network
+        break
+    if udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < RECEIVE_BUFFER:
+        log.info("the kernel keeps less sound than wanted for a server that stands still (net.core.rmem_max)")
 
 
 class Tcp(asyncio.BufferedProtocol):
