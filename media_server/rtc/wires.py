@@ -7,7 +7,6 @@ import contextlib
 import logging
 import socket
 import sys
-import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -21,8 +20,6 @@ log = logging.getLogger(__name__)
 
 BATCH = 64
 """Datagrams read before other work has its turn."""
-OFTEN_S = 0.001
-"""Time between two readings below which all that waits is read."""
 LARGEST = 2048
 """Bytes of the largest packet; paths carry 1500."""
 MAX_FIRST = 600
@@ -79,8 +76,8 @@ class Udp:
             self._socket.close()
             raise
         self.host, self.port = host, int(self._socket.getsockname()[1])
-        self._read_s = 0.0
-        """When it was read last."""
+        self._batch = 1
+        """Datagrams that are read at once: where they come one by one it is dear to ask for another each time."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._read)
 
@@ -101,19 +98,17 @@ class Udp:
         self._socket.close()
 
     def _read(self) -> None:
-        now_s = time.monotonic()
-        # where packets come one by one it is dear to ask for another each time; the event loop says if there is one
-        batch = BATCH if now_s - self._read_s < OFTEN_S else 1
-        self._read_s = now_s
-        for _ in range(batch):
+        for _ in range(self._batch):
             try:
                 data, address = self._socket.recvfrom(LARGEST)
             except (BlockingIOError, InterruptedError):
+                self._batch = 1
                 return
             except OSError:
                 continue  # an ICMP error that an earlier packet of ours met
             if data:
                 self._receive(self, data, address)
+        self._batch = min(2 * self._batch, BATCH)
 
 
 def _keep_much(udp: socket.socket) -> None:
