@@ -43,7 +43,7 @@ FEW = 3
 _WORD_END = re.compile(r"(?<=\S)\s|(?<=[\u0e00-\u0eff\u3040-\u9fff])(?=[\u0e00-\u0eff\u3040-\u9fff])")
 """The end of a word: a space, or the place between characters of scripts that are written without."""
 _BOUNDARY = re.compile(
-    r"(?P<stop>(?<![.!?…])[.!?…]{1,80}[\"')\]»”’“‘*_]{0,6}(?=\s|\Z))"
+    r"(?P<stop>(?<![.!?…])[.!?…]{1,80}(?:[ \u00a0\u202f]»|[\"')\]»”’“‘*_]{0,6})(?=\s|\Z))"
     r"|(?P<wide>[。！？｡।॥؟۔።][」』”’）)\"]{0,3})"
     r"|(?P<line>\n)"
     r"|(?P<pause>[,;:—–،؛](?=\s|\Z)|[，；：])"
@@ -51,6 +51,8 @@ _BOUNDARY = re.compile(
 _TITLE = re.compile(r"[ \u00a0](?:(?:Jr|Sr|Inc|Ltd|Esq|Ph\.?D|M\.D|D\.C)\b|LLC\b|[A-Z]{2}(?![\w’'.-]))")
 """What belongs to the name before its comma."""
 _YEAR = re.compile(r"[12]\d{3}(?!\d)")
+QUOTES = "\"'»”’"
+"""What closes a quotation."""
 NUMBER = 6
 """Characters in which "n.º 5" begins."""
 _HOUSE_NUMBER = re.compile(r"(?:n\.?[º°o]?|nº|no|nr)\.?:?[ \u00a0]?\d", re.IGNORECASE)
@@ -193,7 +195,7 @@ class ClauseCutter:
             return True
         if kind == "stop":
             if not m[0].startswith(".") or m[0].startswith(("..", ".!", ".?")):
-                return True
+                return self._exclaims(m, final)
             stop = m.start() + 1
             if (self._item and stop <= self._item) or self._is_item(m.start()):
                 return False
@@ -203,6 +205,16 @@ class ClauseCutter:
                 else (self._closed_ends(m, stop, final))
             )
         return self._pauses(m, final)
+
+    def _exclaims(self, m: re.Match[str], final: bool) -> bool | None:
+        """Whether a clause ends at an exclamation or a question: not where `"Stop!" he said` goes on behind a quote."""
+        behind = self._text[m.end() : m.end() + AHEAD].lstrip()
+        quoting = "«" in self._text[: m.start()] and m[0][-1] != "»"
+        if not behind:
+            return None if (m[0][-1] in QUOTES or quoting) and not final else True
+        if quoting and behind[0] == "»":
+            return False
+        return not (m[0][-1] in QUOTES and behind[0].islower())
 
     def _is_item(self, at: int) -> bool:
         """Whether a full stop stands behind the number of an item, of a list that is written without lines."""

@@ -51,6 +51,10 @@ class Edits:
             insort(self._edits, (first, last, " ".join(words[:share])))
             words = words[share:]
 
+    def lead(self, at: int, said: str) -> None:
+        """Say something before what begins at a place."""
+        insort(self._edits, (at, at, said + " "))
+
     def match(self, found: re.Match[str], said: str | None, group: int | str = 0) -> None:
         """Say something in place of what a pattern found, if that is free and there is something to say."""
         start, end = found.span(group)
@@ -68,7 +72,7 @@ class Edits:
         while i < len(self._edits) and self._edits[i][0] < end:
             first, last, said = self._edits[i]
             i += 1
-            if last <= start:
+            if last <= start and first < start:
                 continue
             if first >= at:
                 parts.append(without_symbols(self.text[at:first]))

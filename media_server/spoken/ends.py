@@ -19,6 +19,7 @@ _SIGNS = "$€£¥₺₹%"
 _COMPANIES = frozenset(("Ltd", "Inc", "Corp", "KG", "KGaA"))
 _SHORT_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.")
 _NUMBER_RANGE = re.compile(r"\d{1,2}\.?[-–](\d{1,2}\.)")
+_ZONE = re.compile(r"[A-Z]{1,3}[SD]?T|UTC|GMT|BST|CET|CEST|EET|EEST|MSK|IST")
 _NUMBER = re.compile(r"\d{1,4}\.")
 MAX_WORD = 60
 """Characters before a full stop that are looked at."""
@@ -81,7 +82,8 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
         return False
     starter = follows.lower() in language.listed("starters")
     if lower in ("a.m.", "p.m."):
-        return follows not in language.weekdays and follows not in language.months
+        zoned = _ZONE.fullmatch(follows) is not None  # "10 a.m. EST"
+        return not zoned and follows not in language.weekdays and follows not in language.months
     if single or dotted:
         return starter
     return not _named_behind(lower, text, at, language) or starter

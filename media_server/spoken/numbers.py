@@ -35,8 +35,31 @@ _HUNDREDS: Mapping[str, tuple[str, str, str]] = {
     "es": ("ciento ", "dosc tresc cuatroc quin seisc setec ochoc novec", "ient{}s "),
     "pt": ("cento e ", "duz trez quatroc quinh seisc setec oitoc novec", "ent{}s e "),
 }
-MAX_ORDINAL = 99
+MAX_ORDINAL = 9999
 """Larger ones are left in digits."""
+_JOINED_ORDINALS: Mapping[str, tuple[str, str, str, str]] = {
+    # one to nine before hundreds and thousands, those, and what the ordinal of a round number ends in
+    "de": (" zwei drei vier fünf sechs sieben acht neun", "hundert", "tausend", "ste"),
+    "nl": (" twee drie vier vijf zes zeven acht negen", "honderd", "duizend", "ste"),
+}
+_ROUND_ORDINALS: Mapping[str, tuple[str, str]] = {
+    # one hundredth to nine hundredth, and the thousandth
+    "es": (
+        "centésimo ducentésimo tricentésimo cuadringentésimo quingentésimo sexcentésimo septingentésimo octingentésimo"
+        " noningentésimo",
+        "milésimo",
+    ),
+    "pt": (
+        "centésimo ducentésimo tricentésimo quadringentésimo quingentésimo sexcentésimo septingentésimo octingentésimo"
+        " nongentésimo",
+        "milésimo",
+    ),
+    "it": (
+        "centesimo duecentesimo trecentesimo quattrocentesimo cinquecentesimo seicentesimo settecentesimo"
+        " ottocentesimo novecentesimo",
+        "millesimo",
+    ),
+}
 _JOINED = {"es": " y ", "fr": " et ", "pt": " e "}
 
 
@@ -134,7 +157,7 @@ def _takes_other_article(noun: str, feminine: bool) -> bool:
 
 
 def ordinal(n: int, language: Language, feminine: bool = False, ending: str = "") -> str:
-    """An ordinal from first to ninety-ninth in words, a larger one in digits.
+    """An ordinal in words; in digits where the language has none for it, or the phonemizer reads it rightly.
 
     Args:
         ending: what German adds: `n`, `r` or nothing.
@@ -143,7 +166,9 @@ def ordinal(n: int, language: Language, feminine: bool = False, ending: str = ""
     tens: Sequence[str] = language.table["ordinals"]["tens"]
     if not 0 < n <= MAX_ORDINAL:
         return str(n)
-    if n <= len(small):
+    if n > 99:
+        said = _large_ordinal(n, language)
+    elif n <= len(small):
         said = small[n - 1]
     else:
         ten, one = divmod(n, 10)
@@ -152,7 +177,46 @@ def ordinal(n: int, language: Language, feminine: bool = False, ending: str = ""
         said = re.sub(r"o\b", "a", said)
     if feminine and n == 1 and language.code == "fr":
         said = "première"
-    return said + ending
+    return said + ending if said != str(n) else said
+
+
+def _large_ordinal(n: int, language: Language) -> str:
+    """An ordinal from a hundredth on; digits where that is too rare to be known."""
+    code = language.code
+    thousands, below = divmod(n, 1000)
+    hundreds, rest = divmod(below, 100)
+    if code in _JOINED_ORDINALS:
+        ones, hundred, thousand, end = _JOINED_ORDINALS[code]
+        count = ones.split(" ")
+        said = f"{count[thousands - 1]}{thousand}" if thousands else ""
+        said += f"{count[hundreds - 1]}{hundred}" if hundreds else ""
+        return said + (ordinal(rest, language) if rest else end)
+    if code in _ROUND_ORDINALS:
+        names, thousandth = _ROUND_ORDINALS[code]
+        if n == 1000:
+            return thousandth
+        if thousands or (rest and code == "it"):
+            return str(n)
+        return f"{names.split()[hundreds - 1]} {ordinal(rest, language) if rest else ''}".strip()
+    if code == "fr":
+        if rest:
+            return f"{n - rest} {'unième' if rest == 1 else ordinal(rest, language)}"
+        return _round_ordinal(thousands, hundreds, "centième", "millième")
+    if code == "tr":
+        return (
+            f"{n - rest} {ordinal(rest, language)}"
+            if rest
+            else _round_ordinal(thousands, hundreds, "yüzüncü", "bininci")
+        )
+    return str(n)
+
+
+def _round_ordinal(thousands: int, hundreds: int, hundredth: str, thousandth: str) -> str:
+    """An ordinal of hundreds: the last word is one, what is before it are cardinals."""
+    if not hundreds:
+        return f"{thousands} {thousandth}" if thousands > 1 else thousandth
+    parts = [str(thousands * 1000)] * (thousands > 0) + [str(hundreds)] * (hundreds > 1)
+    return " ".join([*parts, hundredth])
 
 
 def _behind_tens(ten: int, one: int, language: Language) -> str:

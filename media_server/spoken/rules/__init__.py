@@ -19,11 +19,13 @@ from media_server.spoken.rules.plain import numbers, scientific
 from media_server.spoken.rules.signs import signs
 from media_server.spoken.rules.spans import spans
 from media_server.spoken.rules.telephone import telephone
+from media_server.spoken.rules.verses import verses
 
 __all__ = ["RULES"]
 
 RULES: Sequence[Callable[[Edits, Language], None]] = (
     addresses,
+    verses,
     spans,
     patterns,
     dates,

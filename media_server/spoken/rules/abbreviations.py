@@ -14,6 +14,7 @@ __all__ = ["abbreviations", "patterns"]
 _DOTTED = re.compile(r"(?<![\w.])(?:[^\W\d_]\.[ \u00a0]?){1,6}(?<=\.)(?!\w)")
 _TOKEN = re.compile(r"(?<![\w.@/-])[^\W\d_][\w’']{0,20}(?:\.(?=\d)|\.?(?![\w@]))")
 _NUMBER_AHEAD = re.compile(r"[ \u00a0]?(?:\d|(?!I\b)[IVXLC]+\b)")
+_FOLLOWS = re.compile(r"[\"'”’»]?\s+(?P<word>[^\W\d_]+)")
 _HOUSE = re.compile(r"(?:^|\W)\d{1,6}[A-Za-z]?[ \u00a0](?:[\w.]{1,20}[ \u00a0]){0,3}$")
 
 
@@ -26,7 +27,18 @@ def patterns(edits: Edits, language: Language) -> None:
     """Say what a language writes in short with several words or signs, by patterns of its own."""
     for pattern, said in _compiled(language):
         for m in pattern.finditer(edits.text):
-            edits.match(m, m.expand(said))
+            last = m[0].endswith(".") and m[0].replace(" ", "").lower() not in language.listed("never_ends")
+            stop = "." if last and said and _ends(edits.text, m.end(), language) else ""
+            edits.match(m, m.expand(said) + stop)
+
+
+def _ends(text: str, at: int, language: Language) -> bool:
+    """Whether what was short for something ends the sentence too: nothing follows, or what begins one."""
+    follows = _FOLLOWS.match(text, at)
+    word = follows["word"] if follows else ""
+    return not text[at:].strip("\"'”’»“*_ \u00a0") or (
+        word[:1].isupper() and word.lower() in language.listed("starters")
+    )
 
 
 def abbreviations(edits: Edits, language: Language) -> None:

@@ -35,6 +35,8 @@ def addresses(edits: Edits, language: Language) -> None:
         tld = host.rpartition(".")[2]
         if not (m["scheme"] or m["who"] or host.lower().startswith("www.") or tld in _DOMAINS):
             continue
+        if f"{host.lower()}." in language.listed("never_ends"):
+            continue  # "p.es."
         path = m["path"] or ""
         tail = _TAIL.search(path)
         end = m.end() - (len(tail[0]) if tail else 0)

@@ -15,6 +15,17 @@ __all__ = ["codes", "cued_numbers", "spelled", "versions"]
 
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:[ \u00a0]?[A-Z0-9]{4}){2,7}(?:[ \u00a0]?[A-Z0-9]{1,3})?(?!\w)")
 _VERSION = re.compile(r"(?<![\w.,])(?:v)?\d{1,5}(?:\.\d{1,5}){2,5}(?![\w]|\.\d)")
+_PORT = re.compile(r"(?<!\w)(?:\d{1,3}\.){3}\d{1,3}(?::(?P<port>\d{2,5}))?(?:/(?P<bits>\d{1,2}))?(?![\w.:/]|\.\d)")
+"""An address on the internet with its port, or how much of it is its network's."""
+_RELEASE = re.compile(
+    r"(?<![\w.])(?:(?:version|versión|versione|versão|versie|sürüm|release|firmware|kernel|python|ios|ipados|android"
+    r"|macos|windows"
+    r"|ubuntu|debian|java|node|php|ruby|usb|bluetooth|http"
+    r"|tls|django|postgresql|mysql|chrome|firefox|gpt|llama)[ \u00a0-]"
+    r"|(?P<v>v)\.?[ \u00a0]?)(?P<number>\d{1,4}\.\d{1,4})(?![\w]|[.,]\d|[ \u00a0]?[%€$])",
+    re.IGNORECASE,
+)
+"""`Python 3.12`, `v2.10`: no decimals."""
 _CODE = re.compile(
     r"(?<![\w./@-])(?=[A-Z0-9-]{0,40}[0-9])(?=[0-9-]{0,40}[A-Z])[A-Z0-9]{1,20}(?:-[A-Z0-9]{1,20}){0,6}(?![\w@/]|-\w)"
 )
@@ -29,6 +40,12 @@ _FLIGHT = re.compile(
 _COUNTED_OFF = re.compile(r"(?<![\w-])\d{1,2}(?:-\d{1,2}){2,8}(?![\w-])")
 _THREE = re.compile(r"(?<![\w.,-])\d{3}(?!\w|[.,]\d|[ \u00a0]?[%€$£])")
 _FORMULA = re.compile(r"(?<!\w)(?:CO|SO|NO|CH|N|O|H|NH)[2-4₂₃₄](?:O|SO[4₄])?(?!\w)")
+_ELEMENTS = "He|Li|Be|Ne|Na|Mg|Al|Si|Cl|Ar|Ca|Cr|Mn|Fe|Co|Ni|Cu|Zn|Br|Ag|Sn|Au|Hg|Pb|Ba|Ti|H|B|C|N|O|F|P|S|K|I|U"
+_COMPOUND = re.compile(
+    rf"(?<![\w-])(?=[A-Za-z()]*[2-9₂-₉]|[A-Z][A-Za-z]*1[0-9])(?=.?[A-Za-z]?[\d₀-₉]{{0,2}}\(?[A-Z])"
+    rf"(?:\(?(?:{_ELEMENTS})\)?(?:[2-9₂-₉]|[12][0-9]|[₁₂][₀-₉])?){{2,8}}(?![\w-])"
+)
+"""What a substance is made of: `C6H12O6`, `Fe2O3`."""
 _NAMED = re.compile(
     r"(?<![\w-])(?P<word>\w{2,20})(?:[ \u00a0](?:\w{2,10}[ \u00a0])?|:[ \u00a0]?)(?P<code>[A-Z]{2,8})(?![\w-])"
 )
@@ -123,6 +140,15 @@ def _official(edits: Edits, language: Language) -> None:
 
 def versions(edits: Edits, language: Language) -> None:
     """Say the dots of versions and of addresses on the internet."""
+    for m in _PORT.finditer(edits.text):
+        if m["port"] or m["bits"]:
+            host, *rest = re.split(r"[:/]", m[0])
+            behind = f", {digits(m['port'])}" if m["port"] else f" {language.word('slash')} {rest[-1]}"
+            edits.match(m, host.replace(".", f" {language.word('dot')} ") + behind)
+    for m in _RELEASE.finditer(edits.text):
+        edits.match(m, m["number"].replace(".", f" {language.word('point')} "), "number")
+        if m["v"] and edits.free(*m.span("v")):
+            edits.put(m.start("v"), m.start("number"), "V ")
     for m in _VERSION.finditer(edits.text):
         if language.group == "." and re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", m[0]):
             continue  # thousands
@@ -133,6 +159,11 @@ def versions(edits: Edits, language: Language) -> None:
 
 def spelled(edits: Edits, language: Language) -> None:
     """Say codes of letters and digits one character after the other."""
+    for m in _COMPOUND.finditer(edits.text):
+        if re.search(r"(?i:code|pin|id|ref)\W{0,3}$", edits.text[max(0, m.start() - 8) : m.start()]):
+            continue
+        parts = re.findall(r"[A-Z]|[a-z]|\d+", without_symbols(m[0]))
+        edits.match(m, " ".join(p.upper() for p in parts))
     for m in _CODE.finditer(edits.text):
         parts = m[0].split("-")
         characters = "".join(parts)

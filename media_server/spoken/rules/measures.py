@@ -37,7 +37,27 @@ def _is_decade(text: str, m: re.Match[str], language: Language) -> bool:
     return aged is not None or behind is not None
 
 
+_NO_NOUN = (
+    r"(?:and|or|by|of|in|long|wide|tall|deep|thick|high|from|is|are|to|at|on|the|x|per|for|a|an|each|more|less|away|old|ago|"
+    r"later|apart|with|than|before|after|left|total|every|into|as|but|if|when|was|were|will|"
+    r"can|you|we|it|they|north|south|east|west)"
+)
+_BEFORE_NOUN = re.compile(r"\b(?:an?|the|this|that|each|every|my|your|our|his|her|their)[ \u00a0]$", re.IGNORECASE)
+_NOUN = re.compile(rf"[ \u00a0-](?!{_NO_NOUN}\b)[A-Za-z]{{3,}}")
+
+
+def _describes(text: str, m: re.Match[str], language: Language) -> bool:
+    """Whether a measure says in English what kind of thing something is: `a 10-km run`, `a 60 W bulb`."""
+    if language.code != "en" or m["unit"] in ("%", "°") or not _NOUN.match(text, m.end()):
+        return False
+    return m["gap"] == "-" or _BEFORE_NOUN.search(text[max(0, m.start() - 8) : m.start()]) is not None
+
+
 _ARTICLE = re.compile(r"\b(?:il|al|del|nel|el)[ \u00a0]$", re.IGNORECASE)
+_AMOUNT_BEFORE = re.compile(
+    r"(?:[-−%][ \u00a0]?)?(?:[$€£₺][ \u00a0]?)?\d[\d.,]*(?:[ \u00a0]?[-–][ \u00a0]?[$€£₺]?\d[\d.,]*)?"
+    r"(?:[ \u00a0](?:bin|milyon|milyar))?[ \u00a0]?[^\s\d/]{0,16}$"
+)
 _AMOUNT = re.compile(r"\d(?:[ \u00a0][^\W\d_]+)?$")
 
 
@@ -45,8 +65,10 @@ _AMOUNT = re.compile(r"\d(?:[ \u00a0][^\W\d_]+)?$")
 def _pattern(language: Language) -> re.Pattern[str]:
     units = "|".join(map(re.escape, sorted(language.units, key=len, reverse=True)))
     return re.compile(
-        rf"(?:(?<![\w/.])|(?<=\d[xX×]))(?P<number>{language.amount})(?P<gap>[ \u00a0\u202f-]?)"
-        rf"(?P<unit>{units})(?P<dot>\.?)(?:(?![\w°²³^]|/(?!{_names(language)})\w)"
+        rf"(?:(?<![\w/.])|(?<=\d[xX×])|(?<=[^\W\d]/)(?=10{{1,3}}\D))(?P<number>{language.amount})"
+        rf"(?P<gap>[ \u00a0\u202f-]?)"
+        rf"(?P<unit>{units})(?P<dot>\.?)"
+        rf"(?:(?![\w°²³^]|/(?!{_names(language)}|10{{1,3}}[ \u00a0]?(?:{units})(?!\w))\w)"
         rf"|(?=/(?P<each>{units})(?!\w|/)))"
     )
 
@@ -70,6 +92,13 @@ def _per_pattern(language: Language) -> re.Pattern[str]:
 
 
 @cache
+def _hundredths(language: Language) -> re.Pattern[str]:
+    """`5 l/100 km`."""
+    units = "|".join(map(re.escape, sorted(language.units, key=len, reverse=True)))
+    return re.compile(rf"(?<=[^\W\d_])(?P<slash>[ \u00a0]?/[ \u00a0]?)(?=10{{1,3}}[ \u00a0]?(?:{units})(?!\w))")
+
+
+@cache
 def _counted_per(language: Language) -> re.Pattern[str]:
     """`7 days/week`: what is counted, and for each what."""
     names = {n for pair in language.words("per").items() for n in pair if len(n) > 2 and n.isalpha()}
@@ -83,8 +112,8 @@ def _counted_per(language: Language) -> re.Pattern[str]:
 
 @cache
 def _alone_pattern(language: Language) -> re.Pattern[str]:
-    units = "|".join(map(re.escape, (u for u in language.units if "/" in u)))
-    return re.compile(rf"(?<![\w/])(?:{units})(?![\w/])")
+    units = "|".join(map(re.escape, (u for u in language.units if "/" in u or u[-1] in "²³")))
+    return re.compile(rf"(?<![\w/])(?:{units})(?![\w/²³])")
 
 
 @cache
@@ -101,10 +130,30 @@ def _magnitude_pattern(language: Language) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w/.])(?P<number>{language.number})(?P<letter>{names})(?!\w)")
 
 
+_INCHES = re.compile(
+    r"(?<![\w.,\"])(?P<n>\d{1,3}(?:[.,]\d{1,2})?|\d{0,2}[ ]?[½¼¾]|(?:\d{1,2}[ -])?\d/(?:2|4|8|16|32))"
+    r"(?P<sign>[\"″])(?!\w)"
+    r"(?P<noun>[ \u00a0-](?!(?:and|or|by|of|in|long|wide|tall|deep|thick|high|from|is|are|to|at|on|the|x)\b)[a-z]{2,})?"
+)
+
+
+def _inches(edits: Edits, language: Language) -> None:
+    """Say `55"`: a quotation mark that closes none."""
+    one, _, many = language.word("inch").partition("|")
+    for m in _INCHES.finditer(edits.text):
+        if m["sign"] == '"' and edits.text.count('"', 0, m.start("sign")) % 2 and not _INCHES.match(edits.text):
+            quoted = edits.text[: m.start("sign")].rpartition('"')[0]
+            if not quoted or not quoted[-1].isdigit():
+                continue
+        single = (language.code == "en" and m["noun"]) or m["n"] in ("1", "½", "¼", "¾") or m["n"][:2] in ("1/", "3/")
+        edits.match(m, f" {one if single else many or one}", "sign")
+
+
 def measures(edits: Edits, language: Language) -> None:
     """Say units in full, one or several, and letters that stand for thousands and millions."""
     text = edits.text
     _durations(edits, language)
+    _inches(edits, language)
     for m in _pattern(language).finditer(text):
         number, unit = m["number"], m["unit"]
         if not edits.free(*m.span()) or (unit == "s" and not m["gap"] and _is_decade(text, m, language)):
@@ -117,17 +166,30 @@ def measures(edits: Edits, language: Language) -> None:
         end = m.end("unit")
         if m["dot"] and goes_on(text, m.end(), language):
             end = m.end()
-        said = noun.one if is_one(number, language) else noun.many
+        if re.fullmatch(r"0[1-9]", number):
+            number = number[1:]  # "2 h 05 min"
+        said = noun.one if is_one(number, language) or _describes(text, m, language) else noun.many
         if unit in language.listed("units_before"):
             edits.put(m.start(), end, f"{said} {agreeing(number, False, language)}")
             continue
+        if language.code == "tr" and "/" in unit and (name := language.words("per").get(unit.partition("/")[2])):
+            noun = language.units.get(unit.partition("/")[0], noun)
+            said = noun.one
+            at = _amount_start(text, m.start("unit") + unit.index("/"))
+            edits.lead(m.start("number") if at is None else at, name)
         edits.put(*m.span("number"), agreeing(number, noun.feminine, language, said))
         edits.put(m.end("number"), m.start("unit"), "") if m["gap"] == "-" else None
         edits.put(m.start("unit"), end, said)
         if m["each"] and m["each"] not in language.words("per"):
             # "10 mg/dL"
-            over = language.word("divided") if language.code == "tr" else language.word("each")
-            edits.put(m.end("unit"), m.end("each"), f" {over} {language.units[m['each']].one}")
+            each = language.units[m["each"]].one
+            if language.code == "tr":
+                _lead(edits, m.end("unit"), m.end("each"), f"{each} başına")
+            else:
+                edits.put(m.end("unit"), m.end("each"), f" {language.word('each')} {each}")
+    for m in _hundredths(language).finditer(text):
+        over = language.word("divided") if language.code == "tr" else language.word("each")
+        edits.match(m, f" {over} ", "slash")
     for m in _fraction_pattern(language).finditer(text):
         noun = language.units[m["unit"]]
         if edits.free(*m.span("unit")):
@@ -155,13 +217,28 @@ def _durations(edits: Edits, language: Language) -> None:
             for unit in pattern.groupindex:
                 if m[unit]:
                     number = "".join(c for c in m[unit] if c.isdigit())
-                    edits.match(m, counted(number, language.units[unit], language), unit)
+                    edits.match(m, counted(str(int(number)), language.units[unit], language), unit)
+
+
+def _lead(edits: Edits, slash: int, end: int, said: str) -> None:
+    """Say for each what an amount is before the amount, as Turkish does: `20 TL/ay` is *ayda 20 lira*."""
+    at = _amount_start(edits.text, slash)
+    if edits.free(slash, end) and at is not None:
+        edits.put(slash, end, "")
+        edits.lead(at, said)
+
+
+def _amount_start(text: str, end: int) -> int | None:
+    """Where an amount begins that ends there."""
+    start = max(0, end - 50)
+    amount = _AMOUNT_BEFORE.search(text[start:end])
+    return start + amount.start() if amount else None
 
 
 def per(edits: Edits, language: Language) -> None:
     """Say what stands behind a slash after an amount: `20 €/h`, `500 MB/s`, `$20/mo`."""
     names = language.words("per")
-    whole = language.code in ("it", "tr")
+    whole = language.code == "it"
     for m in _per_pattern(language).finditer(edits.text):
         before = edits.text[max(0, m.start() - 30) : m.start()]
         if edits.free(m.start() - 1, m.start()) and not _AMOUNT.search(before):
@@ -169,10 +246,13 @@ def per(edits: Edits, language: Language) -> None:
         name = names.get(m["name"])
         if name is None:
             continue  # what is counted stands before it
+        if language.code == "tr":
+            _lead(edits, m.start(), m.end(), name)
+            continue
         edits.match(m, f" {name}" if whole else f" {language.word('per')} {name}")
     for m in _counted_per(language).finditer(edits.text):
         if language.code == "tr":
-            edits.match(m, f" {m['name']} başına", "each")
+            _lead(edits, *m.span("each"), names.get(m["name"], f"{m['name']} başına"))
         elif language.code == "it":
             name = m["name"]
             said = next((said for said in names.values() if said.split()[-1].split("'")[-1] == name), f"per {name}")
@@ -183,6 +263,6 @@ def per(edits: Edits, language: Language) -> None:
         clock = re.search(r"[ap]\.?m\.?$", edits.text[max(0, m.start() - 4) : m.start()], re.IGNORECASE)
         if not edits.free(m.start() - 1, m.start()) and edits.free(*m.span()) and not clock:
             if language.code == "tr":
-                edits.put(*m.span(), f" {m['word']} başına")
+                _lead(edits, *m.span(), f"{m['word']} başına")
             else:
                 edits.put(m.start(), m.start() + 1, f" {language.word('per')} ")

@@ -28,7 +28,8 @@ def _patterns(language: Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
         number = rf"(?:(?<![\d.,])\d{{1,3}}(?:,\d{{3}})+(?:\.\d{{1,2}})?(?![\d]|[.,]\d)|{number})"
     amount = rf"(?P<amount>{number}(?:[.,][-–—]{{1,2}}(?!\d))?|(?<![\d.,])\.\d\d(?!\d))"
     upto = rf"(?:{_GAP}[-–—]{_GAP}(?:(?:{signs}){_GAP})?(?P<upto>{number}))?"
-    before = rf"(?<![\w$€£])(?P<sign>{signs}){_GAP}(?P<minus>[-−])?{amount}{upto}{magnitude}"
+    negative = "(?:(?<![^\\s(\\[\"'“„«])(?P<negative>[-−–])[ \u00a0]?)?"
+    before = rf"(?<![\w$€£]){negative}(?P<sign>{signs}){_GAP}(?P<minus>[-−])?{amount}{upto}{magnitude}"
     after = rf"(?<![\w.,]){amount}{upto}{magnitude}{_GAP}(?P<sign>{signs})(?!\w)"
     return re.compile(before), re.compile(after)
 
@@ -56,6 +57,8 @@ def money(edits: Edits, language: Language) -> None:
             edits.match(m, _amount(f"{m['whole']}{language.decimal}{m['part']}", currency, None, language))
     for pattern in _patterns(language):
         for m in pattern.finditer(text):
+            if m["upto"] and _EQUALS.match(text, m.end()):
+                _put_difference(edits, m, language)
             if edits.free(*m.span()):
                 _put(edits, m, language)
     for m in _ALONE.finditer(text):
@@ -65,6 +68,7 @@ def money(edits: Edits, language: Language) -> None:
             edits.match(m, f"{of}{currency.unit.many}")
 
 
+_EQUALS = re.compile(r"[ \u00a0]?=")
 _PARTED = re.compile(r"(?<![\w.,])(?P<whole>\d{1,6})(?P<sign>[€£$])(?P<part>\d\d)(?![\w]|[.,]\d)")
 """`9€99`."""
 _ALONE = re.compile(r"(?:(?<=\s)|(?<=\A))(?P<of>d['’])?(?P<sign>[€£¥₺₹])(?=[\s.,;:!?)]|\Z)")
@@ -82,7 +86,7 @@ def _put(edits: Edits, m: re.Match[str], language: Language) -> None:
     named = re.match(r"[ \u00a0]?([A-Z]{3})(?!\w)", edits.text[end : end + 5])
     if named and named[1] in language.currencies and not named[1].isdigit() and m["sign"] != named[1]:
         currency, end = language.currencies[named[1]], end + len(named[0])
-    minus = f"{language.word('minus')} " if m.groupdict().get("minus") else ""
+    minus = f"{language.word('minus')} " if m.groupdict().get("minus") or m.groupdict().get("negative") else ""
     # the full stop behind a magnitude is its own only where the sentence goes on
     if m["dot"] and end == m.end("dot") and not goes_on(edits.text, end, language):
         end -= 1
@@ -101,6 +105,15 @@ def _put(edits: Edits, m: re.Match[str], language: Language) -> None:
             if "-" in kind[0]:
                 edits.put(end, end + len(kind[0]), kind[0].replace("-", " "))
     edits.put(start, end, minus + said)
+
+
+def _put_difference(edits: Edits, m: re.Match[str], language: Language) -> None:
+    """Say `$10 - $3 =`, which is no range."""
+    currency = language.currencies[m["sign"]]
+    if edits.free(*m.span()):
+        edits.put(m.start(), m.end("amount"), _amount(m["amount"], currency, None, language))
+        less = _amount(m["upto"], currency, None, language)
+        edits.put(m.end("amount"), m.end(), f" {language.word('minus')} {less}")
 
 
 def _amount(written: str, currency: Currency, magnitude: str | None, language: Language) -> str:

@@ -32,12 +32,14 @@ _ROMAN = re.compile(
 )
 _ROMAN_BEFORE = re.compile(
     r"(?<![\w.-])(?P<roman>(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3}))(?P<mark>\.|e|ème|er|º|ª|de)?"
-    r"(?=(?:[ \u00a0](?:et|y|und|and|e|en|ve|ou|o|bis|au|à|al)[ \u00a0][IVX]{1,6}(?:\.|e|ème|º|ª|de)?)?"
+    r"(?=(?:[ \u00a0](?:et|y|und|and|e|en|ve|ou|o|bis|au|à|al|a)[ \u00a0]"
+    r"(?:(?:il|lo|el|la|le|o|a|de|het|das|der|dem|den|the|du|au|al|zum)[ \u00a0])?[IVX]{1,6}(?:\.|e|ème|º|ª|de)?)?"
     r"[ \u00a0](?P<noun>[^\W\d_]{3,30}|yy|s(?=\.)))"
 )
 _FRENCH = re.compile(r"(?<![\w-])(?P<roman>[IVX]{2,6}|(?<=le )[VX]|(?<=au )[VX])(?:e|ème)(?!\w)")
 """`le XIXe`."""
 _CONJUNCTIONS = frozenset(("et", "y", "und", "and", "e", "en", "ve", "ou", "o", "to", "bis", "al", "à", "a"))
+_NAMES = re.compile(r"(?P<title>[^\W\d_]{3,14})[ \u00a0](?:[^\W\d_a-zà-ÿ][^\W\d_]{1,20}[ \u00a0]){0,2}$")
 _FIRST_OF_TWO = re.compile(r"(\w+)[ \u00a0][IVXLCDM]+[ \u00a0]$")
 _QUEENS = frozenset(
     ("isabel", "elisabetta", "élisabeth", "maría", "maria", "vittoria", "caterina", "catalina", "catarina")
@@ -92,7 +94,7 @@ def roman(edits: Edits, language: Language) -> None:
             paired and paired[1].lower() in nouns
         ):
             edits.put(start, end, str(n))
-        elif m["gap"][0] != "." and before in rulers:
+        elif m["gap"][0] != "." and (before in rulers or _is_titled(edits.text, m.start(), language)):
             if (
                 numeral == "I"
                 and language.code == "en"
@@ -121,6 +123,12 @@ def roman(edits: Edits, language: Language) -> None:
             end = m.end("mark") if m["mark"] else m.end("roman")
             ending = _german_ending(edits.text, m.start(), end, language) if language.code == "de" else ""
             edits.put(m.start("roman"), end, ordinal(_value(m["roman"]), language, feminine, ending))
+
+
+def _is_titled(text: str, at: int, language: Language) -> bool:
+    """Whether a title such as *king* stands before a name, or before the names that go with it."""
+    before = _NAMES.search(text[max(0, at - 60) : at])
+    return before is not None and before["title"].lower() in language.listed("ruler_titles")
 
 
 def _german_ending(text: str, start: int, end: int, language: Language) -> str:

@@ -27,7 +27,14 @@ def _pattern(language: Language) -> re.Pattern[str]:
 @cache
 def _years(language: Language) -> re.Pattern[str] | None:
     cues = "|".join([*map(re.escape, language.months), *language.listed("year_cues")])
-    return re.compile(rf"(?<!\w)(?:{cues}),?[ \u00a0](?P<year>1[1-9]\d\d)(?![\d\w.,]*\d)", re.IGNORECASE)
+    months = "|".join([*map(re.escape, language.months), *language.words("month_abbreviations")])
+    links = "|".join(map(re.escape, (w for w in language.listed("range_links") if w.isalpha())))
+    return re.compile(
+        rf"(?:(?<!\w)(?:(?:{cues}),?|(?:{months})\.?[ \u00a0]\d{{1,2}}(?:st|nd|rd|th)?,?)[ \u00a0]|(?<=\())"
+        r"(?P<year>1[1-9]\d\d)(?![\d\w]|[.,-]\d|[ \u00a0]?[%€$£])"
+        rf"(?:(?:[ \u00a0]?[-–][ \u00a0]?|[ \u00a0](?:{links})[ \u00a0])(?P<second>1[1-9]\d\d)(?!\w|[.,-]\d))?",
+        re.IGNORECASE,
+    )
 
 
 def scientific(edits: Edits, language: Language) -> None:
@@ -52,6 +59,8 @@ def numbers(edits: Edits, language: Language) -> None:
     if language.code in ("de", "nl", "en") and (pattern := _years(language)):
         for m in pattern.finditer(edits.text):
             edits.match(m, year(int(m["year"]), language), "year")
+            if m["second"]:
+                edits.match(m, year(int(m["second"]), language), "second")
     for m in _pattern(language).finditer(edits.text):
         said = plain_number(m["number"], language)
         if said != m[0]:

@@ -23,6 +23,11 @@ _BETWEEN: list[tuple[re.Pattern[str], str]] = [
         ),
         "by",
     ),
+    (
+        re.compile(r"(?<=\d)([ \u00a0]?[×xX][ \u00a0]?)(?=\d[\d.,]{0,8}[ \u00a0]?(?:[mck]?m|in|ft|px)(?![\w]| ?=))"),
+        "by",
+    ),
+    (re.compile(r"(?<=\d)([ \u00a0]?[xX×][ \u00a0]?)(?=[$€£]\d|R\$)"), "times"),
     (re.compile(r"(?<=[\d)])([ \u00a0]?(?:\*|×|·|⋅)[ \u00a0]?)(?=[\w(√π.−-])|(?<=[^\W_])( ?[*×⋅] ?)(?=\d)"), "times"),
     (re.compile(r"(?<= [^\W\d_])( [*×⋅] )(?=[^\W\d_](?!\w))|(?<=\A[^\W\d_])( [*×⋅] )(?=[^\W\d_](?!\w))"), "times"),
     (re.compile(r"(?<=\d)([ \u00a0]?[xX][ \u00a0]?)(?=\d[\d.,]{0,12}(?: ?[xX] ?\d[\d.,]{0,12}){0,4} ?=)"), "times"),
@@ -69,12 +74,16 @@ _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<![^\s(\[\"'“„«])([~≈∼][ \u00a0]?)(?=[$€£]?\d)"), "about"),
     (re.compile(r"(√[ \u00a0]?)(?=[\w(])"), "square_root"),
     (re.compile(r"(?<![\w&])(#|№[ \u00a0]?)(?=\d)"), "number"),
-    (re.compile(r"(?<![\w])(§{1,2}[ \u00a0]?)(?=\d)"), "section"),
+    (re.compile(r"(?<![\w])(§§[ \u00a0]?)(?=\d)"), "sections"),
+    (re.compile(r"(?<![\w])(§[ \u00a0]?)(?=\d)"), "section"),
     (re.compile(r"(?<=[\w)])(²)"), "squared"),
     (re.compile(r"(?<=[\w)])(³)"), "cubed"),
     (re.compile(r"(?<=\d)([ \u00a0]?‰)"), "permille"),
     (re.compile(r"(?<![\w])(∞)(?!\w)"), "infinity"),
     (re.compile(r"(?<![^\s])(&)(?![^\s])|(?<=\w)(&)(?=\w)"), "and"),
+    (re.compile(r"(?<![^\s])(&&)(?![^\s])"), "and"),
+    (re.compile(r"(?<![^\s])(\|\|)(?![^\s])"), "or"),
+    (re.compile(r"(?<=(?<![\w-])[A-F])(\+)(?![\w+])"), "plus"),
     (re.compile(r"(?<![^\s])(@)(?=\s|[^\W\d])"), "at"),
     (re.compile(r"(?<![^\s(\"“„«])(#)(?=[\s.,;:!?)\"”“»'’]|\Z)"), "hash_key"),
     (re.compile(r"(?<![^\s(])(#)(?!(?=\d*[A-F])[0-9A-F]{6}(?!\w))(?=[A-Z]{0,3}-?\d{2,8}(?!\w))"), "number"),
@@ -88,13 +97,19 @@ _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<=\w)(@)(?=[\w$])"), "at"),
 ]
 _DASH = re.compile(
-    r"(?P<left>[\d$€£%°]|(?<=\d)[A-Za-z°]{1,4}|(?<=°)[CF]|(?<=\d[ \u00a0])[A-Za-zµ]{1,3}(?=[ \u00a0]?[-–—][ \u00a0]?\d)"
+    r"(?P<left>[\d$€£%°]|(?<=\d)[\"″′]|(?<=\d)[A-Za-z°]{1,4}|(?<=°)[CF]"
+    r"|(?<=\d[ \u00a0])[A-Za-zµ]{1,3}(?=[ \u00a0]?[-–—][ \u00a0]?\d)"
     r"|[^\W\d_](?= ?[-–—] ?[$€£]\d)|[. \u00a0]m[.]|\b[ap]m|[AP]M)"
     r"(?P<dash>(?P<s1>[ \u00a0]?)(?P<sign>[-–—])(?P<s2>[ \u00a0]?))(?P<right>[$€£]?\d)"
 )
 _IN_CODE = re.compile(r"\d[A-Z]?\d[A-Z]{1,4}\Z|[A-Z]{2,}\d+\Z")
 _SUM_BEHIND = re.compile(r"[$€£]?\d[\d.,]{0,20}[)%]?[ \u00a0]?(?:={1,3}|[+*×÷^](?=[ \u00a0]?\d)|[-−] \d)")
 _SUM_AHEAD = re.compile(r"[=+*×÷^(][ \u00a0]?[\d.,]{1,20}$")
+_COUNTED_OUT = re.compile(
+    r"\d[\d.,]{0,8}[ \u00a0]?(?:m[lLg]|[cd]?[lL]|k?g|oz|lbs?|[km]?W|V|m?Ah?|[kKMGT]B|min|s|h|%|€|£|\$|EUR|USD|TL)"
+    r"(?![\w/²³])|[$€£]\d|R\$"
+)
+"""What is no length: so many of it, not a width and a height."""
 _PER = re.compile(r"(?<=[\d$€£%])(/)(?=[^\W\d_]{2,})")
 _WORDS = re.compile(r"(?<=[^\W\d_])(/)(?=[^\W\d_])")
 _DIGITS = re.compile(r"(?<=\d)(/)(?=\d)")
@@ -109,7 +124,9 @@ _PATH = re.compile(
 _FILE = re.compile(
     r"(?<![\w/@.])[A-Za-z0-9_-]{1,60}\.(?:py|js|ts|txt|pdf|docx?|xlsx?|csv|json|zip|html?|jpe?g|png|gif|svg|mp[34]|wav|toml|ya?ml|md|exe|log|ini|sh|sql|xml|pptx?)(?![\w@/]|\.\w)"
 )
-_APART = re.compile(r"(?<=[\w.%)°])(?P<slash>[ \u00a0]/[ \u00a0])(?=[^\W\d_]|\d+[ \u00a0]?[°%$€£A-Za-z])")
+_FOLDER = re.compile(r"(?<!\w)(?:[A-Za-z]:|\\)\\(?:[\w.$-]{1,60}\\){0,12}[\w.$-]{0,60}")
+"""A path of Windows."""
+_APART = re.compile(r"(?<=[\w.%)°])(?P<slash>[ \u00a0]/[ \u00a0])(?=[^\W\d_]|[-−]?\d+[ \u00a0]?[°%$€£A-Za-z])")
 _STAR_KEY = re.compile(r"(?P<cue>[^\W\d_]{3,20})[ \u00a0](?P<star>\*)(?=\d{1,4}(?![\d*])|[\s.,;:!?)]|\Z)")
 MOST_POINTS = 15
 """Points of a score that are taken for one without a word about a match."""
@@ -135,6 +152,8 @@ def signs(edits: Edits, language: Language) -> None:
             group = m.lastindex or 0
             start, end = m.span(group)
             if edits.free(start, end):
+                if name == "by" and _COUNTED_OUT.match(edits.text, end):
+                    name = "times"
                 said = (
                     ", "
                     if name == "arrow"
@@ -162,6 +181,9 @@ def _paths(edits: Edits, language: Language) -> None:
             slash = language.word("slash")
             first = f"{slash} " if m[0][0] == "/" else ""
             edits.put(m.start(), m.end(), first + f" {slash} ".join(_dotted(p, language) for p in parts))
+    for m in _FOLDER.finditer(edits.text):
+        parts = [_dotted(p, language) for p in m[0].rstrip(".").replace(":", "").split("\\") if p]
+        edits.match(m, f" {language.word('backslash')} ".join(parts) + "." * m[0].endswith("."))
     for m in _FILE.finditer(edits.text):
         edits.match(m, _dotted(m[0], language))
     for m in _APART.finditer(edits.text):

@@ -85,6 +85,9 @@ def _is_telephone(written: str, before: str, cues: frozenset[str], language: Lan
     if lengths in _SHAPES or (len(groups) > 3 and total > 8 and re.fullmatch(r"\d+(?:-\d+)+", written)):
         return True
     if lengths in _HYPHENED and re.fullmatch(r"\d+[-–]\d+", written):
-        return lengths != (4, 4) or not (1000 < int(groups[0]) < 2100 and 1000 < int(groups[1]) < 2100)
+        first, last = map(int, groups)
+        years = 1000 < first < 2100 and 1000 < last < 2100
+        hundreds = first < last and not first % 100 and not last % 100
+        return lengths != (4, 4) or not (years or hundreds)
     firsts, shapes = _SPACED_BY_LANGUAGE.get(language.code, ("", ()))
     return groups[0][0] in firsts and lengths in shapes and "." not in written
