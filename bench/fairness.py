@@ -4,8 +4,9 @@
 
 Callers ask in turn, each in a call of its own. In every second round one more caller has 4,000 characters read out, and
 two clients have recordings of four minutes transcribed, all three without end. The figures are the server's own
-`turn.metrics` of the callers that ask: each caller's median without that work and beside it, and their ratio. Answers
-are cut at 40 tokens, so that rounds take alike long with every model.
+`turn.metrics` of the callers that ask: each caller's median without that work and beside it, and their ratio; then the
+same for the parts of a turn, over all callers. Answers are cut at 40 tokens, so that rounds take alike long with every
+model.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ ANNOUNCEMENT = ("Our opening hours are as follows. On Monday we open at nine in 
 ]
 FILE_S = 240
 BETWEEN_S = 0.4
+WHOLE = "response_ms"
 
 
 def question(i: int) -> Samples:
@@ -91,23 +93,23 @@ async def heavy_work(url: str, recording: bytes) -> AsyncIterator[None]:
         await asyncio.wait(work)
 
 
-async def ask(callers: list[Caller], round_: int) -> list[float]:
-    """Every caller asks once, one a little after the other; the answers' first sounds in ms after the questions."""
+async def ask(callers: list[Caller], round_: int) -> list[dict[str, float]]:
+    """Every caller asks once, one a little after the other; the parts of each turn in ms, `response_ms` being all."""
 
-    async def one(i: int, caller: Caller) -> float:
+    async def one(i: int, caller: Caller) -> dict[str, float]:
         await asyncio.sleep(i * BETWEEN_S)
         since = len(caller.events)
         caller.speak(question(round_ + i))
         metrics = await caller.wait_for("turn.metrics", since=since, timeout_s=120)
         await caller.wait_for("agent.speech_stopped", since=since, timeout_s=120)
-        return float(metrics["response_ms"])
+        return {name: float(ms) for name, ms in metrics.items() if name.endswith("_ms")}
 
     return list(await asyncio.gather(*(one(i, c) for i, c in enumerate(callers))))
 
 
 async def run(args: argparse.Namespace) -> None:
     recording = long_recording()
-    rows: dict[bool, list[list[float]]] = {False: [], True: []}
+    rows: dict[bool, list[list[dict[str, float]]]] = {False: [], True: []}
     async with contextlib.AsyncExitStack() as stack:
         config = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "agents.toml"
         config.write_text(AGENT)
@@ -123,14 +125,16 @@ async def run(args: argparse.Namespace) -> None:
                     rows[heavy].append(await ask(callers, turn))
                 print(f"\r{turn + 1} of {args.turns} rounds", end="", flush=True)
     print(f"\n{args.callers} callers, {args.turns} rounds, pack {args.pack}\n")
-    print(f"{'':<12}{'alone':>10}{'beside heavy work':>20}{'ratio':>8}")
+    print(f"{'':<20}{'alone':>10}{'beside heavy work':>20}{'ratio':>8}")
     ratios = []
     for i in range(args.callers):
-        alone, beside = (statistics.median(row[i] for row in rows[heavy]) for heavy in (False, True))
+        alone, beside = (statistics.median(row[i][WHOLE] for row in rows[heavy]) for heavy in (False, True))
         ratios.append(beside / alone)
-        print(f"caller {i + 1:<5}{alone:>7.0f} ms{beside:>17.0f} ms{ratios[-1]:>8.2f}")
-    alone, beside = (statistics.median(v for row in rows[heavy] for v in row) for heavy in (False, True))
-    print(f"{'all':<12}{alone:>7.0f} ms{beside:>17.0f} ms{beside / alone:>8.2f}   worst caller {max(ratios):.2f}")
+        print(f"caller {i + 1:<13}{alone:>7.0f} ms{beside:>17.0f} ms{ratios[-1]:>8.2f}")
+    for part in rows[False][0][0]:
+        alone, beside = (statistics.median(v[part] for row in rows[heavy] for v in row) for heavy in (False, True))
+        ratio = f"{beside / alone:>8.2f}   worst caller {max(ratios):.2f}" if part == WHOLE else ""
+        print(f"{part.removesuffix('_ms'):<20}{alone:>7.0f} ms{beside:>17.0f} ms{ratio}")
 
 
 def main() -> None:

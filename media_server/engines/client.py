@@ -41,11 +41,15 @@ HANG_TIMEOUT_S = 120.0
 class EngineClient:
     """One engine host, kept alive. `run()` is its owner: cancelling it ends the process."""
 
-    def __init__(self, kind: str, options: dict[str, Any], *, offline: bool = True) -> None:
+    def __init__(self, kind: str, options: dict[str, Any], *, offline: bool = True, background: bool = False) -> None:
         self.kind = kind
+        self.background = background
+        """Its host runs only where nothing else wants to."""
         self.name = NAMES[kind]
         self.ready = asyncio.Event()
         self.info = ""
+        self.on_cpu = False
+        """Whether it computes on the cores that other engines want too; known when it is ready."""
         self.restarts = 0
         self.pid: int | None = None
         self._options = options
@@ -84,6 +88,7 @@ class EngineClient:
         ours, theirs = socket.socketpair()
         with theirs:
             command = ["-m", "media_server.engines.host", self.kind, str(theirs.fileno()), json.dumps(self._options)]
+            command += ["background"] if self.background else []
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *command,
@@ -114,7 +119,7 @@ class EngineClient:
                 return
             self._heard_at = time.monotonic()
             if isinstance(message, m.Ready):
-                self.info = message.info
+                self.info, self.on_cpu = message.info, message.on_cpu
                 log.info("the %s engine is ready: %s", self.name, message.info)
                 self.ready.set()
             elif isinstance(message, m.Fatal):
@@ -130,7 +135,8 @@ class EngineClient:
         )
 
     def _end_if_stuck(self) -> None:
-        if time.monotonic() - self._heard_at > HANG_TIMEOUT_S and self.pid is not None:
+        # what runs only where nothing else wants to may have to wait for as long as that takes
+        if time.monotonic() - self._heard_at > HANG_TIMEOUT_S and self.pid is not None and not self.background:
             log.error("the %s engine does not answer any more and is ended", self.name)
             os.kill(self.pid, signal.SIGKILL)
 

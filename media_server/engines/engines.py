@@ -14,9 +14,11 @@ import numpy.typing as npt
 from media_server.audio import Samples
 from media_server.config import Settings
 from media_server.engines import messages as m
+from media_server.engines.background import BackgroundEngine
 from media_server.engines.client import EngineClient
 from media_server.engines.cores import cores
 from media_server.engines.languages import spoken_in
+from media_server.engines.memory import available_bytes
 from media_server.engines.packs import ChatModel, EmbeddingModel, EmotionModel, Pack, RecogniserModel, VoiceModel
 from media_server.errors import RequestFailed
 from media_server.spoken import speakable
@@ -40,10 +42,10 @@ CHAT_OPTIONS = (
 PREPARED = 64
 """Clauses whose sound is kept."""
 MAX_PIECE_S = 10.0
-PATIENCE_S = 10.0
-"""Longest wait of a piece of a recording for a moment in which no caller waits."""
-LOOK_AGAIN_S = 0.05
+ROOM = 3
+"""How many times the size of its files a second recogniser wants in memory, to leave some to the others."""
 NO_ESTIMATE = "The model gave no estimate."
+NO_TRANSCRIPT = "The recogniser gave no result."
 _PIECES = (m.TextChunk, m.Thinking, m.CalledTool, m.Finished)
 R = TypeVar("R", m.Transcript, m.EndOfTurnProbability, m.Scores, m.Vectors)
 Voice = tuple[str, float]
@@ -63,6 +65,7 @@ class Engines:
             model: RecogniserModel | ChatModel | VoiceModel | EmbeddingModel | EmotionModel,
             path: Path,
             *names: str,
+            background: bool = False,
             **more: Any,
         ) -> EngineClient:
             threads = settings.threads or model.threads or cores()
@@ -73,11 +76,17 @@ class Engines:
                 kind,
                 {"path": str(path), "device": settings.device, "threads": threads, **options, **more},
                 offline=settings.offline,
+                background=background,
             )
 
-        turn = {"turn": str(pack.turn)} if pack.turn and not stt.engine else {}
+        turn: dict[str, Any] = {"turn": str(pack.turn)} if pack.turn and not stt.engine else {}
         hearing = ("language", "window_s", "floor_s", "margin_s", "timestamps")
         self.stt = engine("stt", stt, pack.recogniser, *hearing, **turn)
+        self.recordings = BackgroundEngine(
+            engine("stt", stt, pack.recogniser, *hearing, background=True), self._is_waited_for
+        )
+        """The recogniser for what no call waits for, where it would take the cores from calls."""
+        self._recordings_want = ROOM * sum(f.stat().st_size for f in pack.recogniser.rglob("*") if f.is_file())
         self.hears_completeness = bool(turn)
         self.llm = engine("llm", llm, pack.chat, *CHAT_OPTIONS)
         manner = ("length_scale", "speaker", "noise_scale", "noise_w")
@@ -115,7 +124,7 @@ class Engines:
         self.complete_at = llm.complete_at
         self._slots = llm.slots
         self._recordings = 0
-        """Pieces of recordings that the recogniser has."""
+        """Pieces of recordings that the calls' recogniser has."""
         self._prepared: dict[tuple[tuple[tuple[str, str], ...], Voice], tuple[m.AudioChunk, ...]] = {}
 
     def language(self, voice: str) -> str:
@@ -145,6 +154,7 @@ class Engines:
         async with asyncio.TaskGroup() as group:
             for engine in self.all:
                 group.create_task(engine.run(), name=f"engine-{engine.kind}")
+            group.create_task(self.recordings.run(), name="engine-recordings")
 
     async def transcribe(
         self,
@@ -161,28 +171,32 @@ class Engines:
 
         Args:
             turn: the turn's last seconds, to be asked too whether it sounds complete.
-            live: a part of a call; what is not waits for what is.
+            live: a part of a call; what is not is heard beside it, as calls leave time for it.
         """
         raw = np.ascontiguousarray(samples).tobytes()
         sound = b"" if turn is None or not self.hears_completeness else np.ascontiguousarray(turn).tobytes()
-        if not live:
-            await self._until_nobody_waits()
-        ask = self.stt.ask(lambda i: m.Transcribe(i, raw, final, words, language, hotwords, sound, live))
+
+        def make(i: int) -> m.Transcribe:
+            return m.Transcribe(i, raw, final, words, language, hotwords, sound, live)
+
+        if not live and self._has_room_for_recordings():
+            return await _answer(self.recordings.ask(make), m.Transcript, NO_TRANSCRIPT)
         self._recordings += not live
         try:
-            return await _answer(ask, m.Transcript, "The recogniser gave no result.")
+            return await _answer(self.stt.ask(make), m.Transcript, NO_TRANSCRIPT)
         finally:
             self._recordings -= not live
 
-    async def _until_nobody_waits(self) -> None:
-        """Wait for a moment in which no caller waits for words or an answer, but not for ever.
+    def _is_waited_for(self) -> bool:
+        """Whether a caller waits for words or an answer."""
+        return bool(self.llm.pending_requests) or self.stt.pending_requests > self._recordings
 
-        The recogniser's own order is not enough: a piece of a recording takes cores that the language model needs.
+    def _has_room_for_recordings(self) -> bool:
+        """Whether recordings are heard in a process of their own.
+
+        On a GPU a piece is done before anybody notices; where memory is short, it comes after what callers say.
         """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_S):
-                while self.llm.pending_requests or self.stt.pending_requests > self._recordings:  # noqa: ASYNC110 - of two engines
-                    await asyncio.sleep(LOOK_AGAIN_S)
+        return self.stt.on_cpu and (self.recordings.client.pid is not None or available_bytes() > self._recordings_want)
 
     @contextlib.asynccontextmanager
     async def generate(

@@ -1,8 +1,8 @@
 """The process that one engine lives in: takes requests from a socket, works in batches, streams results back.
 
-Run as `python -m media_server.engines.host KIND FD JSON`. The main thread runs the engine; a reader thread collects
-what arrives meanwhile, so that a cancellation is seen before the next step of work. No request ends the process: an
-exception is the failure of the request that caused it.
+Run as `python -m media_server.engines.host KIND FD JSON [background]`. The main thread runs the engine; a reader
+thread collects what arrives meanwhile, so that a cancellation is seen before the next step of work. No request ends the
+process: an exception is the failure of the request that caused it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ import msgspec
 from media_server.engines import messages as m
 from media_server.engines.offline import stay_offline
 from media_server.engines.registry import USUAL, engine_class
+from media_server.priority import end_with_parent, stand_back, wait_for_the_rest
 
-__all__ = ["Engine", "serve", "stand_back"]
+__all__ = ["Engine", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ class Engine(Protocol):
     """A model, loaded. Plain and synchronous: knows nothing of sockets or calls.
 
     An engine may have an attribute `at_work`: the ids of the requests that the step under way is about. The cause of an
-    exception in a step is looked for among these only. It may have a method `notice(message)`, which is called in the
+    exception in a step is looked for among these only. It may have an attribute `on_cpu`: it computes on the cores that
+    the other engines want too. It may have a method `notice(message)`, which is called in the
     reader's thread as soon as a message has come, so that a step can be cut short for it.
     """
 
@@ -192,7 +194,7 @@ def serve(engine: Engine, sock: socket.socket, on_gone: Callable[[], None] = lam
     threading.Thread(target=_read, args=(sock, inbox, notice, on_gone), daemon=True).start()
     turns = _Turns(engine, lambda body: _send(sock, body))
     try:
-        _send(sock, m.encode(m.Ready(engine.info)))
+        _send(sock, m.encode(m.Ready(engine.info, getattr(engine, "on_cpu", False))))
         while True:
             while not (turns.busy and inbox.empty()):
                 message = inbox.get()
@@ -259,23 +261,20 @@ def _leave_soon() -> None:
     timer.start()
 
 
-def stand_back() -> None:
-    """Give up the priority that the server may have: its media have to be on time, and an engine works for as long."""
-    if os.getpriority(os.PRIO_PROCESS, 0) < 0:
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
-
-
 def _load(kind: str, options: dict[str, Any]) -> Engine:
     engine: Engine = engine_class(options.pop("engine", USUAL.get(kind, kind))).load(**options)
     return engine
 
 
 def main() -> None:
-    kind, fd, options = sys.argv[1:4]
+    kind, fd, options, *background = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then closes the socket
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=f"{kind}: %(message)s")
     stay_offline()
     stand_back()
+    if background:
+        end_with_parent()
+        wait_for_the_rest()
     with socket.socket(fileno=int(fd)) as sock:
         try:
             engine = _load(kind, json.loads(options))

@@ -174,9 +174,10 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The model is loaded; `info` says what runs where."""
+    """The model is loaded; `info` says what runs where, and `on_cpu` whether it shares the cores with other engines."""
 
     info: str
+    on_cpu: bool = False
     id: int = -1
 
 

@@ -137,6 +137,7 @@ class WhisperEngine:
         self, model: WhisperModel, language: str | None, window: Window, turn: SmartTurn | None, info: str
     ) -> None:
         self.info = info
+        self.on_cpu = model.model.device == "cpu"
         self.at_work: set[int] = set()
         """Requests that the step under way is about."""
         self._turn = turn

@@ -17,7 +17,7 @@ import pytest
 
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample, write_wav
 from media_server.engines import engines as pack_engines
-from media_server.engines.messages import ChatMessage, Transcript
+from media_server.engines.messages import Transcript
 from media_server.server import Server
 from tests.conftest import sentence_file
 from tests.integration.test_access import guarded
@@ -96,21 +96,19 @@ async def test_recordings_wait_for_what_callers_say(server: Server) -> None:
         assert engines.can_transcribe_early
 
 
-async def test_recordings_wait_for_replies_but_not_for_ever(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_memory_is_short_recordings_come_after_what_callers_say(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engines = server.engines
+    monkeypatch.setattr(pack_engines, "available_bytes", lambda: 0)
+    monkeypatch.setattr(engines.recordings.client, "pid", None)
     noise = np.zeros(MODEL_RATE_HZ, np.int16)
     async with asyncio.TaskGroup() as group:
-        async with engines.generate("call-1", (ChatMessage("user", "hello"),), 20) as pieces:
-            recording = group.create_task(engines.transcribe(noise, final=True, live=False))
-            await asyncio.sleep(0.2)
-            assert engines.llm.pending_requests == 1
-            assert not engines.stt.pending_requests
-            assert [piece async for piece in pieces]
+        recording = group.create_task(engines.transcribe(noise, final=True, live=False))
+        await asyncio.sleep(0)
+        assert engines.stt.pending_requests == 1
+        assert engines.can_transcribe_early
         await recording
-        monkeypatch.setattr(pack_engines, "PATIENCE_S", 0.1)
-        async with engines.generate("call-1", (ChatMessage("user", "hello"),), 20):
-            async with asyncio.timeout(10):
-                await engines.transcribe(noise, final=True, live=False)
 
 
 async def test_a_recording_whose_client_is_gone_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,8 +132,8 @@ async def test_a_recording_whose_client_is_gone_is_given_up(server: Server, monk
         asked = asyncio.ensure_future(http.post("/v1/audio/transcriptions", data=form))
         await begun.wait()
         asked.cancel()
-    async with asyncio.timeout(10):
-        while server.engines.stt.pending_requests:  # noqa: ASYNC110 - nobody tells when a request is over
+    async with asyncio.timeout(30):
+        while server.engines.recordings.client.pending_requests:  # noqa: ASYNC110 - nobody tells when a request is over
             await asyncio.sleep(0.05)
     assert pieces < 28
 

@@ -25,3 +25,25 @@ def test_what_it_may_not_have_is_no_error() -> None:
     # only the superuser goes before others, and in many containers nobody
     shown = subprocess.run([sys.executable, "-c", SHOW.format(-15)], capture_output=True, text=True, check=True)
     assert int(shown.stdout) in (-15, 0)
+
+
+@pytest.mark.parametrize(("given", "kept"), [(-5, 0), (0, 0), (3, 3)])
+def test_an_engine_gives_up_the_priority_that_its_server_has(given: int, kept: int) -> None:
+    code = (
+        f"import os; os.setpriority(os.PRIO_PROCESS, 0, {given}); from media_server.priority import stand_back;"
+        "stand_back(); print(os.getpriority(os.PRIO_PROCESS, 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if "PermissionError" in done.stderr:
+        pytest.skip("a negative niceness is for root alone")
+    assert done.stdout.strip() == str(kept)
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="a class of Linux")
+def test_a_process_runs_only_where_nothing_else_wants_to() -> None:
+    code = (
+        "import os; from media_server.priority import wait_for_the_rest;"
+        "wait_for_the_rest(); print(os.sched_getscheduler(0))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(shown.stdout) == os.SCHED_IDLE

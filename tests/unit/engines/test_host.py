@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 
@@ -198,15 +196,3 @@ def test_a_request_that_cannot_be_read_is_answered(fragile: socket.socket) -> No
     body = msgspec.msgpack.encode({"type": "generate", "id": 7, "call_id": None})
     fragile.sendall(m.HEADER.pack(len(body)) + body)
     assert outcomes(fragile, 1) == {7: "!bad_request"}
-
-
-@pytest.mark.parametrize(("given", "kept"), [(-5, 0), (0, 0), (3, 3)])
-def test_an_engine_gives_up_the_priority_that_its_server_has(given: int, kept: int) -> None:
-    code = (
-        f"import os; os.setpriority(os.PRIO_PROCESS, 0, {given}); from media_server.engines.host import stand_back;"
-        "stand_back(); print(os.getpriority(os.PRIO_PROCESS, 0))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    if "PermissionError" in done.stderr:
-        pytest.skip("a negative niceness is for root alone")
-    assert done.stdout.strip() == str(kept)
