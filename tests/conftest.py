@@ -24,6 +24,13 @@ DATA = Path(__file__).parent / "data"
 STARTER = BUNDLED_MODELS / "starter"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browsers and others' clients one at a time where tests run side by side; of all else, a module together."""
+    for item in items:
+        module = item.path.relative_to(Path(__file__).parent)
+        item.add_marker(pytest.mark.xdist_group("pages" if module.parts[0] in ("browser", "doors") else str(module)))
+
+
 def sentence_file(text: str) -> Path:
     return DATA / f"{text.replace(' ', '-')}.wav"
 
