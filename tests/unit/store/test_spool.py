@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -111,6 +113,33 @@ async def test_what_is_in_the_database_is_in_no_file_any_more(database: Database
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert not waiting(tmp_path)
+
+
+async def test_a_disk_that_is_full_for_a_while_costs_what_came_meanwhile_and_no_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(tmp_path / "waiting")
+    await spool.take()
+    async with spool.writing():
+        spool.add({"call_id": "a", "seq": 0})
+        await written(spool)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60, limits[1]))  # the next line is cut in its middle
+        try:
+            for seq in range(1, 4):
+                spool.add({"call_id": "a", "seq": seq, "type": "x" * 30})
+            await written(spool)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        spool.add({"call_id": "a", "seq": 4})
+    assert caplog.text.count("in memory only") == 1
+    assert [line["seq"] for line in await Spool(tmp_path / "waiting").take()] == [0, 4]
+
+
+async def written(spool: Spool) -> None:
+    done = threading.Event()
+    spool._queue.put(done.set)
+    assert await asyncio.to_thread(done.wait, 5)
 
 
 async def test_two_servers_do_not_share_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
