@@ -55,14 +55,16 @@ class EngineClient:
         self._options = options
         self._offline = offline
         self._ids = itertools.count(1)
-        self._pending: dict[int, asyncio.Queue[m.Result | None]] = {}
+        self._inboxes: dict[int, asyncio.Queue[m.Result | None]] = {}
+        """Results of requests that somebody still listens to."""
+        self._unfinished: set[int] = set()
         self._writer: asyncio.StreamWriter | None = None
         self._heard_at = 0.0
 
     @property
     def pending_requests(self) -> int:
-        """Requests that are not finished."""
-        return len(self._pending)
+        """Requests that the host still works on."""
+        return len(self._unfinished)
 
     async def run(self) -> None:
         """Run the host and restart it when it dies, for ever.
@@ -105,7 +107,8 @@ class EngineClient:
             if self._writer:
                 self._writer.close()
                 self._writer = None
-            for inbox in self._pending.values():
+            self._unfinished.clear()
+            for inbox in self._inboxes.values():
                 inbox.put_nowait(None)
             await _end(process)
             self.pid = None
@@ -124,8 +127,11 @@ class EngineClient:
                 self.ready.set()
             elif isinstance(message, m.Fatal):
                 raise self._not_loaded(message.message)
-            elif inbox := self._pending.get(message.id):
-                inbox.put_nowait(message)
+            else:
+                if isinstance(message, m.Finished | m.Failed):
+                    self._unfinished.discard(message.id)
+                if inbox := self._inboxes.get(message.id):
+                    inbox.put_nowait(message)
 
     def _not_loaded(self, reason: str) -> ConfigurationError:
         what = self.name if self.name.endswith("model") else f"{self.name} model"
@@ -155,7 +161,8 @@ class EngineClient:
             raise EngineLost(self.name)
         request_id = next(self._ids)
         inbox: asyncio.Queue[m.Result | None] = asyncio.Queue()
-        self._pending[request_id] = inbox
+        self._inboxes[request_id] = inbox
+        self._unfinished.add(request_id)
         finished = False
 
         async def results() -> AsyncGenerator[m.Result, None]:
@@ -190,7 +197,8 @@ class EngineClient:
             async with contextlib.aclosing(results()) as stream:
                 yield stream
         finally:
-            del self._pending[request_id]
+            del self._inboxes[request_id]
+            self._unfinished.discard(request_id)
             if not finished and self._writer is writer:
                 _write(writer, m.Cancel(request_id))
 

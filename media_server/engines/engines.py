@@ -42,6 +42,9 @@ CHAT_OPTIONS = (
 PREPARED = 64
 """Clauses whose sound is kept."""
 MAX_PIECE_S = 10.0
+KEPT_S = 4.0
+"""Sound that a listener keeps while more of it waits for others: enough for the next piece on a busy machine."""
+LOOK_S = 0.05
 ROOM = 3
 """How many times the size of its files a second recogniser wants in memory, to leave some to the others."""
 NO_ESTIMATE = "The model gave no estimate."
@@ -191,6 +194,18 @@ class Engines:
         """Whether a caller waits for words or an answer."""
         return bool(self.llm.pending_requests) or self.stt.pending_requests > self._recordings
 
+    async def _let_others_go_first(self, spare_s: float) -> None:
+        """Wait while a caller waits, for so long at most.
+
+        The voice takes cores from the language model; a long announcement has seconds of sound ahead, and a caller who
+        waits for a first word has none.
+        """
+        if spare_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(spare_s):
+                    while self._is_waited_for():  # noqa: ASYNC110 - of two engines
+                        await asyncio.sleep(LOOK_S)
+
     def _has_room_for_recordings(self) -> bool:
         """Whether recordings are heard in a process of their own.
 
@@ -276,6 +291,7 @@ class Engines:
         if prepared := self._prepared.get((words, voice)):
             yield _each(prepared)
             return
+        await self._let_others_go_first(ahead_s - KEPT_S)
         async with (
             self.tts.ask(lambda i: m.Synthesize(i, words, ahead_s, live, *voice)) as results,
             contextlib.aclosing(r async for r in results if isinstance(r, m.AudioChunk)) as chunks,

@@ -100,7 +100,7 @@ async def test_a_request_that_nobody_waits_for_is_withdrawn(server: Server, monk
     async with server.engines.generate("other", question, 500) as pieces:
         assert [piece async for piece in pieces]
     assert len(sent) == 1
-    assert server.engines.llm._pending == {}
+    assert server.engines.llm._inboxes == {}
 
 
 async def test_a_request_to_an_engine_that_is_not_there_fails_at_once() -> None:
