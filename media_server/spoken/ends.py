@@ -19,6 +19,7 @@ _SIGNS = "$€£¥₺₹%"
 _COMPANIES = frozenset(("Ltd", "Inc", "Corp", "KG", "KGaA"))
 _SHORT_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.")
 _NUMBER_RANGE = re.compile(r"\d{1,2}\.?[-–](\d{1,2}\.)")
+_CODE_BEHIND = re.compile(r"[ \u00a0](?!I\b)(?:[A-Z]{1,4}[-/]?\d|[A-Z](?=[\s,;.]|\Z))")
 _ZONE = re.compile(r"[A-Z]{1,3}[SD]?T|UTC|GMT|BST|CET|CEST|EET|EEST|MSK|IST")
 _NUMBER = re.compile(r"\d{1,4}\.")
 MAX_WORD = 60
@@ -81,11 +82,15 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
     if lower in language.words("before_numbers") and follows != "I" and _ROMAN.fullmatch(f"{follows}."):
         return False
     starter = follows.lower() in language.listed("starters")
+    if not (single or dotted or starter) and _CODE_BEHIND.match(text, at):
+        return False  # "ref. AB-1234"
     if lower in ("a.m.", "p.m."):
         zoned = _ZONE.fullmatch(follows) is not None  # "10 a.m. EST"
         return not zoned and follows not in language.weekdays and follows not in language.months
     if single or dotted:
         return starter
+    if language.code == "de" and lower in language.words("abbreviations") and lower not in language.listed("may_end"):
+        return starter  # its nouns begin like sentences
     return not _named_behind(lower, text, at, language) or starter
 
 

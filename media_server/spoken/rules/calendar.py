@@ -32,6 +32,7 @@ _RANGE = re.compile(r"(?<=[\dmMhH.])[-–—](?=\d{1,2}(?:[:hH]\d\d|[ \u00a0]?[a
 """A dash before a range's second time."""
 _PARTS = frozenset(("1/2", "1/3", "2/3", "1/4", "3/4", "1/5", "1/8"))
 """What may be part of something: `le 1/2 litre`."""
+_HOURS = re.compile(r"\.?[ \u00a0]\d{1,2}(?:[:.h]\d\d)?[ \u00a0]?[-–][ \u00a0]?\d")
 _SCREENS = frozenset(((16, 9), (16, 10), (21, 9)))
 _SCREEN = re.compile(
     r"(?i:screens?|display|monitor|tv|vid[eé]o|aspect|ratio|format[oe]?|formaat|[eé]cran|image|pantalla|schermo|scherm|"
@@ -234,6 +235,7 @@ def _day_pattern(language: Language) -> re.Pattern[str]:
     either = rf"(?:{'|'.join(language.weekdays)}|{days})"
     months = "|".join(map(re.escape, [*language.months, *language.words("month_abbreviations")]))
     followed = rf"\.?,?(?=[ \u00a0]\d{{1,2}}(?:\.|º|°|er)?[ \u00a0](?:de[ \u00a0])?(?i:{months})(?!\w))"
+    followed += r"|\.?(?=[ \u00a0]\d{1,2}(?:[:.h]\d\d)?[ \u00a0]?[-–][ \u00a0]?\d)"
     followed += r"|\.?(?=[ \u00a0]?:[ \u00a0]?\d)|\.?(?=,?[ \u00a0]\d{1,2}[./]\d{1,2}(?!\d))"
     if language.code in ("en", "de", "nl"):
         # elsewhere such a word is more often another one, such as "seg." for seconds
@@ -280,6 +282,8 @@ def _names(edits: Edits, language: Language) -> None:
             start, end = m.span("after") if m["after"] else m.span("before")
             dot = m["dot"] or m["dot2"]
             full = months.get(name.lower())
+            if name.lower() in day_names and _HOURS.match(edits.text, end):
+                continue  # "mar 9-17"
             if full and edits.free(start, end):
                 drops = dot and goes_on(edits.text, end + 1, language)
                 end += 1 if drops else 0

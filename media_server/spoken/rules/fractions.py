@@ -36,6 +36,7 @@ _GERMAN_HALVES = dict.fromkeys(("einen", "einem", "einer", "dem", "den"), "halbe
     ("der", "die", "das"), "halbe"
 )
 _ARTICLE = re.compile(r"\b(eine[nmr]?|ein|une?|een|le|la|du|au|de[mnr]?|die|das|het)[ \u00a0]$", re.IGNORECASE)
+_BEFORE_ENDINGS = {"çeyrek": "dörtte bir", "yarım": "yarı"}
 _SUM_AROUND = re.compile(r"[*×÷^]")
 
 
@@ -51,7 +52,9 @@ def fractions(edits: Edits, language: Language) -> None:
     for m in _WRITTEN.finditer(edits.text):
         near = edits.text[max(0, m.start() - 2) : m.start()] + edits.text[m.end() : m.end() + 2]
         if int(m["above"]) < int(m["below"]) and not _SUM_AROUND.search(near):
-            edits.match(m, _said(m["whole"], int(m["above"]), int(m["below"]), language))
+            said = _said(m["whole"], int(m["above"]), int(m["below"]), language)
+            ending = language.code == "tr" and not m["whole"] and edits.text[m.end() : m.end() + 1] in ("'", "’")
+            edits.match(m, _BEFORE_ENDINGS.get(said or "", said) if ending else said)
 
 
 def _ratings(edits: Edits, language: Language) -> None:

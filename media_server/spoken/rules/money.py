@@ -71,7 +71,7 @@ def money(edits: Edits, language: Language) -> None:
 _EQUALS = re.compile(r"[ \u00a0]?=")
 _PARTED = re.compile(r"(?<![\w.,])(?P<whole>\d{1,6})(?P<sign>[€£$])(?P<part>\d\d)(?![\w]|[.,]\d)")
 """`9€99`."""
-_ALONE = re.compile(r"(?:(?<=\s)|(?<=\A))(?P<of>d['’])?(?P<sign>[€£¥₺₹])(?=[\s.,;:!?)]|\Z)")
+_ALONE = re.compile(r"(?:(?<=\s)|(?<=\A))(?P<of>d['’])?(?P<sign>[€£¥₺₹])(?=[\s.,;:!?)/]|\Z)")
 """`millones de €`."""
 _ADJECTIVE = re.compile(
     r"-(?:a|per|off|an)-|-(?=[a-z])|[ \u00a0](?:bill|bills|note|gift|voucher|coupon|deposit|fee|fine|credit|discount"

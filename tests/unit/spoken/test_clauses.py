@@ -260,3 +260,21 @@ def test_lists_dates_and_quotes_within_a_line(voice: str, clauses: list[str]) ->
     assert clauses_of(text, voice) == clauses
     cutter = ClauseCutter(voice)
     assert [c for letter in text for c in cutter.push(letter)] + cutter.flush() == clauses
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 200])
+@pytest.mark.parametrize(
+    ("voice", "text", "clauses"),
+    [
+        ("en", '"Stop!" he said. "Now!" Then he left.', ['"Stop!" he said.', '"Now!"', "Then he left."]),
+        ("fr", "« Viens ! » dit-il. « Pars ! » Il part.", ["« Viens ! » dit-il.", "« Pars ! »", "Il part."]),
+        ("en", "The meeting is at 10 a.m. EST. Come.", ["The meeting is at 10 a.m. EST.", "Come."]),
+        ("de", "Ihre Ref. AB-1234 und Fam. Meier. Gut.", ["Ihre Ref. AB-1234 und Fam. Meier.", "Gut."]),
+    ],
+)
+def test_what_goes_on_behind_a_quotation_or_an_abbreviation(
+    voice: str, text: str, clauses: list[str], size: int
+) -> None:
+    cutter = ClauseCutter(voice)
+    found = [c for i in range(0, len(text), size) for c in cutter.push(text[i : i + size])]
+    assert found + cutter.flush() == clauses
