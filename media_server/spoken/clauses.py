@@ -83,8 +83,8 @@ class ClauseCutter:
         """Lines before this one that have something in them."""
         self._filled = False
         """Whether this one has."""
-        self._mark: Mark | None = None
-        """The last one at a line's start."""
+        self._marks: dict[str, Mark] = {}
+        """The last one of each kind at a line's start."""
         self._said_number = 0
         """The last one of a list whose numbers are said."""
         self._item = 0
@@ -337,12 +337,12 @@ class ClauseCutter:
             return True
         several = self._lines > 0
         # a list that begins the text says its numbers, since it may be none
-        if without_mark(mark, [self._mark], several):
+        if without_mark(mark, [self._marks.get(mark.kind)], several):
             self._text = self._text[mark.length :]
         elif mark.kind == "number" and mark.number == self._said_number + 1:
             self._item, self._said_number = mark.length, mark.number
             return True
-        self._mark = mark
+        self._marks[mark.kind] = mark
         return True
 
     def _head_length(self, final: bool) -> int | None:

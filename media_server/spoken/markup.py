@@ -35,6 +35,14 @@ _LINK = re.compile(
     r"!?\[([^\[\]]{0,500})\]\(\s{0,3}<?(?:[^()\s<>]|\([^()\s]{0,300}\)){0,8000}>?(?:\s{1,3}[\"'(][^\"'()]{0,300}[\"')])?\s{0,3}\)"
 )
 _REFERENCE = re.compile(r"(?<=\])\[[^\[\]\s]{0,40}\](?!\()|(?<=\S)\[\^[^\[\]\s]{1,20}\]")
+_REFERRED = re.compile(r"\[([^\[\]\n]{1,200})\]\[[^\[\]\n]{0,40}\](?!\()")
+_CITED = re.compile(
+    r"(?<=[.,;:!?)\"”»])\[[1-9]\d{0,2}(?:(?:, ?|[-–])\d{1,3}){0,6}\](?=[\s.,;:!?\[)]|\Z)"
+    r"|(?<=[^\W\d_]{3})\[[1-9]\d?\](?=[\s.,;]|\Z)"
+)
+"""`[1]`, which tells where it stands written."""
+_RULE = re.compile(r"^[^\S\n]{0,8}(?:-[ -]?-[ -]*-|\*[ *]?\*[ *]*\*|_[ _]?_[ _]*_|={3,})[^\S\n]*$", re.MULTILINE)
+"""A line across the page."""
 _AUTOLINK = re.compile(r"<((?:https?://|mailto:)[^<>\s]{1,8000})>")
 _EMPHASIS = re.compile(
     r"(?<![\w*])(?P<mark>\*{1,3})(?=[^\s*])(?P<text>[^*\n]{1,400})(?<=[^\s*])(?P=mark)(?![\w*])"
@@ -128,7 +136,7 @@ def without_mark(mark: Mark, near: Sequence[Mark | None], several: bool) -> bool
     """Whether a mark at a line's start is one: what may be a number or its sign is so only beside others like it.
 
     Args:
-        near: the marks of the lines before and after.
+        near: the marks of its kind on lines before and after.
         several: whether there are other lines.
     """
     alike = [m for m in near if m and m.kind == mark.kind]
@@ -139,7 +147,7 @@ def without_mark(mark: Mark, near: Sequence[Mark | None], several: bool) -> bool
 
 def inline(text: str) -> str:
     """A text, of one block or a part of it, without the marks of its lines, links and emphasis."""
-    text = _without_line_marks(text)
+    text = _without_line_marks(_RULE.sub("", text))
     if "\\" in text or "$" in text:
         text = _without_formula_marks(text)
     if "^{" in text:
@@ -152,6 +160,7 @@ def inline(text: str) -> str:
     if "&" in text:
         text = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
     if "[" in text:
+        text = _CITED.sub("", _REFERRED.sub(r"\1", text))
         text = _LINK.sub(r"\1", _REFERENCE.sub("", _NOTE.sub("", text)))
     if "`" in text or "~" in text:
         text = _CODE.sub("", text)
@@ -166,7 +175,7 @@ def _without_formula_marks(text: str) -> str:
     text = _ESCAPED.sub(r"\1", _MATH.sub(lambda m: m[1] or "", text))
     if "\\" not in text:
         return text
-    plain = _FRACTION.sub(r"\1 / \2", _ROOT.sub(r"√(\1)", text))
+    plain = _FRACTION.sub(r"\1 ÷ \2", _ROOT.sub(r"√(\1)", text))
     plain = _COMMAND.sub(lambda m: f" {_COMMANDS[m[1]]} " if m[1] in _COMMANDS else m[0], plain)
     plain = _TEXT.sub(" ", plain)
     return plain if plain == text else _BRACES.sub("", plain)
@@ -180,14 +189,17 @@ def _without_line_marks(text: str) -> str:
     filled = [i for i, line in enumerate(lines) if line.strip()]
     out = []
     marked = [i for i in filled if marks[i]]
-    place = {i: k for k, i in enumerate(marked)}
+    place: dict[int, tuple[int | None, int | None]] = {}
+    for kind in ("heading", "bullet", "quote", "number"):
+        alike = [i for i in marked if (found := marks[i]) is not None and found.kind == kind]
+        for k, i in enumerate(alike):
+            place[i] = (alike[k - 1] if k else None, alike[k + 1] if k + 1 < len(alike) else None)
     for i, line in enumerate(lines):
         mark = marks[i]
         if mark is None:
             out.append(line)
             continue
-        k = place[i]
-        near = [marks[marked[n]] for n in (k - 1, k + 1) if 0 <= n < len(marked)]
+        near = [marks[n] for n in place[i] if n is not None]
         if mark.kind == "heading":
             line = _CLOSING.sub("", line)
         out.append(line[mark.length :] if without_mark(mark, near, len(filled) > 1) else line)

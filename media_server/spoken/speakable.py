@@ -14,6 +14,10 @@ from media_server.spoken.suffixes import suffixed
 
 __all__ = ["speakable"]
 
+_DISGUISED = re.compile(
+    "[\u2160-\u217f\u2460-\u2473\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\u02b0-\u02b8\u1d2c-\u1d6a\U0001d400-\U0001d7ff]"
+)
+"""Letters and digits in another form: `Ⅳ`, `①`, `𝐛𝐨𝐥𝐝`, `10ᵗʰ`."""
 _MISTYPED_DEGREE = re.compile(r"(?<=\d)[º˚](?=C\b|F\b)|(?<=\d[ \u00a0])[º˚](?=C\b|F\b)")
 
 
@@ -37,7 +41,10 @@ def _words(block: Block, language: Language | None) -> list[tuple[str, str]]:
         return [(word, "" if i else said) for i, word in enumerate(written)]
     text = inline(block.text)
     # the sign of ordinals is often typed for that of degrees
-    edits = Edits(_MISTYPED_DEGREE.sub("°", unicodedata.normalize("NFC", text)))
+    composed = unicodedata.normalize("NFC", text)
+    if not composed.isascii():
+        composed = _DISGUISED.sub(lambda m: unicodedata.normalize("NFKC", m[0]), composed)
+    edits = Edits(_MISTYPED_DEGREE.sub("°", composed))
     if language:
         for rule in RULES:
             rule(edits, language)

@@ -33,7 +33,8 @@ def addresses(edits: Edits, language: Language) -> None:
     for m in _ADDRESS.finditer(edits.text):
         host = m["host"]
         tld = host.rpartition(".")[2]
-        if not (m["scheme"] or m["who"] or host.lower().startswith("www.") or tld in _DOMAINS):
+        short = bool(m["path"]) and m["path"][0] == "/" and len(tld) < 4 and tld.islower()  # "t.me/ann"
+        if not (short or m["scheme"] or m["who"] or host.lower().startswith("www.") or tld in _DOMAINS):
             continue
         if f"{host.lower()}." in language.listed("never_ends"):
             continue  # "p.es."

@@ -17,6 +17,9 @@ __all__ = ["clock_time", "date_said", "dates", "german_ending", "no_measure", "s
 _ISO = re.compile(
     r"(?<![\w/.-])(?P<year>[12]\d{3})(?P<sep>[-/.])(?P<month>0[1-9]|1[0-2])(?P=sep)(?P<day>0[1-9]|[12]\d|3[01])(?![\d/-]|\.\d)"
 )
+_ISO_SHORT = re.compile(
+    r"(?<![\w/.-])(?P<year>19\d\d|20\d\d)(?P<sep>[-/])(?P<month>[1-9]|0[1-9]|1[0-2])(?P=sep)(?P<day>[1-9]|0[1-9]|[12]\d|3[01])(?![\w/-]|\.\d)"
+)
 _INSTANT = re.compile(
     r"(?<![\w-])(?P<date>(?P<year>[12]\d{3})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01]))"
     r"(?P<t>T)(?P<time>(?P<hour>[01]\d|2[0-4]):(?P<minute>[0-5]\d)(?::[0-5]\d(?:[.,]\d{1,9})?)?)(?:Z|[+-]\d\d:?\d\d)?(?!\w)"
@@ -56,11 +59,11 @@ def dates(edits: Edits, language: Language) -> None:
     """Say dates with their months' names, and months and days of the week that are abbreviated in full."""
     for m in _INSTANT.finditer(edits.text):
         _put_instant(edits, m, language)
-    for m in _ISO.finditer(edits.text):
+    for m in (*_ISO.finditer(edits.text), *_ISO_SHORT.finditer(edits.text)):
         _put(edits, m, int(m["day"]), int(m["month"]), int(m["year"]), language)
     for m in _NUMERIC.finditer(edits.text):
         first, second = int(m["first"]), int(m["second"])
-        month_first = language.table["date_order"] == "mdy" and m["sep"] == "/"
+        month_first = language.table["date_order"] == "mdy" and m["sep"] in "/-"
         month, day = (first, second) if (month_first and first <= 12) or second > 12 else (second, first)
         n = int(m["year"])
         _put(edits, m, day, month, n if n > 99 else n + (2000 if n < 70 else 1900), language)

@@ -14,6 +14,13 @@ from media_server.spoken.symbols import without_symbols
 __all__ = ["codes", "cued_numbers", "spelled", "versions"]
 
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:[ \u00a0]?[A-Z0-9]{4}){2,7}(?:[ \u00a0]?[A-Z0-9]{1,3})?(?!\w)")
+_POSTCODES = re.compile(r"(?<![\w-])(?:[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}|[A-Z]\d[A-Z] \d[A-Z]\d)(?![\w-])")
+"""Those of Britain and Canada."""
+_HEX = re.compile(
+    r"(?<![\w.:#-])(?:(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|(?=[a-f]{0,39}\d)(?=\d{0,39}[a-f])(?!\d{1,3}e\d{1,3}(?!\w))[0-9a-f]{7,40})(?![\w:-])"
+)
+"""Addresses of network cards, UUIDs, hashes."""
 _VERSION = re.compile(r"(?<![\w.,])(?:v)?\d{1,5}(?:\.\d{1,5}){2,5}(?![\w]|\.\d)")
 _PORT = re.compile(r"(?<!\w)(?:\d{1,3}\.){3}\d{1,3}(?::(?P<port>\d{2,5}))?(?:/(?P<bits>\d{1,2}))?(?![\w.:/]|\.\d)")
 """An address on the internet with its port, or how much of it is its network's."""
@@ -66,6 +73,12 @@ def codes(edits: Edits, language: Language) -> None:
         for i, (start, end, group) in enumerate(found):
             edits.put(start, end, _letters(group) + ("," if i < len(found) - 1 else ""))
         edits.take(*m.span())
+    for m in _HEX.finditer(edits.text):
+        edits.match(m, ", ".join(_letters(part.upper()) for part in re.split("[:-]", m[0])))
+    for m in _POSTCODES.finditer(edits.text):
+        for group in re.finditer(r"\S+", m[0]):
+            if edits.free(m.start() + group.start(), m.start() + group.end()):
+                edits.put(m.start() + group.start(), m.start() + group.end(), _letters(group[0]))
 
 
 @cache

@@ -122,7 +122,7 @@ _PATH = re.compile(
     r"(?<![\w/.:<])(?:~|\.{1,2})?/(?:[\w.-]{1,60}/){1,12}[\w.-]{0,60}\w|(?<![\w/.:<])[a-z][\w-]{1,40}/(?:[\w.-]{1,60}/){0,8}[\w-]{1,60}\.[a-z]{1,5}(?![\w/])"
 )
 _FILE = re.compile(
-    r"(?<![\w/@.])[A-Za-z0-9_-]{1,60}\.(?:py|js|ts|txt|pdf|docx?|xlsx?|csv|json|zip|html?|jpe?g|png|gif|svg|mp[34]|wav|toml|ya?ml|md|exe|log|ini|sh|sql|xml|pptx?)(?![\w@/]|\.\w)"
+    r"(?<![\w/@.])[A-Za-z0-9_-]{1,60}(?:\.(?:tar|min|test|spec|d))?\.(?:py|gz|tgz|bz2|7z|rar|dmg|apk|iso|deb|rpm|whl|js|ts|txt|pdf|docx?|xlsx?|csv|json|zip|html?|jpe?g|png|gif|svg|mp[34]|wav|toml|ya?ml|md|exe|log|ini|sh|sql|xml|pptx?)(?![\w@/]|\.\w)"
 )
 _FOLDER = re.compile(r"(?<!\w)(?:[A-Za-z]:|\\)\\(?:[\w.$-]{1,60}\\){0,12}[\w.$-]{0,60}")
 """A path of Windows."""

@@ -80,6 +80,8 @@ def _is_telephone(written: str, before: str, cues: frozenset[str], language: Lan
         return written[0] == "(" and total >= 7
     if written.startswith("(") or "(" in written:
         return total >= 7 and lengths[0] in (1, 2, 3, 4, 5)
+    if groups[0] in ("1300", "1800") and lengths == (4, 3, 3):
+        return True
     if groups[0][0] == "0" and total >= 8:
         return True
     if lengths in _SHAPES or (len(groups) > 3 and total > 8 and re.fullmatch(r"\d+(?:-\d+)+", written)):
