@@ -118,7 +118,7 @@ class Agent:
         language: spoken by callers, for a recogniser that knows several.
         hotwords: what callers are likely to say: names, products.
         interrupt_words: words from which on a caller's sound stops the agent.
-        acknowledgements: words that do not count among them, in lower case; a usual set where none are given.
+        acknowledgements: words and phrases that do not count among them, in lower case; a usual set by default.
         idle_s: silence of both after which `idle_prompt` is said; 0 for never. Not in writing.
         idle_hang_up_s: silence after that prompt which ends the call; 0 for never.
         dtmf: what keys of a telephone do. `turn`: those that follow each other within two seconds, or up to `#`, are

@@ -63,10 +63,43 @@ ACKNOWLEDGEMENTS = frozenset(
     | {"entendi", "isso", "pois", "é", "bom", "beleza", "perfeito"}
     | {"goed", "prima", "precies", "juist", "begrepen", "begrijp", "ik", "snap"}
     | {"peki", "anladım", "doğru", "tabii", "olur", "güzel", "öyle", "mi"}
+    | {"exactly", "absolutely", "definitely", "indeed", "totally", "understood", "agreed", "cool", "nice", "lovely"}
+    | {
+        "awesome",
+        "perfect",
+        "excellent",
+        "wonderful",
+        "fine",
+        "super",
+        "wow",
+        "ooh",
+        "oooh",
+        "interesting",
+        "of course",
+    }
+    | {
+        "thank you",
+        "thank you very much",
+        "makes sense",
+        "fair enough",
+        "no problem",
+        "go on",
+        "for sure",
+        "that's right",
+    }
+    | {"natürlich", "selbstverständlich", "toll", "prima", "schön", "danke", "eben", "logo", "passt"}
+    | {"por supuesto", "desde luego", "gracias", "exactamente", "genial", "de nada", "está bien", "así es"}
+    | {"bien sûr", "tout à fait", "merci", "super", "génial", "entendu", "c'est ça", "effectivement", "bien"}
+    | {"certamente", "naturalmente", "grazie", "ottimo", "d'accordo", "esattamente", "ecco", "chiaro"}
+    | {"com certeza", "tudo bem", "entendido", "claro", "obrigado", "obrigada", "ótimo", "exatamente", "legal"}
+    | {"natuurlijk", "is goed", "bedankt", "dank je", "zeker", "inderdaad", "helder", "duidelijk", "mooi"}
+    | {"tabii ki", "elbette", "aynen", "teşekkürler", "harika", "kesinlikle", "evet evet", "süper"}
     # Chinese, Japanese
     | {"嗯", "好", "的", "对", "是", "は", "い", "う", "ん", "え"}
 )
-"""Words that say no more than "go on": a sound of nothing but these does not interrupt."""
+"""Words and phrases that say no more than "go on": a sound of nothing but these does not interrupt."""
+MOST_WORDS = 4
+"""Words of an acknowledgement at most."""
 PREFIX = 4
 """Letters that make a beginning."""
 ECHO_SHARE = 0.6
@@ -134,7 +167,7 @@ def weigh(
     Args:
         heard: its words; none where nothing was understood.
         played: the agent's last words, at the times at which they went out.
-        acknowledgements: in lower case.
+        acknowledgements: words and phrases, in lower case.
         min_words: the number of words, acknowledgements not counted, from which on it is an interruption.
         delay_s: the delay with which the agent's voice comes back on this line, where it has.
         guessed: the times of the words are.
@@ -148,10 +181,28 @@ def weigh(
     letters = sum(len(w.text) for w in heard)
     if echoed and sum(len(heard[i].text) for i in echoed) >= share * letters:
         return Weighed("echo", len(echoed), behind_s)
-    meant = sum(w.text not in acknowledgements for w in heard)
+    meant = _meant([w.text for w in heard], acknowledgements, goes_on=guessed)
     if not meant:
         return Weighed("acknowledgement")
     return Weighed("speech" if meant >= min_words else "noise")
+
+
+def _meant(words: Sequence[str], acknowledgements: Collection[str], goes_on: bool) -> int:
+    """How many of the words are part of no acknowledgement.
+
+    Args:
+        goes_on: more words follow, so that *of* may be the beginning of *of course*.
+    """
+    meant = at = 0
+    while at < len(words):
+        ends = range(min(len(words), at + MOST_WORDS), at, -1)
+        end = next((end for end in ends if " ".join(words[at:end]) in acknowledgements), None)
+        begun = f"{' '.join(words[at:])} "
+        if end is None and goes_on and any(phrase.startswith(begun) for phrase in acknowledgements):
+            return meant
+        meant += end is None
+        at = end or at + 1
+    return meant
 
 
 def _echoed(

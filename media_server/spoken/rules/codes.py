@@ -76,9 +76,10 @@ def codes(edits: Edits, language: Language) -> None:
     for m in _HEX.finditer(edits.text):
         edits.match(m, ", ".join(_letters(part.upper()) for part in re.split("[:-]", m[0])))
     for m in _POSTCODES.finditer(edits.text):
-        for group in re.finditer(r"\S+", m[0]):
-            if edits.free(m.start() + group.start(), m.start() + group.end()):
-                edits.put(m.start() + group.start(), m.start() + group.end(), _letters(group[0]))
+        for word in re.finditer(r"\S+", m[0]):
+            start, end = m.start() + word.start(), m.start() + word.end()
+            if edits.free(start, end):
+                edits.put(start, end, _letters(word[0]))
 
 
 @cache

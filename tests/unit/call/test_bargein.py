@@ -109,6 +109,19 @@ def test_they_do_so_as_soon_as_they_are_understood(text: str) -> None:
     assert not it.in_doubt
 
 
+PHRASES = ["of course", "thank you", "exactly", "makes sense", "por supuesto", "bien sûr", "is goed", "tabii ki"]
+
+
+@pytest.mark.parametrize("text", PHRASES)
+def test_an_acknowledgement_of_several_words_does_not_interrupt(text: str) -> None:
+    assert heard_over(SUMS, Sound(text, 2.0, partial_s=(0.3, 0.6))) == [HOLD, GO_ON]
+
+
+@pytest.mark.parametrize("text", ["of the large ones two", "you", "thank you but stop", "course not", "is that all"])
+def test_a_part_of_one_with_other_words_does(text: str) -> None:
+    assert heard_over(SUMS, Sound(text, 2.0))[-1] is YIELD
+
+
 @pytest.mark.parametrize("text", ["", "[unclear]", "(music)", "*cough*"])
 @pytest.mark.parametrize("agent", ["speaking", "thinking"])
 def test_a_sound_without_words_does_not(text: str, agent: AgentState) -> None:
