@@ -125,8 +125,9 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _remove(args: argparse.Namespace) -> int:
-    from media_server.packs.local import remove_pack, size_text
+    from media_server.packs.local import removable, remove_pack, size_text
 
+    removable(args.name, _models_dir(args))
     if not args.yes and not sys.stdin.isatty():
         raise MediaServerError("nobody_to_ask", "There is no terminal to ask at whether this is meant; say --yes.")
     if not args.yes and not asked(f"Delete the pack {args.name!r} and its files?"):

@@ -108,15 +108,21 @@ def _wishes(args: argparse.Namespace) -> Wishes:
 
 
 async def _fetched(args: argparse.Namespace, models_dir: Path, offline: bool) -> int:
+    from media_server.packs.catalogue import builtin_catalogue
+    from media_server.packs.composing import compose
     from media_server.packs.fetching import fetch, from_sources
     from media_server.packs.local import check_name
     from media_server.packs.sources import chosen_sources
-    from media_server.packs.transfer import http_session
+    from media_server.packs.transfer import DownloadError, http_session
 
     check_name(args.called or args.name)
     wishes = _wishes(args)
     async with http_session(offline=offline) as http:
-        sources = chosen_sources(args.source or [], http)
+        try:
+            sources = chosen_sources(args.source or [], http)
+        except DownloadError:
+            compose(builtin_catalogue(), args.name, args.called, wishes)  # a name that there is not is told first
+            raise
         plan = await _whole_pack(args, wishes, sources)
         if plan is None:
             composition = _composition(args, wishes, sources)

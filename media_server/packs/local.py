@@ -23,6 +23,7 @@ __all__ = [
     "disk_trouble",
     "local_packs",
     "place",
+    "removable",
     "remove_pack",
     "sha256_of",
     "size_text",
@@ -46,8 +47,8 @@ def local_packs(models_dir: Path) -> dict[str, Path]:
     return {f.name: f for f in folders if not f.name.startswith(".")}
 
 
-def remove_pack(name: str, models_dir: Path) -> int:
-    """Delete a pack in `models_dir`. Returns the bytes of its files.
+def removable(name: str, models_dir: Path) -> Path:
+    """The folder of a pack that may be deleted.
 
     Raises:
         PackError: there is none, or it came with this package.
@@ -60,6 +61,16 @@ def remove_pack(name: str, models_dir: Path) -> int:
         raise PackError("The pack 'starter' came with this package, which needs it; it stays.")
     if not folder.exists():
         raise PackError(f"The pack {name!r} is not in {models_dir.resolve()} but in {local_packs(models_dir)[name]}.")
+    return folder
+
+
+def remove_pack(name: str, models_dir: Path) -> int:
+    """Delete a pack in `models_dir`. Returns the bytes of its files.
+
+    Raises:
+        PackError: as `removable`.
+    """
+    folder = removable(name, models_dir)
     with locked(models_dir, name):
         if folder.is_symlink():
             folder.unlink()

@@ -26,6 +26,7 @@ HELP = (
     f"Say where from: --source (hub=URL, mirror=URL, index, or a folder), or set {SOURCE_VARIABLE}, "
     "or HF_ENDPOINT to the address of a model hub. No address is built in."
 )
+_ADDRESS = re.compile(r"https?://[^/\s]+[^\s]*$")
 
 
 class Source(Protocol):
@@ -102,7 +103,7 @@ def chosen_sources(
     for spec in named:
         kind, value = _read(spec)
         if kind == "mirror":
-            mirrors.append(Mirror(HttpRoot(http, value)))
+            mirrors.append(Mirror(HttpRoot(http, _address(value))))
         elif kind == "hub":
             url = value or environment.get("HF_ENDPOINT", "")
             if not url:
@@ -110,7 +111,7 @@ def chosen_sources(
             token = environment.get("HF_TOKEN", "").strip()
             if not token.isascii() or not token.isprintable():
                 raise DownloadError("HF_TOKEN is not a token: it has characters that none has.")
-            files.append(Hub(http, url, token))
+            files.append(Hub(http, _address(url), token))
         elif kind == "index":
             files.append(IndexSource(http, [value] if value else index_addresses(environment)))
         else:
@@ -128,7 +129,7 @@ def _read(spec: str) -> tuple[str, str]:
         return kind, value
     if spec.startswith("file:"):
         return "folder", spec
-    if re.match(r"https?://[^/]", spec):
+    if _ADDRESS.match(spec):
         return "mirror", spec
     if Path(spec).expanduser().is_dir():
         return "folder", spec
@@ -136,6 +137,12 @@ def _read(spec: str) -> tuple[str, str]:
         f"{spec} is not an address or a folder; a source looks like http://models.example/packs, "
         "hub=https://hub.example, index, or /media/stick/models."
     )
+
+
+def _address(url: str) -> str:
+    if not _ADDRESS.match(url):
+        raise DownloadError(f"{url or 'Nothing'} is not an address; one looks like https://hub.example.")
+    return url
 
 
 def _folder(spec: str) -> Path:
