@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 __all__ = ["Parser", "command", "number"]
 
+_NO_NUMBER = re.compile(r": invalid (int|float) value: ('.*')$")
 _QUOTED = re.compile(r"'([^']+)'")
 
 
@@ -42,6 +43,9 @@ class Parser(argparse.ArgumentParser):
         if message.startswith("the following arguments are required: "):
             return f"Missing: {message.partition(': ')[2]}."
         message = message.removeprefix("argument ")
+        if wrong := _NO_NUMBER.search(message):
+            whole = "whole " if wrong[1] == "int" else ""
+            return f"{message[: wrong.start()]}: a {whole}number is wanted, not {wrong[2]}."
         return message if message.endswith((".", "?")) else f"{message}."
 
     def _choices(self, message: str) -> tuple[str, list[str]]:

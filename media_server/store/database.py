@@ -28,8 +28,13 @@ __all__ = ["Database", "reason_of", "storable", "to_its_end"]
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
 """Drivers that do not block the event loop."""
+FORMS = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
 QUEUE_S = 60
 """Seconds for a connection to SQLite to be free: a burst of calls on a busy machine takes its time."""
 LOCKED_S = 10
@@ -69,6 +74,8 @@ class Database:
         try:
             parsed = make_url(url)
             parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+            if parsed.drivername not in DRIVERS.values():
+                raise ValueError(f"it has to be {FORMS}")
             sqlite = parsed.get_backend_name() == "sqlite"
             # what was to be written is nobody's business in a log
             engine = create_async_engine(
@@ -78,7 +85,11 @@ class Database:
             )
         except (ArgumentError, ModuleNotFoundError, ValueError) as e:
             shown = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
-            raise ConfigurationError(f"The database {shown!r} cannot be used: {e}.") from e
+            why = {
+                ArgumentError: f"it has to be {FORMS}",
+                ModuleNotFoundError: "pip install 'media-server[postgresql]' brings what it needs",
+            }.get(type(e), str(e))
+            raise ConfigurationError(f"The database {shown!r} cannot be used: {why}.") from e
         file = None
         if sqlite:
             if parsed.database and parsed.database != ":memory:" and not parsed.query:

@@ -21,6 +21,8 @@ from media_server.cli import parser
         ("serve --device xyz", "There is no value of --device 'xyz'. There are: auto, cpu, cuda."),
         ("serve agents more", "There is no argument more."),
         ("keys", "Missing: ACTION."),
+        ("keys create x --credit lots", "--credit: a number is wanted, not 'lots'."),
+        ("keys create x --per-minute 1.5", "--per-minute: a whole number is wanted, not '1.5'."),
     ],
 )
 def test_wrong_usage_is_explained(line: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

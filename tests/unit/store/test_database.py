@@ -30,9 +30,9 @@ async def test_a_folder_that_is_not_there() -> None:
     assert "unable to open database file" in await opened("sqlite:////nowhere/x.sqlite")
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "oracle://x", "sqlite+nothing:///x"])
+@pytest.mark.parametrize("url", ["", "nonsense", "oracle://x", "mysql://a:b@c/d", "sqlite+nothing:///x"])
 async def test_what_is_no_url_of_a_database(url: str) -> None:
-    assert "cannot be used" in await opened(url)
+    assert "cannot be used: it has to be sqlite:///FILE or postgresql://" in await opened(url)
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
