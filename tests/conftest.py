@@ -108,6 +108,7 @@ async def server(database: None) -> AsyncIterator[Server]:
         Agent(name="brief", max_duration_s=1.2, max_calls=1),
         Agent(name="push-to-talk", turns="manual"),
         Agent(name="greeter", greeting="Hello {{name}}! {{other}}"),
+        Agent(name="steady", interruptible=False),
         Agent(name="notice", greeting="This call is recorded for training purposes.", greeting_interruptible=False),
     ]
     settings = Settings(

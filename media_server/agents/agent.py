@@ -29,6 +29,7 @@ EMOTIONS = ("joy", "sadness", "anger", "fear", "surprise", "disgust", "neutral")
 MAX_SAID = 4000
 """Characters of a text that a caller has said."""
 TurnPreset = Literal["fast", "balanced", "patient", "manual"]
+ClientSetting = Literal["language", "voice", "prompt", "temperature", "max_reply_tokens", "recording", "idle_s"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Agent:
         greetings: the greeting by language, as in ISO 639; `greeting` for any other.
         greeting_in_chat: whether it begins conversations in writing too.
         greeting_interruptible: a caller who speaks over the greeting stops it; off for what everybody has to hear.
+        interruptible: a caller who speaks over a reply stops it; off to have every reply heard to its end first.
         numbers: regular expressions of numbers that callers read out, such as `\\d{5}`: one that is whole is answered
             at once, and for the rest of one that is not the agent waits. Patterns of tools' parameters count as well.
         variables: that fill both where the call brings none of the name.
@@ -112,7 +114,8 @@ class Agent:
         speculation: begin the reply at the first sign of a pause, and drop it if the caller goes on.
         allowed_origins: of pages that may call it without a key: `https://site.com`, `https://*.site.com`,
             `http://localhost:*`.
-        client_settings: what clients may choose for their call: `language`, `voice`.
+        client_settings: what clients may choose for their call: `language`, `voice`; and for pages of Wespoke `prompt`,
+            `temperature`, `max_reply_tokens`, `recording`, `idle_s`.
         tell_prompts: tell the client what the model is shown and answers: for those who make the agent.
         audio_levels: tell the client how loud both sides are, ten times a second.
         language: spoken by callers, for a recogniser that knows several.
@@ -155,6 +158,7 @@ class Agent:
     greetings: Mapping[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], str] = field(default_factory=dict)
     greeting_in_chat: bool = True
     greeting_interruptible: bool = True
+    interruptible: bool = True
     numbers: Annotated[tuple[Annotated[str, AfterValidator(check_number)], ...], Field(max_length=50)] = ()
     variables: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     tools: Sequence[Annotated[InstanceOf[Tool], BeforeValidator(as_tool)]] = ()
@@ -172,7 +176,7 @@ class Agent:
     completeness: bool | None = None
     speculation: bool = True
     allowed_origins: tuple[Annotated[str, AfterValidator(check_pattern)], ...] = ()
-    client_settings: frozenset[Literal["language", "voice"]] = frozenset({"language", "voice"})
+    client_settings: frozenset[ClientSetting] = frozenset({"language", "voice"})
     tell_prompts: bool = False
     audio_levels: bool = False
     language: Annotated[str | None, Field(pattern=r"^[a-z]{2,3}$")] = None

@@ -14,7 +14,7 @@ from media_server import events as e
 from media_server.agents import Agent
 from media_server.call.emotions import Emotions
 from media_server.call.event_log import EventLog
-from media_server.call.floor import Floor
+from media_server.call.floor import Floor, MutedBy
 from media_server.call.handlers import HandlerRunner
 from media_server.call.history import History
 from media_server.call.idle import Idle
@@ -362,6 +362,12 @@ class Call(agents.Call):
             self.emit(e.CallResumed())
             self._wait_if_listening()
 
+    def mute(self, muted: bool, by: MutedBy = "caller") -> None:
+        """Stop listening to the caller, or go on."""
+        if self.floor:
+            self.floor.mute(muted, by)
+            self._wait_if_listening()
+
     def _tell_ending(self, reason: str) -> None:
         if not self._ending:
             self._ending = True
@@ -420,25 +426,25 @@ class Call(agents.Call):
             case e.ToolResult():
                 if not self._replies.tools.answered(message):
                     self.emit(e.Error("unknown_tool_call", f"No tool call {message.id!r} is waiting for a result."))
-            case e.SessionUpdate(language=language, voice=voice) if language or voice:
-                wanted = {"language": language, "voice": voice}
-                if wrong := self._persona.change_for_client({k: v for k, v in wanted.items() if v}):
-                    self.emit(e.Error("bad_setting", f"Not all settings were changed: {'; '.join(wrong)}."))
-            case e.SessionUpdate() as u if self.floor:
-                changed = self.floor.taking.changed(u.turns, u.min_pause_ms, u.max_pause_ms, u.completeness)
-                self.floor.taking = changed
+            case e.SessionUpdate() as u if self.floor or u.language or u.voice:
+                self._change_for_client(u)
             case e.DtmfSend(digits=digits):
                 for digit in digits:
                     self.press(digit)
             case e.TurnEnd() if self.floor:
                 self.start(self.floor.end_turn(), "end-turn")
             case e.UserMute(muted=muted) if self.floor:
-                self.floor.mute(muted)
-                self._wait_if_listening()
+                self.mute(muted)
             case e.SessionUpdate() | e.TurnEnd() | e.UserMute():
                 self.emit(e.Error("no_audio", f"There is no sound in a chat: {message.type} does nothing."))
             case _:
                 pass
+
+    def _change_for_client(self, u: e.SessionUpdate) -> None:
+        if wrong := self._persona.change_for_client(u.model_dump(include={"language", "voice"}, exclude_none=True)):
+            self.emit(e.Error("bad_setting", f"Not all settings were changed: {'; '.join(wrong)}."))
+        if floor := self.floor:
+            floor.taking = floor.taking.changed(u.turns, u.min_pause_ms, u.max_pause_ms, u.completeness)
 
     def _interrupt(self, by_caller: bool = False) -> None:
         """Stop what the agent is thinking or saying, or was going to."""

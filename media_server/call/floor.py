@@ -7,6 +7,7 @@ import contextlib
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from media_server import events as e
 from media_server.agents import TurnTaking
@@ -19,6 +20,7 @@ from media_server.call.interruption import TimedWord, spread, timed
 from media_server.call.listen import Heard, Listener
 from media_server.call.lookup import specs
 from media_server.call.metrics import Stopwatch
+from media_server.call.overhearing import Overhearing
 from media_server.call.replies import Replies, SpokenTurn
 from media_server.call.services import Services
 from media_server.call.transcription import TurnText, TurnTranscription, await_transcript
@@ -41,8 +43,10 @@ from media_server.errors import EngineError
 from media_server.rtc import Microphone, Speaker
 from media_server.tasks import cancel
 
-__all__ = ["Floor"]
+__all__ = ["Floor", "MutedBy"]
 
+MutedBy = Literal["caller", "hold", "program"]
+"""Who has the microphone muted: what is said is for a program that has, and for nobody else."""
 ON_ITS_WAY_S = 0.15
 """Seconds of sound that may still be on its way when a client says that the turn is over."""
 BAD_LINE_MS = 300
@@ -67,7 +71,11 @@ class Floor:
         self._history = call.history
         self._replies = replies
         self._engines = services.engines
+        self._activity = services.activity
         self._microphone = microphone
+        self._muted_by: set[MutedBy] = set()
+        self.overhearing: Overhearing | None = None
+        """Writes down what is said while a program has the microphone muted."""
         self._speaker = speaker
         self._emit = call.emit
         self._clock = call.clock
@@ -138,12 +146,20 @@ class Floor:
 
     @property
     def muted(self) -> bool:
-        """Whether the caller has muted himself."""
+        """Whether nobody listens to the caller."""
         return self._microphone.muted
 
-    def mute(self, muted: bool) -> None:
-        """Stop listening, and forget what is being said."""
-        self._microphone.muted = muted
+    def mute(self, muted: bool, by: MutedBy = "caller") -> None:
+        """Stop listening, and forget what is being said; listen again when all who muted have unmuted."""
+        (self._muted_by.add if muted else self._muted_by.discard)(by)
+        self._microphone.muted = bool(self._muted_by)
+        if "program" not in self._muted_by:
+            self.overhearing = None
+        elif self.overhearing is None:
+            activity = VoiceActivity(self._activity)
+            self.overhearing = Overhearing(self._engines, activity, self._call.start, self._call.agent.language)
+        is_heard = self.overhearing and self._muted_by == {"program"}
+        self._microphone.aside = self.overhearing.take if self.overhearing and is_heard else None
         if muted:
             self._abandon_utterance()
 

@@ -115,8 +115,10 @@ class Replies:
 
     @property
     def protected(self) -> bool:
-        """Whether what is being said is an announcement that the caller cannot stop: by itself, or within a reply."""
-        return self._protected or (isinstance(self._utterance, Utterance) and self._utterance.protected)
+        """Whether the caller cannot stop what is being said: an announcement, or any reply of such an agent."""
+        if self._protected or not isinstance(self._utterance, Utterance):
+            return self._protected
+        return self._utterance.protected or not self._call.agent.interruptible
 
     async def prepare(self) -> None:
         """Have the model read the prompt before the caller has said anything, and the apology ready for when nothing

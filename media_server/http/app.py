@@ -101,7 +101,11 @@ POLICIES = {name: _policy(path.read_text()) for name, path in FILES.items() if n
 
 
 @routes.get("/")
-async def page(_: web.Request) -> web.FileResponse:
+async def page(request: web.Request) -> web.StreamResponse:
+    if request.headers.get("Upgrade", "").lower() == "websocket":
+        for door in request.app[DOORS]:
+            if door.at_root:
+                return await door.at_root(request)
     return web.FileResponse(STATIC / "index.html")
 
 

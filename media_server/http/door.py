@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from media_server.call.session import Dialect
+from media_server.errors import ClientError
 
 __all__ = ["DOORS", "AudioForm", "Door"]
 
@@ -38,7 +39,9 @@ class Door:
             token keeps. None where a call always begins on the door's own line.
         key_prefixes: beginnings that clients insist an API key has, in place of `sk_`.
         credential_names: query parameters in which the WebSocket clients show a key or a token, beside `token`.
+        refusals: the form of its refusals, by beginnings of paths: also of those that no handler of its makes.
         open_paths: beginnings of paths whose answers pages of any origin may read.
+        at_root: answers WebSockets whose clients are given an address without a path.
         audio: how its clients want `/v1/audio`, where they use that.
         needs_records: whether the door stays closed on a server that keeps no call records.
         prepare: is called once with the application, before it starts, to put there what the handlers share.
@@ -49,7 +52,9 @@ class Door:
     dialect: Callable[..., Dialect] | None = None
     key_prefixes: Sequence[str] = ()
     credential_names: Sequence[str] = ()
+    refusals: Mapping[str, Callable[[ClientError], web.Response]] = field(default_factory=dict)
     open_paths: Sequence[str] = ()
+    at_root: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
     audio: AudioForm | None = None
     needs_records: bool = False
     prepare: Callable[[web.Application], None] | None = None

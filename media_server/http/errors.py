@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from media_server.errors import ClientError
+from media_server.http.door import DOORS
 from media_server.store import reason_of
 
 __all__ = ["errors_as_json"]
@@ -25,42 +26,49 @@ MESSAGES = {
 }
 
 
-def _response(error: ClientError) -> web.Response:
+def _response(request: web.Request, error: ClientError) -> web.Response:
+    """The error in the form that clients of this address understand."""
+    for door in request.app[DOORS]:
+        for beginning, form in door.refusals.items():
+            if request.path.startswith(beginning):
+                return form(error)
     return web.json_response(error.body(), status=error.status, headers=error.headers)
 
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Middleware: every error leaves as `{"error": {"code", "message", "details"?}}`."""
+    """Middleware: every error leaves as `{"error": {"code", "message", "details"?}}`, or in the form of its door."""
     try:
         return await handler(request)
     except ClientError as refused:
-        return _response(refused)
+        return _response(request, refused)
     except web.HTTPException as e:
         if e.status < 400:
             raise
         code = CODES.get(e.status, "bad_request")
         headers = {"Allow": e.headers["Allow"]} if "Allow" in e.headers else {}
-        return _response(ClientError(code, MESSAGES.get(e.status, e.reason), status=e.status, headers=headers))
+        return _response(request, ClientError(code, MESSAGES.get(e.status, e.reason), status=e.status, headers=headers))
     except (web.RequestPayloadError, HttpProcessingError):
-        return _response(ClientError("bad_body", "The body cannot be read: it does not match its headers."))
+        return _response(request, ClientError("bad_body", "The body cannot be read: it does not match its headers."))
     except ConnectionError:
         # the client went away: nobody reads the answer, and nothing is wrong
         log.debug("%s %s: the client went away", request.method, _route(request))
-        return _response(ClientError("client_gone", "The connection was closed.", status=400))
+        return _response(request, ClientError("client_gone", "The connection was closed.", status=400))
     except SQLAlchemyError as failed:
         if isinstance(failed, IntegrityError | DataError | ProgrammingError):
             return _mistake(request)
         why = reason_of(failed)
         log.error("%s %s: database unavailable: %s", request.method, _route(request), why)
-        return _response(ClientError("no_records", "The database cannot be written.", status=503))
+        return _response(request, ClientError("no_records", "The database cannot be written.", status=503))
     except Exception:  # noqa: BLE001 - one request's defect must not end the others; it is logged
         return _mistake(request)
 
 
 def _mistake(request: web.Request) -> web.Response:
     log.exception("%s %s failed", request.method, _route(request))
-    return _response(ClientError("internal_error", "Internal error. The server's log has the details.", status=500))
+    return _response(
+        request, ClientError("internal_error", "Internal error. The server's log has the details.", status=500)
+    )
 
 
 def _route(request: web.Request) -> str:

@@ -17,7 +17,7 @@ from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket, until_first
-from media_server.http.tokens import PageToken, given_to_page, refused_to_page
+from media_server.http.tokens import PageToken, given_to_page
 from media_server.paths import STATIC
 from media_server.rtc.listening import LISTENING_RATE_HZ, listen_in
 from media_server.switchboard import reached
@@ -101,15 +101,12 @@ async def end(request: web.Request) -> web.Response:
 @operation("A token to listen in", scope="admin", query=_StreamWanted, body=_StreamWanted, answers={200: PageToken})
 async def stream_token(request: web.Request) -> web.Response:
     """A token for these agents' calls, or for one of them; it takes a key to get one."""
-    try:
-        key = await request.app[ACCESS].key(request, "admin")
-        if request.method == "POST":
-            wanted = await json_body(request, _StreamWanted)
-        else:
-            wanted = validated(_StreamWanted, dict(request.query))
-        agents = [request.app[ACCESS].agent(key, name).name for name in wanted.agent_id.split(",")]
-    except ClientError as refused:
-        return refused_to_page(refused)
+    key = await request.app[ACCESS].key(request, "admin")
+    if request.method == "POST":
+        wanted = await json_body(request, _StreamWanted)
+    else:
+        wanted = validated(_StreamWanted, dict(request.query))
+    agents = [request.app[ACCESS].agent(key, name).name for name in wanted.agent_id.split(",")]
     terms = ListeningTerms(agents=tuple(agents), call_id=wanted.call_id, scope=wanted.scope)
     token = await request.app[ACCESS].tokens.mint("stream", "", TOKEN_TTL_S, key.id if key else None, terms)
     return given_to_page(request, token)

@@ -24,7 +24,7 @@ from media_server.http.sessions import SESSIONS
 from media_server.store import TokenKind, Tokens
 from media_server.terms import Terms
 
-__all__ = ["MAX_IDENTITY", "PageToken", "base_url", "given_to_page", "refused_to_page", "room_token", "routes"]
+__all__ = ["MAX_IDENTITY", "PageToken", "base_url", "given_to_page", "room_token", "routes"]
 
 MAX_METADATA = 2048
 """Bytes, as JSON."""
@@ -77,8 +77,8 @@ class PageToken(TypedDict):
     token: str
     server: str
     ws_server: str
-    expires_in: float
-    expiresIn: float
+    expires_in: int
+    expiresIn: int
 
 
 @routes.post("/v1/tokens")
@@ -135,12 +135,9 @@ async def for_page_chat(request: web.Request) -> web.Response:
 
 
 async def _page_token(request: web.Request, kind: TokenKind) -> web.Response:
-    try:
-        wanted = await _wanted_by_page(request)
-        agent, key_id = await request.app[ACCESS].page(request, agent_name(wanted.agent_id))
-        _check_metadata(wanted.metadata)
-    except ClientError as refused:
-        return refused_to_page(refused)
+    wanted = await _wanted_by_page(request)
+    agent, key_id = await request.app[ACCESS].page(request, agent_name(wanted.agent_id))
+    _check_metadata(wanted.metadata)
     # a page's own metadata is not trusted, so it is not sealed; the page can send it again with the call
     terms = Terms(metadata=wanted.metadata if key_id else {})
     token = await request.app[ACCESS].tokens.mint(kind, agent.name, TOKEN_TTL_S, key_id, terms)
@@ -154,14 +151,8 @@ def given_to_page(request: web.Request, token: str) -> web.Response:
     """
     base = base_url(request)
     where = {"server": base, "ws_server": base.replace("http", "ws", 1)}
-    body = {"token": token, **where, "expires_in": TOKEN_TTL_S, "expiresIn": TOKEN_TTL_S}
+    body = {"token": token, **where, "expires_in": int(TOKEN_TTL_S), "expiresIn": int(TOKEN_TTL_S)}
     return web.json_response(body, headers={"Cache-Control": "no-store"})
-
-
-def refused_to_page(refused: ClientError) -> web.Response:
-    """The refusal of a token to a page, whose client may read `detail`."""
-    body = refused.body() | {"detail": refused.message}
-    return web.json_response(body, status=refused.status, headers=refused.headers)
 
 
 async def _wanted_by_page(request: web.Request) -> _WantedByPage:

@@ -55,6 +55,8 @@ class Microphone:
         """Seconds without sound up to which that is only assumed; set by lines that know when late sound was said."""
         self.taps: list[Callable[[Frame], None]] = []
         """Are given every frame that is heard, in the order of its arrival."""
+        self.aside: Callable[[Frame], None] | None = None
+        """Is given what comes while it is muted."""
         self._clock = clock
         self._frames: deque[Frame] = deque()
         self._waiting = 0
@@ -159,7 +161,11 @@ class Microphone:
         samples = frame.samples
         is_first = self._end_s is None
         self._end_s = max(self._end_s or -MAX_S, frame.captured_at_s + len(samples) / MODEL_RATE_HZ)
-        if self.muted or not len(samples):
+        if not len(samples):
+            return
+        if self.muted:
+            if self.aside:
+                self.aside(frame)
             return
         for tap in self.taps:
             tap(frame)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from media_server.agents import contact_of
 from media_server.errors import ClientError
@@ -40,6 +42,11 @@ class CallGrant:
         if self.key and self.key.origins is not None:
             return None
         return contact_of(self.terms.metadata)[:MAX_CONTACT] or None
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """The same with these settings of the agent, but for those that the terms change already."""
+        terms = self.terms.model_copy(update={"changes": {**changes, **self.terms.changes}})
+        return replace(self, terms=terms)
 
 
 def require_credit(key: Key | None) -> None:

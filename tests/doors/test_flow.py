@@ -79,6 +79,15 @@ def connected(url: str, auth: str = "", **query: str) -> contextlib.AbstractAsyn
     return sockets.connected(FlowClient, f"{url}/v1/flow", headers, **query)
 
 
+async def test_a_client_that_is_given_an_address_alone(server: Server) -> None:
+    async with sockets.connected(FlowClient, f"{server.url}/") as client:
+        await client.start()
+        assert await client.wait_for("ConversationStarted")
+        await client.send("AudioEnded", last_seq_no=0)
+        await client.wait_for("ConversationEnded")
+    await no_sessions(server)
+
+
 async def test_a_conversation_in_flows_own_words(
     server: Server, sentence: Callable[[str], Samples], hear: Callable[[Samples], str]
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from media_server.agents import Agent
+from media_server.audio import Samples
 from media_server.caller import Caller
 from media_server.config import Settings
 from media_server.doors.pinecall import programs
@@ -736,3 +737,58 @@ async def test_a_chat_is_held_in_the_language_of_its_token(server: Server) -> No
                 assert (await page.wait_for("chat.done"))["text"] == greeting
             assert (await mara.wait_for("llm.chat.started", since=since))["language"] == language
     await no_sessions(server)
+
+
+async def test_what_is_said_while_muted_comes_with_the_end_of_it(
+    server: Server, sentence: Callable[[str], Samples]
+) -> None:
+    async with program(server.url) as mara:
+        await mara.create()
+        async with PinecallCaller(server.url, "mara") as caller:
+            of = {"call_id": (await mara.wait_for("call.started"))["call_id"]}
+            await mara.send("call.mute", **of)
+            await mara.wait_for("call.muted")
+            caller.speak(sentence("what is seven plus five"))
+            await caller.speak(sentence("my name is olivia")).finished.wait()
+            await mara.send("call.unmute", **of)
+            heard = (await mara.wait_for("call.unmuted"))["muted_transcript"]
+            assert heard == "what is seven plus five my name is olivia"
+            assert not mara.of("user.message"), "nobody answers it"
+            for what, done in (("mute", "muted"), ("hold", "held"), ("unhold", "unheld"), ("unmute", "unmuted")):
+                await mara.send(f"call.{what}", **of)
+                last = await mara.wait_for(f"call.{done}", since=len(mara.messages) - 1)
+            assert last["muted_transcript"] is None, "nothing was said"
+            caller.speak(sentence("what is my name"))
+            assert await mara.wait_for("bot.finished"), "the agent listens again"
+    await no_sessions(server)
+
+
+async def test_a_page_s_language_is_that_of_the_greeting_and_its_changes_are_told(server: Server) -> None:
+    async with program(server.url) as mara:
+        # it prepares no turns: it is told all the same
+        await mara.create(greeting={"en": "Welcome!", "es": "Hola!"}, language="en", preparing=False)
+        caller = PinecallCaller(server.url, "mara")
+        caller.config = {"language": "es-MX", "turnDetection": "smart_turn"}
+        async with caller:
+            started = await mara.wait_for("call.started")
+            assert started["language"] == "es"
+            assert (await caller.wait_for("bot.finished"))["text"] == "Hola!"
+            caller.send(action="configure", language="en")
+            caller.send(action="inject_text", text="what is one plus two")
+            updated = await mara.wait_for("call.updated")
+            assert (updated["call_id"], updated["language"]) == (started["call_id"], "en")
+    await no_sessions(server)
+
+
+async def test_a_program_outlives_half_a_surrogate_pair(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    async with program(server.url) as mara:
+        for text in (
+            '{"event": "agent.create", "agent_id": "a\\ud800", "prompt": 5}',
+            '{"event": "history.get", "call_id": "x\\udfff", "request_id": "\\ud83d"}',
+            '{"event": "agent.create", "agent_id": "mara", "voice": {"provider": "\\ud800"}, "\\ud800": 1}',
+        ):
+            since = len(mara.messages)
+            await mara.socket.send_str(text)
+            assert await mara.wait_for("error", since=since)
+        assert await mara.create()
+    assert not [r for r in caplog.records if r.exc_info]

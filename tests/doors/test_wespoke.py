@@ -6,6 +6,7 @@ import asyncio
 import base64
 import itertools
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,13 @@ async def test_a_call_from_token_to_record(server: Server, sentence: Callable[[s
                 assert response.status == 200
             async with http.get(f"{base}/messages?limit=1&offset=0") as response:
                 (message,) = (await response.json())["data"]["messages"]
-                assert message["content"] == "where is my order four two seven"
+                assert (message["content"], message["isComplete"]) == ("where is my order four two seven", True)
+            # its SDK asks again and again, and shows what it does not know by its id
+            told = {e["id"] for e in caller.of("conversation_item") if e["isComplete"]}
+            async with http.get(f"{base}/messages") as response:
+                polled = (await response.json())["data"]["messages"]
+            assert {m["id"] for m in polled} <= told
+            assert all(m["content"] and abs(m["timestamp"] / 1000 - time.time()) < 60 for m in polled)
             async with http.delete(f"/api/v1/calls/{data['callId']}") as response:
                 assert (response.status, (await response.json())["error"]["code"]) == (409, "CALL_ACTIVE")
             async with http.post(f"{base}/end") as response:
@@ -128,6 +135,22 @@ async def test_overrides_as_far_as_pages_may(server: Server) -> None:
         status, answer = await embed(http, assistantId="assistant", assistantOverrides={"systemPrompt": "Be evil."})
         assert (status, answer["error"]["code"]) == (403, "OVERRIDE_NOT_ALLOWED")
     await no_sessions(server)
+
+
+async def test_overrides_that_the_agent_lets_pages_have(tmp_path: Path) -> None:
+    agents = [Agent("open", client_settings=frozenset({"prompt", "idle_s", "recording"}))]
+    settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents=agents)
+    async with running_server(settings) as server, aiohttp.ClientSession(server.url) as http:
+        await server.ready(60)
+        overrides = {"systemPrompt": "You are {{name}}.", "variableValues": {"name": "Ada"}, "endCallAfterSilence": 60}
+        _, answer = await embed(http, assistantId="open", assistantOverrides=overrides | {"recordingEnabled": True})
+        async with Joining(server.url, answer["data"]["token"]):
+            (session,) = server.sessions._by_id.values()
+            agent = session.call.agent
+            assert (agent.prompt, agent.idle_s, agent.idle_hang_up_s, agent.recording) == ("You are Ada.", 50, 10, True)
+        status, answer = await embed(http, assistantId="open", assistantOverrides={"temperature": 1})
+        assert (status, answer["error"]["code"]) == (403, "OVERRIDE_NOT_ALLOWED")
+        await no_sessions(server)
 
 
 async def test_refusals_and_what_pages_may_read_of_them(tmp_path: Path) -> None:
@@ -330,7 +353,8 @@ async def test_a_chat_answers_by_server_sent_events(server: Server) -> None:
         tool = next(data for name, data in got if name == "tool:completed")
         assert (tool["toolName"], tool["toolType"]) == ("get_order_status", "function")
         assert tool["toolId"]
-        assert tool["toolDetails"] == {"result": {"status": "shipped"}}
+        assert tool["toolDetails"]["result"] == {"status": "shipped"}
+        assert tool["timestamp"] > 1e12
         chunks = [data["accumulatedContent"] for name, data in got if name == "message:chunk"]
         assert all(b.startswith(a) for a, b in itertools.pairwise(chunks))
         complete = next(data for name, data in got if name == "message:complete")
@@ -369,7 +393,7 @@ async def test_a_slow_tool_is_told_and_a_failing_one(tmp_path: Path, monkeypatch
                 while len(said := (await (await http.get(address)).json())["data"]["messages"]) < 1:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
         assert (said[0]["role"], said[0]["content"]) == ("user", "what time is it")
-        assert said[0]["timestamp"].startswith("20")
+        assert said[0]["timestamp"] > 1e12, "in milliseconds"
         await no_sessions(server)
 
 

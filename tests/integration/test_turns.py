@@ -234,6 +234,19 @@ async def test_an_announcement_is_heard_to_its_end_and_what_was_said_over_it_is_
     await no_sessions(server)
 
 
+async def test_replies_of_an_agent_that_cannot_be_interrupted_are_heard_to_their_end(
+    server: Server, sentence: Say
+) -> None:
+    async with Caller(server.url, "steady") as caller:
+        caller.send(type="text.send", text="what can you do")
+        await caller.wait_for("agent.speech_started")
+        caller.speak(sentence("what is seven plus five"))
+        stopped = await caller.wait_for("agent.speech_stopped")
+        assert stopped["reason"] == "completed"
+        await caller.wait_for("agent.speech_stopped", lambda e: "twelve" in e["heard"])
+    await no_sessions(server)
+
+
 async def test_what_the_agent_is_told_to_say_waits_for_the_end_of_the_callers_turn(
     caller: Caller, sentence: Say
 ) -> None:

@@ -6,4 +6,11 @@ from media_server.http.door import Door
 
 __all__ = ["DOOR"]
 
-DOOR = Door("flow", [routes.routes], dialect=Flow, credential_names=["jwt"])
+DOOR = Door(
+    "flow",
+    [routes.routes],
+    dialect=Flow,
+    credential_names=["jwt"],
+    refusals={"/v1/flow": routes.refusal},
+    at_root=routes.flow,
+)

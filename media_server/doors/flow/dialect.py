@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from media_server import events as e
 from media_server import rfc3339
 from media_server.agents import Tool, client_tool
+from media_server.doors.flow.languages import pack_of
 from media_server.errors import ClientError, understood
 
 __all__ = ["ALIASES", "AudioEnded", "AudioFormat", "Flow", "StartConversation", "parse"]
@@ -134,6 +135,7 @@ class Flow:
     """One conversation's translation. Times are seconds since the call began.
 
     Args:
+        language: that the agent is spoken to in; empty where it is detected.
         prompts: the client is told what the model is shown, as far as the agent allows it.
         notes: what the client is warned of at the start.
     """
@@ -141,7 +143,7 @@ class Flow:
     close_grace_s = 1.5
     """Seconds after the end for the client to close the connection."""
 
-    def __init__(self, language: str = "English", *, prompts: bool = False, notes: Sequence[str] = ()) -> None:
+    def __init__(self, language: str = "", *, prompts: bool = False, notes: Sequence[str] = ()) -> None:
         self._language = language
         self._prompts = prompts
         self._notes = notes
@@ -209,11 +211,13 @@ class Flow:
                 self._ending = True
                 yield {"message": "ConversationEnding"}
             case e.CallEnded(reason=reason):
-                if reason != "client_hangup" and not self._ending:
+                if failed := FAILURES.get(reason):
+                    yield {"message": "Error", "type": failed[0], "reason": failed[1]}
+                elif reason != "client_hangup" and not self._ending:
                     yield {"message": "ConversationEnding"}
                 yield {"message": "ConversationEnded"}
             case e.CallWarning(code="call_ending") as warned:
-                left = {"conversation_termination": warned.remaining_s}
+                left = {"conversation_termination": round(warned.remaining_s or 0)}
                 yield {"message": "Warning", "type": "conversation_termination", "reason": warned.message, **left}
             case e.IdleWarning():
                 yield {"message": "Warning", "type": "idle_timeout", "reason": "Nobody says anything."}
@@ -235,9 +239,7 @@ class Flow:
                 assert_never(other)
 
     def _started(self, call_id: str, limits: e.Limits | None) -> Iterator[dict[str, Any]]:
-        pack: dict[str, Any] = {"language_description": self._language, "word_delimiter": " "}
-        pack |= {"writing_direction": "left-to-right", "itn": False, "adapted": False}
-        started = {"id": call_id, "asr_session_id": call_id, "language_pack_info": pack}
+        started = {"id": call_id, "asr_session_id": call_id, "language_pack_info": pack_of(self._language)}
         yield {"message": "ConversationStarted", **started}
         if limits is not None:
             yield from self._limits(limits)
@@ -247,7 +249,7 @@ class Flow:
     def _limits(self, limits: e.Limits) -> Iterator[dict[str, Any]]:
         if seconds := limits.max_duration_s:
             reason = f"The conversation may last {seconds:g} seconds."
-            yield _info("conversation_duration_limit", reason, conversation_duration_limit=seconds)
+            yield _info("conversation_duration_limit", reason, conversation_duration_limit=round(seconds))
         usage = {"usage": limits.calls, "quota": limits.max_calls, "last_updated": rfc3339.now()}
         yield _info("concurrent_session_usage", "Conversations under way.", **usage)
 
@@ -282,6 +284,11 @@ class Flow:
         )
 
 
+FAILURES = {
+    "internal_error": ("internal_error", "The server made a mistake; the conversation is over."),
+    "server_shutdown": ("job_error", "The server is stopped; start the conversation anew later."),
+}
+"""Ends of a call that are no good ones: its clients take `ConversationEnding` for the agent's goodbye."""
 WARNINGS = {
     "bad_message": "protocol_error", "protocol_error": "protocol_error", "unknown_tool_call": "protocol_error",
     "nothing_said": "protocol_error", "engine_lost": "llm_error", "engine_slow": "high_llm_latency",

@@ -25,6 +25,7 @@ from media_server.doors.flow.dialect import (
 )
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
+from media_server.http.agents import AGENTS
 from media_server.http.body import require_type
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
@@ -33,7 +34,7 @@ from media_server.http.tokens import base_url, room_token
 from media_server.rtc import PcmFormat, SocketLine, SocketWire
 from media_server.terms import Terms, ToolTerms
 
-__all__ = ["routes"]
+__all__ = ["refusal", "routes"]
 
 FIRST_S = 10.0
 """Seconds for the first message to come."""
@@ -52,7 +53,8 @@ CODES = {
 """Ours, and Flow's types of errors; keys and tokens that are none are `not_authorised`."""
 STATUSES = {
     400: (400, "invalid_request"), 401: (401, "not_authorised"), 402: (429, "quota_exceeded"),
-    403: (403, "not_allowed"), 404: (404, "template_not_found"), 429: (429, "quota_exceeded"), 503: (503, "busy"),
+    403: (403, "not_allowed"), 404: (404, "template_not_found"), 429: (429, "quota_exceeded"),
+    500: (500, "internal_error"), 503: (503, "busy"),
 }  # fmt: skip
 """Flow's status and its code, by ours."""
 routes = web.RouteTableDef()
@@ -101,7 +103,7 @@ class _Failed(Exception):
 @routes.get("/v1/flow")
 @operation("Speechmatics Flow: a WebSocket", scope="call", answers={101: None})
 async def flow(request: web.Request) -> web.StreamResponse:
-    """A key is shown in the header, or by a browser as `jwt`."""
+    """A key is shown in the header, or by a browser as `jwt`. The same is served at `/`."""
     socket = new_socket(request, LARGEST)
     if "jwt" not in request.query:
         # a browser cannot read why an upgrade was refused; programs can
@@ -174,7 +176,7 @@ async def _begin(request: web.Request, socket: web.WebSocketResponse) -> tuple[S
             {},
             variables,
             start,
-            Flow(prompts=wanted.debug.llm),
+            Flow(_language(request, agent), prompts=wanted.debug.llm),
             tools,
             lingers=False,
         )
@@ -194,39 +196,48 @@ def _agent(request: web.Request, wanted: StartConversation) -> str:
     return DEFAULT_AGENT.name if alias else template
 
 
+def _language(request: web.Request, name: str) -> str:
+    """What the agent of this name is spoken to in; empty where that is detected."""
+    agent = request.app[AGENTS].get(name)
+    return (agent.language if agent else None) or ""
+
+
 @routes.post("/v1/flow/livekit")
 @routes.post("/v1/flow/webrtc")
 @operation("Speechmatics Flow: start a call over WebRTC", scope="call", answers={200: _Joining})
 async def start(request: web.Request) -> web.Response:
     """Where to join, and with which token; what the conversation is to be is sealed under it."""
-    try:
-        wanted = await _wanted(request)
-        agent = _agent(request, wanted)
-        sessions = request.app[SESSIONS]
-        sessions.check_room()
-        begun = await request.app[ACCESS].start_call(request, agent, "webrtc")
-        call_id = new_call_id()
-        terms = _terms(wanted, call_id)
-        joining = {"url": base_url(request), "token": "", "id": secrets.token_hex(8), "session_id": call_id}
-        if wanted.sdp is None:
-            tokens = request.app[ACCESS].tokens
-            joining["token"] = await room_token(tokens, "room", agent, TOKEN_TTL_S, begun.key_id, terms)
-        else:
-            _, answer = await sessions.open(agent, wanted.sdp, {}, {}, replace(begun, terms=terms))
-            joining |= {"sdp": answer, "type": "answer"}
-    except ClientError as refused:
-        code = STATUSES.get(refused.status, (refused.status, "invalid_request"))
-        body = {"error": {"code": code[1], "message": refused.message}}
-        return web.json_response(body, status=code[0], headers=refused.headers)
+    wanted = await _wanted(request)
+    agent = _agent(request, wanted)
+    sessions = request.app[SESSIONS]
+    sessions.check_room()
+    begun = await request.app[ACCESS].start_call(request, agent, "webrtc")
+    call_id = new_call_id()
+    terms = _terms(wanted, call_id, _language(request, agent))
+    joining = {"url": base_url(request), "token": "", "id": secrets.token_hex(8), "session_id": call_id}
+    if wanted.sdp is None:
+        tokens = request.app[ACCESS].tokens
+        joining["token"] = await room_token(tokens, "room", agent, TOKEN_TTL_S, begun.key_id, terms)
+    else:
+        _, answer = await sessions.open(agent, wanted.sdp, {}, {}, replace(begun, terms=terms))
+        joining |= {"sdp": answer, "type": "answer"}
     return web.json_response(joining, headers={"Cache-Control": "no-store"})
 
 
-def _terms(wanted: StartConversation, call_id: str) -> Terms:
+def refusal(refused: ClientError) -> web.Response:
+    """A refusal in Flow's form."""
+    status, code = STATUSES.get(refused.status, (refused.status, "invalid_request"))
+    code = refused.code if refused.code == "not_found" else code
+    body = {"error": {"code": code, "message": refused.message}}
+    return web.json_response(body, status=status, headers=refused.headers)
+
+
+def _terms(wanted: StartConversation, call_id: str, language: str) -> Terms:
     """The terms of the conversation, whoever joins it."""
     notes = ["audio_format is ignored over WebRTC."] if wanted.audio_format else []
     return Terms(
         dialect="flow",
-        dialect_options={"prompts": wanted.debug.llm, "notes": notes},
+        dialect_options={"language": language, "prompts": wanted.debug.llm, "notes": notes},
         call_id=call_id,
         variables=dict(wanted.conversation_config.template_variables),
         tools=tuple(ToolTerms.of(tool) for tool in wanted.client_tools()),

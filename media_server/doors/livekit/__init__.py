@@ -8,6 +8,7 @@ __all__ = ["DOOR"]
 DOOR = Door(
     "livekit",
     [routes.routes],
+    refusals={"/rtc/validate": routes.refusal, "/rtc/v1/validate": routes.refusal},
     # a page has to be able to read why it may not join
     open_paths=["/rtc"],
     prepare=routes.prepare,

@@ -37,7 +37,7 @@ from media_server.store.keys import digest
 from media_server.tasks import to_its_end
 from media_server.terms import Terms
 
-__all__ = ["prepare", "routes"]
+__all__ = ["prepare", "refusal", "routes"]
 
 LARGEST = 128 * 1024
 """Bytes of a message; what clients say after coming back has two session descriptions in it."""
@@ -83,19 +83,21 @@ async def join_with_two(request: web.Request) -> web.StreamResponse:
 )
 async def validate(request: web.Request) -> web.Response:
     """Clients ask where they could not join, and show the user the answer."""
-    try:
-        parse_join(request.query)
-        token = _token(request)
-        async with _joining(request, token):
-            if _named(request, token) is None:
-                await _restore_unused(request, token)
-                access = request.app[ACCESS]
-                await access.minter(await access.tokens.look(token, ("livekit", "room"), unused=True))
-                request.app[SESSIONS].check_room()
-    except ClientError as refused:
-        # of other answers they show their own sentence
-        return web.Response(text=refused.message, status=401 if refused.status == 401 else 403)
+    parse_join(request.query)
+    token = _token(request)
+    async with _joining(request, token):
+        if _named(request, token) is None:
+            await _restore_unused(request, token)
+            access = request.app[ACCESS]
+            await access.minter(await access.tokens.look(token, ("livekit", "room"), unused=True))
+            request.app[SESSIONS].check_room()
     return web.Response(text="success")
+
+
+def refusal(refused: ClientError) -> web.Response:
+    """Why a room cannot be joined: clients show the user this text with a 401 or 403, and else their own sentence."""
+    status = refused.status if refused.status in (401, 500) else 403
+    return web.Response(text=refused.message, status=status)
 
 
 class _AgentWanted(BaseModel):

@@ -116,6 +116,8 @@ class NextEvi:
         self._chunks = itertools.count()
         self._texts = itertools.count()
         self._said = ""
+        self._stopped_s = 0.0
+        """When the caller last stopped speaking."""
 
     def parse(self, text: str | bytes) -> _Incoming:
         """A message of the client; the first settings tell its manner.
@@ -149,11 +151,15 @@ class NextEvi:
     def outgoing(self, envelope: e.Envelope) -> Iterator[dict[str, Any]]:
         match envelope.event:
             case e.UserSpeechStarted():
+                self._stopped_s = 0.0
                 yield self._transcription("speech_started", envelope.call_id)
+            case e.UserSpeechStopped():
+                self._stopped_s = envelope.time
             case e.UserTranscript() as said:
                 if said.text:
                     self._said = said.text
-                    yield self._transcription("utterance_end" if said.final else "normal", envelope.call_id, said)
+                    kind = "utterance_end" if said.final else "normal"
+                    yield self._transcription(kind, envelope.call_id, said, self._since_speech(envelope.time))
             case e.EmotionUpdated(emotions=emotions, source=source):
                 top = [
                     {"name": x.name, "emotion": x.name, "score": x.score, "confidence": x.score}
@@ -162,8 +168,8 @@ class NextEvi:
                 ]
                 yield self.message("emotion_update", top_emotions=top, source=source)
             case e.TurnEnded(probability=sure, cause=cause):
-                result: dict[str, Any] = {"is_complete": True, "confidence": sure, "processing_time": 0.0}
-                result["reasons"] = [cause]
+                result: dict[str, Any] = {"is_complete": True, "confidence": sure, "reasons": [cause]}
+                result["processing_time"] = self._since_speech(envelope.time)
                 yield self.message("turn_complete", turn_result=result, transcript=self._said)
             case e.AgentTextDelta(turn_id=turn, text=text):
                 if turn != self._generation:
@@ -196,7 +202,6 @@ class NextEvi:
             case (
                 e.CallEnding() | e.CallPaused() | e.CallResumed() | e.CallReconnecting() | e.CallReconnected()
                 | e.CallForwarded() | e.AudioLevel() | e.CallQuality() | e.ConnectionChanged() | e.UserDtmf()
-                | e.UserSpeechStopped()
                 | e.CallStarted() | e.AgentSpeechStopped() | e.SkillLoaded() | e.SkillUnloaded()
                 | e.TurnPaused() | e.TurnEager() | e.TurnResumed() | e.TurnContinued()
                 | e.AgentSegmentStarted() | e.AgentSegmentStopped() | e.AgentSpeechStarted() | e.AgentWord()
@@ -237,7 +242,13 @@ class NextEvi:
         fields = {"content": content, "delta": delta, "is_final": final, "generation_id": self._generation}
         return self.message("llm_response_chunk", chunk_index=next(self._texts), **fields)
 
-    def _transcription(self, kind: str, call_id: str, said: e.UserTranscript | None = None) -> dict[str, Any]:
+    def _since_speech(self, now_s: float) -> float:
+        """Seconds since the caller stopped speaking; 0 while he speaks, and for what was typed."""
+        return round(now_s - self._stopped_s, 3) if self._stopped_s else 0.0
+
+    def _transcription(
+        self, kind: str, call_id: str, said: e.UserTranscript | None = None, took_s: float = 0.0
+    ) -> dict[str, Any]:
         final = kind == "utterance_end"
         words = [
             {"word": w.text, "start": w.start_s, "end": w.end_s, "confidence": w.confidence}
@@ -251,7 +262,7 @@ class NextEvi:
             confidence=(said and said.confidence) or 0.0,
             words=words,
             session_id=call_id,
-            processing_time=0.0,
+            processing_time=took_s,
             metadata={"event_type": kind},
         )
 

@@ -215,7 +215,10 @@ class _Conversation:
             self._dialect.manual = not settings.turn_detection.enabled
             turns = "manual" if self._dialect.manual else "balanced"
             call.receive(SessionUpdate(type="session.update", turns=turns))
-        if (idle := settings.idle_timeout) and idle.enabled:
+        idle = settings.idle_timeout
+        if idle and not idle.enabled:
+            call.update(idle_s=0.0)
+        elif idle:
             warning_s, after_s = idle.bounds(call.agent.idle_s, call.agent.idle_hang_up_s)
             call.update(idle_s=warning_s, idle_prompt="", idle_hang_up_s=after_s)
         if self._dialect.manner == "sdk" and not self._line.connected.is_set():

@@ -6,4 +6,11 @@ from media_server.http.door import AudioForm, Door
 __all__ = ["DOOR"]
 
 AUDIO = AudioForm(frozenset({"audio/*", "text/event-stream"}), 16_000, "x-pinecall-request-id")
-DOOR = Door("pinecall", [routes.routes, programs.routes], key_prefixes=["pk_"], audio=AUDIO, prepare=programs.prepare)
+DOOR = Door(
+    "pinecall",
+    [routes.routes, programs.routes],
+    key_prefixes=["pk_"],
+    refusals=dict.fromkeys(("/webrtc/", "/chat/", "/stream/", "/api/sdk/"), routes.refusal),
+    audio=AUDIO,
+    prepare=programs.prepare,
+)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, assert_never
+from typing import Annotated, Any, Literal, assert_never, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from media_server import events as e
-from media_server.agents import TurnPreset
+from media_server.agents import Agent, TurnPreset
 from media_server.call import Chat
-from media_server.doors.pinecall.program_messages import language_of
+from media_server.doors.pinecall.program_messages import ANY_LANGUAGE, language_of
 from media_server.errors import ClientError, problems, understood
 
-__all__ = ["REASONS", "Pinecall", "PinecallChat"]
+__all__ = ["REASONS", "Pinecall", "PinecallChat", "chosen_at_start"]
 
+LANGUAGE = re.compile("[a-z]{2,3}")
 QUIET_DB = -45.0
 """Level above which the agent's voice counts as speech; no classifier is asked about it."""
 SHORT_MS = 2000
@@ -40,7 +42,17 @@ TURNS = {"turn.eager": "eager.turn", "turn.paused": "turn.pause", "turn.ended": 
 
 
 def _language(tag: object) -> object:
-    return language_of(tag) if isinstance(tag, str) else tag
+    language = language_of(tag) if isinstance(tag, str) else ""
+    return None if language in ANY_LANGUAGE else language
+
+
+def _preset(given: object) -> object:
+    """How turns are taken; other products' names of that change nothing."""
+    return given if given in get_args(TurnPreset) else None
+
+
+def _name(given: object) -> object:
+    return given if isinstance(given, str) else None
 
 
 class _Action(BaseModel):
@@ -54,8 +66,10 @@ class _Mute(_Action):
 class _Configure(_Action):
     action: Literal["configure"]
     language: Annotated[str | None, BeforeValidator(_language)] = None
-    voice: Annotated[str | None, BeforeValidator(lambda voice: voice if isinstance(voice, str) else None)] = None
-    turn_detection: TurnPreset | None = None
+    voice: Annotated[str | None, BeforeValidator(_name)] = None
+    turn_detection: Annotated[TurnPreset | None, BeforeValidator(_preset)] = Field(
+        None, validation_alias=AliasChoices("turn_detection", "turnDetection")
+    )
 
 
 class _InjectText(_Action):
@@ -116,10 +130,7 @@ class Pinecall:
                 settings = wanted.model_dump(exclude_none=True, exclude={"action", "turn_detection"})
                 if wanted.turn_detection:
                     settings["turns"] = wanted.turn_detection
-                try:
-                    return [e.SessionUpdate(type="session.update", **settings)]
-                except ValidationError as wrong:
-                    raise ClientError("bad_message", f"configure: {problems(wrong)}.") from wrong
+                return [_update(**settings)] if settings else []
 
     def outgoing(self, envelope: e.Envelope) -> Iterator[dict[str, Any]]:
         match envelope.event:
@@ -271,6 +282,24 @@ class PinecallChat:
                 yield _event(name, data=data)
             case _:
                 return  # a conversation in writing has no other parts
+
+
+def chosen_at_start(config: Mapping[str, Any], agent: Agent, voices: Collection[str]) -> dict[str, str]:
+    """What a page chooses with its offer and may: the call begins with it, as its `configure` would change it later."""
+    wanted = _Configure.model_validate({**config, "action": "configure"})
+    chosen: dict[str, str] = {}
+    if wanted.language and "language" in agent.client_settings and LANGUAGE.fullmatch(wanted.language):
+        chosen["language"] = wanted.language
+    if wanted.voice and wanted.voice in voices and "voice" in agent.client_settings:
+        chosen["voice"] = wanted.voice
+    return chosen
+
+
+def _update(**settings: Any) -> e.SessionUpdate:
+    try:
+        return e.SessionUpdate(type="session.update", **settings)
+    except ValidationError as wrong:
+        raise ClientError("bad_message", f"configure: {problems(wrong)}.") from wrong
 
 
 def _number(turn_id: str) -> int:

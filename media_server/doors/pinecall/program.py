@@ -16,6 +16,7 @@ from aiohttp import WSMsgType
 from media_server import events as e
 from media_server.agents import contact_of
 from media_server.call import RunningCall
+from media_server.call.overhearing import Overhearing
 from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.bridge import open_bridge
 from media_server.doors.pinecall.followed_call import FollowedCall
@@ -30,10 +31,12 @@ from media_server.doors.pinecall.program_agents import (
 from media_server.doors.pinecall.program_chats import LedChats
 from media_server.doors.pinecall.program_history import change_history
 from media_server.doors.pinecall.program_questions import Questions, channel_of
+from media_server.doors.pinecall.program_replies import Replies
 from media_server.doors.pinecall.program_takeover import Takeover
 from media_server.errors import ClientError
 from media_server.http.access import Access
 from media_server.http.sockets import PacedSocket
+from media_server.jsonable import sound
 from media_server.store import Key
 from media_server.switchboard import CallGrant, Switchboard
 from media_server.terms import Terms
@@ -78,6 +81,7 @@ class Program:
         self._channels: dict[tuple[str, str], p.ChannelCommand] = {}
         """What is otherwise for calls that reach an agent in one way, by both."""
         self.questions = Questions(self.send, self._rings)
+        self._replies = Replies(self.questions, self.send)
         self._chats = LedChats(sessions, access, key, self.send)
         self._takeover = Takeover(self._agents, self.calls, sessions, self.send)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -94,7 +98,7 @@ class Program:
 
     async def write(self) -> None:
         while True:
-            await self._socket.send_str(json.dumps(await self._unsent.get(), ensure_ascii=False))
+            await self._socket.send_str(sound(json.dumps(await self._unsent.get(), ensure_ascii=False)))
 
     async def read(self) -> None:
         async for message in self._socket:
@@ -170,6 +174,10 @@ class Program:
             case e.CallEnded():
                 del self.calls[call_id]
                 self.questions.forget(call_id)
+            case e.StateChanged():
+                # also where the program prepares no turns, or answers them itself
+                if agent := self._programs.conducting(call_id):
+                    self.questions.tell_language(call_id, agent)
 
     def _hand_over(self, call_id: str, forwarded: e.CallForwarded, envelope: e.Envelope) -> None:
         """A call goes from one agent to another: it is over for the one and begins for the other."""
@@ -258,38 +266,14 @@ class Program:
         call, followed = session.call, self.calls[message.call_id]
         of = {"agent_id": followed.agent_id, "call_id": call.id}
         match message:
-            case p.BotReply(in_reply_to=answered) if newer := followed.overtaken(answered):
-                self._reject(message, followed, newer)
-            case p.BotReply(text=text, message_id=message_id, add_to_history=remember):
-                if turn := self.questions.turn(call.id):
-                    followed.answered(message_id)
-                    if remember:
-                        turn.put_nowait(text)
-                    else:
-                        call.say(text, remember=False)  # within the answer
-                    turn.put_nowait(None)
-                else:
-                    self._say(call, followed, text, message_id, remember)
-            case p.BotReplyStream():
-                self._stream(message, call, followed)
-            case p.BotCancel(event="bot.cancel", message_id=message_id) if message_id:
-                self._cancel(message_id, call, followed)
-            case p.BotCancel():
-                followed.cancel()
-                call.interrupt()
+            case p.BotReply() | p.BotReplyStream() | p.BotCancel():
+                self._replies.take(message, call, followed)
             case p.CallCommand(event="call.hangup"):
                 call.hangup()
             case p.CallCommand(event="call.dtmf"):
                 raise ClientError("NOT_SUPPORTED", "There are no telephone tones here.")
-            case p.CallCommand(event=what):
-                muted = what in ("call.mute", "call.hold")
-                if what == "call.hold":
-                    call.interrupt()
-                call.receive(e.UserMute(type="user.mute", muted=muted))
-                done = {"hold": "held", "unhold": "unheld", "mute": "muted", "unmute": "unmuted"}
-                # what is said while nobody listens is not written down
-                heard = {"muted_transcript": None} if what == "call.unmute" else {}
-                self.send({"event": f"call.{done[what.removeprefix('call.')]}", **of, **heard})
+            case p.CallCommand():
+                self._listen(message.event, call, of)
             case p.CallForward(to=to, message=text):
                 if text:
                     call.say(text)
@@ -302,60 +286,25 @@ class Program:
             case p.History():
                 self.send({**of, **change_history(message, call)})
 
-    def _say(self, call: Any, followed: FollowedCall, text: str, message_id: str, remember: bool = True) -> None:
-        """Have something said; whoever waits in the program for its end is told of it, wherever it was said."""
-        heard: asyncio.Future[bool] = call.say(text, remember=remember)
-        followed.expect(text, message_id, heard)
-
-        def said(heard: asyncio.Future[bool]) -> None:
-            for message in followed.said(text, message_id, not heard.cancelled() and heard.result()):
-                self.send(message)
-
-        heard.add_done_callback(said)
-
-    def _cancel(self, message_id: str, call: Any, followed: FollowedCall) -> None:
-        """Stop one reply: it waits, is said, or is the answer under way; one that is over stays as it was."""
-        if message_id in followed.unfinished:
-            del followed.unfinished[message_id]
-            cut = {"played_ms": 0, "words_spoken": 0, "reason": "cancelled"}
-            of = {"agent_id": followed.agent_id, "call_id": call.id, "message_id": message_id}
-            self.send({"event": "bot.interrupted", **of, **cut})
-        elif heard := followed.sayings.get(message_id):
-            if message_id == followed.speaking:
-                followed.cancel()
-            call.withdraw(heard)
-        elif message_id == followed.speaking or followed.answers(message_id):
-            followed.cancel()
+    def _listen(self, what: str, call: Any, of: Mapping[str, str]) -> None:
+        """Have the agent listen to the caller, or not; a program that mutes is told later what was said."""
+        if call.floor is None:
+            raise ClientError("NOT_SUPPORTED", f"There is no sound in a chat: {what} does nothing.")
+        if what == "call.hold":
             call.interrupt()
-
-    def _reject(self, message: p.BotReply | p.BotReplyStream, followed: FollowedCall, newer: str) -> None:
-        """An answer to a turn that another one has followed."""
-        for answer in followed.rejected(message.message_id, message.in_reply_to, newer):
+        overhearing = call.floor.overhearing
+        call.mute(what in ("call.mute", "call.hold"), "hold" if what.endswith("hold") else "program")
+        done = {"hold": "held", "unhold": "unheld", "mute": "muted", "unmute": "unmuted"}
+        answer = {"event": f"call.{done[what.removeprefix('call.')]}", **of}
+        if what != "call.unmute":
             self.send(answer)
+        elif overhearing is None:
+            self.send({**answer, "muted_transcript": None})
+        else:
+            self._start(self._tell_overheard(answer, overhearing))
 
-    def _stream(self, message: p.BotReplyStream, call: Any, followed: FollowedCall) -> None:
-        """Pieces of an answer as they come; what it says of its own accord is said when it is whole."""
-        turn, mine = self.questions.turn(call.id), message.message_id in followed.unfinished
-        if message.action == "start" and (newer := followed.overtaken(message.in_reply_to)):
-            self._reject(message, followed, newer)
-            return
-        match message.action:
-            case "start":
-                if turn:
-                    followed.answered(message.message_id)
-                else:
-                    followed.begin(message.message_id)
-            case "chunk" if mine:
-                followed.go_on(message.message_id, message.token)
-            case "chunk" if turn and message.token:
-                turn.put_nowait(message.token)
-            case "end" if mine:
-                if text := followed.unfinished.pop(message.message_id).strip():
-                    self._say(call, followed, text, message.message_id)
-            case "end" if turn:
-                turn.put_nowait(None)
-            case _:
-                self.send(followed.rejection(message.message_id, message.in_reply_to, ""))
+    async def _tell_overheard(self, answer: Mapping[str, str], overhearing: Overhearing) -> None:
+        self.send({**answer, "muted_transcript": await overhearing.text() or None})
 
     async def _place(self, wanted: p.CallDial | p.CallBridge) -> None:
         """A call of one of its agents to another agent of this server, for as long as it lasts."""

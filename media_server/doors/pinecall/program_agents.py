@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 IDLE_TIMEOUT_S = 60.0
-NOT_HERE = ("interruption", "knowledge_base", "memory")
+NOT_HERE = ("knowledge_base", "memory")
 """Settings of an agent that this server has nothing for."""
 OFFLINE = "agent offline"
 TOOL_TIMEOUT_S = 30.0
@@ -101,6 +101,7 @@ def changes(
             set_here = {"temperature": temperature, "top_p": top_p, "max_reply_tokens": max_tokens}
             given |= {name: value for name, value in set_here.items() if value is not None}
             unused.append("llm: the model pack's own is used, with temperature, top_p and max_tokens")
+    unused += [f"{name}: there is none here" for name in wanted.unknown]
     if wanted.prompt is not None:
         given["prompt"] = wanted.prompt
     if wanted.vars is not None:
@@ -110,11 +111,15 @@ def changes(
             given["timezone"] = wanted.timezone
         else:
             unused.append(f"timezone: {wanted.timezone!r}: there is no such zone; the server's own is used")
-    if wanted.analysis is not None and wanted.analysis.send_audio_metrics is not None:
-        given["audio_levels"] = wanted.analysis.send_audio_metrics
+    if (analysis := wanted.analysis) is not None:
+        set_here = {"audio_levels": analysis.send_audio_metrics, "recording": analysis.recording}
+        given |= {name: value for name, value in set_here.items() if value is not None}
     match wanted.media:
         case p.MediaShape(recording=bool(recording)):
             given["recording"] = recording
+    match wanted.interruption:
+        case bool(interruptible) | p.Interruption(enabled=bool(interruptible)):
+            given["interruptible"] = interruptible
     if "language" in wanted.model_fields_set:
         given["language"] = wanted.language
     if wanted.voice is not None:

@@ -8,6 +8,7 @@ from typing import Any
 from media_server import events as e
 from media_server.call.call import Call
 from media_server.doors.pinecall import program_messages as p
+from media_server.engines.messages import ChatMessage
 from media_server.errors import ClientError
 
 __all__ = ["change_history"]
@@ -22,8 +23,7 @@ def change_history(message: p.History, call: Call) -> dict[str, Any]:
     history, asked = call.history, {"request_id": message.request_id}
     match message.event.removeprefix("history."):
         case "get":
-            found = [{"role": m.role, "content": m.content} for m in history.entries]
-            return {"event": "history.data", **asked, "messages": found}
+            return {"event": "history.data", **asked, "messages": [_shown(m) for m in history.entries]}
         case "set_vars":
             call.set_variables(**message.vars)
         case "set_instructions" if message.instructions is not None:
@@ -42,3 +42,15 @@ def change_history(message: p.History, call: Call) -> dict[str, Any]:
         case what:
             raise ClientError("BAD_MESSAGE", f"history.{what}: says nothing of what is to be set.")
     return {"event": "history.updated", **asked, "count": len(history.entries)}
+
+
+def _shown(message: ChatMessage) -> dict[str, Any]:
+    """A message in OpenAI's form."""
+    shown: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        functions = [(t.id, {"name": t.name, "arguments": t.arguments}) for t in message.tool_calls]
+        shown["tool_calls"] = [{"id": i, "type": "function", "function": function} for i, function in functions]
+        shown["content"] = message.content or None
+    if message.tool_call_id:
+        shown["tool_call_id"] = message.tool_call_id
+    return shown

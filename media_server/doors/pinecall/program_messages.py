@@ -19,6 +19,7 @@ from pydantic import (
 
 from media_server.agents import agent_name
 from media_server.errors import ClientError, understood
+from media_server.jsonable import jsonable
 
 __all__ = [
     "ANY_LANGUAGE",
@@ -38,6 +39,7 @@ __all__ = [
     "Connect",
     "DevConfig",
     "History",
+    "Interruption",
     "LineCommand",
     "LlmChat",
     "LlmReady",
@@ -65,6 +67,8 @@ MAX_TOKENS = 4096
 NAMING = ("agent_id", "call_id", "session_id", "request_id", "message_id", "msg_id")
 """Fields by which a program finds what an answer is about."""
 ANY_LANGUAGE = frozenset({"", "multi", "auto"})
+NOT_SETTINGS = frozenset({"agent_id", "config", "event", "number", "request_id"})
+"""What comes beside an agent's settings."""
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 
 
@@ -165,15 +169,38 @@ class ModelShape(_Message):
     max_tokens: Annotated[int | None, Field(ge=1), AfterValidator(lambda n: n and min(n, MAX_TOKENS))] = None
 
 
-class _Analysis(_Message):
+class _Open(_Message):
+    """Settings with `unknown` ones that this server has nothing for."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def unknown(self) -> list[str]:
+        """The names of those that were given and are none here."""
+        found = [name for name in self.model_extra or () if name not in NOT_SETTINGS]
+        for name in type(self).model_fields:
+            match getattr(self, name):
+                case _Open() as part:
+                    found += [f"{name}: {each}" for each in part.unknown]
+        return sorted(found)
+
+
+class _Analysis(_Open):
     send_audio_metrics: bool | None = None
+    recording: bool | None = None
 
 
 class MediaShape(_Message):
     recording: bool | None = None
 
 
-class CallSettings(_Message):
+class Interruption(_Open):
+    """Whether callers can stop replies by speaking."""
+
+    enabled: bool | None = None
+
+
+class CallSettings(_Open):
     """What of an agent can be changed for one call as well."""
 
     @model_validator(mode="before")
@@ -195,7 +222,9 @@ class CallSettings(_Message):
     """The zone of `{{date}}` and `{{time}}`, such as `Europe/Madrid`."""
     tools: Annotated[list[ToolShape], Field(max_length=100)] | None = None
     skills: Annotated[list[SkillShape], Field(max_length=50)] | None = None
-    interruption: Any = None
+    interruption: bool | Interruption | None = None
+    raw_prompt: bool | None = None
+    """Nothing is added to prompts here, whatever it says."""
     media: MediaShape | bool | None = None
 
 
@@ -421,7 +450,7 @@ def about(text: str | bytes) -> dict[str, Any]:
     if not isinstance(message, dict):
         return {}
     given = {k: message[k] for k in ("event", *NAMING) if isinstance(message.get(k), str | int)}
-    return {k: v for k, v in given.items() if len(str(v)) <= 128}
+    return {k: jsonable(v) for k, v in given.items() if (len(v) <= 128 if isinstance(v, str) else abs(v) < 2**63)}
 
 
 def refusal(message: Mapping[str, Any], refused: ClientError, fields: Mapping[str, Any]) -> list[dict[str, Any]]:

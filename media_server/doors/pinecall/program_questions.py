@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from media_server.agents import Call, ToolAnswer, contact_of
+from media_server.agents import Agent, Call, ToolAnswer, contact_of
 from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.program_agents import OFFLINE
 from media_server.errors import ClientError
@@ -83,7 +83,7 @@ class Questions:
         Args:
             promised: it said that it would: it is waited for at each turn, and told where it is late.
         """
-        self._tell_language(call)
+        self.tell_language(call.id, call.agent)
         if not promised and self._unready.get(call.id, 0) >= MAX_UNREADY:
             return
         turn = len(call.transcript)
@@ -104,13 +104,13 @@ class Questions:
         """The program knows of a call, and of its language."""
         self._languages[call_id] = language
 
-    def _tell_language(self, call: Call) -> None:
-        """The language that a page has chosen since: a program words its prompt by it."""
-        language = call.agent.language
-        if language and language != self._languages.get(call.id, language):
-            of = {"agent_id": call.agent.name, "call_id": call.id}
+    def tell_language(self, call_id: str, agent: Agent) -> None:
+        """Tell the language that a page has chosen since: a program words its prompts by it."""
+        language = agent.language
+        if language and language != self._languages.get(call_id):
+            of = {"agent_id": agent.name, "call_id": call_id}
             self._send({"event": "call.updated", **of, "language": language})
-        self._languages[call.id] = language
+        self._languages[call_id] = language
 
     def turn(self, call_id: str) -> asyncio.Queue[str | None] | None:
         """Where the pieces of the answer under way are put, None at its end; None where no answer is waited for."""

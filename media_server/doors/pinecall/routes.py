@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
@@ -12,11 +11,12 @@ from typing_extensions import TypedDict
 
 from media_server.agents import Agent, agent_name
 from media_server.call import Chat
-from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
+from media_server.doors.pinecall.dialect import Pinecall, PinecallChat, chosen_at_start
 from media_server.doors.pinecall.program_messages import ANY_LANGUAGE, language_of
 from media_server.doors.pinecall.programs import PROGRAMS
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS
+from media_server.http.agents import AGENTS
 from media_server.http.body import json_body, validated
 from media_server.http.chat import HEARTBEAT_S, LARGEST, carry
 from media_server.http.dictation import DictationWanted, dictate
@@ -27,7 +27,7 @@ from media_server.http.speech import ENGINES
 from media_server.http.transcription import LANGUAGE
 from media_server.switchboard import CallGrant
 
-__all__ = ["routes"]
+__all__ = ["refusal", "routes"]
 
 THREAD_LINGER_S = 3600.0
 """How long a thread is kept while nobody is there."""
@@ -135,6 +135,12 @@ class _Displaced(TypedDict):
     org_id: str
 
 
+def refusal(refused: ClientError) -> web.Response:
+    """A refusal in the server's form, with the field that Pinecall's clients read."""
+    body = refused.body() | {"detail": refused.message}
+    return web.json_response(body, status=refused.status, headers=refused.headers)
+
+
 @routes.get("/api/sdk/voices")
 @operation("Pinecall: voices", query=_VoicesWanted, answers={200: _SdkVoices})
 async def voices(request: web.Request) -> web.Response:
@@ -210,6 +216,9 @@ async def offer(request: web.Request) -> web.Response:
     sessions = request.app[SESSIONS]
     sessions.check_room()
     agent, start = await request.app[ACCESS].start_with_token(wanted.token, "webrtc")
+    if wanted.config and (called := request.app[AGENTS].get(agent)):
+        # the greeting is in the language that the page has chosen
+        start = start.changed(chosen_at_start(wanted.config, called, request.app[ENGINES].voices))
     # its client gives up when a connection is lost
     session, answer = await sessions.open(agent, wanted.sdp, wanted.metadata, {}, start, Pinecall(), lingers=False)
     if wanted.config:
@@ -253,8 +262,7 @@ def _in_its_language(start: CallGrant) -> CallGrant:
     language = language_of(sealed) if isinstance(sealed, str) else ""
     if language in ANY_LANGUAGE or not LANGUAGE.fullmatch(language):
         return start
-    changes = {**start.terms.changes, "language": language}
-    return replace(start, terms=start.terms.model_copy(update={"changes": changes}))
+    return start.changed({"language": language})
 
 
 async def _chat(request: web.Request, cumulative: bool) -> web.StreamResponse:

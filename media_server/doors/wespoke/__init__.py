@@ -11,6 +11,7 @@ DOOR = Door(
     [routes.routes],
     dialect=Wespoke,
     key_prefixes=["pk_live_", "pk_test_"],
+    refusals={"/api/v1/": routes.refusal},
     # a page has to be able to read why its token was refused
     open_paths=["/api/v1/embed/"],
     needs_records=True,

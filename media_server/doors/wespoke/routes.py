@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
@@ -16,7 +15,8 @@ from media_server import events as e
 from media_server.agents import Agent
 from media_server.call import Session
 from media_server.call.session import new_call_id
-from media_server.doors.wespoke.dialect import ENDINGS, WespokeChat
+from media_server.doors.wespoke.dialect import ENDINGS, WespokeChat, message_of
+from media_server.doors.wespoke.overrides import settled_by
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.body import json_body, validated
@@ -30,22 +30,20 @@ from media_server.store.course import course
 from media_server.switchboard import CallGrant, reached, require_credit
 from media_server.terms import Terms
 
-__all__ = ["routes"]
+__all__ = ["refusal", "routes"]
 
 DELETE_WAITS_S = 2.0
 """A page deletes a record right after it has hung up."""
 CODES = {
     400: "INVALID_REQUEST", 401: "UNAUTHORIZED", 402: "INSUFFICIENT_CREDITS", 403: "DOMAIN_NOT_ALLOWED",
-    404: "ASSISTANT_NOT_FOUND", 409: "CALL_ACTIVE", 415: "INVALID_REQUEST", 429: "RATE_LIMIT_EXCEEDED",
+    404: "ASSISTANT_NOT_FOUND", 409: "CALL_ACTIVE", 429: "RATE_LIMIT_EXCEEDED",
     503: "SERVER_BUSY",
 }  # fmt: skip
 OWN = {
     "unknown_call": "CALL_NOT_FOUND", "unknown_session": "CALL_NOT_FOUND", "override": "OVERRIDE_NOT_ALLOWED",
     "key_scope": "FORBIDDEN", "key_agent": "ASSISTANT_NOT_FOUND", "call_rejected": "CALL_REJECTED",
-    "busy": "SERVER_BUSY",
+    "busy": "SERVER_BUSY", "not_found": "NOT_FOUND", "host_not_allowed": "FORBIDDEN",
 }  # fmt: skip
-ALLOWED_OVERRIDES = frozenset({"variableValues", "firstMessage"})
-"""A key in a page must not rewrite a prompt."""
 STATUSES = {"active": "in_progress"}
 OUR_STATUSES: dict[str, CallStatus] = {
     "queued": "queued", "in_progress": "active", "completed": "completed", "failed": "failed",
@@ -55,26 +53,17 @@ QUEUED_S = TOKEN_TTL_S + 30.0
 CHAT_LINGER_S = 900.0
 """How long a chat waits for the next message."""
 routes = web.RouteTableDef()
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def _answered(handler: Handler) -> Handler:
-    """Refusals in Wespoke's form."""
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except ClientError as refused:
-            code = OWN.get(refused.code, CODES.get(refused.status, "SERVER_ERROR"))
-            error: dict[str, Any] = {"code": code, "message": refused.message}
-            if wait := refused.headers.get("Retry-After"):
-                error["retryAfter"] = int(wait)
-                error["resetAt"] = time_text(time.time() + int(wait))
-            body = {"success": False, "error": error}
-            return web.json_response(body, status=refused.status, headers=refused.headers)
-
-    answer.__doc__ = handler.__doc__
-    return answer
+def refusal(refused: ClientError) -> web.Response:
+    """A refusal in Wespoke's form."""
+    usual = CODES.get(refused.status, "INVALID_REQUEST" if refused.status < 500 else "SERVER_ERROR")
+    error: dict[str, Any] = {"code": OWN.get(refused.code, usual), "message": refused.message}
+    if wait := refused.headers.get("Retry-After"):
+        error["retryAfter"] = int(wait)
+        error["resetAt"] = time_text(time.time() + int(wait))
+    body = {"success": False, "error": error}
+    return web.json_response(body, status=refused.status, headers=refused.headers)
 
 
 class _TokenWanted(BaseModel):
@@ -83,11 +72,6 @@ class _TokenWanted(BaseModel):
     assistantId: str  # noqa: N815 - as it is on the wire
     metadata: Annotated[dict[str, Any], BeforeValidator(lambda given: given or {})] = {}
     assistantOverrides: Annotated[dict[str, Any], BeforeValidator(lambda given: given or {})] = {}  # noqa: N815
-
-
-class _Variables(BaseModel):
-    variableValues: dict[str, str | int | float | bool] = {}  # noqa: N815
-    firstMessage: Annotated[str, Field(max_length=4000)] | None = None  # noqa: N815
 
 
 class _Muted(BaseModel):
@@ -122,7 +106,6 @@ class _CallsWanted(_Page):
 
 @routes.post("/api/v1/embed/token")
 @operation("Wespoke: a token for a page", scope="call", body=_TokenWanted, answers={200: dict[str, Any]})
-@_answered
 async def token(request: web.Request) -> web.StreamResponse:
     """Single use; agent, metadata and overrides are sealed under it."""
     agent, start = await _start(request)
@@ -151,33 +134,25 @@ async def _start(request: web.Request) -> tuple[Agent, CallGrant]:
     wanted = await json_body(request, _TokenWanted)
     agent = request.app[ACCESS].agent(key, wanted.assistantId)
     require_credit(key)
-    if refused := wanted.assistantOverrides.keys() - ALLOWED_OVERRIDES:
-        message = f"assistantOverrides: {', '.join(sorted(refused))}: not for pages to change."
-        raise ClientError("override", message, status=403)
-    overrides = validated(_Variables, wanted.assistantOverrides)
+    changes, variables = settled_by(wanted.assistantOverrides, agent.client_settings)
     request.app[SESSIONS].check_room()
-    changes = {} if overrides.firstMessage is None else {"greeting": overrides.firstMessage}
-    terms = Terms(changes=changes, variables=overrides.variableValues, metadata=wanted.metadata)
-    return agent, CallGrant(key, terms)
+    return agent, CallGrant(key, Terms(changes=changes, variables=variables, metadata=wanted.metadata))
 
 
 @routes.post("/api/v1/embed/chat")
 @operation("Wespoke: begin a chat", scope="call", body=_TokenWanted, answers={200: dict[str, Any]})
-@_answered
 async def begin_chat(request: web.Request) -> web.StreamResponse:
     agent, start = await _start(request)
     chat = await request.app[SESSIONS].open_chat(agent.name, start, CHAT_LINGER_S)
-    now = time_text(time.time())
-    data: dict[str, Any] = {"chatId": chat.id, "assistant": _assistant(agent), "startedAt": now}
+    now_s = time.time()
+    data: dict[str, Any] = {"chatId": chat.id, "assistant": _assistant(agent), "startedAt": time_text(now_s)}
     if greeting := chat.call.agent.greeting:
-        said = {"id": "greeting", "role": "assistant", "content": greeting, "timestamp": now}
-        data["greetingMessage"] = said
+        data["greetingMessage"] = message_of("assistant", "greeting", greeting, now_s)
     return web.json_response({"success": True, "data": data})
 
 
 @routes.post("/api/v1/embed/chat/{id}/messages")
 @operation("Wespoke: write in a chat", scope="call", body=_Written, answers={200: str}, gives="text/event-stream")
-@_answered
 async def write(request: web.Request) -> web.StreamResponse:
     """The answer, as it is made."""
     chat = request.app[SESSIONS].chat(request.match_info["id"])
@@ -204,7 +179,6 @@ async def write(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/api/v1/embed/chat/{id}/end")
 @operation("Wespoke: end a chat", scope="call", answers={200: dict[str, bool]})
-@_answered
 async def end_chat(request: web.Request) -> web.StreamResponse:
     request.app[SESSIONS].chat(request.match_info["id"]).hang_up("client_hangup")
     return web.json_response({"success": True})
@@ -222,7 +196,6 @@ async def _live(request: web.Request) -> Session:
 
 @routes.post("/api/v1/embed/calls/{id}/end")
 @operation("Wespoke: hang up", scope="call", answers={200: dict[str, bool]})
-@_answered
 async def end(request: web.Request) -> web.StreamResponse:
     (await _live(request)).hang_up("client_hangup")
     return web.json_response({"success": True})
@@ -230,7 +203,6 @@ async def end(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/api/v1/embed/calls/{id}/mute")
 @operation("Wespoke: mute the caller", scope="call", body=_Muted, answers={200: dict[str, bool]})
-@_answered
 async def mute(request: web.Request) -> web.StreamResponse:
     session = await _live(request)
     wanted = await json_body(request, _Muted)
@@ -240,7 +212,6 @@ async def mute(request: web.Request) -> web.StreamResponse:
 
 @routes.post("/api/v1/embed/calls/{id}/messages")
 @operation("Wespoke: type into a call", scope="call", body=_Said, answers={200: dict[str, bool]})
-@_answered
 async def say(request: web.Request) -> web.StreamResponse:
     session = await _live(request)
     wanted = await json_body(request, _Said)
@@ -250,7 +221,6 @@ async def say(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/api/v1/embed/calls/{id}/messages")
 @operation("Wespoke: what was said in a call", scope="call", query=_Page, answers={200: dict[str, Any]})
-@_answered
 async def messages(request: web.Request) -> web.StreamResponse:
     wanted = validated(_Page, dict(request.query))
     session = await _live(request)
@@ -258,17 +228,15 @@ async def messages(request: web.Request) -> web.StreamResponse:
     await records.flush()
     found = await records.get(session.call_id)
     began = found.started_at if found else 0.0
-    said = (await course(records, session.call_id))["transcript"][wanted.offset : wanted.offset + wanted.limit]
-    shown = [
-        {"id": f"message-{i}", "role": m["role"], "content": m["text"], "timestamp": time_text(began + m["at_s"])}
-        for i, m in enumerate(said, wanted.offset)
-    ]
-    return web.json_response({"success": True, "data": {"messages": shown}})
+    # what is being said has no text yet
+    said = [m for m in (await course(records, session.call_id))["transcript"] if m["text"]]
+    shown = [message_of(m["role"], m["turn_id"], m["text"], began + m["at_s"]) for m in said]
+    page = shown[wanted.offset : wanted.offset + wanted.limit]
+    return web.json_response({"success": True, "data": {"messages": page}})
 
 
 @routes.get("/api/v1/calls")
 @operation("Wespoke: call records", scope="admin", query=_CallsWanted, answers={200: dict[str, Any]})
-@_answered
 async def calls(request: web.Request) -> web.StreamResponse:
     key = await request.app[ACCESS].key(request, "admin")
     wanted = validated(_CallsWanted, dict(request.query))
@@ -286,7 +254,6 @@ async def calls(request: web.Request) -> web.StreamResponse:
 
 @routes.get("/api/v1/calls/{id}")
 @operation("Wespoke: a call record", scope="admin", answers={200: dict[str, Any]})
-@_answered
 async def call(request: web.Request) -> web.StreamResponse:
     found = await recorded(request)
     said = await course(request.app[RECORDS], found.id)
@@ -302,7 +269,6 @@ async def call(request: web.Request) -> web.StreamResponse:
 
 @routes.delete("/api/v1/calls/{id}")
 @operation("Wespoke: forget a call", scope="admin", answers={200: dict[str, bool]})
-@_answered
 async def forget(request: web.Request) -> web.StreamResponse:
     """The record; it does not end a call. One that has just been hung up is waited for."""
     found = await recorded(request)

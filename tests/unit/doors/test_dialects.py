@@ -144,6 +144,47 @@ def test_an_answer_in_wespokes_chat_is_done_when_the_agent_listens_again() -> No
     assert names == ["message:start", "message:chunk", "done"]
 
 
+def test_wespoke_s_times_are_numbers_and_its_tools_have_their_sdks_fields() -> None:
+    messages = list(told(Wespoke(), *EVERY))
+    assert all(isinstance(m["timestamp"], int) and m["timestamp"] > 1e12 for m in messages)
+    start, complete = (next(m for m in messages if m["type"] == kind) for kind in ("tool_start", "tool_complete"))
+    assert start["toolDetails"] == {"id": "tool-1", "parameters": {"order": 7}}
+    assert complete["toolDetails"] == {"id": "tool-1", "result": {"shipped": True}, "executionTime": 2000}
+    assert next(m for m in messages if m["type"] == "metrics")["latency"] == 390.0
+
+
+def test_wespoke_s_chat_names_documents() -> None:
+    passages = tuple(e.KnowledgeSource(file, "Prices", 1.0) for file in ("a.md", "a.md", "b.md"))
+    (used,) = told(WespokeChat(), e.KnowledgeUsed("turn-1", "prices", passages))
+    assert (used[0], used[1]["sources"]) == ("knowledge:used", ["a.md", "b.md"])
+
+
+@pytest.mark.parametrize(
+    ("language", "pack"),
+    [
+        ("", (None, " ", "left-to-right")),
+        ("es", ("Spanish", " ", "left-to-right")),
+        ("ja", ("Japanese", "", "left-to-right")),
+        ("ar", ("Arabic", " ", "right-to-left")),
+    ],
+)
+def test_flow_describes_the_language(language: str, pack: tuple[str | None, str, str]) -> None:
+    started = next(told(Flow(language), EVERY[0]))["language_pack_info"]
+    assert (started.get("language_description"), started["word_delimiter"], started["writing_direction"]) == pack
+
+
+def test_flow_counts_seconds_whole() -> None:
+    messages = list(told(Flow(), EVERY[0], e.CallWarning("call_ending", "The call is limited.", 14.6)))
+    limits = [m[m["type"]] for m in messages if m.get("type", "").startswith("conversation_")]
+    assert [(type(each), each) for each in limits] == [(int, 600), (int, 15)]
+
+
+def test_nextevi_says_how_long_it_took() -> None:
+    events = (e.UserSpeechStarted("turn-1"), e.UserSpeechStopped("turn-1"), e.UserTranscript("turn-1", "hi", True))
+    *_, said, ended = told(NextEvi("c", "", ""), *events, e.TurnEnded("turn-1", 0.9, "hi", "semantic"))
+    assert (said["processing_time"], ended["turn_result"]["processing_time"]) == (1.0, 2.0)
+
+
 def test_pinecall_counts_words_and_times_of_what_was_said() -> None:
     spoken = (
         e.AgentSpeechStarted("turn-1"),

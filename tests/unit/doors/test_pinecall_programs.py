@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from media_server import events as e
-from media_server.agents import Handlers, client_tool
+from media_server.agents import Agent, Handlers, client_tool
 from media_server.doors.pinecall import program_messages as p
-from media_server.doors.pinecall.dialect import Pinecall
+from media_server.doors.pinecall.dialect import Pinecall, chosen_at_start
 from media_server.doors.pinecall.followed_call import FollowedCall
 from media_server.doors.pinecall.program_agents import Refused, make_agent
 from media_server.errors import ClientError
@@ -405,3 +405,59 @@ def test_a_text_that_is_said_as_a_whole_comes_as_its_speech_begins() -> None:
 def test_a_warning_names_the_whole_silence() -> None:
     warning = told(FollowedCall("mara", "call-1", 0.0), e.IdleWarning(25, silence_s=70))[0]
     assert (warning["remaining_seconds"], warning["idle_timeout_seconds"]) == (25, 70)
+
+
+def test_settings_that_are_none_here_are_named() -> None:
+    config = {"analysis": {"send_audio_metrics": True, "send_bot_audio": True}, "speaker_filter": {"enabled": True}}
+    wanted = parsed(event="agent.create", agent_id="m", flash=True, raw_prompt=True, memory=None, config=config)
+    assert wanted.unknown == ["analysis: send_bot_audio", "flash", "speaker_filter"]
+    assert parsed(event="session.configure", session_id="c", agent_id="m", config={}).unknown == []
+
+
+@pytest.mark.parametrize(
+    ("given", "interruptible"),
+    [
+        ({}, True),
+        ({"interruption": False}, False),
+        ({"interruption": {"enabled": False, "min_duration_ms": 300}}, False),
+        ({"interruption": {"energy_threshold_db": -40}}, True),
+        ({"config": {"interruption": {"enabled": False}}}, False),
+    ],
+)
+def test_interruptions_are_switched_off(given: dict[str, Any], interruptible: bool) -> None:
+    assert made(**given).interruptible is interruptible
+
+
+def test_an_agent_is_recorded_where_its_analysis_says_so() -> None:
+    assert made(config={"analysis": {"recording": True}}).recording
+
+
+def test_half_a_surrogate_pair_is_told_back_as_a_question_mark() -> None:
+    assert p.about('{"event": "ping", "agent_id": "a\\ud800"}') == {"event": "ping", "agent_id": "a?"}
+
+
+@pytest.mark.parametrize(
+    ("config", "asked"),
+    [
+        ({"language": "es-MX", "voice": {"id": 1}, "turnDetection": "smart_turn"}, [{"language": "es"}]),
+        ({"language": "multi", "voice": "calm"}, [{"voice": "calm"}]),
+        ({"turnDetection": "fast", "language": 5}, [{"turns": "fast"}]),
+        ({"turn_detection": {"mode": "native"}, "stt": "x"}, []),
+    ],
+)
+def test_what_a_page_chooses_is_taken_one_by_one(config: dict[str, Any], asked: list[dict[str, Any]]) -> None:
+    messages = Pinecall().incoming(json.dumps({"action": "configure", **config}))
+    assert [m.model_dump(exclude_none=True, exclude={"type"}) for m in messages] == asked
+
+
+@pytest.mark.parametrize(
+    ("config", "allowed", "chosen"),
+    [
+        ({"language": "es-MX", "voice": "calm"}, {"language", "voice"}, {"language": "es", "voice": "calm"}),
+        ({"language": "es", "voice": "calm"}, {"voice"}, {"voice": "calm"}),
+        ({"language": "spanish", "voice": "elevenlabs/sarah"}, {"language", "voice"}, {}),
+        ({"language": ["es"], "voice": None, "action": "mute"}, {"language", "voice"}, {}),
+    ],
+)
+def test_a_call_begins_as_its_page_has_chosen(config: dict[str, Any], allowed: Any, chosen: dict[str, str]) -> None:
+    assert chosen_at_start(config, Agent("m", client_settings=frozenset(allowed)), ["", "calm"]) == chosen

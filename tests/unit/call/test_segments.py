@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from media_server.call.segments import MAX_S, Segment, Segmenter
 from media_server.engines.silero import CHUNK, CHUNK_S
-from media_server.http.dictation import MAX_S, Segment, Segmenter
 
 
 def heard(segmenter: Segmenter, *stretches: tuple[float, float]) -> list[Segment]:
