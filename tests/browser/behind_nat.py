@@ -12,8 +12,9 @@ from aiohttp import web
 from playwright.async_api import async_playwright
 
 from tests.browser.conftest import CHROMIUM, FLAGS
+from tests.browser.firefox import firefox
 from tests.browser.nat import HTTP, OUTSIDE
-from tests.browser.test_firefox import firefox
+from tests.served import served
 
 URL = f"http://{OUTSIDE}:{HTTP}"
 PAGE = """<!doctype html><meta charset="utf-8"><script type="module">
@@ -70,27 +71,26 @@ async def called(browser: str, folder: Path, control: str, rebind: bool) -> dict
 
     app = web.Application()
     app.add_routes([web.get("/", page), web.post("/said", take_said), web.post("/REBIND", take_rebind)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "localhost", 0).start()
-    own = f"http://localhost:{runner.addresses[0][1]}/"
-    try:
-        async with asyncio.timeout(60):
-            if browser == "firefox":
-                async with firefox(folder / f"firefox-{rebind}", own):
-                    return await said.get()
-            async with async_playwright() as playwright:
-                chromium = await playwright.chromium.launch(
-                    executable_path=CHROMIUM, args=[*FLAGS, "--use-fake-ui-for-media-stream"]
-                )
-                await (await chromium.new_page()).goto(own)
-                told = await said.get()
-                await chromium.close()
-                return told
-    except TimeoutError:
-        return {"error": "nothing came of it within a minute"}
-    finally:
-        await runner.cleanup()
+    async with served(app) as site:
+        try:
+            async with asyncio.timeout(60):
+                return await _said_by(browser, folder / f"firefox-{rebind}", f"{site}/", said)
+        except TimeoutError:
+            return {"error": "nothing came of it within a minute"}
+
+
+async def _said_by(browser: str, profile: Path, url: str, said: asyncio.Queue[dict[str, Any]]) -> dict[str, Any]:
+    if browser == "firefox":
+        async with firefox(profile, url):
+            return await said.get()
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*FLAGS, "--use-fake-ui-for-media-stream"]
+        )
+        await (await chromium.new_page()).goto(url)
+        told = await said.get()
+        await chromium.close()
+        return told
 
 
 async def main(folder: Path, control: str, browsers: list[str]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Protocol
 
 from aiohttp import web
-from playwright.async_api import Page
 
 from media_server.server import Server
 from tests.conftest import no_sessions, sentence_file
@@ -58,6 +58,14 @@ const ended = (reason) => said.filter((m) => m.type == 'agent.speech_stopped' &&
 </script>"""
 
 
+class Page(Protocol):
+    """A page in some browser."""
+
+    async def evaluate(self, script: str, /) -> Any: ...
+
+    async def wait_for_function(self, script: str, /) -> Any: ...
+
+
 def client(version: str) -> str:
     """The text of `livekit-client` as a page loads it."""
     folder = from_npm(f"livekit-{version}", f"livekit-client@{version}")
@@ -65,12 +73,17 @@ def client(version: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def site_with(version: str) -> AsyncIterator[str]:
-    """A site with the page and this version of the client in it: its address, while the block runs."""
+async def site_with(version: str, more: str = "", routes: Iterable[web.RouteDef] = ()) -> AsyncIterator[str]:
+    """A site with the page and this version of the client in it: its address, while the block runs.
+
+    Args:
+        more: another script for the page.
+        routes: of the site besides.
+    """
     script = client(version)
 
     async def page(_: web.Request) -> web.Response:
-        return web.Response(text=PAGE, content_type="text/html")
+        return web.Response(text=f"{PAGE}<script>{more}</script>", content_type="text/html")
 
     async def livekit(_: web.Request) -> web.Response:
         return web.Response(text=script, content_type="text/javascript")
@@ -82,6 +95,7 @@ async def site_with(version: str) -> AsyncIterator[str]:
     app.router.add_get("/", page)
     app.router.add_get("/livekit.js", livekit)
     app.router.add_get("/spoken/{sentence}", spoken)
+    app.add_routes(routes)
     async with served(app) as site:
         yield f"{site}/"
 

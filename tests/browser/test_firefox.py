@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
-import shutil
-import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +15,11 @@ from media_server.rtc import Edge, Peer
 from media_server.rtc.link import Link
 from media_server.rtc.wires import Address, Udp, Wire
 from media_server.server import running_server
+from tests.browser.firefox import firefox, needs_firefox
 from tests.browser.test_room import OPEN
 from tests.conftest import no_sessions
+from tests.served import served
 
-FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
-PREFERENCES = {
-    "media.navigator.streams.fake": True,
-    "media.navigator.permission.disabled": True,
-    "media.autoplay.default": 0,
-    "media.autoplay.blocking_policy": 0,
-    "datareporting.policy.dataSubmissionEnabled": False,
-    "browser.shell.checkDefaultBrowser": False,
-    "app.update.enabled": False,
-    "network.captive-portal-service.enabled": False,
-    "network.connectivity-service.enabled": False,
-}
 PAGE = """<!doctype html><meta charset="utf-8"><script type="module">
 import { VoiceSession } from "SERVER/static/voice-session.js";
 const say = (what) => fetch("/said", { method: "POST", body: JSON.stringify(what) });
@@ -57,34 +41,7 @@ try {
 }
 </script>"""
 
-pytestmark = pytest.mark.skipif(
-    FIREFOX is None and "MEDIA_SERVER_TESTS_NEED_FIREFOX" not in os.environ,
-    reason="no Firefox here: install Debian's `firefox-esr`",
-)
-
-
-def profile(folder: Path) -> Path:
-    """A new profile, and where what Firefox prints goes."""
-    folder.mkdir()
-    lines = (f'user_pref("{name}", {json.dumps(value)});\n' for name, value in PREFERENCES.items())
-    (folder / "user.js").write_text("".join(lines))
-    return folder / "out.log"
-
-
-@contextlib.asynccontextmanager
-async def firefox(folder: Path, url: str) -> AsyncIterator[None]:
-    """Firefox, without a window, on a page."""
-    assert FIREFOX, "install Debian's `firefox-esr`"
-    with open(profile(folder), "wb") as out:  # noqa: ASYNC230
-        process = await asyncio.create_subprocess_exec(
-            FIREFOX, "--headless", "--no-remote", "--profile", str(folder), url, stdout=out, stderr=out,
-            start_new_session=True, env={**os.environ, "HOME": str(folder), "MOZ_DISABLE_CONTENT_SANDBOX": "1"},
-        )  # fmt: skip
-    try:
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+pytestmark = needs_firefox
 
 
 @pytest.mark.parametrize("udp", ["UDP", "UDP is blocked"])
@@ -117,10 +74,7 @@ async def test_firefox_holds_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         app = web.Application()
         app.router.add_get("/", page)
         app.router.add_post("/said", take_said)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "localhost", 0).start()
-        async with firefox(tmp_path / "profile", f"http://localhost:{runner.addresses[0][1]}/"):
+        async with served(app) as site, firefox(tmp_path / "profile", f"{site}/"):
             async with asyncio.timeout(60):
                 told = await said.get()
             assert told.get("heard") == "Seven plus five is twelve.", told
@@ -135,6 +89,5 @@ async def test_firefox_holds_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             async with asyncio.timeout(10):
                 while sum(heard) < 8000:  # noqa: ASYNC110 - half a second of the microphone
                     await asyncio.sleep(0.05)
-        await runner.cleanup()
         server.sessions.hang_up_all()
         await no_sessions(server)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import CHROMIUM
-from tests.browser.test_firefox import FIREFOX
+from tests.browser.firefox import FIREFOX
 from tests.integration.test_no_network import namespaces
 
 ROOT = Path(__file__).parent.parent.parent
