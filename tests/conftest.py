@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -20,6 +21,9 @@ from media_server.paths import BUNDLED_MODELS
 from media_server.server import Server, running_server
 from tests.real_models import MODELS, SPEECH
 
+# a busy machine takes its time
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 DATA = Path(__file__).parent / "data"
 STARTER = BUNDLED_MODELS / "starter"
 

@@ -13,7 +13,7 @@ from pydantic_core import from_json, to_json
 from media_server import events as e
 from media_server.call.joining import joined
 from media_server.doors.livekit.line import RoomLine
-from media_server.doors.livekit.messages import LeaveReason
+from media_server.doors.livekit.messages import LeaveReason, ParticipantState
 from media_server.doors.livekit.participants import Participant, new_sid
 from media_server.doors.livekit.protobuf import Message
 from media_server.errors import ClientError
@@ -105,6 +105,7 @@ class AgentParticipant:
 
     def move(self, line: RoomLine) -> None:
         """Go on over this line."""
+        line.room.person = self._line.room.person
         self._line = line
         line.agent = self
         self._streams.clear()
@@ -129,6 +130,12 @@ class AgentParticipant:
                 self._ask(event)
             case e.ToolReturned():
                 self._asked.discard(event.id)
+            case e.CallPaused():
+                self._line.tell(self._line.room.admit_person())
+            case e.CallResumed() if person := self._line.room.person:
+                self._line.room.person, person.state = None, ParticipantState.DISCONNECTED
+                person.changed()
+                self._line.tell(person)
             case e.CallEnded():
                 self._line.leave_reason = _reason_of(event.reason)
 
@@ -157,16 +164,16 @@ class AgentParticipant:
         spoken = self._spoken.setdefault(turn, _Spoken())
         told, spoken.text = spoken.text, joined(spoken.text, word)
         self._write_spoken(turn, spoken, told)
-        self._tell_old(room.agent, room.voice.sid, turn, spoken.text, False, "")
+        self._tell_old(room.speaker, room.voice.sid, turn, spoken.text, False, "")
 
     def _write_spoken(self, turn: str, spoken: _Spoken, told: str) -> None:
         """Write what the client has not been told; in a stream that begins, all of it."""
         room = self._line.room
         if not spoken.stream_id:
             spoken.stream_id, told = new_sid("ST"), ""
-            self._begin_stream(room.agent, spoken.stream_id, turn, room.voice.sid, final=False)
+            self._begin_stream(room.speaker, spoken.stream_id, turn, room.voice.sid, final=False)
         if more := spoken.text[len(told) :]:
-            self._write(room.agent, spoken.stream_id, spoken.chunks, more)
+            self._write(room.speaker, spoken.stream_id, spoken.chunks, more)
             spoken.chunks += 1
 
     def _tell_said(self, turn: str, heard: str) -> None:
@@ -174,8 +181,8 @@ class AgentParticipant:
         if spoken := self._spoken.pop(turn, None):
             self._write_spoken(turn, spoken, spoken.text)
             trailer = {"stream_id": spoken.stream_id, "attributes": {"lk.transcription_final": "true"}}
-            self._line.send_packet(stream_trailer=trailer)
-            self._tell_old(room.agent, room.voice.sid, turn, heard or spoken.text, True, "")
+            self._line.send_packet(room.speaker, stream_trailer=trailer)
+            self._tell_old(room.speaker, room.voice.sid, turn, heard or spoken.text, True, "")
 
     def _begin_stream(self, sender: Participant, stream_id: str, segment: str, track: str, final: bool) -> None:
         attributes = {

@@ -206,8 +206,9 @@ class RoomLine:
         self.connected.set()
 
     async def _tell_heard(self) -> None:
-        """Tell the client of each of its tracks once its sound has come."""
+        """Tell the client of each of its tracks once its sound has come; it forgets what it is told while it joins."""
         await self._client.heard.wait()
+        await self.connected.wait()
         while True:
             for track in self.room.caller.tracks:
                 if track.is_live and not track.is_heard and not self._outbox.is_closed:
@@ -337,7 +338,7 @@ class RoomLine:
             join={
                 "room": room.info(),
                 "participant": room.caller.info(),
-                "other_participants": [room.agent.info()],
+                "other_participants": [other.info() for other in room.others],
                 "server_version": SERVER_VERSION,
                 "ice_servers": self._ice_servers,
                 "subscriber_primary": bool(self._ours),
@@ -357,7 +358,7 @@ class RoomLine:
                 "last_message_seq": self._last_sequence,
             }
         )
-        self.tell(self.room.caller, self.room.agent)
+        self.tell(self.room.caller, *self.room.others)
         for track in self.room.caller.tracks:
             if not track.is_live:  # what was said of it may have been lost with the socket
                 self.signal(track_published={"cid": track.cid, "track": track.info()})

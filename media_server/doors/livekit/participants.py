@@ -15,8 +15,11 @@ MAX_TRACKS = 8
 """Maximum tracks that a caller has published at a time."""
 OPUS = "audio/opus"
 AGENT_IDENTITY = "agent"
+PERSON_IDENTITY = "person"
 ASSISTANT = '{"role":"assistant"}'
 """The agent's metadata: Wespoke's SDK finds it by this."""
+HUMAN = '{"role":"human"}'
+"""The metadata of somebody who has taken over."""
 
 
 def new_sid(prefix: str) -> str:
@@ -99,7 +102,7 @@ class Participant:
 
 
 class Room:
-    """A caller and an agent."""
+    """A caller and an agent, and a person while one has taken over."""
 
     def __init__(self, name: str, identity: str, agent_name: str) -> None:
         self.sid = new_sid("RM")
@@ -109,6 +112,22 @@ class Room:
         voice = Track("voice", "agent", is_live=True)
         self.agent = Participant(AGENT_IDENTITY, ParticipantKind.AGENT, agent_name, ASSISTANT, tracks=[voice])
         self.agent.attributes = {"lk.agent.state": "initializing", "lk.agent.name": agent_name}
+        self.person: Participant | None = None
+
+    @property
+    def others(self) -> list[Participant]:
+        """All but the caller."""
+        return [self.agent, self.person] if self.person else [self.agent]
+
+    @property
+    def speaker(self) -> Participant:
+        """Whose words the caller hears, over the agent's track."""
+        return self.person or self.agent
+
+    def admit_person(self) -> Participant:
+        """Somebody takes over."""
+        self.person = Participant(PERSON_IDENTITY, name="Operator", metadata=HUMAN)
+        return self.person
 
     @property
     def voice(self) -> Track:
@@ -132,7 +151,7 @@ class Room:
             "name": self.name,
             "creation_time": int(self.began_s),
             "creation_time_ms": int(self.began_s * 1000),
-            "num_participants": 2,
+            "num_participants": 1 + len(self.others),
             "num_publishers": 1 + bool(self.caller.tracks),
         }
 

@@ -54,6 +54,23 @@ def agent(natively: bool = True) -> tuple[AgentParticipant, Line, Call]:
     return participant, line, call
 
 
+def test_a_person_who_takes_over_is_a_participant_whose_words_they_are() -> None:
+    participant, line, _ = agent()
+    participant.note(e.CallPaused())
+    person = line.room.person
+    assert person
+    assert [other.identity for other in line.room.others] == ["agent", "person"]
+    assert line.room.info()["num_participants"] == 3
+    for event in (e.AgentWord("turn-1", "Hello", 0.0, 0.3), e.AgentSpeechStopped("turn-1", "completed", "Hello")):
+        participant.note(event)
+    assert {packet["from"] for packet in line.sent} == {"person"}
+    before, other = person.version, Line()
+    participant.move(other)  # type: ignore[arg-type]
+    assert other.room.person is person
+    participant.note(e.CallResumed())
+    assert (person.state, person.version, other.room.person) == (3, before + 1, None)
+
+
 def test_its_state_is_told_once_and_goes_with_it_to_another_line() -> None:
     participant, line, _ = agent()
     states: tuple[e.State, ...] = ("listening", "user_speaking", "thinking", "agent_speaking", "listening", "ended")
