@@ -47,8 +47,27 @@ async def take(sctp: RTCSctpTransport, chunks: Iterable[DataChunk]) -> None:
 
 
 def test_the_private_names_of_aiortc_are_there() -> None:
-    for name in ("_handle_data", "_mark_received", "_receive_sack_chunk", "_get_inbound_stream", "_receive_data_chunk"):
+    for name in (
+        "_handle_data",
+        "_mark_received",
+        "_receive_sack_chunk",
+        "_get_inbound_stream",
+        "_receive_data_chunk",
+        "_transmit",
+    ):
         assert callable(getattr(RTCSctpTransport, name))
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "about to be"])
+async def test_what_cannot_be_sent_any_more_fails_for_nobody(sctp: RTCSctpTransport, is_closed: bool) -> None:
+    await sctp._send(1, 51, b"words")
+    assert sctp._outbound_queue
+    if is_closed:
+        sctp.transport._ssl = object()  # type: ignore[assignment]
+    else:
+        sctp.transport._state = type(sctp.transport._state).CONNECTED
+        assert sctp.transport._ssl is None
+    await sctp._transmit()
 
 
 async def test_messages_of_any_allowed_size_and_order_are_put_together(
