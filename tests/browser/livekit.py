@@ -15,7 +15,7 @@ from tests.doors.livekit import Way, call_of, media_cut, own_token, until
 from tests.fetched import from_npm
 from tests.served import served
 
-__all__ = ["client", "hold_a_call", "join_and_be_left", "site_with"]
+__all__ = ["ORDER", "SUM", "client", "hold_a_call", "join_and_be_left", "site_with"]
 
 ORDER, SUM = "where is my order four two seven", "what is seven plus five"
 LONG = "Let me tell you all about our opening hours. " * 4

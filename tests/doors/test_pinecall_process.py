@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import numpy as np
 import pytest
 
 from media_server.agents import Agent
-from media_server.audio import Samples
+from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.caller import Caller
 from media_server.config import Settings
 from media_server.doors.pinecall import programs
@@ -23,6 +24,7 @@ from tests.conftest import no_sessions
 from tests.doors.test_pinecall import PinecallCaller
 from tests.integration.test_access import guarded, refused
 from tests.integration.test_chat import chatting
+from tests.integration.test_voice import quiet
 from tests.sockets import SocketClient, connected
 
 TOOL = {
@@ -748,8 +750,8 @@ async def test_what_is_said_while_muted_comes_with_the_end_of_it(
             of = {"call_id": (await mara.wait_for("call.started"))["call_id"]}
             await mara.send("call.mute", **of)
             await mara.wait_for("call.muted")
-            caller.speak(sentence("what is seven plus five"))
-            await caller.speak(sentence("my name is olivia")).finished.wait()
+            said = [sentence("what is seven plus five"), quiet(1.0, CALL_RATE_HZ), sentence("my name is olivia")]
+            await caller.speak(np.concatenate(said)).finished.wait()
             await mara.send("call.unmute", **of)
             heard = (await mara.wait_for("call.unmuted"))["muted_transcript"]
             assert heard == "what is seven plus five my name is olivia"

@@ -8,6 +8,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,48 @@ async def test_refusals_and_what_pages_may_read_of_them(tmp_path: Path) -> None:
         assert used.value.code == "token_used"
 
 
+BAD_BODIES: list[Any] = [
+    None, 5, "x", [], [[]], {"assistantId": None}, {"assistantId": 5}, {"assistantId": ["desk"]}, {"assistantId": {}},
+    {"assistantId": "desk", "metadata": "x"}, {"assistantId": "desk", "metadata": [1]},
+    {"assistantId": "desk", "assistantOverrides": "x"}, {"assistantId": "desk", "assistantOverrides": [1]},
+    {"assistantId": "desk", "assistantOverrides": {"variableValues": [1]}},
+    {"assistantId": "desk", "assistantOverrides": {"variableValues": {"a": {}}}},
+    {"assistantId": "desk", "assistantOverrides": {"firstMessage": 5}},
+    {"assistantId": "desk", "assistantOverrides": {"firstMessage": "x" * 4001}},
+]  # fmt: skip
+BAD_TEXTS = ["", "{", "\ufeff{}", '{"assistantId": "a\\ud800"}', "[" * 10_000, '{"assistantId": 1e999}', "NaN"]
+BAD_QUERIES = [
+    "limit=0", "limit=-1", "limit=x", "limit=201", "limit=1e3", "offset=-1", f"offset={2**53}", "offset=x", "status=",
+    "status=over", "since=x", "since=2001-13-01", "until=9999-99-99T00:00:00Z", "since=2001-01-01T00:00:00",
+]  # fmt: skip
+
+
+async def test_bad_input_is_refused_in_its_form(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+
+        async def refused(method: str, path: str, data: str | None = None) -> None:
+            sent = {} if data is None else {"data": data.encode(), "headers": JSON}
+            async with http.request(method, path, **sent) as response:  # type: ignore[arg-type]
+                answer = await response.json()
+                assert (response.status, answer["success"]) == (400, False), (path, data)
+                assert answer["error"]["code"] == "INVALID_REQUEST"
+                assert answer["error"]["message"].endswith("."), answer
+
+        for path in ("/api/v1/embed/token", "/api/v1/embed/chat"):
+            for text in [*map(json.dumps, BAD_BODIES), *BAD_TEXTS]:
+                await refused("POST", path, text)
+        for query in BAD_QUERIES:
+            await refused("GET", f"/api/v1/calls?{query}")
+        async with http.post("/api/v1/embed/chat", json={"assistantId": "desk"}) as response:
+            chat = (await response.json())["data"]["chatId"]
+        for body in ({}, {"content": 5}, {"content": None}, {"content": ""}, {"content": "x" * 4001}, []):
+            await refused("POST", f"/api/v1/embed/chat/{chat}/messages", json.dumps(body))
+        async with http.post(f"/api/v1/embed/chat/{chat}/end") as response:
+            assert response.status == 200
+    await no_sessions(server)
+    assert not [r for r in caplog.records if r.exc_info]
+
+
 async def test_the_rate_is_told_and_each_request_counted_once(tmp_path: Path) -> None:
     async with guarded(tmp_path) as g:
         key, _ = await g.keys.create("slow", per_minute=4)
@@ -209,7 +252,10 @@ async def test_the_rate_is_told_and_each_request_counted_once(tmp_path: Path) ->
             assert (await embed(http, assistantId="mara"))[0] == 200
             status, answer = await embed(http, assistantId="mara")
             assert (status, answer["error"]["code"]) == (429, "RATE_LIMIT_EXCEEDED")
-            assert answer["error"]["retryAfter"] > 0
+            error = answer["error"]
+            reset = datetime.fromisoformat(error["resetAt"])
+            assert 0 < error["retryAfter"] <= 60
+            assert abs(reset.timestamp() - time.time() - error["retryAfter"]) < 5
         await no_sessions(g.server)
 
 
