@@ -262,7 +262,7 @@ class Agent:
     def filled_in(self, variables: Mapping[str, str | int | float | bool]) -> Agent:
         """This agent with `{{name}}` in prompt and greeting replaced; names without a value stay as they are.
 
-        `date`, `day`, `time` and `datetime` are there without being given: now, where the agent is or the call says.
+        `date`, `day`, `time`, `datetime` and `date_block` are there without being given: now, where the agent is or the call says.
         """
         greeting = self.greeting_with(variables)[: self.most_said]
         return replace(self, prompt=self._filled(self.prompt, variables), greeting=greeting, greetings={})
@@ -285,6 +285,7 @@ class Agent:
         now = datetime.now(zone_of(str(given.get("timezone", ""))) or zone_of(self.timezone))
         date, time = f"{now:%A}, {now.day} {now:%B %Y}", f"{now:%H:%M}"
         values = {"date": date, "day": f"{now:%A}", "time": time, "datetime": f"{date}, {time}", **given}
+        values.setdefault("date_block", f"Today is {date}. It is {time}.")
 
         return _VARIABLE.sub(lambda m: sound(str(values.get(m[1], m[0]))), text)
 

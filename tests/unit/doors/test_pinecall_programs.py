@@ -338,6 +338,13 @@ def test_an_agent_has_the_clock_of_its_zone() -> None:
     assert "Mars/Base" in unused[0]
 
 
+def test_the_date_block_says_the_date_and_the_time_unless_the_program_has_its_own() -> None:
+    block = made(prompt="{{date_block}}|{{date}}|{{time}}").filled_in({}).prompt
+    said, date, time = block.split("|")
+    assert said == f"Today is {date}. It is {time}."
+    assert made(prompt="{{date_block}}", vars={"date_block": "Monday"}).filled_in({}).prompt == "Monday"
+
+
 def test_what_is_not_known_of_a_caller_fills_in_nothing() -> None:
     assert made(prompt="{{name}}!", vars={"name": None}).filled_in({}).prompt == "!"
     message = parsed(event="history.set_vars", call_id="c", request_id="r", vars={"name": None, "n": 3})
