@@ -262,7 +262,8 @@ class Agent:
     def filled_in(self, variables: Mapping[str, str | int | float | bool]) -> Agent:
         """This agent with `{{name}}` in prompt and greeting replaced; names without a value stay as they are.
 
-        `date`, `day`, `time`, `datetime` and `date_block` are there without being given: now, where the agent is or the call says.
+        `date`, `day`, `time`, `datetime` and `date_block` are there without being given: now, where the agent is or the
+        call says.
         """
         greeting = self.greeting_with(variables)[: self.most_said]
         return replace(self, prompt=self._filled(self.prompt, variables), greeting=greeting, greetings={})

@@ -24,7 +24,7 @@ from media_server.http.sessions import SESSIONS
 from media_server.store import TokenKind, Tokens
 from media_server.terms import Terms
 
-__all__ = ["MAX_IDENTITY", "PageToken", "base_url", "given_to_page", "room_token", "routes"]
+__all__ = ["MAX_IDENTITY", "PageToken", "base_url", "check_metadata", "given_to_page", "room_token", "routes"]
 
 MAX_METADATA = 2048
 """Bytes, as JSON."""
@@ -87,7 +87,7 @@ async def mint(request: web.Request) -> web.Response:
     key = await request.app[ACCESS].key(request, "call")
     wanted = await json_body(request, _Wanted)
     agent = request.app[ACCESS].agent(key, wanted.agent)
-    _check_metadata(wanted.metadata)
+    check_metadata(wanted.metadata)
     key_id = key.id if key else None
     changes = wanted.changes.model_dump(exclude_none=True)
     if changes:
@@ -137,7 +137,7 @@ async def for_page_chat(request: web.Request) -> web.Response:
 async def _page_token(request: web.Request, kind: TokenKind) -> web.Response:
     wanted = await _wanted_by_page(request)
     agent, key_id = await request.app[ACCESS].page(request, agent_name(wanted.agent_id))
-    _check_metadata(wanted.metadata)
+    check_metadata(wanted.metadata)
     # a page's own metadata is not trusted, so it is not sealed; the page can send it again with the call
     terms = Terms(metadata=wanted.metadata if key_id else {})
     token = await request.app[ACCESS].tokens.mint(kind, agent.name, TOKEN_TTL_S, key_id, terms)
@@ -181,6 +181,7 @@ def _check_changes(book: AgentRegistry, agent: Agent, changes: dict[str, Any]) -
         raise ClientError("bad_request", f"changes: {said}.") from refused
 
 
-def _check_metadata(metadata: dict[str, Any]) -> None:
+def check_metadata(metadata: dict[str, Any]) -> None:
+    """Raises `ClientError` where they are more than a token seals."""
     if len(json.dumps(metadata).encode()) > MAX_METADATA:
         raise ClientError("bad_request", f"metadata: more than {MAX_METADATA} bytes as JSON.")

@@ -30,7 +30,7 @@ from media_server.http.openapi import operation
 from media_server.http.room_tokens import encode, identity_of, secret_of
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket
-from media_server.http.tokens import MAX_IDENTITY, base_url, room_token
+from media_server.http.tokens import MAX_IDENTITY, base_url, check_metadata, room_token
 from media_server.rtc import Handset
 from media_server.store import BY_ORIGIN
 from media_server.store.keys import digest
@@ -104,6 +104,7 @@ class _AgentWanted(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     agent_name: str = ""
+    metadata: str = ""
 
 
 class _RoomConfig(BaseModel):
@@ -118,7 +119,21 @@ class _Wanted(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     participant_identity: Annotated[str, Field(max_length=MAX_IDENTITY)] = ""
+    participant_name: str = ""
+    participant_metadata: str = ""
+    participant_attributes: dict[str, str] = {}
     room_config: _RoomConfig = _RoomConfig()
+
+    def sealed(self) -> dict[str, Any]:
+        """What the agent's code finds in the call's metadata."""
+        told = {
+            "userId": self.participant_identity,
+            "participant_name": self.participant_name,
+            "participant_metadata": self.participant_metadata,
+            "participant_attributes": self.participant_attributes,
+            "agent_metadata": next((agent.metadata for agent in self.room_config.agents if agent.agent_name), ""),
+        }
+        return {name: value for name, value in told.items() if value}
 
 
 class _Joining(TypedDict):
@@ -135,7 +150,8 @@ async def token(request: web.Request) -> web.Response:
     access = request.app[ACCESS]
     agent, key_id = await access.page(request, named[0] if named else DEFAULT_AGENT.name)
     # who a page says that it is counts for nothing
-    metadata = {"userId": wanted.participant_identity} if key_id != BY_ORIGIN and wanted.participant_identity else {}
+    metadata = wanted.sealed() if key_id != BY_ORIGIN else {}
+    check_metadata(metadata)
     terms = Terms(metadata=metadata)
     minted = await room_token(access.tokens, "livekit", agent.name, TOKEN_TTL_S, key_id, terms)
     joining = _Joining(server_url=base_url(request), participant_token=minted)
