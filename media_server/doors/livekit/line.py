@@ -23,7 +23,7 @@ from media_server.doors.livekit.messages import (
     decode_packet,
     encode_packet,
 )
-from media_server.doors.livekit.participants import Participant, Room
+from media_server.doors.livekit.participants import MAX_TEXT, Participant, Room
 from media_server.doors.livekit.protobuf import Message, WireError
 from media_server.doors.livekit.signalling import Outbox
 from media_server.errors import ClientError
@@ -44,9 +44,6 @@ MAX_PACKET = 64_000
 """Bytes of the largest packet that clients take."""
 OFFERS_PER_S, OFFERS_AT_ONCE = 2.0, 20.0
 """Offers of a client: each publishing makes one."""
-MAX_ATTRIBUTES = 32
-MAX_TEXT = 4096
-"""Maximum characters of metadata and attributes that a client gives itself."""
 REJOINED_S = 2.0
 """Seconds for a client that left before it was connected to join anew; it takes 0.1 s."""
 LEAVING_S = 0.5
@@ -280,6 +277,7 @@ class RoomLine:
         if join.get("reconnect"):
             self._resume()
         else:
+            self.room.caller.describe(join.get("metadata", ""), "", join.get("participant_attributes", {}))
             self._welcome()
         return self._outbox
 
@@ -416,19 +414,12 @@ class RoomLine:
 
     def _update(self, wanted: Message) -> None:
         caller, request_id = self.room.caller, wanted.get("request_id", 0)
-        attributes = {**caller.attributes, **wanted.get("attributes", {})}
-        attributes = {key: value for key, value in attributes.items() if value}
-        texts = [wanted.get("metadata", ""), wanted.get("name", ""), *attributes, *attributes.values()]
-        if len(attributes) > MAX_ATTRIBUTES or sum(map(len, texts)) > MAX_TEXT:
+        if caller.describe(wanted.get("metadata", ""), wanted.get("name", ""), wanted.get("attributes", {})):
+            self.tell(caller)
+        else:
             message = f"Metadata and attributes have {MAX_TEXT} characters at most."
             refused = {"request_id": request_id, "reason": RequestRefusal.LIMIT_EXCEEDED, "message": message}
             self.signal(request_response=refused)
-            return
-        caller.attributes = attributes
-        caller.metadata = wanted.get("metadata") or caller.metadata
-        caller.name = wanted.get("name") or caller.name
-        caller.changed()
-        self.tell(caller)
 
     def _hang_up(self) -> None:
         """A client says the same when it hangs up, and before it joins anew since its connection has failed."""

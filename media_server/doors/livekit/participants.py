@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from media_server.doors.livekit.messages import ParticipantKind, ParticipantState, TrackSource
 
-__all__ = ["MAX_TRACKS", "Participant", "Room", "Track", "new_sid"]
+__all__ = ["MAX_TEXT", "MAX_TRACKS", "Participant", "Room", "Track", "new_sid"]
 
 MAX_TRACKS = 8
 """Maximum tracks that a caller has published at a time."""
+MAX_ATTRIBUTES = 32
+MAX_TEXT = 4096
+"""Maximum characters of metadata and attributes that a client gives itself."""
 OPUS = "audio/opus"
 AGENT_IDENTITY = "agent"
 PERSON_IDENTITY = "person"
@@ -74,6 +78,18 @@ class Participant:
 
     def changed(self) -> None:
         self.version += 1
+
+    def describe(self, metadata: str, name: str, attributes: Mapping[str, str]) -> bool:
+        """Have these in place of what is there; what is empty changes nothing, or takes an attribute away.
+
+        Returns whether it can be kept.
+        """
+        both = {key: value for key, value in {**self.attributes, **attributes}.items() if value}
+        if len(both) > MAX_ATTRIBUTES or sum(map(len, (metadata, name, *both, *both.values()))) > MAX_TEXT:
+            return False
+        self.attributes, self.metadata, self.name = both, metadata or self.metadata, name or self.name
+        self.changed()
+        return True
 
     def info(self) -> dict[str, Any]:
         """`ParticipantInfo`."""
