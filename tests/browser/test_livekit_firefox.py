@@ -23,33 +23,35 @@ from tests.doors.livekit import way_to
 
 pytestmark = needs_firefox
 RATE_HZ = 16_000
-QUIET_S = 100.0
-"""Silence behind each sentence: longer than anything in the test takes."""
-# where there is no sound card Firefox runs no AudioContext: its microphone is a tape
-TAPE = """
-const tape = new Audio('/tape.wav'), places = PLACES;
-navigator.mediaDevices.getUserMedia = async () => {
-  await tape.play();
-  return new MediaStream(tape.mozCaptureStream().getAudioTracks());
-};
+BEFORE_S, BEHIND_S = 0.7, 100.0
+"""Silence around each sentence: until it is the microphone, and longer than anything in the test takes."""
+# where there is no sound card Firefox runs no AudioContext: its microphone is one recording after the other
+MICROPHONE = """
+const kept = [], seconds = SECONDS;
+async function recorded(sentence) {
+  const audio = new Audio(`/recorded/${sentence}`);
+  kept.push(audio);
+  await audio.play();
+  return audio.mozCaptureStream().getAudioTracks()[0];
+}
+navigator.mediaDevices.getUserMedia = async () => new MediaStream([await recorded('silence')]);
 speak = async (sentence) => {
-  const [at_s, length_s] = places[sentence];
-  tape.currentTime = at_s;
-  await new Promise((over) => setTimeout(over, 1000 * length_s + 300));
+  const track = await recorded(sentence);
+  await room.localParticipant.getTrackPublication('microphone').track.replaceTrack(track);
+  await new Promise((over) => setTimeout(over, 1000 * seconds[sentence]));
 };
 """
 
 
-def tape(file: Path) -> str:
-    """Write all sentences into one file, and make the script that speaks them."""
-    parts, places, end_s = [np.zeros(int(QUIET_S * RATE_HZ), np.int16)], {}, QUIET_S
-    for text in (ORDER, SUM):
-        said = read_wav(sentence_file(text), RATE_HZ)
-        places[text] = end_s, len(said) / RATE_HZ
-        parts += [said, np.zeros(int(QUIET_S * RATE_HZ), np.int16)]
-        end_s += len(said) / RATE_HZ + QUIET_S
-    write_wav(file, np.concatenate(parts), RATE_HZ)
-    return TAPE.replace("PLACES", json.dumps(places))
+def record(folder: Path) -> str:
+    """Write the recordings, and make the script that plays them."""
+    seconds = {}
+    spoken = {text: read_wav(sentence_file(text), RATE_HZ) for text in (ORDER, SUM)}
+    for name, said in (("silence", np.zeros(0, np.int16)), *spoken.items()):
+        before, behind = (np.zeros(int(RATE_HZ * s), np.int16) for s in (BEFORE_S, BEHIND_S))
+        write_wav(folder / name, np.concatenate([before, said, behind]), RATE_HZ)
+        seconds[name] = BEFORE_S + len(said) / RATE_HZ
+    return MICROPHONE.replace("SECONDS", json.dumps(seconds))
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +63,14 @@ async def host(database: None) -> AsyncIterator[Server]:
 
 
 async def test_a_call_where_much_happens(host: Server, tmp_path: Path) -> None:
-    page, file = FirefoxPage(), tmp_path / "tape.wav"
+    page = FirefoxPage()
 
-    async def recording(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(file)
+    async def recorded(request: web.Request) -> web.FileResponse:
+        return web.FileResponse(tmp_path / request.match_info["name"], headers={"Content-Type": "audio/wav"})
 
-    script = await asyncio.to_thread(tape, file) + page.SCRIPT
+    script = await asyncio.to_thread(record, tmp_path) + page.SCRIPT
     async with (
-        site_with(NEWEST, script, [*page.routes, web.get("/tape.wav", recording)]) as site,
+        site_with(NEWEST, script, [*page.routes, web.get("/recorded/{name}", recorded)]) as site,
         way_to(host) as way,
         firefox(tmp_path / "profile", site),
     ):

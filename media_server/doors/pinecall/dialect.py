@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, assert_never, get_args
+from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -19,6 +19,8 @@ from media_server.errors import ClientError, problems, understood
 
 __all__ = ["REASONS", "Pinecall", "PinecallChat", "chosen_at_start"]
 
+OWN_DETECTORS = frozenset({"native", "smart_turn", "smart-turn", "vad"})
+"""What it calls ways to find the end of a turn."""
 LANGUAGE = re.compile("[a-z]{2,3}")
 QUIET_DB = -45.0
 """Level above which the agent's voice counts as speech; no classifier is asked about it."""
@@ -47,8 +49,8 @@ def _language(tag: object) -> object:
 
 
 def _preset(given: object) -> object:
-    """How turns are taken; other products' names of that change nothing."""
-    return given if given in get_args(TurnPreset) else None
+    """How turns are taken; its own names and forms of that change nothing."""
+    return given if isinstance(given, str) and given not in OWN_DETECTORS else None
 
 
 def _name(given: object) -> object:
@@ -286,12 +288,12 @@ class PinecallChat:
 
 def chosen_at_start(config: Mapping[str, Any], agent: Agent, voices: Collection[str]) -> dict[str, str]:
     """What a page chooses with its offer and may: the call begins with it, as its `configure` would change it later."""
-    wanted = _Configure.model_validate({**config, "action": "configure"})
+    language, voice = _language(config.get("language")), config.get("voice")
     chosen: dict[str, str] = {}
-    if wanted.language and "language" in agent.client_settings and LANGUAGE.fullmatch(wanted.language):
-        chosen["language"] = wanted.language
-    if wanted.voice and wanted.voice in voices and "voice" in agent.client_settings:
-        chosen["voice"] = wanted.voice
+    if isinstance(language, str) and "language" in agent.client_settings and LANGUAGE.fullmatch(language):
+        chosen["language"] = language
+    if isinstance(voice, str) and voice and voice in voices and "voice" in agent.client_settings:
+        chosen["voice"] = voice
     return chosen
 
 

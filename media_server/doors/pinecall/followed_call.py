@@ -188,6 +188,8 @@ class FollowedCall:
         kind = message["event"]
         if kind in OWN or (self._written and kind in NOT_IN_WRITING):
             return None
+        if kind == "message.confirmed" and "text" not in message:
+            return None  # programs save what is confirmed as the agent's words
         if kind == "session.timeout" and message["reason"] not in TIMEOUTS:
             return None
         told = message | self._of

@@ -219,6 +219,12 @@ def test_words_of_a_tool_that_nobody_waits_for_do_not_hide_later_ones() -> None:
     assert list(call.said("It is twelve.", "msg-2", heard=True)) == [], "it was told"
 
 
+def test_nothing_but_the_agents_words_is_confirmed_to_a_program() -> None:
+    heard = e.UserTranscript(TURN, "hello", True)
+    messages = told(FollowedCall("mara", "call-1", 0.0), heard, e.AgentSpeechStopped(TURN, "completed", "Hi."))
+    assert [m["text"] for m in messages if m["event"] == "message.confirmed"] == ["Hi."]
+
+
 def test_history_files_get_what_the_agent_said() -> None:
     call = FollowedCall("mara", "call-1", 0.0)
     stopped = e.AgentSpeechStopped(TURN, "completed", "Hi!")
@@ -464,6 +470,7 @@ def test_what_a_page_chooses_is_taken_one_by_one(config: dict[str, Any], asked: 
         ({"language": "es", "voice": "calm"}, {"voice"}, {"voice": "calm"}),
         ({"language": "spanish", "voice": "elevenlabs/sarah"}, {"language", "voice"}, {}),
         ({"language": ["es"], "voice": None, "action": "mute"}, {"language", "voice"}, {}),
+        ({"voice": "calm", "turn_detection": "psychic"}, {"voice"}, {"voice": "calm"}),
     ],
 )
 def test_a_call_begins_as_its_page_has_chosen(config: dict[str, Any], allowed: Any, chosen: dict[str, str]) -> None:
