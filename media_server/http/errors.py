@@ -28,7 +28,7 @@ MESSAGES = {
 
 def _response(request: web.Request, error: ClientError) -> web.Response:
     """The error in the form that clients of this address understand."""
-    for door in request.app[DOORS]:
+    for door in request.app.get(DOORS, ()):
         for beginning, form in door.refusals.items():
             if request.path.startswith(beginning):
                 return form(error)
