@@ -158,8 +158,8 @@ class Floor:
         elif self.overhearing is None:
             activity = VoiceActivity(self._activity)
             self.overhearing = Overhearing(self._engines, activity, self._call.start, self._call.agent.language)
-        is_heard = self.overhearing and self._muted_by == {"program"}
-        self._microphone.aside = self.overhearing.take if self.overhearing and is_heard else None
+        by_program_alone = self._muted_by == {"program"}
+        self._microphone.aside = self.overhearing.take if self.overhearing and by_program_alone else None
         if muted:
             self._abandon_utterance()
 
