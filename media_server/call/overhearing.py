@@ -70,9 +70,7 @@ class Overhearing:
 
     async def _understand(self, stretch: Segment) -> str:
         try:
-            heard = await self._engines.transcribe(
-                stretch.samples, final=True, words=False, language=self._language, live=False
-            )
+            heard = await self._engines.transcribe(stretch.samples, final=True, words=False, language=self._language)
         except EngineError:
             return ""  # nobody waits for an answer to it
         return heard.text
