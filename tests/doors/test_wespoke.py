@@ -228,7 +228,8 @@ async def test_bad_input_is_refused_in_its_form(server: Server, caplog: pytest.L
             await refused("GET", f"/api/v1/calls?{query}")
         async with http.post("/api/v1/embed/chat", json={"assistantId": "desk"}) as response:
             chat = (await response.json())["data"]["chatId"]
-        for body in ({}, {"content": 5}, {"content": None}, {"content": ""}, {"content": "x" * 4001}, []):
+        bodies: list[Any] = [{}, {"content": 5}, {"content": None}, {"content": ""}, {"content": "x" * 4001}, []]
+        for body in bodies:
             await refused("POST", f"/api/v1/embed/chat/{chat}/messages", json.dumps(body))
         async with http.post(f"/api/v1/embed/chat/{chat}/end") as response:
             assert response.status == 200
