@@ -52,6 +52,9 @@ _GERMAN_DAYS = frozenset(
 _MONTHS_DE = frozenset(
     "januar februar märz april mai juni juli august september oktober november dezember".split()  # noqa: SIM905
 )
+_DATE_BEFORE = re.compile(
+    rf"(?:\d\.?|{'|'.join(_MONTHS_DE)})[ \u00a0](?:und|oder|bis)(?: (?:zum|dem|den|der))?[ \u00a0]$"
+)
 _DATIVE = frozenset(_DATIVE_WORDS.split())
 
 
@@ -195,7 +198,13 @@ def german_ending(text: str, at: int) -> str:
     words = re.findall(r"\w+", text[max(0, at - 40) : at].lower())
     if words and words[-1] in _GERMAN_DAYS:
         words.pop()  # "am Mo., 3. Mai"
-    while len(words) > 1 and words[-1] in ("und", "oder", "bis") and (words[-2].isdigit() or words[-2] in _MONTHS_DE):
+    dated = _DATE_BEFORE.search(text[max(0, at - 40) : at].lower())
+    while (
+        dated
+        and len(words) > 1
+        and words[-1] in ("und", "oder", "bis")
+        and (words[-2].isdigit() or words[-2] in _MONTHS_DE)
+    ):
         words.pop()  # "am 3. und 4. Mai", "vom 3.5. bis 8.5.", "vom 3. Mai bis 8. Juni"
         while words and (words[-1].isdigit() or words[-1] in _MONTHS_DE):
             words.pop()

@@ -30,7 +30,12 @@ _RATED = re.compile(
 _PAGED = re.compile(
     r"(?<!\w)(?P<word>[^\W\d_]{4,20})[ \u00a0](?P<above>\d{1,4})(?P<slash>/)(?P<below>\d{1,4})(?![\w/]|[.,]\d)"
 )
-_PRESSURE = re.compile(r"(?<![\w./,])\d{2,3}(?P<slash>/)\d{2,3}(?=[ \u00a0]?mm ?Hg\b)")
+_PRESSURE = re.compile(
+    r"(?<![\w./,])\d{2,3}(?P<slash>/)\d{2,3}(?=[ \u00a0]?mm ?Hg\b)"
+    r"|(?i:(?<!\w)(?:bp|rr|blood pressure|blutdruck|tension|tensión"
+    r"|pressione|pressão|bloeddruk|tansiyon)(?: \w{1,5}| \w{2,7}:|:)?)"
+    r"[ ]1\d\d(?P<slash2>/)\d{2,3}(?![\w/])"
+)
 _OF = frozenset(("del", "des", "dos", "das", "della", "delle", "dei", "van", "der", "den"))
 _GERMAN_HALVES = dict.fromkeys(("einen", "einem", "einer", "dem", "den"), "halben") | dict.fromkeys(
     ("der", "die", "das"), "halbe"
@@ -81,7 +86,7 @@ def _paged(edits: Edits, language: Language) -> None:
         if m["word"].lower() in language.listed("numbered") and int(m["above"]) <= int(m["below"]):
             edits.match(m, f" {language.word('of')} ", "slash")
     for m in _PRESSURE.finditer(edits.text):
-        edits.match(m, f" {language.word('over')} ", "slash")
+        edits.match(m, f" {language.word('over')} ", "slash" if m["slash"] else "slash2")
 
 
 def _said(whole: str | None, above: int, below: int, language: Language) -> str | None:

@@ -42,7 +42,9 @@ _NO_NOUN = (
     r"later|apart|with|than|before|after|left|total|every|into|as|but|if|when|was|were|will|"
     r"can|you|we|it|they|north|south|east|west)"
 )
-_BEFORE_NOUN = re.compile(r"\b(?:an?|the|this|that|each|every|my|your|our|his|her|their)[ \u00a0]$", re.IGNORECASE)
+_BEFORE_NOUN = re.compile(
+    r"\b(?:an?|the|this|that|each|every|my|your|our|his|her|their)[ \u00a0](?:[\d.,]{1,9} ?[-–] ?)?$", re.IGNORECASE
+)
 _NOUN = re.compile(rf"[ \u00a0-](?!{_NO_NOUN}\b)[A-Za-z]{{3,}}")
 
 
@@ -50,7 +52,7 @@ def _describes(text: str, m: re.Match[str], language: Language) -> bool:
     """Whether a measure says in English what kind of thing something is: `a 10-km run`, `a 60 W bulb`."""
     if language.code != "en" or m["unit"] in ("%", "°") or not _NOUN.match(text, m.end()):
         return False
-    return m["gap"] == "-" or _BEFORE_NOUN.search(text[max(0, m.start() - 8) : m.start()]) is not None
+    return m["gap"] == "-" or _BEFORE_NOUN.search(text[max(0, m.start() - 16) : m.start()]) is not None
 
 
 _ARTICLE = re.compile(r"\b(?:il|al|del|nel|el)[ \u00a0]$", re.IGNORECASE)

@@ -37,6 +37,7 @@ _BETWEEN: list[tuple[re.Pattern[str], str]] = [
     ),
     (re.compile(r"(?<=\b[a-z])(\*)(?=[a-z]\b)"), "times"),
     (re.compile(r"(?<=\d)([xX×])(?![\w+^]| ?[=+−])"), "fold"),
+    (re.compile(r"(?<=\d)([ \u00a0][xX×])(?=[ \u00a0][^\W\d_]{2})"), "fold"),
     (re.compile(r"(?<=\b[QH]\d)([-–])(?=[QH]\d\b)"), "to"),
     (re.compile(r"(?<=\d)([ \u00a0]:[ \u00a0])(?=\d)"), "ratio_apart"),
     (re.compile(r"(?<=\d[a-z])(\+)(?=\d)"), "plus"),
@@ -103,6 +104,7 @@ _DASH = re.compile(
     r"(?P<dash>(?P<s1>[ \u00a0]?)(?P<sign>[-–—])(?P<s2>[ \u00a0]?))(?P<right>[$€£]?\d)"
 )
 _IN_CODE = re.compile(r"\d[A-Z]?\d[A-Z]{1,4}\Z|[A-Z]{2,}\d+\Z")
+_LONG_CODE = re.compile(r"(?<!\w)[A-Z]\d+\Z")
 _SUM_BEHIND = re.compile(r"[$€£]?\d[\d.,]{0,20}[)%]?[ \u00a0]?(?:={1,3}|[+*×÷^](?=[ \u00a0]?\d)|[-−] \d)")
 _SUM_AHEAD = re.compile(r"[=+*×÷^(][ \u00a0]?[\d.,]{1,20}$")
 _COUNTED_OUT = re.compile(
@@ -166,7 +168,7 @@ def signs(edits: Edits, language: Language) -> None:
         edits.match(m, " ", 1)
     for pattern, name in ((_PER, "per"), (_WORDS, "or"), (_DIGITS, "slash"), (_UNDERSCORE, "")):
         for m in pattern.finditer(edits.text):
-            if pattern is _DIGITS and _is_season(edits.text, m.start()):
+            if pattern is _DIGITS and (_is_season(edits.text, m.start()) or _is_whole(edits.text, m.start())):
                 edits.match(m, " ")
             edits.match(m, f" {language.word(name)} " if name else " ", m.lastindex or 0)
     for m in _LEFT_OVER.finditer(edits.text):
@@ -231,6 +233,12 @@ def _is_score(text: str, m: re.Match[str], first: str, last: str, language: Lang
     return int(first) >= int(last) and not hours and not ranged
 
 
+def _is_whole(text: str, at: int) -> bool:
+    """Whether a slash stands between the parts of a hundred: `80/20`."""
+    m = re.search(r"(?<!\d)(\d\d)/(\d\d)(?!\d)", text[max(0, at - 3) : at + 4])
+    return m is not None and int(m[1]) + int(m[2]) == 100
+
+
 def _is_season(text: str, at: int) -> bool:
     """Whether a slash stands in a year and the next: `2024/25`."""
     short = re.match(r"(?<!\d)(?P<first>\d\d)/(?P<next>\d\d)(?!\d)", text[max(0, at - 2) : at + 4])
@@ -261,6 +269,8 @@ def _dashes(edits: Edits, language: Language) -> None:
             minus = _SUM_AHEAD.search("=0") if minus else None
             if not minus:
                 continue  # a sign of the number behind it
+        if len(last) > 3 and not m["s1"] and _LONG_CODE.search(text[max(0, start - 12) : start]):
+            continue  # "A12-34567"
         score = not minus and first and last and _is_score(text, m, first, last, language)
         name = "minus" if minus else "score" if score else "to"
         edits.put(start, end, f" {language.word(name)} ")

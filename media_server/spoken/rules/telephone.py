@@ -28,7 +28,7 @@ _SPACED_BY_LANGUAGE = {
     "pt": ("29", ((3, 3, 3), (2, 3, 2, 2))),
     "it": ("38", ((3, 3, 3), (3, 6), (3, 7))),
 }
-_LETTERED = re.compile(r"(?<![\w-])(?P<digits>(?:1-)?8\d\d-)(?P<word>[A-Z]{3,10}(?:-[A-Z]{2,10})?)(?![\w-])")
+_LETTERED = re.compile(r"(?<![\w-])(?P<digits>(?:1-)?8\d\d-)(?P<word>[A-Z]{2,10}(?:-[A-Z]{2,10})?)(?![\w-])")
 CUE_WITHIN = 30
 """Characters before a number in which a word such as *call* tells that it is one of a telephone."""
 LEAST, MOST = 6, 16
