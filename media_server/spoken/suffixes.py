@@ -70,6 +70,8 @@ def _harmonised(word: str, ending: str) -> str:
     """An ending with the vowels that the word asks for: the sign was read as another word."""
     last = next((c for c in reversed(word) if c in _VOWELS), "e")
     out = ""
+    if word[-1] in "fstkçşhp" and ending[0] in "dc":
+        ending = ("t" if ending[0] == "d" else "ç") + ending[1:]
     for c in ending:
         if c in "ae":
             c = last = "a" if last in "aıou" else "e"

@@ -35,7 +35,7 @@ _RANGE = re.compile(r"(?<=[\dmMhH.])[-–—](?=\d{1,2}(?:[:hH]\d\d|[ \u00a0]?[a
 """A dash before a range's second time."""
 _PARTS = frozenset(("1/2", "1/3", "2/3", "1/4", "3/4", "1/5", "1/8"))
 """What may be part of something: `le 1/2 litre`."""
-_HOURS = re.compile(r"\.?[ \u00a0]\d{1,2}(?:[:.h]\d\d)?[ \u00a0]?[-–][ \u00a0]?\d")
+_HOURS = re.compile(r"\.?[ \u00a0]\d{1,2}(?:[:.hH]\d\d|[hH])?[ \u00a0]?[-–][ \u00a0]?\d")
 _SCREENS = frozenset(((16, 9), (16, 10), (21, 9)))
 _SCREEN = re.compile(
     r"(?i:screens?|display|monitor|tv|vid[eé]o|aspect|ratio|format[oe]?|formaat|[eé]cran|image|pantalla|schermo|scherm|"
@@ -247,7 +247,7 @@ def _day_pattern(language: Language) -> re.Pattern[str]:
     either = rf"(?:{'|'.join(language.weekdays)}|{days})"
     months = "|".join(map(re.escape, [*language.months, *language.words("month_abbreviations")]))
     followed = rf"\.?,?(?=[ \u00a0]\d{{1,2}}(?:\.|º|°|er)?[ \u00a0](?:de[ \u00a0])?(?i:{months})(?!\w))"
-    followed += r"|\.?(?=[ \u00a0]\d{1,2}(?:[:.h]\d\d)?[ \u00a0]?[-–][ \u00a0]?\d)"
+    followed += r"|\.?(?=[ \u00a0]\d{1,2}(?:[:.hH]\d\d|[hH])?[ \u00a0]?[-–][ \u00a0]?\d)"
     followed += r"|\.?(?=[ \u00a0]?:[ \u00a0]?\d)|\.?(?=,?[ \u00a0]\d{1,2}[./]\d{1,2}(?!\d))"
     if language.code in ("en", "de", "nl"):
         # elsewhere such a word is more often another one, such as "seg." for seconds

@@ -89,7 +89,9 @@ def _cued(language: Language) -> re.Pattern[str]:
 
     strong, weak = one_of(language.listed("digit_cues")), one_of(language.listed("weak_digit_cues"))
     link = r"(?:[ \u00a0](?:is|ist|lautet|es|est|è|é)(?:[ \u00a0](?:le|el|il|o))?|[ \u00a0]?:)?"
-    number = r"(?:[ \u00a0](?:number|no\.?|nr\.?|num\.?|n[°º.]?|nº|numéro|número|numero|nummer|numarası|numaranız|#))"
+    number = (
+        r"(?:[ \u00a0](?:number|no\.?|nr\.?|num\.?|n\.?[°º]|n\.?|numéro|número|numero|nummer|numarası|numaranız|#))"
+    )
     return re.compile(
         rf"(?<!\w)(?:(?:{strong}){number}?{link}[ \u00a0]?#?"
         rf"(?P<code>\d{{4,12}}(?![ \u00a0-]\d)|\d{{2,6}}(?:[ \u00a0-]\d{{2,6}}){{1,3}})"
