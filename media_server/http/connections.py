@@ -14,8 +14,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
+
+from media_server.errors import ClientError
 
 __all__ = ["Connections", "Limits", "serving"]
 
@@ -135,6 +137,23 @@ class _Connection(RequestHandler):
             self.logger.debug("%s", type(failed).__name__)
             return
         super().log_exception(*args, **kwargs)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Refuse what is no request; what came is not told back, since it may hold a token."""
+        refused = super().handle_error(request, status, exc, message)
+        if not isinstance(exc, HttpProcessingError):
+            return refused
+        long = isinstance(exc, LineTooLong)
+        sentence = "The address or a header is too long." if long else "This is no HTTP request that can be read."
+        answer = web.json_response(ClientError("bad_request", sentence).body(), status=status)
+        answer.force_close()
+        return answer
 
 
 class _Server(web.Server):

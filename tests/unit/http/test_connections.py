@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import gzip
+import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -91,6 +92,27 @@ async def test_a_half_of_a_body_makes_room_as_well() -> None:
             writer.write(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
             await writer.drain()
         assert await _ask(port) == 200
+
+
+@pytest.mark.parametrize(
+    ("request_line", "sentence"),
+    [
+        ("GET /echo?token=secret" + "x" * 9000 + " HTTP/1.1", "The address or a header is too long."),
+        ("GET /echo?token=secret HTTP/9", "This is no HTTP request that can be read."),
+        ("token=secret", "This is no HTTP request that can be read."),
+    ],
+    ids=["too long", "another version", "nonsense"],
+)
+async def test_what_is_no_request_is_not_told_back(request_line: str, sentence: str) -> None:
+    async with small_server(Small()) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"{request_line}\r\nHost: x\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+    assert head.split(b" ")[1] == b"400"
+    assert json.loads(body)["error"] == {"code": "bad_request", "message": sentence}
+    assert b"secret" not in body
 
 
 async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
