@@ -42,7 +42,26 @@ _CONJUNCTIONS = frozenset(("et", "y", "und", "and", "e", "en", "ve", "ou", "o", 
 _NAMES = re.compile(r"(?P<title>[^\W\d_]{3,14})[ \u00a0](?:[^\W\d_a-zà-ÿ][^\W\d_]{1,20}[ \u00a0]){0,2}$")
 _FIRST_OF_TWO = re.compile(r"(\w+)[ \u00a0][IVXLCDM]+[ \u00a0]$")
 _QUEENS = frozenset(
-    ("isabel", "elisabetta", "élisabeth", "maría", "maria", "vittoria", "caterina", "catalina", "catarina")
+    (
+        "elisabeth",
+        "elizabeth",
+        "katharina",
+        "viktoria",
+        "victoria",
+        "margarethe",
+        "margaretha",
+        "beatrix",
+        "wilhelmina",
+        "isabel",
+        "elisabetta",
+        "élisabeth",
+        "maría",
+        "maria",
+        "vittoria",
+        "caterina",
+        "catalina",
+        "catarina",
+    )
 )
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
@@ -148,7 +167,7 @@ def _regnal(n: int, language: Language, feminine: bool) -> str:
         case "en":
             return f"the {ordinal(n, language)}"
         case "de":
-            return f"der {ordinal(n, language)}"
+            return f"{'die' if feminine else 'der'} {ordinal(n, language)}"
         case "nl":
             return f"de {ordinal(n, language)}"
         case "fr":
