@@ -382,13 +382,13 @@ class Call(agents.Call):
         limit_s = self.agent.max_duration_s
         notice_s = min(NOTICE_S, limit_s / 2)
         await asyncio.sleep(limit_s - notice_s)
-        self.warn_of_end(notice_s, f"The call is limited to {limit_s:g} seconds")
+        self.warn_of_end(notice_s, f"The call is limited to {limit_s:g} seconds", "max_duration")
         await asyncio.sleep(notice_s)
         self._hang_up("max_duration")
 
-    def warn_of_end(self, left_s: float, why: str) -> None:
+    def warn_of_end(self, left_s: float, why: str, reason: str) -> None:
         """Tell the client that the call ends soon."""
-        self.emit(e.CallWarning("call_ending", f"{why} and ends in {left_s:g}.", left_s))
+        self.emit(e.CallWarning("call_ending", f"{why} and ends in {left_s:g}.", left_s, reason))
 
     def end(self, reason: str) -> None:
         """End the call as soon as it can be."""

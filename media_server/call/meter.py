@@ -58,7 +58,7 @@ class Meter:
                 if not self._warned:
                     # not by a few milliseconds less than what was meant
                     notice_s = self._notice_s if left_s > self._notice_s - ROUGHLY_S else round(left_s, 1)
-                    call.warn_of_end(notice_s, "The credit for this call is nearly used up")
+                    call.warn_of_end(notice_s, "The credit for this call is nearly used up", "credits_exhausted")
                     self._warned = True
                 # while the caller is away nothing is used
                 await asyncio.sleep(max(left_s, ENDING_S))

@@ -209,6 +209,8 @@ class CallWarning(BaseEvent):
     message: str
     remaining_s: float | None = None
     """Until the call is ended, where that is what is warned of."""
+    reason: str | None = None
+    """Why it will be: as `call.ended` says it then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,8 @@ class Pinecall:
                 yield _event(name, data=data)
             case e.Error(code=code, message=message):
                 yield _event("llm.error", error=message, code=code)
+            case e.CallWarning(reason="credits_exhausted", remaining_s=left_s):
+                yield _event("credits.exhausted", remaining_seconds=left_s)
             case e.CallEnded(reason=reason, duration_s=duration_s):
                 # its client ends a call at this event alone; else it would show one until the connection fails
                 told = REASONS.get(reason, reason)
@@ -234,6 +236,8 @@ class Pinecall:
             last = {"last_word": self._words[-1]} if self._words else {}
             cut = {"played_ms": played_ms, "words_spoken": len(self._words), **last}
             yield _event("bot.interrupted", message_id=turn, **cut, reason=reason)
+            if not stopped.heard:
+                yield _event("message.aborted", message_id=turn, reason=reason)
         self.cancelled = False
         if stopped.heard:
             yield _event("message.confirmed", message_id=turn, text=stopped.heard)

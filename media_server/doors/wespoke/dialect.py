@@ -82,9 +82,10 @@ class Wespoke:
             case e.TurnMetrics(stages=stages, response_ms=response_ms):
                 parts = {f"{name}_ms": ms for name, ms in stages.items()}
                 yield _message("metrics", latency=response_ms, duration=round(envelope.time, 3), **parts)
-            case e.CallWarning(code=code, message=message, remaining_s=left_s):
+            case e.CallWarning(code=code, message=message, remaining_s=left_s, reason=reason):
                 if code == "call_ending":
-                    yield _message("call_ending", reason="max_duration", message=message, remaining=left_s)
+                    why = ENDINGS.get(reason or "", "max_duration")
+                    yield _message("call_ending", reason=why, message=message, remaining=left_s)
             case e.CallEnded(reason=reason):
                 yield _message("call_ending", reason=ENDINGS.get(reason, "error"), message="The call is over.")
             case (

@@ -153,6 +153,12 @@ def test_wespoke_s_times_are_numbers_and_its_tools_have_their_sdks_fields() -> N
     assert next(m for m in messages if m["type"] == "metrics")["latency"] == 390.0
 
 
+@pytest.mark.parametrize("reason", ["max_duration", "credits_exhausted"])
+def test_wespoke_says_why_a_call_will_end(reason: str) -> None:
+    (warned,) = told(Wespoke(), e.CallWarning("call_ending", "It ends soon.", 15.0, reason))
+    assert (warned["reason"], warned["remaining"]) == (reason, 15.0)
+
+
 def test_wespoke_s_chat_names_documents() -> None:
     passages = tuple(e.KnowledgeSource(file, "Prices", 1.0) for file in ("a.md", "a.md", "b.md"))
     (used,) = told(WespokeChat(), e.KnowledgeUsed("turn-1", "prices", passages))

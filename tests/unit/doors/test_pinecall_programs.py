@@ -225,6 +225,21 @@ def test_nothing_but_the_agents_words_is_confirmed_to_a_program() -> None:
     assert [m["text"] for m in messages if m["event"] == "message.confirmed"] == ["Hi."]
 
 
+def test_a_reply_of_which_nothing_was_heard_is_aborted() -> None:
+    call = FollowedCall("mara", "call-1", 0.0)
+    begun = e.AgentSpeechStarted(TURN)
+    kinds = [m["event"] for m in told(call, begun, e.AgentSpeechStopped(TURN, "interrupted", ""))]
+    assert kinds == ["bot.speaking", "bot.interrupted", "message.aborted"]
+    kinds = [m["event"] for m in told(call, begun, e.AgentSpeechStopped(TURN, "interrupted", "Hel"))]
+    assert kinds == ["bot.speaking", "bot.interrupted", "message.confirmed"]
+
+
+@pytest.mark.parametrize(("reason", "kinds"), [("credits_exhausted", ["credits.exhausted"]), ("max_duration", [])])
+def test_a_program_is_told_that_the_credit_is_nearly_used_up(reason: str, kinds: list[str]) -> None:
+    warning = e.CallWarning("call_ending", "It ends soon.", 15.0, reason)
+    assert [m["event"] for m in told(FollowedCall("mara", "call-1", 0.0), warning)] == kinds
+
+
 def test_history_files_get_what_the_agent_said() -> None:
     call = FollowedCall("mara", "call-1", 0.0)
     stopped = e.AgentSpeechStopped(TURN, "completed", "Hi!")
