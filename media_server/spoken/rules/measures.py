@@ -57,7 +57,7 @@ def _describes(text: str, m: re.Match[str], language: Language) -> bool:
 
 _ARTICLE = re.compile(r"\b(?:il|al|del|nel|el)[ \u00a0]$", re.IGNORECASE)
 _AMOUNT_BEFORE = re.compile(
-    r"(?:[-−%][ \u00a0]?)?(?:[$€£₺][ \u00a0]?)?\d[\d.,]*(?:[ \u00a0]?[-–][ \u00a0]?[$€£₺]?\d[\d.,]*)?"
+    r"(?:[-−%][ \u00a0]?)?(?:[$€£₺][ \u00a0]?)?\d[\d.,]*(?:[ \u00a0]?[-–][ \u00a0]?[$€£₺]?\d[\d.,]*)?\+?"
     r"(?:[ \u00a0](?:bin|milyon|milyar))?[ \u00a0]?[^\s\d/]{0,16}$"
 )
 _AMOUNT = re.compile(r"\d(?:[ \u00a0][^\W\d_]+)?$")
@@ -67,7 +67,7 @@ _AMOUNT = re.compile(r"\d(?:[ \u00a0][^\W\d_]+)?$")
 def _pattern(language: Language) -> re.Pattern[str]:
     units = "|".join(map(re.escape, sorted(language.units, key=len, reverse=True)))
     return re.compile(
-        rf"(?:(?<![\w/.])|(?<=\d[xX×])|(?<=[^\W\d]/)(?=10{{1,3}}\D))(?P<number>{language.amount})"
+        rf"(?:(?<![\w/.])|(?<=\d[xX×])|(?<=[^\W\d]/)(?=10{{1,3}}\D))(?P<number>{language.amount})(?P<plus>\+)?"
         rf"(?P<gap>[ \u00a0\u202f-]?)"
         rf"(?P<unit>{units})(?P<dot>\.?)"
         rf"(?:(?![\w°²³^]|/(?!{_names(language)}|10{{1,3}}[ \u00a0]?(?:{units})(?!\w))\w)"
@@ -120,9 +120,9 @@ def _alone_pattern(language: Language) -> re.Pattern[str]:
 
 @cache
 def _fraction_pattern(language: Language) -> re.Pattern[str]:
-    units = "|".join(re.escape(u) for u in sorted(language.units, key=len, reverse=True) if u.isalpha())
+    units = "|".join(re.escape(u) for u in sorted(language.units, key=len, reverse=True) if u != "°")
     return re.compile(
-        rf"(?P<whole>\d[ \u00a0]?)?(?:\d/\d{{1,2}}|[½⅓⅔¼¾⅛])[ \u00a0]?(?P<unit>{units})(?P<dot>\.?)(?!\w)"
+        rf"(?P<whole>\d[ \u00a0]?)?(?:\d/\d{{1,2}}|[½⅓⅔¼¾⅛])[ \u00a0]?(?P<unit>{units})(?P<dot>\.?)(?![\w/²³])"
     )
 
 
@@ -170,9 +170,10 @@ def measures(edits: Edits, language: Language) -> None:
             end = m.end()
         if re.fullmatch(r"0[1-9]", number):
             number = number[1:]  # "2 h 05 min"
-        said = noun.one if is_one(number, language) or _describes(text, m, language) else noun.many
+        said = noun.one if (is_one(number, language) and not m["plus"]) or _describes(text, m, language) else noun.many
         if unit in language.listed("units_before"):
-            edits.put(m.start(), end, f"{said} {agreeing(number, False, language)}")
+            more = f" {language.word('plus')}" if m["plus"] else ""
+            edits.put(m.start(), end, f"{said} {agreeing(number, False, language)}{more}")
             continue
         if language.code == "tr" and "/" in unit and (name := language.words("per").get(unit.partition("/")[2])):
             noun = language.units.get(unit.partition("/")[0], noun)
@@ -181,6 +182,7 @@ def measures(edits: Edits, language: Language) -> None:
             edits.lead(m.start("number") if at is None else at, name)
         edits.put(*m.span("number"), agreeing(number, noun.feminine, language, said))
         edits.put(m.end("number"), m.start("unit"), "") if m["gap"] == "-" else None
+        edits.put(*m.span("plus"), f" {language.word('plus')} ") if m["plus"] else None
         edits.put(m.start("unit"), end, said)
         if m["each"] and m["each"] not in language.words("per"):
             # "10 mg/dL"

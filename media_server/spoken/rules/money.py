@@ -30,7 +30,7 @@ def _patterns(language: Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
     upto = rf"(?:{_GAP}[-–—]{_GAP}(?:(?:{signs}){_GAP})?(?P<upto>{number}))?"
     negative = "(?:(?<![^\\s(\\[\"'“„«])(?P<negative>[-−–])[ \u00a0]?)?"
     before = rf"(?<![\w$€£]){negative}(?P<sign>{signs}){_GAP}(?P<minus>[-−])?{amount}{upto}{magnitude}"
-    after = rf"(?<![\w.,]){amount}{upto}{magnitude}{_GAP}(?P<sign>{signs})(?!\w)"
+    after = rf"(?<![\w.,]){amount}(?P<more>\+)?{upto}{magnitude}{_GAP}(?P<sign>{signs})(?!\w)"
     return re.compile(before), re.compile(after)
 
 
@@ -96,6 +96,9 @@ def _put(edits: Edits, m: re.Match[str], language: Language) -> None:
         said = f"{first} {language.word('to')} {last}"
     else:
         said = _amount(m["amount"], currency, magnitude, language)
+    if m.groupdict().get("more") and not m["upto"]:
+        first, last = said.rsplit(" ", 1)
+        said = f"{first} {language.word('plus')} {last}"
     if language.code == "en" and (kind := _ADJECTIVE.match(edits.text, end)) and said.endswith(currency.unit.many):
         article = re.search(
             r"\b(?:an?|the|your|my|this|that|each|per)[ \u00a0]$", edits.text[max(0, start - 8) : start]

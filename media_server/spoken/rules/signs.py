@@ -79,7 +79,7 @@ _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<![\w])(§[ \u00a0]?)(?=\d)"), "section"),
     (re.compile(r"(?<=[\w)])(²)"), "squared"),
     (re.compile(r"(?<=[\w)])(³)"), "cubed"),
-    (re.compile(r"(?<=\d)([ \u00a0]?‰)"), "permille"),
+    (re.compile(r"(?<=[\d+])([ \u00a0]?‰)"), "permille"),
     (re.compile(r"(?<![\w])(∞)(?!\w)"), "infinity"),
     (re.compile(r"(?<![^\s])(&)(?![^\s])|(?<=\w)(&)(?=\w)"), "and"),
     (re.compile(r"(?<![^\s])(&&)(?![^\s])"), "and"),
