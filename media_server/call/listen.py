@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from media_server.audio import MODEL_RATE_HZ, Samples
 from media_server.call.turns import Decision, SpeechStarted, TurnEnded, TurnMachine
-from media_server.engines.silero import CHUNK, VoiceActivity
+from media_server.engines.silero import CHUNK, CHUNK_S, VoiceActivity
 from media_server.rtc import Microphone
 
 __all__ = ["Heard", "Listener"]
@@ -19,6 +20,10 @@ PREROLL_S = 0.3
 """Kept from before the onset, so that the first phoneme is not lost."""
 TURN_S = 8.0
 """Seconds of a turn that are kept after transcription: how it sounds tells whether it is complete."""
+AT_ONCE = 32
+"""Chunks that are heard before other calls have their turn."""
+FAINT = 0.1
+"""The probability of speech from which on each chunk is heard as soon as it comes."""
 LATE_S = 0.02
 """Seconds before the end of what was heard, from which on sound has come late."""
 MAX_S = 300.0
@@ -73,22 +78,35 @@ class Listener:
                     start_s, waiting = frame.captured_at_s, waiting[:0]
             is_assumed = frame.assumed
             waiting = np.concatenate([waiting, frame.samples])
-            while len(waiting) >= CHUNK:
-                chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
-                self._keep(chunk, frame.assumed)
-                # the network cannot hear anything in digital silence, and a muted caller sends a lot of it
-                self.probability = self._activity.probability(chunk) if chunk.any() else 0.0
-                decision = self._turns.hear(self.probability, start_s, frame.assumed)
-                start_s += CHUNK / MODEL_RATE_HZ
-                self._end_s = start_s
-                if decision is None:
-                    continue
-                if isinstance(decision, SpeechStarted):
-                    onset_s = start_s - decision.at_s
-                    self._forget_before(int((onset_s + PREROLL_S) * MODEL_RATE_HZ))
-                yield self._heard(decision)
-                if isinstance(decision, TurnEnded):
-                    self._forget_before(0)
+            whole, waiting = waiting[: len(waiting) // CHUNK * CHUNK], waiting[len(waiting) // CHUNK * CHUNK :]
+            for at in range(0, len(whole), AT_ONCE * CHUNK):
+                if at:
+                    await asyncio.sleep(0)  # it came all at once, after a stall
+                samples = whole[at : at + AT_ONCE * CHUNK]
+                for heard in self._hear(samples, start_s + at / MODEL_RATE_HZ, frame.assumed):
+                    yield heard
+                    if isinstance(heard.decision, TurnEnded):
+                        self._forget_before(0)
+            self._microphone.chunk = CHUNK if self._is_attentive else 2 * CHUNK
+
+    @property
+    def _is_attentive(self) -> bool:
+        """Whether somebody speaks, or may be about to."""
+        return self._turns.state != "idle" or self._turns.agent_speaking or self.probability >= FAINT
+
+    def _hear(self, samples: Samples, start_s: float, assumed: bool) -> Iterator[Heard]:
+        """What is decided by the next chunks."""
+        for i, probability in enumerate(self._activity.probabilities(samples, self._is_attentive)):
+            self.probability = probability
+            self._keep(samples[i * CHUNK : (i + 1) * CHUNK], assumed)
+            decision = self._turns.hear(probability, start_s + i * CHUNK_S, assumed)
+            self._end_s = start_s + (i + 1) * CHUNK_S
+            if decision is None:
+                continue
+            if isinstance(decision, SpeechStarted):
+                onset_s = self._end_s - decision.at_s
+                self._forget_before(int((onset_s + PREROLL_S) * MODEL_RATE_HZ))
+            yield self._heard(decision)
 
     def finish(self, at_s: float) -> list[Heard]:
         """End the turn under way, if there is one, without waiting for silence."""

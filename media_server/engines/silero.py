@@ -1,6 +1,7 @@
 """Voice activity: the Silero network that ships with faster-whisper, its state kept per call.
 
-It runs in the media worker itself: 0.1 ms for a chunk of 32 ms costs less than sending the chunk anywhere. A recogniser
+It runs in the media worker itself: 0.1 ms for a chunk of 32 ms costs less than sending the chunk anywhere. It is most
+of what a silent call costs all the same, so it is not asked about what is as quiet as the room has been. A recogniser
 that may write what nobody said asks it too, for a whole utterance at once.
 """
 
@@ -22,6 +23,13 @@ CHUNK = 512
 CHUNK_S = 0.032
 RATE_HZ = 16_000
 SETTLING_S = 0.6
+QUIET = 2.0
+"""How much more power than in its quietest moment a room has while nobody speaks in it: 3 dB."""
+INAUDIBLE = 16.0
+"""The mean square of samples below which there is nothing to hear, whatever the room is like: -78 dB of full scale."""
+ROOM_CHUNKS = 32
+UNSEEN = 4
+"""Chunks before something sounds that the network hears with it: it needs to know the room."""
 _CONTEXT = 64
 _STATE = (1, 1, 128)
 
@@ -61,12 +69,50 @@ class VoiceActivity:
         self._session = model.session
         self._h: NDArray[np.float32] = np.zeros(_STATE, np.float32)
         self._c: NDArray[np.float32] = np.zeros(_STATE, np.float32)
-        self._window: NDArray[np.float32] = np.zeros((1, _CONTEXT + CHUNK), np.float32)
+        self._context: NDArray[np.float32] = np.zeros(_CONTEXT, np.float32)
+        self._room = _Room()
+        self._unseen: Samples = np.zeros(0, np.int16)
+        """Quiet sound that the network was spared, the last of it."""
 
-    def probability(self, chunk: Samples) -> float:
-        """The probability, 0 to 1, that the next CHUNK samples at 16 kHz, shape [512], are speech."""
-        self._window[0, :_CONTEXT] = self._window[0, -_CONTEXT:]
-        np.multiply(chunk, 1 / 32768, out=self._window[0, _CONTEXT:], dtype=np.float32)
-        feeds = {"input": self._window, "h": self._h, "c": self._c}
-        probability, self._h, self._c = self._session.run(None, feeds)
-        return float(probability.item())
+    def probabilities(self, samples: Samples, attentive: bool = True) -> list[float]:
+        """The probabilities, 0 to 1, that the next sound at 16 kHz, shape [n * CHUNK], is speech: one for each CHUNK.
+
+        Args:
+            attentive: False where nobody was speaking: what is as quiet as the room is no speech, and costs nothing.
+        """
+        count = len(samples) // CHUNK
+        is_quiet = self._room.note(samples)
+        if not samples.any():  # a muted caller sends a lot of it, and there is nothing to hear
+            return [0.0] * count
+        if is_quiet and not attentive:
+            self._unseen = np.concatenate([self._unseen, samples])[-UNSEEN * CHUNK :]
+            return [0.0] * count
+        if len(self._unseen):
+            samples, self._unseen = np.concatenate([self._unseen, samples]), self._unseen[:0]
+        window: NDArray[np.float32] = np.empty((len(samples) // CHUNK, _CONTEXT + CHUNK), np.float32)
+        np.multiply(samples.reshape(-1, CHUNK), 1 / 32768, out=window[:, _CONTEXT:], dtype=np.float32)
+        window[1:, :_CONTEXT] = window[:-1, -_CONTEXT:]
+        window[0, :_CONTEXT] = self._context
+        self._context = window[-1, -_CONTEXT:].copy()
+        found, self._h, self._c = self._session.run(None, {"input": window, "h": self._h, "c": self._c})
+        return [float(each) for each in found.reshape(-1)[-count:]]
+
+
+class _Room:
+    """How quiet a caller's room is: the least power of the last one to two seconds."""
+
+    def __init__(self) -> None:
+        self._least = self._least_before = np.float32(0)
+        self._chunks = 0
+        """Those since `_least_before` was the least."""
+
+    def note(self, samples: Samples) -> bool:
+        """Take sound, shape [n * CHUNK]; returns whether all of it is as quiet as the room."""
+        chunks = samples.reshape(-1, CHUNK).astype(np.float32)
+        powers = np.einsum("ij,ij->i", chunks, chunks) / np.float32(CHUNK)
+        is_quiet = bool(powers.max() <= max(INAUDIBLE, QUIET * min(self._least, self._least_before)))
+        self._least = min(self._least, powers.min()) if self._chunks else powers.min()
+        self._chunks += len(chunks)
+        if self._chunks >= ROOM_CHUNKS:
+            self._least_before, self._chunks = self._least, 0
+        return is_quiet

@@ -191,7 +191,7 @@ class _Dictation:
         waiting = np.concatenate([self._rest, self._resampler.push(frame)]) if whole else self._rest
         while len(waiting) >= CHUNK:
             chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
-            probability = self._activity.probability(chunk) if chunk.any() else 0.0
+            (probability,) = self._activity.probabilities(chunk)
             self._add(self._segmenter.hear(chunk, probability))
         self._rest = waiting
         self._news.set()

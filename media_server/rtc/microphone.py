@@ -23,7 +23,7 @@ GAP_S = 0.005
 MAX_GAP_S = 10.0
 """More silence than this tells a listener nothing new; the time goes on all the same."""
 CHUNK = 512
-"""Samples that a listener decides by: it is woken when a multiple of these has come, or for silence."""
+"""Samples that a listener decides by."""
 MAX_S = 20.0
 """Sound that waits for the listener at most; the oldest is dropped."""
 
@@ -53,6 +53,8 @@ class Microphone:
         """Seconds without sound after which there is silence; set by the line."""
         self.stall_s = 0.0
         """Seconds without sound up to which that is only assumed; set by lines that know when late sound was said."""
+        self.chunk = CHUNK
+        """The listener is woken when as many samples have come, a multiple of CHUNK, or for silence; set by it."""
         self.taps: list[Callable[[Frame], None]] = []
         """Are given every frame that is heard, in the order of its arrival."""
         self.aside: Callable[[Frame], None] | None = None
@@ -173,7 +175,7 @@ class Microphone:
         self._waiting += len(samples)
         while self._waiting > MAX_S * MODEL_RATE_HZ:
             self._waiting -= len(self._frames.popleft().samples)
-        self._is_ready = self._is_ready or self._handed_on % CHUNK + self._waiting >= CHUNK
+        self._is_ready = self._is_ready or self._handed_on % CHUNK + self._waiting >= self.chunk
         # from the first sound on, silence is due some time
         if (self._is_ready or is_first) and self._wanted:
             _wake(self._wanted)

@@ -17,7 +17,7 @@ from bench.activity import Recording
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, resample
 from media_server.call.listen import Heard, Listener
 from media_server.call.turns import SpeechPaused, SpeechResumed, SpeechStarted, TurnEnded, TurnMachine, TurnSettings
-from media_server.engines.silero import VoiceActivity, VoiceActivityModel
+from media_server.engines.silero import CHUNK, VoiceActivity, VoiceActivityModel
 from media_server.rtc import Frame, Microphone
 
 MODEL = VoiceActivityModel()
@@ -144,8 +144,8 @@ FRAMES = st.tuples(
 class Loudness(VoiceActivity):
     """Takes every sound for speech."""
 
-    def probability(self, chunk: Samples) -> float:
-        return float(chunk.any())
+    def probabilities(self, samples: Samples, attentive: bool = True) -> list[float]:
+        return [float(chunk.any()) for chunk in samples.reshape(-1, CHUNK)]
 
 
 @settings(max_examples=60, deadline=None)
