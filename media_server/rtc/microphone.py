@@ -124,7 +124,7 @@ class Microphone:
         """Wait for sound. This happens thirty times a second in every call: a task, an event or a timeout cost more."""
         loop = asyncio.get_running_loop()
         due_s = loop.time() + wait_s
-        # the timer of an earlier wait does as well, if it is not later: the listener looks, and waits on
+        # the timer of an earlier wait does as well, if it is not later: it looks, and goes on
         if due_s < math.inf and (self._timer is None or self._timer.when() > due_s):
             if self._timer:
                 self._timer.cancel()
@@ -137,7 +137,12 @@ class Microphone:
 
     def _be_quiet(self) -> None:
         self._timer = None
-        if self._wanted:
+        if not self._wanted:
+            return
+        wait_s = self._quiet_at_s() - self._clock()
+        if wait_s > 0:  # sound has come meanwhile, which is not enough for the listener yet
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._be_quiet)
+        else:
             _wake(self._wanted)
 
     def _quiet_at_s(self) -> float:
