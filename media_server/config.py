@@ -10,13 +10,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from media_server.agents import Agent
 from media_server.errors import ConfigurationError, problems
 
 __all__ = ["IceServer", "Settings", "Webhook", "is_loopback", "load_settings"]
+
+
+def _reachable(addresses: list[IPvAnyAddress]) -> list[IPvAnyAddress]:
+    """Each address once, if callers elsewhere can send to it."""
+    for address in addresses:
+        if address.is_unspecified or address.is_multicast or address.is_link_local:
+            raise ValueError(f"{address} is no address at which callers reach a server")
+    return list(dict.fromkeys(addresses))
 
 
 class IceServer(BaseModel):
@@ -91,7 +99,7 @@ class Settings(BaseSettings):
     """The UDP port for the sound of all calls; 0 takes the number of `port` + 1, or a free one where that is taken."""
     tcp_port: int = Field(0, ge=0, le=65535)
     """The same for callers whose network blocks UDP."""
-    public_addresses: list[IPvAnyAddress] = []
+    public_addresses: Annotated[list[IPvAnyAddress], AfterValidator(_reachable)] = []
     """Addresses under which callers reach those ports, where a NAT or a container stands in between."""
     ice_servers: list[IceServer] = []
     """STUN and TURN servers; none where nothing is given."""

@@ -38,6 +38,10 @@ def test_options_win_over_the_environment_and_that_over_the_file(
         ("port = 70000", "port"),
         ('port = "many"', "port"),
         ('device = "tpu"', "device"),
+        ('public_addresses = ["0.0.0.0"]', "public_addresses"),
+        ('public_addresses = ["203.0.113.7", "fe80::1%eth0"]', "public_addresses"),
+        ('public_addresses = ["224.0.0.1"]', "public_addresses"),
+        ('public_addresses = ["203.0.113.7:8081"]', "public_addresses"),
         ('[[agents]]\nname = "no spaces please"', "agents.0.name"),
         ('[[agents]]\nname = "a"\nmood = "good"', "agents.0.mood"),
         *(
