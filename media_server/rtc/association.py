@@ -18,11 +18,15 @@ from aiortc.rtcsctptransport import RTCSctpCapabilities
 
 from media_server.errors import ClientError
 from media_server.rtc.edge import IceTransport
+from media_server.rtc.rtp import is_rtcp
 from media_server.rtc.sctp import bound_messages
 from media_server.rtc.sdp import Fingerprint
 from media_server.rtc.srtp import protect, unprotect
 
 __all__ = ["Association"]
+
+MAX_SSRCS = 64
+"""Maximum streams of the other side that are kept: libsrtp has one for each, and looks through them one by one."""
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,9 @@ class Association:
         self._dtls.on("statechange", self._on_dtls_state)
         self._on_packet, self._on_end = on_packet, on_end
         self._is_over = False
+        self._ssrcs: dict[bytes, int] = {}
+        """Which packet was the last of each of the other side's streams."""
+        self._packets = 0
 
     async def gather(self) -> None:
         """Find our candidates.
@@ -115,6 +122,12 @@ class Association:
         packet = unprotect(session, data)
         if packet is None:
             return False
+        self._packets += 1
+        self._ssrcs[data[4:8] if is_rtcp(data) else data[8:12]] = self._packets
+        if len(self._ssrcs) > MAX_SSRCS:
+            oldest = min(self._ssrcs, key=self._ssrcs.__getitem__)
+            del self._ssrcs[oldest]
+            session.remove_stream(int.from_bytes(oldest, "big"))
         try:
             self._on_packet(packet)
         except Exception:  # one call's defect must not be the others', whose packets come over the same socket

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -247,28 +248,49 @@ async def test_a_caller_without_a_packet_is_lost(clock: Clock, silent_s: float) 
     await link.close()
 
 
-async def test_a_packet_that_trips_a_call_ends_that_call_alone(caplog: pytest.LogCaptureFixture) -> None:
-    ended: list[bool] = []
-
-    def trip(_: bytes) -> None:
-        raise AssertionError("a defect")
-
-    edge = Edge()
-    association: Any = Association(edge.certificate, lambda take: new(Callers()), trip, ended.append)
-
-    key = bytes(30)
+def association(on_packet: Callable[[bytes], None], on_end: Callable[[bool], None]) -> tuple[Any, pylibsrtp.Session]:
+    """A connection after its handshake, and what encrypts packets for it."""
+    made: Any = Association(Edge().certificate, lambda take: new(Callers()), on_packet, on_end)
     ends = [
-        pylibsrtp.Session(pylibsrtp.Policy(key=key, ssrc_type=kind))
+        pylibsrtp.Session(pylibsrtp.Policy(key=bytes(30), ssrc_type=kind))
         for kind in (pylibsrtp.Policy.SSRC_ANY_OUTBOUND, pylibsrtp.Policy.SSRC_ANY_INBOUND)
     ]
 
     class Dtls:
         _rx_srtp = ends[1]
 
-    association._dtls = Dtls
-    assert not association.take_media(rtp())
-    assert not association.take_media(bytes([0x80]) * 2000)
+    made._dtls = Dtls
+    return made, ends[0]
+
+
+async def test_a_packet_that_trips_a_call_ends_that_call_alone(caplog: pytest.LogCaptureFixture) -> None:
+    ended: list[bool] = []
+
+    def trip(_: bytes) -> None:
+        raise AssertionError("a defect")
+
+    tripping, theirs = association(trip, ended.append)
+    assert not tripping.take_media(rtp())
+    assert not tripping.take_media(bytes([0x80]) * 2000)
     assert not ended
-    assert association.take_media(ends[0].protect(rtp()))
+    assert tripping.take_media(theirs.protect(rtp()))
     assert ended == [False]
     assert "its connection ends" in caplog.text
+
+
+async def test_a_caller_with_ever_more_streams_is_heard_and_costs_no_more() -> None:
+    taken: list[bytes] = []
+    connection, theirs = association(taken.append, lambda _: None)
+
+    def take(ssrc: int, number: int) -> bool:
+        packet = struct.pack("!BBHII", 128, 111, number, 0, ssrc) + b"sound"
+        return bool(connection.take_media(theirs.protect(packet)))
+
+    for ssrc in range(1, 301):
+        assert take(ssrc, 1)
+        assert take(7, ssrc + 10), "the one that goes on is kept"
+    assert len(taken) == 600
+    assert len(connection._ssrcs) == 64
+    with pytest.raises(pylibsrtp.Error):
+        connection._dtls._rx_srtp.remove_stream(1)  # it is gone
+    connection._dtls._rx_srtp.remove_stream(7)
