@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from media_server.audio import MODEL_RATE_HZ, Samples
 from media_server.rtc.agreed import AgreedAudio, Codec
+from media_server.rtc.allowance import Allowance
 from media_server.rtc.decoding import Decoder, decoder_of
 from media_server.rtc.jitter import Decision, JitterBuffer, Missing, Play
 from media_server.rtc.microphone import Microphone
@@ -35,6 +36,12 @@ FRAME_TICKS = 960
 """20 ms at 48 kHz."""
 ABANDONED_S = 0.1
 """Seconds without packets after which another SSRC takes a stream's place."""
+AT_ONCE_S, PACE = 25.0, 1.25
+"""Seconds of sound that are decoded at once, and for each second after that: what comes faster is dropped, for one
+caller's flood must not take the time of others."""
+SHORTEST_S = 0.0025
+"""Sound that a packet counts for at least."""
+KEYS_AT_ONCE, KEYS_PER_S = 100, 20
 MAX_KEYS = 16
 LONGEST_KEY = 0xFFFF
 """Ticks after which a key that is still held goes on under another time (RFC 4733 section 2.5.1.3)."""
@@ -109,6 +116,8 @@ class Ear:
         """A stream that may take the place of the one that is heard."""
         self._waiting: list[tuple[RtpPacket, float]] = []
         """Packets of that other stream."""
+        self._sound = Allowance(AT_ONCE_S, PACE)
+        self._presses = Allowance(KEYS_AT_ONCE, KEYS_PER_S)
         self._after_loss = False
         """What was said before the sound that comes next is lost."""
         self._keys: deque[tuple[int, int, str]] = deque(maxlen=MAX_KEYS)
@@ -159,6 +168,9 @@ class Ear:
         reception, timeline, clock_hz = self.reception, stream.timeline, codec.clock_hz
         stream.arrived_s = arrived_s
         reception.received += 1
+        if not self._sound.take(max(ticks / clock_hz, SHORTEST_S), arrived_s):
+            reception.malformed += 1
+            return True
         stream.jitter.note(time, clock_hz, arrived_s)
         reception.jitter_s = stream.jitter.value_s
         captured_at_s = timeline.follow(ticks, arrived_s)
@@ -241,7 +253,7 @@ class Ear:
         if codec is None or codec.name in ("telephone-event", "red"):
             # also what nobody agreed on takes a number
             if codec is not None and codec.name == "telephone-event":
-                self._press(packet.ssrc, time, payload)
+                self._press(packet.ssrc, time, payload, arrived_s)
             payload = b""
         if payload and codec is not None:
             stream.jitter.note(time, codec.clock_hz, arrived_s)
@@ -263,14 +275,14 @@ class Ear:
                 self._play(stream, restored, copied=True)
         return blocks[-1][0], blocks[-1][2]
 
-    def _press(self, ssrc: int, time: int, payload: bytes) -> None:
+    def _press(self, ssrc: int, time: int, payload: bytes, now_s: float) -> None:
         for event in parse_telephone_events(payload):
             # one key is sent in many packets, all with the time at which it was pressed
             key = (ssrc, time, event.digit)
             if key not in self._keys:
                 is_held = (ssrc, time - LONGEST_KEY & 0xFFFFFFFF, event.digit) in self._keys
                 self._keys.append(key)
-                if not is_held:
+                if not is_held and self._presses.take(1, now_s):
                     self._on_digit(event.digit)
             time = time + event.duration & 0xFFFFFFFF
 
@@ -287,6 +299,8 @@ class Ear:
             codec = self._codecs[decision.payload_type]
             decoder, payload = self._decoder(codec), decision.payload
             ticks = decoder.ticks(payload)
+            if not self._sound.take(max(ticks / codec.clock_hz, SHORTEST_S), decision.arrived_s):
+                ticks = 0
             begin_s = stream.timeline.place(decision.time, ticks, codec.clock_hz, decision.arrived_s) if ticks else 0.0
             samples = decoder.decode(payload) if ticks else None
             if samples is None or not len(samples):
@@ -318,9 +332,12 @@ class Ear:
             return
         # the last of the lost packets may have a copy in its successor
         copied = min(lost, ticks) if decoder.has_copy(payload) else 0
-        self._make_up(stream, codec, min(lost - copied, int(CONCEALED_S * codec.clock_hz)), end_s)
-        self.reception.concealed_s += (lost - copied) / codec.clock_hz
+        made_up = min(lost - copied, int(CONCEALED_S * codec.clock_hz))
         self._after_loss = True
+        if not self._sound.take((made_up + copied) / codec.clock_hz, successor.arrived_s):
+            return
+        self._make_up(stream, codec, made_up, end_s)
+        self.reception.concealed_s += (lost - copied) / codec.clock_hz
         if copied:
             restored = decoder.restore(payload, copied * MODEL_RATE_HZ // codec.clock_hz)
             self._hear(stream, restored, begin_s - copied / codec.clock_hz)

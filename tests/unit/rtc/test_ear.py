@@ -248,6 +248,34 @@ def test_numbers_that_leap_while_the_sound_goes_on_are_no_loss() -> None:
     assert (line.ear.reception.lost, line.ear.reception.concealed_s) == (0, 0)
 
 
+@pytest.mark.parametrize("way", ["in order", "with holes", "redundant"])
+def test_a_flood_of_sound_is_decoded_no_further_than_a_stall_can_hold_up(way: str) -> None:
+    line, packets = Line(), encoded(1.0)
+    for n in range(5000):  # 100 s of sound in half a second
+        if n % 2 and way == "with holes":
+            continue
+        payload = write_red(111, [(960, packets[n % 50])], packets[n % 50]) if way == "redundant" else packets[n % 50]
+        line.now = 10 + n * 0.0001
+        packet = RtpPacket(63 if way == "redundant" else 111, False, n, n * 960, SSRC, payload)
+        line.ear.take(write_rtp(packet), line.now)
+    reception = line.ear.reception
+    assert 20 < reception.played_s + reception.restored_s + reception.concealed_s < 27
+    line.frames.clear()
+    for n, packet in enumerate(packets * 3, 5000):
+        line.arrive(n, packet, 60 + (n - 5000) * 0.02)
+    said = sum(len(frame.samples) for frame in line.frames if frame.samples.any()) / MODEL_RATE_HZ
+    assert said == pytest.approx(3.0, abs=0.2), "what comes at the pace of speech afterwards is heard"
+
+
+def test_a_flood_of_keys_is_a_hundred() -> None:
+    line = Line()
+    for n in range(2000):
+        line.now = 10 + n * 0.0001
+        packet = RtpPacket(126, False, n, n * 800, SSRC, key(n % 10, 80) * 5)
+        line.ear.take(write_rtp(packet), line.now)
+    assert 100 <= len(line.digits) < 110
+
+
 def test_garbage_within_speech_does_no_harm() -> None:
     line = Line()
     rng = np.random.default_rng(3)
