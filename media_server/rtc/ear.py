@@ -333,11 +333,12 @@ class Ear:
         # the last of the lost packets may have a copy in its successor
         copied = min(lost, ticks) if decoder.has_copy(payload) else 0
         made_up = min(lost - copied, int(CONCEALED_S * codec.clock_hz))
-        self._after_loss = True
         if not self._sound.take((made_up + copied) / codec.clock_hz, successor.arrived_s):
+            self._after_loss = True
             return
         self._make_up(stream, codec, made_up, end_s)
         self.reception.concealed_s += (lost - copied) / codec.clock_hz
+        self._after_loss = True
         if copied:
             restored = decoder.restore(payload, copied * MODEL_RATE_HZ // codec.clock_hz)
             self._hear(stream, restored, begin_s - copied / codec.clock_hz)
