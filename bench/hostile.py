@@ -132,20 +132,25 @@ async def attacked_server(folder: Path, *options: str, **environment: str) -> As
                 await process.wait()
 
 
-@contextlib.asynccontextmanager
-async def speaking_call(server: Attacked) -> AsyncIterator[LightCaller]:
-    """A call in which the agent reads out a long text."""
-    caller = LightCaller(RTCCertificate.generateCertificate(), quiet_packets(), timed=True)
+def _answered_by(server: Attacked, agent: str) -> Callable[[str], Awaitable[str]]:
+    """What begins a call with an agent, and returns the answer to its offer."""
 
     async def answer(offer: str) -> str:
         async with (
             aiohttp.ClientSession(server.url) as http,
-            http.post("/v1/sessions", json={"type": "offer", "agent": READER, "sdp": offer}) as response,
+            http.post("/v1/sessions", json={"type": "offer", "agent": agent, "sdp": offer}) as response,
         ):
             response.raise_for_status()
             return str((await response.json())["sdp"])
 
-    await caller.connect(answer)
+    return answer
+
+
+@contextlib.asynccontextmanager
+async def speaking_call(server: Attacked) -> AsyncIterator[LightCaller]:
+    """A call in which the agent reads out a long text."""
+    caller = LightCaller(RTCCertificate.generateCertificate(), quiet_packets(), timed=True)
+    await caller.connect(_answered_by(server, READER))
     try:
         async with sending([caller]), asyncio.timeout(None) as patience:
             patience.reschedule(asyncio.get_running_loop().time() + 20)
@@ -312,6 +317,20 @@ async def packets(server: Attacked, seconds: float) -> None:
                 await asyncio.sleep(0.01)
 
 
+async def sound(server: Attacked, seconds: float) -> None:
+    """A caller that sends its sound as fast as it can."""
+    caller = LightCaller(RTCCertificate.generateCertificate(), quiet_packets())
+    await caller.connect(_answered_by(server, "assistant"))
+    try:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            for _ in range(50):
+                caller.send_next()
+            await asyncio.sleep(0.005)
+    finally:
+        await caller.close()
+
+
 async def media_connections(server: Attacked, seconds: float) -> None:
     """Connections to the TCP port of all calls: silent ones, and ones that say what no caller says."""
     async with Caller(server.url) as caller:
@@ -389,6 +408,7 @@ ATTACKS: dict[str, Callable[[Attacked, float], Awaitable[None]]] = {
     "ICE restarts": restarts,
     "media: packets": packets,
     "media: connections": media_connections,
+    "media: sound": sound,
     "come and go": come_and_go,
 }
 
