@@ -34,6 +34,10 @@ _CNAME = 1
 DIGITS = "0123456789*#ABCD"
 MAX_RED_OFFSET = (1 << 14) - 1
 MAX_RED_BYTES = (1 << 10) - 1
+MAX_RED_BLOCKS = 16
+"""Maximum blocks of redundant audio in a packet; clients send two or three, and each takes time."""
+MAX_EVENTS = 16
+"""Maximum keys in a packet."""
 
 
 class RtpPacket(NamedTuple):
@@ -195,7 +199,7 @@ def parse_red(payload: bytes) -> list[tuple[int, int, bytes]]:
     heads: list[tuple[int, int, int]] = []
     at = 0
     while at < len(payload) and payload[at] & 0x80:
-        if at + 4 > len(payload):
+        if at + 4 > len(payload) or len(heads) == MAX_RED_BLOCKS:
             return []
         head = int.from_bytes(payload[at : at + 4], "big")
         heads.append((head >> 24 & 127, head >> 10 & MAX_RED_OFFSET, head & MAX_RED_BYTES))
@@ -231,7 +235,7 @@ def parse_telephone_events(payload: bytes) -> list[TelephoneEvent]:
 
     Events that are no key of a telephone are left out.
     """
-    events = (payload[at : at + 4] for at in range(0, len(payload) - 3, 4))
+    events = (payload[at : at + 4] for at in range(0, min(len(payload) - 3, 4 * MAX_EVENTS), 4))
     return [
         TelephoneEvent(DIGITS[event[0]], event[1] > 127, int.from_bytes(event[2:], "big"))
         for event in events

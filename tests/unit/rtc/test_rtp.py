@@ -62,6 +62,13 @@ def test_redundancy_there_and_back() -> None:
     assert parse_red(write_red(111, [(20_000, b"too old"), (960, b"x" * 2000)], b"now")) == [(111, 0, b"now")]
 
 
+def test_packets_of_ever_more_parts_are_not_looked_through() -> None:
+    older = [(960 * (n + 1), b"x") for n in range(12)]
+    assert len(parse_red(write_red(111, older, b"now"))) == 13
+    assert parse_red(write_red(111, [(n + 1, b"x") for n in range(250)], b"now")) == []
+    assert len(parse_telephone_events(b"\x01\x8a\x03\x20" * 350)) == 16
+
+
 def test_numbers_unwrap() -> None:
     assert unwrapped(1, 65535, 16) == 65537
     assert unwrapped(65535, 65537, 16) == 65535
