@@ -28,7 +28,7 @@ def _patterns(language: Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
         number = rf"(?:(?<![\d.,])\d{{1,3}}(?:,\d{{3}})+(?:\.\d{{1,2}})?(?![\d]|[.,]\d)|{number})"
     amount = rf"(?P<amount>{number}(?:[.,][-–—]{{1,2}}(?!\d))?|(?<![\d.,])\.\d\d(?!\d))"
     upto = rf"(?:{_GAP}[-–—]{_GAP}(?:(?:{signs}){_GAP})?(?P<upto>{number}))?"
-    negative = "(?:(?<![^\\s(\\[\"'“„«])(?P<negative>[-−–])[ \u00a0]?)?"
+    negative = "(?:(?<![^\\s(\\[\"'“„«])(?P<negative>[-−–]))?"
     before = rf"(?<![\w$€£]){negative}(?P<sign>{signs}){_GAP}(?P<minus>[-−])?{amount}{upto}{magnitude}"
     after = rf"(?<![\w.,]){amount}(?P<more>\+)?{upto}{magnitude}{_GAP}(?P<sign>{signs})(?!\w)"
     return re.compile(before), re.compile(after)

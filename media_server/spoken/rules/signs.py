@@ -141,6 +141,7 @@ def signs(edits: Edits, language: Language) -> None:
         return
     _ratios(edits, language)
     _paths(edits, language)
+    _pauses(edits, language)
     _dashes(edits, language)
     for m in _RAISED.finditer(edits.text):
         if m[0] not in ("²", "³"):
@@ -246,6 +247,30 @@ def _is_season(text: str, at: int) -> bool:
         return True  # "24/25"
     m = re.match(r"(?<!\d)(?P<first>[12]\d(?P<end>\d\d))/(?P<next>\d\d)(?!\d)", text[max(0, at - 4) : at + 4])
     return m is not None and int(m["next"]) == (int(m["end"]) + 1) % 100
+
+
+_APART_DASH = re.compile(
+    r"(?P<word>[^\W\d_]{2,30}|[)\"”»’])(?P<dash>[ \u00a0][-–—][ \u00a0])(?=[$€£¥₹₺]?[ ]?[.,]?\d|R\$|US\$)"
+)
+_NAMED_DASH = re.compile(
+    r"(?<!\w)(?P<word>[^\W\d_a-zà-ÿ][^\W\d_]{2,20})[ \u00a0](?:[A-Z]|\d{1,2})(?P<dash>[ \u00a0][-–—][ \u00a0])"
+    r"(?=[$€£¥₹₺]|R\$|US\$|[\d.,]+[ \u00a0]?(?:€|TL|EUR))"
+)
+"""`Plan A – $5`, `Option 2 – 20 €`."""
+_COUNTED_WORD = re.compile(r"\d[ \u00a0]?[^\W\d_]{1,30}$")
+
+
+def _pauses(edits: Edits, language: Language) -> None:
+    """Say a dash between a word and a number as a pause, as in `Basic – $9`; `2 hours - 3 hours` is a range."""
+    for m in _APART_DASH.finditer(edits.text):
+        before = edits.text[max(0, m.start("dash") - 40) : m.start("dash")]
+        if m["word"].lower() in ("noon", "midnight") or "=" in before:
+            continue
+        counted = _COUNTED_WORD.search(before)
+        edits.match(m, f" {language.word('to')} " if counted else ", ", "dash")
+    for m in _NAMED_DASH.finditer(edits.text):
+        if m["word"].lower() not in language.listed("range_cues"):
+            edits.match(m, ", ", "dash")
 
 
 def _dashes(edits: Edits, language: Language) -> None:

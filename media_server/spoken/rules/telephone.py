@@ -25,7 +25,7 @@ _HYPHENED = frozenset(((3, 4), (5, 4), (4, 4), (3, 7), (4, 6), (4, 7), (4, 8)))
 """… and by hyphens."""
 _SPACED_BY_LANGUAGE = {
     "es": ("6789", ((3, 3, 3), (3, 2, 2, 2), (2, 3, 2, 2), (2, 3, 4))),
-    "pt": ("29", ((3, 3, 3), (2, 3, 2, 2))),
+    "pt": ("298", ((3, 3, 3), (2, 3, 2, 2), (2, 3, 4))),
     "it": ("38", ((3, 3, 3), (3, 6), (3, 7))),
 }
 _LETTERED = re.compile(r"(?<![\w-])(?P<digits>(?:1-)?8\d\d-)(?P<word>[A-Z]{2,10}(?:-[A-Z]{2,10})?)(?![\w-])")
@@ -80,6 +80,9 @@ def _is_telephone(written: str, before: str, cues: frozenset[str], language: Lan
         return written[0] == "(" and total >= 7
     if written.startswith("(") or "(" in written:
         return total >= 7 and lengths[0] in (1, 2, 3, 4, 5)
+    free = groups[0] in ("800", "803", "808", "844", "855", "888") and language.code in ("it", "es", "pt")
+    if (groups[0] == "555" and lengths == (3, 4)) or (free and re.fullmatch(r"\d{3}\.\d{3}\.\d{3}", written)):
+        return True
     if groups[0] in ("1300", "1800") and lengths == (4, 3, 3):
         return True
     if groups[0][0] == "0" and total >= 8:
