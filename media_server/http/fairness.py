@@ -12,7 +12,7 @@ __all__ = ["in_turn"]
 
 @web.middleware
 async def in_turn(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Begin with requests that change something one by one; those that only read are short."""
-    if request.method not in ("GET", "HEAD"):
+    """Begin with requests that change something, or open a socket, one by one; those that only read are short."""
+    if request.method not in ("GET", "HEAD") or "Upgrade" in request.headers:
         await request.app[SESSIONS].turnstile.turn()
     return await handler(request)
