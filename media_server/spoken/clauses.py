@@ -14,7 +14,7 @@ from functools import cache
 
 from media_server.spoken.ends import ends_sentence
 from media_server.spoken.language import Language, language_of
-from media_server.spoken.markup import FENCE, Mark, Unsaid, is_bare_mark, mark_of, without_mark
+from media_server.spoken.markup import FENCE, Mark, Unsaid, announces, is_bare_mark, mark_of, without_mark
 from media_server.spoken.phrases import Place, cut, opens_phrase, place_before
 
 __all__ = ["ClauseCutter", "clauses_of"]
@@ -85,6 +85,8 @@ class ClauseCutter:
         """Whether this one has."""
         self._marks: dict[str, Mark] = {}
         """The last one of each kind at a line's start."""
+        self._announced = False
+        """Whether the last clause ends in a colon."""
         self._said_number = 0
         """The last one of a list whose numbers are said."""
         self._item = 0
@@ -148,6 +150,7 @@ class ClauseCutter:
         self._filled = self._filled or bool(clause)
         if clause:
             self._first = False
+            self._announced = announces(clause)
         if taken.endswith("\n"):
             self._at_line_start = True
             self._lines += self._filled
@@ -337,7 +340,7 @@ class ClauseCutter:
             return True
         several = self._lines > 0
         # a list that begins the text says its numbers, since it may be none
-        if without_mark(mark, [self._marks.get(mark.kind)], several):
+        if without_mark(mark, [self._marks.get(mark.kind)], several, self._announced):
             self._text = self._text[mark.length :]
         elif mark.kind == "number" and mark.number == self._said_number + 1:
             self._item, self._said_number = mark.length, mark.number

@@ -8,7 +8,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["FENCE", "Block", "Mark", "Unsaid", "blocks", "inline", "is_bare_mark", "mark_of", "without_mark"]
+__all__ = [
+    "FENCE",
+    "Block",
+    "Mark",
+    "Unsaid",
+    "announces",
+    "blocks",
+    "inline",
+    "is_bare_mark",
+    "mark_of",
+    "without_mark",
+]
 
 FENCE = re.compile(r"[^\S\n]{0,8}(```+|~~~+)[^`\n]*\n")
 """The line that begins a block of code."""
@@ -22,9 +33,13 @@ _MARK = re.compile(
     r"[^\S\n]{0,12}(?:(?P<heading>#{1,6})|(?P<bullet>[-*•+‣▪·–])|(?P<quote>>)|(?P<number>\d{1,3})[.)])[^\S\n]+"
     r"(?:\[[ xX]\][^\S\n]+)?(?=\S)"
 )
+_ITEM = re.compile(r"\d{1,3}[^\S\n]?[×xX][^\S\n]|\d{1,2}[:.]\d\d(?:[^\S\n][–-]|[^\S\n]?[apAP]\.?[mM])")
+"""What begins with a number and has no sign: `2 × coffee`, `9:00 – breakfast`."""
 _CLOSING = re.compile(r"[^\S\n]#{1,6}[^\S\n]*$")
 """What may end a heading."""
 _BARE_MARK = re.compile(r"\s*(?:#{1,6}|[-*•+‣▪·–>]|\d{1,3}[.)]?)?[^\S\n]*(?:\[[ xX]?\]?)?[^\S\n]*")
+_BARE_ITEM = re.compile(r"\s*[-+–>][^\S\n]+\d{1,3}(?:[:.]\d{0,2})?[^\S\n]?[×xXapAP–-]?\.?")
+"""A number whose sign may turn out to be a list's."""
 _TAG_NAMES = (
     "a|abbr|b|big|blockquote|body|br|code|del|div|em|font|h[1-6]|hr|html|i|img|ins|li|mark|ol|p|pre|q|s|small|span|"
     "strike|strong|sub|sup|table|tbody|td|th|thead|tr|tt|u|ul"
@@ -115,7 +130,7 @@ def mark_of(line: str) -> Mark | None:
     if m is None:
         return None
     followed = line[m.end()]
-    signed = followed.isdigit() or followed in "$€£¥₹"
+    signed = (followed.isdigit() or followed in "$€£¥₹") and not _ITEM.match(line, m.end())
     match m.lastgroup:
         case "heading":
             return Mark("heading", m.end())
@@ -129,20 +144,26 @@ def mark_of(line: str) -> Mark | None:
 
 def is_bare_mark(line: str) -> bool:
     """Whether a line that is still being written may turn out to begin with a mark."""
-    return _BARE_MARK.fullmatch(line) is not None
+    return _BARE_MARK.fullmatch(line) is not None or _BARE_ITEM.fullmatch(line) is not None
 
 
-def without_mark(mark: Mark, near: Sequence[Mark | None], several: bool) -> bool:
+def without_mark(mark: Mark, near: Sequence[Mark | None], several: bool, announced: bool = False) -> bool:
     """Whether a mark at a line's start is one: what may be a number or its sign is so only beside others like it.
 
     Args:
         near: the marks of its kind on lines before and after.
         several: whether there are other lines.
+        announced: whether the line before ends in a colon, as before a list.
     """
     alike = [m for m in near if m and m.kind == mark.kind]
     if mark.kind == "number":
         return any(abs(m.number - mark.number) == 1 for m in alike) or (mark.number == 1 and several)
-    return not mark.before_number or bool(alike)
+    return not mark.before_number or bool(alike) or announced
+
+
+def announces(line: str) -> bool:
+    """Whether a line ends in a colon, as before a list."""
+    return line.rstrip(" \t*_\u00a0").endswith((":", "："))
 
 
 def inline(text: str) -> str:
@@ -202,5 +223,7 @@ def _without_line_marks(text: str) -> str:
         near = [marks[n] for n in place[i] if n is not None]
         if mark.kind == "heading":
             line = _CLOSING.sub("", line)
-        out.append(line[mark.length :] if without_mark(mark, near, len(filled) > 1) else line)
+        before = next((lines[n] for n in range(i - 1, -1, -1) if lines[n].strip()), "")
+        dropped = without_mark(mark, near, len(filled) > 1, announces(before))
+        out.append(line[mark.length :] if dropped else line)
     return "\n".join(out)

@@ -9,7 +9,7 @@ from media_server.plain import plain
 from media_server.spoken.edits import Edits
 from media_server.spoken.language import Language, language_of
 from media_server.spoken.markup import Block, Unsaid, blocks, inline
-from media_server.spoken.rules import RULES
+from media_server.spoken.rules import NUMERIC, RULES
 from media_server.spoken.suffixes import suffixed
 
 __all__ = ["speakable"]
@@ -46,8 +46,10 @@ def _words(block: Block, language: Language | None) -> list[tuple[str, str]]:
         composed = _DISGUISED.sub(lambda m: unicodedata.normalize("NFKC", m[0]), composed)
     edits = Edits(_MISTYPED_DEGREE.sub("°", composed))
     if language:
+        has_figures = any(map(str.isnumeric, edits.text))
         for rule in RULES:
-            rule(edits, language)
+            if has_figures or rule not in NUMERIC:
+                rule(edits, language)
     words = list(zip(text.split(), edits.words(), strict=True))
     if language and language.code == "tr":
         return [(word, suffixed(spoken, word)) for word, spoken in words]

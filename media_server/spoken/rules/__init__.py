@@ -21,7 +21,7 @@ from media_server.spoken.rules.spans import spans
 from media_server.spoken.rules.telephone import telephone
 from media_server.spoken.rules.verses import verses
 
-__all__ = ["RULES"]
+__all__ = ["NUMERIC", "RULES"]
 
 RULES: Sequence[Callable[[Edits, Language], None]] = (
     addresses,
@@ -48,3 +48,21 @@ RULES: Sequence[Callable[[Edits, Language], None]] = (
     nouns,
     numbers,
 )
+
+NUMERIC = frozenset(
+    (
+        verses,
+        times,
+        codes,
+        telephone,
+        cued_numbers,
+        versions,
+        scientific,
+        fractions,
+        short_dates,
+        ordinals,
+        nouns,
+        numbers,
+    )
+)
+"""Rules that find nothing in a text without figures."""

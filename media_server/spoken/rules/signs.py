@@ -15,6 +15,11 @@ _G = "[ \u00a0]?"
 _LEFT = "[\\w)\\]%°²³€$£’']"
 _RIGHT = r"[\w(\[√π$€£.,+−-]"
 _BETWEEN: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(r"(?<=\d)([ \u00a0]?[×xX][ \u00a0])(?=[^\W\d_a-zß-ÿ][^\W\d_])"), "count"),  # "2 × Margherita"
+    (
+        re.compile(r"(?<=[^\W\d_]{2})([*_]{0,2}[ \u00a0][>›][ \u00a0])(?=[*_]{0,2}[^\W\d_a-zß-ÿ])"),
+        "arrow",
+    ),  # "Settings > Privacy"
     (re.compile(rf"(?<=[\w)\]²³])({_G}(?:\*\*|\^){_G})(?=[\w(−-])"), "power"),
     (
         re.compile(
@@ -158,7 +163,9 @@ def signs(edits: Edits, language: Language) -> None:
                 if name == "by" and _COUNTED_OUT.match(edits.text, end):
                     name = "times"
                 said = (
-                    ", "
+                    " "
+                    if name == "count"
+                    else ", "
                     if name == "arrow"
                     else f" {language.word(name)} "
                     if name != "hash_key"

@@ -269,6 +269,9 @@ def test_lists_dates_and_quotes_within_a_line(voice: str, clauses: list[str]) ->
         ("en", '"Stop!" he said. "Now!" Then he left.', ['"Stop!" he said.', '"Now!"', "Then he left."]),
         ("fr", "« Viens ! » dit-il. « Pars ! » Il part.", ["« Viens ! » dit-il.", "« Pars ! »", "Il part."]),
         ("en", "The meeting is at 10 a.m. EST. Come.", ["The meeting is at 10 a.m. EST.", "Come."]),
+        ("en", "Your order:\n- 2 × Coke – $5\n- 3 cups", ["Your order:", "2 × Coke – $5", "3 cups"]),
+        ("en", "Here you go\n- 9:00 AM – breakfast", ["Here you go", "9:00 AM – breakfast"]),
+        ("en", "It is cold.\n- 5 degrees", ["It is cold.", "- 5 degrees"]),
         ("de", "Ihre Ref. AB-1234 und Fam. Meier. Gut.", ["Ihre Ref. AB-1234 und Fam. Meier.", "Gut."]),
     ],
 )
