@@ -109,6 +109,7 @@ _DASH = re.compile(
     r"(?P<dash>(?P<s1>[ \u00a0]?)(?P<sign>[-–—])(?P<s2>[ \u00a0]?))(?P<right>[$€£]?\d)"
 )
 _IN_CODE = re.compile(r"\d[A-Z]?\d[A-Z]{1,4}\Z|[A-Z]{2,}\d+\Z")
+_CLOCK = re.compile(r"\d{1,2}:[0-5]\d(?!\d)")
 _LONG_CODE = re.compile(r"(?<!\w)[A-Z]\d+\Z")
 _SUM_BEHIND = re.compile(r"[$€£]?\d[\d.,]{0,20}[)%]?[ \u00a0]?(?:={1,3}|[+*×÷^](?=[ \u00a0]?\d)|[-−] \d)")
 _SUM_AHEAD = re.compile(r"[=+*×÷^(][ \u00a0]?[\d.,]{1,20}$")
@@ -301,6 +302,9 @@ def _dashes(edits: Edits, language: Language) -> None:
             minus = _SUM_AHEAD.search("=0") if minus else None
             if not minus:
                 continue  # a sign of the number behind it
+        if m["s1"] and m["s2"] and first.isdigit() and int(first) > 24 and _CLOCK.match(text, m.start("right")):
+            edits.put(start, end, ", ")  # "UA 123 – 8:15 AM"
+            continue
         if len(last) > 3 and not m["s1"] and _LONG_CODE.search(text[max(0, start - 12) : start]):
             continue  # "A12-34567"
         score = not minus and first and last and _is_score(text, m, first, last, language)
