@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -16,15 +16,32 @@ from typing import Literal
 from media_server.agents import DEFAULT_AGENT, AgentRegistry
 from media_server.call.comfort import check_sound
 from media_server.config import Settings, is_loopback
+from media_server.engines import cuda
 from media_server.engines.inspecting import inspect
-from media_server.engines.packs import check_files, load_pack, problems_of
+from media_server.engines.packs import Pack, check_files, load_pack, problems_of
 from media_server.errors import ConfigurationError
+from media_server.packs.memory import of_pack
 from media_server.store import Database, Keys
 
 __all__ = ["Finding", "examine"]
 
 LITTLE_DISK = 1e9
 """Free bytes below which the operator is warned."""
+
+
+PACKAGES = (
+    ("aiortc",),
+    ("faster-whisper",),
+    ("ctranslate2",),
+    ("llama-cpp-python",),
+    ("piper-tts",),
+    ("onnxruntime-gpu", "onnxruntime"),
+)
+REBUILD = (
+    "CMAKE_ARGS=-DGGML_CUDA=on pip install --force-reinstall --no-deps --no-cache-dir --no-binary llama-cpp-python "
+    "llama-cpp-python=={version}"
+)
+"""What gives llama.cpp CUDA, and leaves all other packages as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +56,7 @@ class Finding:
 def examine(settings: Settings) -> list[Finding]:
     """Look at the machine, the libraries, the model pack and the settings."""
     findings = [Finding("ok", f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.platform()}")]
-    for package in ("aiortc", "faster-whisper", "ctranslate2", "llama-cpp-python", "piper-tts", "onnxruntime"):
-        try:
-            findings.append(Finding("ok", f"{package} {importlib.metadata.version(package)}"))
-        except importlib.metadata.PackageNotFoundError:
-            findings.append(Finding("bad", f"{package} is not installed", "make install"))
+    findings += [_package(*names) for names in PACKAGES]
     findings += _devices(settings)
     findings += _pack(settings)
     findings += _memory()
@@ -64,6 +77,14 @@ def examine(settings: Settings) -> list[Finding]:
 async def _keys(settings: Settings) -> int:
     async with Database.open(settings.database) as database:
         return len(await Keys(database).all())
+
+
+def _package(*names: str) -> Finding:
+    """The version of the first of these that is installed; any will do."""
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return Finding("ok", f"{name} {importlib.metadata.version(name)}")
+    return Finding("bad", f"{names[-1]} is not installed", "make install")
 
 
 def _memory() -> list[Finding]:
@@ -111,42 +132,49 @@ def _address(settings: Settings) -> list[Finding]:
 def _devices(settings: Settings) -> list[Finding]:
     if settings.device == "cpu":
         return [Finding("ok", "all engines run on the CPU, as configured")]
-    found = []
-    checks = {
-        "speech recognition": (_ctranslate2_cuda, "install a CUDA 12 runtime with cuBLAS and cuDNN 9"),
-        "language model": (
-            _llama_cuda,
-            "CMAKE_ARGS=-DGGML_CUDA=on pip install --force-reinstall --no-cache-dir llama-cpp-python",
-        ),
-        "voice": (_onnx_cuda, "pip install onnxruntime-gpu"),
-    }
-    for name, (check, remedy) in checks.items():
-        if check():
-            found.append(Finding("ok", f"{name}: CUDA"))
-        else:
-            level: Literal["note", "bad"] = "bad" if settings.device == "cuda" else "note"
-            found.append(Finding(level, f"{name}: CPU", f"for CUDA: {remedy}"))
-    if settings.device == "auto" and all(finding.level == "note" for finding in found):
-        return [Finding("ok", "all engines run on the CPU; for a GPU see docs/performance.md")]
+    gpus, lacking, voice = cuda.gpus(), cuda.recogniser_lacks(), _voice_on_cuda()
+    if settings.device == "auto" and not gpus and not voice and lacking != cuda.NO_CUBLAS:
+        return [Finding("ok", "all engines run on the CPU; docs/howto/deploy.md says what a GPU needs")]
+    needed: Literal["note", "bad"] = "bad" if settings.device == "cuda" else "note"
+    found = [Finding("ok", f"{g.name}: {g.memory / 1e9:.1f} GB, {g.free / 1e9:.1f} GB of it free") for g in gpus]
+    if lacking:
+        found.append(Finding(needed, "speech recognition: CPU", f"for CUDA: {lacking}"))
+    else:
+        found.append(Finding("ok", "speech recognition: CUDA"))
+    lacks = lacking if lacking == cuda.NO_GPU else _rebuild()
+    if gpus:
+        found.append(Finding("ok", "language model: CUDA"))
+    else:
+        found.append(Finding(needed, "language model: CPU", f"for CUDA: {lacks}"))
+    if voice:
+        found.append(Finding("ok", "voice: CUDA"))
+    else:
+        found.append(Finding("ok", "voice: CPU, which is faster than speech"))
     return found
 
 
-def _ctranslate2_cuda() -> bool:
-    import ctranslate2
-
-    return bool(ctranslate2.get_cuda_device_count())
+def _rebuild() -> str:
+    return REBUILD.format(version=importlib.metadata.version("llama-cpp-python"))
 
 
-def _llama_cuda() -> bool:
-    import llama_cpp
+def _voice_on_cuda() -> bool:
+    from media_server.engines.onnx import CUDA, load_onnx
+    from media_server.engines.silero import model_file
 
-    return bool(llama_cpp.llama_supports_gpu_offload())
+    return CUDA in load_onnx(model_file(), 1, "auto").get_providers()
 
 
-def _onnx_cuda() -> bool:
-    import onnxruntime
-
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+def _fits(settings: Settings, pack: Pack) -> list[Finding]:
+    """Whether the GPU has room for the pack."""
+    gpus = cuda.gpus() if settings.device != "cpu" else []
+    if not gpus:
+        return []
+    needed, free = of_pack(pack), sum(g.free for g in gpus)
+    if needed <= free:
+        return []
+    text = f"the pack takes about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB of the GPU's memory are free"
+    remedy = 'a smaller model, fewer slots, a shorter context, or kv_type = "q8_0" in its pack.toml'
+    return [Finding("note", text, remedy)]
 
 
 def _pack(settings: Settings) -> list[Finding]:
@@ -161,4 +189,5 @@ def _pack(settings: Settings) -> list[Finding]:
         return [Finding("bad", f"model pack {settings.pack}: {p}", remedy) for p in problems]
     size_mb = sum(f.size for f in pack.manifest.files) / 1e6
     found = [Finding("ok", f"model pack {settings.pack} in {pack.folder}: {size_mb:.1f} MB, all checksums right")]
+    found += _fits(settings, pack)
     return found + [Finding(level, f"{pack.chat.name}: {text}") for level, text in inspect(pack.chat)]

@@ -12,6 +12,11 @@ import llama_cpp as lib
 __all__ = ["sampler"]
 
 _INT32_MAX = 2**31 - 1
+TOP_K = 100
+"""Likeliest tokens from which one is chosen; authors of models advise 20 to 64.
+
+To sort a vocabulary of 150,000 for each token, of which `top_p` then leaves a few, took up to 16 ms; this takes 0.3 ms.
+"""
 
 
 def sampler(
@@ -44,6 +49,7 @@ def sampler(
     if temperature == 0:
         lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
     else:
+        lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_k(TOP_K))
         lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_top_p(top_p, 1))
         lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_temp(temperature))
         lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_dist(seed & _INT32_MAX))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from media_server.audio import Samples
 
-__all__ = ["CHUNK", "CHUNK_S", "VoiceActivity", "VoiceActivityModel"]
+__all__ = ["CHUNK", "CHUNK_S", "VoiceActivity", "VoiceActivityModel", "model_file"]
 
 CHUNK = 512
 """Samples at 16 kHz that one decision needs: 32 ms."""
@@ -34,6 +34,14 @@ _CONTEXT = 64
 _STATE = (1, 1, 128)
 
 
+def model_file() -> Path:
+    """The network's file, found without importing its package: the media worker has no use for the rest of that."""
+    package = importlib.util.find_spec("faster_whisper")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "assets" / "silero_vad_v6.onnx"
+
+
 class VoiceActivityModel:
     """The network, loaded once for all calls; stateless."""
 
@@ -41,12 +49,7 @@ class VoiceActivityModel:
         options = onnxruntime.SessionOptions()
         options.inter_op_num_threads = options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        # found without importing the package: the media worker has no use for the rest of it
-        package = importlib.util.find_spec("faster_whisper")
-        assert package is not None
-        assert package.origin is not None
-        path = Path(package.origin).parent / "assets" / "silero_vad_v6.onnx"
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(str(model_file()), options, providers=["CPUExecutionProvider"])
 
     def probabilities(self, samples: Samples) -> NDArray[np.float32]:
         """How likely each CHUNK of sound (16 kHz, shape [n]) is to be speech, 0 to 1; nothing is kept."""

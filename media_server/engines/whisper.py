@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from media_server.audio import Samples
 from media_server.engines import messages as m
+from media_server.engines.cuda import NO_CUBLAS, recogniser_lacks
 from media_server.engines.guards import Evidence, bears_out, is_echo, is_loop, loop_start, too_much_text, windows
 from media_server.engines.invented import is_invented
 from media_server.engines.pieces import Pieces
@@ -26,10 +28,14 @@ from media_server.engines.word_times import word_times
 
 __all__ = ["Heard", "WhisperEngine"]
 
+log = logging.getLogger(__name__)
+
 RATE_HZ = 16_000
 FRAME = 160
 """Samples per feature frame."""
 BATCH = 8
+ON_GPU = ("int8_float16", "int8_float32", "float32")
+"""Kinds of numbers for a GPU, the best first; old ones cannot multiply all of them."""
 STEP_S = 0.3
 """What a batch may take: whoever comes meanwhile waits for its end."""
 CHEAP_S = 0.05
@@ -162,20 +168,25 @@ class WhisperEngine:
         floor_s: float | None = None,
         margin_s: float | None = None,
         timestamps: bool | None = None,
+        compute_type: str | None = None,
     ) -> WhisperEngine:
         """Load a CTranslate2 Whisper folder; nothing is downloaded.
 
         Args:
             window_s: the longest sound that the model was trained on.
             turn: a classifier of complete turns, as ONNX.
-            device: cpu, cuda, or auto for whichever there is.
+            device: cpu, cuda, or auto for whichever can be used.
+            compute_type: CTranslate2's name for the kind of numbers that are multiplied; chosen for the device without.
             floor_s, margin_s, timestamps: as in `window_for`.
+
+        Raises:
+            FileNotFoundError: there is no model.
+            RuntimeError: there is no CUDA.
         """
         if not (Path(path) / "model.bin").is_file():
             raise FileNotFoundError(f"there is no CTranslate2 Whisper model in {path}")
-        if device == "auto":
-            device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-        compute = "int8_float16" if device == "cuda" else "int8"
+        device = _device(device)
+        compute = compute_type or _compute_type(device)
         model = WhisperModel(str(path), device=device, compute_type=compute, cpu_threads=threads, local_files_only=True)
         classifier = SmartTurn.load(turn, threads) if turn else None
         window = window_for(model.hf_tokenizer.get_vocab_size(), window_s, floor_s, margin_s, timestamps)
@@ -399,6 +410,30 @@ class WhisperEngine:
             **options,
         )
         return found
+
+
+def _device(wanted: str) -> str:
+    """Where to run.
+
+    Raises:
+        RuntimeError: CUDA is wanted and cannot be had.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    lacking = recogniser_lacks()
+    if lacking and wanted == "cuda":
+        raise RuntimeError(lacking)
+    if lacking == NO_CUBLAS:
+        log.warning("speech recognition runs on the CPU: %s", lacking)
+    return "cpu" if lacking else "cuda"
+
+
+def _compute_type(device: str) -> str:
+    """The fastest numbers that the device can multiply."""
+    if device == "cpu":
+        return "int8"
+    there = ctranslate2.get_supported_compute_types(device)
+    return next((each for each in ON_GPU if each in there), "default")
 
 
 def _unheard(take: _Take, voice: NDArray[np.float32] | None, samples: int) -> int:
