@@ -122,7 +122,8 @@ def _fill(spec: WhisperSpec, shape: Shape, tokens: list[str]) -> None:
         conv.bias = np.zeros(width, np.float32)
     encoder.position_encodings.encodings = matrix(POSITIONS, width)
     decoder.position_encodings.encodings = matrix(TEXT_POSITIONS, width)
-    decoder.embeddings.weight = matrix(len(tokens), width, scale=4)
+    # no two tokens may be alike
+    decoder.embeddings.weight = r.normal(0, 4 * width**-0.5, (len(tokens), width)).astype(np.float32)
     decoder.projection.weight = decoder.embeddings.weight
     if shape.silent:
         # behind the prompt and a few tokens the position alone says that the text is over
