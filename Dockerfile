@@ -35,9 +35,10 @@ RUN ln -s /usr/local/cuda/lib64/stubs/libcuda.so /usr/local/cuda/lib64/stubs/lib
     && LD_LIBRARY_PATH=/usr/local/cuda/lib64/stubs /opt/media-server/bin/pip install --no-cache-dir \
     --constraint constraints.txt llama-cpp-python
 COPY . .
+# from 1.27 on onnxruntime-gpu is for CUDA 13, which CTranslate2 is not
 RUN /opt/media-server/bin/pip install --no-cache-dir --constraint constraints.txt '.[postgresql,tracing]' \
     && /opt/media-server/bin/pip uninstall -y onnxruntime \
-    && /opt/media-server/bin/pip install --no-cache-dir 'onnxruntime-gpu>=1.20,<2'
+    && /opt/media-server/bin/pip install --no-cache-dir 'onnxruntime-gpu>=1.20,<1.27'
 
 FROM ${CUDA_BASE} AS cuda
 RUN apt-get update && apt-get install -y --no-install-recommends python3 libgomp1 && rm -rf /var/lib/apt/lists/* \

@@ -58,27 +58,36 @@ def prompt(engine: LlamaEngine, seed: int) -> tuple[m.ChatMessage, ...]:
 
 
 def answer(engine: LlamaEngine, seeds: Sequence[int], tokens: int) -> tuple[list[float], float]:
-    """Answer new conversations at once: when each one's first text came, and tokens per second after the last of these.
+    """Answer new conversations at once: when each one's first token came, and tokens per second from the last of these.
 
-    Text may be held back for a token or two, so a first text is no earlier than a first token.
+    Tokens are counted in the engine: of a random model's there is little text.
     """
-    for seed in seeds:
-        engine.submit(m.Generate(seed, f"call {seed}", prompt(engine, seed), tokens))
+    asked = [m.Generate(seed, f"call {seed}", prompt(engine, seed), tokens) for seed in seeds]
+    prompt_tokens = {each.id: len(engine._prompts.make(each).tokens) for each in asked}
+    for each in asked:
+        engine.submit(each)
     began = time.perf_counter()
     first: dict[int, float] = {}
     steps: list[tuple[float, int]] = []
+
+    def answering() -> list[int]:
+        replies = [s.reply for s in engine._slots if s.reply]
+        return [r.request.id for r in replies if len(r.tokens) > prompt_tokens[r.request.id]]
+
     while engine.busy:
-        under_way = sum(s.reply is not None and len(s.cached) >= len(s.reply.tokens) - 1 for s in engine._slots)
+        under_way = len(answering())
+        ended = []
         for result in engine.step():
-            if isinstance(result, m.TextChunk):
-                first.setdefault(result.id, time.perf_counter() - began)
-            elif isinstance(result, m.Failed):
+            if isinstance(result, m.Failed):
                 raise SystemExit(f"{result.code}: {result.message}")
+            if isinstance(result, m.Finished):
+                ended.append(result.id)
+        for request_id in (*ended, *answering()):
+            first.setdefault(request_id, time.perf_counter() - began)
         if len(first) == len(seeds):
             steps.append((time.perf_counter(), under_way))
-    counted = sum(n for _, n in steps[1:])
-    took = steps[-1][0] - steps[0][0] if len(steps) > 1 else 0.0
-    return sorted(first.values()), counted / took if took else 0.0
+    took = steps[-1][0] - steps[0][0]
+    return sorted(first.values()), sum(n for _, n in steps[1:]) / took if took else 0.0
 
 
 def alone(measure: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]:
@@ -98,7 +107,7 @@ def language_model(path: Path, args: argparse.Namespace, tuning: dict[str, Any])
     seeds = itertools.count(1)
     answer(engine, [next(seeds)], 8)
     by_itself = [answer(engine, [next(seeds)], 2)[0][0] for _ in range(RUNS)]
-    row["first_text_ms"] = round(1000 * statistics.median(by_itself), 1)
+    row["first_token_ms"] = round(1000 * statistics.median(by_itself), 1)
     for n in args.conversations:
         firsts, speed = answer(engine, [next(seeds) for _ in range(n)], REPLY_TOKENS)
         row[f"tokens_per_s_{n}"] = round(speed)

@@ -20,7 +20,7 @@ from media_server.engines import cuda
 from media_server.engines.inspecting import inspect
 from media_server.engines.packs import Pack, check_files, load_pack, problems_of
 from media_server.errors import ConfigurationError
-from media_server.packs.memory import of_pack
+from media_server.packs.memory import on_gpu
 from media_server.store import Database, Keys
 
 __all__ = ["Finding", "examine"]
@@ -169,10 +169,10 @@ def _fits(settings: Settings, pack: Pack) -> list[Finding]:
     gpus = cuda.gpus() if settings.device != "cpu" else []
     if not gpus:
         return []
-    needed, free = of_pack(pack), sum(g.free for g in gpus)
+    needed, free = on_gpu(pack), sum(g.free for g in gpus)
     if needed <= free:
         return []
-    text = f"the pack takes about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB of the GPU's memory are free"
+    text = f"the pack takes about {needed / 1e9:.1f} GB on a GPU, and {free / 1e9:.1f} GB of the GPU's memory are free"
     remedy = 'a smaller model, fewer slots, a shorter context, or kv_type = "q8_0" in its pack.toml'
     return [Finding("note", text, remedy)]
 

@@ -2,20 +2,24 @@
 
     python scripts/compile_llama.py WHEELHOUSE
 
-A wheel that is in the folder already is kept. CMAKE_ARGS are llama.cpp's options, such as -DGGML_CUDA=on.
+A wheel that is in the folder already is kept, unless CUDA is asked for and it has none. CMAKE_ARGS are llama.cpp's
+options, such as -DGGML_CUDA=on.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import time
+import zipfile
 from collections import deque
 from pathlib import Path
 
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
 STEP = re.compile(r"\[(\d+)/(\d+)\]|\[\s*(\d+)%\]")
+CUDA_WANTED = re.compile(r"-DGGML_CUDA=(on|1|true|yes)\b", re.IGNORECASE)
 TAIL = 40
 """Lines of output that are shown where it fails."""
 
@@ -28,13 +32,23 @@ def percent_of(line: str) -> int | None:
     return int(found[3]) if found[3] else 100 * int(found[1]) // int(found[2])
 
 
+def has_cuda(wheel: Path) -> bool:
+    with zipfile.ZipFile(wheel) as z:
+        return any("ggml-cuda" in name for name in z.namelist())
+
+
 def main(wheelhouse: Path) -> int:
     (wanted,) = (line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("llama_cpp_python=="))
     version = wanted.partition("==")[2]
-    if any(wheelhouse.glob(f"llama_cpp_python-{version}-*.whl")):
-        return 0
+    options = os.environ.get("CMAKE_ARGS", "")
+    for wheel in wheelhouse.glob(f"llama_cpp_python-{version}-*.whl"):
+        if has_cuda(wheel) or not CUDA_WANTED.search(options):
+            return 0
+        wheel.unlink()
     print("Compiling llama.cpp. This takes 5 to 15 minutes, once.", flush=True)
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "-v", "--no-deps"]
+    if options:
+        command.append("--no-cache-dir")  # pip keeps what it built, with whatever options that was
     building = subprocess.Popen(
         [*command, "--wheel-dir", str(wheelhouse), wanted], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

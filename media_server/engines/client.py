@@ -31,6 +31,8 @@ NAMES = {
     "embedding": "embedding",
     "emotion": "emotion",
 }
+NO_GPU = "NoGpuError: "
+"""How a host's reason begins where it was told to use CUDA and cannot."""
 STABLE_S = 30.0
 """A host that lived this long is restarted at once; younger ones after a growing wait."""
 MAX_WAIT_S = 5.0
@@ -134,6 +136,11 @@ class EngineClient:
                     inbox.put_nowait(message)
 
     def _not_loaded(self, reason: str) -> ConfigurationError:
+        if reason.startswith(NO_GPU):
+            return ConfigurationError(
+                f"The {self.name} cannot run on a GPU: {reason.removeprefix(NO_GPU).rstrip('.')}. `media-server doctor "
+                "--device cuda` says what is missing; with --device auto it runs on the CPU."
+            )
         what = self.name if self.name.endswith("model") else f"{self.name} model"
         return ConfigurationError(
             f"The {what} in {Path(self._options.get('path', '')).resolve()} cannot be loaded: {reason.rstrip('.')}. "

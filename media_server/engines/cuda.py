@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["NO_CUBLAS", "NO_GPU", "Gpu", "gpus", "load_cublas", "recogniser_lacks"]
+__all__ = ["NO_CUBLAS", "NO_GPU", "Gpu", "NoGpuError", "gpus", "load_cublas", "recogniser_lacks"]
 
 CUBLAS = ("libcublasLt.so.12", "libcublas.so.12")
 """CTranslate2 opens the second by this name when it first multiplies; it needs nothing else of CUDA's."""
@@ -17,6 +17,10 @@ NO_GPU = "there is no NVIDIA GPU, or its driver does not answer"
 NO_CUBLAS = "there is a GPU, but not cuBLAS for CUDA 12, which speech recognition needs: pip install nvidia-cublas-cu12"
 _DEVICE_TYPES = (1, 2)
 """ggml-backend.h: a GPU with memory of its own, and one that shares the host's."""
+
+
+class NoGpuError(RuntimeError):
+    """CUDA is wanted for an engine that cannot use it here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,11 @@ def recogniser_lacks() -> str:
 
 def gpus() -> list[Gpu]:
     """The GPUs that llama.cpp was built for and finds."""
-    import llama_cpp
     from llama_cpp._ggml import libggml
 
-    llama_cpp.llama_backend_init()
+    from media_server.engines.loading import begin
+
+    begin()
     libggml.ggml_backend_dev_get.restype = ctypes.c_void_p
     libggml.ggml_backend_dev_description.restype = ctypes.c_char_p
     libggml.ggml_backend_dev_count.restype = ctypes.c_size_t

@@ -50,7 +50,6 @@ class EmotionEngine:
 
         Raises:
             ValueError: it takes something else, or gives another number of labels.
-            RuntimeError: there is no CUDA.
         """
         session = load_onnx(path, threads, device)
         shapes = [x.shape for x in session.get_inputs()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,11 @@ THOUGHT = ("<think>", "</think>")
 """What stands around the thoughts of a model that is not known to think."""
 WARMING = "The quick brown fox jumps over the lazy dog while nobody looks at what it does. " * 3
 """Any text of some dozens of tokens, by which it is found out what the cache can do."""
+
+LARGE_VOCABULARY = 30_000
+"""Tokens from which on it is worth a thread to look at all of them."""
+MOST_DRAWING = 8
+"""Threads that choose tokens; memory is no faster for more."""
 
 TOOLS_TEMPERATURE = 0.2
 """The highest temperature where tools are offered and the request names none: arguments are copied, not invented."""
@@ -96,6 +102,8 @@ class _Reply:
     """Where in the prompt a state is to be saved; 0 for nowhere."""
     row: int = -1
     """The row of the last batch that has this reply's logits; -1 for none."""
+    drawn: int = 0
+    """The token that was chosen from them."""
 
 
 _Part = tuple[_Slot, list[int]]
@@ -123,6 +131,9 @@ class LlamaEngine:
         """Sequences that are to be decoded alone, since a batch with them failed."""
         self._limit = loaded.limit
         self._clock = 0
+        threads = min(MOST_DRAWING, lib.llama_n_threads(loaded.context))
+        self._drawing = ThreadPoolExecutor(threads) if threads > 1 and vocabulary.size >= LARGE_VOCABULARY else None
+        """Where tokens are chosen, for several replies at a time; None where one after the other is as fast."""
         self._prefill_token_s = PREFILL_S / batch
         """What a token of prefill takes, as measured so far."""
         self.info = loaded.info
@@ -186,9 +197,10 @@ class LlamaEngine:
         self._assign()
         self._decode()
         results, self._failed = self._failed, []
-        for slot in self._slots:
-            if slot.reply and slot.reply.row >= 0:
-                results += self._results(slot, slot.reply)
+        ready = [(slot, slot.reply) for slot in self._slots if slot.reply and slot.reply.row >= 0]
+        self._draw([reply for _, reply in ready if reply.replying])
+        for slot, reply in ready:
+            results += self._results(slot, reply)
         return results
 
     def warm_up(self) -> None:
@@ -294,6 +306,21 @@ class LlamaEngine:
     def _caches(self) -> list[Cached]:
         return [s.cache for s in self._slots]
 
+    def _draw(self, replies: list[_Reply]) -> None:
+        """Choose the next token of each reply, of several at a time: each looks at the whole vocabulary."""
+
+        def draw(reply: _Reply) -> int:
+            return int(lib.llama_sampler_sample(reply.sampler, self._context, reply.row))
+
+        if self._drawing is None or len(replies) < 2:
+            for reply in replies:
+                reply.drawn = draw(reply)
+            return
+        # llama.cpp puts the rows of logits in order when it is first asked for one; from then on they are only read
+        lib.llama_get_logits_ith(self._context, replies[0].row)
+        for reply, token in zip(replies, self._drawing.map(draw, replies), strict=True):
+            reply.drawn = token
+
     def _results(self, slot: _Slot, reply: _Reply) -> list[m.Result]:
         """What comes of the logits of the last batch."""
         try:
@@ -308,8 +335,7 @@ class LlamaEngine:
         """Take the next token of a slot."""
         replying = reply.replying
         assert replying is not None
-        token = lib.llama_sampler_sample(reply.sampler, self._context, reply.row)
-        reply.row = -1
+        token, reply.row = reply.drawn, -1
         results: list[m.Result] = []
         ended = self._vocabulary.ends(token)
         if not ended:

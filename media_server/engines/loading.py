@@ -10,12 +10,15 @@ from typing import Any, Literal
 
 import llama_cpp as lib
 
-__all__ = ["Loaded", "Tuning", "load_model", "templates_of", "vocabulary_only"]
+from media_server.engines.cuda import NoGpuError
+
+__all__ = ["Loaded", "Tuning", "begin", "load_model", "templates_of", "vocabulary_only"]
 
 _GGML_LOG_LEVEL_ERROR = 4
 """ggml.h; the bindings do not name it."""
 _KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4_1": 3, "q4_0": 2}
 """ggml.h."""
+IS_THERE_ROOM = " on the GPU (`media-server doctor` says whether its memory is enough)"
 _FLASH = {"auto": -1, "off": 0, "on": 1}
 
 
@@ -50,20 +53,20 @@ def load_model(path: str | Path, context: int, slots: int, device: str, threads:
 
     Raises:
         FileNotFoundError: there is none.
-        RuntimeError: there is no CUDA.
+        NoGpuError: CUDA is wanted and cannot be had.
         ValueError: llama.cpp cannot load it, or not with these settings.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    _begin()
+    begin()
     gpu = device != "cpu" and bool(lib.llama_supports_gpu_offload())
     if device == "cuda" and not gpu:
-        raise RuntimeError("llama-cpp-python was built without CUDA; rebuild it with CMAKE_ARGS=-DGGML_CUDA=on")
+        raise NoGpuError("llama-cpp-python was built without CUDA, or there is no GPU")
     model_params = lib.llama_model_default_params()
     model_params.n_gpu_layers = 999 if gpu else 0
     model = lib.llama_model_load_from_file(os.fsencode(path), model_params)
     if not model:
-        raise ValueError(f"llama.cpp cannot load {path}")
+        raise ValueError(f"llama.cpp cannot load {path}{IS_THERE_ROOM if gpu else ''}")
     limit = min(context, lib.llama_model_n_ctx_train(model))
     params = lib.llama_context_default_params()
     params.n_ctx = limit * slots
@@ -80,7 +83,9 @@ def load_model(path: str | Path, context: int, slots: int, device: str, threads:
     ctx = lib.llama_init_from_model(model, params)
     if not ctx:
         settings = f"kv_type {tuning.kv_type}, flash_attention {tuning.flash_attention}"
-        raise ValueError(f"llama.cpp cannot make a context of {limit} tokens for {slots} conversations with {settings}")
+        room = IS_THERE_ROOM if gpu else ""
+        made = f"a context of {limit} tokens for {slots} conversations with {settings}"
+        raise ValueError(f"llama.cpp cannot make {made}{room}")
     where = "cuda" if gpu else "cpu"
     return Loaded(model, ctx, slots, limit, f"{Path(path).name}, {where}, {slots} conversations of {limit} tokens")
 
@@ -91,7 +96,7 @@ def vocabulary_only(path: str | Path) -> Any:
     Raises:
         ValueError: llama.cpp cannot read it.
     """
-    _begin()
+    begin()
     params = lib.llama_model_default_params()
     params.vocab_only = True
     model = lib.llama_model_load_from_file(os.fsencode(path), params)
@@ -112,7 +117,8 @@ def templates_of(model: Any) -> tuple[str, str]:
     return usual.decode("utf-8", "replace"), (tools or b"").decode("utf-8", "replace")
 
 
-def _begin() -> None:
+def begin() -> None:
+    """Make llama.cpp ready, and silent but for errors."""
     lib.llama_log_set(_quiet, ctypes.c_void_p(0))
     lib.llama_backend_init()
 

@@ -32,6 +32,7 @@ def load_onnx(model: str | Path | bytes, threads: int, device: str = "cpu") -> o
     given = model if isinstance(model, bytes) else str(model)
     if device == "cpu" or CUDA not in onnxruntime.get_available_providers():
         return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = 3  # it warns of what is as it has to be
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
         onnxruntime.preload_dlls()
     session = onnxruntime.InferenceSession(given, options, providers=[ON_CUDA, "CPUExecutionProvider"])
