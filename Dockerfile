@@ -38,7 +38,7 @@ COPY . .
 # from 1.27 on onnxruntime-gpu is for CUDA 13, which CTranslate2 is not
 RUN /opt/media-server/bin/pip install --no-cache-dir --constraint constraints.txt '.[postgresql,tracing]' \
     && /opt/media-server/bin/pip uninstall -y onnxruntime \
-    && /opt/media-server/bin/pip install --no-cache-dir 'onnxruntime-gpu>=1.20,<1.27'
+    && /opt/media-server/bin/pip install --no-cache-dir 'onnxruntime-gpu>=1.21,<1.27'
 
 FROM ${CUDA_BASE} AS cuda
 RUN apt-get update && apt-get install -y --no-install-recommends python3 libgomp1 && rm -rf /var/lib/apt/lists/* \

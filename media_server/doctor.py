@@ -143,7 +143,7 @@ def _devices(settings: Settings) -> list[Finding]:
         found.append(Finding("ok", "speech recognition: CUDA"))
     lacks = lacking if lacking == cuda.NO_GPU else _rebuild()
     if gpus:
-        found.append(Finding("ok", "language model: CUDA"))
+        found.append(Finding("ok", "language model: GPU"))
     else:
         found.append(Finding(needed, "language model: CPU", f"for CUDA: {lacks}"))
     if voice:

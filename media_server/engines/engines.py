@@ -83,7 +83,7 @@ class Engines:
             )
 
         turn: dict[str, Any] = {"turn": str(pack.turn)} if pack.turn and not stt.engine else {}
-        hearing = ("language", "window_s", "floor_s", "margin_s", "timestamps")
+        hearing = ("language", "window_s", "floor_s", "margin_s", "timestamps", "compute_type")
         self.stt = engine("stt", stt, pack.recogniser, *hearing, **turn)
         self.recordings = BackgroundEngine(
             engine("stt", stt, pack.recogniser, *hearing, background=True), self._is_waited_for

@@ -67,6 +67,10 @@ class RecogniserModel(_Model):
     """Silence that the window has behind the sound at least; derived from the model by default."""
     timestamps: bool | None = None
     """Whether the model writes when phrases begin and end; derived from the model by default."""
+    compute_type: (
+        Literal["float32", "float16", "bfloat16", "int8", "int8_float32", "int8_float16", "int8_bfloat16"] | None
+    ) = None
+    """The kind of numbers that CTranslate2 multiplies; the fastest of the device by default."""
 
 
 class TurnModel(_Model):
