@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from scripts import compile_llama
-
+SCRIPT = Path(__file__).parents[2] / "scripts" / "compile_llama.py"
+compile_llama = SimpleNamespace(**runpy.run_path(str(SCRIPT)))
 VERSION = next(
     line.partition("==")[2]
     for line in compile_llama.CONSTRAINTS.read_text().splitlines()

@@ -49,5 +49,5 @@ def test_only_the_likeliest_tokens_are_sorted(engine: LlamaEngine) -> None:
     array = lib.llama_token_data_array(data, n, -1, False)
     lib.llama_sampler_apply(chain, array)
     assert array.size == TOP_K
-    assert array.data[array.selected].id >= n - TOP_K
+    assert int(array.data[array.selected].id) >= n - TOP_K
     lib.llama_sampler_free(chain)
