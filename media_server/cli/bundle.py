@@ -73,7 +73,11 @@ def _add_create(steps: Any) -> None:
         "--wheel", type=Path, action="append", default=[], metavar="FILE", help="add one built elsewhere"
     )
     create.add_argument(
-        "--extra", action="append", default=[], choices=["cuda", "postgresql", "tracing"], help="with what this needs too"
+        "--extra",
+        action="append",
+        default=[],
+        choices=["cuda", "postgresql", "tracing"],
+        help="with what this needs too",
     )
     create.add_argument("--sign", type=Path, metavar="PEM", help="Ed25519 private key to sign the bundle with")
     offline_option(create)
