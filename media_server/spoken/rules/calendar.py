@@ -248,6 +248,7 @@ def _day_pattern(language: Language) -> re.Pattern[str]:
     months = "|".join(map(re.escape, [*language.months, *language.words("month_abbreviations")]))
     followed = rf"\.?,?(?=[ \u00a0]\d{{1,2}}(?:\.|º|°|er)?[ \u00a0](?:de[ \u00a0])?(?i:{months})(?!\w))"
     followed += r"|\.?(?=[ \u00a0]\d{1,2}(?:[:.hH]\d\d|[hH])?(?:[ \u00a0]?[ap]\.?m\.?)?[ \u00a0]?[-–][ \u00a0]?\d)"
+    followed += r"|\.?(?=[ \u00a0](?:closed|geschl|cerrado|fermé|chiuso|fechado|gesloten|kapalı|geöffnet|open)\w*)"
     followed += rf"|\.?(?=,?[ \u00a0](?i:{months})\.?[ \u00a0]\d)"
     followed += r"|\.?(?=[ \u00a0]?:[ \u00a0]?\d)|\.?(?=,?[ \u00a0]\d{1,2}[./]\d{1,2}(?!\d))"
     if language.code in ("en", "de", "nl"):

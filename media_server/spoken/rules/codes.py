@@ -59,6 +59,10 @@ _NAMED = re.compile(
 _NAMED_SHORT = re.compile(
     r"(?<![\w-])(?P<word>\w{2,20})(?:[ \u00a0]|:[ \u00a0]?)(?P<code>(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{3,5})(?![\w-])"
 )
+_MIXED = re.compile(
+    r"(?<![\w-])(?P<word>\w{2,20})(?::|[ \u00a0](?:is|ist|lautet|est|es|è|é))?[ \u00a0]"
+    r"(?P<code>(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{4,14})(?![\w-])"
+)
 _WORDLIKE = re.compile(r"[A-Z]{4,}")
 _VOWELS = frozenset("AEIOUY")
 
@@ -107,6 +111,9 @@ def _cued(language: Language) -> re.Pattern[str]:
 def cued_numbers(edits: Edits, language: Language) -> None:
     """Say numbers digit by digit behind a word that tells that they are codes: `PIN 1234`, `order number 98765`."""
     _official(edits, language)
+    for m in _MIXED.finditer(edits.text):
+        if m["word"].lower() in language.listed("digit_cues"):
+            edits.match(m, _letters(m["code"]), "code")
     for m in _cued(language).finditer(edits.text):
         edits.match(m, digits(m[m.lastgroup or 0]), m.lastgroup or 0)
     cues = language.listed("telephone_cues") | _CALLING

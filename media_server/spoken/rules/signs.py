@@ -298,6 +298,8 @@ def _dashes(edits: Edits, language: Language) -> None:
             clock = re.search(r"[:h]\d\d$|[ap]\.?m\.?$", text[max(0, start - 5) : start], re.IGNORECASE)
             cue = any(w in language.listed("range_cues") for w in text[max(0, start - 30) : start].lower().split())
             minus = None if years or clock or cue or int(first) < int(last) else _SUM_AHEAD.search("=0")
+        if minus and m["sign"] != "-" and not m["s1"] and "=" not in text[max(0, start - 24) : end + 24]:
+            minus = None  # "8–12 + 14–18"
         if m["s1"] and not m["s2"] and m["sign"] == "-":
             minus = _SUM_AHEAD.search("=0") if minus else None
             if not minus:
