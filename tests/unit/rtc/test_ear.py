@@ -261,8 +261,8 @@ def test_a_flood_of_sound_is_decoded_no_further_than_a_stall_can_hold_up(way: st
     reception = line.ear.reception
     assert 20 < reception.played_s + reception.restored_s + reception.concealed_s < 27
     line.frames.clear()
-    for n, packet in enumerate(packets * 3, 5000):
-        line.arrive(n, packet, 60 + (n - 5000) * 0.02)
+    for n, payload in enumerate(packets * 3, 5000):
+        line.arrive(n, payload, 60 + (n - 5000) * 0.02)
     said = sum(len(frame.samples) for frame in line.frames if frame.samples.any()) / MODEL_RATE_HZ
     assert said == pytest.approx(3.0, abs=0.2), "what comes at the pace of speech afterwards is heard"
 
