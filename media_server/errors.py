@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 __all__ = [
+    "MAX_PROBLEMS",
     "ClientError",
     "ConfigurationError",
     "EngineError",
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+MAX_PROBLEMS = 50
+"""Maximum problems of one input that are looked at one by one; the validator takes its time for thousands."""
 
 
 class MediaServerError(Exception):
@@ -91,6 +94,8 @@ class RequestFailed(EngineError):
 
 def problems(error: ValidationError, known: Iterable[str] = ()) -> str:
     """What does not fit, field by field, in one line; a key that does not exist is compared with those `known`."""
+    if (count := error.error_count()) > MAX_PROBLEMS:
+        return f"{count} values are wrong"
     fields = ((_field(x), _reason(x, known)) for x in error.errors()[:5])
     return "; ".join(f"{field}: {message}".removeprefix(": ") for field, message in fields)
 

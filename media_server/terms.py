@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from media_server.agents import Tool, client_tool
 from media_server.errors import ClientError
@@ -65,7 +65,7 @@ class Terms(_Sealable):
 
     call_id: str = ""
     changes: dict[str, Any] = {}
-    variables: dict[str, str | int | float | bool] = {}
+    variables: dict[str, str | int | FiniteFloat | bool] = {}
     tools: tuple[ToolTerms, ...] = ()
     dialect: str = ""
     dialect_options: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, InstanceOf, SkipValidation
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, FiniteFloat, InstanceOf, SkipValidation
 from pydantic.dataclasses import dataclass as validated_dataclass
 
 from media_server.agents.numbers import check_number
@@ -160,7 +160,7 @@ class Agent:
     greeting_interruptible: bool = True
     interruptible: bool = True
     numbers: Annotated[tuple[Annotated[str, AfterValidator(check_number)], ...], Field(max_length=50)] = ()
-    variables: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    variables: Mapping[str, str | int | FiniteFloat | bool] = field(default_factory=dict)
     tools: Sequence[Annotated[InstanceOf[Tool], BeforeValidator(as_tool)]] = ()
     skills: Annotated[tuple[Skill, ...], Field(max_length=50)] = ()
     tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
@@ -189,7 +189,7 @@ class Agent:
     dtmf: Literal["turn", "event"] = "turn"
     emotions: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z]{2,30}$")], ...], Field(max_length=20)] = ()
     recording: bool = False
-    price_per_minute: Annotated[float, Field(ge=0)] = 0
+    price_per_minute: Annotated[float, Field(ge=0, le=1e9)] = 0
     max_duration_s: Annotated[float, Field(ge=0, le=86400)] = 600
     max_calls: Annotated[int | None, Field(ge=0)] = None
     answer_timeout_s: Annotated[float, Field(ge=1, le=600)] = 15

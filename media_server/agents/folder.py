@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _AGENT = TypeAdapter(Agent)
 _SETTINGS = [field.name for field in fields(Agent)]
 _FILES = (".py", ".toml")
+_DEEP_KEY = re.compile(r"""(?m)(?:^|[{,])[ \t\[]*(?:[\w"'-]+[ \t]*\.[ \t]*){32}""")
+"""A key of very many parts, for which the parser takes memory by their square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,11 +280,15 @@ def _read_toml(file: Path) -> list[Agent]:
 
 def _parse_toml(text: str, stem: str) -> list[Agent]:
     """The agents of a file's text; one without a name has that of the file."""
+    if deep := _DEEP_KEY.search(text):
+        raise _Broken(text.count("\n", 0, deep.start()) + 1, "a key has too many parts")
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
         at = re.search(r"line (\d+)", str(e))
         raise _Broken(int(at[1]) if at else None, str(e)) from e
+    except RecursionError:
+        raise _Broken(None, "its tables or lists are nested too deeply") from None
     tables: Any = table.get("agents", [{"name": stem} | table])
     if not isinstance(tables, list):
         raise _Broken(_line(text, "agents"), "agents: write [[agents]] before each one")
@@ -294,7 +300,7 @@ def _parse_toml(text: str, stem: str) -> list[Agent]:
                 raise _Broken(_line(text, "handlers"), "handlers: not a setting of an agent")
             agents.append(_AGENT.validate_python(each))
         except ValidationError as e:
-            keys = [str(part) for part in e.errors()[0]["loc"] if isinstance(part, str)]
+            keys = [str(part) for part in e.errors(include_url=False)[0]["loc"] if isinstance(part, str)]
             raise _Broken(_line(text, keys[-1] if keys else ""), problems(e, _SETTINGS)) from e
     return agents
 

@@ -6,12 +6,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from media_server import events as e
+from media_server.complexity import MAX_VALUES, values_in
 from media_server.errors import ClientError
 
 __all__ = ["RateLimitedInbox"]
 
-MAX_RAW, PIECE = 1000, 4096
-"""Messages in so many seconds that are looked at, whatever is in them; one counts once more for so many characters."""
+MAX_RAW, PIECE, VALUES = 1000, 4096, 100
+"""Messages in so many seconds that are looked at, whatever is in them; one counts once more for so many characters,
+and for so many values of JSON."""
 MOST, PER_S = 400, 2.0
 """Messages in so many seconds: more than a program that waits for each answer gets to. Each may cost a reply, or an
 error in the call's record."""
@@ -42,9 +44,12 @@ class RateLimitedInbox:
     def receive(self, text: str | bytes, incoming: Callable[[str | bytes], Iterable[e.ClientMessage]]) -> None:
         """Take a message as it came; `incoming` translates it."""
         # to translate what is then dropped is work as well
-        if not self._is_looked_at(text):
+        values = values_in(text)
+        if not self._is_looked_at(len(text), values):
             return
         try:
+            if values > MAX_VALUES:
+                raise ClientError("bad_message", f"The message has more than {MAX_VALUES} values.")
             for each in incoming(text):
                 # some acknowledge every packet of sound
                 if isinstance(each, e.PlaybackAck) or self._in_time():
@@ -53,11 +58,11 @@ class RateLimitedInbox:
             if self._in_time():
                 self._emit(e.Error(refused.code, refused.message))
 
-    def _is_looked_at(self, text: str | bytes) -> bool:
+    def _is_looked_at(self, length: int, values: int) -> bool:
         now = self._clock()
         if now - self._raw_since_s >= PER_S:
             self._raw, self._raw_since_s = 0, now
-        self._raw += 1 + len(text) // PIECE
+        self._raw += 1 + length // PIECE + min(values, MAX_VALUES) // VALUES
         if self._raw <= MAX_RAW:
             return True
         self._tell(MAX_RAW)

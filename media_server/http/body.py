@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from media_server.errors import ClientError
+from media_server.errors import MAX_PROBLEMS, ClientError
 
 __all__ = ["json_body", "require_type", "text_body", "validated"]
 
 M = TypeVar("M", bound=BaseModel)
+UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+"""Names of the encoding that bodies have; JSON is always in it (RFC 8259)."""
 
 
 def require_type(request: web.Request, wanted: str) -> None:
@@ -20,10 +22,18 @@ def require_type(request: web.Request, wanted: str) -> None:
 
 
 async def text_body(request: web.Request) -> str:
+    """The body as text.
+
+    Raises:
+        ClientError: `bad_encoding`.
+    """
+    if (request.charset or "utf-8").lower() not in UTF_8:
+        # Python knows encodings that take seconds, and some that are none
+        raise ClientError("bad_encoding", "The body must be UTF-8.")
     try:
-        return await request.text()
-    except (ValueError, LookupError) as e:  # some codecs raise a plain UnicodeError
-        raise ClientError("bad_encoding", "The body is not valid text in the encoding that it declares.") from e
+        return (await request.read()).decode()
+    except UnicodeDecodeError as e:
+        raise ClientError("bad_encoding", "The body is not valid UTF-8.") from e
 
 
 async def json_body(request: web.Request, model: type[M]) -> M:
@@ -53,6 +63,8 @@ def validated(model: type[M], given: Any) -> M:
 
 
 def _refusal(error: ValidationError) -> ClientError:
+    if (count := error.error_count()) > MAX_PROBLEMS:
+        return ClientError("bad_request", f"The request is not valid: {count} of its values are wrong.")
     problems = [{"field": ".".join(map(str, x["loc"])), "problem": x["msg"]} for x in error.errors()]
     if error.errors()[0]["type"] == "json_invalid":
         return ClientError("bad_json", "The body is not valid JSON.", details=problems)

@@ -10,7 +10,8 @@ import resource
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from media_server.errors import ClientError
+from media_server.http.errors import of_framework
 
 __all__ = ["Connections", "Limits", "serving"]
 
@@ -156,11 +158,20 @@ class _Connection(RequestHandler):
         return answer
 
 
+async def _handle(handler: Callable[[Any], Awaitable[web.StreamResponse]], request: web.Request) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as refused:  # before any middleware, of an expectation that is not known
+        return of_framework(request, refused)
+
+
 class _Server(web.Server):
     """aiohttp's server, with connections of the above kind."""
 
     def __init__(self, of: web.Server, kwargs: dict[str, Any]) -> None:
-        super().__init__(of.request_handler, request_factory=of.request_factory, loop=of._loop, **kwargs)
+        super().__init__(
+            partial(_handle, of.request_handler), request_factory=of.request_factory, loop=of._loop, **kwargs
+        )
 
     def __call__(self) -> _Connection:
         return _Connection(self, loop=self._loop, **self._kwargs)

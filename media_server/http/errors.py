@@ -13,16 +13,17 @@ from media_server.errors import ClientError
 from media_server.http.door import DOORS
 from media_server.store import reason_of
 
-__all__ = ["errors_as_json"]
+__all__ = ["errors_as_json", "of_framework"]
 
 log = logging.getLogger(__name__)
 
 # for what aiohttp refuses by itself
-CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 417: "unknown_expectation"}
 MESSAGES = {
     404: "There is nothing at this address.",
     405: "This address does not serve that method.",
     413: "The body is larger than 64 KiB.",
+    417: "The only expectation that is known here is 100-continue.",
 }
 
 
@@ -43,11 +44,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except ClientError as refused:
         return _response(request, refused)
     except web.HTTPException as e:
-        if e.status < 400:
-            raise
-        code = CODES.get(e.status, "bad_request")
-        headers = {"Allow": e.headers["Allow"]} if "Allow" in e.headers else {}
-        return _response(request, ClientError(code, MESSAGES.get(e.status, e.reason), status=e.status, headers=headers))
+        return of_framework(request, e)
     except (web.RequestPayloadError, HttpProcessingError):
         return _response(request, ClientError("bad_body", "The body cannot be read: it does not match its headers."))
     except ConnectionError:
@@ -62,6 +59,15 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _response(request, ClientError("no_records", "The database cannot be written.", status=503))
     except Exception:  # noqa: BLE001 - one request's defect must not end the others; it is logged
         return _mistake(request)
+
+
+def of_framework(request: web.Request, e: web.HTTPException) -> web.Response:
+    """What aiohttp refuses by itself, in our form. Raises it again where it is no error."""
+    if e.status < 400:
+        raise e
+    code = CODES.get(e.status, "bad_request")
+    headers = {"Allow": e.headers["Allow"]} if "Allow" in e.headers else {}
+    return _response(request, ClientError(code, MESSAGES.get(e.status, e.reason), status=e.status, headers=headers))
 
 
 def _mistake(request: web.Request) -> web.Response:

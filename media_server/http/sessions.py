@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from typing_extensions import TypedDict
 
 from media_server.call import Session
@@ -32,7 +32,7 @@ class _Offer(BaseModel):
     sdp: str = Field(min_length=1)
     type: Literal["offer"]
     metadata: dict[str, Any] = {}
-    variables: dict[str, str | int | float | bool] = {}
+    variables: dict[str, str | int | FiniteFloat | bool] = {}
     continues: str | None = None
     """A session whose connection was lost: the call goes on over this one."""
     received: Annotated[int, Field(ge=0, lt=2**53)] | None = None

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
+from media_server.complexity import MAX_VALUES, values_in
 from media_server.errors import ClientError
 from media_server.rtc import SocketLine
 from media_server.tasks import first_of
@@ -40,7 +41,8 @@ SEND_AWAY_S = 0.3
 class PacedSocket(web.WebSocketResponse):
     """A WebSocket whose messages are counted, also empty ones, pings and pongs, and which lets others have their turn.
 
-    One that sends too many is closed with the code 1008.
+    One that sends too many is closed with the code 1008; one that sends too large a message, or one with too many
+    values, with 1009.
     """
 
     def __init__(self, largest: int, heartbeat_s: float) -> None:
@@ -59,7 +61,7 @@ class PacedSocket(web.WebSocketResponse):
             if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
                 return message
             if not self._in_time(message):
-                await self._send_away()
+                await self._send_away(WSCloseCode.POLICY_VIOLATION, "too many messages")
                 return WSMessage(WSMsgType.CLOSED, None, None)
             if (now := self._clock()) - self._turn_s > TURN_S:
                 await asyncio.sleep(0)
@@ -67,6 +69,9 @@ class PacedSocket(web.WebSocketResponse):
             self._turn_s = now if now - self._turn_s > TURN_S else self._turn_s
             if message.type is WSMsgType.PING:
                 await self.pong(message.data)
+            elif message.type is WSMsgType.TEXT and values_in(message.data) > MAX_VALUES:
+                await self._send_away(WSCloseCode.MESSAGE_TOO_BIG, "too many values in a message")
+                return WSMessage(WSMsgType.CLOSED, None, None)
             elif message.type is not WSMsgType.PONG:
                 return message
 
@@ -95,11 +100,11 @@ class PacedSocket(web.WebSocketResponse):
         self._counted_s = now
         return self._allowance > 0
 
-    async def _send_away(self) -> None:
-        log.warning("a client sent more messages over its WebSocket than can be borne, and was sent away")
+    async def _send_away(self, code: WSCloseCode, why: str) -> None:
+        log.warning("a client sent more over its WebSocket than can be borne, and was sent away: %s", why)
         with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(SEND_AWAY_S):
-                await self.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many messages")
+                await self.close(code=code, message=why.encode())
 
 
 def new_socket(request: web.Request, largest: int, heartbeat_s: float = HEARTBEAT_S) -> PacedSocket:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
 import numpy as np
-from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import web
 from av.error import FFmpegError
 
 from media_server.audio import MODEL_RATE_HZ, Samples, read_parts
 from media_server.engines.guards import windows
 from media_server.errors import ClientError
+from media_server.http.multipart import FormParser, Part, boundary_of
 from media_server.tasks import in_thread
 
 __all__ = ["Upload", "Uploads"]
 
 LARGEST = 25 * 1024 * 1024
 HEADS = 64 * 1024
-"""Bytes that the heads of a form's parts may have, all together."""
+"""Bytes that all but the file may have in a form."""
 MAX_PARTS = 32
 MAX_FIELD = 4096
 """Maximum bytes of a field that is not the file."""
@@ -78,7 +77,9 @@ class Upload:
                 yield some
         except ConnectionError:
             raise
-        except (ValueError, OSError, FFmpegError) as wrong:
+        except FFmpegError as wrong:  # before the others, which some of its errors are as well
+            raise ClientError("bad_request", "file: the sound in it cannot be decoded.") from wrong
+        except (ValueError, OSError) as wrong:
             raise ClientError("bad_request", f"file: {wrong}.") from wrong
         finally:
             await asyncio.to_thread(parts.close)
@@ -118,8 +119,8 @@ class Uploads:
                 upload = Upload(file, lambda: request.transport is not None and not request.transport.is_closing())
                 try:
                     found = await _read(request, upload)
-                except (ValueError, AssertionError, HttpProcessingError) as wrong:
-                    raise ClientError("bad_request", "The form cannot be read.") from wrong
+                except ValueError as wrong:
+                    raise ClientError("bad_request", f"The form cannot be read: {wrong}.") from wrong
                 if not found:
                     raise ClientError("bad_request", "file: the recording is missing.")
                 async with self._turns:
@@ -131,29 +132,33 @@ class Uploads:
 
 async def _read(request: web.Request, upload: Upload) -> bool:
     """Take the parts of a form; whether there was a file."""
-    found = False
-    form = await request.multipart()
-    for count in itertools.count(1):
-        # heads and boundaries are read as well, and have no end of their own
+    found, name, value, count = False, "", bytearray(), 0
+    form = FormParser(boundary_of(request.headers.get("Content-Type", "")))
+    while data := await request.content.readany():
         if request.content.total_bytes > LARGEST + HEADS:
             raise ClientError("too_large", "file: more than 25 MB.", status=413)
-        if (part := await form.next()) is None:
-            return found
-        if count > MAX_PARTS:
-            raise ClientError("bad_request", f"The form has more than {MAX_PARTS} parts.")
-        if not isinstance(part, BodyPartReader):
-            raise ClientError("bad_request", "The form must not contain another form.")
-        found = found or part.name == "file"
-        value = bytearray()
-        while piece := await part.read_chunk(64 * 1024):
-            if part.name == "file":
-                if upload.file.tell() + len(piece) > LARGEST:
+        for item in form.feed(data):
+            if isinstance(item, Part):
+                _keep(upload, name, value)
+                name, count = item.name, count + 1
+                if count > MAX_PARTS:
+                    raise ClientError("bad_request", f"The form has more than {MAX_PARTS} parts.")
+                value.clear()
+                found = found or name == "file"
+            elif name == "file":
+                if upload.file.tell() + len(item) > LARGEST:
                     raise ClientError("too_large", "file: more than 25 MB.", status=413)
-                await asyncio.to_thread(upload.file.write, piece)
-                continue
-            value += piece
-            if len(value) > MAX_FIELD:
-                raise ClientError("bad_request", f"A field of the form has more than {MAX_FIELD} bytes.")
-        if part.name and part.name != "file":
-            upload.fields[part.name[:64]] = value.decode(errors="replace")
+                await asyncio.to_thread(upload.file.write, item)
+            else:
+                value += item
+                if len(value) > MAX_FIELD:
+                    raise ClientError("bad_request", f"A field of the form has more than {MAX_FIELD} bytes.")
+    if not form.complete:
+        raise ValueError("it is cut")
+    _keep(upload, name, value)
     return found
+
+
+def _keep(upload: Upload, name: str, value: bytearray) -> None:
+    if name and name != "file":
+        upload.fields[name[:64]] = value.decode(errors="replace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, Json
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, Json
 
 from media_server.call import Session
 from media_server.events import Encoding
@@ -42,7 +42,7 @@ class _Wanted(BaseModel):
     voice_rate: Annotated[int, Field(ge=8000, le=48000)] = 24_000
     voice_encoding: Encoding = "pcm_s16le"
     metadata: Json[dict[str, Any]] = {}
-    variables: Json[dict[str, str | int | float | bool]] = {}
+    variables: Json[dict[str, str | int | FiniteFloat | bool]] = {}
 
 
 @routes.get("/v1/voice")

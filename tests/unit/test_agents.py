@@ -187,10 +187,13 @@ def test_a_folder_of_agents_is_read(tmp_path: Path) -> None:
         ("mara_toml", '[[tools]]\nname = "a b"\ndescription = ""\n', 2, "name: a name has only letters"),
         ("mara_toml", "agents = 3\n", 1, "agents: write"),
         ("mara_toml", "[handlers]\nx = 1\n", 1, "handlers: not a setting"),
+        ("mara_toml", "x = " + "[" * 3000, None, "nested too deeply"),
+        ("mara_toml", "x = " + "{a=" * 3000, None, "nested too deeply"),
+        ("mara_toml", "\na." + "b." * 3000 + "c = 1\n", 2, "too many parts"),
     ],
 )
 def test_a_broken_file_is_named_with_line_and_reason(
-    tmp_path: Path, file: str, text: str, line: int, reason: str
+    tmp_path: Path, file: str, text: str, line: int | None, reason: str
 ) -> None:
     write(tmp_path, **{file: text}, luna_toml='prompt = "b"\n')
     book = AgentRegistry()

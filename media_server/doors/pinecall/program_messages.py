@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FiniteFloat,
     TypeAdapter,
     model_validator,
 )
@@ -77,7 +78,7 @@ def _known(given: Any) -> Any:
     return {k: "" if v is None else v for k, v in given.items()} if isinstance(given, dict) else given
 
 
-Variables = Annotated[dict[str, str | int | float | bool], BeforeValidator(_known)]
+Variables = Annotated[dict[str, str | int | FiniteFloat | bool], BeforeValidator(_known)]
 
 
 def _agent_name(given: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 
 from media_server.errors import ClientError
 from media_server.http.body import validated
@@ -25,7 +25,7 @@ OWN = frozenset({"variableValues", "firstMessage"})
 
 
 class _Overrides(BaseModel):
-    variableValues: dict[str, str | int | float | bool] = {}  # noqa: N815 - as it is on the wire
+    variableValues: dict[str, str | int | FiniteFloat | bool] = {}  # noqa: N815 - as it is on the wire
     firstMessage: Annotated[str, Field(max_length=4000)] | None = None  # noqa: N815
     systemPrompt: Annotated[str, Field(max_length=20_000)] | None = None  # noqa: N815
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None

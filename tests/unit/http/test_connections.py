@@ -12,9 +12,10 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import ClientSession, WSMsgType, web
+from aiohttp import ClientSession, WSCloseCode, WSMsgType, web
 from aiohttp.web_protocol import RequestHandler
 
+from media_server.complexity import MAX_VALUES
 from media_server.http import bodies, connections
 from media_server.http.bodies import bounded_bodies, plain_bodies
 from media_server.http.connections import Connections, Limits, serving
@@ -246,3 +247,44 @@ async def test_compression_is_not_spoken() -> None:
         socket = await http.ws_connect(f"http://127.0.0.1:{port}/socket", compress=15)
         assert socket.compress == 0
         await socket.close()
+
+
+async def test_a_message_of_very_many_values_ends_its_connection_before_it_is_parsed() -> None:
+    async with small_server(Small()) as (_, port), ClientSession() as http:
+        socket = await http.ws_connect(f"http://127.0.0.1:{port}/socket")
+        await socket.send_str("[" + "0," * 100 + "0]")
+        assert await socket.receive_str(timeout=5) == "0"
+        await socket.send_str("[" * (MAX_VALUES + 1))
+        assert (await socket.receive(timeout=5)).type is WSMsgType.CLOSE
+        assert socket.close_code == WSCloseCode.MESSAGE_TOO_BIG
+        await socket.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [
+        (
+            b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+            "bad_request",
+        ),
+        (b"\x00\xff\r\n\r\n", 400, "bad_request"),
+        (b"GET /echo HTTP/1.1\r\nX: %s\r\n\r\n" % (b"a" * 9000), 400, "bad_request"),
+        (b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: tea\r\n\r\n", 417, "unknown_expectation"),
+    ],
+    ids=["two lengths", "no HTTP", "a long line", "an expectation"],
+)
+async def test_what_is_refused_before_any_handler_has_the_form_of_all_errors(
+    head: bytes, status: int, code: str
+) -> None:
+    async with small_server(Small()) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head)
+        async with asyncio.timeout(5):
+            answered = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
+            length = next(int(line.split()[1]) for line in answered if line.lower().startswith(b"content-length"))
+            body = json.loads(await reader.readexactly(length))
+        writer.close()
+        assert b" %d " % status in answered[0]
+        assert body["error"]["code"] == code
+        assert body["error"]["message"].endswith(".")
