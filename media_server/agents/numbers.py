@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import cache
+from functools import lru_cache
+from itertools import islice
 from typing import Any, Literal
 
 __all__ = [
@@ -32,8 +33,14 @@ _SPOKEN = (
 )
 """The digits from 0 to 9 in English, German, Spanish, French, Italian, Portuguese, Dutch and Turkish."""
 _DIGITS = {"oh": "0", "zwo": "2"} | {w: str(i) for words in _SPOKEN for i, w in enumerate(words.split())}
-_COSTLY = re.compile(r"\)[*+{]|(?:[*+].*){4}", re.DOTALL)
-"""What in a regular expression may take time without end where it does not match."""
+MAX_PATTERNS, MAX_LOOKED_AT = 20, 200
+"""Maximum forms that are taken from tools' schemas, and parameters that are looked at for them."""
+MAX_WAYS = 1000
+"""Maximum ways in which a pattern may be tried on a number; a search that fails tries all of them."""
+_ONE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+"""What stands for one character."""
+_OPENING = re.compile(r"\((?:\?(?::|=|!|<=|<!|P?<\w+>))?")
+_REPEATED = re.compile(r"(?P<any>[*+])|\{(?P<least>\d*)(?P<to>,)?(?P<most>\d*)\}|(?P<other>[?|])")
 _TIMES = {"double": 2, "triple": 3}
 MAX_TEXT = 20_000
 """Maximum characters of a text in which numbers are looked for."""
@@ -64,12 +71,12 @@ def check_number(pattern: str) -> str:
     Raises:
         ValueError: it is no regular expression, or no digits alone can match it.
     """
+    if len(pattern) > MAX_PATTERN or not _is_cheap(pattern):
+        raise ValueError(f"{pattern[:MAX_PATTERN]!r} is too complicated: there are too many ways to try it")
     try:
         compiled = re.compile(pattern)
-    except re.error as wrong:
+    except (re.error, OverflowError, RecursionError) as wrong:
         raise ValueError(f"{pattern!r} is no regular expression: {wrong}") from wrong
-    if len(pattern) > MAX_PATTERN or _COSTLY.search(pattern):
-        raise ValueError(f"{pattern!r} is too complicated: repeated groups take too long")
     if not _lengths(compiled):
         raise ValueError(f"no number of up to {MAX_DIGITS} digits matches {pattern!r}")
     return pattern
@@ -77,13 +84,14 @@ def check_number(pattern: str) -> str:
 
 def number_patterns(schemas: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """The forms of numbers in JSON Schemas of tools' parameters: by pattern, length, range, examples or description."""
-    for schema in schemas:
-        for name, value in dict(schema.get("properties") or {}).items():
-            if isinstance(value, Mapping):
-                yield from _forms(str(name), value)
+    values = (value for schema in schemas for value in dict(schema.get("properties") or {}).items())
+    forms = (form for name, value in islice(values, MAX_LOOKED_AT) for form in _forms(str(name), value))
+    yield from islice(forms, MAX_PATTERNS)
 
 
-def _forms(name: str, value: Mapping[str, Any]) -> Iterator[str]:
+def _forms(name: str, value: Any) -> Iterator[str]:
+    if not isinstance(value, Mapping):
+        return
     pattern = value.get("pattern")
     if isinstance(pattern, str):
         if _is_number(pattern):
@@ -173,6 +181,31 @@ def whole(digits: str, patterns: Iterable[str], known: Collection[str] = ()) -> 
     return "whole" if ends else "begun"
 
 
+def _is_cheap(pattern: str) -> bool:
+    """Whether few ways lead through a pattern: what may be repeated, left out or chosen multiplies them.
+
+    A group that is repeated has ways without end, and so may one with flags, which say how the rest is read.
+    """
+    if len(pattern) > MAX_PATTERN:
+        return False
+    text = _OPENING.sub("(", _ONE.sub(".", pattern))
+    if "(?" in text or re.search(r"\)\s*[*+{]", text):
+        return False
+    ways, repeated = 1, 0
+    for m in _REPEATED.finditer(text):
+        if m["other"]:
+            ways *= 2
+        elif m["any"] or (m["to"] and not m["most"]):
+            repeated += 1
+            ways *= -(-(MAX_DIGITS + 1) // repeated)  # they share the same digits
+        elif m["to"]:
+            ways *= max(1, min(int(m["most"]), MAX_DIGITS) - min(int(m["least"] or 0), MAX_DIGITS) + 1)
+        if ways > MAX_WAYS:
+            return False
+    return True
+
+
+@lru_cache(1000)
 def _is_number(pattern: str) -> bool:
     try:
         check_number(pattern)
@@ -181,7 +214,7 @@ def _is_number(pattern: str) -> bool:
     return True
 
 
-@cache
+@lru_cache(1000)
 def _lengths(compiled: re.Pattern[str]) -> tuple[int, ...]:
     """The numbers of digits that match, tried with numbers of one digit each."""
     return tuple(n for n in range(1, MAX_DIGITS + 1) if any(compiled.fullmatch(d * n) for d in "0123456789"))

@@ -62,7 +62,22 @@ def test_patterns_of_tools_parameters_are_taken_where_numbers_match_them() -> No
     assert list(number_patterns([schema, {}, {"properties": None}])) == [r"^\d{5}$"]
 
 
-@pytest.mark.parametrize("pattern", ["(", "[a-z]+", r"(\d*)*", r"\d{50}", r"\d+\d+\d+\d+\d+", "1" * 300])
+ENDLESS = [
+    r"\d?" * 40 + "x",
+    r"\d{0,9}" * 12,
+    r"(\d|\d\d)" * 20,
+    r"(?:(?:\d?)?\d?)?" * 5,
+    r"(?x)(\d+) +",
+    r"\d*?\d*?\d*?x",
+    "(" * 30_000,
+    r"\d{99999999999999999999}",
+]
+"""Patterns that take for ever, or cannot be compiled."""
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(", "[a-z]+", r"(\d*)*", r"\d{50}", r"\d+\d+\d+\d+\d+", "1" * 300, *ENDLESS], ids=lambda p: p[:20]
+)
 def test_a_setting_that_cannot_be_a_number_is_refused(pattern: str) -> None:
     began = time.monotonic()
     with pytest.raises(ValueError, match="numbers"):
@@ -120,3 +135,28 @@ def test_a_long_text_takes_no_time() -> None:
     known_numbers(["1 " * 100_000, "1-" * 100_000, "9" * 100_000])
     list(described_numbers("4 to " * 100_000))
     assert time.monotonic() - began < 0.5
+
+
+@pytest.mark.parametrize("pattern", ENDLESS, ids=lambda p: p[:20])
+def test_a_pattern_of_a_clients_tool_cannot_take_for_ever(pattern: str) -> None:
+    assert not list(number_patterns([{"properties": {"a": {"type": "string", "pattern": pattern}}}]))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^\d{5}(-\d{4})?$",
+        r"^\+?\d{1,3}[- ]?\d{3}[- ]?\d{4}$",
+        r"^(?=\d{3})\d+$",
+        r"(?:\d{3}|\d{5})",
+        r"[A-Z]*\d+",
+        r"[()?*+{]*\d{4}",
+    ],
+)
+def test_patterns_as_people_write_them_are_taken(pattern: str) -> None:
+    assert list(number_patterns([{"properties": {"a": {"pattern": pattern}}}])) == [pattern]
+
+
+def test_of_very_many_parameters_some_are_looked_at() -> None:
+    schema = {"properties": {f"p{n}": {"pattern": rf"\d{{{2 + n % 30}}}"} for n in range(5000)}}
+    assert len(list(number_patterns([schema] * 100))) == 20
