@@ -20,7 +20,9 @@ MAX_KINDS = 1000
 KEPT = 500
 """Lines that can be looked at later."""
 MAX_CHARACTERS = 2000
-"""Maximum that is kept of a line's message, and of each of its fields."""
+"""Maximum that is written and kept of a line's message, and of each of its fields."""
+MAX_LINES = 60
+"""Lines of a traceback that are written of its beginning and of its end."""
 TROUBLE = frozenset({"error", "warning"})
 """Events of calls that are limited, for each call: clients cause as many as they like."""
 
@@ -82,11 +84,11 @@ class _Json(logging.Formatter):
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _cut(record.getMessage()),
         }
-        line |= getattr(record, _FIELDS, {})
+        line |= {k: _cut(v) if isinstance(v, str) else v for k, v in getattr(record, _FIELDS, {}).items()}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = "\n".join(_shortened(self.formatException(record.exc_info)))
         return json.dumps(line, default=str)
 
 
@@ -97,14 +99,16 @@ class _Human(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        record.message = _printable(record.getMessage())
+        record.message = _printable(_cut(record.getMessage()))
         record.asctime = self.formatTime(record, self.datefmt)
         fields: dict[str, Any] = getattr(record, _FIELDS, {})
-        extra = " ".join(f"{k}={v!r}" if isinstance(v, str) else f"{k}={_printable(str(v))}" for k, v in fields.items())
+        extra = " ".join(
+            f"{k}={_cut(v)!r}" if isinstance(v, str) else f"{k}={_printable(_cut(str(v)))}" for k, v in fields.items()
+        )
         line = self.formatMessage(record) + (f"  {extra}" if extra else "")
         if not record.exc_info:
             return line
-        trace = self.formatException(record.exc_info).splitlines()
+        trace = _shortened(self.formatException(record.exc_info))
         return "\n".join([line, *(f"    {_printable(each)}" for each in trace)])
 
 
@@ -132,6 +136,17 @@ class _Output(logging.StreamHandler[TextIO]):
 def recent() -> list[dict[str, Any]]:
     """The last lines that were logged, the oldest first; each with `at` in seconds since the epoch."""
     return list(_kept)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}… ({len(text)} characters)"
+
+
+def _shortened(trace: str) -> list[str]:
+    """A traceback's lines, without its middle where it is endless; what was raised may hold what a client sent."""
+    lines = [_cut(line) for line in trace.splitlines()]
+    left_out = len(lines) - 2 * MAX_LINES
+    return lines if left_out <= 0 else [*lines[:MAX_LINES], f"… {left_out} lines …", *lines[-MAX_LINES:]]
 
 
 def _printable(text: str) -> str:

@@ -21,6 +21,10 @@ __all__ = ["METRICS", "Metrics", "routes"]
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 """Bounds of the histograms' buckets."""
 SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+MAX_NAMES = 200
+"""Maximum values of a label; clients bring tools, and programs agents, of any name."""
+OTHERS = "(others)"
+MAX_CALLED = 10_000
 GAPS = (0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -81,6 +85,8 @@ class Metrics:
                 registry=self._registry,
             )
             pulse.observe = gaps.observe
+        self._tool_names: set[str] = set()
+        self._agent_names: set[str] = set()
         self._called: dict[str, str] = {}
         """Names of tools under way, by the id of the call."""
 
@@ -101,12 +107,14 @@ class Metrics:
                 self._bad_lines.inc()
             case e.ToolCalled(id=tool_id, name=name):
                 self._called[tool_id] = name
+                if len(self._called) > MAX_CALLED:  # of calls that ended before their tools did
+                    del self._called[next(iter(self._called))]
             case e.ToolReturned(id=tool_id, error=error):
                 outcome = "ok" if error is None else "error"
-                self._tools.labels(self._called.pop(tool_id, ""), outcome).inc()
+                self._tools.labels(_named(self._called.pop(tool_id, ""), self._tool_names), outcome).inc()
 
     def ended(self, session: RunningCall) -> None:
-        self._ended.labels(session.call.agent.name, session.reason).inc()
+        self._ended.labels(_named(session.call.agent.name, self._agent_names), session.reason).inc()
         self._late.inc(session.late_frames)
         wasted = session.call.wasted_speculations
         self._speculations.labels("wasted").inc(wasted)
@@ -138,6 +146,14 @@ class Metrics:
             requests.add_metric([engine.kind], engine.pending_requests)
             restarts.add_metric([engine.kind], engine.restarts)
         yield from (calls, most, held, requests, restarts)
+
+
+def _named(name: str, known: set[str]) -> str:
+    """The name, as long as there are not too many."""
+    if name not in known and len(known) >= MAX_NAMES:
+        return OTHERS
+    known.add(name)
+    return name
 
 
 class _Now(Collector):

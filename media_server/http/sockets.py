@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from media_server.complexity import MAX_VALUES, values_in
 from media_server.errors import ClientError
+from media_server.jsonable import sound
 from media_server.rtc import SocketLine
 from media_server.tasks import first_of
 
@@ -74,6 +75,12 @@ class PacedSocket(web.WebSocketResponse):
                 return WSMessage(WSMsgType.CLOSED, None, None)
             elif message.type is not WSMsgType.PONG:
                 return message
+
+    async def send_str(self, data: str, compress: int | None = None) -> None:
+        try:
+            await super().send_str(data, compress)
+        except UnicodeEncodeError:  # half a surrogate of somebody's, which must not end the connection
+            await super().send_str(sound(data), compress)
 
     async def answers(self, within_s: float) -> bool:
         """Whether the client answers a ping in time; somebody has to be receiving meanwhile."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import time
+from typing import Literal
 
 import pytest
 
@@ -122,3 +123,29 @@ def test_the_last_lines_are_kept_as_they_were_logged(capsys: pytest.CaptureFixtu
         logger.warning("the same again")
     kept = [line for line in logs.recent() if line["message"] == "the same again"]
     assert len(kept) == len([line for line in capsys.readouterr().err.splitlines() if "the same again" in line]) == 20
+
+
+@pytest.mark.parametrize("form", ["human", "json"])
+def test_no_line_and_no_traceback_is_without_end(
+    form: Literal["human", "json"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def deeper(n: int) -> None:
+        if n:
+            deeper_still(n)
+        raise ValueError("x" * 100_000)
+
+    def deeper_still(n: int) -> None:  # two that take turns: Python shortens a function that calls itself
+        deeper(n - 1)
+
+    logs.configure(form, "info")
+    log = logging.getLogger("x")
+    log.warning("agent a: voice: %r", "9" * 100_000)
+    logs.event(log, "user.transcript", text="a" * 100_000)
+    try:
+        deeper(200)
+    except ValueError:
+        log.exception("failed")
+    written = capsys.readouterr().err
+    assert len(written) < 40_000
+    assert written.count(" characters)") == 3
+    assert written.count("deeper_still") < 100

@@ -42,7 +42,7 @@ async def _socket(request: web.Request) -> web.StreamResponse:
     count = 0
     async for message in socket:
         if message.type is WSMsgType.TEXT:
-            await socket.send_str(str(count))
+            await socket.send_str(str(count) if message.data != "half" else "\ud83d and \ud83d\ude00")
         count += 1
     return socket
 
@@ -288,3 +288,11 @@ async def test_what_is_refused_before_any_handler_has_the_form_of_all_errors(
         assert b" %d " % status in answered[0]
         assert body["error"]["code"] == code
         assert body["error"]["message"].endswith(".")
+
+
+async def test_half_a_surrogate_does_not_end_a_connection() -> None:
+    async with small_server(Small()) as (_, port), ClientSession() as http:
+        socket = await http.ws_connect(f"http://127.0.0.1:{port}/socket")
+        await socket.send_str("half")
+        assert await socket.receive_str(timeout=5) == "? and \U0001f600"
+        await socket.close()
