@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
+from media_server.addresses import subscriber_of
 from media_server.agents import Agent, AgentRegistry
 from media_server.agents.origins import matches
 from media_server.errors import ClientError
@@ -37,6 +38,11 @@ TOKENS = tuple(prefix for prefix in PREFIXES.values() if prefix != SESSION)
 """What tokens begin with; anything else is taken for a key, or for a session, which stands for one."""
 REVOKED_EVERY_S = 2.0
 """How often somebody who stays is looked at again."""
+OF_PROXIES = (
+    "X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Via", "X-Real-IP", "X-Client-IP", "True-Client-IP",
+    "CF-Connecting-IP",
+)  # fmt: skip
+"""Headers by which a proxy gives itself away; not `X-Forwarded-Proto`, which one has to send that speaks TLS."""
 MAX_COUNTED = 10_000
 """Addresses and keys whose rate is remembered."""
 FOREIGN = web.RequestKey("foreign", str)
@@ -289,7 +295,7 @@ class Access:
                 "Add this origin there, or use a key or a token."
             )
             raise ClientError("origin_not_allowed", message, status=403)
-        self._count(f"address {request.remote}", PAGES_PER_MINUTE)
+        self._count(f"address {subscriber_of(request.remote or '')}", PAGES_PER_MINUTE)
         return agent, BY_ORIGIN
 
     def agents_of_page(self, request: web.Request) -> list[str]:
@@ -386,7 +392,7 @@ def _same_origin(request: web.Request) -> str | None:
 
 
 def _is_local(request: web.Request) -> bool:
-    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+    if any(name in request.headers for name in OF_PROXIES):
         return False  # a proxy on this machine speaks for somebody else
     try:
         return ipaddress.ip_address(request.remote or "").is_loopback

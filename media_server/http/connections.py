@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import resource
 import socket
@@ -18,6 +17,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
+from media_server.addresses import subscriber_of
 from media_server.errors import ClientError
 from media_server.http.errors import of_framework
 
@@ -229,7 +229,7 @@ class Connections:
                 log.warning("cannot accept connections at the moment: %s", failed.strerror or failed)
                 await asyncio.sleep(AFTER_TROUBLE_S)
                 continue
-            origin = _origin(address)
+            origin = subscriber_of(address[0])
             if self._make_room(origin):
                 group.create_task(self._keep(connection, origin))
             else:
@@ -304,19 +304,6 @@ def _set_options(connection: socket.socket) -> None:
     connection.setblocking(False)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_S * 1000))
-
-
-def _origin(peer: Any) -> str:
-    """The subscriber whose connection it is: an IPv4 address, or a network of 64 bits."""
-    try:
-        address = ipaddress.ip_address(peer[0].partition("%")[0])
-    except (ValueError, IndexError, TypeError):
-        return ""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
 
 
 async def _listen(host: str, port: int) -> list[socket.socket]:

@@ -49,7 +49,9 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _check_host(request: web.Request, own_names: Collection[str]) -> None:
-    for written in request.headers.getall("Host", []):
+    # what the first line of a request names counts for more than Host (RFC 9112 section 3.2.2)
+    named = [] if request.raw_path.startswith(("/", "*")) else [_authority(request.raw_path)]
+    for written in [*request.headers.getall("Host", []), *named]:
         parsed = parse_host(written)
         host = parsed[0].removesuffix(".") if parsed else ""
         if not (is_address(host) or host == "localhost" or host in own_names):
@@ -58,6 +60,11 @@ def _check_host(request: web.Request, own_names: Collection[str]) -> None:
                 "to localhost, and to the names in its setting host_names."
             )
             raise ClientError("host_not_allowed", message, status=403)
+
+
+def _authority(target: str) -> str:
+    """The host and port that a request's target names where it is a whole URL."""
+    return re.split(r"[/?#]", target.partition("://")[2] or target, maxsplit=1)[0]
 
 
 def _foreign_origin(request: web.Request, access: Access) -> str | None:

@@ -22,6 +22,7 @@ import ifaddr
 from aioice import stun
 from aiortc import RTCCertificate, RTCIceServer
 
+from media_server.addresses import subscriber_of
 from media_server.rtc.link import Callers, Generation, Link, Path
 from media_server.rtc.pacer import Pacer
 from media_server.rtc.relayed import ALONE, RelayedLink, reach_of_this_machine
@@ -236,9 +237,9 @@ class Edge:
         return int(server.sockets[0].getsockname()[1])
 
     def _on_connection(self, connection: Tcp) -> bool:
-        strangers = [each.address[0] for each in self._connections if not each.known and each.address]
-        host = connection.address[0] if connection.address else ""
-        if len(strangers) >= MAX_STRANGERS or strangers.count(host) >= MAX_OF_ADDRESS:
+        strangers = [subscriber_of(each.address[0]) for each in self._connections if not each.known and each.address]
+        mine = subscriber_of(connection.address[0]) if connection.address else ""
+        if len(strangers) >= MAX_STRANGERS or strangers.count(mine) >= MAX_OF_ADDRESS:
             return False
         self._connections.add(connection)
         return True

@@ -13,6 +13,7 @@ import pytest
 from media_server.agents import Agent
 from media_server.caller import Caller
 from media_server.config import Settings
+from media_server.http.access import OF_PROXIES
 from media_server.server import Server, running_server
 from tests.conftest import kept, no_sessions
 
@@ -219,3 +220,26 @@ async def test_with_keys_a_name_is_nobodys_business(tmp_path: Path) -> None:
         async with running_server(Settings(port=0, database=url)) as server:
             headers = {"Host": "voice.example", "Authorization": f"Bearer {secret}"}
             assert await answer(server, "GET", "/v1/agents", headers) == (200, "")
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://evil.example/v1/agents", 403),
+        ("http://evil.example:8080/v1/agents?x=/", 403),
+        ("http://{own}/v1/agents", 200),
+    ],
+)
+async def test_what_the_first_line_names_counts_as_host(shop: Server, target: str, status: int) -> None:
+    own = shop.url.removeprefix("http://")
+    host, _, port = own.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET {target.format(own=own)} HTTP/1.1\r\nHost: {own}\r\nConnection: close\r\n\r\n".encode())
+    assert f" {status} " in (await reader.readline()).decode()
+    writer.close()
+
+
+@pytest.mark.parametrize("header", OF_PROXIES)
+async def test_what_comes_through_a_proxy_is_not_this_machines(shop: Server, header: str) -> None:
+    assert (await answer(shop, "GET", "/v1/calls", {header: "1.2.3.4"}))[0] == 401
+    assert (await answer(shop, "GET", "/v1/agents", {header: "1.2.3.4"}))[0] == 200
