@@ -7,7 +7,9 @@ import contextlib
 import datetime
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
 
 import aiohttp
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,11 +21,12 @@ __all__ = ["Deliverer"]
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 8
+AT_ONCE = 4
+"""Messages that are sent to one address at once."""
 TIMEOUT_S = 15.0
 MAX_SLEEP_S = 20.0
 """Seconds between two looks; others may have put something into the outbox."""
-CLEAN_S = 3600.0
+CLEAN_S = 60.0
 AFTER_TROUBLE_S = 5.0
 JUMP_S = 2.0
 """Step of the wall clock that is made up for."""
@@ -33,6 +36,8 @@ GONE = 410
 class Deliverer:
     """`run` owns the delivering; `wake` it when there is something new.
 
+    Each address has a turn of its own: one that does not answer holds up no other's messages.
+
     Args:
         secrets: of the webhooks, by URL.
     """
@@ -40,8 +45,7 @@ class Deliverer:
     def __init__(self, outbox: Outbox, secrets: Mapping[str, str]) -> None:
         self._outbox = outbox
         self._signers = {url: Signer(secret) for url, secret in secrets.items()}
-        self._news = asyncio.Event()
-        self._cleaned = -CLEAN_S
+        self._news = {url: asyncio.Event() for url in secrets}
         self._offset_s = time.time() - time.monotonic()
         """The wall clock's offset when it was last looked at."""
         self._arrived: dict[int, Delivery] = {}
@@ -50,56 +54,64 @@ class Deliverer:
         """The database could not be written at the last try."""
 
     def wake(self) -> None:
-        self._news.set()
+        for news in self._news.values():
+            news.set()
 
     async def run(self) -> None:
         """Deliver what is due, for ever."""
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        async with aiohttp.ClientSession(timeout=timeout) as http:
-            while True:
-                try:
-                    await self._once(http)
-                except SQLAlchemyError as failed:
-                    # a database that cannot be written ends neither calls nor webhooks
-                    if not self._in_trouble:
-                        why = reason_of(failed)
-                        log.error("webhook delivery paused, the database is unavailable: %s", why)
-                    self._in_trouble = True
-                    await asyncio.sleep(AFTER_TROUBLE_S)
-                else:
-                    self._in_trouble = False
+        # what receivers answer is not read: neither their cookies nor what they have compressed
+        kept: dict[str, Any] = {"cookie_jar": aiohttp.DummyCookieJar(), "auto_decompress": False}
+        async with aiohttp.ClientSession(timeout=timeout, **kept) as http, asyncio.TaskGroup() as group:
+            group.create_task(self._again_and_again(self._keep_house))
+            for url in self._signers:
+                group.create_task(self._again_and_again(partial(self._deliver_to, url, http)))
 
-    async def _once(self, http: aiohttp.ClientSession) -> None:
-        self._news.clear()
+    async def _again_and_again(self, once: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await once()
+            except SQLAlchemyError as failed:
+                # a database that cannot be written ends neither calls nor webhooks
+                if not self._in_trouble:
+                    log.error("webhook delivery paused, the database is unavailable: %s", reason_of(failed))
+                self._in_trouble = True
+                await asyncio.sleep(AFTER_TROUBLE_S)
+            else:
+                self._in_trouble = False
+
+    async def _keep_house(self) -> None:
+        """Forget what is old, and what is for addresses that are not configured any more."""
+        await self._outbox.forget_old()
+        for delivery in await self._outbox.due_elsewhere(list(self._signers)):
+            await self._outbox.failed(delivery, "This webhook is not configured any more.", final=True)
+        await asyncio.sleep(CLEAN_S)
+
+    async def _deliver_to(self, url: str, http: aiohttp.ClientSession) -> None:
+        news = self._news[url]
+        news.clear()
         await self._follow_clock()
-        for delivery in list(self._arrived.values()):
+        for delivery in [each for each in self._arrived.values() if each.url == url]:
             await self._note_arrived(delivery)
-        if time.monotonic() - self._cleaned > CLEAN_S:
-            self._cleaned = time.monotonic()
-            await self._outbox.forget_old()
-        if due := await self._outbox.due(AT_ONCE):
+        if due := await self._outbox.due(AT_ONCE, url):
             results = await asyncio.gather(*(self._deliver(http, each) for each in due), return_exceptions=True)
             for failed in results:
                 if isinstance(failed, BaseException):
                     raise failed
             return
-        at = await self._outbox.next_at()
+        at = await self._outbox.next_at(url)
         wait_s = MAX_SLEEP_S if at is None else min(MAX_SLEEP_S, max(0.05, at - time.time()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
-                await self._news.wait()
+                await news.wait()
 
     async def _deliver(self, http: aiohttp.ClientSession, delivery: Delivery) -> None:
-        signer = self._signers.get(delivery.url)
-        if signer is None:
-            await self._outbox.failed(delivery, "This webhook is not configured any more.", final=True)
-            return
         now = datetime.datetime.now(datetime.UTC)
         headers = {
             "Content-Type": "application/json",
             "webhook-id": delivery.message_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": signer.sign(delivery.message_id, now, delivery.body),
+            "webhook-signature": self._signers[delivery.url].sign(delivery.message_id, now, delivery.body),
         }
         try:
             # a redirect would carry a call's words to an address that nobody configured
@@ -121,8 +133,12 @@ class Deliverer:
 
     async def _follow_clock(self) -> None:
         """Waits are kept as wall clock times: a step of that clock must not make them longer or shorter."""
-        offset_s = time.time() - time.monotonic()
-        jumped_s = offset_s - self._offset_s
-        if abs(jumped_s) > JUMP_S:
-            await self._outbox.shift(jumped_s)
-        self._offset_s = offset_s
+        offset_s, before_s = time.time() - time.monotonic(), self._offset_s
+        self._offset_s = offset_s  # at once: others look as well
+        if abs(offset_s - before_s) <= JUMP_S:
+            return
+        try:
+            await self._outbox.shift(offset_s - before_s)
+        except SQLAlchemyError:
+            self._offset_s = before_s
+            raise

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from media_server.rfc3339 import stamp
@@ -86,21 +86,33 @@ class Outbox:
                 )
             )
 
-    async def due(self, most: int) -> list[Delivery]:
-        """What is to be sent now: of a call and a webhook only what comes first, so that all arrives in order."""
-        mine = (DeliveryRow.server == self._server) & (DeliveryRow.state == "pending")
-        firsts = select(func.min(DeliveryRow.id)).where(mine).group_by(DeliveryRow.url, DeliveryRow.call_id)
+    async def due(self, most: int, url: str) -> list[Delivery]:
+        """What is to be sent to this address now: of a call only what comes first, so that all arrives in order."""
+        firsts = select(func.min(DeliveryRow.id)).where(self._waiting_for(url)).group_by(DeliveryRow.call_id)
         wanted = select(DeliveryRow).where(DeliveryRow.id.in_(firsts), DeliveryRow.next_at <= time.time())
         async with self._database.begin() as session:
             rows = await session.scalars(wanted.order_by(DeliveryRow.id).limit(most))
             return [_delivery(row) for row in rows]
 
-    async def next_at(self) -> float | None:
-        """When the next attempt is due; None if nothing waits."""
-        mine = (DeliveryRow.server == self._server) & (DeliveryRow.state == "pending")
+    async def due_elsewhere(self, known: Sequence[str]) -> list[Delivery]:
+        """What waits for other addresses than these."""
+        wanted = select(DeliveryRow).where(self._mine, DeliveryRow.url.not_in(known))
         async with self._database.begin() as session:
-            at: float | None = await session.scalar(select(func.min(DeliveryRow.next_at)).where(mine))
+            return [_delivery(row) for row in await session.scalars(wanted)]
+
+    async def next_at(self, url: str) -> float | None:
+        """When the next attempt at this address is due; None if nothing waits."""
+        async with self._database.begin() as session:
+            wanted = select(func.min(DeliveryRow.next_at)).where(self._waiting_for(url))
+            at: float | None = await session.scalar(wanted)
             return at
+
+    @property
+    def _mine(self) -> ColumnElement[bool]:
+        return (DeliveryRow.server == self._server) & (DeliveryRow.state == "pending")
+
+    def _waiting_for(self, url: str) -> ColumnElement[bool]:
+        return self._mine & (DeliveryRow.url == url)
 
     async def arrived(self, delivery: Delivery) -> None:
         """It is not sent again; this is written also when it is cancelled."""
@@ -136,9 +148,8 @@ class Outbox:
 
     async def shift(self, seconds: float) -> None:
         """Move what waits by a step of the wall clock, so that waits are as long as they were meant to be."""
-        mine = (DeliveryRow.server == self._server) & (DeliveryRow.state == "pending")
         async with self._database.begin() as session:
-            await session.execute(update(DeliveryRow).where(mine).values(next_at=DeliveryRow.next_at + seconds))
+            await session.execute(update(DeliveryRow).where(self._mine).values(next_at=DeliveryRow.next_at + seconds))
 
     async def forget_old(self) -> None:
         old = (DeliveryRow.state != "pending") & (DeliveryRow.created_at < time.time() - KEPT_S)

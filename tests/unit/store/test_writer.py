@@ -138,17 +138,18 @@ async def test_no_end_is_left_out_however_much_waits(
 async def test_waits_of_webhooks_do_not_follow_the_wall_clock(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outbox = Outbox(database, "here", [Subscription("http://127.0.0.1:9/", frozenset({"call.ended"}), None)])
+    url = "http://127.0.0.1:9/"
+    outbox = Outbox(database, "here", [Subscription(url, frozenset({"call.ended"}), None)])
     async with database.begin() as session:
         outbox.put(session, "call.ended", ended("call").wire, "a", "")
-    (delivery,) = await outbox.due(10)
+    (delivery,) = await outbox.due(10, url)
     await outbox.failed(delivery, "no", final=False)
     deliverer = Deliverer(outbox, {})
     now = time.time
     for jump_s in (-86400.0, 86400.0):
         monkeypatch.setattr(time, "time", lambda jump_s=jump_s: now() + jump_s)
         await deliverer._follow_clock()
-        at = await outbox.next_at()
+        at = await outbox.next_at(url)
         assert at is not None
         assert 0 < at - time.time() < 10
         monkeypatch.setattr(time, "time", now)
@@ -191,6 +192,47 @@ async def test_what_has_arrived_is_not_sent_again_while_the_database_cannot_be_w
                 await asyncio.sleep(0.02)
         delivering.cancel()
     assert len(came) == len(set(came)) == 2
+
+
+async def test_an_address_that_does_not_answer_holds_up_no_other(database: Database) -> None:
+    from aiohttp import web
+    from aiohttp.test_utils import TestServer
+
+    silent, came = asyncio.Event(), list[str]()
+
+    async def hang(_: web.Request) -> web.Response:
+        await silent.wait()
+        return web.Response()
+
+    async def take(request: web.Request) -> web.StreamResponse:
+        came.append(request.headers["webhook-id"])
+        response = web.StreamResponse(headers={"Content-Encoding": "gzip", "Set-Cookie": "a=b"})
+        await response.prepare(request)
+        await response.write(b"no gzip, and without end")
+        await silent.wait()
+        return response
+
+    app = web.Application()
+    app.router.add_post("/hang", hang)
+    app.router.add_post("/take", take)
+    async with TestServer(app) as server:
+        bad, good = (str(server.make_url(path)) for path in ("/hang", "/take"))
+        subscriptions = [Subscription(url, frozenset({"call.ended"}), None) for url in (bad, good)]
+        outbox = Outbox(
+            database, "here", [*subscriptions, Subscription("http://gone/", frozenset({"call.ended"}), None)]
+        )
+        async with database.begin() as session:
+            for i in range(20):
+                outbox.put(session, "call.ended", ended(f"call-{i}").wire, "a", "")
+        delivering = asyncio.create_task(Deliverer(outbox, dict.fromkeys((bad, good), "whsec_" + "A" * 32)).run())
+        async with asyncio.timeout(10):
+            while len(await outbox.all("delivered")) < 20 or len(await outbox.all("dead")) < 20:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        silent.set()
+        delivering.cancel()
+        await asyncio.wait([delivering])
+    assert len(came) == len(set(came)) == 20
+    assert {each.url for each in await outbox.all("dead")} == {"http://gone/"}
 
 
 async def test_a_full_disk_is_one_line_and_nothing_is_lost(
