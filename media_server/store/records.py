@@ -39,6 +39,8 @@ JUMP_S = 3600.0
 CLEAN_S = 3600.0
 AT_ONCE = 50
 """Events that are handed to the database in one step of the event loop."""
+FOLLOWED = 50
+"""Maximum events of a piece that a follower is given: each holds its piece until it has been taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +356,7 @@ class Records:
         while True:
             # first the condition: what is written between reading and waiting must not be missed
             async with self._written:
-                found = await self.events(after, call_id, agents, tenant)
+                found = await self.events(after, call_id, agents, tenant, FOLLOWED)
                 if not found:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(silence_s):

@@ -251,3 +251,17 @@ async def test_a_full_disk_is_one_line_and_nothing_is_lost(
     assert [each.event["text"] for each in await records.events()] == [str(i) for i in range(20)]
     assert [r.levelname for r in caplog.records if "store" in r.name] == ["ERROR", "WARNING"]
     assert isinstance(FULL, OperationalError)
+
+
+async def test_a_follower_holds_a_small_piece_at_a_time(database: Database, tmp_path: Path) -> None:
+    records = Records(database, "here", 0, tmp_path)
+    await records.start("call", "a", {})
+    for i in range(120):
+        records.note(said(str(i)))
+    await records.flush()
+    pieces: list[int] = []
+    async for piece in records.follow(0, "call", None, None, 10):
+        pieces.append(len(piece))
+        if sum(pieces) == 120:
+            break
+    assert pieces == [50, 50, 20]
