@@ -7,6 +7,7 @@ import logging
 import re
 import shutil
 import sys
+import threading
 import time
 import tomllib
 import traceback
@@ -83,6 +84,8 @@ class AgentRegistry:
         self._fixed = {a.name: a for a in fixed}
         self._by_file: dict[Path, list[Agent]] = {}
         self._folder: Path | None = None
+        self._reading = threading.RLock()
+        """Held while files are read or written: threads do both."""
         self._registered: dict[str, Agent] = {}
         """Agents that programs lead, for as long as they are there."""
 
@@ -176,6 +179,10 @@ class AgentRegistry:
             ValueError: a sentence about what is wrong with the text; nothing is written then.
             OSError: the file cannot be written.
         """
+        with self._reading:
+            return self._rewrite(file, text)
+
+    def _rewrite(self, file: Path, text: str) -> list[Problem]:
         before = self._by_file[file]
         try:
             agents = [_placed(agent, file.parent) for agent in _parse_toml(text, file.stem)]
@@ -209,6 +216,10 @@ class AgentRegistry:
         Raises:
             ConfigurationError: there is no such folder.
         """
+        with self._reading:
+            return self._load(folder)
+
+    def _load(self, folder: Path) -> list[Problem]:
         if not folder.is_dir():
             raise ConfigurationError(f"There is no folder {folder} of agents.")
         folder = self._folder = folder.resolve()

@@ -11,7 +11,7 @@ import json
 import secrets
 import tempfile
 import wave
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
@@ -138,8 +138,7 @@ async def speech(request: web.Request) -> web.StreamResponse:
     check_ready(engines)
     voice = wanted.voice if wanted.voice in engines.voices else ""
     language = engines.language(voice)
-    clauses = [speakable(clause, language) for clause in clauses_of(wanted.input, language)]
-    pieces = while_wanted(request, _read_out(engines, clauses, (voice, wanted.speed)))
+    pieces = while_wanted(request, _read_out(engines, wanted.input, language, (voice, wanted.speed)))
     asked = _form(request)
     form = wanted.response_format or ("pcm" if asked else "wav")
     try:
@@ -158,11 +157,11 @@ async def speech(request: web.Request) -> web.StreamResponse:
         return web.Response()  # nobody is there to get it
 
 
-async def _read_out(
-    engines: Engines, clauses: Sequence[tuple[tuple[str, str], ...]], voice: Voice
-) -> AsyncGenerator[AudioChunk, None]:
+async def _read_out(engines: Engines, text: str, language: str, voice: Voice) -> AsyncGenerator[AudioChunk, None]:
     """The sound of a text at 48 kHz, piece by piece, as callers leave time for it."""
-    for words in clauses:
+    for clause in clauses_of(text, language):
+        words = speakable(clause, language)
+        await asyncio.sleep(0)  # a text may have thousands of clauses with nothing to say in them
         async with engines.synthesize(words, voice, live=False) as chunks:
             async for chunk in chunks:
                 yield chunk

@@ -309,6 +309,8 @@ class ClauseCutter:
         """How much may be said in one go, in characters, and whether there is more than that."""
         seconds = 0.0
         for i, c in enumerate(self._text[: MOST + 1]):
+            if c == "\n":  # where a clause ends in any case: a text may have a thousand lines of a character each
+                return i, False
             seconds += DIGIT_S if c.isdigit() else SYLLABLE_S if _SLOW.match(c) else LETTER_S
             if seconds > MAX_S or i == MOST:
                 return max(1, i), True

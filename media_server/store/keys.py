@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select, update
 
 from media_server.store.database import Database
 from media_server.store.tables import KeyRow
@@ -140,11 +140,11 @@ class Keys:
     async def add_credit(self, key_id: str, amount: float) -> float | None:
         """Add to what calls may cost; what is there now. None if there is no such key."""
         async with self._database.begin() as session:
-            row = await session.get(KeyRow, key_id)
-            if row is None:
-                return None
-            row.credit = (row.credit or 0.0) + amount
-            return row.credit
+            # in one statement: calls take from it at the same time
+            more = func.coalesce(KeyRow.credit, 0.0) + amount
+            added = update(KeyRow).where(KeyRow.id == key_id).values(credit=more).returning(KeyRow.credit)
+            credit: float | None = (await session.execute(added)).scalar_one_or_none()
+            return credit
 
     async def get(self, key_id: str) -> Key | None:
         async with self._database.begin() as session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -320,3 +321,17 @@ async def test_a_tool_cannot_end_the_server() -> None:
     for each in (plain, other):
         with pytest.raises(RuntimeError, match="wanted to end the program"):
             await each.run({}, None)
+
+
+def test_a_file_that_several_write_at_once_is_whole(tmp_path: Path) -> None:
+    write(tmp_path, mara_toml='prompt = "before"\n')
+    book = AgentRegistry()
+    assert not book.load(tmp_path)
+    file = book.file_of("mara")
+    assert file is not None
+    texts = [f'prompt = "{n}"\n' for n in range(30)]
+    with ThreadPoolExecutor(10) as pool:
+        problems = [*pool.map(lambda text: book.rewrite(file, text), texts)]
+    assert not any(problems)
+    assert file.read_text() in texts
+    assert prompt_of(book, "mara") in file.read_text()
