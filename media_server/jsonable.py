@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
 __all__ = ["jsonable", "sound"]
+
+MAX_ITEMS = 10_000
+"""Maximum that is taken from an iterator."""
 
 
 def jsonable(value: Any, strict: bool = False) -> Any:
@@ -21,6 +25,8 @@ def jsonable(value: Any, strict: bool = False) -> Any:
         strict: what JSON has no form for raises `ValueError` instead.
     """
     form = None if strict else _form
+    if isinstance(value, Iterator):  # it may never end
+        value = list(islice(value, MAX_ITEMS))
     try:
         return _held(to_jsonable_python(value, fallback=form))
     except UnicodeEncodeError:  # a key

@@ -129,13 +129,21 @@ class _Output(logging.StreamHandler[TextIO]):
         if fields := getattr(record, _FIELDS, {}):
             line["fields"] = {name: str(value)[:MAX_CHARACTERS] for name, value in fields.items()}
         if record.exc_info and record.exc_info[1]:
-            line["exception"] = f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"[:MAX_CHARACTERS]
+            line["exception"] = _raised(record.exc_info[1])[:MAX_CHARACTERS]
         _kept.append(line)
 
 
 def recent() -> list[dict[str, Any]]:
     """The last lines that were logged, the oldest first; each with `at` in seconds since the epoch."""
     return list(_kept)
+
+
+def _raised(failed: BaseException) -> str:
+    """An exception's class and what it says; the text of a developer's own may be code that fails as well."""
+    try:
+        return f"{type(failed).__name__}: {failed}"
+    except Exception:  # noqa: BLE001
+        return type(failed).__name__
 
 
 def _cut(text: str) -> str:

@@ -21,14 +21,17 @@ MAX_SAID = 2000
 
 @contextlib.contextmanager
 def staying() -> Iterator[None]:
-    """Raises `RuntimeError` where the code inside wants to end the program.
+    """Raises `RuntimeError` where the code inside wants to end the program, or raises what is no `Exception`.
 
-    It has to stand in the task that runs the code: a task that ends with `SystemExit` takes the event loop with it.
+    It has to stand in the task that runs the code: a task that ends with `SystemExit` or `KeyboardInterrupt` takes the
+    event loop with it.
     """
     try:
         yield
-    except SystemExit as stop:
-        raise RuntimeError(f"it wanted to end the program: {stop}") from stop
+    except (Exception, asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as stop:
+        raise RuntimeError(f"it wanted to end the program: {said_of(stop)}") from stop
 
 
 def said_of(failed: BaseException) -> str:

@@ -144,7 +144,7 @@ async def _on_its_own(work: Coroutine[Any, Any, ToolAnswer]) -> ToolAnswer:
     connection that was closed, a task that was cancelled elsewhere) be told from the caller's interruption.
 
     Raises:
-        RuntimeError: the code ended in a `CancelledError` although nothing here cancelled it.
+        RuntimeError: the code ended in a `CancelledError` although nothing here cancelled it, or in a `GeneratorExit`.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -157,4 +157,6 @@ async def _on_its_own(work: Coroutine[Any, Any, ToolAnswer]) -> ToolAnswer:
         raise
     if task.cancelled():
         raise RuntimeError("it was cancelled before it was done")
+    if isinstance(task.exception(), GeneratorExit):
+        raise RuntimeError("it raised GeneratorExit")
     return task.result()

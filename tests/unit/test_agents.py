@@ -307,16 +307,21 @@ async def test_what_a_plain_function_raises_is_raised() -> None:
         await broken.run({}, None)
 
 
-async def test_a_tool_cannot_end_the_server() -> None:
+class _Stop(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("stop", [SystemExit(), KeyboardInterrupt(), _Stop(), BaseExceptionGroup("", [_Stop()])])
+async def test_a_tool_cannot_end_the_server(stop: BaseException) -> None:
     @tool
     def plain() -> None:
         """Stop."""
-        sys.exit()
+        raise stop
 
     @tool
     async def other() -> None:
         """Stop."""
-        sys.exit()
+        raise stop
 
     for each in (plain, other):
         with pytest.raises(RuntimeError, match="wanted to end the program"):

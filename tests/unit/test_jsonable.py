@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_server.jsonable import jsonable, sound
+from media_server.jsonable import MAX_ITEMS, jsonable, sound
 
 
 def test_what_json_cannot_hold_is_stood_for() -> None:
@@ -31,3 +31,8 @@ _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.c
 def test_whatever_it_is_any_wire_can_carry_it(value: Any) -> None:
     text = json.dumps(jsonable(value), allow_nan=False, ensure_ascii=False)
     assert json.loads(text.encode()) == jsonable(value)
+
+
+def test_of_an_iterator_some_is_taken() -> None:
+    assert jsonable(i for i in range(3)) == [0, 1, 2]
+    assert len(jsonable(iter(int, 1))) == MAX_ITEMS

@@ -149,3 +149,17 @@ def test_no_line_and_no_traceback_is_without_end(
     assert len(written) < 40_000
     assert written.count(" characters)") == 3
     assert written.count("deeper_still") < 100
+
+
+def test_an_exception_whose_text_fails_is_logged_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise LookupError
+
+    logs.configure("human", "info")
+    try:
+        raise Odd
+    except Odd:
+        logging.getLogger("x").exception("the tool failed")
+    assert "the tool failed" in capsys.readouterr().err
+    assert logs.recent()[-1]["exception"] == "Odd"
