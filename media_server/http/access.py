@@ -113,7 +113,8 @@ class Access:
         """
         shown = shown or self.credential(request)
         if shown is not None and shown.startswith(SESSION):
-            key = await self._of_session(shown)
+            # a session is the cookie of the server's own pages; shown in any other way it is nothing
+            key = await self._of_session(shown) if shown == session_cookie(request) else None
             shown = shown if key else None
         else:
             key = await self.keys.find(shown) if shown is not None else None

@@ -338,6 +338,9 @@ async def test_a_key_that_was_entered_in_the_page_is_a_session_of_the_page(tmp_p
         for foreign in (elsewhere, {"Origin": "http://127.0.0.1:9"}, {"Sec-Fetch-Site": "same-site"}):
             assert await ask("GET", "/v1/agents/luna", foreign) == (401, "key_missing"), foreign
         assert await ask("POST", "/v1/tokens", {}, json={"agent": "luna"}) == (401, "key_missing"), "without an Origin"
+        program = await g.ask("GET", "/v1/agents/luna", cookie.value)
+        assert program == (401, "key_missing"), "a session is a cookie, and no key for programs"
+        assert await ask("POST", "/v1/signin", json={"key": f"{cookie.value}x"}) == (401, "key_missing")
 
         assert (await ask("DELETE", "/v1/signin"))[0] == 204
         stolen = {**own, "Cookie": f"{cookie.key}={cookie.value}"}
