@@ -36,6 +36,8 @@ MOST = 8
 """Maximum sockets at once: calls go first, and have their own limit."""
 PARTIAL_S = 0.8
 """New sound in a segment before it is transcribed anew."""
+STEP_S = 0.25
+"""Sound of a message that is looked at in one go."""
 MAX_WAITING = 4
 """Segments that wait to be transcribed; then the client waits."""
 routes = web.RouteTableDef()
@@ -162,7 +164,7 @@ class _Dictation:
         try:
             async for message in self._socket:
                 if message.type is WSMsgType.BINARY:
-                    self._push(message.data)
+                    await self._push(message.data)
                 elif message.type is WSMsgType.TEXT and not await self._obey(message.data):
                     return
                 while len(self._segments) > MAX_WAITING:
@@ -183,12 +185,19 @@ class _Dictation:
         self._add(self._segmenter.finish())
         return command.type != "stop"
 
-    def _push(self, data: bytes) -> None:
+    async def _push(self, data: bytes) -> None:
         data = self._odd + data
         whole = len(data) - len(data) % self._format.frame_bytes
         self._odd = data[whole:]
-        frame = frame_of(self._format.decode(data[:whole]).reshape(-1), self._format.rate_hz)
-        waiting = np.concatenate([self._rest, self._resampler.push(frame)]) if whole else self._rest
+        # a message may hold minutes of sound; others have their turn between its pieces
+        size = int(STEP_S * self._format.rate_hz) * self._format.frame_bytes
+        for at in range(0, whole, size):
+            self._take(data[at : min(at + size, whole)])
+            await asyncio.sleep(0)
+
+    def _take(self, data: bytes) -> None:
+        frame = frame_of(self._format.decode(data).reshape(-1), self._format.rate_hz)
+        waiting = np.concatenate([self._rest, self._resampler.push(frame)])
         while len(waiting) >= CHUNK:
             chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
             (probability,) = self._activity.probabilities(chunk)
