@@ -355,7 +355,8 @@ class Access:
     def _count(self, who: str, most: int) -> None:
         """Raises `ClientError` (429) for the one too many within a minute."""
         now = time.monotonic()
-        recent = self._recent.setdefault(who, deque())
+        # the one that was used last stands last: those that go when there are too many have been quiet for longest
+        recent = self._recent[who] = self._recent.pop(who, None) or deque()
         while recent and recent[0] < now - 60:
             recent.popleft()
         if len(recent) >= most:
