@@ -17,6 +17,7 @@ from aiortc.rtcsctptransport import CHUNK_TYPES, SCTP_DATA_FIRST_FRAG, SCTP_DATA
 from hypothesis import strategies as st
 
 from media_server.agents import AgentRegistry
+from media_server.agents.numbers import number_patterns, whole
 from media_server.call.inbox import RateLimitedInbox
 from media_server.doors.flow.dialect import Flow
 from media_server.doors.flow.dialect import parse as parse_flow
@@ -25,6 +26,7 @@ from media_server.doors.pinecall import program_messages
 from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
 from media_server.errors import ClientError, ConfigurationError, MediaServerError
 from media_server.events import parse_client_message
+from media_server.http.multipart import FormParser
 from media_server.jsonable import jsonable
 from media_server.packs.examining import examine
 from media_server.paths import BUNDLED_MODELS
@@ -223,6 +225,8 @@ async def _messages(message: str | bytes) -> None:
             parse(message)
         except ClientError:
             continue
+    refused = program_messages.refusal(program_messages.about(message), ClientError("x", "no"), {})
+    assert json.dumps(refused, ensure_ascii=False).encode()
     for dialect in (Flow(), NextEvi("x", "y", ""), Pinecall(), PinecallChat(False)):
         inbox = RateLimitedInbox(lambda _: None, lambda: 0.0, lambda _: None)
         inbox.receive(message, dialect.incoming)
@@ -231,6 +235,62 @@ async def _messages(message: str | bytes) -> None:
 async def _json(tree: Any) -> None:
     """What agents' code hands over goes over every wire."""
     json.dumps(jsonable(tree), allow_nan=False).encode()
+
+
+_FORM = st.lists(
+    st.sampled_from(
+        [b"--XX", b"--XX--", b"\r\n", b"\r\n\r\n", b"\n", b"--", b"X", b'Content-Disposition: form-data; name="file"']
+    )
+    | st.binary(max_size=40)
+    | st.sampled_from([b"\r\n", b"\r\n--X", b"-", b"A: b\r\n"]).map(lambda odd: odd * 20_000),
+    max_size=20,
+)
+
+
+async def _forms(pieces: list[bytes]) -> None:
+    """Forms of uploads: parts, or `ValueError`."""
+    form = FormParser(b"XX")
+    try:
+        for piece in [b"--XX\r\n", *pieces]:
+            for item in form.feed(piece):
+                assert item
+    except ValueError:
+        return
+
+
+_ATOM = st.sampled_from(
+    [
+        r"\d",
+        "[0-9]",
+        "1",
+        "x",
+        "(",
+        ")",
+        "(?:",
+        "|",
+        "?",
+        "*",
+        "+",
+        "{2,9}",
+        "{0,40}",
+        "{3}",
+        ".",
+        "^",
+        "$",
+        "[^a]",
+        "(?x)",
+        " ",
+    ]
+)
+_PATTERN = st.lists(_ATOM, max_size=60).map("".join) | st.tuples(
+    st.lists(_ATOM, max_size=4).map("".join), st.integers(1, 40), st.sampled_from(["", "x", "$"])
+).map(lambda p: p[0] * p[1] + p[2])
+
+
+async def _patterns(pattern: str) -> None:
+    """Patterns of tools that clients bring: they are used, or they are not."""
+    found = list(number_patterns([{"properties": {"number": {"type": "string", "pattern": pattern}}}]))
+    whole("1234567", found)
 
 
 _HARM = st.lists(st.tuples(st.integers(0, 2**32), st.binary(min_size=1, max_size=16)), min_size=1, max_size=8)
@@ -317,6 +377,8 @@ TARGETS: Mapping[str, Target] = {
     "SCTP": (_SCTP, _sctp),
     "messages of clients": (_MESSAGE, _messages),
     "what code hands over": (_TREE, _json),
+    "forms": (_FORM, _forms),
+    "patterns of tools": (_PATTERN, _patterns),
     "files of agents": (_DAMAGE, _agents),
     "language models": (_HARM, _gguf),
     "recognisers": (_HARM, _whisper),
