@@ -52,7 +52,7 @@ class Overhearing:
         waiting = np.concatenate([self._rest, frame.samples])
         while len(waiting) >= CHUNK:
             chunk, waiting = waiting[:CHUNK], waiting[CHUNK:]
-            probability = self._activity.probability(chunk) if chunk.any() else 0.0
+            (probability,) = self._activity.probabilities(chunk)
             self._add(self._segmenter.hear(chunk, probability))
         self._rest = waiting
 

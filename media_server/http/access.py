@@ -356,7 +356,7 @@ class Access:
         """Raises `ClientError` (429) for the one too many within a minute."""
         now = time.monotonic()
         # the one that was used last stands last: those that go when there are too many have been quiet for longest
-        recent = self._recent[who] = self._recent.pop(who, None) or deque()
+        recent = self._recent[who] = self._recent.pop(who, deque())
         while recent and recent[0] < now - 60:
             recent.popleft()
         if len(recent) >= most:
