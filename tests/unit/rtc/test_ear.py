@@ -256,8 +256,8 @@ def test_a_flood_of_sound_is_decoded_no_further_than_a_stall_can_hold_up(way: st
             continue
         payload = write_red(111, [(960, packets[n % 50])], packets[n % 50]) if way == "redundant" else packets[n % 50]
         line.now = 10 + n * 0.0001
-        packet = RtpPacket(63 if way == "redundant" else 111, False, n, n * 960, SSRC, payload)
-        line.ear.take(write_rtp(packet), line.now)
+        sent = RtpPacket(63 if way == "redundant" else 111, False, n, n * 960, SSRC, payload)
+        line.ear.take(write_rtp(sent), line.now)
     reception = line.ear.reception
     assert 20 < reception.played_s + reception.restored_s + reception.concealed_s < 27
     line.frames.clear()
