@@ -7,6 +7,7 @@
     speaking    words so far mean something                              Yield
     speaking    speech for MAX_DOUBT_S, whatever it says, no echo    Yield
     speaking    speech is over: echo, noise, or "uh-huh"                 GoOn
+    speaking    … or short and far quieter than the caller's turns      GoOn: it is said to somebody else
     speaking    … but little was left of what the agent says             Yield: it is the answer
     speaking    speech is over and nobody can tell what it was           Yield
     thinking    speech begins                                            Hold, and doubt
@@ -45,6 +46,8 @@ ANSWER_S = 1.0
 """With less than this left of what the agent says, "yes" is an answer …"""
 QUESTION_S = 1.5
 """… and with less than this of a question."""
+QUIET_DB = 10.0
+"""How much quieter than the caller's turns words are that are said to somebody else, if they are few."""
 ECHO_FOR_S = 30.0
 """Seconds after an echo for which the line is known to echo."""
 
@@ -126,9 +129,16 @@ class BargeIn:
         long = self._lasted_s(at_s) > BARGE_IN_TIMEOUT_S and self._sound != "echo" and self.agent != "thinking"
         return self._yield() if self.in_doubt and long else None
 
-    def words_so_far(self, heard: Sequence[TimedWord], played: Sequence[TimedWord], at_s: float) -> Decision | None:
-        """Part of it is understood: `heard`, by guessed times, up to `at_s`; `played` are the agent's last words."""
-        if not self.in_doubt:
+    def words_so_far(
+        self, heard: Sequence[TimedWord], played: Sequence[TimedWord], at_s: float, louder_db: float = 0.0
+    ) -> Decision | None:
+        """Part of it is understood: `heard`, by guessed times, up to `at_s`.
+
+        Args:
+            played: the agent's last words.
+            louder_db: how much louder the sound is than the caller's turns.
+        """
+        if not self.in_doubt or louder_db < -QUIET_DB:
             return None
         self._sound = self._weigh(heard, played, at_s, guessed=True).sound
         # "oh okay, I see, got it" is long, and means no more than "okay"
@@ -137,9 +147,14 @@ class BargeIn:
         return self._yield() if long or self._sound == "speech" else None
 
     def speech_over(
-        self, heard: Sequence[TimedWord] | None, played: Sequence[TimedWord], left: Left, at_s: float
+        self,
+        heard: Sequence[TimedWord] | None,
+        played: Sequence[TimedWord],
+        left: Left,
+        at_s: float,
+        louder_db: float = 0.0,
     ) -> Decision | None:
-        """The sound is over, and all of it understood; None where nobody can tell what was said."""
+        """The sound is over at `at_s`, and all of it understood; None where nobody can tell what was said."""
         if not self.in_doubt:
             return None
         if heard is None:
@@ -150,7 +165,8 @@ class BargeIn:
             return self._release()
         # one word of the agent's on a line that has not echoed yet may be an answer as well as "yes" is
         may_answer = it.sound in ("acknowledgement", "echo") and self.agent != "thinking"
-        if it.sound == "speech" or (may_answer and left.whole and left.seconds <= _answer_s(left)):
+        at_the_end = left.whole and left.seconds <= _answer_s(left)
+        if (it.sound == "speech" and (at_the_end or louder_db >= -QUIET_DB)) or (may_answer and at_the_end):
             return self._yield()
         return self._release()
 

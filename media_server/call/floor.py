@@ -19,6 +19,7 @@ from media_server.call.gate import Gate
 from media_server.call.interruption import TimedWord, spread, timed
 from media_server.call.listen import Heard, Listener
 from media_server.call.lookup import specs
+from media_server.call.loudness import UsualLoudness
 from media_server.call.metrics import Stopwatch
 from media_server.call.overhearing import Overhearing
 from media_server.call.replies import Replies, SpokenTurn
@@ -90,6 +91,8 @@ class Floor:
         """To be emitted if the speech under way turns out to go on from the turn that the agent is thinking of."""
         self._state: e.State = "listening"
         self._barge_in = BargeIn(call.agent.acknowledgements, call.agent.interrupt_words)
+        self._loudness = UsualLoudness()
+        self._loudness = UsualLoudness()
         self._judging: asyncio.Task[None] | None = None
         self._pause: SpokenTurn | None = None
         """The caller's turn as it stood at the last pause."""
@@ -256,6 +259,7 @@ class Floor:
                 if self._pause is None:
                     return
                 self._pause.watch.mark("turn_ended", self._clock())
+                self._loudness.add(self._pause.sound)
                 if self._speculation is None:
                     self._replies.answer(self._pause)
                 self._speculation = None
@@ -314,7 +318,9 @@ class Floor:
         await asyncio.wait([pause.hearing], timeout=BARGE_IN_TIMEOUT_S)
         said = pause.hearing.result() if pause.hearing.done() else None
         heard = self._words(said, pause) if isinstance(said, TurnText) else None
-        decision = self._weighing().speech_over(heard, self._replies.played, self._replies.left, self._clock())
+        louder_db = self._loudness.louder_db(pause.sound)
+        replies, now = self._replies, self._clock()
+        decision = self._weighing().speech_over(heard, replies.played, replies.left, now, louder_db)
         self._perform(decision)
         if decision is Decision.GO_ON:
             pause.told.set()
@@ -344,7 +350,8 @@ class Floor:
             if turn_id != self._speech_turn:
                 return
             words = spread(said.text, self._onset_s, at_s)
-            self._perform(self._weighing().words_so_far(words, self._replies.played, at_s))
+            louder_db = self._loudness.louder_db(heard.turn)
+            self._perform(self._weighing().words_so_far(words, self._replies.played, at_s, louder_db))
             if said.text and not self._barge_in.in_doubt:
                 self._partial_shown = True
                 self._emit(e.UserTranscript(turn_id, said.text, False, said.confidence, said.language, said.stable))

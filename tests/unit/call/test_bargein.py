@@ -353,3 +353,28 @@ def test_an_acknowledgement_of_several_words_may_last(text: str) -> None:
     assert it.speech_began(2.0) == HOLD
     assert it.words_so_far(spread(text, 2.0, 3.3), played(SUMS), 3.3) is None
     assert it.speech_over(spread(text, 2.0, 3.4), played(SUMS), FAR, 3.5) == GO_ON
+
+
+@pytest.mark.parametrize("text", ["can you repeat that", "stop", "what is nine times three"])
+@pytest.mark.parametrize(
+    ("louder_db", "left", "decided"),
+    [(-14.0, FAR, GO_ON), (-6.0, FAR, YIELD), (3.0, FAR, YIELD), (-14.0, QUESTION, YIELD)],
+)
+def test_words_far_quieter_than_the_callers_turns_are_for_somebody_else(
+    text: str, louder_db: float, left: Left, decided: Decision
+) -> None:
+    it = BargeIn()
+    it.agent = "speaking"
+    it.speech_began(2.0)
+    words, said = Sound(text, 2.0).words(), played(SUMS)[:7]
+    if louder_db < -10:
+        assert it.words_so_far(words, said, 2.6, louder_db) is None
+    assert it.speech_over(words, said, left, 3.5, louder_db) is decided
+
+
+def test_somebody_who_goes_on_quietly_is_heard() -> None:
+    it = BargeIn()
+    it.agent = "speaking"
+    it.speech_began(2.0)
+    assert it.words_so_far(Sound("i would like", 2.0).words(), [], 3.0, -14.0) is None
+    assert it.speech_lasts(4.1) is YIELD
