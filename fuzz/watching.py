@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import logging
 import sys
 import time
@@ -42,11 +43,13 @@ class Watch(logging.Handler):
         """Try one input of a target."""
         self.tried[target] += 1
         faulthandler.dump_traceback_later(HANG_S, exit=True, file=sys.__stderr__ or 2)
+        gc.disable()  # what makes the inputs leaves a lot of garbage behind, which is not their doing
         began = time.thread_time()
         try:
             yield
         finally:
             took = time.thread_time() - began
+            gc.enable()
             faulthandler.cancel_dump_traceback_later()
             if took > self.slowest.get(target, (0.0, ""))[0]:
                 self.slowest[target] = took, repr(what)[:300]
