@@ -339,7 +339,7 @@ async def test_what_the_client_is_told_beside_the_conversation(tmp_path: Path) -
             changes = [m["event"] for m in client.of("Info") if m["type"] == "status_update"]
             assert {"prev_status": "listening", "status": "thinking"} in changes
             warning = await client.wait_for("Warning", type="conversation_termination")
-            assert warning["conversation_termination"] == 1.5
+            assert warning["conversation_termination"] == 2, "whole seconds, as it is documented"
             assert all(m["reason"] for m in client.messages if m["message"] in ("Info", "Warning"))
             await client.wait_for("ConversationEnded")
             assert len(client.of("ConversationEnding")) == 1
