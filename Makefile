@@ -41,7 +41,7 @@ serve: $(VENV)/.installed ## set up if need be, and start the server
 test: $(VENV)/.dev ## set up if need be, and run all tests, two at a time; JOBS=1 one after the other
 	@command -v chromium chromium-browser google-chrome >/dev/null \
 		|| echo "NOTE: no Chromium here, so the tests of the page are skipped. Debian: apt-get install chromium"
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS) || { \
+	$(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 $(ARGS) || { \
 		[ $$? = 1 ] || exit 1; \
 		echo; echo "The failed ones once more, with the machine to themselves. What passes now is unsteady: mend it too."; \
 		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS); }

@@ -28,13 +28,6 @@ DATA = Path(__file__).parent / "data"
 STARTER = BUNDLED_MODELS / "starter"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browsers and others' clients one at a time where tests run side by side; of all else, a module together."""
-    for item in items:
-        module = item.path.relative_to(Path(__file__).parent)
-        item.add_marker(pytest.mark.xdist_group("pages" if module.parts[0] in ("browser", "doors") else str(module)))
-
-
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A run in which no test ran has another status than one in which some failed, which `make test` runs again."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
