@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 WHEELHOUSE := wheelhouse
-JOBS   ?= 2
 TRAINING := .venv-training
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 CHECKED := media_server tests bench fuzz models/training scripts download_models.py
@@ -38,11 +37,10 @@ dev: $(VENV)/.dev ## set up .venv with what working on it needs as well
 serve: $(VENV)/.installed ## set up if need be, and start the server
 	$(BIN)/media-server serve $(ARGS)
 
-test: $(VENV)/.dev ## set up if need be, and run all tests, two at a time; JOBS=1 one after the other
+test: $(VENV)/.dev ## set up if need be, and run all tests
 	@command -v chromium chromium-browser google-chrome >/dev/null \
 		|| echo "NOTE: no Chromium here, so the tests of the page are skipped. Debian: apt-get install chromium"
-	$(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 $(ARGS) || { \
-		[ $$? = 1 ] || exit 1; \
+	$(BIN)/python -m pytest $(ARGS) || { \
 		echo; echo "The failed ones once more, with the machine to themselves. What passes now is unsteady: mend it too."; \
 		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
 
