@@ -114,7 +114,7 @@ class Agent:
         speculation: begin the reply at the first sign of a pause, and drop it if the caller goes on.
         allowed_origins: of pages that may call it without a key: `https://site.com`, `https://*.site.com`,
             `http://localhost:*`.
-        client_settings: what clients may choose for their call: `language`, `voice`; and for pages of one door `prompt`,
+        client_settings: what clients may choose for their call: `language`, `voice`; and for pages of a door `prompt`,
             `temperature`, `max_reply_tokens`, `recording`, `idle_s`.
         tell_prompts: tell the client what the model is shown and answers: for those who make the agent.
         audio_levels: tell the client how loud both sides are, ten times a second.

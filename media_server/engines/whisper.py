@@ -33,10 +33,6 @@ log = logging.getLogger(__name__)
 RATE_HZ = 16_000
 FRAME = 160
 """Samples per feature frame."""
-REACH = 4
-"""Frames behind the last whole one of a sound that it reaches into: a frame looks at 400 samples."""
-SILENCE, RANGE = -1.5, 2.0
-"""Whisper's features of nothing at all, and how far below the loudest any feature may be."""
 BATCH = 8
 ON_GPU = ("float16", "int8_float32", "float32")
 """Kinds of numbers for a GPU, the fastest first; old ones cannot multiply all of them."""
@@ -397,20 +393,9 @@ class WhisperEngine:
         frames = window.frames(max(len(a) for a in audio) / RATE_HZ)
         if frames // 2 == self._model.model.n_mels:
             frames += 2  # CTranslate2 would take what the encoder makes of it, [batch, 80, width], for features
-        mels = np.stack([self._mel(a, frames) for a in audio])
+        padded = [np.pad(a, (0, (frames + 1) * FRAME - len(a))) for a in audio]
+        mels = np.stack([self._model.feature_extractor(a, padding=0)[:, :frames] for a in padded])
         return ctranslate2.StorageView.from_array(np.ascontiguousarray(mels, np.float32))
-
-    def _mel(self, samples: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
-        """Log-mel features [mels, frames] of sound with silence behind it.
-
-        Computed are only those that the sound reaches into: silence has the lowest value that is left beside it, and to
-        compute it anyway took a third of the recogniser's time on a GPU.
-        """
-        reached = min(frames, len(samples) // FRAME + REACH)
-        padded = np.pad(samples, (0, (reached + 1) * FRAME - len(samples)))
-        mel: NDArray[np.float32] = self._model.feature_extractor(padded, padding=0)[:, :reached]
-        silence = max(SILENCE, float(mel.max()) - RANGE)
-        return np.pad(mel, ((0, 0), (0, frames - reached)), constant_values=silence)
 
     def _generate(
         self, encoded: ctranslate2.StorageView, prompts: list[list[int]], longest: int, **options: int
