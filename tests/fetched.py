@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,21 +14,7 @@ __all__ = ["CACHE", "fetched", "from_npm"]
 CACHE = Path(__file__).parent.parent / ".doors"
 
 
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """One process fetches, others that run tests beside it wait."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def fetched(folder: Path, *commands: list[str]) -> Path:
-    with _alone():
-        return _fetched(folder, *commands)
-
-
-def _fetched(folder: Path, *commands: list[str]) -> Path:
     if not (folder / ".complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -14,7 +14,7 @@ from media_server.engines.client import EngineClient
 from media_server.errors import ConfigurationError
 from media_server.tasks import first_of
 
-__all__ = ["BackgroundEngine"]
+__all__ = ["LOOK_S", "BackgroundEngine"]
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ IDLE_S = 600.0
 START_S = 300.0
 """Longest wait for the model to load, on a machine that is busy with calls."""
 LOOK_S = 0.05
+"""How often it is looked whether a caller waits: nothing tells of all engines together."""
 STILL_S, RUN_S = 10.0, 1.0
 """How long it stands still at most while callers wait, and how long it runs then before it stands still again."""
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from media_server.audio import Samples
 from media_server.config import Settings
 from media_server.engines import messages as m
-from media_server.engines.background import BackgroundEngine
+from media_server.engines.background import LOOK_S, BackgroundEngine
 from media_server.engines.client import EngineClient
 from media_server.engines.cores import cores
 from media_server.engines.languages import spoken_in
@@ -44,7 +44,6 @@ PREPARED = 64
 MAX_PIECE_S = 10.0
 KEPT_S = 4.0
 """Sound that a listener keeps while more of it waits for others: enough for the next piece on a busy machine."""
-LOOK_S = 0.05
 ROOM = 3
 """How many times the size of its files a second recogniser wants in memory, to leave some to the others."""
 NO_ESTIMATE = "The model gave no estimate."
