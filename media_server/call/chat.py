@@ -50,6 +50,7 @@ class Chat(RunningCall):
         self._attached, self._detached = asyncio.Event(), asyncio.Event()
         """Whether there is a client."""
         self._detached.set()
+        self._detached_s = 0.0
         self.call = Call(agent, terms, services, self._event_log, None)
         self._event_log.dispatch = self.call.dispatch
         self._inbox = RateLimitedInbox(self._event_log.emit, self._event_log.clock, self.call.receive)
@@ -64,12 +65,23 @@ class Chat(RunningCall):
             parts["meter"] = self._pay
         await self._run(parts, self._tell_client, self._last_event)
 
+    @property
+    def waiting(self) -> bool:
+        return self._detached.is_set() and self.call.state == "listening"
+
     def _last_event(self, reason: str) -> e.CallEnded:
-        return e.CallEnded(reason, self._event_log.clock())
+        return e.CallEnded(reason, self._event_log.clock(), self._away_s() or None)
+
+    def _away_s(self) -> float:
+        """How long it has waited for a client to come back; that costs nothing if none does."""
+        return self._event_log.clock() - self._detached_s if self._detached.is_set() else 0.0
+
+    def _used_s(self) -> float:
+        return self._event_log.clock() - self._away_s()
 
     async def _pay(self) -> None:
         assert self.meter
-        await self.meter.run(self.call, self._event_log.clock, lambda: self.call.end("credits_exhausted"))
+        await self.meter.run(self.call, self._used_s, lambda: self.call.end("credits_exhausted"))
 
     async def _tell_client(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -112,6 +124,7 @@ class Chat(RunningCall):
             if not self._news:
                 self._attached.clear()
                 self._detached.set()
+                self._detached_s = self._event_log.clock()
 
     def _keep(self, envelope: e.Envelope) -> None:
         self._kept.append(envelope)

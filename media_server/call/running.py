@@ -47,6 +47,11 @@ class RunningCall(ABC):
         return self._over.done()
 
     @property
+    def waiting(self) -> bool:
+        """Whether it does nothing but wait for a client to come back."""
+        return False
+
+    @property
     def late_frames(self) -> int:
         """Number of frames of the agent's voice that were handed out too late."""
         return 0

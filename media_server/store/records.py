@@ -333,13 +333,16 @@ class Records:
         agents: Sequence[str] | None = None,
         tenant: str | None = None,
         most: int = 1000,
+        types: Sequence[str] | None = None,
     ) -> list[RecordedEvent]:
-        """Events with a larger id than `after`, the oldest first."""
+        """Events with a larger id than `after`, the oldest first; of all types where none are named."""
         wanted = select(EventRow).where(EventRow.id > after).order_by(EventRow.id).limit(most)
         if call_id is not None:
             if not storable(call_id):
                 return []
             wanted = wanted.where(EventRow.call_id == call_id)
+        if types is not None:
+            wanted = wanted.where(EventRow.event["type"].as_string().in_(types))
         if agents is not None or tenant is not None:
             wanted = wanted.join(CallRow, CallRow.id == EventRow.call_id)
         if agents is not None:
@@ -350,13 +353,19 @@ class Records:
             return [RecordedEvent(row.id, row.event) for row in await session.scalars(wanted)]
 
     async def follow(
-        self, after: int, call_id: str | None, agents: Sequence[str] | None, tenant: str | None, silence_s: float
+        self,
+        after: int,
+        call_id: str | None,
+        agents: Sequence[str] | None,
+        tenant: str | None,
+        silence_s: float,
+        types: Sequence[str] | None = None,
     ) -> AsyncIterator[list[RecordedEvent]]:
         """The events after this one, and then those to come, in pieces; an empty piece after silence."""
         while True:
             # first the condition: what is written between reading and waiting must not be missed
             async with self._written:
-                found = await self.events(after, call_id, agents, tenant, FOLLOWED)
+                found = await self.events(after, call_id, agents, tenant, FOLLOWED, types)
                 if not found:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(silence_s):

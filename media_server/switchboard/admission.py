@@ -19,6 +19,8 @@ __all__ = ["Admission"]
 log = logging.getLogger(__name__)
 
 BUSY = {"Retry-After": "10"}
+MAX_WAITING = 8
+"""Chats without a client for each line that take none; more of them do."""
 NEARLY = 0.8
 """Share of `max_calls` in use at which the operator is warned."""
 
@@ -45,16 +47,18 @@ class Admission:
             raise ClientError(
                 "not_ready", "The models are still being loaded.", status=503, headers={"Retry-After": "2"}
             )
-        if len(self._taken) + len(self._opening) >= self._max_calls:
-            raise _busy()
+        busy = len(self._busy())
+        waiting = len(self._taken) - busy - MAX_WAITING * self._max_calls
+        if busy + max(0, waiting) + len(self._opening) >= self._max_calls:
+            raise _refusal()
 
     def check(self, agent: Agent, key: Key | None) -> None:
         """Raises `ClientError` (503, 429) where the server, the agent or the key has as many calls as it may."""
         self.check_room()
         opening = [name for name, _ in self._opening]
-        taken = [each.call.agent.name for each, _ in self._taken.values()] + opening
+        taken = [each.call.agent.name for each, _ in self._busy()] + opening
         if agent.max_calls is not None and taken.count(agent.name) >= agent.max_calls:
-            raise _busy()
+            raise _refusal()
         if key and key.max_calls is not None:
             paid = self._paid_by(key) + [payer for _, payer in self._opening].count(key.id)
             if paid >= key.max_calls:
@@ -65,10 +69,14 @@ class Admission:
         """The limits of a new call, as its client is told them."""
         if key and key.max_calls is not None:
             return e.Limits(agent.max_duration_s, self._paid_by(key) + 1, key.max_calls)
-        return e.Limits(agent.max_duration_s, len(self._taken) + 1, self._max_calls)
+        return e.Limits(agent.max_duration_s, len(self._busy()) + 1, self._max_calls)
 
     def _paid_by(self, key: Key) -> int:
-        return [payer for _, payer in self._taken.values()].count(key.id)
+        return [payer for _, payer in self._busy()].count(key.id)
+
+    def _busy(self) -> list[tuple[RunningCall, str | None]]:
+        """Those that take a line: all but chats that only wait for their client to come back."""
+        return [entry for entry in self._taken.values() if not entry[0].waiting]
 
     @contextlib.contextmanager
     def taking(self, agent: Agent, start: CallGrant) -> Iterator[None]:
@@ -83,9 +91,9 @@ class Admission:
     def began(self, session: RunningCall, start: CallGrant) -> None:
         """The call has a line until it `ended`."""
         self._taken[session.id] = session, start.key_id
-        nearly_full = len(self._taken) >= NEARLY * self._max_calls
+        nearly_full = len(self._busy()) >= NEARLY * self._max_calls
         if nearly_full and not self._nearly_full:
-            log.warning("%d of %d call slots in use (max_calls)", len(self._taken), self._max_calls)
+            log.warning("%d of %d call slots in use (max_calls)", len(self._busy()), self._max_calls)
         self._nearly_full = nearly_full
 
     def ended(self, session: RunningCall) -> None:
@@ -93,5 +101,5 @@ class Admission:
         del self._taken[session.id]
 
 
-def _busy() -> ClientError:
+def _refusal() -> ClientError:
     return ClientError("too_many_calls", "All lines are busy; try again later.", status=503, headers=BUSY)

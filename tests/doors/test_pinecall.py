@@ -672,3 +672,64 @@ async def test_events_of_an_agent_s_calls_in_the_product_s_words(server: Server)
         assert [m["text"] for m in got if m["event"] == "user.message"] == ["where is my order four two seven"]
         assert {"bot.speaking", "bot.word", "bot.finished", "turn.end"} <= {m["event"] for m in got}
         await socket.close()
+
+
+async def log_of(http: aiohttp.ClientSession, token: str, **of: str | int) -> list[dict[str, Any]]:
+    """What a log has, up to the marker that says so."""
+    params = {"token": token, **{k: str(v) for k, v in of.items()}}
+    async with asyncio.timeout(10), http.ws_connect("/v1/attach", params=params) as socket:
+        entries: list[dict[str, Any]] = []
+        while not entries or entries[-1]["type"] != "log.caught_up":
+            entries.append(await socket.receive_json())
+        if entries[-2:-1] and entries[-2]["type"] == "call.summary":
+            assert (await socket.receive()).data == 1000
+        return entries
+
+
+async def test_the_call_log_goes_on_from_a_cursor(server: Server) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        async with http.get("/stream/token", params={"agent_id": "desk"}) as response:
+            token = (await response.json())["token"]
+        of_agent = await http.ws_connect("/v1/attach", params={"token": token, "agent": "desk", "after": 2**52})
+        assert (await of_agent.receive_json())["type"] == "log.caught_up"
+        await of_agent.close()
+        before = len(await log_of(http, token, agent="desk"))
+        async with PinecallCaller(server.url, "desk", userId="ada") as caller:
+            caller.send(action="inject_text", text="where is my order four two seven")
+            await caller.wait_for("bot.finished")
+            (started,) = [each for each in await log_of(http, token, agent="desk") if each["type"] == "call.started"][
+                -1:
+            ]
+            call_id = started["data"]["call"]
+            live = await http.ws_connect("/v1/attach", params={"token": token, "call": call_id})
+            got = [await live.receive_json()]
+            while got[-1]["type"] != "log.caught_up":
+                got.append(await live.receive_json())
+        async with asyncio.timeout(10):
+            while got[-1]["type"] != "call.summary":
+                got.append(await live.receive_json())
+        whole = await log_of(http, token, call=call_id)
+        assert [each for each in got if not each["type"].startswith("log.")] == whole[:-1]
+        middle = whole[len(whole) // 2]["seq"]
+        rest = await log_of(http, token, call=call_id, after=middle)
+        assert rest[:-1] == [each for each in whole[:-1] if each["seq"] > middle]
+        assert rest[-1]["data"]["seq"] == whole[-2]["seq"] == whole[-1]["seq"]
+        kinds = [each["type"] for each in whole]
+        assert kinds[0] == "call.started"
+        assert kinds.index("user.message") < kinds.index("tool.call") < kinds.index("tool.result")
+        assert {each["call"] for each in whole} == {call_id}
+        assert len(await log_of(http, token, agent="desk")) == before + 2
+
+
+@pytest.mark.parametrize(
+    ("of", "status"),
+    [({}, 400), ({"call": "call-1", "agent": "desk"}, 400), ({"agent": "desk", "after": "-1"}, 400),
+     ({"agent": "assistant"}, 403), ({"call": "call-nowhere"}, 404), ({"agent": "desk", "token": "strm_x"}, 401)],
+)  # fmt: skip
+async def test_what_the_call_log_refuses(server: Server, of: dict[str, str], status: int) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        async with http.get("/stream/token", params={"agent_id": "desk"}) as response:
+            token = (await response.json())["token"]
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect("/v1/attach", params={"token": token} | of)
+        assert refused.value.status == status

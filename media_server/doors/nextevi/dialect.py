@@ -118,6 +118,8 @@ class NextEvi:
         self._said = ""
         self._stopped_s = 0.0
         """When the caller last stopped speaking."""
+        self._final: tuple[e.UserTranscript, float] | None = None
+        """A turn's transcript, until the event that always follows: its emotions are told with it."""
 
     def parse(self, text: str | bytes) -> _Incoming:
         """A message of the client; the first settings tell its manner.
@@ -149,7 +151,12 @@ class NextEvi:
                 return []
 
     def outgoing(self, envelope: e.Envelope) -> Iterator[dict[str, Any]]:
-        match envelope.event:
+        event = envelope.event
+        if self._final:
+            feeling = event if isinstance(event, e.EmotionUpdated) else None
+            yield self._transcription("utterance_end", envelope.call_id, *self._final, feeling)
+            self._final = None
+        match event:
             case e.UserSpeechStarted():
                 self._stopped_s = 0.0
                 yield self._transcription("speech_started", envelope.call_id)
@@ -158,15 +165,13 @@ class NextEvi:
             case e.UserTranscript() as said:
                 if said.text:
                     self._said = said.text
-                    kind = "utterance_end" if said.final else "normal"
-                    yield self._transcription(kind, envelope.call_id, said, self._since_speech(envelope.time))
-            case e.EmotionUpdated(emotions=emotions, source=source):
-                top = [
-                    {"name": x.name, "emotion": x.name, "score": x.score, "confidence": x.score}
-                    | {"percentage": round(100 * x.score, 1)}
-                    for x in emotions
-                ]
-                yield self.message("emotion_update", top_emotions=top, source=source)
+                    took_s = self._since_speech(envelope.time)
+                    if said.final:
+                        self._final = said, took_s
+                    else:
+                        yield self._transcription("normal", envelope.call_id, said, took_s)
+            case e.EmotionUpdated(source=source) as feeling:
+                yield self.message("emotion_update", top_emotions=_shown(feeling), source=source)
             case e.TurnEnded(probability=sure, cause=cause):
                 result: dict[str, Any] = {"is_complete": True, "confidence": sure, "reasons": [cause]}
                 result["processing_time"] = self._since_speech(envelope.time)
@@ -247,7 +252,12 @@ class NextEvi:
         return round(now_s - self._stopped_s, 3) if self._stopped_s else 0.0
 
     def _transcription(
-        self, kind: str, call_id: str, said: e.UserTranscript | None = None, took_s: float = 0.0
+        self,
+        kind: str,
+        call_id: str,
+        said: e.UserTranscript | None = None,
+        took_s: float = 0.0,
+        feeling: e.EmotionUpdated | None = None,
     ) -> dict[str, Any]:
         final = kind == "utterance_end"
         words = [
@@ -264,6 +274,7 @@ class NextEvi:
             session_id=call_id,
             processing_time=took_s,
             metadata={"event_type": kind},
+            **({"emotions": _shown(feeling)} if feeling else {}),
         )
 
     def _speech(self, samples: Samples, text: str, last: bool) -> dict[str, Any]:
@@ -274,6 +285,15 @@ class NextEvi:
         about |= {"sample_rate": rate_hz, "format": "wav" if wav else "linear16"}
         sound = _wav(samples) if wav else samples.tobytes()
         return {"content": base64.b64encode(sound).decode(), **self.message("tts_chunk", **about)}
+
+
+def _shown(feeling: e.EmotionUpdated) -> list[dict[str, Any]]:
+    """Emotions as the published clients read them, and as the SDK does."""
+    return [
+        {"name": x.name, "emotion": x.name, "score": x.score, "confidence": x.score}
+        | {"percentage": round(100 * x.score, 1)}
+        for x in feeling.emotions
+    ]
 
 
 def _wav(samples: Samples) -> bytes:

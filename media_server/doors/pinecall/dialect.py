@@ -17,7 +17,7 @@ from media_server.call import Chat
 from media_server.doors.pinecall.program_messages import ANY_LANGUAGE, language_of
 from media_server.errors import ClientError, problems, understood
 
-__all__ = ["REASONS", "Pinecall", "PinecallChat", "chosen_at_start"]
+__all__ = ["REASONS", "Pinecall", "PinecallChat", "chosen_at_start", "turn_number"]
 
 OWN_DETECTORS = frozenset({"native", "smart_turn", "smart-turn", "vad"})
 """What it calls ways to find the end of a turn."""
@@ -138,11 +138,11 @@ class Pinecall:
         match envelope.event:
             case e.UserSpeechStarted(turn_id=turn):
                 self._speech_began_s = envelope.time
-                yield _event("speech.started", turn_id=_number(turn), confidence=1.0, timestamp=envelope.time)
+                yield _event("speech.started", turn_id=turn_number(turn), confidence=1.0, timestamp=envelope.time)
             case e.UserSpeechStopped(turn_id=turn):
                 self._speech_ended_s = envelope.time
                 lasted_ms = round(1000 * (envelope.time - self._speech_began_s))
-                yield _event("speech.ended", turn_id=_number(turn), duration_ms=lasted_ms, timestamp=envelope.time)
+                yield _event("speech.ended", turn_id=turn_number(turn), duration_ms=lasted_ms, timestamp=envelope.time)
             case e.UserTranscript() as heard:
                 if heard.text:
                     yield from self._heard(heard)
@@ -207,7 +207,7 @@ class Pinecall:
 
     def _heard(self, heard: e.UserTranscript) -> Iterator[dict[str, Any]]:
         message_id = f"user-{heard.turn_id}"
-        about: dict[str, Any] = {"text": heard.text, "message_id": message_id, "turn_id": _number(heard.turn_id)}
+        about: dict[str, Any] = {"text": heard.text, "message_id": message_id, "turn_id": turn_number(heard.turn_id)}
         about["confidence"] = heard.confidence or 1.0
         if not heard.final:
             yield _event("user.speaking", **about)
@@ -220,7 +220,11 @@ class Pinecall:
         self, turned: e.TurnEager | e.TurnPaused | e.TurnResumed | e.TurnContinued | e.TurnEnded, now_s: float
     ) -> dict[str, Any]:
         waited_ms = round(1000 * (now_s - self._speech_ended_s)) if self._speech_ended_s else 0
-        about = {"turn_id": _number(turned.turn_id), "message_id": f"user-{turned.turn_id}", "latency_ms": waited_ms}
+        about = {
+            "turn_id": turn_number(turned.turn_id),
+            "message_id": f"user-{turned.turn_id}",
+            "latency_ms": waited_ms,
+        }
         probability = 0.0 if isinstance(turned, e.TurnResumed | e.TurnContinued) else turned.probability
         name = TURNS.get(turned.type, turned.type)
         return _event(name, **about, text=turned.text, probability=probability, timestamp=now_s)
@@ -308,7 +312,7 @@ def _update(**settings: Any) -> e.SessionUpdate:
         raise ClientError("bad_message", f"configure: {problems(wrong)}.") from wrong
 
 
-def _number(turn_id: str) -> int:
+def turn_number(turn_id: str) -> int:
     """The number of a turn, as this product counts them."""
     digits = turn_id.rpartition("-")[2]
     return int(digits) if digits.isdecimal() else 0

@@ -127,6 +127,19 @@ def test_flow_asks_the_client_for_its_own_tools_alone() -> None:
     assert (message["id"], message["function"]) == ("tool-2", {"name": "show", "arguments": {"page": 2}})
 
 
+def test_nextevi_tells_a_turn_s_emotions_with_its_words_where_they_are_known_by_then() -> None:
+    over = e.TurnEnded("turn-1", 0.9, "hi", "silence")
+    felt = e.EmotionUpdated("turn-1", (e.Emotion("joy", 0.75),), "audio")
+    said, again = (e.UserTranscript(turn, "hi", True, 0.9) for turn in ("turn-1", "turn-2"))
+    told_of = list(told(NextEvi("c", "", ""), said, felt, over, again, over, felt))
+    kinds = [message["type"] for message in told_of]
+    assert kinds[:3] == ["transcription", "emotion_update", "turn_complete"]
+    assert kinds[3:] == ["transcription", "turn_complete", "emotion_update"]
+    (joy,) = told_of[0]["data"]["emotions"]
+    assert (joy["name"], joy["score"], joy["percentage"]) == ("joy", 0.75, 75.0)
+    assert "emotions" not in told_of[3]
+
+
 def test_wespoke_pieces_its_text_together() -> None:
     texts: list[e.Event] = [
         e.AgentTextDelta("turn-1", "Hello "),

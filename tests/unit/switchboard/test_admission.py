@@ -23,8 +23,8 @@ def admission(max_calls: int = 4, ready: bool = True) -> Admission:
     return Admission(engines, max_calls)
 
 
-def a_call(number: int, agent: Agent = DESK) -> Any:
-    return SimpleNamespace(id=f"session-{number}", call=SimpleNamespace(agent=agent))
+def a_call(number: int, agent: Agent = DESK, waiting: bool = False) -> Any:
+    return SimpleNamespace(id=f"session-{number}", call=SimpleNamespace(agent=agent), waiting=waiting)
 
 
 def refused(lines: Admission, agent: Agent = DESK, key: Key | None = None) -> str:
@@ -45,6 +45,19 @@ def test_lines_are_taken_by_calls_under_way_and_by_those_about_to_begin() -> Non
     assert refused(lines) == "503 too_many_calls"
     lines.ended(a_call(1))
     assert refused(lines) == ""
+
+
+def test_chats_that_wait_for_their_client_take_no_line_until_there_are_many() -> None:
+    lines, mine = admission(max_calls=1), CallGrant(KEY)
+    chats = [a_call(number, Agent("shy", max_calls=1), waiting=True) for number in range(9)]
+    for chat in chats[:8]:
+        lines.began(chat, mine)
+    assert (refused(lines, chats[0].call.agent, KEY), lines.limits(DESK, KEY).calls) == ("", 1)
+    chats[0].waiting = False  # its client has written again
+    assert refused(lines) == "503 too_many_calls"
+    chats[0].waiting = True
+    lines.began(chats[8], mine)
+    assert refused(lines) == "503 too_many_calls"
 
 
 def test_a_beginning_that_fails_gives_its_line_back() -> None:
