@@ -342,7 +342,7 @@ class Records:
                 return []
             wanted = wanted.where(EventRow.call_id == call_id)
         if types is not None:
-            wanted = wanted.where(EventRow.event["type"].as_string().in_(types))
+            wanted = wanted.where(EventRow.event[("type",)].as_string().in_(types))
         if agents is not None or tenant is not None:
             wanted = wanted.join(CallRow, CallRow.id == EventRow.call_id)
         if agents is not None:
