@@ -40,9 +40,7 @@ serve: $(VENV)/.installed ## set up if need be, and start the server
 test: $(VENV)/.dev ## set up if need be, and run all tests
 	@command -v chromium chromium-browser google-chrome >/dev/null \
 		|| echo "NOTE: no Chromium here, so the tests of the page are skipped. Debian: apt-get install chromium"
-	$(BIN)/python -m pytest $(ARGS) || { \
-		echo; echo "The failed ones once more, with the machine to themselves. What passes now is unsteady: mend it too."; \
-		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
+	$(BIN)/python scripts/run_tests.py $(ARGS)
 
 real-models: $(VENV)/.dev ## fetch real models and recorded speech, for tests and benchmarks: 1.4 GB; ARGS=real-small for the small pack
 	$(BIN)/python -m tests.real_models $(ARGS)

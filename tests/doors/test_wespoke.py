@@ -97,6 +97,7 @@ async def test_a_call_from_token_to_record(server: Server, sentence: Callable[[s
                 assert response.status == 200
             ending = await caller.wait_for("call_ending")
             assert ending["reason"] == "client_disconnected"
+        await no_sessions(server)
         async with http.get(f"/api/v1/calls/{data['callId']}") as response:
             record = (await response.json())["data"]
         assert (record["assistantId"], record["metadata"]) == ("desk", {"userId": "user-123"})
@@ -119,10 +120,18 @@ async def test_a_call_from_token_to_record(server: Server, sentence: Callable[[s
             assert (data["callId"] in listed) is found, query
         async with http.get("/api/v1/calls?status=over") as response:
             assert (response.status, (await response.json())["error"]["code"]) == (400, "INVALID_REQUEST")
-        # right after it was hung up, the record is waited for
-        async with http.delete(f"/api/v1/calls/{data['callId']}") as response:
+
+
+async def test_a_record_is_deleted_right_after_the_call_was_hung_up(server: Server) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        _, answer = await embed(http, assistantId="assistant")
+        async with Joining(answer["data"]["url"], answer["data"]["token"]) as caller:
+            async with http.post(f"/api/v1/embed/calls/{caller.call_id}/end") as response:
+                assert response.status == 200
+            await caller.wait_for("call_ending")
+        async with http.delete(f"/api/v1/calls/{caller.call_id}") as response:
             assert await response.json() == {"success": True}
-        async with http.delete(f"/api/v1/calls/{data['callId']}") as response:
+        async with http.delete(f"/api/v1/calls/{caller.call_id}") as response:
             assert (response.status, (await response.json())["error"]["code"]) == (404, "CALL_NOT_FOUND")
     await no_sessions(server)
 
