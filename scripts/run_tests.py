@@ -1,7 +1,7 @@
 """Run all tests in two processes side by side, for most tests wait for sound more than for a core; then what failed.
 
-    run_tests.py                all tests, in two halves
-    run_tests.py -k speaker     one process, with pytest's own arguments
+run_tests.py                all tests, in two halves
+run_tests.py -k speaker     one process, with pytest's own arguments
 """
 
 from __future__ import annotations
