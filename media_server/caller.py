@@ -41,7 +41,7 @@ class Caller:
 
     Raises (on entering):
         ClientError: the server refused; with its code and message.
-        aiohttp.ContentTypeError: what answers at `url` is no media server.
+        aiohttp.ContentTypeError, ValueError: what answers at `url` is no media server.
         aiohttp.ClientConnectionError: nobody answers at `url`.
         TimeoutError: no connection within `timeout_s`.
     """
@@ -119,10 +119,12 @@ class Caller:
             http.post(f"{self._url}/v1/sessions", json=body, ssl=self.verify) as response,
         ):
             answer = await response.json()
-        if response.status != 201:
-            raise ClientError(answer["error"]["code"], answer["error"]["message"], status=response.status)
-        self.session_id, self.call_id = answer["session_id"], answer["call_id"]
-        return str(answer["sdp"])
+        match answer:
+            case {"error": {"code": str(code), "message": str(message)}}:
+                raise ClientError(code, message, status=response.status)
+            case {"session_id": str(self.session_id), "call_id": str(self.call_id), "sdp": str(sdp)}:
+                return sdp
+        raise ValueError(f"status {response.status} and no answer of a media server")
 
     def speak(self, samples: Samples) -> Playback:
         """Say a recording (48 kHz mono int16) after what is being said."""

@@ -12,6 +12,9 @@ from media_server.errors import MediaServerError
 
 __all__ = ["Token", "ask", "create_token", "unreachable"]
 
+ANSWER_S = 30.0
+"""Maximum seconds that a server is waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -62,15 +65,18 @@ async def ask(url: str, method: str, path: str, *, key: str = "", verify: bool =
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         async with (
-            aiohttp.ClientSession(headers=headers) as http,
+            aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as http,
             http.request(method, url.rstrip("/") + path, ssl=verify, **options) as response,
         ):
             body = await response.json()
-    except (aiohttp.ClientError, ValueError) as e:
+    except (aiohttp.ClientError, ValueError, TimeoutError) as e:
         raise unreachable(url, e) from e
-    if "error" in body:
-        raise MediaServerError(body["error"]["code"], body["error"]["message"])
-    return body
+    match body:
+        case {"error": {"code": str(code), "message": str(message)}}:
+            raise MediaServerError(code, message)
+        case dict() if response.ok:
+            return body
+    raise MediaServerError("no_server", f"{url} does not look like a media server.")
 
 
 def unreachable(url: str, error: Exception) -> MediaServerError:
@@ -93,6 +99,8 @@ def unreachable(url: str, error: Exception) -> MediaServerError:
                 said += f" If it speaks HTTPS, try {url.replace('http:', 'https:', 1)}."
         case aiohttp.ClientConnectionError():
             said = f"Cannot reach {url}. Is the server running (media-server serve)? --url names another one."
+        case TimeoutError():
+            said = f"{url} does not answer. Is it a media server, and not too busy?"
         case _:
             said = f"{url} does not look like a media server."
     return MediaServerError("no_server", said)

@@ -192,10 +192,12 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
     try:
         return FromFile(**given)
     except ValidationError as e:
-        known = [*Settings.model_fields, *(field.name for field in dataclasses.fields(Agent))]
+        of_agents = [field.name for field in dataclasses.fields(Agent)]
         places = {_place(problem["loc"], given, path) for problem in e.errors()}
         where = ", ".join(sorted(places))
-        raise ConfigurationError(f"The settings ({where}) cannot be used: {problems(e, known)}.") from e
+        raise ConfigurationError(
+            f"The settings ({where}) cannot be used: {problems(e, Settings.model_fields, of_agents)}."
+        ) from e
     except ValueError as e:
         raise ConfigurationError(f"{path} cannot be read: {e}.") from e
 

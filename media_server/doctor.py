@@ -22,6 +22,7 @@ from media_server.engines.packs import Pack, check_files, load_pack, problems_of
 from media_server.errors import ConfigurationError
 from media_server.packs.memory import on_gpu
 from media_server.store import Database, Keys
+from media_server.tls import server_context
 
 __all__ = ["Finding", "examine"]
 
@@ -71,7 +72,7 @@ def examine(settings: Settings) -> list[Finding]:
         settings.check_exposure(keys > 0)
     except ConfigurationError as e:
         return [*findings, Finding("bad", e.message)]
-    return [*findings, *_address(settings)]
+    return [*findings, *_certificate(settings), *_address(settings)]
 
 
 async def _keys(settings: Settings) -> int:
@@ -109,6 +110,17 @@ def _agents(settings: Settings) -> list[Finding]:
         return [Finding("bad", e.message)]
     found = [Finding("ok", f"agents in {settings.agents_dir}: {', '.join(agents.names)}")]
     return found + [Finding("bad", f"agent file {problem}") for problem in problems]
+
+
+def _certificate(settings: Settings) -> list[Finding]:
+    """Whether a certificate of the operator's own can be used; with `auto` the server makes one when it starts."""
+    if settings.tls in ("", "auto"):
+        return []
+    try:
+        _, certificate = server_context(settings.tls, settings.tls_dir)
+    except ConfigurationError as e:
+        return [Finding("bad", e.message)]
+    return [Finding("ok", f"HTTPS with the certificate {certificate}")]
 
 
 def _address(settings: Settings) -> list[Finding]:

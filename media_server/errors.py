@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -92,11 +93,31 @@ class RequestFailed(EngineError):
     """The engine refused or failed at one request; it goes on serving others."""
 
 
-def problems(error: ValidationError, known: Iterable[str] = ()) -> str:
-    """What does not fit, field by field, in one line; a key that does not exist is compared with those `known`."""
+_SHOULD = re.compile("^(Input|String|Value|Data|Tuple|List|Set|Dictionary|Bytes) should ")
+"""The beginning of what pydantic says of most values."""
+
+
+_FORMS: dict[str, str] = {
+    "name": "a name has only letters, digits, - and _, and 64 of them at most",
+    "color": "this has to be a colour like #0f766e",
+    "language": "this has to be the code of a language, like en or de",
+    "secret": "this has to be a secret like whsec_… (whsec_ and 32 or more characters of base64)",
+    "traces": "this has to be an address that begins with http:// or https://",
+    "url": "this has to be an address that begins with http:// or https://",
+}
+"""What fields are like that have a form of their own, by the last part of their name."""
+
+
+def problems(error: ValidationError, known: Iterable[str] = (), within: Iterable[str] = ()) -> str:
+    """What does not fit, field by field, in one line.
+
+    Args:
+        known: keys with which one that does not exist is compared.
+        within: the same for keys of tables within; without any, `known`.
+    """
     if (count := error.error_count()) > MAX_PROBLEMS:
         return f"{count} values are wrong"
-    fields = ((_field(x), _reason(x, known)) for x in error.errors()[:5])
+    fields = ((_field(x), _reason(x, within or known if len(x["loc"]) > 1 else known)) for x in error.errors()[:5])
     return "; ".join(f"{field}: {message}".removeprefix(": ") for field, message in fields)
 
 
@@ -125,14 +146,17 @@ def _reason(problem: ErrorDetails, known: Iterable[str]) -> str:
             return "this has to be true or false"
         case "string_type":
             return "this has to be a text"
-        case "list_type":
+        case "list_type" | "tuple_type" | "set_type" | "frozen_set_type":
             return "this has to be a list"
+        case "path_type":
+            return "this has to be a text with a path"
         case "literal_error":
             return f"this has to be {context['expected']}"
-        case "string_pattern_mismatch" if problem["loc"][-1:] == ("name",) or problem["loc"] == (0,):
-            return "a name has only letters, digits, - and _, and 64 of them at most"
+        case "string_pattern_mismatch" if form := _FORMS.get(_field(problem).rpartition(".")[2]):
+            return form
         case _:
-            return problem["msg"].removeprefix("Value error, ")
+            said = problem["msg"].removeprefix("Value error, ").removesuffix(" or object to extract fields from")
+            return _SHOULD.sub("this has to ", said).replace(" after validation", "")
 
 
 def understood(read: Callable[[Any], T], message: Any, code: str = "bad_message") -> T:

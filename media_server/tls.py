@@ -66,9 +66,22 @@ def server_context(tls: str, folder: Path) -> tuple[ssl.SSLContext, Path]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as e:
-        raise ConfigurationError(f"The certificate {certificate} with the key {key} cannot be used: {e}.") from e
+    except OSError as e:  # also of ssl
+        raise ConfigurationError(_unusable(certificate, key, e)) from e
     return context, certificate
+
+
+def _unusable(certificate: Path, key: Path, failed: OSError) -> str:
+    """Why a certificate and its key cannot be used, for what `ssl` raised."""
+    for file in (certificate, key):
+        try:
+            if b"-----BEGIN " not in file.read_bytes():
+                return f"tls: {file} is not a PEM file."
+        except OSError as e:
+            return f"tls: {file} cannot be read: {e.strerror}."
+    if getattr(failed, "reason", "") == "KEY_VALUES_MISMATCH":
+        return f"tls: {key} is not the key of the certificate {certificate}."
+    return f"tls: the certificate {certificate} with the key {key} cannot be used: {failed}."
 
 
 def fingerprint(certificate: Path) -> str:

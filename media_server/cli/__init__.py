@@ -9,7 +9,9 @@ import sys
 from media_server import __version__
 from media_server.cli import database, init, models, remote, serve, specs, talk
 from media_server.cli.parser import Parser
+from media_server.cli.terminal import take_any_encoding
 from media_server.errors import MediaServerError
+from media_server.plain import plain
 
 __all__ = ["main"]
 
@@ -30,13 +32,14 @@ A voice server that needs no cloud: callers speak to it from a browser, local mo
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point of `media-server`. Exit status: 0 well, 1 not, 2 wrong usage, 130 interrupted."""
+    take_any_encoding()
     args = parser().parse_args(argv)
     try:
         status = args.run(args)
         sys.stdout.flush()
         sys.exit(status)
     except MediaServerError as e:
-        sys.exit(f"media-server: {e.message}")
+        sys.exit(f"media-server: {plain(e.message)}")
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

@@ -188,7 +188,8 @@ def _keys_open(args: argparse.Namespace) -> int:
     forgotten = asyncio.run(_with_keys(args, lambda k: k.forget_revoked()))
     if forgotten is None:
         raise MediaServerError("keys_good", "There are keys that are good: revoke them first (media-server keys list).")
-    print(f"{forgotten} revoked key(s) are forgotten: the server is open to whoever reaches it.")
+    counted = "1 revoked key is" if forgotten == 1 else f"{forgotten} revoked keys are"
+    print(f"{counted} forgotten: the server is open to whoever reaches it.")
     return 0
 
 

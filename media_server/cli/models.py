@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from media_server.cli import bundle, models_shown
-from media_server.cli.models_fetch import add_fetch, add_source, asked
+from media_server.cli.models_fetch import add_fetch, add_source
 from media_server.cli.models_import import add_import
 from media_server.cli.options import command, offline_option, settings
+from media_server.cli.terminal import asked
 from media_server.errors import ConfigurationError, MediaServerError
 
 __all__ = ["MODELS", "add", "add_actions"]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from media_server.cli.models_shown import CACHE, COMMERCIAL
 from media_server.cli.options import command, offline_option, settings
+from media_server.cli.terminal import asked
 
 if TYPE_CHECKING:
     from media_server.packs.composing import Composition, Wishes
     from media_server.packs.fetching import Plan
     from media_server.packs.sources import Sources
 
-__all__ = ["add_fetch", "add_source", "asked"]
+__all__ = ["add_fetch", "add_source"]
 
 FETCH = """\
 Fetch a pack: one of the built-in catalogue (models list --available), with other models in it where you say so, or one
@@ -67,11 +68,6 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source", action="append", metavar="SOURCE", help="where from ($MEDIA_SERVER_MODELS_SOURCE); repeatable"
     )
-
-
-def asked(question: str) -> bool:
-    """What a person at the terminal answers. False where nobody is there."""
-    return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _fetch(args: argparse.Namespace) -> int:

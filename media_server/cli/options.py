@@ -46,6 +46,7 @@ def server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--url", default=url, help=f"address of the server (MEDIA_SERVER_URL, else {URL})")
     parser.add_argument(
         "--key",
+        type=str.strip,
         default=os.environ.get("MEDIA_SERVER_KEY", ""),
         help="an API key or a token, where the server asks for one (MEDIA_SERVER_KEY)",
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "command", "number"]
+__all__ = ["Parser", "command", "number", "seconds"]
 
 _NO_NUMBER = re.compile(r": invalid (int|float) value: ('.*')$")
 _QUOTED = re.compile(r"'([^']+)'")
@@ -83,6 +84,21 @@ def number(what: str, low: int, high: int) -> Callable[[str], int]:
             value = low - 1
         if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{what} is a number from {low} to {high}, not {text!r}.")
+        return value
+
+    return read
+
+
+def seconds(what: str, most: float) -> Callable[[str], float]:
+    """The type of an option that is a time above 0; `what` begins the sentence about others."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 < value <= most:
+            raise argparse.ArgumentTypeError(f"{what} is above 0 and at most {most:g} seconds, not {text!r}.")
         return value
 
     return read

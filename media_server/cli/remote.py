@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from media_server.cli.options import command, server_options
-from media_server.cli.parser import number
+from media_server.cli.parser import number, seconds
 from media_server.errors import MediaServerError
+from media_server.plain import plain
 
 __all__ = ["add"]
 
@@ -35,7 +36,13 @@ def add(commands: Any) -> None:
     server_options(tokens)
     tokens.add_argument("agent", help="with whom")
     tokens.add_argument("--kind", choices=["webrtc", "chat"], default="webrtc", help="(%(default)s)")
-    tokens.add_argument("--ttl", type=float, default=60, metavar="S", help="how long it is good (%(default)s)")
+    tokens.add_argument(
+        "--ttl",
+        type=seconds("how long a token is good", 3600),
+        default=60,
+        metavar="S",
+        help="how long it is good (%(default)s)",
+    )
     tokens.add_argument("--metadata", default="{}", help="a JSON object that the page cannot change")
     tokens.set_defaults(run=_tokens)
 
@@ -64,16 +71,17 @@ def _tokens(args: argparse.Namespace) -> int:
 
 def _calls(args: argparse.Namespace) -> int:
     if args.id:
-        record = asyncio.run(_ask(args, "GET", f"/v1/calls/{args.id}"))
+        record = asyncio.run(_ask(args, "GET", f"/v1/calls/{quote(args.id, safe='')}"))
         print(_line(record))
         for said in sorted([*record["transcript"], *record["tools"]], key=lambda s: float(s["at_s"])):
             if "name" in said:
                 what = json.dumps(said.get("result", said.get("error")), ensure_ascii=False)
                 given = json.dumps(said.get("arguments", {}), ensure_ascii=False)
-                print(f"{said['at_s']:8.1f}  tool   {said['name']} {given} → {what}")
+                print(plain(f"{said['at_s']:8.1f}  tool   {said['name']} {given} → {what}"))
             else:
                 who = "caller" if said["role"] == "user" else "agent"
-                print(f"{said['at_s']:8.1f}  {who:<6} {said['text']}{' …' if said.get('interrupted') else ''}")
+                text = plain(said["text"]).replace("\n", f"\n{'':17}")
+                print(f"{said['at_s']:8.1f}  {who:<6} {text}{' …' if said.get('interrupted') else ''}")
         return 0
     query = {k: v for k, v in (("agent", args.agent), ("status", args.status), ("limit", str(args.limit))) if v}
     for record in asyncio.run(_ask(args, "GET", "/v1/calls", params=query))["calls"]:

@@ -150,7 +150,8 @@ def _no_address(settings: Settings, failed: OSError) -> MediaServerError:
 async def _drain(server: Server, drain_s: float, stop_now: asyncio.Event) -> None:
     """Let calls end by themselves, unless somebody is in a hurry."""
     if drain_s and (calls := len(server.sessions)):
-        print(f"Waiting for {calls} call(s), {drain_s:g} s at most. Once more to stop at once.", flush=True)
+        counted = "1 call" if calls == 1 else f"{calls} calls"
+        print(f"Waiting for {counted}, {drain_s:g} s at most. Once more to stop at once.", flush=True)
     await first_of(server.drain(drain_s), stop_now.wait())
 
 
@@ -164,5 +165,5 @@ def _doctor(args: argparse.Namespace) -> int:
         if f.remedy:
             print(f"      → {f.remedy}")
     bad = sum(f.level == "bad" for f in findings)
-    print("All is well." if not bad else f"{bad} thing(s) to mend.")
+    print("All is well." if not bad else f"{bad} thing{'' if bad == 1 else 's'} to mend.")
     return 1 if bad else 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from media_server.cli.options import command
+from media_server.cli.options import command, server_options
 from media_server.errors import ConfigurationError, MediaServerError, problems
 
 __all__ = ["Spec", "add", "read_specs"]
@@ -73,9 +73,7 @@ class _Result:
 def add(commands: Any) -> None:
     test = command(commands, "test", "play conversations that are written in YAML", TEST)
     test.add_argument("paths", nargs="+", type=Path, help="files, or folders of *.spec.yaml")
-    test.add_argument("--url", default="http://127.0.0.1:8080", help="of the server (%(default)s)")
-    test.add_argument("--key", default="", help="an API key with the scope admin, where the server asks for one")
-    test.add_argument("--insecure", action="store_true", help="take any certificate")
+    server_options(test)
     test.add_argument("--agent", help="in place of the one that a file names")
     test.add_argument("--grep", default="", metavar="TEXT", help="only files and descriptions with this in them")
     test.add_argument("--voice", help="play them over a call; the judge has this voice")
@@ -154,7 +152,9 @@ def _run(args: argparse.Namespace) -> int:
             print(f"{spec.file}  {spec.agent}  {spec.description}")
         return 0
     if not specs:
-        raise ConfigurationError("There is no *.spec.yaml here.")
+        raise ConfigurationError(
+            f"No file or description has {args.grep!r} in it." if args.grep else "There is no *.spec.yaml here."
+        )
     results = asyncio.run(_play_all(args, specs))
     passed = sum(r.passed for r in results)
     if args.json:
@@ -199,6 +199,8 @@ class _Judge:
     async def connected(cls, args: argparse.Namespace, spec: Spec) -> AsyncIterator[_Judge]:
         import aiohttp
 
+        from media_server.client import unreachable
+
         try:
             async with (
                 aiohttp.ClientSession() as http,
@@ -208,9 +210,8 @@ class _Judge:
                 async with asyncio.timeout(CONNECT_S):
                     await judge._begin(args.key)
                 yield judge
-        except aiohttp.ClientError as failed:
-            message = f"Cannot reach {args.url}. Is the server running (media-server serve)?"
-            raise MediaServerError("no_server", message) from failed
+        except (aiohttp.ClientError, ValueError) as failed:
+            raise unreachable(args.url, failed) from failed
 
     async def _begin(self, key: str) -> None:
         await self._send("connect", api_key=key)

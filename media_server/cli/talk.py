@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media_server.cli.options import command, server_options
+from media_server.cli.parser import seconds
+from media_server.cli.terminal import typed_lines
 from media_server.cli.view import ChatView, SpokenView, print_event, print_json
 from media_server.errors import MediaServerError
 
@@ -56,14 +58,14 @@ def add(commands: Any) -> None:
     form.add_argument("--json", action="store_true", help="print every event as JSON, one a line")
     call.add_argument(
         "--silence",
-        type=float,
+        type=seconds("the silence", 3600),
         default=2.5,
         metavar="S",
         help="with --wav: hang up after this many seconds of nothing (%(default)s)",
     )
     call.add_argument(
         "--timeout",
-        type=float,
+        type=seconds("the longest duration", 86_400),
         default=120,
         metavar="S",
         help="with --wav: hang up after this many seconds in any case (%(default)s)",
@@ -82,7 +84,20 @@ def _call(args: argparse.Namespace) -> int:
 
         print(devices())
         return 0
+    if args.out:
+        _check_writable(args.out)
     return asyncio.run(_speak_recording(args) if args.wav else _talk(args))
+
+
+def _check_writable(file: Path) -> None:
+    """Raise where no sound could be written at the end of the call."""
+    there = file.exists()
+    try:
+        file.open("ab").close()
+        if not there:
+            file.unlink()
+    except OSError as e:
+        raise MediaServerError("not_written", f"--out: {file} cannot be written: {e.strerror}.") from e
 
 
 def _show(args: argparse.Namespace) -> Any:
@@ -109,7 +124,10 @@ async def _calling(args: argparse.Namespace, on_sound: Callable[[Samples], None]
         message = f"No media connection to {args.url} came about. Does a firewall block its UDP and TCP port for calls?"
         raise MediaServerError("no_connection", message) from e
     async with caller:
-        await caller.wait_for("call.started")
+        try:
+            await caller.wait_for("call.started")
+        except TimeoutError as e:
+            raise MediaServerError("no_call", f"{args.url} has not begun the call. Its log may say why.") from e
         yield caller
 
 
@@ -251,19 +269,18 @@ class _Answers:
 
 async def _type(socket: Any, answers: _Answers, view: ChatView) -> None:
     """Send what is typed, line by line, each when the one before is answered; the agent may greet first."""
-    prompt = sys.stdin.isatty()
+    asks = sys.stdin.isatty()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(answers.greeted.wait(), GREETING_S)
-    while line := await asyncio.to_thread(_read, prompt):
-        if not prompt:
-            view.said("you", line)
+    if asks:
+        view.ask()
+    async for line in typed_lines():
+        if not line:
+            break
+        view.typed(line, is_seen=asks)
         answers.answered.clear()
         await socket.send_json({"type": "text.send", "text": line})
         await answers.answered.wait()
+        if asks:
+            view.ask()
     await socket.send_json({"type": "call.end"})
-
-
-def _read(prompt: bool) -> str:
-    if prompt:
-        print("you: ", end="", flush=True)
-    return sys.stdin.readline().strip()

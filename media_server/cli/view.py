@@ -6,6 +6,8 @@ import json
 import sys
 from typing import Any
 
+from media_server.plain import plain
+
 __all__ = ["ChatView", "SpokenView", "print_event", "print_json"]
 
 Event = dict[str, Any]
@@ -35,11 +37,11 @@ def print_event(event: Event) -> None:
     """One event with its time and fields, for developers."""
     hidden = ("type", "call_id", "seq", "time")
     fields = "  ".join(f"{k}={json.dumps(v, ensure_ascii=False)}" for k, v in event.items() if k not in hidden)
-    print(f"{event['time']:8.3f}  {event['type']:<22} {fields}", flush=True)
+    print(plain(f"{event['time']:8.3f}  {event['type']:<22} {fields}"), flush=True)
 
 
 class _View:
-    """Lines of a conversation, the speaker's name in a column of its own."""
+    """Lines of a conversation, the speaker's name in a column of its own; nothing that is said steers the terminal."""
 
     def __init__(self, agent: str) -> None:
         self.agent = agent
@@ -52,7 +54,7 @@ class _View:
         self._line(f"{'':>{self._width}}  {text}")
 
     def _line(self, text: str) -> None:
-        print(text, flush=True)
+        print(plain(text).replace("\n", f"\n{'':>{self._width}}  "), flush=True)
 
     def other(self, event: Event) -> None:
         """What spoken and written conversations have in common."""
@@ -81,6 +83,25 @@ class _View:
 class ChatView(_View):
     """A conversation in writing."""
 
+    _asking = False
+
+    def ask(self) -> None:
+        """Show that the caller may type."""
+        print("you: ", end="", flush=True)
+        self._asking = True
+
+    def typed(self, line: str, *, is_seen: bool) -> None:
+        """A line was typed; a terminal has shown it, and ended the line that asked for it."""
+        self._asking = False
+        if not is_seen:
+            self.said("you", line)
+
+    def _line(self, text: str) -> None:
+        if self._asking:
+            print(flush=True)
+            self._asking = False
+        super()._line(text)
+
     def show(self, event: Event) -> None:
         match event:
             case {"type": "agent.text", "text": text}:
@@ -105,7 +126,7 @@ class SpokenView(_View):
                 self._response_ms = response_ms
             case {"type": "agent.segment_started", "text": text}:
                 start = " " if self._speaking else f"{self.agent:>{self._width}}  "
-                sys.stdout.write(start + text.strip())
+                sys.stdout.write(start + plain(" ".join(text.split())))
                 sys.stdout.flush()
                 self._speaking = True
             case {"type": "agent.speech_stopped", "reason": reason} if self._speaking:

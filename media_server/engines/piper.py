@@ -116,7 +116,7 @@ class PiperEngine:
                 each.get("noise_w"),
             )
             loaded[name] = _Voice(file, style, pace)
-        more = f", {len(voices)} more voices" if voices else ""
+        more = f", and {len(voices)} more voice{'' if len(voices) == 1 else 's'}" if voices else ""
         main = loaded[""]
         where = "cuda" if main.file.cuda else "cpu"
         speed = f", {main.pace.times_real_time:.0f} x real time" if main.pace.measured else ""

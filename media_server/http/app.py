@@ -115,6 +115,18 @@ async def admin(_: web.Request) -> web.FileResponse:
     return web.FileResponse(STATIC / "admin" / "index.html")
 
 
+@routes.get("/admin/")
+async def admin_with_slash(_: web.Request) -> web.Response:
+    # relative, as a proxy may have put a path before it
+    raise web.HTTPFound("../admin")
+
+
+@routes.get("/favicon.ico")
+async def favicon(_: web.Request) -> web.FileResponse:
+    """The icon that browsers ask for by themselves, where a page names none."""
+    return web.FileResponse(STATIC / "favicon.ico")
+
+
 @routes.get("/static/{path:.+}")
 async def static(request: web.Request) -> web.FileResponse:
     path = FILES.get(request.match_info["path"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 
 from aiohttp import web
@@ -25,6 +26,26 @@ MESSAGES = {
     413: "The body is larger than 64 KiB.",
     417: "The only expectation that is known here is 100-continue.",
 }
+PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <meta name="color-scheme" content="light dark">
+  <title>Not found</title>
+  <link rel="icon" href="{root}static/icon.svg" type="image/svg+xml">
+  <link rel="stylesheet" href="{root}static/examples/examples.css">
+</head>
+<body>
+  <main>
+    <h1>Not found</h1>
+    <p>{message}</p>
+    <p><a href="{root}">Talk with an agent</a> · <a href="{root}admin">Console</a></p>
+  </main>
+</body>
+</html>
+"""
 
 
 def _response(request: web.Request, error: ClientError) -> web.Response:
@@ -33,7 +54,17 @@ def _response(request: web.Request, error: ClientError) -> web.Response:
         for beginning, form in door.refusals.items():
             if request.path.startswith(beginning):
                 return form(error)
+    if error.status == 404 and request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", ""):
+        return _page(request, error)
     return web.json_response(error.body(), status=error.status, headers=error.headers)
+
+
+def _page(request: web.Request, error: ClientError) -> web.Response:
+    """The error for a person who has typed an address, with ways on."""
+    # relative, as a proxy may have put a path before it
+    root = "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
+    text = PAGE.format(root=root, message=html.escape(error.message))
+    return web.Response(text=text, status=error.status, content_type="text/html", headers=error.headers)
 
 
 @web.middleware

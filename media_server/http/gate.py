@@ -20,7 +20,7 @@ from media_server.http.own import is_own_origin
 
 __all__ = ["gate"]
 
-PUBLIC = re.compile(r"/|/admin|/healthz|/readyz|/static/.*|/docs(?:/.*)?|/live/[^/]+/player")
+PUBLIC = re.compile(r"/|/admin/?|/favicon\.ico|/healthz|/readyz|/static/.*|/docs(?:/.*)?|/live/[^/]+/player")
 """Paths of pages and their modules, which hold nothing of anybody's and change nothing."""
 OTHER_SITES = ("cross-site", "same-site")
 """Values of `Sec-Fetch-Site` for requests of other origins; those without `Origin` cannot be read by their page."""

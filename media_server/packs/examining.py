@@ -255,7 +255,8 @@ def _voice(path: Path, beside: Path, inputs: dict[str, Any]) -> Found:
     code = language.get("code") if isinstance(language, dict) else None
     code = code or (config.get("espeak") or {}).get("voice", "?")
     name = f"voice/{_safe(path.name)}"
-    facts = (f"language {code}", f"{rate} Hz", f"{speakers} speaker(s)", f"phonemes by {phonemes}")
+    counted = "1 speaker" if speakers == 1 else f"{speakers} speakers"
+    facts = (f"language {code}", f"{rate} Hz", counted, f"phonemes by {phonemes}")
     return Found("tts", _id(path.stem), {name: path, f"{name}.json": beside}, {"path": name}, facts=facts)
 
 

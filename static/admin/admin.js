@@ -34,6 +34,7 @@ let timer;
 function told(error) {
   const needsKey = error instanceof Refused && [401, 403].includes(error.status);
   if (needsKey) {
+    shown.abort();
     $("key-form").hidden = false;
     $("nav").hidden = true;
     $("live").textContent = "";
@@ -52,8 +53,10 @@ async function route() {
   const [name, ...rest] = path.split("/").filter(Boolean).map(decodeURIComponent);
   const view = VIEWS[name] ? name : "calls";
   for (const link of $("nav").querySelectorAll("a")) {
-    if (link.getAttribute("href") === `#/${view}`) link.setAttribute("aria-current", "page");
+    const isShown = link.getAttribute("href") === `#/${view}`;
+    if (isShown) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
+    if (isShown) document.title = [rest[0], link.textContent, "Console"].filter(Boolean).join(" · ");
   }
   told("");
   try {
@@ -71,9 +74,10 @@ async function route() {
 async function live() {
   clearTimeout(timer);
   try {
-    const { calls } = await json("/v1/calls?status=active&limit=200");
+    const { calls, next } = await json("/v1/calls?status=active&limit=200");
     const count = calls.length;
-    $("live").textContent = count === 1 ? "1 call in progress" : `${count || "No"} calls in progress`;
+    const more = next ? "More than " : "";
+    $("live").textContent = count === 1 ? "1 call in progress" : `${more}${count || "No"} calls in progress`;
     $("live").dataset.busy = String(count > 0);
     if (operator === null) {
       operator = await json("/v1/server").then(

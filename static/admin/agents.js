@@ -1,6 +1,6 @@
 /** Agents: their settings, and the file of one, edited and saved. @module */
 
-import { button, h, labelled, table } from "./dom.js";
+import { button, h, labelled, present, table } from "./dom.js";
 import { Refused, json, send } from "./server.js";
 
 const LONG = ["prompt", "tools", "greeting"];
@@ -8,6 +8,7 @@ const LONG = ["prompt", "tools", "greeting"];
 /** @type {import("./admin.js").View} */
 export async function agentsView(view, [chosen], _query, signal) {
   const { agents } = await json("/v1/agents");
+  if (signal.aborted) return;
   const list = h(
     "ul",
     { class: "names" },
@@ -24,7 +25,8 @@ export async function agentsView(view, [chosen], _query, signal) {
     ),
   );
   const detail = h("div", { class: "detail" });
-  view.replaceChildren(
+  present(
+    view,
     h(
       "div",
       { class: chosen ? "split narrow" : "split alone" },

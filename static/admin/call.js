@@ -15,7 +15,7 @@ const OVER_SCOPES = {
   refused: "",
 };
 
-/** @param {HTMLElement} root @param {string} id @param {AbortSignal} signal @param {string} back where the list is */
+/** @param {HTMLElement} root @param {string} id @param {AbortSignal} signal @param {() => string} back where the list is */
 export async function callView(root, id, signal, back) {
   const path = `/v1/calls/${encodeURIComponent(id)}`;
   const title = h("h2", { id: "call-title", tabindex: "-1" }, `Call ${id}`);
@@ -33,7 +33,7 @@ export async function callView(root, id, signal, back) {
         "div",
         { class: "row spread" },
         title,
-        h("a", { href: back, class: "close", "aria-label": "Close this call" }, "×"),
+        button("×", () => (location.hash = back()), { class: "close", "aria-label": "Close this call" }),
       ),
       actions,
       seat,
@@ -106,7 +106,7 @@ export async function callView(root, id, signal, back) {
   async function forget() {
     if (!(await sure("Delete this call, with all that was said in it and its recording?", "Delete"))) return;
     await send("DELETE", path);
-    location.hash = back;
+    location.hash = back();
   }
 
   async function listen() {

@@ -2,7 +2,7 @@
 
 import { clock } from "../js/record.js";
 import { callView } from "./call.js";
-import { button, h, labelled, table } from "./dom.js";
+import { button, h, labelled, present, redraw, table } from "./dom.js";
 import { json, text } from "./server.js";
 import { draw } from "./speed.js";
 import { ending, wait, when } from "./words.js";
@@ -12,17 +12,21 @@ const PAGE = 50;
 const FILTERS = ["agent", "status", "contact", "words", "since", "until"];
 
 /** @type {import("./admin.js").View} */
-export async function callsView(view, [chosen], query, signal) {
+export async function callsView(view, [chosen], asked, signal) {
   const { agents } = await json("/v1/agents").catch(() => ({ agents: [] }));
-  const form = filters(
-    agents.map((/** @type {any} */ a) => a.name),
-    query,
-    chosen,
-  );
+  if (signal.aborted) return;
+  let query = asked;
+  const names = agents.map((/** @type {any} */ a) => a.name);
+  const form = filters(names, query, (next) => {
+    query = next;
+    pages = 1;
+    history.replaceState(null, "", address(query, chosen));
+    follow();
+  });
   const list = h("div", { class: "list", "aria-live": "off" });
   const earlier = () => {
     pages++;
-    refresh();
+    follow();
   };
   const more = button("Earlier calls", earlier, { hidden: true });
   const speed = h("div", { class: "speed" });
@@ -38,7 +42,8 @@ export async function callsView(view, [chosen], query, signal) {
     speed,
   );
   const detail = h("div", { class: "detail", id: "detail" });
-  view.replaceChildren(
+  present(
+    view,
     h(
       "div",
       { class: chosen ? "split" : "split alone" },
@@ -61,32 +66,40 @@ export async function callsView(view, [chosen], query, signal) {
   let pages = 1;
   /** @type {number | undefined} */
   let timer;
+  let following = {};
   async function refresh() {
-    clearTimeout(timer);
-    const asked = wanted(query);
+    const shown = query;
+    const wished = wanted(query);
     /** @type {any[]} */
     const calls = [];
     /** @type {string | null} */
     let next = null;
     for (let i = 0; i < pages; i++) {
-      if (next) asked.set("before", next);
-      const page = await json(`/v1/calls?${asked}`);
+      if (next) wished.set("before", next);
+      const page = await json(`/v1/calls?${wished}`);
       calls.push(...page.calls);
       next = page.next;
       if (!next) break;
     }
-    if (signal.aborted) return;
+    if (signal.aborted || shown !== query) return;
     show(list, calls, chosen, query);
     more.hidden = next === null;
     // a tenant's calls have no figures of their own
     const metrics = await text("/metrics").catch(() => "");
     speedCard.hidden = !draw(speed, metrics);
-    if (!signal.aborted)
-      timer = setTimeout(() => refresh().catch(() => (timer = setTimeout(refresh, EVERY_MS))), EVERY_MS);
+  }
+  /** Show the list, and again and again; a server that is gone for a while is told in the bar. */
+  async function follow() {
+    clearTimeout(timer);
+    const mine = (following = {});
+    await refresh().catch(() => {});
+    if (!signal.aborted && mine === following) timer = setTimeout(follow, EVERY_MS);
   }
   signal.addEventListener("abort", () => clearTimeout(timer));
   await refresh();
-  if (chosen) await callView(detail, chosen, signal, address(query));
+  if (signal.aborted) return;
+  timer = setTimeout(follow, EVERY_MS);
+  if (chosen) await callView(detail, chosen, signal, () => address(query));
 }
 
 /** What the server is asked for. @param {URLSearchParams} query */
@@ -109,8 +122,8 @@ function address(query, call) {
   return `#/calls${call ? `/${encodeURIComponent(call)}` : ""}${words ? `?${words}` : ""}`;
 }
 
-/** @param {string[]} agents @param {URLSearchParams} query @param {string | undefined} chosen */
-function filters(agents, query, chosen) {
+/** @param {string[]} agents @param {URLSearchParams} query @param {(query: URLSearchParams) => void} onChange */
+function filters(agents, query, onChange) {
   const of = (/** @type {string} */ name) => query.get(name) ?? "";
   const option = (/** @type {string} */ value, /** @type {string} */ label, /** @type {string} */ now) =>
     h("option", { value, selected: value === now }, label);
@@ -149,7 +162,7 @@ function filters(agents, query, chosen) {
   const apply = () => {
     const next = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (value) next.set(name, String(value));
-    location.hash = address(next, chosen);
+    onChange(next);
   };
   form.addEventListener("submit", (e) => {
     e.preventDefault();
@@ -182,7 +195,8 @@ function show(list, calls, chosen, query) {
     );
   });
   const filtered = [...query.keys()].length > 0;
-  list.replaceChildren(
+  redraw(
+    list,
     table(
       "List of calls",
       ["Started", "Agent", "First words", "Duration", "Turns", "Median wait", "Ended because"],

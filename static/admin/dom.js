@@ -43,26 +43,51 @@ export function table(label, heads, rows, empty) {
   );
 }
 
+/** Show a view's parts; where the keyboard was in what they replace, it goes on at their beginning. @param {HTMLElement} view @param {...Node} parts */
+export function present(view, ...parts) {
+  const hadFocus = view.contains(document.activeElement);
+  view.replaceChildren(...parts);
+  if (hadFocus) view.focus({ preventScroll: true });
+}
+
+/**
+ * Draw a table again; it stays where it was scrolled to, and the keyboard where it was.
+ * @param {HTMLElement} root @param {HTMLElement} drawn
+ */
+export function redraw(root, drawn) {
+  const before = root.querySelector(".scroll");
+  const { scrollLeft = 0 } = before ?? {};
+  const hadFocus = before !== null && before === document.activeElement;
+  root.replaceChildren(drawn);
+  drawn.scrollLeft = scrollLeft;
+  if (hadFocus) drawn.focus({ preventScroll: true });
+}
+
+/** A dialog over everything; once closed it is gone, and the keyboard is back where it was. @param {string} name @param {...Node} children */
+export function openDialog(name, ...children) {
+  const dialog = h("dialog", { "aria-label": name }, ...children);
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
 /** Ask before what cannot be taken back. @param {string} question @returns {Promise<boolean>} */
 export function sure(question, yes = "Yes") {
   return new Promise((answer) => {
-    const dialog = h("dialog", { "aria-labelledby": "question" });
+    let isSure = false;
     const close = (/** @type {boolean} */ value) => {
-      dialog.remove();
-      answer(value);
+      isSure = value;
+      dialog.close();
     };
-    dialog.append(
-      h("p", { id: "question" }, question),
-      h(
-        "div",
-        { class: "row end" },
-        button("Cancel", () => close(false)),
-        button(yes, () => close(true), { class: "danger" }),
-      ),
+    const choice = h(
+      "div",
+      { class: "row end" },
+      button("Cancel", () => close(false)),
+      button(yes, () => close(true), { class: "danger" }),
     );
-    dialog.addEventListener("cancel", () => close(false));
-    document.body.append(dialog);
-    dialog.showModal();
+    const dialog = openDialog(question, h("p", {}, question), choice);
+    dialog.addEventListener("close", () => answer(isSure));
   });
 }
 

@@ -1,12 +1,13 @@
 /** API keys: who holds one, making one, adding credit, revoking. @module */
 
-import { button, h, labelled, sure, table } from "./dom.js";
+import { button, h, labelled, openDialog, present, sure, table } from "./dom.js";
 import { json, send } from "./server.js";
 import { when } from "./words.js";
 
 /** @type {import("./admin.js").View} */
 export async function keysView(view, rest, query, signal) {
   const { keys } = await json("/v1/keys");
+  if (signal.aborted) return;
   const again = () => keysView(view, rest, query, signal);
   const rows = keys.map((/** @type {any} */ k) =>
     h(
@@ -42,7 +43,8 @@ export async function keysView(view, rest, query, signal) {
     ),
   );
   const made = h("div", { role: "status" });
-  view.replaceChildren(
+  present(
+    view,
     h(
       "section",
       { class: "card", "aria-labelledby": "keys-title" },
@@ -127,25 +129,23 @@ function form(made, again, first) {
 /** @param {any} key @param {() => Promise<void>} again */
 function credit(key, again) {
   const amount = h("input", { type: "number", min: "0", step: "any", required: true });
-  const dialog = h("dialog");
+  const title = `Add to the credit of ${key.name}`;
   const add = h(
     "form",
     {},
-    labelled(`Add to the credit of ${key.name}`, amount),
+    labelled(title, amount),
     h(
       "div",
       { class: "row end" },
-      button("Cancel", () => dialog.remove()),
+      button("Cancel", () => dialog.close()),
       h("button", { class: "main" }, "Add"),
     ),
   );
+  const dialog = openDialog(title, add);
   add.addEventListener("submit", async (e) => {
     e.preventDefault();
-    dialog.remove();
+    dialog.close();
     await send("POST", `/v1/keys/${key.id}/credit`, { add: Number(amount.value) });
     await again();
   });
-  dialog.append(add);
-  document.body.append(dialog);
-  dialog.showModal();
 }

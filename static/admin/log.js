@@ -1,6 +1,6 @@
 /** The last lines of the server's log. @module */
 
-import { button, h, labelled } from "./dom.js";
+import { button, h, labelled, present } from "./dom.js";
 import { json } from "./server.js";
 
 const EVERY_MS = 3000;
@@ -16,9 +16,10 @@ export async function logView(view, _rest, _query, signal) {
   let stopped = false;
   const pause = button("Pause", () => {
     stopped = !stopped;
-    pause.textContent = stopped ? "Go on" : "Pause";
+    pause.textContent = stopped ? "Resume" : "Pause";
   });
-  view.replaceChildren(
+  present(
+    view,
     h(
       "section",
       { class: "card" },
@@ -26,7 +27,7 @@ export async function logView(view, _rest, _query, signal) {
         "div",
         { class: "row spread" },
         h("h1", {}, "Log"),
-        h("div", { class: "row" }, labelled("Least level", level), pause),
+        h("div", { class: "row" }, labelled("Lowest level", level), pause),
       ),
       lines,
     ),

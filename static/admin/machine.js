@@ -1,6 +1,6 @@
 /** The server: its version, pack, engines and settings. @module */
 
-import { h, table } from "./dom.js";
+import { h, present, redraw, table } from "./dom.js";
 import { json } from "./server.js";
 import { when } from "./words.js";
 
@@ -9,6 +9,7 @@ const EVERY_MS = 5000;
 /** @type {import("./admin.js").View} */
 export async function serverView(view, _rest, _query, signal) {
   const { settings } = await json("/v1/settings");
+  if (signal.aborted) return;
   const engines = h("div", {});
   const facts = h("dl", { class: "facts" });
   const notice = h("p", { class: "note", hidden: true });
@@ -21,7 +22,8 @@ export async function serverView(view, _rest, _query, signal) {
       h("td", {}, s.given ? "Set" : "Default"),
     ),
   );
-  view.replaceChildren(
+  present(
+    view,
     h("section", { class: "card" }, h("h1", {}, "Server"), notice, facts, h("h2", {}, "Engines"), engines),
     h(
       "section",
@@ -46,7 +48,8 @@ export async function serverView(view, _rest, _query, signal) {
         ["Device", about.device],
       ].flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
     );
-    engines.replaceChildren(
+    redraw(
+      engines,
       table(
         "List of engines",
         ["Engine", "State", "Model", "Requests", "Memory", "Restarts"],

@@ -1,6 +1,6 @@
 /** Webhooks: who is told what, what has not arrived, and sending it again. @module */
 
-import { button, h, table } from "./dom.js";
+import { button, h, present, table } from "./dom.js";
 import { json, send } from "./server.js";
 
 const STATES = { pending: "Waiting", delivered: "Delivered", dead: "Gave up" };
@@ -8,6 +8,7 @@ const STATES = { pending: "Waiting", delivered: "Delivered", dead: "Gave up" };
 /** @type {import("./admin.js").View} */
 export async function webhooksView(view, rest, query, signal) {
   const { webhooks, deliveries } = await json("/v1/webhooks");
+  if (signal.aborted) return;
   const again = () => webhooksView(view, rest, query, signal);
   const dead = deliveries.filter((/** @type {any} */ d) => d.state === "dead");
   const retry = async (/** @type {object} */ which) => {
@@ -30,7 +31,8 @@ export async function webhooksView(view, rest, query, signal) {
       h("td", {}, d.state === "dead" && button("Send again", () => retry({ id: d.id }))),
     ),
   );
-  view.replaceChildren(
+  present(
+    view,
     h(
       "section",
       { class: "card" },

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { openMicrophone } from "../call-error.js";
+
 const HIGHEST_RATE = 48_000;
 const WORKLET = new URL("../pcm-worklet.js", import.meta.url);
 
@@ -50,12 +52,12 @@ export class Listening {
       const heard = Boolean(this.#audio);
       void this.#audio?.close();
       this.#stopSpeaking();
-      const refused = !heard || !wasClean;
-      this.#set({
-        state: refused ? "refused" : "over",
-        scope: "",
-        ...(refused && { problem: "There is no such call, or the token was used: ask for a new one." }),
-      });
+      const problem = !heard
+        ? "There is no such call, or the token was used: ask for a new one."
+        : wasClean
+          ? ""
+          : "The connection to the server was lost.";
+      this.#set({ state: problem ? "refused" : "over", scope: "", problem });
     };
   }
 
@@ -75,9 +77,9 @@ export class Listening {
   async takeOver() {
     let stream;
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: true, noiseSuppression: true } });
+      stream = await openMicrophone({ echoCancellation: true, noiseSuppression: true });
     } catch (error) {
-      return this.#set({ problem: `There is no microphone: ${error instanceof Error ? error.message : error}.` });
+      return this.#set({ problem: error instanceof Error ? error.message : String(error) });
     }
     let audio = new AudioContext();
     if (audio.sampleRate > HIGHEST_RATE) {

@@ -160,7 +160,7 @@ async def test_it_asks_for_a_key_and_shows_what_the_operator_may_change(
     await page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     await expect(row).to_contain_text("Revoked")
 
-    for view, text in (("server", "speech recognition"), ("webhooks", "No webhooks are set."), ("log", "Least level")):
+    for view, text in (("server", "speech recognition"), ("webhooks", "No webhooks are set."), ("log", "Lowest level")):
         await page.goto(f"{server.url}/admin#/{view}")
         await expect(page.locator("#view")).to_contain_text(text)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view

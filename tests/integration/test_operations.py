@@ -61,7 +61,7 @@ async def test_a_server_that_is_asked_to_stop_lets_calls_end(tmp_path: Path) -> 
         async with Caller(url) as caller, aiohttp.ClientSession(url) as http:
             await caller.wait_for("call.started")
             process.send_signal(signal.SIGTERM)
-            while b"Waiting for 1 call(s)" not in (line := await process.stdout.readline()):
+            while b"Waiting for 1 call," not in (line := await process.stdout.readline()):
                 assert line
             async with http.get("/readyz") as ready:
                 assert ready.status == 503
