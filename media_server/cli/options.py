@@ -46,13 +46,23 @@ def server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--url", default=url, help=f"address of the server (MEDIA_SERVER_URL, else {URL})")
     parser.add_argument(
         "--key",
-        type=str.strip,
+        type=_secret,
         default=os.environ.get("MEDIA_SERVER_KEY", ""),
         help="an API key or a token, where the server asks for one (MEDIA_SERVER_KEY)",
     )
     parser.add_argument(
         "--insecure", action="store_true", help="accept any certificate, also one that the server made itself"
     )
+
+
+def _secret(text: str) -> str:
+    """A key or a token, without the line's end that comes from a file."""
+    secret = text.strip()
+    if not (secret.isascii() and secret.isprintable()):
+        raise argparse.ArgumentTypeError(
+            "a key has letters, digits, - and _, like sk_…; this one has other characters."
+        )
+    return secret
 
 
 def settings(args: argparse.Namespace) -> Settings:

@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
     tokens.add_argument("--kind", choices=["webrtc", "chat"], default="webrtc", help="(%(default)s)")
     tokens.add_argument(
         "--ttl",
-        type=seconds("how long a token is good", 3600),
+        type=seconds("a lifetime", 3600),
         default=60,
         metavar="S",
         help="how long it is good (%(default)s)",

@@ -58,14 +58,14 @@ def add(commands: Any) -> None:
     form.add_argument("--json", action="store_true", help="print every event as JSON, one a line")
     call.add_argument(
         "--silence",
-        type=seconds("the silence", 3600),
+        type=seconds("a silence", 3600),
         default=2.5,
         metavar="S",
         help="with --wav: hang up after this many seconds of nothing (%(default)s)",
     )
     call.add_argument(
         "--timeout",
-        type=seconds("the longest duration", 86_400),
+        type=seconds("a duration", 86_400),
         default=120,
         metavar="S",
         help="with --wav: hang up after this many seconds in any case (%(default)s)",

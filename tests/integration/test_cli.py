@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 import wave
 from collections.abc import Callable
@@ -61,6 +62,15 @@ async def test_call_lets_the_agent_greet_first(server: Server) -> None:
     assert 'heard="This call is recorded for training purposes."' in printed[:heard]
 
 
+async def _answer_json(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    body = b'{"error": "not found"}'
+    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body))
+    writer.write(body)
+    await writer.drain()
+    writer.close()
+
+
 async def _say_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nhello")
@@ -83,6 +93,12 @@ async def _say_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
         (("agents", "--url", "TLS"), "does not speak HTTPS. Try http://"),
         (("call", "--wav", sentence_file("hello"), "--url", "OTHER"), "does not look like a media server"),
         (("chat", "--url", "OTHER"), "does not look like a media server"),
+        (("agents", "--url", "API"), "does not look like a media server"),
+        (("call", "--wav", sentence_file("hello"), "--url", "API"), "does not look like a media server"),
+        (
+            ("call", "--wav", sentence_file("hello"), "--out", "no/out.wav"),
+            "--out: no/out.wav cannot be written: No such",
+        ),
     ],
     ids=lambda x: " ".join(map(str, x)) if isinstance(x, tuple) else None,
 )
@@ -92,8 +108,10 @@ async def test_what_cannot_be_is_said_in_a_sentence(
     port = server.url.rpartition(":")[2]
     stranger = await asyncio.start_server(_say_hello, "127.0.0.1", 0)
     other = f"http://127.0.0.1:{stranger.sockets[0].getsockname()[1]}"
+    api = await asyncio.start_server(_answer_json, "127.0.0.1", 0)
     words = {"URL": server.url, "PORT": port, "TLS": server.url.replace("http:", "https:"), "OTHER": other}
-    async with stranger:
+    words["API"] = f"http://127.0.0.1:{api.sockets[0].getsockname()[1]}"
+    async with stranger, api:
         status, _, err = await run(*(words.get(str(a), a) for a in args), cwd=tmp_path)
     assert status == 1
     assert says in err
@@ -163,6 +181,31 @@ async def test_the_other_commands_talk_to_a_running_server(server: Server) -> No
 
     status, printed, _ = await run("tokens", "desk", "--url", server.url, "--metadata", '{"customer": 7}')
     assert (status, printed[:5]) == (0, "wrtc_")
+
+
+async def test_a_chat_at_a_terminal_ends_with_ctrl_c_though_a_line_is_waited_for(server: Server) -> None:
+    here, there = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "media_server.cli",
+        "chat",
+        "--url",
+        server.url,
+        stdin=there,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            assert await process.stdout.readexactly(5) == b"you: "
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 130
+    finally:
+        if process.returncode is None:
+            process.kill()
+        os.close(here)
+        os.close(there)
 
 
 @pytest.mark.parametrize(

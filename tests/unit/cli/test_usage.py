@@ -22,6 +22,9 @@ from media_server.cli import parser
         ("serve agents more", "There is no argument more."),
         ("keys", "Missing: ACTION."),
         ("keys create x --credit lots", "--credit: a number is wanted, not 'lots'."),
+        ("call --silence -1", "--silence: a silence is above 0 and at most 3600 seconds, not '-1'."),
+        ("tokens desk --ttl nan", "--ttl: a lifetime is above 0 and at most 3600 seconds, not 'nan'."),
+        ("agents --key sk_ü", "--key: a key has letters, digits, - and _, like sk_…; this one has other characters."),
         ("keys create x --per-minute 1.5", "--per-minute: a whole number is wanted, not '1.5'."),
     ],
 )
@@ -41,3 +44,11 @@ def test_every_option_says_what_it_does() -> None:
             assert action.help or action.dest == argparse.SUPPRESS, f"{each.prog} {action.dest}"
             if isinstance(action, argparse._SubParsersAction):
                 waiting.extend(action.choices.values())
+
+
+def test_all_commands_that_ask_a_server_take_its_address_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIA_SERVER_URL", "http://box.lan:9000")
+    monkeypatch.setenv("MEDIA_SERVER_KEY", "sk_x\r\n")
+    for line in ("agents", "calls", "tokens desk", "call", "chat", "test specs"):
+        args = parser().parse_args(line.split())
+        assert (args.url, args.key) == ("http://box.lan:9000", "sk_x"), line

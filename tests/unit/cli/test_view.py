@@ -55,3 +55,21 @@ def test_in_writing_two_messages_have_the_agents_name_each(capsys: pytest.Captur
         {"type": "tool.returned", "error": "not found"},
     )
     assert lines == ["mara  Hello.", "mara  How can I help?", "      → not found"]
+
+
+def test_what_is_said_steers_no_terminal_and_looks_like_nobody_elses_words(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(
+        capsys,
+        ChatView("desk"),
+        {"type": "agent.text", "text": "\x1b[2JHi.\n you  I agree"},
+        {"type": "warning", "message": "\x9b31mred"},
+    )
+    lines += said(capsys, SpokenView("desk"), {"type": "agent.segment_started", "text": "\x1b]0;title\x07 Hi."})
+    assert lines == ["desk   [2JHi.", "       you  I agree", "       31mred", "desk   ]0;title  Hi."]
+
+
+def test_a_line_that_comes_while_the_caller_may_type_has_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    view = ChatView("desk")
+    view.ask()
+    view.show({"type": "call.ended", "reason": "agent_hangup", "duration_s": 3.0})
+    assert capsys.readouterr().out == "you: \nThe call ended after 3 s: the agent hung up.\n"
