@@ -122,7 +122,8 @@ class Caller:
         match answer:
             case {"error": {"code": str(code), "message": str(message)}}:
                 raise ClientError(code, message, status=response.status)
-            case {"session_id": str(self.session_id), "call_id": str(self.call_id), "sdp": str(sdp)}:
+            case {"session_id": str(session_id), "call_id": str(call_id), "sdp": str(sdp)}:
+                self.session_id, self.call_id = session_id, call_id
                 return sdp
         raise ValueError(f"status {response.status} and no answer of a media server")
 

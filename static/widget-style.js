@@ -40,7 +40,7 @@ button { border: 0; cursor: pointer; }
 .consent p { margin: 0; }
 .said { position: relative; padding: .2rem; min-width: 0; max-height: 18rem; overflow-y: auto; scrollbar-width: thin; }
 .said ul { list-style: none; margin: 0; padding: 0; display: flex; flex-direction: column; gap: .4rem; }
-.said li { padding: .5rem .85rem; border-radius: 15px; max-width: 88%; overflow-wrap: anywhere; background: color-mix(in srgb, var(--soft) 14%, transparent); align-self: flex-start; border-bottom-left-radius: 5px; }
+.said li { unicode-bidi: plaintext; padding: .5rem .85rem; border-radius: 15px; max-width: 88%; overflow-wrap: anywhere; background: color-mix(in srgb, var(--soft) 14%, transparent); align-self: flex-start; border-bottom-left-radius: 5px; }
 .said li.user { background: var(--mine); align-self: flex-end; border-bottom-left-radius: 15px; border-bottom-right-radius: 5px; }
 .said li.partial { opacity: .75; }
 .row { display: flex; gap: .5rem; flex-wrap: wrap; align-items: center; justify-content: center; }

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from media_server.agents import Agent
 from media_server.errors import ClientError
+from media_server.http import documents
 from media_server.http.access import ACCESS
 from media_server.http.agents import AGENTS
 from media_server.http.openapi import operation
@@ -44,6 +45,7 @@ class _Playground(TypedDict):
     signed_in: str | None
     may_edit: bool
     ice_servers: list[dict[str, Any]]
+    documents: bool
 
 
 @routes.get("/v1/playground")
@@ -70,6 +72,7 @@ async def playground(request: web.Request) -> web.Response:
         "may_edit": await _may_edit(request, key, refused),
         # with passwords of TURN: for who may call
         "ice_servers": [s.model_dump(exclude_none=True) for s in request.app[SESSIONS].ice_servers] if known else [],
+        "documents": bool(documents.FILES),
     }
     response = web.json_response(body, headers={"Cache-Control": "no-store"})
     if refused and session_cookie(request):

@@ -56,6 +56,7 @@ async function route() {
     const isShown = link.getAttribute("href") === `#/${view}`;
     if (isShown) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
+    if (isShown) link.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone they are more than fit
     if (isShown) document.title = [rest[0], link.textContent, "Console"].filter(Boolean).join(" · ");
   }
   told("");

@@ -18,7 +18,7 @@ const OVER_SCOPES = {
 /** @param {HTMLElement} root @param {string} id @param {AbortSignal} signal @param {() => string} back where the list is */
 export async function callView(root, id, signal, back) {
   const path = `/v1/calls/${encodeURIComponent(id)}`;
-  const title = h("h2", { id: "call-title", tabindex: "-1" }, `Call ${id}`);
+  const title = h("h2", { id: "call-title", tabindex: "-1" }, id);
   const actions = h("div", { class: "row actions" });
   const seat = h("div", { class: "seat", hidden: true });
   const facts = h("dl", { id: "facts", class: "facts" });
@@ -166,7 +166,7 @@ export async function callView(root, id, signal, back) {
   }
 
   function paint() {
-    picture.replaceChildren(timeline(seen, seek, Boolean(player)));
+    picture.replaceChildren(timeline(seen, picture.clientWidth, seek, Boolean(player)));
   }
 
   /** @param {number} at seconds of the recording */
@@ -242,7 +242,7 @@ function say(words, e, seen, seek) {
       .filter((/** @type {any} */ s) => s.type === "agent.speech_started" && s.turn_id === e.turn_id)
       .pop();
     at = began?.time ?? at;
-    line = ["Agent", e.reason === "interrupted" ? `${e.heard} —` : e.heard];
+    line = ["Agent", e.reason === "interrupted" ? `${e.heard} — interrupted`.replace(/^ — /, "") : e.heard];
   } else if (e.type === "agent.text" && written) line = ["Agent", e.text];
   else if (e.type === "tool.called") line = ["Tool", `${e.name} ${e.arguments ? JSON.stringify(e.arguments) : ""}`];
   else if (e.type === "tool.returned")

@@ -186,11 +186,16 @@ function show(list, calls, chosen, query) {
       "tr",
       { class: c.status, "aria-selected": String(c.id === chosen) },
       h("td", {}, open),
-      h("td", {}, c.agent),
-      h("td", { class: "first" }, c.first_words ?? "", c.contact && h("small", {}, c.contact)),
+      h("td", { class: "name" }, c.agent),
+      h(
+        "td",
+        { class: "first" },
+        h("span", { class: "clip", dir: "auto", title: c.first_words }, c.first_words ?? ""),
+        c.contact && h("small", { dir: "auto", title: c.contact }, c.contact),
+      ),
       h("td", { class: "number" }, clock(took)),
-      h("td", { class: "number" }, c.turn_count ?? ""),
-      h("td", { class: "number" }, wait(c.response_ms)),
+      h("td", { class: "number detail" }, c.turn_count ?? ""),
+      h("td", { class: "number detail" }, wait(c.response_ms)),
       h("td", { title: c.end_reason ?? c.status }, ending(c)),
     );
   });

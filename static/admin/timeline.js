@@ -4,6 +4,7 @@ import { clock } from "../js/record.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 64;
+const RIGHT = 24;
 const HEIGHT = 26;
 const LANES = ["Caller", "Waiting", "Agent", "Tools"];
 
@@ -46,7 +47,7 @@ export function spansOf(events) {
         break;
       case "agent.speech_stopped": {
         const span = close(`agent ${e.turn_id}`, e.time);
-        if (span) span.label = e.reason === "interrupted" ? `${e.heard} — interrupted` : e.heard;
+        if (span) span.label = e.reason === "interrupted" ? `${e.heard} — interrupted`.replace(/^ — /, "") : e.heard;
         break;
       }
       case "turn.metrics": {
@@ -82,14 +83,15 @@ export function spansOf(events) {
 
 /**
  * @param {any[]} events
+ * @param {number} room in pixels; a long call is wider
  * @param {(at: number) => void} [seek] is called with the time of what is clicked, in seconds
  * @param {boolean} [cursor] whether a line shows what is played
  * @returns {SVGElement}
  */
-export function timeline(events, seek = () => {}, cursor = false) {
+export function timeline(events, room, seek = () => {}, cursor = false) {
   const { spans, end } = spansOf(events);
-  const scale = Math.max(8, Math.min(60, 900 / end));
-  const width = LEFT + end * scale + 20;
+  const scale = Math.max(8, Math.min(60, (room - LEFT - RIGHT) / end));
+  const width = LEFT + end * scale + RIGHT;
   const height = HEIGHT * LANES.length;
   const root = make("svg", {
     class: "timeline",

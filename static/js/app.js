@@ -49,6 +49,7 @@ let offered = {
   signed_in: null,
   may_edit: false,
   ice_servers: [],
+  documents: false,
 };
 
 const orb = new Orb($("orb"));
@@ -60,7 +61,10 @@ const transcript = new Transcript($("transcript"), $("said"), {
 });
 const agents = new Agents({
   onChoose: chosen,
-  onPick: ({ name }) => address("agent", name),
+  onPick: ({ name }) => {
+    address("agent", name);
+    void load();
+  },
   onExample: (text) => void say(text),
 });
 const settings = new Settings({
@@ -157,11 +161,12 @@ async function load() {
     (cards.some((card) => card.name === "assistant") ? "assistant" : (cards[0]?.name ?? "assistant"));
   agents.offer(cards, name);
   const isClosed = key_needed && !token && !agents.knows(name);
+  const isMissing = !key_needed && cards.length > 0 && !agents.knows(name);
   $("key-form").hidden = !isClosed;
-  $("welcome").hidden = isClosed;
-  /** @type {HTMLButtonElement} */ ($("connect")).disabled = isClosed;
-  if (!key_needed && cards.length && !agents.knows(name))
-    problem(`There is no agent called '${name}'. Choose another one.`);
+  $("welcome").hidden = isClosed || isMissing;
+  /** @type {HTMLButtonElement} */ ($("connect")).disabled = isClosed || isMissing;
+  $("documents").hidden = !offered.documents;
+  if (isMissing) problem(`There is no agent called '${name}'. Choose another one.`);
   else if (!isSecureContext) {
     problem(
       `This page was opened without encryption, so the browser gives it no microphone. On the server, run “media-server serve --host 0.0.0.0 --tls auto”, then open https://${location.host}/ here. You can type instead.`,

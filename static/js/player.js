@@ -1,6 +1,7 @@
 /** The page that listens in on one call, by a link with a token in it. @module */
 
 import { Listening } from "./listening.js";
+import { clock } from "./record.js";
 
 const WORDS = {
   connecting: "Connecting",
@@ -15,20 +16,36 @@ const $ = (id) => /** @type {T} */ (document.getElementById(id));
 /** @type {Listening | undefined} */
 let listening;
 
-$("call").textContent = decodeURIComponent(location.pathname.split("/").at(-2) ?? "");
+const call = decodeURIComponent(location.pathname.split("/").at(-2) ?? "");
+$("call").textContent = call;
+document.title = `Listening in · ${call}`;
+/** When listening began, in ms; 0 before and after. */
+let since = 0;
+setInterval(() => since && ($("clock").textContent = clock((performance.now() - since) / 1000)), 1000);
 
 /** @param {import("./listening.js").ListeningState} now */
 function show({ state, scope, problem }) {
   $("state").textContent = WORDS[state];
   $("problem").textContent = problem;
   $("say").hidden = !scope;
-  $("take").hidden = $("unless").hidden = scope !== "supervise";
+  $("take").hidden = scope !== "supervise";
   $("take").textContent = state === "speaking" ? "Hand back to the agent" : "Take over";
-  $("take").setAttribute("aria-pressed", String(state === "speaking"));
+  $("heard").textContent = state === "speaking" ? "You speak in the agent's place." : "Nobody in the call hears you.";
+  const isOn = state === "listening" || state === "speaking";
+  if (isOn) since ||= performance.now();
+  else since = 0;
+  $("listen").hidden = !isOn && state !== "connecting";
+  $("listen").textContent = isOn ? "Stop listening" : "Listen";
+  /** @type {HTMLButtonElement} */ ($("listen")).disabled = state === "connecting";
 }
 
 $("listen").addEventListener("click", () => {
-  /** @type {HTMLButtonElement} */ ($("listen")).disabled = true;
+  if (listening) {
+    listening.close();
+    show({ state: "over", scope: "", problem: "" });
+    $("state").textContent = "You have stopped listening.";
+    return;
+  }
   const address = new URL(location.href.replace(/\/player(?=$|[?#])/, "/ws"));
   listening = new Listening(address.href.replace(/^http/, "ws"), show);
 });

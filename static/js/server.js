@@ -17,7 +17,7 @@ import { OWN_SERVER } from "../own-server.js";
  * @property {string[]} tools
  * @property {string[]} client_tools
  */
-/** @typedef {{agents: Card[], notice: string, voices: string[], key_needed: boolean, signed_in: string | null, may_edit: boolean, ice_servers: RTCIceServer[]}} Playground */
+/** @typedef {{agents: Card[], notice: string, voices: string[], key_needed: boolean, signed_in: string | null, may_edit: boolean, ice_servers: RTCIceServer[], documents: boolean}} Playground */
 
 /** @param {string} path @param {string} [method] @param {object} [body] @returns {Promise<any>} @throws {CallError} */
 async function ask(path, method = "GET", body) {

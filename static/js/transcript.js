@@ -110,6 +110,7 @@ export class Transcript {
   agentStopped(e) {
     const reply = this.#reply(e.turn_id);
     const interrupted = e.reason === "interrupted";
+    if (interrupted && !e.heard) return this.#drop(`agent ${e.turn_id}`);
     if (interrupted) reply.text = e.heard;
     reply.spoken = reply.text.length;
     this.#drawReply(e.turn_id);
