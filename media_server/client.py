@@ -54,7 +54,7 @@ async def create_token(
 
 
 async def ask(url: str, method: str, path: str, *, key: str = "", verify: bool = True, **options: Any) -> Any:
-    """What the server answers, decoded.
+    """What the server answers, decoded; None where it answers nothing.
 
     Args:
         options: of aiohttp's `request`: `json`, `params`.
@@ -68,13 +68,13 @@ async def ask(url: str, method: str, path: str, *, key: str = "", verify: bool =
             aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as http,
             http.request(method, url.rstrip("/") + path, ssl=verify, **options) as response,
         ):
-            body = await response.json()
+            body = None if response.status == 204 else await response.json()
     except (aiohttp.ClientError, ValueError, TimeoutError) as e:
         raise unreachable(url, e) from e
     match body:
         case {"error": {"code": str(code), "message": str(message)}}:
             raise MediaServerError(code, message)
-        case dict() if response.ok:
+        case dict() | None if response.ok:
             return body
     raise MediaServerError("no_server", f"{url} does not look like a media server.")
 

@@ -50,7 +50,7 @@ export class Agents {
   /** @param {string} name */
   choose(name) {
     const card = (this.#chosen = this.#cards.find((each) => each.name === name) ?? unknown(name));
-    $("agent").textContent = card.title;
+    $("agent").textContent = $("agent").title = card.title;
     $("choose").hidden = this.#cards.length < 2;
     const avatar = /** @type {HTMLElement} */ ($("choose").querySelector(".avatar"));
     paint(avatar, card);
@@ -118,5 +118,6 @@ export function place(menu, button) {
   const middle = left + width / 2 - menu.offsetWidth / 2;
   const wanted = right > room - menu.offsetWidth / 2 ? right - menu.offsetWidth : middle;
   menu.style.left = `${Math.max(8, Math.min(wanted, room - menu.offsetWidth - 8))}px`;
-  menu.style.top = `${bottom + 6}px`;
+  const lowest = document.documentElement.clientHeight - menu.offsetHeight - 8;
+  menu.style.top = `${Math.max(8, Math.min(bottom + 6, lowest))}px`;
 }

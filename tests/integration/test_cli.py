@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 import sys
 import wave
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from media_server.audio import CALL_RATE_HZ, Samples, read_wav
+from media_server.client import ask
 from media_server.server import Server
 from tests.conftest import sentence_file
 
@@ -183,24 +183,20 @@ async def test_the_other_commands_talk_to_a_running_server(server: Server) -> No
     assert (status, printed[:5]) == (0, "wrtc_")
 
 
-async def test_a_chat_at_a_terminal_ends_with_ctrl_c_though_a_line_is_waited_for(server: Server) -> None:
+async def test_a_chat_at_a_terminal_ends_with_the_call_though_a_line_is_waited_for(server: Server) -> None:
     here, there = os.openpty()
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "media_server.cli",
-        "chat",
-        "--url",
-        server.url,
-        stdin=there,
-        stdout=asyncio.subprocess.PIPE,
-    )
+        sys.executable, "-m", "media_server.cli", "chat", "--agent", "desk", "--url", server.url,
+        stdin=there, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
     assert process.stdout is not None
     try:
         async with asyncio.timeout(60):
-            assert await process.stdout.readexactly(5) == b"you: "
-            process.send_signal(signal.SIGINT)
-            assert await process.wait() == 130
+            await process.stdout.readuntil(b"you: ")
+            active = await ask(server.url, "GET", "/v1/calls", params={"status": "active", "agent": "desk"})
+            await ask(server.url, "POST", f"/v1/calls/{active['calls'][0]['id']}/end", json={})
+            assert b"The call ended" in await process.stdout.read()
+            assert await process.wait() == 0
     finally:
         if process.returncode is None:
             process.kill()
