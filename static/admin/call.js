@@ -76,6 +76,7 @@ export async function callView(root, id, signal, back) {
   function act() {
     const live = call.status === "active";
     const spoken = seen.find((e) => e.type === "call.started")?.transport !== "chat";
+    const hadFocus = actions.contains(document.activeElement);
     actions.replaceChildren(
       ...(live
         ? [
@@ -101,6 +102,7 @@ export async function callView(root, id, signal, back) {
         : []),
       ...(live ? [] : [button("Delete", forget, { class: "danger" })]),
     );
+    if (hadFocus) title.focus({ preventScroll: true });
   }
 
   async function forget() {
@@ -128,6 +130,7 @@ export async function callView(root, id, signal, back) {
       /** @type {HTMLElement} */ (seat.querySelector("p")).textContent = problem || OVER_SCOPES[state];
       return;
     }
+    const hadFocus = seat.contains(document.activeElement) || document.activeElement === title;
     const line = h(
       "form",
       { class: "row" },
@@ -157,11 +160,13 @@ export async function callView(root, id, signal, back) {
               listening = null;
               seat.hidden = true;
               act();
+              actions.querySelector("button")?.focus();
             }),
             line,
           ]
         : []),
     );
+    if (hadFocus) (seat.querySelector("button") ?? title).focus({ preventScroll: true });
     if (!listening) act();
   }
 

@@ -37,6 +37,8 @@ async def test_a_call_is_shown_while_it_goes_on_and_can_be_acted_in(
         await expect(row).to_contain_text("In progress")
         await row.get_by_role("link").click()
         await expect(page).to_have_url(re.compile(r"#/calls/call-"))
+        await expect(page).to_have_title(f"{caller.call_id} · Calls · Console")
+        await expect(page.locator("#call-title")).to_be_focused()
         await expect(page.locator("#words li")).to_have_text(
             [
                 re.compile("Caller.*where is my order four two seven"),
@@ -67,6 +69,7 @@ async def test_a_call_is_shown_while_it_goes_on_and_can_be_acted_in(
 async def _listen_and_take_over(page: Page, caller: Caller) -> None:
     await page.get_by_role("button", name="Listen in").click()
     await expect(page.get_by_text("You are listening. Nobody in the call hears you.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Take over")).to_be_focused()
     since = len(caller.events)
     await page.get_by_label("Say in the agent's voice").fill("one moment please")
     await page.keyboard.press("Enter")
@@ -74,10 +77,11 @@ async def _listen_and_take_over(page: Page, caller: Caller) -> None:
     assert said["heard"].lower().startswith("one moment please")
     await page.get_by_role("button", name="Take over").click()
     await expect(page.get_by_text("the caller hears you")).to_be_visible()
+    await expect(page.get_by_role("button", name="Hand back to the agent")).to_be_focused()
     await page.get_by_role("button", name="Hand back to the agent").click()
     await expect(page.get_by_text("You are listening.")).to_be_visible()
     await page.get_by_role("button", name="Stop listening").click()
-    await expect(page.get_by_role("button", name="Listen in")).to_be_visible()
+    await expect(page.get_by_role("button", name="Listen in")).to_be_focused()
 
 
 async def _find_export_and_delete(page: Page, server: Server) -> None:
@@ -91,9 +95,15 @@ async def _find_export_and_delete(page: Page, server: Server) -> None:
     await words.fill("ORDER FOUR TWO")
     await words.press("Enter")
     found = page.locator(f'[data-call="{call_id}"]')
-    await expect(found).to_have_attribute("href", re.compile("words="))  # the view is made anew, with its field
+    await expect(found).to_have_attribute("href", re.compile("words="))
+    await expect(words).to_be_focused()
     await words.fill("nobody said this")
     await words.press("Enter")
+    # a date that is typed is a date from its year's first digit on
+    year = await page.evaluate("new Date().getFullYear()")
+    await page.get_by_label("From").focus()
+    await page.keyboard.type(f"0101{year}")
+    await expect(page.get_by_label("From")).to_have_value(f"{year}-01-01")
     await expect(page.get_by_text("No call fits these filters.")).to_be_visible()
     await page.get_by_role("button", name="Delete").click()
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
@@ -159,6 +169,7 @@ async def test_it_asks_for_a_key_and_shows_what_the_operator_may_change(
     await row.get_by_role("button", name="Revoke").click()
     await page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     await expect(row).to_contain_text("Revoked")
+    await expect(page.locator("#view")).to_be_focused()
 
     for view, text in (("server", "speech recognition"), ("webhooks", "No webhooks are set."), ("log", "Lowest level")):
         await page.goto(f"{server.url}/admin#/{view}")

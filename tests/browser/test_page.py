@@ -120,8 +120,13 @@ async def test_a_refused_microphone_is_explained(open_page: Open) -> None:
 async def test_an_unknown_agent_is_explained(open_page: Open, server: Server) -> None:
     page = await open_page(np.zeros(CALL_RATE_HZ, np.int16))
     await page.goto(f"{server.url}/?agent=nobody")
-    await page.get_by_role("button", name="Call").click()
     await expect(page.get_by_role("alert")).to_contain_text("no agent called 'nobody'")
+    await expect(page.get_by_role("button", name="Call")).to_be_disabled()
+    await expect(page.locator("#welcome")).to_be_hidden()
+    await page.get_by_role("button", name="Change agent").click()
+    await page.get_by_role("button", name="Assistant").click()
+    await expect(page.get_by_role("button", name="Call")).to_be_enabled()
+    await expect(page.get_by_role("alert")).to_be_hidden()
 
 
 async def test_with_a_key_the_page_works_and_its_home_is_switched(open_page: Open, tmp_path: Path) -> None:

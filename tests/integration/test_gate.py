@@ -245,3 +245,19 @@ async def test_what_the_first_line_names_counts_as_host(shop: Server, target: st
 async def test_what_comes_through_a_proxy_is_not_this_machines(shop: Server, header: str) -> None:
     assert (await answer(shop, "GET", "/v1/calls", {header: "1.2.3.4"}))[0] == 401
     assert (await answer(shop, "GET", "/v1/agents", {header: "1.2.3.4"}))[0] == 200
+
+
+async def test_addresses_that_people_type_lead_somewhere(shop: Server) -> None:
+    typed = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with aiohttp.ClientSession(shop.url, headers=typed) as http:
+        async with http.get("/admin/") as response:
+            assert (response.status, str(response.url)) == (200, f"{shop.url}/admin")
+        async with http.get("/favicon.ico") as response:
+            assert (response.status, (await response.read())[:4]) == (200, b"\0\0\1\0")
+        async with http.get("/static/no/<such>") as response:
+            assert (response.status, response.content_type) == (404, "text/html")
+            page = await response.text()
+        assert "There is nothing at this address." in page
+        assert 'href="../../"' in page
+        async with http.get("/static/no/such", headers={"Accept": "*/*"}) as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (404, "not_found")
