@@ -47,6 +47,15 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert name in {anchor(h) for h in HEADING.findall(target.read_text())}, f"{link}: no such heading"
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
+def test_notes_have_their_text_indented(document: Path) -> None:
+    lines = document.read_text().splitlines()
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        if line.startswith("!!!"):
+            assert re.fullmatch(r'!!! \w+( "[^"]+")?', line)
+            assert after == ""
+
+
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_can_be_compiled(code: str) -> None:
     compile(code, "document", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
