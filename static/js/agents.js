@@ -7,7 +7,7 @@ import { $ } from "./page.js";
 /** @param {string} name @returns {Card} */
 const unknown = (name) => ({
   name,
-  title: name,
+  title: name.replace(/[_-]+/g, " ").replace(/^./u, (first) => first.toUpperCase()),
   description: "",
   examples: [],
   color: "",

@@ -28,6 +28,8 @@ const STATES = {
 };
 /** The last sounds are still on their way to the server when the button is released. */
 const TAIL_MS = 300;
+/** Refusals after which the page asks for a key. */
+const KEY_LACKS = ["key_missing", "key_revoked", "token_expired", "token_used", "origin_not_allowed"];
 const INSECURE = ["insecure_page", "microphone_refused", "no_microphone", "microphone_busy"];
 
 const query = new URLSearchParams(location.search);
@@ -36,6 +38,7 @@ let session = null;
 /** What the server last said of the call. */
 let heard = "listening";
 let token = query.get("token") ?? "";
+const cameByLink = Boolean(token);
 /** @type {string | null} said once the call is there */
 let first = null;
 /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -203,9 +206,14 @@ async function call(listens = true) {
   } catch (error) {
     if (session !== mine) return; // it was cancelled meanwhile
     const code = error instanceof CallError ? error.code : "";
+    const said = error instanceof Error ? error.message : String(error);
     over("failed");
-    problem(error instanceof Error ? error.message : String(error));
-    if (code === "key_missing" || code === "token_expired" || code === "key_revoked") await load();
+    problem(said);
+    if (KEY_LACKS.includes(code)) {
+      await load();
+      const usedUp = "The link was good for one call. Ask for another one, or enter a key.";
+      if (cameByLink) problem(code.startsWith("token") ? said : usedUp, true);
+    }
     if (INSECURE.includes(code)) $("type-instead").hidden = false;
   }
 }
