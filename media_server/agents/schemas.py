@@ -18,8 +18,14 @@ DEEPEST = 30
 """Schemas within schemas; what is deeper may be anything."""
 MAX_MISFITS = 5
 """Told of at once."""
+MAX_STEPPED = 1e12
+"""Numbers up to which it is looked whether they are multiples; beyond, floats are not exact."""
+MAX_CHOICES, LONGEST_CHOICES = 500, 8000
+"""Values of an enum, and their characters; more would fill a model's prompt at every turn."""
 TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
-_CHOICES = ("enum", "anyOf", "oneOf", "allOf")
+_WAYS = ("anyOf", "oneOf", "allOf")
+_LISTS = ("enum", *_WAYS, "prefixItems")
+_TABLES = ("properties", "patternProperties")
 _SCHEMAS = ("items", "additionalProperties", "not", "contains", "propertyNames")
 _INTEGER, _NUMBER = re.compile(r"-?\d{1,15}"), re.compile(r"-?\d{1,15}(\.\d{1,15})?([eE][+-]?\d{1,2})?")
 
@@ -36,23 +42,41 @@ def put_right(schema: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     if right.setdefault("type", "object") != "object":
         problems.append(f"the parameters are {_shown(right['type'])} in place of an object")
         right = {"type": "object"}
-    right.setdefault("properties", {})
+    _with_members_of_ways(right)
     return right, tuple(problems)
+
+
+def _with_members_of_ways(right: dict[str, Any]) -> None:
+    """Add the properties that stand in the ways of an object, where neither templates nor models look for them."""
+    properties: dict[str, Any] = dict(right.get("properties", {}))
+    required = list(right.get("required", ()))
+    for key in _WAYS:
+        ways = [way for way in right.get(key, ()) if isinstance(way.get("properties"), dict)]
+        for way in ways:
+            properties = way["properties"] | properties
+        if key == "allOf":
+            required += [name for way in ways for name in way.get("required", ())]
+    right["properties"] = properties
+    if required:
+        right["required"] = list(dict.fromkeys(required))
 
 
 def _right(schema: dict[str, Any], where: str, depth: int, problems: list[str]) -> dict[str, Any]:
     right: dict[str, Any] = {}
+    nullable = False
     for key, value in schema.items():
         of = f"{where}: " if where else ""
-        if key == "properties":
+        if key in _TABLES:
             if not isinstance(value, dict):
-                problems.append(f"{of}properties is {_shown(value)} in place of a table")
+                problems.append(f"{of}{key} is {_shown(value)} in place of a table")
                 continue
             at = f"{where}." if where else ""
             right[key] = {name: _member(each, at + name, depth, problems) for name, each in value.items()}
-        elif key in _CHOICES:
+        elif key in _LISTS:
             if not isinstance(value, list) or not value:
                 problems.append(f"{of}{key} is {_shown(value)}, which allows nothing")
+            elif key == "enum" and (len(value) > MAX_CHOICES or len(json.dumps(value)) > LONGEST_CHOICES):
+                problems.append(f"{of}an enum of {len(value)} values is too much for a prompt, so it may be any")
             elif key == "enum":
                 right[key] = value
             else:
@@ -70,10 +94,14 @@ def _right(schema: dict[str, Any], where: str, depth: int, problems: list[str]) 
                 problems.append(f"{of}required is {_shown(value)} in place of a list of names")
         elif key in _SCHEMAS and not isinstance(value, bool):
             right[key] = _member(value, where, depth, problems)
+        elif key == "nullable":  # OpenAPI's
+            nullable = value is True
         elif key == "description":
             right[key] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         else:
             right[key] = value
+    if nullable and (types := _kinds(right)) and "null" not in types:
+        right["type"] = [*types, "null"]
     return right
 
 
@@ -108,8 +136,7 @@ def _fitted(value: Any, schema: Any, depth: int) -> Any:
     for key in ("anyOf", "oneOf"):
         ways = schema.get(key)
         if isinstance(ways, list) and ways:
-            tried = [value, *(_fitted(value, way, depth + 1) for way in ways)]
-            return next((each for each in tried if any(not misfits(each, way) for way in ways)), value)
+            return value if any(_fits(value, way) for way in ways) else _as_one_of(value, ways, depth)
     choices = schema.get("enum")
     if isinstance(choices, list) and value not in choices:
         same = [c for c in choices if str(c).strip().casefold() == str(value).strip().casefold()]
@@ -121,6 +148,18 @@ def _fitted(value: Any, schema: Any, depth: int) -> Any:
         return _members_fitted(value, schema, depth)
     if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
         return [_fitted(each, schema["items"], depth + 1) for each in value]
+    return value
+
+
+def _fits(value: Any, schema: Any) -> bool:
+    return not any(True for _ in _misfits(value, schema, "", 0))
+
+
+def _as_one_of(value: Any, ways: list[Any], depth: int) -> Any:
+    for way in ways:
+        tried = _fitted(value, way, depth + 1)
+        if _fits(tried, way):
+            return tried
     return value
 
 
@@ -161,14 +200,14 @@ def _members_fitted(value: dict[str, Any], schema: Mapping[str, Any], depth: int
     for name, given in value.items():
         meant = name if name in properties else plain.get(re.sub(r"[^a-z0-9]", "", name.casefold()), name)
         each = _fitted(given, properties.get(meant), depth + 1)
-        if each is None and meant in properties and meant not in required and misfits(None, properties[meant]):
+        if each is None and meant in properties and meant not in required and not _fits(None, properties[meant]):
             continue  # models write null for what they leave out
         members[meant] = each
     return members
 
 
 def misfits(value: Any, schema: Any) -> list[str]:
-    """What of a value does not fit a schema, in sentences for a model; patterns are not looked at.
+    """What of a value does not fit a schema, in sentences for a model; patterns of texts are not looked at.
 
     The schema is one that was put right.
     """
@@ -205,13 +244,16 @@ def _misfits(value: Any, schema: Any, where: str, depth: int) -> Iterator[str]:
         for name in schema.get("required") or ():
             if name not in value:
                 yield f"{of}{name} is missing"
+        others = schema.get("additionalProperties")
         for name, each in value.items():
-            if name not in known and schema.get("additionalProperties") is False:
+            if name not in known and others is False and not schema.get("patternProperties"):
                 yield f"{of}there is no argument {name}"
-            yield from _misfits(each, known.get(name), f"{where}.{name}".lstrip("."), depth + 1)
+            yield from _misfits(each, known.get(name, others), f"{where}.{name}".lstrip("."), depth + 1)
     if isinstance(value, list):
+        first = schema.get("prefixItems") or []
         for i, each in enumerate(value):
-            yield from _misfits(each, schema.get("items"), f"{where}.{i}".lstrip("."), depth + 1)
+            one = first[i] if i < len(first) else schema.get("items")
+            yield from _misfits(each, one, f"{where}.{i}".lstrip("."), depth + 1)
 
 
 def _out_of_bounds(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
@@ -223,11 +265,26 @@ def _out_of_bounds(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
         size, least, most = value, "minimum", "maximum"
     else:
         return
-    lowest, highest = schema.get(least), schema.get(most)
-    if isinstance(lowest, int | float) and size < lowest:
+    lowest, highest = _number(schema, least), _number(schema, most)
+    if lowest is not None and size < lowest:
         yield f"its {least} is {lowest}"
-    if isinstance(highest, int | float) and size > highest:
+    if highest is not None and size > highest:
         yield f"its {most} is {highest}"
+    if least != "minimum":
+        return
+    above, below = _number(schema, "exclusiveMinimum"), _number(schema, "exclusiveMaximum")
+    if above is not None and size <= above:
+        yield f"it should be more than {above}"
+    if below is not None and size >= below:
+        yield f"it should be less than {below}"
+    step = _number(schema, "multipleOf")
+    if step and step > 1e-6 and abs(size) < MAX_STEPPED and abs(size / step - round(size / step)) > 1e-6:
+        yield f"it should be a multiple of {step}"
+
+
+def _number(schema: Mapping[str, Any], key: str) -> float | None:
+    value = schema.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _kinds(schema: Mapping[str, Any]) -> tuple[str, ...]:

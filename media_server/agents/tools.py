@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,14 +14,13 @@ import docstring_parser
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, validate_call
 from typing_extensions import TypedDict, get_type_hints
 
+from media_server.agents.references import resolved
 from media_server.agents.running import in_thread, staying
 from media_server.agents.schemas import fitted, misfits, put_right
 from media_server.jsonable import jsonable, sound
 
 __all__ = ["Tool", "ToolAnswer", "ToolRefusal", "as_tool", "client_tool", "remote_tool", "tool"]
 
-MAX_PARTS, DEEPEST = 2000, 50
-"""Maximum parts and depth of a schema after its references are resolved: a few of them can expand to millions."""
 NAME = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 
 
@@ -198,7 +196,7 @@ def tool(
         arguments.__pydantic_config__ = ConfigDict(extra="forbid")
         try:
             adapter = TypeAdapter(arguments)
-            schema = _inlined(adapter.json_schema())
+            schema, cut = resolved(adapter.json_schema())
         except Exception as e:
             raise TypeError(f"the tool {tool_name} cannot be described to a model: {e}") from e
         for p in inspect.signature(function).parameters.values():
@@ -206,9 +204,8 @@ def tool(
                 schema["properties"][p.name]["default"] = jsonable(p.default)
         parameters, problems = put_right(schema)
         meant = sound(description or told)
-        return Tool(
-            tool_name, meant, parameters, timeout_s, ephemeral, speculative, function, adapter, call_as, problems
-        )
+        options = (timeout_s, ephemeral, speculative, function, adapter, call_as)
+        return Tool(tool_name, meant, parameters, *options, (*cut, *problems))
 
     return make if function is None else make(function)
 
@@ -227,9 +224,9 @@ def client_tool(
     Args:
         parameters: JSON Schema of the arguments, an object.
     """
-    inlined = _inlined(parameters) if isinstance(parameters, Mapping) else parameters
-    schema, problems = put_right(inlined)
-    return Tool(name, sound(description), schema, timeout_s, ephemeral, speculative, problems=problems)
+    given, cut = resolved(parameters) if isinstance(parameters, Mapping) else (parameters, ())
+    schema, problems = put_right(given)
+    return Tool(name, sound(description), schema, timeout_s, ephemeral, speculative, problems=(*cut, *problems))
 
 
 @validate_call
@@ -260,41 +257,3 @@ def remote_tool(
         function: asks that process; async, takes the call as `_call`, and the arguments by name.
     """
     return replace(client_tool(name, description, parameters, timeout_s=timeout_s), function=function, _call_as="_call")
-
-
-def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema without references and titles, which models read less well than what they stand for.
-
-    Raises:
-        ValueError: it refers to itself, or to what it does not hold, or is too large with what it refers to.
-    """
-    given = schema.get("$defs")
-    definitions = given if isinstance(given, dict) else {}
-    parts = itertools.count(1)
-
-    def inline(part: Any, within: tuple[str, ...]) -> Any:
-        if next(parts) > MAX_PARTS or len(within) > DEEPEST:
-            raise ValueError(f"more than {MAX_PARTS} parts, or {DEEPEST} references within each other")
-        if isinstance(part, list):
-            return [inline(p, within) for p in part]
-        if not isinstance(part, dict):
-            return part
-        if "$ref" in part:
-            name = str(part["$ref"]).removeprefix("#/$defs/")
-            if name in within or name not in definitions:
-                raise ValueError(f"{name} refers to itself" if name in within else f"there is no {part['$ref']}")
-            rest = {k: v for k, v in part.items() if k != "$ref"}
-            meant = definitions[name]
-            return inline({**meant, **rest} if isinstance(meant, dict) else meant, (*within, name))
-        return {
-            k: _properties(v, within) if k == "properties" else inline(v, within)
-            for k, v in part.items()
-            if k not in ("title", "$defs")
-        }
-
-    def _properties(part: Any, within: tuple[str, ...]) -> Any:
-        # here keys are names, and one may be called title
-        return {k: inline(v, within) for k, v in part.items()} if isinstance(part, dict) else part
-
-    inlined: dict[str, Any] = inline(dict(schema), ())
-    return inlined

@@ -175,8 +175,10 @@ class _Rules:
     def _object(self, schema: Mapping[str, Any], depth: int) -> str:
         """Members in the schema's order; those that are not required may be left out."""
         properties = schema.get("properties")
+        more = schema.get("additionalProperties")
+        is_open = isinstance(more, Mapping) or more is True or bool(schema.get("patternProperties"))
         if not isinstance(properties, Mapping) or not properties:
-            return self.add('"{" ws "}"') if properties == {} and not depth else "object"
+            return self.add('"{" ws "}"') if properties == {} and not depth and not is_open else "object"
         if len(properties) > MAX_PROPERTIES:
             return "object"
         given = schema.get("required")
@@ -185,7 +187,8 @@ class _Rules:
             (self.add(f'{_json(str(name))} ":" ws {self.of(inner, depth + 1)}'), str(name) in required)
             for name, inner in properties.items()
         ]
-        tails = [""]
+        others = '("," ws member)*' if is_open else ""
+        tails = [others]
         """What may follow the members from each on, once there is one before."""
         for pair, needed in reversed(pairs):
             one = f'"," ws {pair}' if needed else f'("," ws {pair})?'
@@ -195,6 +198,8 @@ class _Rules:
             firsts.append(f"{pair} {tails[i + 1]}".strip())
             if needed:
                 break
+        else:
+            firsts += [f"member {others}"] * is_open
         some = " | ".join(firsts)
         anything = any(needed for _, needed in pairs)
         return self.add(f'"{{" ws ({some}){"" if anything else "?"} ws "}}"')

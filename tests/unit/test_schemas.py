@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,6 +36,11 @@ STRING, INTEGER = {"type": "string"}, {"type": "integer"}
         ({"required": "a"}, 'required is "a" in place of a list of names'),
         ({"type": "array"}, 'the parameters are "array" in place of an object'),
         ([], "the parameters are [], which is no schema"),
+        ({"properties": {"a": {"prefixItems": [3]}}}, "a: 3 is no schema, so it may be anything"),
+        (
+            {"properties": {"a": {"enum": [f"city {i}" for i in range(9000)]}}},
+            "a: an enum of 9000 values is too much for a prompt, so it may be any",
+        ),
     ],
 )
 def test_what_cannot_be_taken_is_left_out_and_told(given_schema: Any, problem: str) -> None:
@@ -57,6 +63,67 @@ def test_a_good_schema_stays_as_it_is() -> None:
         "additionalProperties": False,
     }
     assert put_right(schema) == (schema, ())
+
+
+TREE = {"type": "object", "properties": {"name": STRING, "kids": {"type": "array", "items": {"$ref": "#/$defs/T"}}}}
+
+
+def test_a_schema_that_holds_itself_is_cut_and_told() -> None:
+    made = client_tool("f", "", {"properties": {"root": {"$ref": "#/$defs/T"}}, "$defs": {"T": TREE}})
+    assert made.problems == ("#/$defs/T holds itself; what it holds of itself may be anything",)
+    assert made.parameters["properties"]["root"]["properties"]["kids"] == {"type": "array", "items": {}}
+    assert client_tool("f", "", {"properties": {"a": {"$ref": "#"}}}).parameters["properties"] == {"a": {}}
+
+
+class Folder(BaseModel):
+    name: str
+    inside: list[Folder] = []
+
+
+def test_a_type_that_holds_itself_makes_a_tool() -> None:
+    @tool
+    def sort(folder: Folder) -> str:
+        """Sort."""
+        return folder.inside[0].name
+
+    assert len(sort.problems) == 1
+    assert sort.check('{"folder": {"name": "a", "inside": [{"name": "b"}]}}')["folder"].inside[0].name == "b"
+
+
+@pytest.mark.parametrize(
+    ("schema", "properties"),
+    [
+        ({"definitions": {"P": STRING}, "properties": {"p": {"$ref": "#/definitions/P"}}}, {"p": STRING}),
+        ({"properties": {"a": STRING, "b": {"$ref": "#/properties/a"}}}, {"a": STRING, "b": STRING}),
+        (
+            {"properties": {"a": {"default": {"title": "x", "$ref": "y"}, "enum": [{"title": "x"}]}}},
+            {"a": {"default": {"title": "x", "$ref": "y"}, "enum": [{"title": "x"}]}},
+        ),
+        ({"properties": {"title": {"title": "Title", "type": "string"}}}, {"title": STRING}),
+        ({"properties": {"a": {"type": "string", "nullable": True}}}, {"a": {"type": ["string", "null"]}}),
+        ({"allOf": [{"properties": {"a": STRING}}, {"properties": {"b": INTEGER}}]}, {"a": STRING, "b": INTEGER}),
+        ({"oneOf": [{"properties": {"a": STRING}}], "properties": {"b": INTEGER}}, {"a": STRING, "b": INTEGER}),
+    ],
+    ids=["definitions", "pointer", "data", "title", "nullable", "all-of", "one-of"],
+)
+def test_properties_are_found_wherever_a_schema_has_them(schema: Any, properties: Any) -> None:
+    assert client_tool("f", "", schema).parameters["properties"] == properties
+
+
+@pytest.mark.parametrize("depth", [100, 500, 900])
+def test_a_schema_may_be_as_deep_as_anybody_makes_it(depth: int) -> None:
+    schema: Any = STRING
+    for _ in range(depth):
+        schema = {"properties": {"a": schema}}
+    (problem,) = client_tool("f", "", schema).problems
+    assert "more than 30 schemas within each other" in problem
+
+
+def test_a_choice_of_many_ways_takes_no_time() -> None:
+    ways = [{"properties": {"k": {"const": i}}, "required": ["k"]} for i in range(300)]
+    began = time.process_time()
+    assert fitted({"k": -1}, {"anyOf": ways}) == {"k": -1}
+    assert time.process_time() - began < 0.5
 
 
 class Size(Enum):
@@ -159,6 +226,24 @@ def test_arguments_of_a_clients_tool_that_do_not_fit_are_refused(arguments: str,
 def test_an_agent_of_a_program_with_half_a_surrogate_pair_in_a_tool_is_made_sound() -> None:
     cut = client_tool("cut", "x\ud800y", {"properties": {"a": {"description": "\udcff"}}})
     json.dumps(Agent("a", tools=[cut]).tools[0].spec, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "schema", "told"),
+    [
+        (0, {"exclusiveMinimum": 0}, ["it should be more than 0"]),
+        (5, {"exclusiveMaximum": 5}, ["it should be less than 5"]),
+        (0.3, {"multipleOf": 0.1}, []),
+        (7, {"multipleOf": 5}, ["it should be a multiple of 5"]),
+        (1e300, {"multipleOf": 1e-320}, []),
+        (0, {"minimum": 0, "exclusiveMinimum": True}, []),
+        (["a", "b"], {"prefixItems": [STRING, INTEGER]}, ["1: it should be integer"]),
+        ({"x": "a"}, {"additionalProperties": INTEGER}, ["x: it should be integer"]),
+        ({"x": 1}, {"additionalProperties": False, "patternProperties": {"^x": {}}}, []),
+    ],
+)
+def test_what_does_not_fit_is_told(value: Any, schema: Any, told: list[str]) -> None:
+    assert misfits(value, schema) == told
 
 
 @settings(max_examples=300, deadline=None)

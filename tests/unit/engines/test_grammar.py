@@ -104,6 +104,21 @@ def test_the_grammar_holds_to_names_and_types(engine: LlamaEngine, arguments: st
     assert allows(engine, grammar.gbnf, call(arguments)) is allowed
 
 
+OPEN: list[dict[str, Any]] = [
+    {"additionalProperties": {"type": "string"}, "properties": {}},
+    {"patternProperties": {"^x": {}}, "properties": {}},
+    {"additionalProperties": True, "properties": {"city": {"type": "string"}}},
+]
+
+
+@pytest.mark.parametrize("schema", OPEN)
+def test_an_open_object_takes_members_that_it_does_not_name(engine: LlamaEngine, schema: dict[str, Any]) -> None:
+    grammar = call_grammar(function(schema), *HERMES)
+    assert grammar
+    for arguments in ("{}", '{"xyz": "a"}', '{"city": "Rome", "xyz": "a", "b": [1]}'):
+        assert allows(engine, grammar.gbnf, call(arguments))
+
+
 def test_only_what_is_offered_can_be_called(engine: LlamaEngine) -> None:
     grammar = call_grammar(function({}), *HERMES)
     assert grammar
@@ -153,6 +168,8 @@ STRANGE: dict[str, Any] = {
     "all": {"a": {"allOf": [{"type": "string"}, {"minLength": 3}]}},
     "surrogate": {"a\ud800": {"enum": ["\udcff"]}},
     "odd-letters": {"größe 日本": {"enum": ["klein", "groß\n\t\x01\x7f"]}},
+    "open": {"a": {"type": "object", "additionalProperties": {"type": "string"}}},
+    "empty-name": {"": {"type": "string"}, "\x00\x07": {}, "x" * 5000: {"enum": ["\x1b"]}},
     "many": {f"a{i}": {"type": "string"} for i in range(500)},
     "many-choices": {"a": {"enum": [f"choice {i}" for i in range(3000)]}},
     "deep": nested(200)["properties"],
