@@ -17,6 +17,10 @@ __all__ = ["Style", "ToolText", "fit", "short_id"]
 
 OPENING = "Hello."
 """What the caller is taken to have said where a template wants the caller to begin, and the agent did."""
+PROMPT = "You are a helpful voice assistant."
+"""What the agent is taken to have been told where a template wants to begin with that."""
+GO_ON = "Please go on."
+"""What the caller is taken to have said where a template wants the caller to be the last."""
 BROKEN_OFF = "I was interrupted."
 """What the agent is taken to have said where a template wants an answer to every result of a tool."""
 _SHORT = re.compile(r"[A-Za-z0-9]{9}")
@@ -41,8 +45,12 @@ class Style:
 
     system: Literal["anywhere", "first", "nowhere"] = "anywhere"
     """Where messages of the role system may stand."""
+    prompted: bool = False
+    """A message of the role system has to stand at the beginning."""
     user_first: bool = False
     """The caller has to begin."""
+    user_last: bool = False
+    """The caller has to be the last."""
     native_tools: bool = True
     """Tools are described by the template; without, they are described, called and answered in plain text."""
     single_calls: bool = False
@@ -78,6 +86,10 @@ def fit(messages: Sequence[ChatMessage], style: Style, form: ToolText, tools: st
     first = next((i for i, t in enumerate(turns) if t.role != "system"), len(turns))
     if style.user_first and (first == len(turns) or turns[first].role != "user"):
         turns.insert(first, ChatMessage("user", OPENING))
+    if style.prompted and (not turns or turns[0].role != "system"):
+        turns.insert(0, ChatMessage("system", PROMPT))
+    if style.user_last and turns[-1].role == "assistant":
+        turns.append(ChatMessage("user", GO_ON))
     if style.native_tools:
         turns = _with_calls(turns, style, form)
     return _as_dicts(_joined(turns), style)

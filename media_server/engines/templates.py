@@ -8,6 +8,7 @@ alternating turns of plain text.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import logging
@@ -19,7 +20,7 @@ from typing import Any, Literal
 
 from media_server.engines.fitting import Style, ToolText, fit
 from media_server.engines.messages import ChatMessage, ToolCall
-from media_server.engines.rendering import Renderer, TemplateRefusedError
+from media_server.engines.rendering import Renderer, TemplateEndlessError, TemplateRefusedError
 
 __all__ = ["ChatTemplate", "Prompt", "TemplateRefusedError", "Thinking"]
 
@@ -30,7 +31,9 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 """The template for a model whose own one can do nothing."""
-_PLAINEST = Style("nowhere", user_first=True, native_tools=False)
+_PLAINEST = Style("nowhere", user_first=True, user_last=True, native_tools=False)
+PROBING_S = 5.0
+"""Seconds of the processor for all probes of a template; real ones take a few tenths."""
 _OFF: dict[str, Any] = {
     "enable_thinking": False,
     "thinking": False,
@@ -103,6 +106,8 @@ class ChatTemplate:
         self._own = own or plain
         self._plain = plain
         self._no_tools: Any = None
+        self._always: dict[str, Any] = _ALWAYS
+        self._until = time.thread_time() + PROBING_S
         self.broken = ""
         """Why the template is not used at all."""
         try:
@@ -111,6 +116,7 @@ class ChatTemplate:
         except TemplateRefusedError as refused:
             self.broken = str(refused)
             log.warning("cannot use the model's chat template; using ChatML instead: %s", refused)
+            self._always, self._no_tools = _ALWAYS, None
             self._renderer = Renderer(CHATML, bos, eos)
             self.style = Style(native_tools=False)
         self._styles = _plainer(self.style)
@@ -133,9 +139,12 @@ class ChatTemplate:
             messages = _with_word(messages)
         opened = self.thinking.opened_on if think else self.thinking.opened
         wanted = [m.content.strip().removesuffix(_NO_THINK).strip() for m in messages if m.role in ("user", "system")]
+        wanted += _names(tools)
         for style in self._styles:
             try:
                 text = self._render(messages, style, tools, switch)
+            except TemplateEndlessError:
+                raise
             except TemplateRefusedError as error:
                 refused = refused or error
                 continue
@@ -189,7 +198,7 @@ class ChatTemplate:
         self, messages: Sequence[ChatMessage], style: Style, tools: str = "", switch: dict[str, Any] | None = None
     ) -> str:
         native = json.loads(tools) if tools and style.native_tools else None
-        more = {**_ALWAYS, **(switch or {}), "tools": native or self._no_tools}
+        more = {**self._always, **(switch or {}), "tools": native or self._no_tools}
         variables = self._renderer.variables
         if native and "xml_tools" in variables:
             more["xml_tools"] = native
@@ -228,11 +237,14 @@ class ChatTemplate:
     def _contents(self) -> Style:
         """How contents are given, and that there are no tools."""
         refused: TemplateRefusedError | None = None
-        for parts in (False, True):
+        given = (_ALWAYS, {**_ALWAYS, **self._switch()})
+        for prompted, self._always, parts in itertools.product((False, True), given, (False, True)):
             for self._no_tools in (None, []):
-                style = Style(native_tools=False, parts=parts)
+                style = Style(native_tools=False, parts=parts, prompted=prompted)
                 try:
                     text = self._render(_asked(), style)
+                except TemplateEndlessError:
+                    raise
                 except TemplateRefusedError as error:
                     refused = refused or error
                     continue
@@ -261,21 +273,31 @@ class ChatTemplate:
 
     def _takes(self, messages: Sequence[ChatMessage], style: Style, tools: str = "") -> bool:
         """Whether nothing of a probe is refused or lost."""
+        if time.thread_time() > self._until:
+            return False
         try:
             text = self._render(messages, style, tools)
+        except TemplateEndlessError:
+            self._until = 0.0
+            return False
         except TemplateRefusedError:
             return False
         if "{'city'" in text or '\\"city\\"' in text:
             return False  # arguments written as Python has them, or as JSON within JSON
         return _complete(text, messages, tools) and _in_order(text, messages)
 
-    def _thinking(self, marks: tuple[str, str] | None) -> Thinking:
+    def _switch(self) -> dict[str, Any]:
+        """The variables by which the template may be told not to have the model think."""
         variables = self._renderer.variables
         switch = {name: value for name, value in _OFF.items() if name in variables}
         if "reasoning_effort" in variables:
             source = self._renderer.source
             known = (e for e in _EFFORTS if f"'{e}'" in source or f'"{e}"' in source)
             switch["reasoning_effort"] = next(known, _EFFORTS[-1])
+        return switch
+
+    def _thinking(self, marks: tuple[str, str] | None) -> Thinking:
+        switch = self._switch()
         try:
             self._render(_asked(), self.style, switch=switch)
         except TemplateRefusedError:
@@ -306,8 +328,15 @@ def _plainer(style: Style) -> list[Style]:
     """A style, and those to try where the template refuses it all the same."""
     text = replace(style, native_tools=False)
     first = replace(text, system="first" if style.system == "anywhere" else "nowhere", answered=True)
-    plainest = replace(_PLAINEST, parts=style.parts)
-    return list(dict.fromkeys([style, replace(style, answered=True), text, first, plainest]))
+    plainest = replace(_PLAINEST, parts=style.parts, prompted=style.prompted)
+    begun = [replace(style, user_first=True), replace(style, prompted=True)]  # tools may stand in the first message
+    return list(dict.fromkeys([style, replace(style, answered=True), *begun, text, first, plainest]))
+
+
+@functools.lru_cache(64)
+def _names(tools: str) -> tuple[str, ...]:
+    """The names of the tools in a JSON list."""
+    return tuple(each["function"]["name"] for each in json.loads(tools or "[]"))
 
 
 def _with_word(messages: Sequence[ChatMessage]) -> list[ChatMessage]:

@@ -215,11 +215,78 @@ def test_ids_are_nine_letters_and_digits_and_stay_the_same(tool_call_id: str) ->
     assert short_id(short_id(tool_call_id)) == short_id(tool_call_id)
 
 
+CALLS = "{% for t in m.tool_calls or [] %}<tool_call>{{ t.function | tojson }}</tool_call>{% endfor %}"
+EACH = "<|{{ m.role }}|>{{ m.content or '' }}"
+SHOWN = "{% if tools %}<tools>{{ tools | tojson }}</tools>{% endif %}"
+
+
+def each(body: str, before: str = "") -> str:
+    return f"{before}{{% for m in messages %}}{body}<|e|>{{% endfor %}}<|a|>"
+
+
+def refuses(condition: str, body: str = EACH, before: str = "") -> str:
+    return each(f"{{% if {condition} %}}{{{{ raise_exception('no') }}}}{{% endif %}}{body}", before)
+
+
+ODD = {
+    "system-required": refuses("loop.first and m.role != 'system'"),
+    "system-then-user": refuses("m.role == 'system' and (loop.last or loop.nextitem.role != 'user')"),
+    "developer": refuses("m.role not in ('developer', 'user', 'assistant')"),
+    "last-is-user": refuses("loop.last and m.role != 'user'"),
+    "no-empty-content": refuses("not m.content"),
+    "one-result-at-a-time": refuses("m.role == 'tool' and loop.previtem.role == 'tool'", EACH + CALLS, SHOWN),
+    "no-content-beside-calls": refuses("m.tool_calls and m.content", EACH + CALLS, SHOWN),
+    "calls-undefined": each(EACH + "{% if m.tool_calls is defined %}" + CALLS + "{% endif %}", SHOWN),
+    "json-results": refuses("m.role == 'tool' and m.content[0] not in '{[\"'", EACH + CALLS, SHOWN),
+    "named-results": refuses("m.role == 'tool' and not m.name", EACH + CALLS, SHOWN),
+    "own-ids": refuses("m.tool_call_id and not m.tool_call_id.startswith('call_')", EACH + CALLS, SHOWN),
+    "arguments-as-text": refuses("m.tool_calls and m.tool_calls[0].function.arguments is mapping", EACH + CALLS, SHOWN),
+    "tools-unchecked": each(EACH + CALLS, "{% for tool in tools %}{{ tool | tojson }}{% endfor %}"),
+    "tools-in-system": each(
+        EACH + "{% if m.role == 'system' and loop.first %}{{ tools | tojson(indent=2) }}{% endif %}" + CALLS
+    ),
+    "tools-in-first-user": each(
+        "{% if m.role == 'user' and not seen.user %}{{ tools | tojson }}{% set seen.user = true %}{% endif %}"
+        + EACH
+        + CALLS,
+        "{% set seen = namespace(user=false) %}",
+    ),
+    "effort-required": refuses("reasoning_effort not in ['low', 'medium', 'high']"),
+    "thinking-required": refuses("enable_thinking is undefined"),
+    "parts": each("<|{{ m.role }}|>{% for p in m.content %}{{ p.text }}{% endfor %}"),
+    "first-unchecked": '<s>{{ messages[0]["content"] }}{% set messages = messages[1:] %}' + each(EACH),
+    "joined": each("{{ '<|' ~ m.role + '|>' ~ (m.content or '') }}"),
+    "slow-with-tools": each(
+        EACH, "{% if tools %}{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}{% endif %}"
+    ),
+}
+
+
+@pytest.mark.parametrize("source", ODD.values(), ids=ODD)
+def test_what_a_template_demands_is_found_out_and_given(source: str) -> None:
+    template = template_of(source)
+    assert not template.broken
+    messages = scripted().messages("You are Word100w.", 50, saying="Thank you, Word21w.")
+    looked_up = call(22, "look_up")
+    found = ChatMessage("tool", '"the documents say Word23w"', tool_call_id=looked_up.id)
+    said = [messages, (*messages, ChatMessage("assistant", "", (looked_up,)), found)]
+    said += [messages[:2], (ChatMessage("system", "Word1w"),), (ChatMessage("user", "Word1w"),)]
+    said += [(ChatMessage("assistant", "Word1w"), ChatMessage("user", "Word2w"))]
+    for each_said, tools in itertools.product(said, ("", TOOLS)):
+        text = template.prompt(each_said, tools).text
+        assert words(each_said, tools) <= set(MARKER.findall(text))
+
+
 HOPELESS = {
     "refuses": "{{ raise_exception('no') }}",
     "silent": "hello",
     "no-template": "{% for",
     "endless": "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}",
+    "endless-and-silent": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "endless-macro": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
+    "grows": "{% set ns = namespace(s='x') %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+    "large": "{{ 'x' * 30000000000 }}",
+    "large-number": "{% set ns = namespace(n=9) %}{% for i in range(90) %}{% set ns.n = ns.n ** 9 %}{% endfor %}",
     "unsafe": "{{ messages.__class__.__mro__ }}",
     "recursive": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
 }
@@ -255,9 +322,14 @@ def test_a_template_that_refuses_what_the_probes_did_not_show_gets_plainer_text(
         ("{{ bos_token }}{{ strftime_now('%%') }}{{ eos_token }}", "<s>%</s>"),
         ("{% if true %}\n  a\n  {% endif %}\nb", "  a\nb"),
         ("{% set l = [] %}{% set _ = l.append(1) %}{{ l }}", "[1]"),
+        (
+            "{% macro f(x) %}<{{ x }}>{% endmacro %}{{ f('a' ~ 1) ~ 'b' + 'c' }}{{ [1] + [2] }}{{ 2 * 3 }}",
+            "<a1>bc[1, 2]6",
+        ),
+        ("{% for a in range(5) if a > 2 %}{{ loop.index }}{% else %}x{% endfor %}{{ '%s' % 3 }}{{ 2**9 }}", "123512"),
         ("{{ none | tojson(indent=2) }}{{ undefined_thing is defined }}", "nullFalse"),
     ],
-    ids=["loopcontrols", "tojson", "generation", "globals", "blocks", "append", "more"],
+    ids=["loopcontrols", "tojson", "generation", "globals", "blocks", "append", "macro", "loop", "more"],
 )
 def test_the_dialect_is_that_of_transformers(source: str, rendered: str) -> None:
     messages: list[dict[str, Any]] = [{"role": "user", "content": "x"}]
