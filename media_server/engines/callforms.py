@@ -29,18 +29,20 @@ class NotACall(ValueError):
 
 _ARGUMENTS = ("arguments", "parameters", "args", "params", "action_input", "tool_input", "input")
 _NAMES = ("name", "tool_name", "tool", "function", "action")
+_HOLDERS = ("function", "function_call", "tool_call", "tool", "call", "action")
+"""Keys of an object that holds a call."""
 _BESIDE = {"id", "type", "tool_call_id", "call_id", "index", *_ARGUMENTS, *_NAMES}
 """Keys that an object may have and still be nothing but a call."""
 _NAME = re.compile(r"[A-Za-z_][\w.\-]*")
 _PREFIXES = ("functions.", "function.", "default_api.", "tools.", "tool.")
 
 _NOISE = re.compile(r"\]<\]minimax\[>\[|<\|constrain\|>\s*\w*")
-_NAMESPACE = re.compile(r"(</?)(?:｜DSML｜|atem:|minimax:|seed:|antml:)")
+_NAMESPACE = re.compile(r"(</?)(?:｜DSML｜|atem:|minimax:|seed:|antml:|steptml:|longcat_)")
 _SUFFIX = re.compile(r"(</?\w+):opensource>")
 _OPEN, _CLOSE = re.compile(r"<\|open\|>([^<]*)<\|sep\|>"), re.compile(r"<\|close\|>([^<]*)<\|sep\|>")
 _SEPARATORS = re.compile(
     r"\[CALL_ID\][\w-]*|\[ARGS\]|<\|tool_call_argument_begin\|>|<\|tool_call:args\|>|<｜tool▁sep｜>|<\|tool_sep\|>"
-    r"|</?tool_sep>"
+    r"|</?tool_sep>|✿ARGS✿:|(?<=\n)Action Input:"
 )
 _EACH = re.compile(
     r"<｜tool[▁_ ]call[▁_ ]begin｜>|<｜tool[▁_ ]call[▁_ ]end｜>|<\|tool_call_(?:begin|end)\|>|<\|tool_call:end\|>"
@@ -48,7 +50,9 @@ _EACH = re.compile(
     r"|</?tool_calls?>|<\|plugin\|>"
 )
 """Marks between the calls of one block, which is read as one after the other."""
-_HEADER = re.compile(r"(?:function\s*\n|call:|functions?[.:](?=\w))?\s*([A-Za-z_][\w.\-]*)(?::\d+)?\s*")
+_HEADER = re.compile(
+    r"(?:function\s*\n|call:|Call:\s*|Action:\s*|functions?[.:](?=\w))?\s*([A-Za-z_][\w.\-]*)(?::\d+)?\s*(?::\s*(?=\{))?"
+)
 _DOUBLED = re.compile(r"\{\s*(?=\{)")
 """Braces that a template showed doubled."""
 _FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n?")
@@ -60,6 +64,9 @@ _PARAMETER = re.compile(
 _PARAMETER_ENDS = re.compile(r"</(?:parameter|param|argument)>")
 _KEY = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)(?:</arg_value>|(?=<arg_key>)|\Z)", re.DOTALL)
 _CLOSED = re.compile(r"</(?:function|invoke|call|parameter|param|argument)>(?:\s*</\w+>)*\s*\Z")
+_THOUGHT = re.compile(r"<(think(?:ing)?|thought|reasoning)>.*?</\1>", re.DOTALL)
+_TOLD_NAME = re.compile(r"<(tool_name|function_name|name|tool|function)>\s*([\w.\-]+)\s*</\1>")
+_TOLD_ARGUMENTS = re.compile(r"<(arguments|parameters|args|params|input)>(.*?)(?:</\1>|\Z)", re.DOTALL)
 _ELEMENT = re.compile(r"<([A-Za-z_][\w.\-]*)>(.*?)</\1>", re.DOTALL)
 
 
@@ -81,8 +88,10 @@ def calls_in(text: str, offered: Collection[str], types: Mapping[str, Any], whol
             called = list(_elements(text, types, whole))
         elif "<arg_key>" in text:
             called = list(_keys(text, types, whole))
+        elif text[:1] not in ("{", "[") and _TOLD_NAME.search(text):
+            called = list(_told(text, types))
         else:
-            called = list(_values(text, offered, whole, marked))
+            called = _written(text, offered, whole, marked)
         calls = [Called(_own(name, offered), json_text(arguments)) for name, arguments in called]
     except NotACall:
         raise
@@ -101,6 +110,30 @@ def _plain(text: str) -> str:
 
 
 # JSON, Python, and names before their arguments
+
+
+def _written(text: str, offered: Collection[str], whole: bool, marked: bool) -> list[tuple[str, dict[str, Any]]]:
+    try:
+        return list(_values(text, offered, whole, marked))
+    except (ValueError, RecursionError):
+        # between marks something else may stand beside the call
+        within = list(_within(_THOUGHT.sub("", text), offered)) if marked and whole else []
+        if not within:
+            raise
+        return within
+
+
+def _within(text: str, offered: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects in a text that are calls of tools which are offered."""
+    at = text.find("{")
+    while at >= 0:
+        values = Values(text, at)
+        try:
+            value = values.value()
+            yield from _shaped(value, offered, marked=False)
+            at = text.find("{", values.at)
+        except (ValueError, RecursionError):
+            at = text.find("{", at + 1)
 
 
 def _values(text: str, offered: Collection[str], whole: bool, marked: bool) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -133,6 +166,7 @@ def _named(
         raise NotACall("what stands between the marks is no call")
     name, end = header[1], header.end()
     if part.startswith("(", header.end(1)):
+        values.at = header.start(1)
         yield from _invoked(values.value(), offered, marked)
     elif part.startswith("{", end):
         values.at = end
@@ -178,8 +212,8 @@ def _shaped(value: Any, offered: Collection[str], marked: bool) -> Iterator[tupl
         raise NotACall("it is no call")
     elif isinstance(value.get("tool_calls"), list):
         yield from _shaped(value["tool_calls"], offered, marked)
-    elif isinstance(value.get("function"), dict):
-        yield from _shaped(value["function"], offered, marked)
+    elif held := next((value[k] for k in _HOLDERS if isinstance(value.get(k), dict)), None):
+        yield from _shaped(held, offered, marked)
     else:
         yield _of_object(value, offered, marked)
 
@@ -212,6 +246,8 @@ def _object(given: Any) -> dict[str, Any]:
             raise NotACall("the arguments are no object") from e
     if given is None or given in ("", [], ()):
         return {}
+    if isinstance(given, list) and len(given) == 1:
+        given = given[0]
     if not isinstance(given, dict):
         raise NotACall("the arguments are no object")
     return given
@@ -283,6 +319,19 @@ def _keys(text: str, types: Mapping[str, Any], whole: bool) -> Iterator[tuple[st
         schema = _properties(types.get(name))
         pairs = _KEY.findall(part)
         yield name, {key.strip(): _typed(value, schema.get(key.strip())) for key, value in pairs}
+
+
+def _told(text: str, types: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`<name>…</name><arguments>…</arguments>`"""
+    names = list(_TOLD_NAME.finditer(text))
+    for name, following in zip(names, [*names[1:], None], strict=True):
+        body = _TOLD_ARGUMENTS.search(text[name.end() : following.start() if following else len(text)])
+        given = body[2].strip() if body else ""
+        schema = _properties(types.get(_own(name[2], types)))
+        if given.startswith("{"):
+            yield name[2], _object(Values(given).value())
+        else:
+            yield name[2], {key: _child(value, schema.get(key)) for key, value in _ELEMENT.findall(given)}
 
 
 def _child(value: str, declared: Any) -> Any:

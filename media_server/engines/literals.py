@@ -16,7 +16,8 @@ _WORD = re.compile(r"[^\W\d][\w.\-]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
 _BARE = re.compile(r"[^,}\])\n]+")
 _SPACE = re.compile(r"(?:\s|#[^\n]*\n|//[^\n]*\n)*")
-_QUOTES = ('"""', "'''", '<|"|>', '"', "'")
+_QUOTES = {'"""': '"""', "'''": "'''", '<|"|>': '<|"|>', '"': '"', "'": "'", "“": "”"}
+"""What begins a string, and what ends it."""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
 _NAMED = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 
@@ -184,10 +185,10 @@ class Values:
     def _string(self, quote: str) -> str:
         self.at += len(quote)
         written: list[str] = []
-        text, escaped = self._text, quote != '<|"|>'
+        text, escaped, end = self._text, quote != '<|"|>', _QUOTES[quote]
         while self.at < len(text):
-            if text.startswith(quote, self.at):
-                self.at += len(quote)
+            if text.startswith(end, self.at):
+                self.at += len(end)
                 return "".join(written)
             char = text[self.at]
             self.at += 1

@@ -35,6 +35,8 @@ THOUGHTS = {
     "<|open|>think<|sep|>": "<|close|>think<|sep|>",
     "<|think|>": "<|end|>",
     "Here are my reasoning steps:": "[BEGIN FINAL RESPONSE]",
+    "Here is my thought process:": "Here is my response:",
+    "◁think▷": "◁/think▷",
 }
 THOUGHT_ENDS = (*dict.fromkeys(THOUGHTS.values()), "</seed:cot_budget_reflect>")
 
@@ -78,7 +80,10 @@ CALLS = {
 }
 """Marks that are closed. Those that end in `=` belong to the call themselves."""
 
-OPEN_CALLS = ("[TOOL_CALLS]", "<|tool_call|>", "<|function_call|>", "functools[", "function call<|role_sep|>")
+OPEN_CALLS = (
+    *("✿FUNCTION✿:", "[TOOL_CALLS]", "<|tool_call|>", "<|function_call|>", "functools["),
+    "function call<|role_sep|>",
+)
 """Marks that nothing closes: the call's own brackets do."""
 
 MADE_UP = {
@@ -118,6 +123,7 @@ STRAY = (
     *("[/TOOL_CALLS]", "[ARGS]", "[INST]", "[/INST]", "[END FINAL RESPONSE]", "[BEGIN FINAL RESPONSE]"),
     *("<seed:bos>", "<seed:eos>", "]<]minimax[>[", "[e~[", "]~b]", "<SPECIAL_11>", "<SPECIAL_12>", "<SPECIAL_10>"),
     *("<|begin|>assistant", "<|python_tag|>", "<|endoftext|>", "<|message|>", "<|call|>", "<|return|>"),
+    *("<<function>>", "<bot_end>", "✿RESULT✿:", "✿RESULT✿", "✿RETURN✿:", "✿RETURN✿"),
     *("<think/>", "<think />", "<|im_end|>assistant", "<|end|>", "<|content|>", "<|role_sep|>"),
 )
 """What is left out where it stands alone."""

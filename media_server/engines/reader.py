@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 from media_server.engines import marks
 from media_server.engines.callforms import Called, NotACall, calls_in
+from media_server.engines.elements import Element, element_at
 from media_server.engines.literals import Balance
+from media_server.engines.spotting import ALL, CALLING, Spotter, begins_with_a_call
 
 __all__ = ["Called", "Piece", "ReplyReader", "Thought", "Unread"]
 
@@ -38,20 +40,10 @@ NOTHING_OFFERED = "no tool may be called"
 MADE_UP = "the model made up a result"
 
 _MAX_NAME = 64
-_FENCED = ("", "json", "tool_code", "tool_call", "tool_calls", "tool", "python", "py", "xml", "function", "action")
 _MESSAGE_ENDS = ("<|end|>", "<|start|>", "<|call|>", "<|return|>", "<|eom|>", "<|eot|>", "<|channel|>")
-_JSON_BEGINS = re.compile(r"""(?:[\[{]\s*)*\{\s*["'}]""")
-_JSON_BEGUN = re.compile(r"(?:[\[{]\s*)+\Z")
 _LIKE_A_CALL = re.compile(r"""["'](?:name|function|tool|tool_name|tool_calls|action)["']\s*:""")
-_STARTS = re.compile(r"[<\[{`\]>fHA]")
 _BETWEEN = " \t\r\n;,}"
 """What stands between calls, with braces that were closed once too often."""
-_ACTION = re.compile(r"Action:\s*(?=```)")
-_CALLING = re.compile(r"""\[?[A-Za-z_][\w.]*\(\s*(?:\)|\w+\s*=(?!=)|["'{])|print\(""")
-"""A call as Python writes it, of any name: where no tools are offered it is not speech."""
-_CALLING_BEGUN = re.compile(r"\[?(?:[a-z_][\w.]*|[A-Z]\w*_[\w.]*)(?:\(\s*\w*\s*)?\Z")
-"""What may become one. A word that begins a sentence as people write it does not wait for the next."""
-_ACTION_BEGUN = re.compile(r"A(?:c(?:t(?:i(?:o(?:n(?::\s*`{0,2})?)?)?)?)?)?\Z")
 _NO_ARRAY = re.compile(r"\[(?:ARGS|CALL_ID)\]|\[(?:A(?:R(?:GS?)?)?|C(?:A(?:L(?:L(?:_(?:ID?)?)?)?)?)?)?\Z")
 
 
@@ -110,7 +102,10 @@ class ReplyReader:
         self._begun = False
         """Something was said, thought or called."""
         self._spoken = False
+        self._answered = False
+        """Something was said or called."""
         self._openings = dict(openings or {})
+        self._spotter = Spotter(offered, self._openings, recipients)
         self._recipients = recipients
         self._line_names = recipients and not thought
 
@@ -122,7 +117,7 @@ class ReplyReader:
     def flush(self) -> list[Piece]:
         """What was kept back, as it might have become something else."""
         pieces = self._read(last=True)
-        if self._thought and (found := self._called_in_thought()):
+        if (self._thought or not self._answered) and (found := self._called_in_thought()):
             pieces += found
         return pieces
 
@@ -140,6 +135,7 @@ class ReplyReader:
             else:
                 more = self._read_text(last, pieces)
             if not more:
+                self._answered = self._answered or not all(isinstance(p, Thought) for p in pieces)
                 return _joined(pieces)
 
     # text
@@ -150,7 +146,7 @@ class ReplyReader:
         text = self._text
         if not text:
             return False
-        at, end, mark = self._find(text, last)
+        at, end, mark = self._spotter.find(text, last, self._spoken)
         if at:
             self._said(text[:at], pieces)
         self._text = text[at:]
@@ -165,83 +161,9 @@ class ReplyReader:
         self._fresh = False
         self._begun = self._spoken = True
 
-    def _find(self, text: str, last: bool) -> tuple[int, int, str]:
-        """Where the text to be said ends, where the mark behind it ends, and that mark; none: the rest has to wait."""
-        if not self._spoken:
-            found = self._at_beginning(text, last)
-            if found is not None:
-                return found
-        for start in _STARTS.finditer(text):
-            found = self._at(text, start.start(), last)
-            if found is not None:
-                return found
-        return len(text), 0, ""
-
-    def _at_beginning(self, text: str, last: bool) -> tuple[int, int, str] | None:
-        for mark in self._openings:
-            if text.startswith(mark):
-                return 0, len(mark), mark
-            if not last and mark.startswith(text):
-                return 0, 0, ""
-        if _begins_with_a_call(text, self._offered):
-            return 0, 0, "("
-        if not last and any(each.startswith(text.lower()) for each in _beginnings(self._offered)):
-            return 0, 0, ""
-        if not self._offered:
-            if _CALLING.match(text):
-                return 0, 0, "("
-            if not last and len(text) < _MAX_NAME and _CALLING_BEGUN.match(text):
-                return 0, 0, ""
-        return None
-
-    def _at(self, text: str, at: int, last: bool) -> tuple[int, int, str] | None:
-        """The mark that stands here; None for none."""
-        rest = text[at : at + 80]
-        known = _BY_CHARACTER.get(rest[0], ())
-        if not last and any(len(m) > len(rest) and m.startswith(rest) for m in known):
-            return at, 0, ""
-        for mark in known:
-            if rest.startswith(mark):
-                return at, at + len(mark), mark
-        if rest[0] == "<":
-            if control := marks.CONTROL.match(rest):
-                complete = last or len(rest) > control.end() or control[0][-1] in "|｜>"
-                return (at, at + control.end(), control[0]) if complete else (at, 0, "")
-            if not last and marks.CONTROL_BEGUN.match(rest):
-                return at, 0, ""
-        if rest[0] in "[{":
-            if _JSON_BEGINS.match(text, at):
-                return at, at, "{"
-            if not last and _JSON_BEGUN.match(text, at):
-                return at, 0, ""
-        if rest[0] == "A":
-            if action := _ACTION.match(rest):
-                return at, at + action.end(), action[0]
-            if not last and _ACTION_BEGUN.match(rest):
-                return at, 0, ""
-        if rest[0] == "`":
-            return self._at_fence(text, at, last)
-        if self._recipients and rest[0] == ">":
-            if rest.startswith(">>>"):
-                return at, at + 3, ">>>"
-            if not last and ">>>".startswith(rest):
-                return at, 0, ""
-        return None
-
-    def _at_fence(self, text: str, at: int, last: bool) -> tuple[int, int, str] | None:
-        rest = text[at:]
-        if not rest.startswith("```"):
-            return (at, 0, "") if not last and "```".startswith(rest) else None
-        line, newline, _ = rest[3:].partition("\n")
-        kind = re.match(r"\w*", line.strip())
-        assert kind
-        if not newline and not last and len(line) < _MAX_NAME and "{" not in line and "[" not in line:
-            return at, 0, ""
-        return (at, at, "```") if kind[0].lower() in _FENCED else None
-
     def _marked(self, mark: str) -> None:
         """Begin what the mark begins."""
-        self._fresh = True
+        self._fresh, self._pondered = True, ""
         if mark in marks.THOUGHTS:
             self._thought = (marks.THOUGHTS[mark], *marks.THOUGHT_ENDS)
         elif mark in marks.CALLS:
@@ -269,6 +191,21 @@ class ReplyReader:
             self._block = _Block(mark, balance=Balance(), kept=True, tried=True)
         elif mark == ">>>":
             self._line_names = True
+        elif element := element_at(mark, 0, self._offered):
+            self._begin_element(element)
+
+    def _begin_element(self, element: Element) -> None:
+        name = next((value for key, value in element.given if key == "name"), "")
+        if element.kind == "thought" and not element.whole:
+            self._thought = element.ends
+        elif element.kind == "call" and not element.whole:
+            self._block = _Block(element.text, (*element.ends, element.text), name=name)
+        elif element.kind == "perhaps":
+            self._block = _Block(element.text, element.ends, kept=True, tried=True, begins=len(element.text))
+        elif element.kind == "tool":
+            given = "".join(f"<parameter={key}>{value}</parameter>" for key, value in element.given)
+            self._block = _Block("<function=", (*element.ends, "</function>"), kept=True)
+            self._text = f"{element.name}>{given}{'</function>' * element.whole}{self._text}"
 
     # thoughts
 
@@ -280,7 +217,7 @@ class ReplyReader:
             self._thinks(text[:at], pieces)
             # a mark that begins a message ends a thought as well
             self._text = text[at:] if end in marks.HEADERS else text[at + len(end) :]
-            self._thought, self._pondered = (), ""
+            self._thought = ()
             self._fresh = self._begun = True
             self._line_names = self._recipients
             return True
@@ -363,9 +300,9 @@ class ReplyReader:
         """What might have been a call, and is text, unless it was meant for one."""
         if not text.strip(" \t\r\n{}[]"):
             return []
-        if any(mark in text for mark in _ALL if mark[0] == "<") or _meant(text, self._offered):
+        if any(mark in text for mark in ALL if mark[0] == "<") or _meant(text, self._offered):
             return [Unread(text, BROKEN_OFF if _open(text) else "it names no tool that is offered")]
-        if not self._offered and _CALLING.match(text):
+        if not self._offered and CALLING.match(text):
             return [Unread(text, NOTHING_OFFERED)]
         self._fresh, self._spoken = False, True
         return [text]
@@ -378,6 +315,8 @@ class ReplyReader:
         text = f"{block.mark}{inside}" if block.kept and block.mark.endswith("=") else inside
         if block.name and not text.lstrip().startswith("<"):
             text = f"{block.name}\n{text}" if text.strip() else f"{block.name}\n{{}}"
+        if block.tried and block.mark.startswith("<"):
+            text = inside[block.begins :]
         if block.mark == "```":
             text = re.sub(r"\A```[ \t]*\w*[ \t]*\n?", "", inside)
         try:
@@ -464,33 +403,10 @@ def _open(text: str) -> bool:
     return Balance().end(text.lstrip("`json \n")) < 0
 
 
-def _beginnings(offered: frozenset[str]) -> tuple[str, ...]:
-    """How calls begin that are written as in a program, in lower case: small models write the first letter large."""
-    return tuple(f"{bracket}{name.lower()}(" for name in offered for bracket in ("", "["))
-
-
-def _begins_with_a_call(text: str, offered: frozenset[str]) -> bool:
-    return text.lower().startswith(_beginnings(offered))
-
-
 def _meant(text: str, offered: frozenset[str]) -> bool:
     """Whether a text that is no call was meant for one."""
-    if _begins_with_a_call(text, offered):
+    if begins_with_a_call(text, offered):
         return True
     if any(f'"{name}"' in text for name in offered) or text.startswith("```tool_"):
         return bool(_LIKE_A_CALL.search(text)) or text.startswith("```tool_")
     return bool(_LIKE_A_CALL.search(text) and re.search(r"""["'](?:arguments|parameters)["']\s*:\s*[{"']""", text))
-
-
-_ALL = (
-    *marks.THOUGHTS,
-    *marks.CALLS,
-    *marks.OPEN_CALLS,
-    *marks.MADE_UP,
-    *marks.PASSED_OVER,
-    *marks.HEADERS,
-    *marks.STRAY,
-)
-_BY_CHARACTER = {
-    first: tuple(sorted({m for m in _ALL if m[0] == first}, key=len, reverse=True)) for first in {m[0] for m in _ALL}
-}

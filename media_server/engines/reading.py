@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from media_server.engines import marks, writing
+from media_server.engines.elements import like_a_thought
 from media_server.engines.grammar import Grammar, call_grammar
 from media_server.engines.reader import Called, Piece, ReplyReader, Thought, Unread
 
@@ -178,7 +179,8 @@ def _thinking(template: str) -> tuple[str, str] | None:
         return "<think:opensource>", "</think:opensource>"
     if "open_tag('think'" in template:
         return "<|open|>think<|sep|>", "<|close|>think<|sep|>"
-    return next(((begin, end) for begin, end in marks.THOUGHTS.items() if _shown(begin, end, template)), None)
+    known = next(((begin, end) for begin, end in marks.THOUGHTS.items() if _shown(begin, end, template)), None)
+    return known or like_a_thought(template)
 
 
 def _shown(begin: str, end: str, template: str) -> bool:

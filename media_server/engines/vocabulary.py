@@ -7,6 +7,7 @@ from typing import Any
 
 import llama_cpp as lib
 
+from media_server.engines.elements import element_at
 from media_server.engines.guarding import Guard, marks_like, pieces, taken_out
 
 __all__ = ["Vocabulary"]
@@ -28,7 +29,10 @@ class Vocabulary:
         self._shown: set[int] = set()
 
     def guard(self, template: str) -> Guard:
-        """What keeps callers' text from becoming control tokens, for prompts of this template."""
+        """What keeps callers' text from becoming control tokens, for prompts of this template.
+
+        Control tokens that are called like a thought or a call are given as text from now on.
+        """
         control = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
         marks = taken_out(template)
         for token in range(self.size):
@@ -37,14 +41,17 @@ class Vocabulary:
                 marks.add(self.text(token))
             elif attributes & lib.LLAMA_TOKEN_ATTR_USER_DEFINED and marks_like(text := self.text(token)):
                 marks.add(text)
+        self._shown.update(t for mark in marks if element_at(mark, 0, ()) for t in self._alone(mark))
         return Guard(marks)
 
     def show(self, marks: tuple[str, ...]) -> None:
         """Have `bytes` give the text of these marks, also where they are control tokens."""
-        for mark in marks:
-            tokens = self.tokenize(mark)
-            if len(tokens) == 1:
-                self._shown.add(tokens[0])
+        self._shown.update(token for mark in marks for token in self._alone(mark))
+
+    def _alone(self, mark: str) -> list[int]:
+        """The token that is this mark; none where several make it up."""
+        tokens = self.tokenize(mark)
+        return tokens if len(tokens) == 1 else []
 
     def tokenize(self, prompt: str) -> list[int]:
         """The tokens of a prompt; marks that stand in it become control tokens, unless a seam parts them."""

@@ -85,7 +85,7 @@ HARMONY = "<|start|><|channel|><|message|> {{ tools }}"
 FUNCTIONARY = ">>> {% if tools %}{% endif %}"
 
 REPLIES = tomllib.loads((DATA / "replies.toml").read_text())
-ONE, CHANNELS = REPLIES["calls"], REPLIES["heads"]
+ONE, NAMED, CHANNELS = REPLIES["calls"], REPLIES["named"], REPLIES["heads"]
 
 
 @pytest.mark.parametrize("reply", ONE.values(), ids=ONE)
@@ -95,6 +95,17 @@ def test_a_call_is_read_in_the_form_of_every_family(reply: str) -> None:
         assert calls(pieces) == [("get_weather", ARGUMENTS)], pieces
         assert not said(pieces)
         assert read(*reply, template=template) == pieces, "character by character"
+
+
+@pytest.mark.parametrize("reply", NAMED.values(), ids=NAMED)
+def test_a_call_is_known_by_the_name_of_its_tool_wherever_it_stands(reply: str) -> None:
+    for template in ("", HARMONY):
+        assert calls(read(reply, template=template)) == [("get_weather", ARGUMENTS)]
+        assert not said(read(reply, template=template))
+    for before in ("One moment, please. ", "Let me see.\n\n", "Yes: ", "- "):
+        pieces = read(f"{before}{reply}\n")
+        assert [p if isinstance(p, str) else calls([p]) for p in pieces] == [before, [("get_weather", ARGUMENTS)]]
+        assert read(*f"{before}{reply}\n") == pieces
 
 
 @pytest.mark.parametrize("reply", ONE.values(), ids=ONE)
@@ -202,6 +213,27 @@ def test_calls_that_share_marks_all_come_out(reply: str) -> None:
         ),
         ("<|think|>Hm.<|end|><|begin|>assistant<|content|>Hello.", "Hello.", False, ""),
         ("<mm:think>Hm.</mm:think>Hello.", "Hello.", False, ""),
+        ("<Think>Hm.</Think>Hello.", "Hello.", False, ""),
+        ("<THINK>Hm.</THINK>Hello.", "Hello.", False, ""),
+        ('<think effort="low">Hm.</think>Hello.', "Hello.", False, ""),
+        ("<Thought>Hm.</Thought>\n<Output>Hello.</Output>", "Hello.", False, ""),
+        ("<scratch_pad>Hm.</scratch_pad>Hello.", "Hello.", False, ""),
+        ("<think_fast>Hm.</think_fast>Hello.", "Hello.", False, ""),
+        ("<longcat_think>Hm.</longcat_think>Hello.", "Hello.", False, ""),
+        ("<thinking>Hm.<reflection>No.</reflection></thinking><output>Hello.</output>", "Hello.", False, ""),
+        ("<inner_monologue>Hm.</inner_monologue><final_answer>Hello.</final_answer>", "Hello.", False, ""),
+        (
+            "<|begin_of_thought|>Hm.<|end_of_thought|>\n<|begin_of_solution|>Hello.<|end_of_solution|>",
+            "Hello.",
+            False,
+            "",
+        ),
+        ("<|think_start|>Hm.<|think_end|>Hello.", "Hello.", False, ""),
+        ("<|thinking|>Hm.<|/thinking|>Hello.", "Hello.", False, ""),
+        ("◁think▷Hm.◁/think▷Hello.", "Hello.", False, ""),
+        ("Here is my thought process: Hm.\n\nHere is my response: Hello.", "Hello.", False, ""),
+        ("Hm.</think_fast>Hello.", "Hello.", True, "<think_fast></think_fast>"),
+        ("Hm.<|end_of_thought|>Hello.", "Hello.", True, "<|begin_of_thought|><|end_of_thought|>"),
     ],
 )
 def test_thoughts_are_not_said(reply: str, expected: str, in_thought: bool, template: str) -> None:
@@ -227,6 +259,13 @@ def test_thoughts_are_not_said(reply: str, expected: str, in_thought: bool, temp
         "`ls` lists files.",
         "Have functions, Actions and Hearts.",
         "get_weather is a tool",
+        "I could get_weather or hang_up now.",
+        "Type <b>bold</b>, <your name> or <thing/>, x<y>z.",
+        "Write <action>wait</action> and <json>.",
+        "Action: wait. Call: 555 1234.",
+        "Thought: it is (perhaps) so.",
+        "The get_weather: which one? hang_up (later).",
+        "if (a < b) { return [1] } // 3 < 5",
     ],
 )
 def test_what_is_no_call_is_said_as_it_stands(reply: str) -> None:
@@ -292,6 +331,12 @@ def test_a_mark_may_follow_a_thought_at_once() -> None:
     assert read(reply) == read(*reply) == [Thought("Hm."), Called("get_weather", json.dumps(ARGUMENTS))]
 
 
+def test_a_call_at_the_end_of_a_thought_counts_where_nothing_else_comes() -> None:
+    assert calls(read(f"<think>Look it up. {ONE['hermes']}</think>")) == [("get_weather", ARGUMENTS)]
+    assert not calls(read(f"<think>Look it up. {ONE['hermes']}</think>No."))
+    assert not calls(read(f"<think>{ONE['hermes']} or not</think>"))
+
+
 def test_a_call_ends_a_thought_that_is_never_left() -> None:
     assert calls(read(f"<think>Look it up. {ONE['hermes']}")) == [("get_weather", ARGUMENTS)]
     assert not calls(read(f"<think>I could write {ONE['hermes']} but I"))
@@ -327,6 +372,9 @@ FRAGMENTS = st.lists(
     st.one_of(
         st.sampled_from(sorted(set(form_of("").preserved))),
         st.sampled_from([*ONE.values(), *CHANNELS.values()]),
+        st.sampled_from(
+            ["<Think>", "</Think>", "<tool-call>", "<get_weather", "/>", "<action>", "</action>", "Action:", "Call: "]
+        ),
         st.sampled_from(
             ['{"name": "get_weather"', '"', "'", "{", "}", "[", "]", "(", ")", "```", "json\n", "get_weather", ">>>"]
         ),
