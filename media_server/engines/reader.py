@@ -102,6 +102,8 @@ class ReplyReader:
         self._begun = False
         """Something was said, thought or called."""
         self._spoken = False
+        self._before = ""
+        """The character that was said last, where nothing else came since."""
         self._answered = False
         """Something was said or called."""
         self._openings = dict(openings or {})
@@ -146,7 +148,7 @@ class ReplyReader:
         text = self._text
         if not text:
             return False
-        at, end, mark = self._spotter.find(text, last, self._spoken)
+        at, end, mark = self._spotter.find(text, last, self._spoken, self._before)
         if at:
             self._said(text[:at], pieces)
         self._text = text[at:]
@@ -158,12 +160,12 @@ class ReplyReader:
 
     def _said(self, text: str, pieces: list[Piece]) -> None:
         pieces.append(text)
-        self._fresh = False
+        self._fresh, self._before = False, text[-1:]
         self._begun = self._spoken = True
 
     def _marked(self, mark: str) -> None:
         """Begin what the mark begins."""
-        self._fresh, self._pondered = True, ""
+        self._fresh, self._pondered, self._before = True, "", ""
         if mark in marks.THOUGHTS:
             self._thought = (marks.THOUGHTS[mark], *marks.THOUGHT_ENDS)
         elif mark in marks.CALLS:
@@ -304,7 +306,7 @@ class ReplyReader:
             return [Unread(text, BROKEN_OFF if _open(text) else "it names no tool that is offered")]
         if not self._offered and CALLING.match(text):
             return [Unread(text, NOTHING_OFFERED)]
-        self._fresh, self._spoken = False, True
+        self._fresh, self._spoken, self._before = False, True, text[-1:]
         return [text]
 
     def _called(self, block: _Block, inside: str, ended: bool) -> list[Piece] | NotACall:

@@ -66,22 +66,25 @@ class Spotter:
         self._recipients = recipients
         self._named = _named(offered)
 
-    def find(self, text: str, last: bool, spoken: bool) -> Spot:
+    def find(self, text: str, last: bool, spoken: bool, before: str = "") -> Spot:
         """The first spot in what may be said.
 
         Args:
             last: nothing follows.
             spoken: something was said before.
+            before: the character that was said right before the text; empty for none.
         """
         if not spoken:
             found = self._at_beginning(text, last)
             if found is not None:
                 return found
-        named = self._named.search(text) if self._named else None
-        begun = None if named or last or not self._offered else _NAMED_BEGUN.search(text)
+        known, skipped = before + text, len(before)
+        named = self._named.search(known, skipped) if self._named else None
+        begun = None if named or last or not self._offered else _NAMED_BEGUN.search(known, skipped)
         if begun and not self._may_name(begun[1], whole=bool(begun[2])):
             begun = None
-        end = named.start() if named else begun.start() if begun else len(text)
+        found_at = named or begun
+        end = found_at.start() - skipped if found_at else len(text)
         for start in _STARTS.finditer(text, 0, end):
             found = self._at(text, start.start(), last)
             if found is not None:
