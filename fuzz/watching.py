@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 __all__ = ["Watch"]
 
-HANG_S = 20.0
-"""After which an input is taken for one that hangs: where it is, is printed, and the process ends."""
+HANG_S = 60.0
+"""After which an input is taken for one that hangs, on a busy machine too: where it is, is printed, and the process
+ends."""
 
 
 @dataclass
