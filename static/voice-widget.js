@@ -130,7 +130,11 @@ export class VoiceWidget extends HTMLElement {
       () => this.session instanceof VoiceSession && this.session.toggleMute(),
     );
     this.find(".choose").addEventListener("click", () => void this.#devices());
-    this.find(".agree").addEventListener("click", () => void this.call((this.#agreed = true)));
+    this.find(".agree").addEventListener("click", async () => {
+      await this.call((this.#agreed = true));
+      // what was written before the visitor was asked
+      if (mode === "chat") await this.write(/** @type {HTMLInputElement} */ (this.find(".write input")));
+    });
     this.find(".decline").addEventListener("click", () => (this.part_("consent").hidden = true) && this.#close());
     this.find(".clear").addEventListener("click", () => this.#clear());
     const form = this.part_("write");

@@ -282,6 +282,8 @@ def _read_python(file: Path) -> list[Agent]:
 
 
 def _read_toml(file: Path) -> list[Agent]:
+    if file.name == "media_server.toml":
+        raise _Broken(None, f"the server's settings, no agent: start it where they are (cd {file.parent})")
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:

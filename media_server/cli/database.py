@@ -105,6 +105,8 @@ def _keys_create(args: argparse.Namespace) -> int:
     from media_server.agents.origins import check_pattern
     from media_server.store import MAX_LIMIT
 
+    if not 1 <= len(args.name.strip()) <= 100:
+        raise MediaServerError("bad_option", "The name says what the key is for, in 1 to 100 characters.")
     for option, value, least in (
         ("--per-minute", args.per_minute, 1),
         ("--max-calls", args.max_calls, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,12 @@ def available(language: str | None) -> None:
     from media_server.packs.local import size_text
 
     catalogue = builtin_catalogue()
+    if language is not None and not _spoken(catalogue.models("tts"), language):
+        known = ", ".join(
+            sorted({model.language.partition("_")[0] for model in catalogue.models("tts") if model.language})
+        )
+        print(f"\nThere is no voice for {language!r}. There are some for: {known}.")
+        return
     if language is None:
         print("\nPacks that can be fetched:")
         for recipe in catalogue.packs:
@@ -65,13 +72,18 @@ def available(language: str | None) -> None:
     for kind in KINDS:
         if language is not None and kind != "tts":
             continue
-        wanted = (language or "").replace("-", "_").lower()
-        found = [m for m in catalogue.models(kind) if (m.language or "").lower().startswith(wanted) or kind != "tts"]
+        found = _spoken(catalogue.models(kind), language or "") if kind == "tts" else catalogue.models(kind)
         print(f"\n{SPOKEN[kind].capitalize()}s (--{'voice' if kind == 'tts' else kind}):" if found else "")
         for model in found:
             marks = [] if model.commercial_use == "yes" else [COMMERCIAL[model.commercial_use]]
             marks += ["only an MD5 is known: --allow-md5"] if model.by_md5_only else []
             print(f"  {model.id:<40} {size_text(model.size):>9}  {'; '.join([model.licence, *marks])}")
+
+
+def _spoken(voices: Sequence[Model], language: str) -> list[Model]:
+    """The voices of a language, which may be a part of its code."""
+    wanted = language.replace("-", "_").lower()
+    return [voice for voice in voices if (voice.language or "").lower().startswith(wanted)]
 
 
 def shown(name: str, models_dir: Path) -> None:

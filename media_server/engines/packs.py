@@ -233,6 +233,8 @@ def load_pack(name: str, models_dir: Path) -> Pack:
         if (folder / "pack.toml").is_file():
             break
     else:
+        if Path(name).name != name:
+            raise ConfigurationError(f"There is no model pack {name}: a pack is a folder with a pack.toml in it.")
         raise ConfigurationError(
             f"There is no model pack {name!r} in {models_dir.resolve()}. "
             f"`media-server models fetch {name}` brings it; `media-server models list` shows what there is."

@@ -104,7 +104,9 @@ class Database:
                 reason = str(e.orig) if isinstance(e, DBAPIError) else str(e)
                 if isinstance(e, CommandError):
                     reason = "a newer version of the server made it"
-                where = parsed.render_as_string(hide_password=True)
+                if file and not file.parent.is_dir():
+                    reason = f"there is no folder {file.parent}"
+                where = parsed.set(drivername=parsed.get_backend_name()).render_as_string(hide_password=True)
                 raise ConfigurationError(f"The database {where} cannot be opened: {reason}.") from e
             yield cls(engine, file)
         finally:

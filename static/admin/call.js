@@ -238,7 +238,7 @@ function say(words, e, seen, seek) {
   const written = seen[0]?.transport === "chat";
   /** @type {[string, string] | null} */
   let line = null;
-  let at = e.time ?? 0;
+  let at = e.time || (seen.at(-2)?.time ?? 0); // who writes that a server crashed does not know when
   if (e.type === "user.transcript" && e.text) {
     at = e.words?.[0]?.start_s ?? at;
     line = ["Caller", e.text];

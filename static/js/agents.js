@@ -51,6 +51,7 @@ export class Agents {
   choose(name) {
     const card = (this.#chosen = this.#cards.find((each) => each.name === name) ?? unknown(name));
     $("agent").textContent = $("agent").title = card.title;
+    $("agent").classList.toggle("long", card.title.length > 40);
     $("choose").hidden = this.#cards.length < 2;
     const avatar = /** @type {HTMLElement} */ ($("choose").querySelector(".avatar"));
     paint(avatar, card);

@@ -56,8 +56,10 @@ async def test_in_writing(open_page: Open, tmp_path: Path, axe: str) -> None:
     async with site(tmp_path) as (server, origin):
         await page.goto(f"{origin}/modes.html")
         chat = page.locator("voice-widget[mode=chat]")
+        await page.evaluate("document.querySelector('voice-widget').setAttribute('consent', 'May this be kept?')")
         await chat.get_by_label("Write to the agent").fill("my name is olivia")
         await page.keyboard.press("Enter")
+        await chat.get_by_role("button", name="I agree").click()
         said = chat.get_by_role("log").locator("li")
         await expect(said).to_have_text(["my name is olivia", "Nice to meet you, Olivia! How can I help you?"])
         await expect(chat.get_by_label("Write to the agent")).to_have_value("")

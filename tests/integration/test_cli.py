@@ -87,6 +87,8 @@ async def _say_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
         (("call", "--wav", sentence_file("hello"), "--url", "URL", "--agent", "nobody"), "no agent called 'nobody'"),
         (("serve", "--host", "0.0.0.0"), "--open"),
         (("serve", "--pack", "no-such"), "media-server models fetch no-such"),
+        (("serve", "--pack", "/no/such"), "a pack is a folder with a pack.toml in it"),
+        (("keys", "create", " "), "in 1 to 100 characters"),
         (("serve", "--config", "no-such.toml"), "no configuration file"),
         (("serve", "--port", "PORT"), "is already in use. Stop the other program, or choose another: --port N."),
         (("serve", "--host", "192.0.2.1", "--open"), "This machine has no address 192.0.2.1"),

@@ -157,6 +157,12 @@ def write(folder: Path, **files: str) -> None:
         (folder / name.replace("_", ".")).write_text(text)
 
 
+def test_the_servers_settings_are_no_agent(tmp_path: Path) -> None:
+    (tmp_path / "media_server.toml").write_text('agents_dir = "agents"\n')
+    (problem,) = AgentRegistry([Agent("main")]).load(tmp_path)
+    assert str(problem).endswith(f"the server's settings, no agent: start it where they are (cd {tmp_path})")
+
+
 def test_a_folder_of_agents_is_read(tmp_path: Path) -> None:
     write(
         tmp_path,

@@ -27,7 +27,8 @@ async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 
 async def test_a_folder_that_is_not_there() -> None:
-    assert "unable to open database file" in await opened("sqlite:////nowhere/x.sqlite")
+    said = await opened("sqlite:////nowhere/x.sqlite")
+    assert said == "The database sqlite:////nowhere/x.sqlite cannot be opened: there is no folder /nowhere."
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "oracle://x", "mysql://a:b@c/d", "sqlite+nothing:///x"])
