@@ -115,7 +115,8 @@ async def voices(request: web.Request) -> web.Response:
     await request.app[ACCESS].key(request, "call")
     wanted = validated(_VoicesWanted, dict(request.query)).language.lower().split("-")[0]
     engines = request.app[ENGINES]
-    spoken = {v: engines.language(v) for v in engines.voices}
+    # the usual voice has no name of its own; it is had by any name that no other one has
+    spoken = {v: engines.language(v) for v in ("default", *engines.voices)}
     found = [
         _Voice(id=v, name=v, provider="local", languages=[language])
         for v, language in spoken.items()

@@ -56,7 +56,8 @@ class Tracing:
             export = importlib.import_module("opentelemetry.sdk.trace.export")
         except ImportError as e:
             raise ConfigurationError(
-                "Traces need packages that are not installed: pip install 'media-server[tracing]'."
+                "Traces need packages that are not installed: "
+                "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http."
             ) from e
         resource = resources.Resource.create({"service.name": "media-server", "service.instance.id": server})
         provider = sdk.TracerProvider(resource=resource)

@@ -87,7 +87,7 @@ class Database:
             shown = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
             why = {
                 ArgumentError: f"it has to be {FORMS}",
-                ModuleNotFoundError: "pip install 'media-server[postgresql]' brings what it needs",
+                ModuleNotFoundError: "it needs a package that is not installed: pip install asyncpg",
             }.get(type(e), str(e))
             raise ConfigurationError(f"The database {shown!r} cannot be used: {why}.") from e
         file = None
