@@ -102,6 +102,7 @@ class Caller:
         opened = asyncio.Event()
         channel.on("open", opened.set)
         channel.on("message", self._on_message)
+        channel.on("close", self._changed.set)
         self._channel = channel
         assert self.pc.sctp is not None
         for transport in (self.pc.getSenders()[0].transport, self.pc.sctp.transport):
@@ -172,6 +173,17 @@ class Caller:
                     return event
                 self._changed.clear()
                 await self._changed.wait()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is closed; a server that is gone is noticed after half a minute."""
+        return self._channel is None or self._channel.readyState in ("closing", "closed")
+
+    async def over(self) -> None:
+        """Return when the call has ended, or its connection is lost."""
+        while not (self.of("call.ended") or self.lost):
+            self._changed.clear()
+            await self._changed.wait()
 
     async def close(self) -> None:
         """Hang up by closing the connection."""

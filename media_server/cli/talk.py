@@ -146,7 +146,7 @@ async def _speak_recording(args: argparse.Namespace) -> int:
                 spoken = len(caller.events)
                 await caller.speak(samples).finished.wait()
                 await _silence(caller, args.silence)
-        await _hang_up(caller)
+        await _hang_up(args, caller)
         recording = caller.recording()
     if args.out:
         write_wav(args.out, recording, CALL_RATE_HZ)
@@ -155,7 +155,7 @@ async def _speak_recording(args: argparse.Namespace) -> int:
 
 async def _silence(caller: Caller, silence_s: float) -> None:
     """Return when nothing has happened for `silence_s` while the agent only listens, or the call has ended."""
-    while not caller.of("call.ended"):
+    while not (caller.of("call.ended") or caller.lost):
         count = len(caller.events)
         await asyncio.sleep(silence_s)
         states = caller.of("state.changed")
@@ -178,20 +178,24 @@ async def _talk(args: argparse.Namespace) -> int:
                 if not (args.json or args.events):
                     print("Speak. Ctrl-C hangs up.", flush=True)
                 try:
-                    await caller.wait_for("call.ended", timeout_s=None)
+                    await caller.over()
                 except asyncio.CancelledError:  # Ctrl-C
                     task = asyncio.current_task()
                     assert task is not None
                     task.uncancel()
-                    await _hang_up(caller)
+                await _hang_up(args, caller)
             recording = caller.recording()
     if args.out:
         write_wav(args.out, recording, CALL_RATE_HZ)
     return 0
 
 
-async def _hang_up(caller: Caller) -> None:
+async def _hang_up(args: argparse.Namespace, caller: Caller) -> None:
     if not caller.of("call.ended"):
+        if caller.lost:
+            if not (args.json or args.events):
+                print(flush=True)  # the agent may have been speaking
+            raise _lost(args)
         caller.send(type="call.end")
         with contextlib.suppress(TimeoutError):
             await caller.wait_for("call.ended", timeout_s=3)
@@ -228,8 +232,12 @@ async def _converse(args: argparse.Namespace) -> int:
     except (aiohttp.ClientError, ValueError) as e:
         raise unreachable(args.url, e) from e
     if not answers.ended:
-        raise MediaServerError("connection_lost", f"The connection to {args.url} was lost.")
+        raise _lost(args)
     return 0
+
+
+def _lost(args: argparse.Namespace) -> MediaServerError:
+    return MediaServerError("connection_lost", f"The connection to {args.url} was lost.")
 
 
 async def _refused(args: argparse.Namespace, status: int) -> MediaServerError:
