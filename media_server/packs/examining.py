@@ -24,6 +24,12 @@ NO_LANGUAGE_MODEL = {
     "imatrix": "is a table for quantising a model, not a model",
     "vocab": "has a vocabulary only, and no weights",
 }
+NO_WEIGHTS = {
+    b"version https://git-lfs": "is Git LFS's note of where the model is, not the model. Get it with: git lfs pull",
+    b"<!doctype": "is a web page, not a model. Get the file itself from where it is offered for download.",
+    b"<html": "is a web page, not a model. Get the file itself from where it is offered for download.",
+}
+"""What people get in place of a model, by how it begins."""
 SUGGESTED = "A model is a GGUF file, a Piper voice (.onnx), Smart Turn (.onnx), or a folder with a Whisper."
 
 
@@ -53,9 +59,12 @@ def examine(path: Path, part: Part | None = None) -> Found:
     Raises:
         PackError: it is nothing that a pack can have, or damaged, or not of that part; the message says which.
     """
-    if not path.exists():
-        raise PackError(f"There is no {path}.")
-    found = _folder(path, part) if path.is_dir() else _file(path, part)
+    try:
+        if not path.exists():
+            raise PackError(f"There is no {path}.")
+        found = _folder(path, part) if path.is_dir() else _file(path, part)
+    except OSError as e:
+        raise PackError(f"{path} cannot be read: {e.strerror or e}.") from e
     if part is not None and found.part != part:
         raise PackError(f"{path.name} is no {_named(part)} but a {_named(found.part)}.")
     return found
@@ -81,10 +90,15 @@ def _folder(path: Path, part: Part | None) -> Found:
 
 
 def _file(path: Path, part: Part | None) -> Found:
+    if not path.is_file():  # a pipe would be waited for
+        raise PackError(f"{path} is no file. {SUGGESTED}")
     with path.open("rb") as f:
         begin = f.read(64)
     if not begin:
         raise PackError(f"{path.name} is empty. Get it again.")
+    for form, says in NO_WEIGHTS.items():
+        if begin.lstrip().lower().startswith(form):
+            raise PackError(f"{path.name} {says}")
     if begin[:4] == b"GGUF" or path.suffix == ".gguf":
         return _gguf(path, part)
     if path.suffix == ".onnx":
@@ -118,6 +132,8 @@ def _gguf(path: Path, part: Part | None) -> Found:
         kind = "vocab"
     if kind is not None:
         raise PackError(f"{path.name} {NO_LANGUAGE_MODEL[str(kind)]}.")
+    if not gguf.architecture:
+        raise PackError(f"{path.name} does not say what kind of model it is (general.architecture). Get another one.")
     count = gguf.metadata.get("split.count", 1)
     if isinstance(count, int) and count > 1 and count != len(parts):
         raise PackError(f"{path.name} is one of {count} parts, but is not named so (…-00001-of-{count:05d}.gguf).")

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from media_server.packs.local import PackError
+from media_server.plain import plain
 
 __all__ = ["Gguf", "parts_of", "read_gguf"]
 
 KEYS_LIMIT, TENSORS_LIMIT, ENTRIES_LIMIT = 10_000, 200_000, 5_000_000
-TEXT_LIMIT = 4 << 20
+TEXT_LIMIT, NAME_LIMIT = 4 << 20, 200
 NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
 BLOCKS = {
@@ -31,6 +32,10 @@ BLOCKS = {
 PART = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$")
 
 
+class _Length(int):
+    """How long a list is, whose members are not kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gguf:
     """What a file says of itself. Numbers and short texts only; of lists their lengths."""
@@ -41,22 +46,32 @@ class Gguf:
     def _of_architecture(self, key: str) -> Any:
         return self.metadata.get(f"{self.architecture}.{key}")
 
+    def _text(self, key: str) -> str:
+        """A text of one line; empty where the file has none, or something else."""
+        value = self.metadata.get(key)
+        return " ".join(plain(value).split())[:NAME_LIMIT] if isinstance(value, str) else ""
+
+    def _count(self, key: str) -> int:
+        """A number of the architecture; 0 where the file has none, or something else."""
+        value = self._of_architecture(key)
+        return value if type(value) is int else 0
+
     @property
     def architecture(self) -> str:
-        return str(self.metadata.get("general.architecture", ""))
+        return self._text("general.architecture")
 
     @property
     def name(self) -> str:
-        return str(self.metadata.get("general.name", ""))
+        return self._text("general.name")
 
     @property
     def licence(self) -> str:
-        return str(self.metadata.get("general.license", ""))
+        return self._text("general.license")
 
     @property
     def context(self) -> int:
         """Tokens that the model was trained on; 0 where the file does not say."""
-        return int(self._of_architecture("context_length") or 0)
+        return self._count("context_length")
 
     @property
     def template(self) -> str | None:
@@ -73,14 +88,15 @@ class Gguf:
     @property
     def cache_per_token(self) -> int | None:
         """Bytes of a token in a 16-bit KV cache; None where the layers differ or the file does not say."""
-        layers, heads = self._of_architecture("block_count"), self._of_architecture("attention.head_count")
-        kv_heads = self._of_architecture("attention.head_count_kv") or heads
-        width = self._of_architecture("embedding_length")
-        if not all(isinstance(n, int) and n > 0 for n in (layers, heads, kv_heads, width)):
+        layers, heads = self._count("block_count"), self._count("attention.head_count")
+        kv_heads = self._count("attention.head_count_kv") or heads
+        width = self._count("embedding_length")
+        differ = isinstance(self._of_architecture("attention.head_count_kv"), _Length)
+        if differ or min(layers, heads, kv_heads, width) <= 0:
             return None
-        key = self._of_architecture("attention.key_length") or width // heads
-        value = self._of_architecture("attention.value_length") or width // heads
-        return int(layers * kv_heads * (key + value) * 2)
+        key = self._count("attention.key_length") or width // heads
+        value = self._count("attention.value_length") or width // heads
+        return layers * kv_heads * (key + value) * 2
 
 
 def read_gguf(path: Path) -> Gguf:
@@ -135,6 +151,8 @@ class _Reader:
         if self._bytes(4) != b"GGUF":
             raise _BadFile("is not a GGUF file: it does not begin as one.")
         version = self._number("I")
+        if version in (2 << 24, 3 << 24):
+            raise _BadFile("was made for big-endian machines. Get the usual file of the same model.")
         if version not in (2, 3):
             raise _BadFile(f"is in version {version} of GGUF; 2 and 3 can be read.")
         tensors, keys = self._number("Q"), self._number("Q")
@@ -183,7 +201,7 @@ class _Reader:
                 self._skip(self._number("Q"))
         else:
             raise _BadFile(f"is damaged: it has a list of the type {kind}.")
-        return count
+        return _Length(count)
 
     def _text(self) -> str:
         length = self._number("Q")

@@ -53,6 +53,30 @@ def test_a_file_says_what_it_is(tmp_path: Path) -> None:
     assert read_gguf(STARTER / "chat/starter-chat.gguf").architecture == "qwen2"
 
 
+@pytest.mark.parametrize("odd", ["many", ["a", "b"], "-1"])
+def test_metadata_of_another_kind_is_not_known(tmp_path: Path, odd: Any) -> None:
+    found = read_gguf(
+        write(tmp_path / "m.gguf", llama__context_length=odd, llama__block_count=2, llama__attention__head_count=odd)
+    )
+    assert (found.context, found.cache_per_token) == (0, None)
+
+
+def test_a_cache_whose_layers_differ_has_no_size_for_each_token(tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {"llama__block_count": 3, "llama__attention__head_count": 8, "llama__embedding_length": 64}
+    found = read_gguf(write(tmp_path / "m.gguf", llama__attention__head_count_kv=[1, 1, 2], **sizes))
+    assert found.cache_per_token is None
+
+
+def test_names_are_of_one_line(tmp_path: Path) -> None:
+    licences: list[Any] = ["mit\n[files]\x07", ["mit", "bsd"]]
+    found = [
+        read_gguf(write(tmp_path / "m.gguf", general__name="a\x1b[31m\nb" * 99, general__license=x)) for x in licences
+    ]
+    assert [f.licence for f in found] == ["mit [files]", ""]
+    assert found[0].name.isprintable()
+    assert len(found[0].name) == 200
+
+
 def test_a_file_that_is_cut_anywhere_is_not_complete(tmp_path: Path) -> None:
     data = write(tmp_path / "m.gguf", general__name="x", tokenizer__ggml__tokens=["a", "b"]).read_bytes()
     cut = tmp_path / "cut.gguf"

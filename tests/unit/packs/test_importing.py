@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,11 @@ def several(folder: Path) -> Path:
     return folder
 
 
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "m.gguf")
+    return folder / "m.gguf"
+
+
 def llm(**metadata: Any) -> Any:
     return lambda folder: write(folder / "m.gguf", **metadata)
 
@@ -183,6 +189,12 @@ def llm(**metadata: Any) -> Any:
         (several, "has several models; name one of them: a.gguf, b.gguf"),
         (file("m.gguf", b""), "is empty"),
         (file("m.gguf", b"hello"), "is not a GGUF file"),
+        (file("m.gguf", b"version https://git-lfs.github.com/spec/v1\noid sha256:ab"), "Get it with: git lfs pull"),
+        (file("v.onnx", b"\n<!DOCTYPE html><html>"), "is a web page, not a model"),
+        (file("m.gguf", b"GGUF" + bytes([0, 0, 0, 3]) + bytes(16)), "made for big-endian machines"),
+        (lambda folder: folder / ("x" * 300), "cannot be read: File name too long"),
+        (pipe, "is no file"),
+        (llm(architecture="", **CHAT), "does not say what kind of model it is"),
         (file("readme.txt", b"hello"), "is no model that is known"),
         (file("ggml-base.bin", b"lmgg" + bytes(60)), "a model of whisper.cpp"),
         (file("base.pt", b"PK\x03\x04" + bytes(60)), "weights as torch saves them"),
