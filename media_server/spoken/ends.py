@@ -6,7 +6,7 @@ import re
 
 from media_server.spoken.language import Language
 
-__all__ = ["ends_sentence", "goes_on", "is_ordinal"]
+__all__ = ["ends_sentence", "goes_on", "is_ordinal", "is_street"]
 
 _HEAD = "\"'“”„«»‘’‚([{*_¿¡<"
 _NEXT = re.compile(r"[\s\u00a0]*")
@@ -22,6 +22,8 @@ _NUMBER_RANGE = re.compile(r"\d{1,2}\.?[-–](\d{1,2}\.)")
 _CODE_BEHIND = re.compile(r"[ \u00a0](?!I\b)(?:[A-Z]{1,4}[-/]?\d|[A-Z](?=[\s,;.]|\Z))")
 _ZONE = re.compile(r"[A-Z]{1,3}[SD]?T|UTC|GMT|BST|CET|CEST|EET|EEST|MSK|IST")
 _NUMBER = re.compile(r"\d{1,4}\.")
+_MEASURED = re.compile(r"\d[ \u00a0]$")
+_HOUSE = re.compile(r"(?:^|\W)\d{1,6}[A-Za-z]?[ \u00a0](?:[\w.]{1,20}[ \u00a0]){0,3}$")
 MAX_WORD = 60
 """Characters before a full stop that are looked at."""
 
@@ -51,9 +53,14 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
     lower = word.lower()
     single = len(word) == 2 and word[0].isalpha()
     dotted = _DOTTED.fullmatch(word) is not None
+    measured = language is not None and _is_measure(text, at - len(word), word, language)
     never = language is not None and (lower in language.words("before_names") or lower in language.listed("never_ends"))
-    if never:
-        return _none_behind(text, at, final)
+    if never and not measured:
+        follows = _following(text, at, final)
+        if follows is None or language is None:
+            return None if follows is None else follows == ""
+        street = lower in language.words("streets") and is_street(text, at - len(word), at, language)
+        return follows == "" or (street and follows[0].isupper() and follows.lower() in language.listed("starters"))
     if lower.endswith("str.") and language is not None and language.code in ("de", "nl"):
         follows = _following(text, at, final)
         return None if follows is None else not (follows[:1].isdigit() or follows[:1].islower())
@@ -61,7 +68,7 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
         follows = _following(text, at, final)
         before_name = language.code == "tr" and (follows or "")[:1].isupper()  # a sultan's
         return None if follows is None else not (_ranked(follows, language) or before_name)
-    if not (single or dotted or (language is not None and lower in _known(language))):
+    if not (single or dotted or measured or (language is not None and lower in _known(language))):
         return True
     follows = _following(text, at, final)
     if follows is None or follows == "":
@@ -77,7 +84,7 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
         return not single
     if follows.lower() in language.listed("address_words") or follows in _COMPANIES:
         return False
-    if language.code == "de" and word[:-1] in language.listed("dotted_units"):
+    if language.code == "de" and (measured or word[:-1] in language.listed("dotted_units")):
         return follows.lower() in language.listed("starters")  # its nouns begin like sentences
     if lower in language.words("before_numbers") and follows != "I" and _ROMAN.fullmatch(f"{follows}."):
         return False
@@ -87,6 +94,8 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
     if lower in ("a.m.", "p.m."):
         zoned = _ZONE.fullmatch(follows) is not None  # "10 a.m. EST"
         return not zoned and follows not in language.weekdays and follows not in language.months
+    if measured:
+        return True
     if single or dotted:
         return starter
     if language.code == "de" and lower in language.words("abbreviations") and lower not in language.listed("may_end"):
@@ -102,9 +111,23 @@ def _named_behind(lower: str, text: str, at: int, language: Language) -> bool:
     return before is None or not before[1][0].isupper()
 
 
-def _none_behind(text: str, at: int, final: bool) -> bool | None:
-    follows = _following(text, at, final)
-    return None if follows is None else follows == ""
+def _is_measure(text: str, start: int, word: str, language: Language) -> bool:
+    """Whether a word with a full stop is a unit behind a number: `5 m.`, `3 ft.`"""
+    unit = word[:-1] in language.units or word[:-1] in language.listed("dotted_units")
+    return unit and word[0].islower() and _MEASURED.search(text[max(0, start - 2) : start]) is not None
+
+
+def is_street(text: str, start: int, end: int, language: Language) -> bool:
+    """Whether a word such as `St.` belongs to the name before it, not to the one behind it."""
+    before = re.search(r"([\w’']+)[.,]?[ \u00a0]$", text[max(0, start - 40) : start])
+    if before is None or not (before[1][0].isupper() or re.fullmatch(r"\d+(?:st|nd|rd|th)", before[1])):
+        return False
+    if not text[start].isupper():
+        return False
+    name_behind = re.match(r"[ \u00a0]([A-Z][a-z]+)", text[end : end + 20])
+    if not name_behind or name_behind[1].lower() in language.listed("starters"):
+        return True
+    return _HOUSE.search(text[max(0, start - 60) : start]) is not None
 
 
 def _known(language: Language) -> frozenset[str]:

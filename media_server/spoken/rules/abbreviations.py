@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from media_server.spoken.edits import Edits
-from media_server.spoken.ends import goes_on
+from media_server.spoken.ends import goes_on, is_street
 from media_server.spoken.language import Language
 
 __all__ = ["abbreviations", "patterns"]
@@ -15,7 +15,6 @@ _DOTTED = re.compile(r"(?<![\w.])(?:[^\W\d_]\.[ \u00a0]?){1,6}(?<=\.)(?!\w)")
 _TOKEN = re.compile(r"(?<![\w.@/-])[^\W\d_][\w’']{0,20}(?:\.(?=\d)|\.?(?![\w@]))")
 _NUMBER_AHEAD = re.compile(r"[ \u00a0]?(?:\d|(?!I\b)[IVXLC]+\b)")
 _FOLLOWS = re.compile(r"[\"'”’»]?\s+(?P<word>[^\W\d_]+)")
-_HOUSE = re.compile(r"(?:^|\W)\d{1,6}[A-Za-z]?[ \u00a0](?:[\w.]{1,20}[ \u00a0]){0,3}$")
 
 
 @cache
@@ -50,10 +49,10 @@ def abbreviations(edits: Edits, language: Language) -> None:
         written = m[0].lower()
         end = m.end()
         dotted = written.endswith(".")
-        if not edits.free(m.start(), end):
+        if not edits.free(m.start(), end) or (dotted and len(written) == 2 and _is_initial(text, m.start(), end)):
             continue
         said = None
-        if written in streets and _is_street(text, m.start(), end):
+        if written in streets and is_street(text, m.start(), end, language):
             said = streets[written]
         elif written in numbered and _NUMBER_AHEAD.match(text, end):
             said = numbered[written]
@@ -80,14 +79,9 @@ def abbreviations(edits: Edits, language: Language) -> None:
         edits.put(m.start(), end, lower.upper() if half else " ".join(letters))
 
 
-def _is_street(text: str, start: int, end: int) -> bool:
-    """Whether a word such as `St.` belongs to the name before it, not to the one behind it."""
-    before = re.search(r"([\w’']+)[.,]?[ \u00a0]$", text[max(0, start - 40) : start])
-    if before is None or not (before[1][0].isupper() or re.fullmatch(r"\d+(?:st|nd|rd|th)", before[1])):
-        return False
-    if not text[start].isupper():
-        return False
-    name_behind = re.match(r"[ \u00a0][A-Z][a-z]", text[end : end + 3])
-    if not name_behind:
-        return True
-    return _HOUSE.search(text[max(0, start - 60) : start]) is not None
+def _is_initial(text: str, start: int, end: int) -> bool:
+    """Whether a letter with a full stop stands beside another one, as the initials of a name do."""
+    behind = text[end : end + 3].lstrip(" \u00a0")
+    before = re.search(r"(?:^|\W)([^\W\d_])\.[ \u00a0]?$", text[max(0, start - 4) : start])
+    beside = (behind[:1].isupper() and behind[1:2] == ".") or (before is not None and before[1].isupper())
+    return text[start].isupper() and beside and not behind[:1].isdigit()

@@ -46,6 +46,15 @@ _FLIGHT = re.compile(
 )
 _COUNTED_OFF = re.compile(r"(?<![\w-])\d{1,2}(?:-\d{1,2}){2,8}(?![\w-])")
 _THREE = re.compile(r"(?<![\w.,-])\d{3}(?!\w|[.,]\d|[ \u00a0]?[%€$£])")
+_ROADS: Mapping[str, str] = {
+    "de": r"(?<=\bdie )|(?<=\bder )|(?<=\bauf )|(?<=\bzur )",
+    "fr": r"(?<=\bla )|(?<=\bl['’])",
+    "it": r"(?<=\bla )|(?<=\bl['’])|(?<=\bsulla )|(?<=\bdella )",
+    "es": r"(?<=\bla )|(?=[A-Z]{1,2}-)",
+    "pt": r"(?<=\ba )|(?<=\bna )|(?<=\bda )|(?<=\bpela )|(?=[A-Z]{1,2}-)",
+    "tr": r"(?=[A-Z]-)",
+}
+"""What stands before the name of a road, whose figures are a number: `la N-340`, `BR-101`."""
 _FORMULA = re.compile(r"(?<!\w)(?:CO|SO|NO|CH|N|O|H|NH)[2-4₂₃₄](?:O|SO[4₄])?(?!\w)")
 _ELEMENTS = "He|Li|Be|Ne|Na|Mg|Al|Si|Cl|Ar|Ca|Cr|Mn|Fe|Co|Ni|Cu|Zn|Br|Ag|Sn|Au|Hg|Pb|Ba|Ti|H|B|C|N|O|F|P|S|K|I|U"
 _COMPOUND = re.compile(
@@ -187,6 +196,9 @@ def spelled(edits: Edits, language: Language) -> None:
             continue
         parts = re.findall(r"[A-Z]|[a-z]|\d+", without_symbols(m[0]))
         edits.match(m, " ".join(p.upper() for p in parts))
+    if road := _road(language):
+        for m in road.finditer(edits.text):
+            edits.match(m, f"{' '.join(m['letters'])} {m['number']}")
     for m in _CODE.finditer(edits.text):
         parts = m[0].split("-")
         characters = "".join(parts)
@@ -206,6 +218,13 @@ def spelled(edits: Edits, language: Language) -> None:
     for m in _NAMED.finditer(edits.text):
         if m["word"].lower() in language.listed("code_cues") and not any(v in m["code"] for v in _VOWELS - {"Y"}):
             edits.match(m, _letters(m["code"]), "code")
+
+
+@cache
+def _road(language: Language) -> re.Pattern[str] | None:
+    before = _ROADS.get(language.code)
+    found = rf"(?<![\w./@-])(?:{before})(?P<letters>[A-Z]{{1,2}})-?(?P<number>[1-9]\d{{2}})(?![\w@/]|-\w)"
+    return re.compile(found) if before else None
 
 
 def _is_word(part: str) -> bool:

@@ -55,7 +55,7 @@ def _describes(text: str, m: re.Match[str], language: Language) -> bool:
     return m["gap"] == "-" or _BEFORE_NOUN.search(text[max(0, m.start() - 16) : m.start()]) is not None
 
 
-_ARTICLE = re.compile(r"\b(?:il|al|del|nel|el)[ \u00a0]$", re.IGNORECASE)
+_ARTICLE = re.compile(r"\b(?:il|al|dal|del|nel|sul|el)[ \u00a0]$", re.IGNORECASE)
 _AMOUNT_BEFORE = re.compile(
     r"(?:[-−%][ \u00a0]?)?(?:[$€£₺][ \u00a0]?)?\d[\d.,]*(?:[ \u00a0]?[-–][ \u00a0]?[$€£₺]?\d[\d.,]*)?\+?"
     r"(?:[ \u00a0](?:bin|milyon|milyar))?[ \u00a0]?[^\s\d/]{0,16}$"

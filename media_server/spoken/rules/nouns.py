@@ -19,17 +19,22 @@ _BEFORE = re.compile(r"([^\W\d_]{2,30})[ \u00a0]$")
 _FEMININE: Mapping[str, re.Pattern[str]] = {
     "es": re.compile(
         r".*(?:as?|ci[oó]n(?:es)?|si[oó]n(?:es)?|[dt]ad(?:es)?|tud(?:es)?|umbres?|ve(?:z|ces)|noches?|mujer(?:es)?)"
+        r"|(?:foto|moto|mano|radio)s?|clases?|llaves?|calles?|tardes?|leyes|ley|flor(?:es)?|claves?|partes?|gentes?"
     ),
     "it": re.compile(
         r".*(?:a|zion[ei]|sion[ei]|tà|nott[ei]|part[ei]|ore|volte|auto|moto|foto|radio|mano|mani|class[ei]|chiav[ei]|voc[ei])"
     ),
     "pt": re.compile(
         r".*(?:as?|(?:çã|ções|ss?ã|ss?ões)o?|[dt]ades?|ge(?:m|ns)|ve(?:z|zes)|noites?|ç[õã]es|mulher(?:es)?)"
+        r"|(?:foto|moto|tarde|parte|classe|chave|fase|flor|cor|luz)(?:e?s)?|mãos?"
     ),
     "fr": re.compile(
         r".*(?:[ts]ions?|tés?|ettes?|[ae]nces?|ées?|ures?|ades?|aines?|esses?|ies?|udes?|euses?|illes?|elles?|ites?|ines?)"
         r"|(?:heure|minute|seconde|personne|fois|place|table|chambre|nuit|page|carte|pizza|adresse|ligne|porte|rue|ville"
-        r"|question|demande|commande|tasse|livre|tonne|mère|femme|fille|tranche|part|bière|lettre|offre|date|tâche)s?"
+        r"|question|demande|commande|tasse|livre|tonne|mère|femme|fille|tranche|part|bière|lettre|offre|date|tâche|photo|vidéo|moto|auto|radio|clé|salle|boîte|liste|route"
+        r"|gare|note|pomme|poire|banane|orange|tomate|soupe|chaise|église|valise|entreprise|réponse|chose|dose|pause"
+        r"|feuille|famille|langue|marque|banque|boutique|pièce|étoile|école|règle|douche|tête|fête|étape|équipe|coupe"
+        r"|couleur|fleur|erreur|station|semaine|journée|année|clef|main|œuvre|touche|zone|marche|caisse)s?"
     ),
     "de": re.compile(r"[A-ZÄÖÜ].*(?:e|ung|heit|keit|schaft|ion|tät|ur|ik|ei|Pizza|Frau|Nacht|Zahl|Person|Uhrzeit)"),
 }

@@ -38,6 +38,10 @@ _ROMAN_BEFORE = re.compile(
 )
 _FRENCH = re.compile(r"(?<![\w-])(?P<roman>[IVX]{2,6}|(?<=le )[VX]|(?<=au )[VX])(?:e|ème)(?!\w)")
 """`le XIXe`."""
+_SMALL = re.compile(
+    r"(?<![\w.-])(?P<before>[^\W\d_]{3,20})[ \u00a0](?P<roman>i{2,3}|i?v|vi{1,3}|i?x|xi{1,3}|xi?v|xvi{1,3})(?![\w’'-])"
+)
+"""`Scene iv`."""
 _CONJUNCTIONS = frozenset(("et", "y", "und", "and", "e", "en", "ve", "ou", "o", "to", "bis", "al", "à", "a"))
 _NAMES = re.compile(r"(?P<title>[^\W\d_]{3,14})[ \u00a0](?:[^\W\d_a-zà-ÿ][^\W\d_]{1,20}[ \u00a0]){0,2}$")
 _FIRST_OF_TWO = re.compile(r"(\w+)[ \u00a0][IVXLCDM]+[ \u00a0]$")
@@ -81,8 +85,8 @@ def ordinals(edits: Edits, language: Language) -> None:
             before_noun = re.match(
                 r"[ \u00a0](?!de[l ]|y |o |en |a )[a-zñáéíóú]{3,}", edits.text[m.end() : m.end() + 12]
             )
-            if language.code == "es" and n in (1, 3) and (m["m"] == "er" or (m["m"] and before_noun)):
-                said = said.removesuffix("o")
+            if language.code == "es" and m["m"] and (m["m"] == "er" or before_noun):
+                said = re.sub(r"(?<=primer|tercer)o$", "", said)
             if (language.code == "fr" and m["m"] in ("nd", "d")) or (feminine and n == 2 and language.code == "fr"):
                 said = "seconde" if feminine else "second"
             edits.match(m, said)
@@ -131,6 +135,9 @@ def roman(edits: Edits, language: Language) -> None:
             and set(numeral) <= set("IVX")
         ):
             edits.put(start, end, str(n))
+    for m in _SMALL.finditer(edits.text) if language.code in ("en", "de", "nl") else ():
+        if m["before"].lower() in nouns | language.listed("numbered"):
+            edits.match(m, str(_value(m["roman"].upper())), "roman")
     for m in _FRENCH.finditer(edits.text) if language.code == "fr" else ():
         edits.match(m, ordinal(_value(m["roman"]), language))
     for m in _ROMAN_BEFORE.finditer(edits.text):

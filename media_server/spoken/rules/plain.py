@@ -37,6 +37,23 @@ def _years(language: Language) -> re.Pattern[str] | None:
     )
 
 
+_SPAN_OF_YEARS = re.compile(
+    r"(?<![\w.,/$€£-])(?P<year>1[5-9]\d\d)[-–](?P<second>1[5-9]\d\d|20\d\d|\d\d)(?![\w%$€£/-]|[.,]\d|[ \u00a0]?[%$€£])"
+)
+"""`1990-1995`, `1939–45`; without a word that tells of years."""
+ROUND = 50
+"""Where both are multiples of this, it is rather so many of something."""
+
+
+def _span_of_years(edits: Edits, language: Language) -> None:
+    for m in _SPAN_OF_YEARS.finditer(edits.text):
+        first, second = int(m["year"]), int(m["second"])
+        if first % 100 < second < 100 or (first < second and (first % ROUND or second % ROUND)):
+            edits.match(m, year(first, language), "year")
+            if second > 99:
+                edits.match(m, year(second, language), "second")
+
+
 def scientific(edits: Edits, language: Language) -> None:
     """Say numbers in the forms of programs: `6e23`, `1.5e-3`, `1_000_000`."""
     for m in _UNDERSCORED.finditer(edits.text):
@@ -61,6 +78,7 @@ def numbers(edits: Edits, language: Language) -> None:
             edits.match(m, year(int(m["year"]), language), "year")
             if m["second"]:
                 edits.match(m, year(int(m["second"]), language), "second")
+        _span_of_years(edits, language)
     for m in _pattern(language).finditer(edits.text):
         said = plain_number(m["number"], language)
         if said != m[0]:

@@ -138,6 +138,10 @@ _APART = re.compile(r"(?<=[\w.%)°])(?P<slash>[ \u00a0]/[ \u00a0])(?=[^\W\d_]|[-
 _STAR_KEY = re.compile(r"(?P<cue>[^\W\d_]{3,20})[ \u00a0](?P<star>\*)(?=\d{1,4}(?![\d*])|[\s.,;:!?)]|\Z)")
 MOST_POINTS = 15
 """Points of a score that are taken for one without a word about a match."""
+LAST_HOUR = 24
+_RADIO = frozenset((("10", "4"), ("10", "7"), ("10", "8"), ("10", "9")))
+"""What is said over the radio in America."""
+_QUANTITY = re.compile(r"\w|[.,:/]\d|-\w|[ \u00a0]?[%$€£°]")
 _LEFT_OVER = re.compile(r"[*^_|~`<>\\→⇒•]+")
 
 
@@ -309,6 +313,37 @@ def _dashes(edits: Edits, language: Language) -> None:
             continue
         if len(last) > 3 and not m["s1"] and _LONG_CODE.search(text[max(0, start - 12) : start]):
             continue  # "A12-34567"
+        if not minus and first and last and _is_side_by_side(text, m, first, last, language):
+            edits.put(start, end, " ")
+            continue
         score = not minus and first and last and _is_score(text, m, first, last, language)
         name = "minus" if minus else "score" if score else "to"
         edits.put(start, end, f" {language.word(name)} ")
+
+
+def _is_side_by_side(text: str, m: re.Match[str], first: str, last: str, language: Language) -> bool:
+    """Whether two numbers with a hyphen are no range, but name something: `747-400`, `A320-200`, `60-40`, `10-4`."""
+    start, end = m.start("dash") - len(first), m.start("right") + len(last)
+    tight = m["sign"] == "-" and not (m["s1"] or m["s2"]) and text[start : m.start("dash")] == first
+    behind = text[end : end + 30]
+    if not tight or text[m.start("right") : end] != last or _QUANTITY.match(behind):
+        return False
+    before = text[max(0, start - 1) : start]
+    if before.isalpha():
+        return before.isupper() and len(first) > 2 and not re.search(r"\w\w$", text[max(0, start - 2) : start])
+    if re.match(r"[\w.,:/$€£%-]", before) or len(first) > 3:
+        return False
+    if re.fullmatch(r"7\d7", first) and re.fullmatch(r"\d00", last):
+        return True  # an aeroplane
+    if int(first) <= int(last):
+        return False
+    if _is_told(text, start, end, language):
+        return False
+    if int(first) > LAST_HOUR:
+        unit = re.match(r"[ \u00a0]([^\W\d_]+)", behind)
+        return unit is None or unit[1] not in language.units
+    if language.code != "en" or (first, last) not in _RADIO or re.match(r"[ \u00a0]?(?:[ap]\.?m|h|on |daily)", behind):
+        return False
+    days = {d.lower() for d in (*language.weekdays, *language.words("weekday_abbreviations"))}
+    words = re.findall(r"[^\W\d_]+", text[max(0, start - 24) : start].lower())
+    return not {w.removesuffix("s") for w in words} & (days | language.listed("range_cues"))

@@ -188,8 +188,10 @@ def _named_pairs(language: Language) -> re.Pattern[str]:
     of = r"(?:de[ \u00a0])?"
     before = rf"\d[ \u00a0]{of}{month}(?:,?[ \u00a0]{of}[12]\d{{3}})?|{month}[ \u00a0]{day}(?:,?[ \u00a0][12]\d{{3}})?"
     behind = rf"{day}[ \u00a0]{of}{month}(?!\w)|{month}[ \u00a0]\d"
+    weekday = _one_of([*language.weekdays, *language.words("weekday_abbreviations")])
     return re.compile(
-        rf"(?:(?<!\w)(?:{before})(?={_DASH}(?:{behind}))|(?<=\d)[ \u00a0]?(?:{hour})(?={_DASH}\d))(?P<dash>{_DASH})"
+        rf"(?:(?<!\w)(?:{before})(?={_DASH}(?:{behind}))|(?<=\d)[ \u00a0]?(?:{hour})(?={_DASH}\d)"
+        rf"|(?:(?<=\d)|(?<=\d\.))(?={_DASH}(?:{weekday})\.?,?[ \u00a0](?:\d|{month})))(?P<dash>{_DASH})"
     )
 
 
