@@ -8,7 +8,8 @@
     speaking    speech for MAX_DOUBT_S, whatever it says, no echo    Yield
     speaking    speech is over: echo, noise, or "uh-huh"                 GoOn
     speaking    … or short and far quieter than the caller's turns      GoOn: it is said to somebody else
-    speaking    … but little was left of what the agent says             Yield: it is the answer
+    speaking    … but little was left of what the agent says, or
+                nothing of a question behind which more may come         Yield: it is the answer
     speaking    speech is over and nobody can tell what it was           Yield
     thinking    speech begins                                            Hold, and doubt
     thinking    words mean something                                     Yield
@@ -65,7 +66,7 @@ class Left:
     Args:
         seconds: of sound that is made.
         whole: no more will be made.
-        question: it ends with a question.
+        question: it ends with a question, as far as it is known.
     """
 
     seconds: float = 0.0
@@ -90,8 +91,8 @@ class BargeIn:
         self._announced_s: float | None = None
         """When the speech began that is under way since an announcement."""
         self._held = False
-        self._sound: Sound = "noise"
-        """What it seems to be so far."""
+        self.sound: Sound = "noise"
+        """What the sound under way seems to be so far, or what the last one was."""
         self._delay_s: float | None = None
         self._echoed_s = -math.inf
         """When the agent's own voice last came back, and how much later than it went out."""
@@ -117,7 +118,7 @@ class BargeIn:
         if self.agent == "announcing":
             self._announced_s = at_s
             return None
-        self._since_s, self._sound = at_s, "noise"
+        self._since_s, self.sound = at_s, "noise"
         return None if self._echoes(at_s) else self._hold()
 
     def speech_lasts(self, at_s: float) -> Decision | None:
@@ -126,7 +127,7 @@ class BargeIn:
             began_s, self._announced_s = self._announced_s, None
             # the agent is silent by now, or goes on with what may be interrupted
             return self.speech_began(began_s) if self.agent != "silent" else None
-        long = self._lasted_s(at_s) > BARGE_IN_TIMEOUT_S and self._sound != "echo" and self.agent != "thinking"
+        long = self._lasted_s(at_s) > BARGE_IN_TIMEOUT_S and self.sound != "echo" and self.agent != "thinking"
         return self._yield() if self.in_doubt and long else None
 
     def words_so_far(
@@ -140,11 +141,11 @@ class BargeIn:
         """
         if not self.in_doubt or louder_db < -QUIET_DB:
             return None
-        self._sound = self._weigh(heard, played, at_s, guessed=True).sound
+        self.sound = self._weigh(heard, played, at_s, guessed=True).sound
         # "oh okay, I see, got it" is long, and means no more than "okay"
-        doubt_s = max(MAX_DOUBT_S, len(heard) * WORD_S) if self._sound == "acknowledgement" else MAX_DOUBT_S
-        long = self._lasted_s(at_s) > doubt_s and self._sound != "echo" and self.agent != "thinking"
-        return self._yield() if long or self._sound == "speech" else None
+        doubt_s = max(MAX_DOUBT_S, len(heard) * WORD_S) if self.sound == "acknowledgement" else MAX_DOUBT_S
+        long = self._lasted_s(at_s) > doubt_s and self.sound != "echo" and self.agent != "thinking"
+        return self._yield() if long or self.sound == "speech" else None
 
     def speech_over(
         self,
@@ -160,12 +161,13 @@ class BargeIn:
         if heard is None:
             return self._yield()
         it = self._weigh(heard, played, at_s, asked=left.question)
+        self.sound = it.sound
         if it.sound == "echo" and (it.echoed > 1 or self._echoes(at_s)):
             self._delay_s, self._echoed_s = it.delay_s, at_s
             return self._release()
         # one word of the agent's on a line that has not echoed yet may be an answer as well as "yes" is
         may_answer = it.sound in ("acknowledgement", "echo") and self.agent != "thinking"
-        at_the_end = left.whole and left.seconds <= _answer_s(left)
+        at_the_end = left.seconds <= _answer_s(left)
         if (it.sound == "speech" and (at_the_end or louder_db >= -QUIET_DB)) or (may_answer and at_the_end):
             return self._yield()
         return self._release()
@@ -209,4 +211,8 @@ class BargeIn:
 
 
 def _answer_s(left: Left) -> float:
+    """How much may be left for the caller to answer already."""
+    if not left.whole:
+        # more is to come, if only behind a silence; a question that was heard to its end can be answered
+        return 0.0 if left.question else -1.0
     return QUESTION_S if left.question else ANSWER_S

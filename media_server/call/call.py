@@ -138,7 +138,9 @@ class Call(agents.Call):
         if not self._conducting:
             return
         self.emit(e.UserDtmf(digit))
+        self.note_presence()
         if self.agent.dtmf != "turn" or self.paused:
+            self._wait_if_listening()
             return
         if not self._replies.protected:
             self._interrupt()
@@ -236,7 +238,7 @@ class Call(agents.Call):
     @property
     def _caller_speaks(self) -> bool:
         """What the agent is told to say now waits until the caller is done and answered."""
-        return self.state == "user_speaking" and not self.paused
+        return self.state == "user_speaking"
 
     def interrupt(self) -> None:
         self._require_begun()
@@ -322,7 +324,6 @@ class Call(agents.Call):
 
     def begin_turn(self) -> str:
         """A turn of the caller: from here on the agent's newest version answers. The turn's id."""
-        self._idle.prompted = False
         self._persona.renew()
         self._follow_agent()
         return self.next_turn()
@@ -345,7 +346,7 @@ class Call(agents.Call):
             self._interrupt()
             self.emit(e.CallPaused())
             if self.agent.person_notice and self._conducting:
-                self._replies.say(self.agent.person_notice, remembered=False)
+                self._replies.say(self.agent.person_notice, remembered=False, patient=self._caller_speaks)
 
     def note_person(self, text: str) -> None:
         """What the person said in their own voice, which was heard."""
@@ -468,6 +469,9 @@ class Call(agents.Call):
     def clock(self) -> float:
         return self._event_log.clock()
 
+    def note_presence(self) -> None:
+        self._idle.note_presence()
+
     def next_turn(self) -> str:
         self._turn += 1
         return f"turn-{self._turn}"
@@ -487,6 +491,8 @@ class Call(agents.Call):
         someone_is_heard = self.floor is not None and not self.floor.muted and not self.paused and not self._away
         if self.state == "listening" and someone_is_heard and self._conducting:
             self._idle.wait()
+        elif self.state in ("user_speaking", "thinking") and someone_is_heard:
+            self._idle.suspend()
         else:
             self._idle.stop()
 

@@ -40,6 +40,10 @@ class Conversation(agents.Call, Protocol):
         """A reply brings the call into this state."""
         ...
 
+    def note_presence(self) -> None:
+        """The caller said or did something: somebody is there."""
+        ...
+
     def next_turn(self) -> str:
         """A turn of the agent's own begins. Returns its id."""
         ...

@@ -323,6 +323,8 @@ class Floor:
         decision = self._weighing().speech_over(heard, replies.played, replies.left, now, louder_db)
         self._perform(decision)
         if decision is Decision.GO_ON:
+            if self._barge_in.sound == "acknowledgement":
+                self._call.note_presence()
             pause.told.set()
             self._turns.reset()
         else:

@@ -111,7 +111,9 @@ class Replies:
         it = self._utterance
         if not isinstance(it, Utterance) or self._speaker is None:
             return Left()
-        return Left(self._speaker.ahead_s, it.whole and not len(self._to_say), it.asks)
+        # where a tool works behind it, the question was not meant for an answer
+        asks = it.asks and not self.tools.working
+        return Left(self._speaker.ahead_s, it.whole and not len(self._to_say), asks)
 
     @property
     def protected(self) -> bool:
@@ -258,12 +260,14 @@ class Replies:
         if turn.instruction:
             self._history.add_instruction(turn.text)
             return
+        self._call.note_presence()
         self._emit(e.UserTranscript(turn.id, turn.text, True))
         self._emotions.tell(self._emotions.look(turn.id, turn.text))
         self._emit(e.TurnEnded(turn.id, 1.0, turn.text, "client"))
         self._history.add_user(turn.text)
 
     def _tell_spoken(self, turn: SpokenTurn, said: TurnText) -> None:
+        self._call.note_presence()
         self._emit(_final(turn, said))
         self._emotions.tell(turn.feeling)
         self._emit(e.TurnEnded(turn.id, turn.complete, said.text, turn.cause))

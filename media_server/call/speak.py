@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -19,6 +20,8 @@ from media_server.spoken import Unsaid, clauses_of, speakable
 
 __all__ = ["Clause", "SpeechListener", "Utterance", "Written"]
 
+_QUESTION = re.compile(r"[?？؟](?:\([^()]{0,80}\)|[^\w(])*\Z")
+"""The end of a question, with what may stand behind it: quotes, emoji, `(yes or no)`."""
 AHEAD = 3
 """Pieces of sound made before they are played; more would be wasted on an interruption."""
 
@@ -161,7 +164,7 @@ class Utterance:
     @property
     def asks(self) -> bool:
         """Whether it ends with a question, as far as it is known."""
-        return bool(self._clauses) and self._clauses[-1].text.rstrip(" \"')*_").endswith(("?", "？", "؟"))
+        return bool(self._clauses) and _QUESTION.search(self._clauses[-1].text) is not None
 
     async def speak(self, clauses: AsyncIterator[Clause]) -> None:
         """Speak the clauses as they come; until `ready` only the first piece of sound is made, and kept.

@@ -64,6 +64,8 @@ class ToolRunner:
     """
 
     def __init__(self, call: Call) -> None:
+        self.working = False
+        """Whether tools are being run."""
         self._call = call
         self._answers: Awaited[str, e.ToolResult] = Awaited()
         """The client's answers, by the id of the tool call that waits for each."""
@@ -87,9 +89,13 @@ class ToolRunner:
         async def one(call: ToolCall) -> None:
             returned[call.id] = await self._one(call, by_name.get(call.name), emit)
 
-        async with asyncio.TaskGroup() as group:
-            for call in calls:
-                group.create_task(one(call), name=f"tool-{call.name}")
+        self.working = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                for call in calls:
+                    group.create_task(one(call), name=f"tool-{call.name}")
+        finally:
+            self.working = False
 
     def answered(self, message: e.ToolResult) -> bool:
         """Take the client's answer; whether anybody waits for it."""

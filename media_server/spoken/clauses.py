@@ -63,6 +63,7 @@ _LONE_FENCE = re.compile(r"[^\S\n]{0,8}(?:```+|~~~+)[^`~\n]*\Z")
 _BLANK_LINES = re.compile(r"(?:[^\S\n]{0,20}\n)+")
 _SETTLED = re.compile(r"[^.!?…\"')\]»”’“‘*_]")
 """What shows that a mark before it is complete."""
+_SEEMS_WHOLE = re.compile(r"(?:[!?…。！？｡।॥؟۔]|(?P<dot>(?<=\w)\.))[\"')»\]”’“‘*_]{0,6}\s{0,4}\Z")
 _SLOW = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -114,9 +115,13 @@ class ClauseCutter:
         return self._cut(final=True)
 
     def hurry(self) -> list[str]:
-        """What there is up to a word's end, if it is a few words; for when the rest is long in coming."""
+        """All there is if it ends like a sentence, else up to a word's end if it is a few words; for when the rest is
+        long in coming.
+        """
         if self._block or self._head_length(final=False) != 0:
             return []
+        if self._seems_whole():
+            return self._cut(final=True)
         ends = [m.start() for m in _WORD_END.finditer(self._text)]
         # what a word such as "to" begins is better said with it
         while len(ends) > FEW and opens_phrase(self._text[ends[-2] : ends[-1]]):
@@ -125,6 +130,16 @@ class ClauseCutter:
             return []
         clause = self._take(ends[-1])
         return [clause] if clause else []
+
+    def _seems_whole(self) -> bool:
+        """Whether the text ends with a sentence, as far as can be told without what comes behind it."""
+        stop = _SEEMS_WHOLE.search(self._text)
+        if stop is None or not stop["dot"]:
+            return stop is not None
+        if ends_sentence(self._text[: stop.end("dot")], stop.end("dot"), self._language, final=False):
+            return True
+        before, _, last = self._text[: stop.start("dot")].rpartition(" ")
+        return last.isdigit() and bool(before.strip())
 
     def _cut(self, final: bool) -> list[str]:
         out: list[str] = []
