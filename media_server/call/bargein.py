@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
-from media_server.call.interruption import ACKNOWLEDGEMENTS, Sound, TimedWord, Weighed, weigh
+from media_server.call.interruption import ACKNOWLEDGEMENTS, FAREWELLS, Sound, TimedWord, Weighed, weigh
 
 __all__ = ["BARGE_IN_TIMEOUT_S", "AgentState", "BargeIn", "Decision", "Left"]
 
@@ -86,6 +86,8 @@ class BargeIn:
         self.agent: AgentState = "silent"
         self.acknowledgements = acknowledgements
         self.interrupt_words = interrupt_words
+        self.farewells = False
+        """Whether "goodbye" says no more than "okay": the agent hangs up when all was said."""
         self._since_s: float | None = None
         """When the sound began that is in doubt."""
         self._announced_s: float | None = None
@@ -186,6 +188,8 @@ class BargeIn:
         asked: bool = False,
     ) -> Weighed:
         words = ACKNOWLEDGEMENTS if self.acknowledgements is None else self.acknowledgements
+        if self.farewells:
+            words = frozenset(words) | FAREWELLS
         delay_s = self._delay_s if self._echoes(at_s) else None
         options: dict[str, Any] = {"delay_s": delay_s, "guessed": guessed, "asked": asked}
         return weigh(heard, played, words, self.interrupt_words, **options)

@@ -236,8 +236,7 @@ class Call(agents.Call):
         self._replies.withdraw(said)
 
     @property
-    def _caller_speaks(self) -> bool:
-        """What the agent is told to say now waits until the caller is done and answered."""
+    def _caller_speaks(self) -> bool:  # what is to be said waits until the caller is done and answered
         return self.state == "user_speaking"
 
     def interrupt(self) -> None:
@@ -347,14 +346,6 @@ class Call(agents.Call):
             self.emit(e.CallPaused())
             if self.agent.person_notice and self._conducting:
                 self._replies.say(self.agent.person_notice, remembered=False, patient=self._caller_speaks)
-
-    def note_person(self, text: str) -> None:
-        """What the person said in their own voice, which was heard."""
-        turn_id = self.next_turn()
-        self.emit(e.AgentText(turn_id, text))
-        self.emit(e.AgentSpeechStarted(turn_id))
-        self.emit(e.AgentSpeechStopped(turn_id, "completed", text))
-        self.history.add_agent(text)
 
     def resume(self) -> None:
         """The agent goes on; it knows what was said."""
@@ -468,6 +459,10 @@ class Call(agents.Call):
 
     def clock(self) -> float:
         return self._event_log.clock()
+
+    @property
+    def then(self) -> Literal["", "more", "goodbye"]:
+        return ("goodbye" if self._ending else "more") if self._afterwards else ""
 
     def note_presence(self) -> None:
         self._idle.note_presence()

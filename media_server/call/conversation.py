@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from media_server import agents
 from media_server import events as e
@@ -38,6 +38,11 @@ class Conversation(agents.Call, Protocol):
 
     def enter_unless_caller_speaks(self, state: e.State) -> None:
         """A reply brings the call into this state."""
+        ...
+
+    @property
+    def then(self) -> Literal["", "more", "goodbye"]:
+        """What is to be done when all was said: nothing, such as handing the caller over, or hanging up."""
         ...
 
     def note_presence(self) -> None:

@@ -179,7 +179,10 @@ class Floor:
     def _weighing(self) -> BargeIn:
         """The machine that weighs the caller's sounds, with what it has to know."""
         machine, agent = self._barge_in, self._call.agent
-        machine.acknowledgements, machine.interrupt_words = agent.acknowledgements, agent.interrupt_words
+        # who holds a button to say "yes" means it
+        machine.acknowledgements = frozenset() if self._taking.manual else agent.acknowledgements
+        machine.farewells = self._call.then == "goodbye"
+        machine.interrupt_words = agent.interrupt_words
         machine.agent = self._agent_state
         return machine
 
@@ -393,6 +396,7 @@ class Floor:
     def _abandon_utterance(self) -> None:
         self._barge_in.forget()
         self._speaker.resume()
+        self._listener.forget()
         if self._turns.state != "idle":
             self._turns.reset()
             self._end_silence()

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from media_server.call.joining import CHARACTER
 
-__all__ = ["ACKNOWLEDGEMENTS", "Sound", "TimedWord", "Weighed", "spread", "timed", "weigh"]
+__all__ = ["ACKNOWLEDGEMENTS", "FAREWELLS", "Sound", "TimedWord", "Weighed", "spread", "timed", "weigh"]
 
 Sound = Literal["speech", "acknowledgement", "echo", "noise"]
 
@@ -94,12 +94,38 @@ ACKNOWLEDGEMENTS = frozenset(
     | {"com certeza", "tudo bem", "entendido", "claro", "obrigado", "obrigada", "ótimo", "exatamente", "legal"}
     | {"natuurlijk", "is goed", "bedankt", "dank je", "zeker", "inderdaad", "helder", "duidelijk", "mooi"}
     | {"tabii ki", "elbette", "aynen", "teşekkürler", "harika", "kesinlikle", "evet evet", "süper"}
+    | {"sounds good", "sounds great", "i understand", "that makes sense", "all right then", "right then", "no worries"}
+    | {"take your time", "no rush", "no hurry", "sure thing", "you bet", "that works", "that's fine", "that's great"}
+    | {"that's good", "that is fine", "very good", "very well", "gotcha", "works for me", "fine by me", "i'll wait"}
+    | {"ach so", "na gut", "na klar", "na ja", "alles gut", "sehr gut", "ist gut", "geht klar", "kein problem", "gerne"}
+    | {"kein stress", "keine eile", "passt schon", "in ordnung", "verstanden", "jo", "joa", "aha", "soso"}
+    | {"claro que sí", "no hay problema", "ya veo", "qué bien", "de acuerdo", "muy bien", "sin prisa", "perfecto"}
+    | {"pas de problème", "ça marche", "ça va", "je comprends", "prenez votre temps", "bien entendu", "très bien"}
+    | {"nessun problema", "ho capito", "faccia pure", "con calma", "va benissimo", "benissimo", "perfetto", "ah ecco"}
+    | {"claro que sim", "sem problema", "tá certo", "tá bem", "está bem", "eu entendo", "sem pressa", "muito bem"}
+    | {"ja hoor", "jazeker", "geen probleem", "dat is goed", "komt goed", "ik snap het", "ik begrijp het", "top"}
+    | {"sorun değil", "tamamdır", "pekala", "anlıyorum", "çok iyi", "acele etmeyin", "tabii tabii", "hı hı"}
     # Chinese, Japanese
     | {"嗯", "好", "的", "对", "是", "は", "い", "う", "ん", "え"}
 )
 """Words and phrases that say no more than "go on": a sound of nothing but these does not interrupt."""
+FAREWELLS = frozenset(
+    {"bye", "goodbye", "good bye", "see you", "see you later", "take care", "you too", "good night", "cheers"}
+    | {"have a nice day", "have a good day", "have a good one", "thanks for your help", "for your help", "so much"}
+    | {"tschüss", "tschüs", "tschau", "ciao", "wiederhören", "auf wiederhören", "auf wiedersehen", "ebenfalls"}
+    | {"schönen tag", "schönen tag noch", "einen schönen tag", "bis dann", "bis bald", "gleichfalls"}
+    | {"adiós", "hasta luego", "hasta pronto", "chao", "buen día", "igualmente", "que tenga buen día"}
+    | {"au revoir", "bonne journée", "à bientôt", "bonne soirée", "salut", "à vous aussi"}
+    | {"arrivederci", "buona giornata", "buona serata", "a presto", "altrettanto"}
+    | {"tchau", "até logo", "até já", "adeus", "bom dia", "igualmente", "boa tarde"}
+    | {"doei", "dag", "tot ziens", "fijne dag", "fijne dag nog", "tot snel", "hetzelfde"}
+    | {"hoşça kal", "hoşça kalın", "görüşürüz", "iyi günler", "iyi akşamlar", "güle güle", "size de"}
+)
+"""What is said to an agent that says goodbye and hangs up."""
 MOST_WORDS = 4
 """Words of an acknowledgement at most."""
+SHORTEST = 3
+"""Letters of a word that is hardly there by chance."""
 PREFIX = 4
 """Letters that make a beginning."""
 ECHO_SHARE = 0.6
@@ -179,7 +205,9 @@ def weigh(
     echoed, behind_s = _echoed(heard, played, delay_s, guessed, late_words)
     share = ECHO_SHARE if delay_s is None else KNOWN_SHARE
     letters = sum(len(w.text) for w in heard)
-    if echoed and sum(len(heard[i].text) for i in echoed) >= share * letters:
+    # an answer to a question takes words of it, but not in their place
+    chosen = asked and not guessed and delay_s is None and _out_of_place(heard, played, echoed)
+    if echoed and not chosen and sum(len(heard[i].text) for i in echoed) >= share * letters:
         return Weighed("echo", len(echoed), behind_s)
     meant = _meant([w.text for w in heard], acknowledgements, goes_on=guessed)
     if not meant:
@@ -198,7 +226,7 @@ def _meant(words: Sequence[str], acknowledgements: Collection[str], goes_on: boo
         ends = range(min(len(words), at + MOST_WORDS), at, -1)
         end = next((end for end in ends if " ".join(words[at:end]) in acknowledgements), None)
         begun = f"{' '.join(words[at:])} "
-        if end is None and goes_on and any(phrase.startswith(begun) for phrase in acknowledgements):
+        if goes_on and any(phrase.startswith(begun) for phrase in acknowledgements):
             return meant
         meant += end is None
         at = end or at + 1
@@ -226,6 +254,12 @@ def _echoed(
         if len(found) >= (late_words if late else 1) and len(found) > len(best[0]):
             best = found, delay
     return best
+
+
+def _out_of_place(heard: Sequence[TimedWord], played: Sequence[TimedWord], echoed: frozenset[int]) -> bool:
+    """Whether a word is one of the agent's, but came at another time than its echo."""
+    said = {word.text for word in played}
+    return any(i not in echoed and len(word.text) >= SHORTEST and word.text in said for i, word in enumerate(heard))
 
 
 def _alike(a: str, b: str) -> bool:

@@ -108,6 +108,11 @@ class Listener:
                 self._forget_before(int((onset_s + PREROLL_S) * MODEL_RATE_HZ))
             yield self._heard(decision)
 
+    def forget(self) -> None:
+        """Keep nothing of what was heard so far: it is not to be understood."""
+        self._kept.clear()
+        self._kept_samples = self._segment_samples = self._assumed_samples = 0
+
     def finish(self, at_s: float) -> list[Heard]:
         """End the turn under way, if there is one, without waiting for silence."""
         heard = [self._heard(decision) for decision in self._turns.finish(at_s)]

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from media_server.agents import Call
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Resampler, Samples, frame_of
+from media_server.call.conversation import Conversation
 from media_server.call.listen import Heard, Listener
 from media_server.call.turns import TurnEnded, TurnMachine, TurnSettings
 from media_server.engines.engines import Engines
 from media_server.engines.silero import VoiceActivity, VoiceActivityModel
 from media_server.errors import EngineError
+from media_server.events import AgentSpeechStarted, AgentSpeechStopped, AgentText
 from media_server.rtc import Frame, Microphone, PacedSound, Speaker, Speech
 
 __all__ = ["Person"]
@@ -26,26 +27,20 @@ AHEAD_S = 0.2
 
 
 class Person:
-    """`hear` takes their sound, `run` conducts them until it is cancelled. Nobody hears them unless the call is paused.
-
-    Args:
-        said: is told what was said, at each pause.
-    """
+    """`hear` takes their sound, `run` conducts them until it is cancelled; only in a paused call they are heard."""
 
     def __init__(
         self,
-        call: Call,
+        call: Conversation,
         engines: Engines,
         activity: VoiceActivityModel,
         speaker: Speaker,
         clock: Callable[[], float],
-        said: Callable[[str], None],
     ) -> None:
         self._call = call
         self._engines = engines
         self._speaker = speaker
         self._clock = clock
-        self._said = said
         self._resampler = Resampler(CALL_RATE_HZ)
         self._utterances: asyncio.Queue[Samples] = asyncio.Queue()
         microphone = Microphone(clock)
@@ -91,4 +86,12 @@ class Person:
                 language = self._call.agent.language
                 transcript = await self._engines.transcribe(samples, final=True, language=language)
                 if transcript.text:
-                    self._said(transcript.text)
+                    self._note(transcript.text)
+
+    def _note(self, text: str) -> None:
+        """What they said was heard by the caller."""
+        turn_id = self._call.next_turn()
+        self._call.emit(AgentText(turn_id, text))
+        self._call.emit(AgentSpeechStarted(turn_id))
+        self._call.emit(AgentSpeechStopped(turn_id, "completed", text))
+        self._call.history.add_agent(text)

@@ -113,7 +113,8 @@ class Replies:
             return Left()
         # where a tool works behind it, the question was not meant for an answer
         asks = it.asks and not self.tools.working
-        return Left(self._speaker.ahead_s, it.whole and not len(self._to_say), asks)
+        whole = it.whole and not len(self._to_say) and not self._call.then
+        return Left(self._speaker.ahead_s, whole, asks)
 
     @property
     def protected(self) -> bool:

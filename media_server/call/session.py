@@ -238,7 +238,7 @@ class Session(RunningCall):
     def person(self) -> Person:
         """Somebody who may take the call over in their own voice."""
         speaker, clock = self.handset.speaker, self.handset.clock
-        return Person(self.call, self._services.engines, self._services.activity, speaker, clock, self.call.note_person)
+        return Person(self.call, self._services.engines, self._services.activity, speaker, clock)
 
     def receive(
         self, text: str | bytes, incoming: Callable[[str | bytes], Iterable[e.ClientMessage]] | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,6 +77,12 @@ class ScriptedEngines:
         self.synthesis_s = 0.05
         self._language = language
 
+    def value(self, word: str) -> int:
+        """The value of the samples in which a word is said."""
+        if word not in self.vocabulary:
+            self.vocabulary.append(word)
+        return LOUD + self.vocabulary.index(word)
+
     def language(self, voice: str) -> str:
         return self._language
 
@@ -103,7 +110,7 @@ class ScriptedEngines:
         near = np.abs(samples.astype(np.int32))
         values = np.where(near >= LOUD, near, near * FAR)
         edges = [0, *(np.flatnonzero(np.diff(values)) + 1), len(values)]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in itertools.pairwise(edges):
             value = int(values[start]) - LOUD if end > start else 0
             text = self.vocabulary[value] if 0 < value < len(self.vocabulary) else ""
             if text and end - start > 0.4 * WORD_S * MODEL_RATE_HZ:
@@ -119,7 +126,7 @@ class ScriptedEngines:
             await asyncio.sleep(self.synthesis_s)
             said = [w for w, _ in spoken]
             timed = tuple(m.Word(w, i * WORD_S, (i + 1) * WORD_S) for i, w in enumerate(said))
-            samples = np.full(int(len(said) * WORD_S * CALL_RATE_HZ), 500, np.int16)
+            samples = np.concatenate([np.full(int(WORD_S * CALL_RATE_HZ), self.value(w), np.int16) for w in said])
             yield m.AudioChunk(1, samples.tobytes(), timed)
 
         yield chunks()
@@ -155,6 +162,8 @@ class SpokenLine:
         self.call = Call(self.agent, Terms(), services, event_log, audio)
         event_log.dispatch = self.call.dispatch
         self._sounds: list[_Sound] = []
+        self.echo_s: float | None = None
+        """How long after it went out the agent's sound comes back through the caller's microphone, if it does."""
         self.sounding: list[float] = []
         """When the agent's sound went out, in pieces of 20 ms."""
 
@@ -164,6 +173,7 @@ class SpokenLine:
     async def run(self) -> None:
         """Carry sound both ways, 20 ms at a time."""
         tick = 0
+        outgoing: list[Samples] = [np.zeros(int(TICK_S * MODEL_RATE_HZ), np.int16)]
         while True:
             tick += 1
             await asyncio.sleep(max(0.0, tick * TICK_S - self.clock()))
@@ -175,28 +185,30 @@ class SpokenLine:
                 offset = max(0, -at)
                 frame[offset : offset + len(piece)] = piece[: n - offset]
             self._sounds = [s for s in self._sounds if start_s - s.start_s < len(s.samples) / MODEL_RATE_HZ]
+            if self.echo_s is not None:
+                late = outgoing[max(0, tick - 1 - round(self.echo_s / TICK_S))] if len(outgoing) else frame
+                frame = np.where(frame == 0, late, frame)
             self.microphone.push(frame, start_s)
-            if self.speaker.take().any():
+            taken = self.speaker.take()
+            outgoing.append(taken[::3])
+            if taken.any():
                 self.sounding.append(self.clock())
 
-    def speak(self, text: str, after_s: float = 0.0, far: bool = False) -> float:
-        """Have the caller say something, word by word; `...` is a pause of a word's length. When it is over."""
+    def speak(self, text: str, after_s: float = 0.0, far: bool = False, word_s: float = WORD_S) -> float:
+        """Have the caller say something, word by word; `...` is a pause of a word's length. Returns when it is over."""
         parts = []
         for word in text.split():
             if word == "...":
                 parts.append(np.zeros(int(WORD_S * MODEL_RATE_HZ), np.int16))
                 continue
-            if word not in self.engines.vocabulary:
-                self.engines.vocabulary.append(word)
-            parts.append(self._sound(self.engines.vocabulary.index(word), WORD_S, far))
+            parts.append(self._sound(self.engines.value(word), word_s, far))
         return self._make(np.concatenate(parts), after_s)
 
     def noise(self, seconds: float, after_s: float = 0.0) -> float:
         """A sound that is taken for speech and has no words: a cough, a door."""
-        return self._make(self._sound(0, seconds, False), after_s)
+        return self._make(self._sound(LOUD, seconds, False), after_s)
 
-    def _sound(self, word: int, seconds: float, far: bool) -> Samples:
-        level = LOUD + word
+    def _sound(self, level: int, seconds: float, far: bool) -> Samples:
         return np.full(int(seconds * MODEL_RATE_HZ), level // FAR if far else level, np.int16)
 
     def _make(self, samples: Samples, after_s: float) -> float:

@@ -91,6 +91,11 @@ def test_a_pause_between_two_sentences_is_no_end(left: Left) -> None:
     assert heard_over(SUMS, Sound("okay", 4.5), left=left) == [HOLD, GO_ON]
 
 
+def test_a_question_heard_to_its_end_is_answered_though_more_may_come() -> None:
+    assert heard_over(SUMS, Sound("okay", 4.5), left=Left(0.0, whole=False, question=True)) == [HOLD, YIELD]
+    assert heard_over(SUMS, Sound("okay", 4.5), left=Left(0.0, whole=False)) == [HOLD, GO_ON]
+
+
 @pytest.mark.parametrize("text", INTERRUPTIONS)
 @pytest.mark.parametrize("agent", ["speaking", "thinking"])
 def test_words_that_mean_something_interrupt(text: str, agent: AgentState) -> None:

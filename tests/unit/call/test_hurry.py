@@ -90,3 +90,16 @@ async def test_a_failure_comes_through() -> None:
     assert await anext(items) == "a"
     with pytest.raises(ValueError, match="no"):
         await anext(items)
+
+
+@pytest.mark.parametrize("text", ["Let me check that.", "Just a moment!", "Is that so?", "Your total is 18.", "Sure."])
+@in_no_time
+async def test_a_sentence_that_seems_whole_is_spoken_as_one_though_nothing_comes_behind_it(text: str) -> None:
+    assert await spoken([text, " It is here."], 0.4) == [(text, 1), ("It is here.", 2)]
+
+
+@pytest.mark.parametrize("text", ["Ask for Mr.", "There are some, e.g."])
+@in_no_time
+async def test_an_abbreviation_is_no_end_of_a_sentence(text: str) -> None:
+    clauses = await spoken([text, " Smith. "], 0.4)
+    assert text not in [c for c, _ in clauses]
