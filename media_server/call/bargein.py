@@ -1,7 +1,8 @@
 """Does the agent yield to a sound of the caller's? A pure machine: sounds and words with times in, decisions out.
 
     agent       what is heard                                            decision
-    speaking    a sound, `SOUND_S` long (turns.py)                       Hold, unless the line is known to echo
+    speaking    a sound, `SOUND_S` long (turns.py)                       Hold, unless the line is known to echo, or
+                                                                         such sounds were nothing just before
     speaking    it fades before it is speech                             GoOn
     speaking    speech begins                                            Hold, and doubt
     speaking    words so far mean something                              Yield
@@ -26,6 +27,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -51,6 +53,10 @@ QUIET_DB = 10.0
 """How much quieter than the caller's turns words are that are said to somebody else, if they are few."""
 ECHO_FOR_S = 30.0
 """Seconds after an echo for which the line is known to echo."""
+
+
+MOST_IN_VAIN, IN_VAIN_FOR_S = 2, 10.0
+"""After so many sounds that were nothing, within so many seconds, the agent speaks on until one is understood."""
 
 
 class Decision(Enum):
@@ -95,6 +101,8 @@ class BargeIn:
         self._held = False
         self.sound: Sound = "noise"
         """What the sound under way seems to be so far, or what the last one was."""
+        self._noises_s: deque[float] = deque(maxlen=MOST_IN_VAIN)
+        """When the last sounds were over that were nothing."""
         self._delay_s: float | None = None
         self._echoed_s = -math.inf
         """When the agent's own voice last came back, and how much later than it went out."""
@@ -106,7 +114,7 @@ class BargeIn:
 
     def sound_began(self, at_s: float) -> Decision | None:
         """There is a sound; it is not sure that it is speech."""
-        return self._hold() if self.agent == "speaking" and not self._echoes(at_s) else None
+        return self._hold() if self.agent == "speaking" and self._stops_at(at_s) else None
 
     def sound_faded(self) -> Decision | None:
         """It was none."""
@@ -121,7 +129,7 @@ class BargeIn:
             self._announced_s = at_s
             return None
         self._since_s, self.sound = at_s, "noise"
-        return None if self._echoes(at_s) else self._hold()
+        return self._hold() if self._stops_at(at_s) else None
 
     def speech_lasts(self, at_s: float) -> Decision | None:
         """It goes on; nothing new is understood of it."""
@@ -172,6 +180,17 @@ class BargeIn:
         at_the_end = left.seconds <= _answer_s(left)
         if (it.sound == "speech" and (at_the_end or louder_db >= -QUIET_DB)) or (may_answer and at_the_end):
             return self._yield()
+        if it.sound == "noise":
+            self._noises_s.append(at_s)
+        return self._release()
+
+    def own_voice(self, at_s: float) -> None:
+        """What sounds at `at_s` is the agent's own voice, which comes back."""
+        self.sound, self._echoed_s = "echo", at_s
+
+    def own_voice_over(self, at_s: float) -> Decision | None:
+        """The sound was nothing else, and is over."""
+        self.own_voice(at_s)
         return self._release()
 
     def forget(self) -> None:
@@ -196,6 +215,11 @@ class BargeIn:
 
     def _echoes(self, at_s: float) -> bool:
         return at_s - self._echoed_s < ECHO_FOR_S
+
+    def _stops_at(self, at_s: float) -> bool:
+        """Whether the agent holds at a sound before it is understood: not where it stopped for nothing before."""
+        in_vain = [s for s in self._noises_s if at_s - s < IN_VAIN_FOR_S]
+        return not self._echoes(at_s) and len(in_vain) < MOST_IN_VAIN
 
     def _lasted_s(self, at_s: float) -> float:
         return 0.0 if self._since_s is None else at_s - self._since_s

@@ -12,9 +12,11 @@ from typing import Literal
 from media_server import events as e
 from media_server.agents import TurnTaking
 from media_server.agents.numbers import described_numbers, known_numbers, number_patterns
+from media_server.audio import MODEL_RATE_HZ
 from media_server.call.bargein import BARGE_IN_TIMEOUT_S, AgentState, BargeIn, Decision
 from media_server.call.completeness import completeness, pause_ms, told_by_words
 from media_server.call.conversation import Conversation
+from media_server.call.echo import MOST_S, OwnVoice
 from media_server.call.gate import Gate
 from media_server.call.interruption import TimedWord, spread, timed
 from media_server.call.listen import Heard, Listener
@@ -50,6 +52,8 @@ MutedBy = Literal["caller", "hold", "program"]
 """Who has the microphone muted: what is said is for a program that has, and for nobody else."""
 ON_ITS_WAY_S = 0.15
 """Seconds of sound that may still be on its way when a client says that the turn is over."""
+AT_THE_EDGE_S = 0.15
+"""Seconds of a word that may lie before the end of another voice."""
 BAD_LINE_MS = 300
 """How much longer pauses are on a bad line: what is missing of a word sounds like its end."""
 
@@ -92,7 +96,9 @@ class Floor:
         self._state: e.State = "listening"
         self._barge_in = BargeIn(call.agent.acknowledgements, call.agent.interrupt_words)
         self._loudness = UsualLoudness()
-        self._loudness = UsualLoudness()
+        self._own_voice = OwnVoice(call.clock)
+        self._own_until_s = -math.inf
+        """Up to when the speech under way was the agent's voice, which the caller's microphone brings."""
         self._judging: asyncio.Task[None] | None = None
         self._pause: SpokenTurn | None = None
         """The caller's turn as it stood at the last pause."""
@@ -145,6 +151,8 @@ class Floor:
     def note_state(self, state: e.State) -> None:
         """While the agent thinks or speaks, a sound is weighed before it is an interruption."""
         self._state = state
+        if state == "agent_speaking":
+            self._own_voice.follow(self._speaker)
         self._turns.agent_speaking = state == "agent_speaking"
 
     @property
@@ -216,7 +224,7 @@ class Floor:
                 going_on = self._state == "thinking" and self._pause
                 self._continues = e.TurnContinued(going_on.id, self._hearing.text) if going_on else None
                 self._speech_turn = self._call.begin_turn()
-                self._onset_s = at_s
+                self._onset_s, self._own_until_s = at_s, -math.inf
                 self._partial_shown = False
                 self._hearing.begin()
                 self._emit(e.UserSpeechStarted(self._speech_turn))
@@ -231,6 +239,9 @@ class Floor:
                 self._emit(e.UserSpeechStarted(self._speech_turn))
                 if not self._barge_in.in_doubt and not self._replies.protected:
                     self._call.enter("user_speaking")
+            case PartialDue(at_s=at_s) if self._barge_in.in_doubt and self._hears_itself(heard, MOST_S):
+                self._barge_in.own_voice(at_s)
+                self._own_until_s = at_s
             case PartialDue(at_s=at_s):
                 self._perform(self._weighing().speech_lasts(at_s))
                 if (self._partial is None or self._partial.done()) and self._hearing.room_for_partial:
@@ -250,7 +261,9 @@ class Floor:
                 watch.mark("speech_ended", ended_s)
                 watch.mark("paused", began_s)
                 self._pause = pause = SpokenTurn(self._speech_turn, hearing, self._partial_shown, watch, heard.turn)
-                if self._barge_in.in_doubt:
+                if self._hears_itself(heard, math.inf):
+                    self._drop_own_voice(pause)
+                elif self._barge_in.in_doubt:
                     self._turns.end_after(math.inf)
                     self._judging = self._call.start(self._resolve_barge_in(pause), "settle")
                 else:
@@ -298,6 +311,23 @@ class Floor:
             self._hearing.abandon()
             self._silence = None
 
+    def _hears_itself(self, heard: Heard, most_s: float) -> bool:
+        """Whether all that was heard since the speech began, or the last seconds of it, is the agent's voice."""
+        end_s = heard.start_s + len(heard.utterance) / MODEL_RATE_HZ
+        seconds = min(end_s - self._onset_s, most_s)
+        samples = heard.utterance[-max(1, int(seconds * MODEL_RATE_HZ)) :]
+        return self._own_voice.is_all_of(samples, end_s - len(samples) / MODEL_RATE_HZ)
+
+    def _drop_own_voice(self, pause: SpokenTurn) -> None:
+        """The speech under way was nothing but the agent's voice: it is no turn, and the agent goes on."""
+        self._perform(self._weighing().own_voice_over(self._clock()))
+        self._hearing.abandon()
+        pause.told.set()
+        self._pause = None
+        self._turns.reset()
+        if self._state == "user_speaking":
+            self._call.enter("listening")
+
     def _speculate_and_judge(self, pause: SpokenTurn) -> None:
         """Ask in a pause of the caller whether the turn is complete, and begin the reply on trial."""
         if self._taking.completeness and not self._taking.manual:
@@ -336,8 +366,14 @@ class Floor:
 
     def _words(self, said: TurnText, pause: SpokenTurn) -> list[TimedWord]:
         if said.words:
-            return [word for each in said.words for word in timed(each.text, each.start_s)]
-        return spread(said.text, self._onset_s, pause.watch.times["speech_ended"])
+            words = [word for each in said.words for word in timed(each.text, each.start_s)]
+        else:
+            words = spread(said.text, self._onset_s, pause.watch.times["speech_ended"])
+        return self._others(words)
+
+    def _others(self, words: list[TimedWord]) -> list[TimedWord]:
+        """The words that came after what was the agent's voice alone."""
+        return [word for word in words if word.at_s >= self._own_until_s - AT_THE_EDGE_S]
 
     def _drop_speculation(self) -> None:
         """The caller went on: what was thought and made for nothing stops costing."""
@@ -354,7 +390,7 @@ class Floor:
             said = await self._hearing.so_far(heard)
             if turn_id != self._speech_turn:
                 return
-            words = spread(said.text, self._onset_s, at_s)
+            words = self._others(spread(said.text, self._onset_s, at_s))
             louder_db = self._loudness.louder_db(heard.turn)
             self._perform(self._weighing().words_so_far(words, self._replies.played, at_s, louder_db))
             if said.text and not self._barge_in.in_doubt:

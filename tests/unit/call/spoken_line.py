@@ -1,6 +1,7 @@
 """A whole spoken call in no time: a caller whose sound carries its words, scripted engines, a clock that jumps.
 
-The samples of a word all have one value, by which the recogniser knows the word; noise has a value without one.
+The samples of a word all have one value but for their sign, by which the recogniser knows the word; noise has a value
+without one. The signs differ each time, as two voices do.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ __all__ = ["Heard", "Piece", "Script", "SpokenLine", "calling", "words"]
 TICK_S = 0.02
 WORD_S = 0.3
 """How long a word takes, the agent's as well as the caller's."""
+VOICE_HZ = 8000
 LOUD = 1000
 """The value of a sound without words; those of words come behind it."""
 FAR = 20
@@ -40,6 +42,12 @@ Piece = m.TextChunk | m.CalledTool | m.Thinking | float
 """What the model writes; a number is a pause in seconds."""
 Script = Callable[[Sequence[m.ChatMessage]], Sequence[Piece]]
 Heard = str
+
+
+def sound(level: int, seconds: float, rate_hz: int, r: np.random.Generator) -> Samples:
+    """Noise of one value, which stays the same when it is resampled to half of 16 kHz."""
+    signs = r.choice([-level, level], int(seconds * VOICE_HZ))
+    return np.repeat(signs, rate_hz // VOICE_HZ).astype(np.int16)
 
 
 def words(text: str) -> list[Piece]:
@@ -75,6 +83,7 @@ class ScriptedEngines:
         self.vocabulary: list[str] = [""]
         """Words by the value of their samples."""
         self.synthesis_s = 0.05
+        self.random = np.random.default_rng(0)
         self._language = language
 
     def value(self, word: str) -> int:
@@ -126,7 +135,7 @@ class ScriptedEngines:
             await asyncio.sleep(self.synthesis_s)
             said = [w for w, _ in spoken]
             timed = tuple(m.Word(w, i * WORD_S, (i + 1) * WORD_S) for i, w in enumerate(said))
-            samples = np.concatenate([np.full(int(WORD_S * CALL_RATE_HZ), self.value(w), np.int16) for w in said])
+            samples = np.concatenate([sound(self.value(w), WORD_S, CALL_RATE_HZ, self.random) for w in said])
             yield m.AudioChunk(1, samples.tobytes(), timed)
 
         yield chunks()
@@ -209,7 +218,7 @@ class SpokenLine:
         return self._make(self._sound(LOUD, seconds, False), after_s)
 
     def _sound(self, level: int, seconds: float, far: bool) -> Samples:
-        return np.full(int(seconds * MODEL_RATE_HZ), level // FAR if far else level, np.int16)
+        return sound(level // FAR if far else level, seconds, MODEL_RATE_HZ, self.engines.random)
 
     def _make(self, samples: Samples, after_s: float) -> float:
         start_s = self.clock() + after_s
