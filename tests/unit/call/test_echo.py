@@ -51,7 +51,7 @@ def _loud(samples: Samples) -> Samples:
 def _heard(samples: Samples) -> NDArray[np.float64]:
     """The same as a microphone has it, at 16 kHz."""
     by = CALL_RATE_HZ // MODEL_RATE_HZ
-    return samples[: len(samples) // by * by].reshape(-1, by).mean(axis=1)
+    return np.asarray(samples[: len(samples) // by * by].reshape(-1, by).mean(axis=1), np.float64)
 
 
 def _in_a_room(sound: NDArray[np.float64]) -> NDArray[np.float64]:

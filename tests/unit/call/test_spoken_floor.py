@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -267,6 +268,58 @@ async def test_who_holds_a_button_to_say_yes_means_it() -> None:
         line.send(type="turn.end")
         await asyncio.sleep(4)
         assert (line.turns, line.heard[-1]) == (["go", "yes"], ANSWERED)
+
+
+# -- the agent's own voice, back through the caller's microphone
+
+
+@pytest.mark.parametrize("echo_s", [0.05, 0.15, 0.3, 0.45, 0.8])
+@in_no_time
+async def test_the_agent_goes_on_over_its_own_echo_and_does_not_answer_it(echo_s: float) -> None:
+    async with calling("Good.", greeting=LONG) as line:
+        line.echo_s = echo_s
+        await asyncio.sleep(length_s(LONG) + 5)
+        assert (line.turns, line.heard) == ([], [(LONG, "completed")])
+        assert len(line.of(e.UserSpeechStarted)) < 6, "it does not stop at each word"
+
+
+@pytest.mark.parametrize("echo_s", [0.05, 0.3])
+@pytest.mark.parametrize("said", ["when do you close today", "on Saturdays from ten"])
+@in_no_time
+async def test_words_over_an_echo_stop_the_agent(echo_s: float, said: str) -> None:
+    async with calling("Good.", greeting=LONG) as line:
+        line.echo_s = echo_s
+        await asyncio.sleep(3.5)
+        line.speak(said, word_s=0.36)  # louder than the echo, of which nothing is heard meanwhile
+        await asyncio.sleep(5)
+        assert line.heard[0][1] == "interrupted"
+        assert [turn[-len(said) :] for turn in line.turns] == [said]
+
+
+@in_no_time
+async def test_the_echo_of_the_last_word_is_no_turn_and_an_answer_behind_it_is() -> None:
+    async with calling("Good.", greeting="Yes?") as line:
+        line.echo_s = 0.6
+        await asyncio.sleep(3)
+        assert line.turns == []
+        line.echo_s = None
+        line.speak("I have a question")
+        await asyncio.sleep(3)
+        assert line.turns == ["I have a question"]
+
+
+@in_no_time
+async def test_noise_again_and_again_stops_the_agent_no_more_and_words_do() -> None:
+    async with calling(LONG) as line:
+        line.speak("when are you open")
+        for i in range(4):
+            line.noise(0.25, 3.0 + i * 0.9)
+        await asyncio.sleep(5.6)
+        silent = [b - a for a, b in itertools.pairwise(line.sounding) if b - a > 0.1]
+        assert len(silent) == 2
+        line.speak("and on holidays")
+        await asyncio.sleep(5)
+        assert line.turns[-1] == "and on holidays"
 
 
 # -- what is to be done when all was said
