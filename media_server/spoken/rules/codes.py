@@ -47,6 +47,7 @@ _FLIGHT = re.compile(
 _COUNTED_OFF = re.compile(r"(?<![\w-])\d{1,2}(?:-\d{1,2}){2,8}(?![\w-])")
 _THREE = re.compile(r"(?<![\w.,-])\d{3}(?!\w|[.,]\d|[ \u00a0]?[%€$£])")
 _ROADS: Mapping[str, str] = {
+    "en": r"(?=(?:US|SR|CR|FM|RR)-)",
     "de": r"(?<=\bdie )|(?<=\bder )|(?<=\bauf )|(?<=\bzur )",
     "fr": r"(?<=\bla )|(?<=\bl['’])",
     "it": r"(?<=\bla )|(?<=\bl['’])|(?<=\bsulla )|(?<=\bdella )",

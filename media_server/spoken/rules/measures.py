@@ -28,7 +28,7 @@ _DURATIONS = (
 def _is_decade(text: str, m: re.Match[str], language: Language) -> bool:
     """Whether `90s` are the nineties: in English, behind a word such as *the*."""
     before = text[max(0, m.start() - 8) : m.start()].lower()
-    if language.code != "en":
+    if language.code != "en" or not m["number"].isdigit():
         return False
     aged = re.search(r"(?:\b(?:the|his|her|their|my|your|our|in|early|mid|late|of)[ \u00a0-]|[\w]-|['’])$", before)
     behind = re.match(
@@ -50,6 +50,8 @@ _NOUN = re.compile(rf"[ \u00a0-](?!{_NO_NOUN}\b)[A-Za-z]{{3,}}")
 
 def _describes(text: str, m: re.Match[str], language: Language) -> bool:
     """Whether a measure says in English what kind of thing something is: `a 10-km run`, `a 60 W bulb`."""
+    if language.code == "en" and m["gap"] == "-" and re.match(r"-[a-z]", text[m.end() : m.end() + 2]):
+        return True  # "a 2-yr-old"
     if language.code != "en" or m["unit"] in ("%", "°") or not _NOUN.match(text, m.end()):
         return False
     return m["gap"] == "-" or _BEFORE_NOUN.search(text[max(0, m.start() - 16) : m.start()]) is not None

@@ -93,6 +93,8 @@ def _put(edits: Edits, m: re.Match[str], language: Language) -> None:
     magnitude = language.words("magnitudes").get(m["magnitude"] or "")
     if m["upto"]:
         first, last = plain_number(m["amount"], language), _amount(m["upto"], currency, magnitude, language)
+        if language.decimal in first and not magnitude:
+            first = _amount(m["amount"], currency, None, language)
         said = f"{first} {language.word('to')} {last}"
     else:
         said = _amount(m["amount"], currency, magnitude, language)

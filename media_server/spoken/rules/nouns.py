@@ -19,7 +19,8 @@ _BEFORE = re.compile(r"([^\W\d_]{2,30})[ \u00a0]$")
 _FEMININE: Mapping[str, re.Pattern[str]] = {
     "es": re.compile(
         r".*(?:as?|ci[oó]n(?:es)?|si[oó]n(?:es)?|[dt]ad(?:es)?|tud(?:es)?|umbres?|ve(?:z|ces)|noches?|mujer(?:es)?)"
-        r"|(?:foto|moto|mano|radio)s?|clases?|llaves?|calles?|tardes?|leyes|ley|flor(?:es)?|claves?|partes?|gentes?"
+        r"|(?:foto|moto|mano|radio)s?|clases?|llaves?|calles?|tardes?|leyes|ley|flor(?:es)?|claves?|partes?|gentes?|leche|naves?|nieve"
+        r"|fuentes?|muertes?|sangre|carnes?|bases?|frases?|fases?|series?|superficies?|torres?|nubes?"
     ),
     "it": re.compile(
         r".*(?:a|zion[ei]|sion[ei]|tà|nott[ei]|part[ei]|ore|volte|auto|moto|foto|radio|mano|mani|class[ei]|chiav[ei]|voc[ei])"
@@ -45,7 +46,10 @@ _NOT_FEMININE = re.compile(
 )
 """… but these."""
 _MASCULINE: Mapping[str, re.Pattern[str]] = {
-    "es": re.compile(r".*(?:o|os|or|ores|ón|ones|aje|ajes|al|ales|el|eles|mes|meses)|\w*(?:gram|tem|lem)as?|d[ií]as?"),
+    "es": re.compile(
+        r".*(?:o|os|or|ores|ón|ones|aje|ajes|al|ales|el|eles|mes|meses)|\w*(?:gram|tem|lem)as?|d[ií]as?"
+        r"|(?!(?:entre|sobre|desde|siempre|antes|hace)\b)\w{3,}es?"
+    ),
     "it": re.compile(r".*(?:o|i|ore|ale|ile|one|ese|[ae]nte)|\w*(?:gramm|tem|lem)a|euro|bar|film|computer|taxi"),
     "de": re.compile(r"[A-ZÄÖÜ]\w+"),
 }

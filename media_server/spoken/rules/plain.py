@@ -38,9 +38,12 @@ def _years(language: Language) -> re.Pattern[str] | None:
 
 
 _SPAN_OF_YEARS = re.compile(
-    r"(?<![\w.,/$€£-])(?P<year>1[5-9]\d\d)[-–](?P<second>1[5-9]\d\d|20\d\d|\d\d)(?![\w%$€£/-]|[.,]\d|[ \u00a0]?[%$€£])"
+    r"(?<![\w.,/$€£-])(?P<year>1[5-9]\d\d)(?P<link>[-–]|[ \u00a0](?:bis|tot)[ \u00a0])"
+    r"(?P<second>1[5-9]\d\d|20\d\d|\d\d)(?![\w%$€£/-]|[.,]\d|[ \u00a0]?[%$€£])"
 )
 """`1990-1995`, `1939–45`; without a word that tells of years."""
+_COUNTED = re.compile(r"[ \u00a0][A-ZÄÖÜ]|[ \u00a0](?:euro|gram|meter|mensen|stuks|keer|kilo)")
+"""What is counted rather than dated, in German and Dutch."""
 ROUND = 50
 """Where both are multiples of this, it is rather so many of something."""
 
@@ -48,6 +51,8 @@ ROUND = 50
 def _span_of_years(edits: Edits, language: Language) -> None:
     for m in _SPAN_OF_YEARS.finditer(edits.text):
         first, second = int(m["year"]), int(m["second"])
+        if m["link"].strip().isalpha() and _COUNTED.match(edits.text, m.end()):
+            continue
         if first % 100 < second < 100 or (first < second and (first % ROUND or second % ROUND)):
             edits.match(m, year(first, language), "year")
             if second > 99:
@@ -75,6 +80,8 @@ def numbers(edits: Edits, language: Language) -> None:
             edits.match(m, digits(m[0]))
     if language.code in ("de", "nl", "en") and (pattern := _years(language)):
         for m in pattern.finditer(edits.text):
+            if m[0].lower().startswith(("bis ", "tot ")) and _COUNTED.match(edits.text, m.end()):
+                continue
             edits.match(m, year(int(m["year"]), language), "year")
             if m["second"]:
                 edits.match(m, year(int(m["second"]), language), "second")

@@ -337,7 +337,9 @@ def _is_side_by_side(text: str, m: re.Match[str], first: str, last: str, languag
         return True  # an aeroplane
     if int(first) <= int(last):
         return False
-    if _is_told(text, start, end, language):
+    words = set(re.findall(r"[^\W\d_]+", text[max(0, start - 24) : start].lower()))
+    words |= {w.removesuffix("s") for w in words}
+    if _is_told(text, start, end, language) or words & language.listed("numbered"):
         return False
     if int(first) > LAST_HOUR:
         unit = re.match(r"[ \u00a0]([^\W\d_]+)", behind)
@@ -345,5 +347,4 @@ def _is_side_by_side(text: str, m: re.Match[str], first: str, last: str, languag
     if language.code != "en" or (first, last) not in _RADIO or re.match(r"[ \u00a0]?(?:[ap]\.?m|h|on |daily)", behind):
         return False
     days = {d.lower() for d in (*language.weekdays, *language.words("weekday_abbreviations"))}
-    words = re.findall(r"[^\W\d_]+", text[max(0, start - 24) : start].lower())
-    return not {w.removesuffix("s") for w in words} & (days | language.listed("range_cues"))
+    return not words & (days | language.listed("range_cues"))
