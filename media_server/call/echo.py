@@ -16,6 +16,8 @@ __all__ = ["MOST_S", "OwnVoice"]
 RATE_HZ = 8000
 """Rate at which both are compared."""
 FRAME_S = 0.02
+SPARSE = 16
+"""Of so many samples one is looked at to find out whether something sounds."""
 KEPT_S = 4.0
 """Seconds of what went out that are kept."""
 MAX_DELAY_S = 1.0
@@ -50,7 +52,7 @@ class OwnVoice:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._frames: deque[_Signal] = deque(maxlen=round(KEPT_S / FRAME_S))
+        self._frames: deque[Samples] = deque(maxlen=round(KEPT_S / FRAME_S))
         self._end_s = -np.inf
         self._delay_s: float | None = None
         """How long the agent's voice takes to come back, where it has."""
@@ -71,12 +73,14 @@ class OwnVoice:
         """The next 20 ms of what goes out, silence as well: at 48 kHz, shape [960]."""
         now_s = self._clock()
         self._end_s = now_s + FRAME_S
-        if samples.any():
+        if samples[::SPARSE].any():
             self.sounded_s = now_s
         elif self._speaker and now_s - self.sounded_s > 2 * MAX_DELAY_S:
             self._speaker.taps = [tap for tap in self._speaker.taps if tap != self._take]
             self._speaker = None
-        self._frames.append(_at_rate(samples, CALL_RATE_HZ))
+            self._frames.clear()
+            return
+        self._frames.append(samples)
 
     def is_all_of(self, sound: Samples, start_s: float) -> bool:
         """Whether a sound is the agent's voice and little else, from its beginning to its end.
@@ -122,11 +126,11 @@ class OwnVoice:
     def _between(self, from_s: float, to_s: float) -> _Signal:
         """What went out between two times, with silence where nothing is known."""
         out = np.zeros(round((to_s - from_s) * RATE_HZ), np.float32)
-        if not self._frames:
+        count = min(len(self._frames), int((self._end_s - from_s) / FRAME_S) + 2)
+        if count <= 0:
             return out
-        kept = np.concatenate(self._frames)
-        at = round((self._end_s - from_s) * RATE_HZ) - len(kept)
-        """Where what is kept begins."""
+        kept = _at_rate(np.concatenate([self._frames[i] for i in range(-count, 0)]), CALL_RATE_HZ)
+        at = round((self._end_s - from_s) * RATE_HZ) - len(kept)  # where that begins
         first, last = max(0, at), min(len(out), at + len(kept))
         if first < last:
             out[first:last] = kept[first - at : last - at]
