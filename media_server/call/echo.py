@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples
 from media_server.rtc import Speaker
 
-__all__ = ["MOST_S", "OwnVoice"]
+__all__ = ["LEAD_S", "MOST_S", "OwnVoice"]
 
 RATE_HZ = 8000
 """Rate at which both are compared."""
@@ -24,17 +24,20 @@ MAX_DELAY_S = 1.0
 """The longest way of a voice through two networks and a room …"""
 AHEAD_S = 0.1
 """… and how far off the two clocks may be."""
-LEAST_S, ENOUGH_S, MOST_S = 0.28, 0.4, 0.8
-"""Seconds of sound that are compared at least, that are enough to be sure of, and at once."""
+LEAD_S = 0.15
+"""Seconds before speech was noticed that are compared with it."""
+LEAST_S, MOST_S = 0.3, 0.8
+"""Seconds of sound that are compared, with these."""
 SEARCH_S = 0.1
 """How far a line's delay may have changed since it was found."""
 WINDOW, HOP = 256, 128
 LOWEST, HIGHEST = 5, 116
 """Bands of such a window that are compared: 150 to 3,600 Hz."""
 WHITENING = 0.8
-OWN_SHARE, SHORT_SHARE = 0.6, 0.8
-"""Share of a sound's power that follows what went out, as a filter would, from which on it is the agent's voice; and
-the same of a shorter sound."""
+OWN_SHARES = ((0.55, 0.6), (0.42, 0.8), (LEAST_S, 0.9))
+"""Share of a sound's power that follows what went out, as a filter would, from which on it is the agent's voice: of a
+sound of so many seconds at least. In a short one much is alike by chance.
+"""
 OVERLAP = 0.6
 """How much a window that half overlaps another one counts for."""
 
@@ -105,7 +108,7 @@ class OwnVoice:
         if seconds < LEAST_S or start_s - MAX_DELAY_S > self.sounded_s:
             return False
         heard = _at_rate(sound, MODEL_RATE_HZ)
-        least = OWN_SHARE if seconds >= ENOUGH_S else SHORT_SHARE
+        least = next(share for long_s, share in OWN_SHARES if seconds >= long_s)
         if self._delay_s is not None and self._share(heard, start_s, self._delay_s, SEARCH_S) >= least:
             return True
         if self._share(heard, start_s, (MAX_DELAY_S - AHEAD_S) / 2, (MAX_DELAY_S + AHEAD_S) / 2) < least:

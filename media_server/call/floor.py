@@ -16,7 +16,7 @@ from media_server.audio import MODEL_RATE_HZ
 from media_server.call.bargein import BARGE_IN_TIMEOUT_S, AgentState, BargeIn, Decision
 from media_server.call.completeness import completeness, pause_ms, told_by_words
 from media_server.call.conversation import Conversation
-from media_server.call.echo import MOST_S, OwnVoice
+from media_server.call.echo import LEAD_S, MOST_S, OwnVoice
 from media_server.call.gate import Gate
 from media_server.call.interruption import TimedWord, spread, timed
 from media_server.call.listen import Heard, Listener
@@ -314,7 +314,7 @@ class Floor:
     def _hears_itself(self, heard: Heard, most_s: float) -> bool:
         """Whether all that was heard since the speech began, or the last seconds of it, is the agent's voice."""
         end_s = heard.start_s + len(heard.utterance) / MODEL_RATE_HZ
-        seconds = min(end_s - self._onset_s, most_s)
+        seconds = min(end_s - self._onset_s + LEAD_S, most_s)
         samples = heard.utterance[-max(1, int(seconds * MODEL_RATE_HZ)) :]
         return self._own_voice.is_all_of(samples, end_s - len(samples) / MODEL_RATE_HZ)
 

@@ -95,7 +95,7 @@ def test_noise_silence_and_what_is_too_short_are_none(said: Samples) -> None:
     line = Line(said)
     assert not line.hears(np.random.default_rng(2).normal(size=9600) * 3000, 1.2)
     assert not line.hears(np.zeros(9600), 1.2)
-    assert not line.hears(0.3 * _heard(said)[:2000], 1.2)
+    assert not line.hears(0.3 * _heard(said)[:3500], 1.2)
 
 
 def test_what_comes_long_after_the_agent_is_none(said: Samples) -> None:
