@@ -187,6 +187,8 @@ class BargeIn:
     def own_voice(self, at_s: float) -> None:
         """What sounds at `at_s` is the agent's own voice, which comes back."""
         self.sound, self._echoed_s = "echo", at_s
+        if self._since_s is not None:
+            self._since_s = at_s  # what comes from here on is in doubt
 
     def own_voice_over(self, at_s: float) -> Decision | None:
         """The sound was nothing else, and is over."""

@@ -28,7 +28,7 @@ LEAD_S = 0.15
 """Seconds before speech was noticed that are compared with it."""
 LEAST_S, MOST_S = 0.3, 0.8
 """Seconds of sound that are compared, with these."""
-SEARCH_S = 0.1
+SEARCH_S = 0.15
 """How far a line's delay may have changed since it was found."""
 WINDOW, HOP = 256, 128
 LOWEST, HIGHEST = 5, 116
@@ -38,6 +38,8 @@ OWN_SHARES = ((0.55, 0.6), (0.42, 0.8), (LEAST_S, 0.9))
 """Share of a sound's power that follows what went out, as a filter would, from which on it is the agent's voice: of a
 sound of so many seconds at least. In a short one much is alike by chance.
 """
+HALVES_SHARE = 0.5
+"""The same of both halves of a sound together, on a line that has echoed: its delay may jump in between."""
 OVERLAP = 0.6
 """How much a window that half overlaps another one counts for."""
 
@@ -109,11 +111,26 @@ class OwnVoice:
             return False
         heard = _at_rate(sound, MODEL_RATE_HZ)
         least = next(share for long_s, share in OWN_SHARES if seconds >= long_s)
-        if self._delay_s is not None and self._share(heard, start_s, self._delay_s, SEARCH_S) >= least:
+        if self._delay_s is not None and self._comes_back(heard, start_s, self._delay_s, least):
             return True
         if self._share(heard, start_s, (MAX_DELAY_S - AHEAD_S) / 2, (MAX_DELAY_S + AHEAD_S) / 2) < least:
             return False
         self._delay_s = self._found_s
+        return True
+
+    def _comes_back(self, sound: _Signal, start_s: float, delay_s: float, least: float) -> bool:
+        """Whether a sound is the agent's voice with about this delay, also where that jumps once."""
+        if self._share(sound, start_s, delay_s, SEARCH_S) >= least:
+            self._delay_s = self._found_s
+            return True
+        half = len(sound) // 2
+        if half < LEAST_S * RATE_HZ:
+            return False
+        first = self._share(sound[:half], start_s, delay_s, SEARCH_S)
+        last = self._share(sound[half:], start_s + half / RATE_HZ, delay_s, SEARCH_S)
+        if (first + last) / 2 < HALVES_SHARE:
+            return False
+        self._delay_s = self._found_s if last >= first else delay_s
         return True
 
     def _share(self, sound: _Signal, start_s: float, delay_s: float, around_s: float) -> float:

@@ -91,6 +91,33 @@ def test_a_pause_between_two_sentences_is_no_end(left: Left) -> None:
     assert heard_over(SUMS, Sound("okay", 4.5), left=left) == [HOLD, GO_ON]
 
 
+def test_what_comes_behind_the_agents_own_voice_is_in_doubt_from_there_on() -> None:
+    machine = BargeIn()
+    machine.agent = "speaking"
+    assert machine.speech_began(1.0) is HOLD
+    for at_s in (1.3, 1.6, 1.9, 2.2):
+        machine.own_voice(at_s)
+        assert machine.speech_lasts(at_s + 0.1) is None
+    assert machine.words_so_far([TimedWord("stop", 2.4)], [], 2.6) is YIELD
+
+
+def test_the_agents_own_voice_makes_the_line_known() -> None:
+    machine = BargeIn()
+    machine.agent = "speaking"
+    assert machine.speech_began(1.0) is HOLD
+    assert machine.own_voice_over(1.5) is GO_ON
+    assert machine.sound_began(2.0) is None
+    assert machine.speech_began(2.0) is None
+
+
+def test_a_third_noise_stops_the_agent_no_more() -> None:
+    machine = BargeIn()
+    machine.agent = "speaking"
+    for began_s, decision in ((1.0, HOLD), (3.0, HOLD), (5.0, None), (14.0, HOLD)):
+        assert machine.speech_began(began_s) is decision
+        machine.speech_over([], [], Left(5.0), began_s + 0.5)
+
+
 def test_a_question_heard_to_its_end_is_answered_though_more_may_come() -> None:
     assert heard_over(SUMS, Sound("okay", 4.5), left=Left(0.0, whole=False, question=True)) == [HOLD, YIELD]
     assert heard_over(SUMS, Sound("okay", 4.5), left=Left(0.0, whole=False)) == [HOLD, GO_ON]

@@ -76,6 +76,14 @@ def test_an_echo_in_a_room_is_told(said: Samples) -> None:
     assert Line(said).hears(0.3 * heard[4000:16000], 1 + 0.25 + 0.2)
 
 
+def test_an_echo_whose_delay_jumps_is_told_on_a_line_that_has_echoed(said: Samples) -> None:
+    line, heard = Line(said), 0.3 * _heard(said)
+    jumping = np.concatenate([heard[6400:12800], np.zeros(800), heard[12800:18400]])
+    assert line.hears(heard[:6400], 1.2)
+    assert line.hears(jumping, 1.2 + 0.4)
+    assert line.hears(heard[18400:24800], 1.25 + 1.15)
+
+
 @pytest.mark.parametrize("gain", [0.3, 1.0])
 @pytest.mark.parametrize("over_echo", [0.0, 0.3])
 def test_another_voice_is_none_even_over_an_echo(
