@@ -146,6 +146,8 @@ def _reason(problem: ErrorDetails, known: Iterable[str]) -> str:
             return "this has to be true or false"
         case "string_type":
             return "this has to be a text"
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return "this has to be an object"
         case "list_type" | "tuple_type" | "set_type" | "frozen_set_type":
             return "this has to be a list"
         case "path_type":

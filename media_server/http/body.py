@@ -5,15 +5,26 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from media_server.errors import MAX_PROBLEMS, ClientError
 
-__all__ = ["json_body", "require_type", "text_body", "validated"]
+__all__ = ["ForeignModel", "json_body", "require_type", "text_body", "validated"]
 
 M = TypeVar("M", bound=BaseModel)
 UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 """Names of the encoding that bodies have; JSON is always in it (RFC 8259)."""
+
+
+class ForeignModel(BaseModel):
+    """What clients of other products send: fields that are not known are ignored, and null is as good as no value."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        return {k: v for k, v in given.items() if v is not None} if isinstance(given, dict) else given
 
 
 def require_type(request: web.Request, wanted: str) -> None:

@@ -45,7 +45,8 @@ async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _may_read(request: web.Request, origin: str) -> bool:
     access = request.app[ACCESS]
     open_paths = (FOR_ANY_PAGE, *(path for door in request.app[DOORS] for path in door.open_paths))
-    if request.path.startswith(open_paths) or await access.knows_origin(origin):
+    is_there = request.method == "HEAD" and request.path == "/"  # clients that only ask whether there is a server
+    if is_there or request.path.startswith(open_paths) or await access.knows_origin(origin):
         return True
     # with keys a call needs a token or a key, which is a permission by itself, whatever page shows it
     return request.path.startswith(FOR_TOKENS) and await access.closed()

@@ -164,6 +164,18 @@ async def test_a_whole_file_in_a_message_is_a_turn(
         await client.wait_for("llm_response_chunk", is_final=True, content="Seven plus five is twelve.")
 
 
+async def test_settings_that_come_again_change_what_they_name(
+    server: Server, sentence: Callable[[str], Samples]
+) -> None:
+    sound = resample(sentence("what is seven plus five"), CALL_RATE_HZ, 16000).tobytes()
+    async with connected(server.url, config_id="assistant") as client:
+        await client.send(type="session_settings", data={"audio": {"sample_rate": 16000}, "turn_detection": None})
+        await client.send(type="session_settings", data={"turn_detection": {"enabled": False}, "audio": None})
+        await client.send(type="audio_input", data={"audio": base64.b64encode(sound).decode()})
+        await client.send(type="end_turn")
+        assert (await client.wait_for("transcription", is_final=True))["transcript"] == "what is seven plus five"
+
+
 async def test_nobody_says_anything(server: Server) -> None:
     async with connected(server.url, config_id="assistant") as client:
         idle = {"warning_timeout": 0.5, "hangup_timeout": 1.0, "enabled": True}

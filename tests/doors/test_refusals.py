@@ -40,3 +40,22 @@ async def test_what_no_handler_refuses_is_told_in_the_form_of_the_door(
             async with http.post(path, json={"x": "y" * 70_000}) as response:
                 assert response.status == 413
                 assert said(await response.json())[1].lower() == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/flow/livekit", "/v1/flow/webrtc", "/api_keys", "/v1/api_keys", "/api/v1/embed/token"]
+)
+async def test_a_page_can_read_why_it_was_refused(server: Server, path: str) -> None:
+    page = {"Origin": "https://evil.example"}
+    async with aiohttp.ClientSession(server.url) as http:
+        async with http.options(path, headers=page | {"Access-Control-Request-Method": "POST"}) as response:
+            assert response.status == 204
+        async with http.post(path, json={}, headers=page) as response:
+            assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (403, page["Origin"])
+            assert (await response.json())["error"]["code"] in ("not_allowed", "DOMAIN_NOT_ALLOWED")
+
+
+async def test_a_page_can_see_that_there_is_a_server(server: Server) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        async with http.head("/", headers={"Origin": "https://evil.example"}) as response:
+            assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (200, "https://evil.example")

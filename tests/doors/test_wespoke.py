@@ -172,6 +172,7 @@ async def test_refusals_and_what_pages_may_read_of_them(tmp_path: Path) -> None:
             ("", {}, {"assistantId": "mara"}, 401, "UNAUTHORIZED"),
             ("pk_live_x_y", {}, {"assistantId": "mara"}, 401, "UNAUTHORIZED"),
             (live, {"Origin": "https://evil.example"}, {"assistantId": "mara"}, 403, "DOMAIN_NOT_ALLOWED"),
+            (live, ANY_PAGE, {"assistantId": "mara", "metadata": []}, 400, "INVALID_REQUEST"),
             (live, ANY_PAGE, {"assistantId": "nobody"}, 404, "ASSISTANT_NOT_FOUND"),
             (live, ANY_PAGE, {}, 400, "INVALID_REQUEST"),
             (empty, {}, {"assistantId": "mara"}, 402, "INSUFFICIENT_CREDITS"),

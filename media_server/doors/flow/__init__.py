@@ -11,6 +11,8 @@ DOOR = Door(
     [routes.routes],
     dialect=Flow,
     credential_names=["jwt"],
-    refusals={"/v1/flow": routes.refusal},
+    refusals=dict.fromkeys(("/v1/flow", "/v1/api_keys", "/api_keys", "/v1/discovery/"), routes.refusal),
+    # a page has to be able to read why its conversation or its short key was refused
+    open_paths=["/v1/flow/", "/v1/api_keys", "/api_keys"],
     at_root=routes.flow,
 )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, assert_never
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 from pydantic_core import from_json
 
 from media_server import events as e
@@ -14,6 +14,7 @@ from media_server import rfc3339
 from media_server.agents import Tool, client_tool
 from media_server.doors.flow.languages import pack_of
 from media_server.errors import ClientError, understood
+from media_server.http.body import ForeignModel
 
 __all__ = ["ALIASES", "AudioEnded", "AudioFormat", "Flow", "StartConversation", "parse"]
 
@@ -31,44 +32,39 @@ MIN_S = 0.001
 """Times have to be more than 0: clients take it for a missing one."""
 
 
-class _Message(BaseModel):
-    # clients of several versions add what nobody asks for
-    model_config = ConfigDict(extra="ignore")
-
-
-class AudioFormat(_Message):
+class AudioFormat(ForeignModel):
     type: Literal["raw"] = "raw"
     encoding: e.Encoding = "pcm_s16le"
     sample_rate: Annotated[int, Field(ge=8000, le=48000)] = 16_000
 
 
-class _Function(_Message):
+class _Function(ForeignModel):
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
     description: str = ""
     parameters: dict[str, Any] | None = None
 
 
-class _Tool(_Message):
+class _Tool(ForeignModel):
     type: Literal["function"] = "function"
     function: _Function
 
 
-class _ConversationConfig(_Message):
+class _ConversationConfig(ForeignModel):
     template_id: str
-    template_variables: dict[str, str] = {}
+    template_variables: dict[str, str] = Field(default_factory=dict)
 
 
-class _Debug(_Message):
+class _Debug(ForeignModel):
     llm: bool = False
 
 
-class StartConversation(_Message):
+class StartConversation(ForeignModel):
     """The first message, and the body of the request that starts a call over WebRTC."""
 
     message: Literal["StartConversation"]
     conversation_config: _ConversationConfig
     audio_format: AudioFormat | None = None
-    tools: Annotated[list[_Tool], Field(max_length=100)] = []
+    tools: Annotated[list[_Tool], Field(max_length=100, default_factory=list)]
     debug: _Debug = _Debug()
     sdp: str | None = None
     """Ours: an offer, answered at once, in a request that starts a call over WebRTC."""
@@ -93,25 +89,25 @@ class StartConversation(_Message):
         return list(made.values())
 
 
-class AudioEnded(_Message):
+class AudioEnded(ForeignModel):
     message: Literal["AudioEnded"]
     last_seq_no: int | None = None
 
 
-class _AudioReceived(_Message):
+class _AudioReceived(ForeignModel):
     message: Literal["AudioReceived"]
     seq_no: int
     buffering: Annotated[float, Field(ge=0)] | None = None
 
 
-class _AddInput(_Message):
+class _AddInput(ForeignModel):
     message: Literal["AddInput"]
     input: Annotated[str, Field(min_length=1, max_length=4000)]
     immediate: bool = False
     interrupt_response: bool = False
 
 
-class _ToolResult(_Message):
+class _ToolResult(ForeignModel):
     message: Literal["ToolResult"]
     id: str
     status: Literal["ok", "failed", "rejected"]

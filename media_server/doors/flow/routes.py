@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Annotated, NotRequired
 
 from aiohttp import WSMsgType, web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from typing_extensions import TypedDict
 
 from media_server.agents import DEFAULT_AGENT
@@ -26,7 +26,7 @@ from media_server.doors.flow.dialect import (
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.agents import AGENTS
-from media_server.http.body import require_type
+from media_server.http.body import ForeignModel, require_type
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import converse, new_socket
@@ -81,9 +81,7 @@ class _Joining(TypedDict):
     type: NotRequired[str]
 
 
-class _ShortKeyWanted(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class _ShortKeyWanted(ForeignModel):
     ttl: Annotated[int, Field(ge=60, le=86400)] = 300
 
 

@@ -16,33 +16,30 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, assert_never
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from media_server import events as e
 from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.errors import ClientError, understood
+from media_server.http.body import ForeignModel
 
 __all__ = ["AudioInput", "EndTurn", "NextEvi", "SessionSettings"]
 
 RATE_HZ = 24_000
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Switch(_Message):
+class _Switch(ForeignModel):
     enabled: bool
 
 
-class _Audio(_Message):
+class _Audio(ForeignModel):
     sample_rate: Annotated[int, Field(ge=8000, le=48000)] = RATE_HZ
     channels: Annotated[int, Field(ge=1, le=2)] = 1
     encoding: Literal["linear16", "pcm"] = "linear16"
     """Two names of one thing."""
 
 
-class _Idle(_Message):
+class _Idle(ForeignModel):
     """Seconds of silence; what is not given is the agent's own."""
 
     enabled: bool = True
@@ -71,7 +68,7 @@ class SessionSettings(_Audio):
         return self.audio or self
 
 
-class AudioInput(_Message):
+class AudioInput(ForeignModel):
     type: Literal["audio_input"]
     audio: str
     chunk_id: str | int | None = None
@@ -84,16 +81,16 @@ class AudioInput(_Message):
             raise ClientError("bad_message", "audio_input: audio is not valid base64.") from wrong
 
 
-class EndTurn(_Message):
+class EndTurn(ForeignModel):
     type: Literal["end_turn"]
 
 
-class _TextInput(_Message):
+class _TextInput(ForeignModel):
     type: Literal["text_input"]
     text: Annotated[str, Field(min_length=1, max_length=4000)]
 
 
-class _Ping(_Message):
+class _Ping(ForeignModel):
     type: Literal["ping"]
 
 

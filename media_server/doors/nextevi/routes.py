@@ -205,8 +205,10 @@ class _Conversation:
             self._line.send(NextEvi.error("INVALID_CONFIG", refused.message))
 
     def _settle(self, settings: SessionSettings) -> None:
-        sound = settings.sound
-        self._choose_sound(PcmFormat(sound.sample_rate, sound.channels))
+        given = settings.sound.model_dump(include=settings.sound.model_fields_set)
+        before = self._line.wire.microphone  # holds for what the settings do not name
+        rate_hz, channels = given.get("sample_rate", before.rate_hz), given.get("channels", before.channels)
+        self._choose_sound(PcmFormat(rate_hz, channels))
         call = self._session.call
         if settings.emotion_detection:
             wanted = call.agent.emotions or EMOTIONS

@@ -9,13 +9,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, assert_never
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from media_server import events as e
 from media_server.agents import Agent, TurnPreset
 from media_server.call import Chat
 from media_server.doors.pinecall.program_messages import ANY_LANGUAGE, language_of
 from media_server.errors import ClientError, problems, understood
+from media_server.http.body import ForeignModel
 
 __all__ = ["REASONS", "Pinecall", "PinecallChat", "chosen_at_start", "turn_number"]
 
@@ -57,15 +58,11 @@ def _name(given: object) -> object:
     return given if isinstance(given, str) else None
 
 
-class _Action(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Mute(_Action):
+class _Mute(ForeignModel):
     action: Literal["mute", "unmute"]
 
 
-class _Configure(_Action):
+class _Configure(ForeignModel):
     action: Literal["configure"]
     language: Annotated[str | None, BeforeValidator(_language)] = None
     voice: Annotated[str | None, BeforeValidator(_name)] = None
@@ -74,12 +71,12 @@ class _Configure(_Action):
     )
 
 
-class _InjectText(_Action):
+class _InjectText(ForeignModel):
     action: Literal["inject_text"]
     text: Annotated[str, Field(min_length=1, max_length=4000)]
 
 
-class _SetContext(_Action):
+class _SetContext(ForeignModel):
     action: Literal["set_context"]
     key: Annotated[str, Field(min_length=1, max_length=100)]
     value: Annotated[str, Field(max_length=4000)] | None = None
@@ -90,12 +87,12 @@ _ACTIONS: TypeAdapter[_Mute | _Configure | _InjectText | _SetContext] = TypeAdap
 )
 
 
-class _ChatMessage(_Action):
+class _ChatMessage(ForeignModel):
     event: Literal["message"]
     text: Annotated[str, Field(min_length=1, max_length=4000)]
 
 
-class _ChatContext(_Action):
+class _ChatContext(ForeignModel):
     event: Literal["set_context"]
     key: Annotated[str, Field(min_length=1, max_length=100)]
     value: Annotated[str, Field(max_length=4000)] | None = None

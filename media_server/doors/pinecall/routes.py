@@ -17,7 +17,7 @@ from media_server.doors.pinecall.programs import PROGRAMS
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.agents import AGENTS
-from media_server.http.body import json_body, validated
+from media_server.http.body import ForeignModel, json_body, validated
 from media_server.http.chat import HEARTBEAT_S, LARGEST, carry
 from media_server.http.dictation import DictationWanted, dictate
 from media_server.http.openapi import operation
@@ -41,14 +41,12 @@ class _IceServers(TypedDict):
     iceServers: list[dict[str, Any]]
 
 
-class _Offer(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class _Offer(ForeignModel):
     sdp: Annotated[str, Field(min_length=1)]
     type: Literal["offer"]
     token: str
-    metadata: dict[str, Any] = {}
-    config: dict[str, Any] = {}
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
     """Settings as in the channel's `configure`: what the agent lets pages choose."""
 
 

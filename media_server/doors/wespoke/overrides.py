@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, Field
 
 from media_server.errors import ClientError
 from media_server.http.body import validated
@@ -24,8 +25,15 @@ OWN = frozenset({"variableValues", "firstMessage"})
 """What every page may change."""
 
 
+def _simple(value: object) -> object:
+    """A value that can be said."""
+    if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise ValueError("this has to be a text, a number, true or false")
+
+
 class _Overrides(BaseModel):
-    variableValues: dict[str, str | int | FiniteFloat | bool] = {}  # noqa: N815 - as it is on the wire
+    variableValues: dict[str, Annotated[Any, AfterValidator(_simple)]] = {}  # noqa: N815 - as it is on the wire
     firstMessage: Annotated[str, Field(max_length=4000)] | None = None  # noqa: N815
     systemPrompt: Annotated[str, Field(max_length=20_000)] | None = None  # noqa: N815
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None

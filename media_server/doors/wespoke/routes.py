@@ -9,7 +9,7 @@ import time
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from media_server import events as e
 from media_server.agents import Agent
@@ -19,7 +19,7 @@ from media_server.doors.wespoke.dialect import ENDINGS, WespokeChat, message_of
 from media_server.doors.wespoke.overrides import settled_by
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS, TOKEN_TTL_S
-from media_server.http.body import json_body, validated
+from media_server.http.body import ForeignModel, json_body, validated
 from media_server.http.calls import RECORDS, UNDER_WAY, agents_for, recorded, time_text
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
@@ -66,12 +66,10 @@ def refusal(refused: ClientError) -> web.Response:
     return web.json_response(body, status=refused.status, headers=refused.headers)
 
 
-class _TokenWanted(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class _TokenWanted(ForeignModel):
     assistantId: str  # noqa: N815 - as it is on the wire
-    metadata: Annotated[dict[str, Any], BeforeValidator(lambda given: given or {})] = {}
-    assistantOverrides: Annotated[dict[str, Any], BeforeValidator(lambda given: given or {})] = {}  # noqa: N815
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    assistantOverrides: dict[str, Any] = Field(default_factory=dict)  # noqa: N815
 
 
 class _Muted(BaseModel):

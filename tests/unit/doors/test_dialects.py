@@ -264,6 +264,10 @@ def test_nextevi_says_why_a_turn_ended(cause: Any) -> None:
             Flow(), '{"message":"ToolResult","id":"1","status":"ok","content":"7"}',
             e.ToolResult(type="tool.result", id="1", result=7),
         ),
+        (
+            Flow(), '{"message":"AddInput","input":"x","immediate":null,"interrupt_response":null}',
+            e.TextSend(type="text.send", text="x", role="system", immediate=False, interrupt=False),
+        ),
         (NextEvi("c", "", ""), '{"type":"end_turn"}', e.TurnEnd(type="turn.end")),
         (Pinecall(), '{"action":"mute"}', e.UserMute(type="user.mute", muted=True)),
         (PinecallChat(False), '{"event":"message","text":"hi"}', e.TextSend(type="text.send", text="hi")),

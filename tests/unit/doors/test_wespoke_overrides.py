@@ -28,6 +28,12 @@ def test_what_is_settled(given: dict[str, Any], changes: dict[str, Any]) -> None
     assert settled_by(given, ALL) == (changes, {})
 
 
+@pytest.mark.parametrize("value", [None, [], {}, float("nan")])
+def test_a_variable_that_cannot_be_said_is_refused_in_plain_words(value: object) -> None:
+    with pytest.raises(ClientError, match="variableValues.name: this has to be a text, a number, true or false"):
+        settled_by({"variableValues": {"name": value}}, ALL)
+
+
 @pytest.mark.parametrize("name", ["systemPrompt", "temperature", "voice", "__class__", ""])
 def test_what_the_agent_does_not_let_pages_change(name: str) -> None:
     with pytest.raises(ClientError, match="not for pages") as refused:
