@@ -76,7 +76,10 @@ def validated(model: type[M], given: Any) -> M:
 def _refusal(error: ValidationError) -> ClientError:
     if (count := error.error_count()) > MAX_PROBLEMS:
         return ClientError("bad_request", f"The request is not valid: {count} of its values are wrong.")
-    problems = [{"field": ".".join(map(str, x["loc"])), "problem": x["msg"]} for x in error.errors()]
+    problems = [
+        {"field": ".".join(map(str, x["loc"])), "problem": x["msg"].removeprefix("Value error, ")}
+        for x in error.errors()
+    ]
     if error.errors()[0]["type"] == "json_invalid":
         return ClientError("bad_json", "The body is not valid JSON.", details=problems)
     summary = "; ".join(f"{p['field'] or 'body'}: {p['problem']}" for p in problems)

@@ -20,6 +20,7 @@ from pydantic import (
 
 from media_server.agents import agent_name
 from media_server.errors import ClientError, understood
+from media_server.http.body import ForeignModel
 from media_server.jsonable import jsonable
 
 __all__ = [
@@ -274,7 +275,7 @@ class ChannelCommand(CallSettings):
     ringing: bool | None = None
 
 
-class _OfCall(_Message):
+class _OfCall(ForeignModel):
     call_id: str
 
 
@@ -317,7 +318,7 @@ class LlmReady(_OfCall):
     turn: Any = None
 
 
-class _Said(_Message):
+class _Said(ForeignModel):
     """A message in OpenAI's form; what tools were asked and answered has no text to be remembered by itself."""
 
     role: Literal["user", "assistant", "system", "developer", "tool"]
@@ -330,8 +331,8 @@ class History(_OfCall):
         "history.set_vars", "history.add_context", "history.set_instructions",
     ]  # fmt: skip
     request_id: str | int | None = None
-    messages: Annotated[list[_Said], Field(max_length=1000)] = []
-    vars: Variables = {}
+    messages: Annotated[list[_Said], Field(max_length=1000, default_factory=list)]
+    vars: Variables = Field(default_factory=dict)
     key: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     context: Annotated[str, Field(max_length=MAX_TEXT)] | None = Field(
         None, validation_alias=AliasChoices("context", "text")
@@ -364,7 +365,7 @@ class CallReject(_OfCall):
     reason: Literal["busy", "rejected"] = "rejected"
 
 
-class SessionCommand(_Message):
+class SessionCommand(ForeignModel):
     """Settings of one call, of all with a contact, or of all of an agent, those to come too."""
 
     event: Literal["session.pause", "session.resume", "session.send"]
@@ -379,10 +380,10 @@ class SessionConfigure(CallSettings):
     session_id: str
 
 
-class _Placed(_Message):
+class _Placed(ForeignModel):
     agent_id: AgentId
     greeting: Annotated[str, Field(max_length=MAX_TEXT)] = ""
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = Field(default_factory=dict)
     config: CallSettings = Field(default_factory=CallSettings)
     """Settings of the agent that calls, for this call."""
     detect_turn_end: bool = False
@@ -418,7 +419,7 @@ class LineCommand(_Message):
     number: str
 
 
-class LlmChat(_Message):
+class LlmChat(ForeignModel):
     event: Literal["llm.chat"]
     session_id: Annotated[str, Field(min_length=1, max_length=128)]
     agent_id: AgentId

@@ -26,7 +26,9 @@ OWN = frozenset({"variableValues", "firstMessage"})
 
 
 def _simple(value: object) -> object:
-    """A value that can be said."""
+    """A value that can be said; nothing, where the page does not know it."""
+    if value is None:
+        return ""
     if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     raise ValueError("this has to be a text, a number, true or false")

@@ -28,9 +28,14 @@ def test_what_is_settled(given: dict[str, Any], changes: dict[str, Any]) -> None
     assert settled_by(given, ALL) == (changes, {})
 
 
-@pytest.mark.parametrize("value", [None, [], {}, float("nan")])
+def test_a_variable_that_the_page_does_not_know_is_nothing() -> None:
+    _, variables = settled_by({"variableValues": {"name": None, "age": 5, "vip": True}}, ALL)
+    assert variables == {"name": "", "age": 5, "vip": True}
+
+
+@pytest.mark.parametrize("value", [[], {}, float("nan")])
 def test_a_variable_that_cannot_be_said_is_refused_in_plain_words(value: object) -> None:
-    with pytest.raises(ClientError, match="variableValues.name: this has to be a text, a number, true or false"):
+    with pytest.raises(ClientError, match=r"variableValues\.name: this has to be a text, a number, true or false"):
         settled_by({"variableValues": {"name": value}}, ALL)
 
 
