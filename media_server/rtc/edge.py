@@ -28,6 +28,7 @@ from media_server.rtc.pacer import Pacer
 from media_server.rtc.relayed import ALONE, RelayedLink, reach_of_this_machine
 from media_server.rtc.rtp import is_rtcp
 from media_server.rtc.sdp import Credentials, Offer
+from media_server.rtc.stun_attributes import not_understood, refusal_of
 from media_server.rtc.wires import Address, Tcp, Udp, Wire
 
 __all__ = ["Edge", "IceTransport", "Ports", "local_addresses"]
@@ -182,8 +183,11 @@ class Edge:
                 for sharing in tuple(self._callers.by_ssrc.get(ssrc, ())):
                     if sharing.take_media(path, data):
                         break
-        elif 19 < first < 64 and (link := self._callers.by_path.get(path)):
-            link.take_dtls(path, data)
+        elif 19 < first < 64:
+            if link := self._callers.by_path.get(path):
+                link.take_dtls(path, data)
+            elif path.wire.protocol == "udp":
+                self._callers.keep(path, data)
 
     def _take_stun(self, path: Path, data: bytes) -> None:
         try:
@@ -204,6 +208,9 @@ class Edge:
             return
         key = link.password(username).encode()
         if not message.check_message_integrity(key):
+            return
+        if unknown := not_understood(data):
+            path.wire.send(refusal_of(unknown, message.transaction_id, key), path.address)
             return
         answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, message.transaction_id)
         is_conflict = "ICE-CONTROLLED" in message.attributes

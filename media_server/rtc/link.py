@@ -6,6 +6,8 @@ Which path is used:
 | from then on | the one that the caller's DTLS or authentic SRTP came over last |
 | the one in use has been silent for `DEAD_S`, another has a check | the other |
 
+DTLS from an unknown address is kept until a check shows whose it is; callers of that host are asked at once.
+
 A caller sends data only where it has seen the server's answers, so the data show which path is good both ways; checks
 and nominations do not. This needs callers that send the first DTLS packet (`a=setup:passive` in the answer).
 """
@@ -13,9 +15,11 @@ and nominations do not. This needs callers that send the first DTLS packet (`a=s
 from __future__ import annotations
 
 import asyncio
+import heapq
 import secrets
 import string
 import time
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -41,9 +45,18 @@ MAX_SSRCS = 8
 MAX_SHARING = 8
 """Callers of one SSRC: it is theirs to choose, so each is tried."""
 MAX_GENERATIONS = 4
+HANDSHAKE = frozenset({20, 22})
+"""Content types of DTLS by which a handshake goes on: change of ciphers, handshake."""
+MAX_FLIGHT = 8
 CHECK_EVERY_S = 0.1
+MAX_CHECK = 700
+"""Bytes of a check: the caller's user name has 256 at most."""
 CHECK_S = 5.0
 """How long an answer to a check of ours is waited for."""
+MAX_ASKED = 4
+"""Callers that are asked whether a packet is theirs."""
+MAX_STRAYS, MAX_STRAYS_OF_PATH, STRAYS_S = 64, 8, 10.0
+"""Unknown addresses whose DTLS packets are kept, packets of each, and for how many seconds."""
 
 
 class Path(NamedTuple):
@@ -74,6 +87,33 @@ class Callers:
     by_ssrc: dict[bytes, list[Link]] = field(default_factory=dict)
     by_check: dict[bytes, Link] = field(default_factory=dict)
     """Checks of the server's own, by their transaction."""
+    by_host: dict[str, dict[Link, int]] = field(default_factory=dict)
+    """How many paths each has from a host."""
+    strays: OrderedDict[Path, tuple[float, list[bytes]]] = field(default_factory=OrderedDict)
+    """DTLS packets of unknown addresses, and when the first came: one of them may be a caller's with another address
+    than before, whose next check or answer tells."""
+
+    def keep(self, path: Path, data: bytes) -> None:
+        """A DTLS packet came from an unknown address.
+
+        The callers of that host who have been silent for longest are asked whether it is theirs, with no more bytes
+        than came.
+        """
+        now = time.monotonic()
+        _, kept = self.strays.setdefault(path, (now, []))
+        kept.append(data)
+        del kept[:-MAX_STRAYS_OF_PATH]
+        if len(self.strays) > MAX_STRAYS:
+            self.strays.popitem(last=False)
+        if links := self.by_host.get(path.address[0]):
+            left = len(data)
+            for link in heapq.nsmallest(MAX_ASKED, links, key=lambda link: link.heard_s):
+                left -= link.ask(path, left)
+
+    def kept(self, path: Path) -> list[bytes]:
+        """What was kept of an address that is known now."""
+        since_s, kept = self.strays.pop(path, (-STRAYS_S, []))
+        return kept if time.monotonic() - since_s < STRAYS_S else []
 
 
 class Inbox:
@@ -139,7 +179,11 @@ class Link:
         self._ssrcs: set[bytes] = set()
         self._checks: dict[bytes, tuple[Path, Generation, float]] = {}
         self._has_data = False
-        self._heard_s = self._checked_s = time.monotonic()
+        self._flight: deque[bytes] = deque(maxlen=MAX_FLIGHT)
+        """The newest packets of the handshake, which are sent again over another path: else a timer is waited for."""
+        self._is_answering = False
+        self.heard_s = self._checked_s = time.monotonic()
+        """When something authentic came last."""
         self._inbox = Inbox()
         self._begin(remote)
 
@@ -155,7 +199,7 @@ class Link:
     @property
     def is_silent(self) -> bool:
         """Whether nothing has come from the caller for `DEAD_S`."""
-        return time.monotonic() - self._heard_s > DEAD_S
+        return time.monotonic() - self.heard_s > DEAD_S
 
     async def gather(self) -> None:
         """Nothing to do: the ports are open."""
@@ -190,7 +234,7 @@ class Link:
             del self._generations[:-1]
         dead = self.selected is not None and now - self._paths[self.selected] > DEAD_S
         if self.selected is None or dead or (nominated and not self._has_data):
-            self.selected = path
+            self._use(path)
         self.connected.set()
 
     def take_dtls(self, path: Path, data: bytes) -> None:
@@ -210,8 +254,8 @@ class Link:
         if path in self._paths:
             self._select(path)
         else:
-            self._heard_s = time.monotonic()
-            self._check(path)
+            self.heard_s = time.monotonic()
+            self.ask(path, MAX_CHECK)
         # that of sound, which nearly all packets are, is looked up first
         if data[8:12] not in self._ssrcs and len(self._ssrcs) < MAX_SSRCS:
             self._remember(data[4:8] if is_rtcp(data) else data[8:12])
@@ -228,12 +272,18 @@ class Link:
         """Once a second: give up what did not come."""
         for transaction in [t for t, (_, _, sent_s) in self._checks.items() if now - sent_s > CHECK_S]:
             del self._checks[transaction], self._callers.by_check[transaction]
-        if self.connected.is_set() and now - self._heard_s > LOST_S:
+        if self.connected.is_set() and now - self.heard_s > LOST_S:
             self.lose()
 
     def forget(self, path: Path) -> None:
         """A path is no more."""
         del self._paths[path]
+        of_host = self._callers.by_host[path.address[0]]
+        of_host[self] -= 1
+        if not of_host[self]:
+            del of_host[self]
+        if not of_host:
+            del self._callers.by_host[path.address[0]]
         if self._callers.by_path.get(path) is self:
             del self._callers.by_path[path]
         path.wire.release()
@@ -253,11 +303,18 @@ class Link:
             self.forget(path)
 
     async def _recv(self) -> bytes:
-        return await self._inbox.get()
+        data = await self._inbox.get()
+        self._is_answering = True
+        return data
 
     async def _send(self, data: bytes) -> None:
         if self._inbox.is_closed:
             raise ConnectionError
+        if data[0] in HANDSHAKE:
+            if self._is_answering:
+                self._is_answering = False
+                self._flight.clear()
+            self._flight.append(data)
         self.send(data)
 
     def _begin(self, remote: Credentials) -> None:
@@ -269,20 +326,33 @@ class Link:
 
     def _note(self, path: Path) -> float:
         """The path is good in the caller's direction at least."""
-        self._heard_s = now = time.monotonic()
+        self.heard_s = now = time.monotonic()
         if path not in self._paths:
             if len(self._paths) >= MAX_PATHS:
                 self.forget(min((p for p in self._paths if p != self.selected), key=self._paths.__getitem__))
             if other := self._callers.by_path.get(path):
                 other.forget(path)  # a NAT gave the port of a caller who has gone to this one
             self._callers.by_path[path] = self
+            of_host = self._callers.by_host.setdefault(path.address[0], {})
+            of_host[self] = of_host.get(self, 0) + 1
             path.wire.proved()
+            self._paths[path] = now
+            for data in self._callers.kept(path):
+                self.take_dtls(path, data)
         self._paths[path] = now
         return now
 
+    def _use(self, path: Path) -> None:
+        """Send over this path from now on, first what of the handshake may have been lost with another one."""
+        if path != self.selected:
+            self.selected = path
+            for data in self._flight:
+                self.send(data)
+
     def _select(self, path: Path) -> None:
-        self._has_data, self.selected = True, path
-        self._heard_s = self._paths[path] = time.monotonic()
+        self._has_data = True
+        self._use(path)
+        self.heard_s = self._paths[path] = time.monotonic()
 
     def _remember(self, ssrc: bytes) -> None:
         if ssrc in self._ssrcs:
@@ -292,21 +362,31 @@ class Link:
             self._ssrcs.add(ssrc)
             sharing.append(self)
 
-    def _check(self, path: Path) -> None:
-        """Ask an address whether it is the caller; no more is ever sent to one that has not proved it."""
+    def ask(self, path: Path, most: int) -> int:
+        """Ask an address whether it is the caller; no more is ever sent to one that has not proved it.
+
+        Args:
+            most: bytes that may be sent.
+
+        Returns:
+            How many were.
+        """
         now = time.monotonic()
-        if now - self._checked_s < CHECK_EVERY_S:
-            return
-        self._checked_s = now
+        if self._inbox.is_closed or now - self._checked_s < CHECK_EVERY_S:
+            return 0
         local, remote = self.generation.local, self.generation.remote
         request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
         request.attributes["USERNAME"] = f"{remote.username}:{local.username}"
         request.attributes["PRIORITY"] = 110 << 24 | 65535 << 8 | 255  # peer-reflexive (RFC 8445 section 7.1.1)
         request.attributes["ICE-CONTROLLED"] = secrets.randbits(63)
         request.add_message_integrity(remote.password.encode())
+        if len(check := bytes(request)) > most:
+            return 0
+        self._checked_s = now
         self._checks[request.transaction_id] = path, self.generation, now
         self._callers.by_check[request.transaction_id] = self
-        path.wire.send(bytes(request), path.address)
+        path.wire.send(check, path.address)
+        return len(check)
 
     def _end(self) -> None:
         if not self._inbox.close():

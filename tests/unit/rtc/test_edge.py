@@ -7,6 +7,7 @@ import contextlib
 import random
 import re
 import socket
+import struct
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -32,7 +33,8 @@ LITE = Offer((), (), False)
 async def edge() -> AsyncIterator[Edge]:
     async with Edge.open() as edge:
         yield edge
-        assert not any((edge._callers.by_username, edge._callers.by_path, edge._callers.by_ssrc))
+        callers = edge._callers
+        assert not any((callers.by_username, callers.by_path, callers.by_ssrc, callers.by_host))
         assert not edge._callers.by_check
 
 
@@ -160,6 +162,34 @@ async def test_a_role_conflict_is_answered_and_leads_nowhere(edge: Edge, link: L
     assert answer is not None
     assert stun.parse_message(answer).attributes["ERROR-CODE"][0] == 487
     assert not link.connected.is_set()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "named"),
+    [([0x7FF0], [0x7FF0]), ([0xC057, 0x0003, 0x7FF1, 0x7FF1], [0x0003, 0x7FF1]), ([0xFF00, 0x0014, 0x001D], [])],
+    ids=["one", "among others", "none"],
+)
+async def test_attributes_that_have_to_be_understood_and_are_not_are_named(
+    edge: Edge, link: Link, kinds: list[int], named: list[int]
+) -> None:
+    ours = link.generation.local
+    plain = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    plain.attributes.update({"USERNAME": f"{ours.username}:them", "PRIORITY": 1, "ICE-CONTROLLING": 1})
+    body = bytes(plain) + b"".join(struct.pack("!HH", kind, 4) + b"abcd" for kind in kinds)
+    signature = stun.message_integrity(body, ours.password.encode())
+    body += struct.pack("!HH", 0x0008, 20) + signature
+    after = struct.pack("!HH", 0x7FFF, 0)  # what comes behind the signature is not part of the request
+    answer = await Stranger(edge).ask(stun.set_body_length(body + after, len(body + after) - 20), 1.0)
+    assert answer is not None
+    parsed = stun.parse_message(answer)
+    assert parsed.check_message_integrity(ours.password.encode())
+    assert parsed.transaction_id == plain.transaction_id
+    if named:
+        assert parsed.attributes["ERROR-CODE"][0] == 420
+        assert struct.pack(f"!HH{len(named)}H", 0x000A, 2 * len(named), *named) in answer
+    else:
+        assert parsed.message_class == stun.Class.RESPONSE
+    assert link.connected.is_set() != bool(named)
 
 
 async def test_damaged_packets_are_passed_over(edge: Edge, link: Link) -> None:
@@ -308,6 +338,24 @@ async def test_a_caller_whose_nat_gives_him_another_port_hears_on(edge: Edge) ->
             assert call.peer.link.selected != before  # type: ignore[union-attr]
             assert edge._callers.by_check == {}
             hearing.cancel()
+    finally:
+        relay.close()
+
+
+async def test_a_caller_whose_address_changes_in_the_handshake_is_followed(edge: Edge) -> None:
+    class Rebinding(Relay):
+        def datagram_received(self, data: bytes, address: Any) -> None:
+            super().datagram_received(data, address)
+            if 19 < data[0] < 64 and not self.rebound_s:
+                self.rebound_s = time.monotonic()
+                self.rebinding = asyncio.ensure_future(self.rebind())
+
+    relay = Rebinding((host_of(edge), edge.udp_port))
+    try:
+        began = time.monotonic()
+        async with in_call(edge, await relay.start()):
+            await relay.rebinding
+            assert time.monotonic() - began < 3, "the caller's next packet comes after a second"
     finally:
         relay.close()
 

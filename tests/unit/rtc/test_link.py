@@ -155,6 +155,53 @@ async def test_an_unknown_address_is_asked_once_and_used_when_it_answers(clock: 
     await link.close()
 
 
+async def test_packets_of_an_unknown_address_are_read_once_it_is_known(clock: Clock) -> None:
+    callers = Callers()
+    link, other, (old, here, there) = new(callers), new(callers), paths(3)
+    elsewhere = Path(Wire(), ("198.51.100.9", 5000))
+    link.checked(old, link.generation.local.username, True)
+    clock.now_s += 1
+    other.checked(here, other.generation.local.username, True)
+    link.take_dtls(old, b"\x16 hello")
+    for path in (there, elsewhere):
+        callers.keep(path, b"\x16 again" + bytes(110))
+    (asked,) = [wire for path in (there, elsewhere) for wire, _ in path.wire.sent]  # type: ignore[attr-defined]
+    assert stun.parse_message(asked).attributes["USERNAME"].endswith(link.generation.local.username)
+    callers.keep(Path(here.wire, ("192.0.2.1", 6000)), b"\x16" + bytes(len(asked) - 2))
+    assert not here.wire.sent, "no more is sent than came"  # type: ignore[attr-defined]
+    link.checked(there, link.generation.local.username, False)
+    assert link.selected == there
+    assert [await link._recv(), await link._recv()][1].startswith(b"\x16 again")
+    clock.now_s += module.STRAYS_S
+    other.checked(elsewhere, other.generation.local.username, False)
+    assert elsewhere not in callers.strays
+    assert not other._has_data, "it had waited too long"
+    for number in range(3 * module.MAX_STRAYS):
+        for _ in range(3 * module.MAX_STRAYS_OF_PATH):
+            callers.keep(Path(here.wire, ("203.0.113.5", number)), b"\x16")
+    assert len(callers.strays) == module.MAX_STRAYS
+    assert {len(kept) for _, kept in callers.strays.values()} == {module.MAX_STRAYS_OF_PATH}
+    await link.close()
+    await other.close()
+    assert not callers.by_host
+
+
+async def test_the_handshake_goes_on_over_another_path_at_once(clock: Clock) -> None:
+    link, (one, two) = new(Callers()), paths(2)
+    ours = link.generation.local.username
+    link.checked(one, ours, True)
+    for hello in (b"\x16 first", b"\x16 second"):
+        link.take_dtls(one, hello)
+        await link._recv()
+        await link._send(b"\x16 answer to" + hello[1:])
+    await link._send(b"\x16 and more")
+    await link._send(b"\x17 data")
+    link.checked(two, ours, False)
+    link.take_dtls(two, b"\x16 second")
+    assert [data for data, _ in two.wire.sent] == [b"\x16 answer to second", b"\x16 and more"]  # type: ignore[attr-defined]
+    await link.close()
+
+
 async def test_a_check_that_nobody_answers_is_given_up(clock: Clock) -> None:
     callers = Callers()
     link, (old, other) = new(callers), paths(2)
