@@ -19,7 +19,17 @@ from media_server.errors import ClientError
 from media_server.rtc.agreed import AgreedAudio, Codec
 from media_server.rtc.sdp import Credentials, Offer, Section
 
-__all__ = ["OPUS", "Agreement", "Reply", "agree", "common_codecs", "is_live", "local_fragment", "receivable"]
+__all__ = [
+    "OPUS",
+    "Agreement",
+    "Reply",
+    "agree",
+    "common_codecs",
+    "has_channels",
+    "is_live",
+    "local_fragment",
+    "receivable",
+]
 
 CLOCKS = {"opus": 48_000, "pcmu": 8000, "pcma": 8000, "g722": 8000}
 """Codecs of voices, and the clocks of their RTP."""
@@ -157,7 +167,7 @@ def agree(offer: Offer) -> Agreement:
         raise ClientError("bad_sdp", f"The audio section of the offer lacks {missing}.")
     heard = next((s for s in chosen if common_codecs(s) and s.direction in ("sendrecv", "sendonly")), None)
     spoken = next((s for s in chosen if common_codecs(s) and s.direction in ("sendrecv", "recvonly")), None)
-    data = next((s for s in chosen if s.kind == "application" and "SCTP" in s.protocol.upper()), None)
+    data = next((s for s in chosen if has_channels(s)), None)
     replies = []
     for section in offer.sections:
         codecs = common_codecs(section) if section in chosen else ()
@@ -197,6 +207,11 @@ def is_live(section: Section, is_bundled: bool) -> bool:
     Port 0 rejects it, but where it only says that the section cannot be had without its bundle.
     """
     return section.port > 0 or (is_bundled and section.is_bundle_only)
+
+
+def has_channels(section: Section) -> bool:
+    """Whether a section is of data channels, with a port that SCTP has; 0 closes it (RFC 8841 section 5.2)."""
+    return section.kind == "application" and "SCTP" in section.protocol.upper() and 0 < section.sctp_port < 65536
 
 
 def common_codecs(section: Section) -> tuple[Codec, ...]:

@@ -14,9 +14,10 @@ from media_server.rtc.agreed import Codec
 
 __all__ = ["Credentials", "Fingerprint", "Fragment", "Offer", "Section", "parse_fragment", "parse_offer"]
 
-MAX_LINES = 1500
-MAX_SECTIONS = 16
-"""Maximum media sections of a description, where the client has no use for more."""
+MAX_LINES = 6000
+MAX_SECTIONS = 64
+"""Maximum media sections of a description: some clients offer one for each of a conference's pictures, others one more
+each time that they publish."""
 MAX_FORMATS = 128
 """Maximum payload types of a section; RTP has no more."""
 MAX_SHOWN = 60
@@ -24,12 +25,15 @@ MAX_SHOWN = 60
 CREDENTIAL = re.compile(r"[A-Za-z0-9+/=_-]{1,256}")
 """RFC 8839 section 5.4, but for the lengths: some clients have shorter ones, and `=`, `_` or `-`."""
 CANDIDATE = re.compile(r"\S+ \d{1,5} \S+ \d{1,10} \S+ \d{1,5} typ \S+( .*)?", re.ASCII)
-FINGERPRINT = re.compile(r"([0-9A-Fa-f]{2}:){15,63}[0-9A-Fa-f]{2}")
+FINGERPRINT = re.compile(r"([0-9A-Fa-f]{2}:){31,63}[0-9A-Fa-f]{2}")
 RTPMAP = re.compile(r"(\d{1,3})\s+([^\s/]+)/(\d{1,6})(?:/(\d{1,2}))?\s*", re.ASCII)
-HASHES = frozenset({"sha-256", "sha-384", "sha-512"})
+HASHES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
+"""Bytes of the hashes that a certificate is known by."""
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 STATIC = {"0": ("pcmu", 8000), "8": ("pcma", 8000), "9": ("g722", 8000)}
 """Payload types that need no `a=rtpmap` (RFC 3551 section 6)."""
+PAYLOAD_TYPES = frozenset(range(128)) - frozenset(range(64, 96))
+"""Those of RTP where RTCP comes over the same transport (RFC 5761 section 4)."""
 SCTP_PORT = 5000
 DEFAULT_MESSAGE_SIZE = 64 * 1024
 """Bytes that a client takes who does not say it (RFC 8841 section 6.1)."""
@@ -100,20 +104,20 @@ class Fragment:
     """Candidates as the fragment has them, without `a=`."""
 
 
-def parse_offer(text: str, most_sections: int = MAX_SECTIONS, most_lines: int = MAX_LINES) -> Offer:
+def parse_offer(text: str) -> Offer:
     """Read an offer, or an answer to one of the server's.
 
     Raises:
         ClientError: `bad_sdp`.
     """
     lines = [(number, line.strip()) for number, line in enumerate(_lines(text), 1) if line.strip()]
-    if len(lines) > most_lines:
-        raise _bad(f"The offer has more than {most_lines} lines.")
+    if len(lines) > MAX_LINES:
+        raise _bad(f"The offer has more than {MAX_LINES} lines.")
     if not lines or lines[0][1] != "v=0":
         raise _bad('The offer is not a session description (SDP); one begins with the line "v=0".')
     session, *media = _split(lines)
-    if len(media) > most_sections:
-        raise _bad(f"The offer has more than {most_sections} media sections.")
+    if len(media) > MAX_SECTIONS:
+        raise _bad(f"The offer has more than {MAX_SECTIONS} media sections.")
     if not any(line.startswith("o=") for _, line in session):
         raise _bad('The offer is not a session description (SDP): it lacks the line "o=".')
     common = _attributes(session)
@@ -171,7 +175,7 @@ def _section(lines: list[tuple[int, str]], common: Attributes) -> Section:
         raise _bad_line(number, first, f"It has more than {MAX_FORMATS} payload types")
     own = _attributes(lines[1:])
     either = {**common, **own}
-    is_old_sctp = kind == "application" and "sctpmap" in own
+    is_old_sctp = kind.lower() == "application" and formats[0].isdecimal()
     return Section(
         kind.lower(),
         int(port),
@@ -198,7 +202,7 @@ def _codecs(formats: list[str], own: Attributes) -> Iterator[Codec]:
     maps = {m[1]: m for value in own.get("rtpmap", []) if (m := RTPMAP.fullmatch(value))}
     parameters = {payload: rest for payload, _, rest in (value.partition(" ") for value in own.get("fmtp", []))}
     for payload in dict.fromkeys(formats):
-        if not (payload.isascii() and payload.isdecimal() and len(payload) < 4 and int(payload) < 128):
+        if not (payload.isascii() and payload.isdecimal() and len(payload) < 4 and int(payload) in PAYLOAD_TYPES):
             continue
         if found := maps.get(payload):
             name, clock_hz, channels = found[2].lower(), int(found[3]), int(found[4] or 1)
@@ -228,8 +232,9 @@ def _credentials(attributes: Attributes) -> Credentials | None:
 def _fingerprints(values: list[str]) -> Iterator[Fingerprint]:
     for each in values:
         algorithm, _, value = each.partition(" ")
-        if algorithm.lower() in HASHES and FINGERPRINT.fullmatch(value.strip()):
-            yield Fingerprint(algorithm.lower(), value.strip())
+        value = value.strip()
+        if FINGERPRINT.fullmatch(value) and len(value) == 3 * HASHES.get(algorithm.lower(), 0) - 1:
+            yield Fingerprint(algorithm.lower(), value)
 
 
 def _first(attributes: Attributes, name: str) -> str:

@@ -16,14 +16,11 @@ from dataclasses import replace
 
 from media_server.errors import ClientError
 from media_server.rtc.agreed import AgreedAudio, Codec
-from media_server.rtc.answer import Agreement, Reply, common_codecs, is_live, receivable
+from media_server.rtc.answer import Agreement, Reply, common_codecs, has_channels, is_live, receivable
 from media_server.rtc.sdp import Offer, Section, parse_offer
 
 __all__ = ["Negotiation"]
 
-MAX_SECTIONS = 64
-"""Maximum media sections: each time that a client publishes anew there is one more."""
-MAX_LINES = 6000
 MAX_CHARACTERS = 128 * 1024
 VOICE_CODEC = Codec(111, "opus", 48_000, 2)
 """What the server offers to send."""
@@ -63,7 +60,7 @@ class Negotiation:
         bundle = set(offer.bundles[0]) if offer.bundles else {section.mid for section in offer.sections[:1]}
         usable = [s for s in offer.sections if s.mid in bundle and is_live(s, True)]
         transport = _transport(usable)
-        data = next((s for s in usable if s.kind == "application" and "SCTP" in s.protocol.upper()), None)
+        data = next((s for s in usable if has_channels(s)), None)
         replies = [self._reply(section, section in usable, section is data) for section in offer.sections]
         if not any(reply.is_accepted for reply in replies):
             raise ClientError("bad_sdp", "The offer has no section that can be used.")
@@ -131,7 +128,7 @@ class Negotiation:
 def _parsed(text: str) -> Offer:
     if len(text) > MAX_CHARACTERS:
         raise ClientError("bad_sdp", f"The session description has more than {MAX_CHARACTERS} characters.")
-    return parse_offer(text, MAX_SECTIONS, MAX_LINES)
+    return parse_offer(text)
 
 
 def _transport(sections: list[Section]) -> Section:

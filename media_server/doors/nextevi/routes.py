@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from media_server.agents import EMOTIONS
 from media_server.audio import Samples
 from media_server.call import Session
-from media_server.doors.nextevi.dialect import AudioInput, NextEvi, SessionSettings
+from media_server.doors.nextevi.dialect import AudioInput, EndTurn, NextEvi, SessionSettings
 from media_server.errors import ClientError
 from media_server.events import SessionUpdate, TurnEnd
 from media_server.http.access import ACCESS
@@ -197,6 +197,9 @@ class _Conversation:
                     self._settle(message)
                 case AudioInput():
                     await self._hear(message)
+                case EndTurn():
+                    await self._line.heard_all()  # what came before it is part of the turn
+                    self._session.receive(text)
                 case _ if message.type == "ping":
                     self._line.send(NextEvi.message("pong"))
                 case _:

@@ -63,8 +63,8 @@ def test_an_offer_that_can_be_answered_is(offer: str, before: str, after: str) -
     [
         ("a=ice-ufrag:", "a=ice-ufrag:\u20ac", "Line "),
         ("a=ice-pwd:", "a=ice-pwd:" + "x" * 300, "Line "),
-        ("m=audio", "\r\n".join(["a=x"] * 2000) + "\r\nm=audio", "more than 1500 lines"),
-        ("m=audio", "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:7\r\n" * 20 + "m=audio", "more than 16 media sections"),
+        ("m=audio", "\r\n".join(["a=x"] * 6000) + "\r\nm=audio", "more than 6000 lines"),
+        ("m=audio", "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:7\r\n" * 64 + "m=audio", "more than 64 media sections"),
         ("m=audio", "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\nm=audio", "same a=mid"),
         ("m=audio", "m=audio 9 UDP/TLS/RTP/SAVPF " + "0 " * 200 + "\r\nm=audio", "more than 128 payload types"),
         ("m=audio", "m=audio 99999 UDP/TLS/RTP/SAVPF 0\r\nm=audio", "begins with its kind"),
