@@ -162,6 +162,25 @@ SHAPES = {
     "no mid": (offer(BOTH).replace("a=mid:0\r\n", ""), "sendrecv"),
     "two groups": (offer(BOTH, MIC, session=[*bundle("mic"), *bundle("0")]), "sendrecv rejected"),
     "lines end in a line feed alone": (offer(BOTH).replace("\r\n", "\n"), "sendrecv"),
+    "thirty sections": (
+        offer(BOTH, *([VIDEO[0], f"a=mid:v{n}", *VIDEO[2:]] for n in range(29))), "sendrecv" + " rejected" * 29),
+    "data channels that are closed": (
+        offer(BOTH, data(), session=bundle("0", "1")).replace("a=sctp-port:5000", "a=sctp-port:0"), "sendrecv rejected"),
+    "data channels on no port of SCTP": (
+        offer(BOTH, data(), session=bundle("0", "1")).replace("a=sctp-port:5000", "a=sctp-port:70000"),
+        "sendrecv rejected"),
+    "a payload type of RTCP beside one of RTP": (
+        offer(audio("72 0", *transport(), "a=rtpmap:72 opus/48000/2")), "sendrecv"),
+    "simulcast, rid and mixed extensions": (
+        offer(BOTH, [*VIDEO, "a=rid:h send", "a=simulcast:send h"], session=[*bundle("0", "9"), "a=extmap-allow-mixed"]),
+        "sendrecv rejected"),
+    "keys of SDES beside DTLS": (
+        offer(audio("111", *transport(), *OPUS, "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGw")), "sendrecv"),
+    "a mid of odd characters": (
+        offer(audio("111", *transport(), *OPUS, mid="au~d!o.{1}"), session=bundle("au~d!o.{1}")), "sendrecv"),
+    "format parameters that say nothing": (
+        offer(audio("111", *transport(), *OPUS[:1], "a=fmtp:111 ;;minptime = 10;useinbandfec;x=y=z;;", "a=fmtp:",
+                    "a=rtcp-fb", "a=ssrc:99999999999 cname:x", "a=")), "sendrecv"),
 }  # fmt: skip
 REJECTED_BY_SHAPE = {
     "no audio": (offer(data("0", 9, *transport())), "no_audio"),
@@ -169,5 +188,18 @@ REJECTED_BY_SHAPE = {
     "no common codec": (offer(audio("97", *transport(), "a=rtpmap:97 speex/16000")), "no_common_codec"),
     "no fingerprint": (offer(audio("111", *ICE, *OPUS)), "bad_sdp"),
     "an MD5 fingerprint": (offer(audio("111", *ICE, "a=fingerprint:md5 " + "AB:" * 15 + "AB", *OPUS)), "bad_sdp"),
+    "a SHA-256 fingerprint of another length": (
+        offer(audio("111", *ICE, "a=fingerprint:sha-256 " + "AB:" * 19 + "AB", *OPUS)),
+        "bad_sdp",
+    ),
+    "keys of SDES alone": (
+        offer(audio("111", *ICE, *OPUS, "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGw")),
+        "bad_sdp",
+    ),
+    "a payload type of RTCP": (offer(audio("72", *transport(), "a=rtpmap:72 opus/48000/2")), "no_common_codec"),
+    "a payload type that RTP has not": (
+        offer(audio("128", *transport(), "a=rtpmap:128 opus/48000/2")),
+        "no_common_codec",
+    ),
     "no ICE": (offer(audio("111", FINGERPRINT, "a=setup:actpass", *OPUS)), "bad_sdp"),
 }

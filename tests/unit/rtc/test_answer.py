@@ -139,5 +139,19 @@ def test_the_old_form_of_the_data_channel_is_answered_in_kind() -> None:
     assert "a=sctpmap:5000 webrtc-datachannel" in section
 
 
+def test_the_port_of_the_old_form_is_in_the_media_line() -> None:
+    offer = CLIENTS["Pion"].replace("DTLS/SCTP 5000", "DTLS/SCTP 6000").replace("a=sctpmap:5000", "a=sctpmap:6000")
+    for text in (offer, re.sub("a=sctpmap:.*\r\n", "", offer)):
+        agreement = agree(parse_offer(text))
+        assert agreement.data
+        assert agreement.data.sctp_port == 6000
+        assert "a=sctpmap:6000 webrtc-datachannel" in sections(answered(text))[1]
+
+
+def test_what_rtcp_has_is_no_payload_type() -> None:
+    agreement = agree(parse_offer(SHAPES["a payload type of RTCP beside one of RTP"][0]))
+    assert [codec.payload_type for codec in agreement.audio.receive] == [0]
+
+
 def test_a_restart_is_answered_with_a_fragment_that_can_be_read() -> None:
     assert parse_fragment(local_fragment(OURS, "0", CANDIDATES)).credentials == OURS
