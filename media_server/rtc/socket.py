@@ -152,7 +152,8 @@ class SocketLine:
                 if self._began_s is None or self._began_s + self._sent_s < now:
                     self._began_s, self._sent_s = now, 0.0
                 waiting = np.concatenate([waiting, resampler.push(frame_of(samples, CALL_RATE_HZ))])
-                if len(waiting) >= int(self.wire.packet_s * voice.rate_hz * 0.9):
+                # the end of speech is not kept back: nothing of it may come after what is told of its end
+                if len(waiting) >= int(self.wire.packet_s * voice.rate_hz * 0.9) or self._speaker.drained.is_set():
                     self._put(self.wire.packed(voice.encode(waiting)))
                     waiting = waiting[:0]
                 self._sent_s += FRAME_S

@@ -391,3 +391,14 @@ async def test_more_calls_than_the_key_may_have(tmp_path: Path) -> None:
                 assert (refused.status, (await refused.json())["error"]["code"]) == (429, "quota_exceeded")
                 assert refused.headers["Retry-After"]
         await no_sessions(g.server)
+
+
+async def test_sound_in_the_same_breath_is_acknowledged_once_the_conversation_has_started(server: Server) -> None:
+    async with aiohttp.ClientSession(server.url) as http, http.ws_connect("/v1/flow") as socket:
+        await socket.send_json({"message": "StartConversation", "conversation_config": {"template_id": "default"}})
+        for _ in range(5):
+            await socket.send_bytes(bytes(640))
+        kinds = []
+        while kinds.count("AudioAdded") < 5:
+            kinds.append((await socket.receive_json())["message"])
+        assert kinds[0] == "ConversationStarted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, assert_never
@@ -140,6 +141,8 @@ class Flow:
     """Seconds after the end for the client to close the connection."""
 
     def __init__(self, language: str = "", *, prompts: bool = False, notes: Sequence[str] = ()) -> None:
+        self.started = asyncio.Event()
+        """The client was told that the conversation has started."""
         self._language = language
         self._prompts = prompts
         self._notes = notes
@@ -237,6 +240,7 @@ class Flow:
     def _started(self, call_id: str, limits: e.Limits | None) -> Iterator[dict[str, Any]]:
         started = {"id": call_id, "asr_session_id": call_id, "language_pack_info": pack_of(self._language)}
         yield {"message": "ConversationStarted", **started}
+        self.started.set()
         if limits is not None:
             yield from self._limits(limits)
         for note in self._notes:

@@ -29,7 +29,7 @@ from media_server.http.agents import AGENTS
 from media_server.http.body import ForeignModel, require_type
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
-from media_server.http.sockets import converse, new_socket
+from media_server.http.sockets import converse, new_socket, until_first
 from media_server.http.tokens import base_url, room_token
 from media_server.rtc import PcmFormat, SocketLine, SocketWire
 from media_server.terms import Terms, ToolTerms
@@ -115,6 +115,9 @@ async def flow(request: web.Request) -> web.StreamResponse:
         return socket
     received = 0
     line.connected.set()
+    assert isinstance(session.dialect, Flow)
+    # sound that the client sends in the same breath is not acknowledged before the conversation has started
+    await until_first(session.dialect.started.wait(), session.ended.wait())
 
     async def take_text(text: str) -> None:
         if _ends(text):

@@ -83,6 +83,16 @@ async def test_packets_have_the_length_that_the_client_wants() -> None:
         assert lengths[0] == pytest.approx(0.1, abs=0.021)
 
 
+async def test_the_end_of_speech_is_sent_with_its_last_frame() -> None:
+    async with connected(SocketWire(packet_s=0.1, lead_s=0.2)) as client:
+        await client.speaker.play(Speech(tone(0.26))).finished.wait()
+        await asyncio.sleep(0.005)
+        count = len(client.came)
+        assert sum(len(item) / 2 / MODEL_RATE_HZ for _, item in client.came) == pytest.approx(0.26, abs=0.015)
+        await asyncio.sleep(0.1)
+        assert len(client.came) == count, "nothing of it comes later"
+
+
 async def test_sound_is_packed_and_pieces_come_as_clips() -> None:
     def packed(data: bytes) -> str:
         return json.dumps({"n": len(data)})
