@@ -398,7 +398,7 @@ async def test_sound_in_the_same_breath_is_acknowledged_once_the_conversation_ha
         await socket.send_json({"message": "StartConversation", "conversation_config": {"template_id": "default"}})
         for _ in range(5):
             await socket.send_bytes(bytes(640))
-        kinds = []
+        kinds: list[str] = []
         while kinds.count("AudioAdded") < 5:
             kinds.append((await socket.receive_json())["message"])
         assert kinds[0] == "ConversationStarted"
