@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from media_server.call import RunningCall, Session
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
-from media_server.http.body import json_body, validated
+from media_server.http.body import ForeignModel, json_body, validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket, until_first
@@ -47,9 +47,7 @@ class _ToSay(BaseModel):
     text: Annotated[str, Field(min_length=1, max_length=4000)]
 
 
-class _StreamWanted(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _StreamWanted(ForeignModel):
     agent_id: Annotated[str, Field(min_length=1)]
     """Names, with commas between."""
     scope: StreamScope = "observe"

@@ -17,7 +17,7 @@ from media_server.call.session import new_call_id
 from media_server.errors import ClientError, problems
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.agents import AGENTS
-from media_server.http.body import json_body, validated
+from media_server.http.body import ForeignModel, json_body, validated
 from media_server.http.openapi import operation
 from media_server.http.room_tokens import encode
 from media_server.http.sessions import SESSIONS
@@ -59,11 +59,9 @@ class _Wanted(BaseModel):
     """Changes of the agent for this call alone; they need the scope `admin`."""
 
 
-class _WantedByPage(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _WantedByPage(ForeignModel):
     agent_id: str
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = Field(default_factory=dict)
 
 
 class _Token(TypedDict):

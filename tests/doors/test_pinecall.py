@@ -198,6 +198,8 @@ async def test_tokens_and_their_refusals(tmp_path: Path) -> None:
                 ({"agent_id": "mara"}, {"Origin": "https://evil.example"}, 403),
                 ({"agent_id": "mara"}, {"Origin": PAGE}, 200),
                 ({"agent_id": "mara", "metadata": '{"userId": "7"}'}, pk, 200),
+                ({"agent_id": "mara", "metadata": "null", "v": "0.3.18"}, pk, 200),
+                ({"agent": "mara"}, pk, 400),
             ):
                 async with g.http.get(url + path, params=query, headers=headers) as response:
                     body = await response.json()
