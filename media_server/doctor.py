@@ -24,7 +24,7 @@ from media_server.packs.memory import on_gpu
 from media_server.store import Database, Keys
 from media_server.tls import server_context
 
-__all__ = ["Finding", "examine"]
+__all__ = ["Finding", "database", "examine"]
 
 LITTLE_DISK = 1e9
 """Free bytes below which the operator is warned."""
@@ -67,12 +67,27 @@ def examine(settings: Settings) -> list[Finding]:
         findings.append(Finding("note", "offline = false: libraries of the engines may reach the network"))
     findings += _agents(settings)
     try:
-        keys = asyncio.run(_keys(settings))
-        findings.append(Finding("ok", f"database {settings.database}: {keys} API key{'' if keys == 1 else 's'}"))
+        found, keys = database(settings)
+        findings.append(found)
         settings.check_exposure(keys > 0)
     except ConfigurationError as e:
         return [*findings, Finding("bad", e.message)]
     return [*findings, *_certificate(settings), *_address(settings)]
+
+
+def database(settings: Settings) -> tuple[Finding, int]:
+    """Whether the database can be used, and how many keys it has. One that is not there yet is not made.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    file = Path(settings.database.removeprefix("sqlite:///").partition("?")[0])
+    if settings.database.startswith("sqlite:///") and not file.exists():
+        if not os.access(file.parent, os.W_OK | os.X_OK):
+            return Finding("bad", f"database {file} cannot be made", f"make the folder {file.parent} writable"), 0
+        return Finding("ok", f"database {settings.database}: made at the first start"), 0
+    keys = asyncio.run(_keys(settings))
+    return Finding("ok", f"database {settings.database}: {keys} API key{'' if keys == 1 else 's'}"), keys
 
 
 async def _keys(settings: Settings) -> int:

@@ -1,7 +1,7 @@
 /** API keys: who holds one, making one, adding credit, revoking. @module */
 
 import { button, h, labelled, openDialog, present, sure, table } from "./dom.js";
-import { json, send } from "./server.js";
+import { json, rememberKey, send } from "./server.js";
 import { when } from "./words.js";
 
 /** @type {import("./admin.js").View} */
@@ -42,7 +42,6 @@ export async function keysView(view, rest, query, signal) {
       ),
     ),
   );
-  const made = h("div", { role: "status" });
   present(
     view,
     h(
@@ -56,20 +55,17 @@ export async function keysView(view, rest, query, signal) {
             { class: "note" },
             "There are no keys: everybody on this machine may use the server. The first key closes it; from then on each page and program has to show one.",
           ),
-      table(
-        "List of keys",
-        ["Name", "Scopes", "Agents", "Pages", "Credit", "Made", "Actions"],
-        rows,
-        "There are no keys yet.",
-      ),
-      made,
-      form(made, again, keys.length === 0),
+      keys.length
+        ? table("List of keys", ["Name", "Scopes", "Agents", "Pages", "Credit", "Made", "Actions"], rows, "")
+        : null,
+      h("div", { role: "status" }),
+      form(again, keys.length === 0),
     ),
   );
 }
 
-/** @param {HTMLElement} made @param {() => Promise<void>} again @param {boolean} first */
-function form(made, again, first) {
+/** @param {() => Promise<void>} again @param {boolean} first */
+function form(again, first) {
   const fields = h(
     "form",
     { class: "new" },
@@ -115,13 +111,14 @@ function form(made, again, first) {
       "Copy the key now; it is not shown again: ",
       h("code", { class: "secret" }, key.secret),
     );
-    if (first)
-      return made.replaceChildren(
-        note,
-        h("p", { class: "note" }, "The server is closed from now on: enter this key to go on with the console."),
-      );
+    if (first) rememberKey(key.secret); // or the console would ask for it, and no longer show it
     await again();
-    document.querySelector("#view [role=status]")?.replaceChildren(note);
+    const closed = h(
+      "p",
+      { class: "note" },
+      "The server is closed from now on: pages and programs have to show a key. This tab goes on with yours.",
+    );
+    document.querySelector("#view [role=status]")?.replaceChildren(note, ...(first ? [closed] : []));
   });
   return fields;
 }

@@ -199,11 +199,19 @@ async def test_nobody_is_kept_from_using_it(open_page: Open, closed: tuple[Serve
     await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
 
 
-async def test_another_servers_death_is_said(open_page: Open, tmp_path: Path) -> None:
+async def test_the_first_key_stays_in_view_and_the_servers_death_is_said(open_page: Open, tmp_path: Path) -> None:
     settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", agents_dir=DATA / "agents")
     async with running_server(settings) as server:
         await server.ready(60)
         page = await open_page(SILENCE)
         await page.goto(f"{server.url}/admin")
         await expect(page.get_by_text("No calls yet.")).to_be_visible()
+        await page.goto(f"{server.url}/admin#/keys")
+        await page.get_by_label("Name", exact=True).fill("me")
+        await page.get_by_role("button", name="Make the key").click()
+        await expect(page.get_by_text("The server is closed from now on")).to_be_visible()
+        async with page.expect_response(lambda response: "status=active" in response.url) as answer:
+            pass  # who has no key now is asked for one
+        assert (await answer.value).status == 200
+        await expect(page.locator(".secret")).to_have_text(re.compile(r"sk_[0-9a-f]{12}_\S+"))
     await expect(page.get_by_role("alert")).to_contain_text("does not answer", timeout=10_000)
