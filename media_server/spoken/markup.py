@@ -42,7 +42,9 @@ _BARE_ITEM = re.compile(r"\s*[-+–>][^\S\n]+\d{1,3}(?:[:.]\d{0,2})?[^\S\n]?[×x
 """A number whose sign may turn out to be a list's."""
 _TAG_NAMES = (
     "a|abbr|b|big|blockquote|body|br|code|del|div|em|font|h[1-6]|hr|html|i|img|ins|li|mark|ol|p|pre|q|s|small|span|"
-    "strike|strong|sub|sup|table|tbody|td|th|thead|tr|tt|u|ul"
+    "strike|strong|sub|sup|table|tbody|td|th|thead|tr|tt|u|ul|"
+    # those of SSML, by which other voices are led
+    "speak|break|prosody|emphasis|say-as|phoneme|voice|audio|lang|bookmark|express-as|(?:amazon|google|mstts):[a-z-]+"
 )
 _TAG = re.compile(rf"</?(?:{_TAG_NAMES})(?:\s[^<>]{{0,500}})?/?>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d{1,6}|#[xX][0-9A-Fa-f]{1,6});")
