@@ -346,7 +346,8 @@ async def test_a_database_that_cannot_be_used_is_said_so_everywhere(tmp_path: Pa
                 {"message": "StartConversation", "conversation_config": {"template_id": "plain"}},
             ),
         ):
-            code = {"/api/v1/embed/token": "SERVER_BUSY", "/v1/flow/livekit": "busy"}.get(path, "no_records")
+            at_doors = {"/api/v1/embed/token": "SERVER_BUSY", "/v1/flow/livekit": "busy", "/v1/api_keys": "busy"}
+            code = at_doors.get(path, "no_records")
             assert await b.ask(method, path, secret, json=body) == (503, code), path
         for path in ("/v1/chat?token=cht_x", "/live/call-x/ws?token=strm_x", "/ws?token=cht_x"):
             assert await b.upgrade(path) == 503, path
