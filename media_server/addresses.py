@@ -6,7 +6,7 @@ import ipaddress
 
 import ifaddr
 
-__all__ = ["own_addresses", "subscriber_of"]
+__all__ = ["is_own_address", "own_addresses", "subscriber_of"]
 
 
 def own_addresses() -> list[str]:
@@ -16,15 +16,39 @@ def own_addresses() -> list[str]:
     return [str(address) for address in addresses if not address.is_loopback]
 
 
+def is_own_address(host: str, reached: str) -> bool:
+    """Whether a host is an IP address of this machine.
+
+    Args:
+        host: as URLs have it, IPv6 in brackets.
+        reached: the address of this machine that a request came to; mostly the one that it names.
+    """
+    address = _parsed(host.strip("[]"))
+    if address is None:
+        return False
+    if address.is_loopback or address == _parsed(reached):
+        return True
+    interfaces = (ip.ip if isinstance(ip.ip, str) else ip.ip[0] for each in ifaddr.get_adapters() for ip in each.ips)
+    return address in map(_parsed, interfaces)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address without its zone, IPv4 also where it is written as IPv6; None for what is none."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    return (parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None) or parsed
+
+
 def subscriber_of(address: str) -> str:
     """Whose an address is: of IPv4 the address itself, of IPv6 its network of 64 bits, of which one has all addresses.
 
     Empty for what is no address.
     """
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+    parsed = _parsed(address)
+    if parsed is None:
         return ""
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)
-    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
+    return str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -148,9 +148,10 @@ class Settings(BaseSettings):
 
     @property
     def own_names(self) -> list[str]:
-        """All names by which this server may be reached."""
+        """All by which this server may be reached, beside its machine's addresses, as URLs have it."""
         machine = socket.gethostname()
-        return [*self.host_names, self.host, machine, f"{machine}.local"]
+        public = [f"[{each}]" if each.version == 6 else str(each) for each in self.public_addresses]
+        return [*self.host_names, *public, self.host, machine, f"{machine}.local"]
 
     def check_exposure(self, has_keys: bool) -> None:
         """Raise `ConfigurationError` if strangers on the network could call without the operator having said so."""

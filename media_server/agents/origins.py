@@ -12,7 +12,7 @@ import ipaddress
 import re
 from typing import NamedTuple
 
-__all__ = ["DEFAULT_PORTS", "Origin", "check_pattern", "is_address", "matches", "parse_host", "parse_origin"]
+__all__ = ["DEFAULT_PORTS", "Origin", "check_pattern", "matches", "parse_host", "parse_origin"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_PORT = 65535
@@ -74,7 +74,7 @@ def parse_host(text: str) -> tuple[str, int | None] | None:
     return host, int(given[2]) if given[2] else None
 
 
-def is_address(host: str) -> bool:
+def _is_address(host: str) -> bool:
     """Whether a host is an IP address, rather than a name that somebody's DNS may answer for."""
     try:
         ipaddress.ip_address(host.strip("[]"))
@@ -101,7 +101,7 @@ def _pattern(pattern: str) -> _Pattern | None:
     scheme, any_port = written[1].lower(), written[4] == "*"
     port = None if any_port else _port(written[4], scheme)
     host = _canonical(written[3])
-    if host is None or (port is None and not any_port) or (written[2] and is_address(host)):
+    if host is None or (port is None and not any_port) or (written[2] and _is_address(host)):
         return None
     return _Pattern(scheme, host, port, bool(written[2]))
 

@@ -13,7 +13,8 @@ from collections.abc import Collection
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from media_server.agents.origins import is_address, parse_host, parse_origin
+from media_server.addresses import is_own_address
+from media_server.agents.origins import parse_host, parse_origin
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS, FOREIGN, Access
 from media_server.http.own import is_own_origin
@@ -54,12 +55,18 @@ def _check_host(request: web.Request, own_names: Collection[str]) -> None:
     for written in [*request.headers.getall("Host", []), *named]:
         parsed = parse_host(written)
         host = parsed[0].removesuffix(".") if parsed else ""
-        if not (is_address(host) or host == "localhost" or host in own_names):
+        if not (host == "localhost" or host in own_names or is_own_address(host, _reached(request))):
             message = (
-                f"This server is not called {written!r}. As long as there are no API keys it answers to its addresses, "
-                "to localhost, and to the names in its setting host_names."
+                f"This server is not called {written!r}. As long as there are no API keys it answers to its machine's "
+                "addresses, to localhost, and to what its settings host_names and public_addresses say."
             )
             raise ClientError("host_not_allowed", message, status=403)
+
+
+def _reached(request: web.Request) -> str:
+    """The address of this machine that a request came to; empty for a socket without one."""
+    name = request.transport.get_extra_info("sockname") if request.transport else None
+    return str(name[0]) if isinstance(name, tuple) else ""
 
 
 def _authority(target: str) -> str:

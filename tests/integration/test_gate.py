@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from media_server.addresses import own_addresses
 from media_server.agents import Agent
 from media_server.caller import Caller
 from media_server.config import Settings
@@ -32,7 +33,8 @@ async def shop(tmp_path_factory: pytest.TempPathFactory, database: None) -> Asyn
     """A server without keys, with one agent for pages of a shop."""
     agents = [Agent("open", allowed_origins=(SHOP,)), Agent("private")]
     url = f"sqlite:///{tmp_path_factory.mktemp('shop')}/x.sqlite"
-    async for server in kept(Settings(port=0, database=url, agents=agents, host_names=["Voice.Lan"], chat_linger_s=1)):
+    names: Any = {"host_names": ["Voice.Lan"], "public_addresses": ["198.51.100.7", "2001:db8::1"]}
+    async for server in kept(Settings(port=0, database=url, agents=agents, chat_linger_s=1, **names)):
         yield server
 
 
@@ -104,6 +106,8 @@ def doors(server: Server) -> list[tuple[str, str]]:
         {"Host": "localhost.evil.example"},
         {"Host": "127.0.0.1.evil.example"},
         {"Host": "127.0.0.1@evil.example"},
+        {"Host": "192.0.2.7:8080", "Origin": "http://192.0.2.7:8080"},
+        {"Host": "[2001:db8::7]"},
     ],
     ids=lambda headers: " ".join(f"{k}={v}" for k, v in headers.items()),
 )
@@ -138,7 +142,9 @@ async def test_its_own_pages_and_programs_get_in(shop: Server) -> None:
         {"Sec-Fetch-Site": "none"},
         {"Host": f"localhost:{port}", "Origin": f"http://localhost:{port}"},
         {"Host": f"LOCALHOST:{port}", "Origin": f"http://localhost:{port}"},
-        {"Host": "192.168.1.7:8080", "Origin": "http://192.168.1.7:8080"},
+        {"Host": "198.51.100.7:8080", "Origin": "http://198.51.100.7:8080"},
+        {"Host": "[2001:db8::1]:8080", "Origin": "http://[2001:db8::1]:8080"},
+        *({"Host": address, "Origin": f"http://{address}"} for address in own_addresses()),
         {"Host": "[::1]:8080", "Origin": "http://[::1]:8080"},
         {"Host": "voice.lan", "Origin": "http://voice.lan:80"},
         {"Host": "voice.lan.", "Origin": "http://voice.lan."},
