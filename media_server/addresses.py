@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+import time
 
 import ifaddr
 
-__all__ = ["is_own_address", "own_addresses", "subscriber_of"]
+__all__ = ["is_own_address", "own_addresses", "parse_address", "subscriber_of"]
+
+LOOKED_AT_EVERY_S = 5.0
+"""How long the addresses of the interfaces are kept: to ask for them takes most of a millisecond."""
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def own_addresses() -> list[str]:
@@ -23,17 +29,22 @@ def is_own_address(host: str, reached: str) -> bool:
         host: as URLs have it, IPv6 in brackets.
         reached: the address of this machine that a request came to; mostly the one that it names.
     """
-    address = _parsed(host.strip("[]"))
+    address = parse_address(host.strip("[]"))
     if address is None:
         return False
-    if address.is_loopback or address == _parsed(reached):
+    if address.is_loopback or address == parse_address(reached):
         return True
-    interfaces = (ip.ip if isinstance(ip.ip, str) else ip.ip[0] for each in ifaddr.get_adapters() for ip in each.ips)
-    return address in map(_parsed, interfaces)
+    return address in _of_interfaces(int(time.monotonic() / LOOKED_AT_EVERY_S))
 
 
-def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address without its zone, IPv4 also where it is written as IPv6; None for what is none."""
+@functools.lru_cache(1)
+def _of_interfaces(_period: int) -> frozenset[Address | None]:
+    found = (ip.ip if isinstance(ip.ip, str) else ip.ip[0] for each in ifaddr.get_adapters() for ip in each.ips)
+    return frozenset(map(parse_address, found))
+
+
+def parse_address(address: str) -> Address | None:
+    """An IP address without its zone, IPv4 also where it is written as IPv6; None for what is none."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -46,7 +57,7 @@ def subscriber_of(address: str) -> str:
 
     Empty for what is no address.
     """
-    parsed = _parsed(address)
+    parsed = parse_address(address)
     if parsed is None:
         return ""
     if isinstance(parsed, ipaddress.IPv4Address):

@@ -12,6 +12,8 @@ import ipaddress
 import re
 from typing import NamedTuple
 
+from media_server.addresses import parse_address
+
 __all__ = ["DEFAULT_PORTS", "Origin", "check_pattern", "matches", "parse_host", "parse_origin"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -74,15 +76,6 @@ def parse_host(text: str) -> tuple[str, int | None] | None:
     return host, int(given[2]) if given[2] else None
 
 
-def _is_address(host: str) -> bool:
-    """Whether a host is an IP address, rather than a name that somebody's DNS may answer for."""
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
 def matches(origin: str | None, pattern: str) -> bool:
     """Whether the `Origin` of a request is one of these. A missing one, or `null`, never is."""
     given, wanted = parse_origin(origin), _pattern(pattern)
@@ -101,7 +94,7 @@ def _pattern(pattern: str) -> _Pattern | None:
     scheme, any_port = written[1].lower(), written[4] == "*"
     port = None if any_port else _port(written[4], scheme)
     host = _canonical(written[3])
-    if host is None or (port is None and not any_port) or (written[2] and _is_address(host)):
+    if host is None or (port is None and not any_port) or (written[2] and parse_address(host.strip("[]"))):
         return None
     return _Pattern(scheme, host, port, bool(written[2]))
 

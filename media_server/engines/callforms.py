@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from media_server.engines.literals import Invocation, Values, json_text
 
-__all__ = ["Called", "NotACall", "calls_in"]
+__all__ = ["TOOL_PREFIXES", "Called", "NotACall", "calls_in"]
 
 
 class Called(NamedTuple):
@@ -34,7 +34,8 @@ _HOLDERS = ("function", "function_call", "tool_call", "tool", "call", "action")
 _BESIDE = {"id", "type", "tool_call_id", "call_id", "index", *_ARGUMENTS, *_NAMES}
 """Keys that an object may have and still be nothing but a call."""
 _NAME = re.compile(r"[A-Za-z_][\w.\-]*")
-_PREFIXES = ("functions.", "function.", "default_api.", "tools.", "tool.")
+TOOL_PREFIXES = ("functions.", "function.", "default_api.", "tools.", "tool.")
+"""What may stand before a tool's name."""
 
 _NOISE = re.compile(r"\]<\]minimax\[>\[|<\|constrain\|>\s*\w*")
 _NAMESPACE = re.compile(r"(</?)(?:｜DSML｜|atem:|minimax:|seed:|antml:|steptml:|longcat_)")
@@ -257,7 +258,7 @@ def _offered(name: str, offered: Collection[str]) -> str | None:
     """The offered name that is meant; None for none."""
     if name in offered:
         return name
-    for prefix in _PREFIXES:
+    for prefix in TOOL_PREFIXES:
         if name.startswith(prefix) and name.removeprefix(prefix) in offered:
             return name.removeprefix(prefix)
     like = [each for each in offered if _bare(each) == _bare(name)]

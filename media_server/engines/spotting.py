@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 
 from media_server.engines import marks
+from media_server.engines.callforms import TOOL_PREFIXES
 from media_server.engines.elements import MAX_TAG, element_at, may_become
 
-__all__ = ["ACTION_MARKS", "ALL", "CALLING", "Spot", "Spotter", "begins_with_a_call"]
+__all__ = ["ALL", "CALLING", "Spot", "Spotter", "begins_with_a_call"]
 
 Spot = tuple[int, int, str]
 """Where the text to be said ends, where the mark behind it ends, and that mark; no mark: the rest has to wait."""
@@ -26,9 +27,8 @@ CALLING = re.compile(r"""\[?[A-Za-z_][\w.]*\(\s*(?:\)|\w+\s*=(?!=)|["'{])|print\
 _CALLING_BEGUN = re.compile(r"\[?(?:[a-z_][\w.]*|[A-Z]\w*_[\w.]*)(?:\(\s*\w*\s*)?\Z")
 """What may become one. A word that begins a sentence as people write it does not wait for the next."""
 _ACTION_BEGUN = re.compile(r"A(?:c(?:t(?:i(?:o(?:n(?::\s*`{0,2})?)?)?)?)?)?\Z")
-ACTION_MARKS = ("Action", "Call")
+_ACTION_MARKS = ("Action", "Call")
 """What models write before a tool's name and a colon."""
-_OF = ("", "functions.", "function.", "default_api.", "tools.", "tool.")
 _NAMED_BEGUN = re.compile(
     r"""(?<![\w."'/\-])(?:(?:Action|Call):\s{0,6})?\[?([A-Za-z_][\w.\-]{0,80})"""
     r"""((?:\s{0,6}\n\s{0,6}A[A-Za-z ]{0,11}:?\s{0,6}|\s{0,6}:?\s{0,6})"""
@@ -65,6 +65,8 @@ class Spotter:
         self._openings = openings
         self._recipients = recipients
         self._named = _named(offered)
+        self._beginnings = (*_ACTION_MARKS, *(f"{of}{name}" for name in offered for of in ("", *TOOL_PREFIXES)))
+        """Words that may begin a call by its tool's name."""
 
     def find(self, text: str, last: bool, spoken: bool, before: str = "") -> Spot:
         """The first spot in what may be said.
@@ -92,8 +94,7 @@ class Spotter:
         return (end, end, "(") if named else (end, 0, "")
 
     def _may_name(self, word: str, whole: bool) -> bool:
-        known = (*ACTION_MARKS, *(f"{of}{name}" for name in self._offered for of in _OF))
-        return word in known if whole else any(each.startswith(word) for each in known)
+        return word in self._beginnings if whole else any(each.startswith(word) for each in self._beginnings)
 
     def _at_beginning(self, text: str, last: bool) -> Spot | None:
         for mark in self._openings:
@@ -172,9 +173,9 @@ def _named(offered: frozenset[str]) -> re.Pattern[str] | None:
     if not offered:
         return None
     names = "|".join(re.escape(name) for name in sorted(offered, key=len, reverse=True))
-    of = "|".join(re.escape(each) for each in _OF if each)
+    of = "|".join(map(re.escape, TOOL_PREFIXES))
     return re.compile(
-        rf"""(?<![\w."'/\-])(?:(?:{"|".join(ACTION_MARKS)}):\s{{0,6}})?\[?(?:{of})?(?:{names})"""
+        rf"""(?<![\w."'/\-])(?:(?:{"|".join(_ACTION_MARKS)}):\s{{0,6}})?\[?(?:{of})?(?:{names})"""
         r"""(?:\(\s{0,6}(?:\)|\w{1,80}\s{0,6}=(?!=)|["'{])"""
         r"""|(?:\s{0,6}\n\s{0,6}Action Input:|\s{0,6}:)?\s{0,6}\{\s{0,6}["'“}])"""
     )

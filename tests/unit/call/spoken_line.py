@@ -27,6 +27,7 @@ from media_server.engines import messages as m
 from media_server.engines.engines import Voice
 from media_server.rtc import Microphone, Speaker
 from media_server.terms import Terms
+from tests.unit.call.stages import written
 
 __all__ = ["Heard", "Piece", "Script", "SpokenLine", "calling", "words"]
 
@@ -100,16 +101,7 @@ class ScriptedEngines:
         self, _call_id: str, messages: tuple[m.ChatMessage, ...], *_: Any, **__: Any
     ) -> AsyncIterator[AsyncIterator[Any]]:
         self.asked.append(messages)
-
-        async def pieces() -> AsyncIterator[Any]:
-            for each in self.script(messages):
-                if isinstance(each, float):
-                    await asyncio.sleep(each)
-                else:
-                    yield each
-            yield m.Finished(1, "stop")
-
-        yield pieces()
+        yield written([*self.script(messages), m.Finished(1, "stop")])
 
     async def judge(self, *_: Any) -> float:
         return 0.9

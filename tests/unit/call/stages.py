@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 from media_server import events as e
 from media_server.call.services import Services
 
-__all__ = ["PlainStage", "scripted"]
+__all__ = ["PlainStage", "scripted", "written"]
 
 
 class PlainStage:
@@ -36,3 +37,12 @@ def scripted(engines: Any) -> Services:
     """Services of which only the engines are there."""
     absent: Any = None
     return Services(lambda name: None, engines, absent, absent)
+
+
+async def written(script: Iterable[Any]) -> AsyncGenerator[Any, None]:
+    """The pieces that a model writes, one after the other; a number is a pause in seconds."""
+    for each in script:
+        if isinstance(each, float):
+            await asyncio.sleep(each)
+        else:
+            yield each

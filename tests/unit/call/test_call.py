@@ -17,6 +17,7 @@ from media_server.engines import messages as m
 from media_server.engines.messages import ChatMessage
 from media_server.terms import Terms
 from tests.clock import in_no_time
+from tests.unit.call.stages import written
 
 Script = Callable[[str], list[m.TextChunk | m.CalledTool | float]]
 """What the model writes to the last message; a number is a pause in seconds."""
@@ -40,16 +41,7 @@ class ScriptedEngines:
         self, _call_id: str, messages: tuple[ChatMessage, ...], *_: Any, **__: Any
     ) -> AsyncIterator[AsyncIterator[Any]]:
         self.asked.append(messages)
-
-        async def pieces() -> AsyncIterator[Any]:
-            for each in self._script(messages[-1].content):
-                if isinstance(each, float):
-                    await asyncio.sleep(each)
-                else:
-                    yield each
-            yield m.Finished(1, "stop")
-
-        yield pieces()
+        yield written([*self._script(messages[-1].content), m.Finished(1, "stop")])
 
 
 def echo(text: str) -> list[m.TextChunk | m.CalledTool | float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from media_server.call.think import Question, Reply
 from media_server.engines import messages as m
 from media_server.events import AgentText, Event
 from tests.clock import in_no_time
-from tests.unit.call.stages import PlainStage, scripted
+from tests.unit.call.stages import PlainStage, scripted, written
 
 Piece = m.TextChunk | m.Thinking | m.CalledTool | m.Finished
 
@@ -35,14 +35,7 @@ class Scripted:
 
     @contextlib.asynccontextmanager
     async def generate(self, *_: Any, **__: Any) -> AsyncIterator[AsyncIterator[Piece]]:
-        async def pieces() -> AsyncGenerator[Piece, None]:
-            for each in self._script:
-                if isinstance(each, float):
-                    await asyncio.sleep(each)
-                else:
-                    yield each
-
-        async with contextlib.aclosing(pieces()) as stream:
+        async with contextlib.aclosing(written(self._script)) as stream:
             yield stream
 
 
