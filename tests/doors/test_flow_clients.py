@@ -32,6 +32,11 @@ def of(messages: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [m for m in messages if m["message"] == kind]
 
 
+def spoken(messages: list[dict[str, Any]], kind: str) -> str:
+    """A reply as its responses tell it: on a busy machine the voice makes a sentence in several pieces."""
+    return " ".join(m["content"] for m in of(messages, kind))
+
+
 def question(folder: Path, text: str) -> Path:
     path = folder / "question.wav"
     write_wav(path, read_wav(sentence_file(text), 16000), 16000)
@@ -49,7 +54,7 @@ async def test_the_python_package_holds_a_conversation_with_a_tool(tmp_path: Pat
         assert told[0]["message"] == "ConversationStarted"
         assert of(told, "AddTranscript")[0]["metadata"]["transcript"] == "where is my order four two seven "
         assert of(told, "ToolInvoke")[0]["function"] == {"name": "get_order_status", "arguments": {"order_id": "427"}}
-        assert of(told, "ResponseStarted")[0]["content"] == of(told, "ResponseCompleted")[0]["content"] == "Shipped."
+        assert spoken(told, "ResponseStarted") == spoken(told, "ResponseCompleted") == "Shipped."
         assert of(told, "ConversationEnded")
         assert of(told, "AudioReceivedInAll")[0]["bytes"] > 16000 * 2 * 0.3, "it was said aloud"
         await no_sessions(g.server)
@@ -62,6 +67,7 @@ async def test_the_node_package_holds_a_conversation(tmp_path: Path, node_client
         told = await run("node", CLIENTS / "flow_client.mjs", url, g.key, wav, cwd=node_client)
         assert told[0]["message"] == "ConversationStarted"
         assert of(told, "AddTranscript")[0]["metadata"]["transcript"] == "what is seven plus five "
-        assert of(told, "ResponseCompleted")[0]["content"] == "Seven plus five is twelve."
+        assert not of(told, "ResponseInterrupted")
+        assert spoken(told, "ResponseStarted") == spoken(told, "ResponseCompleted") == "Seven plus five is twelve."
         assert of(told, "AudioReceivedInAll")[0]["bytes"] > 16000 * 2
         await no_sessions(g.server)

@@ -12,7 +12,7 @@ import json
 import secrets
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, assert_never
 
 import numpy as np
@@ -115,8 +115,13 @@ class NextEvi:
         self._said = ""
         self._stopped_s = 0.0
         """When the caller last stopped speaking."""
-        self._final: tuple[e.UserTranscript, float] | None = None
-        """A turn's transcript, until the event that always follows: its emotions are told with it."""
+        self.feels: Callable[[], bool] = lambda: False
+        """Whether the client is told what turns feel like."""
+        self._held: list[e.Envelope] = []
+        """A turn's transcript and what followed it, until its emotions are known or the agent is heard."""
+        self._turn_held = ""
+        self._feeling: e.EmotionUpdated | None = None
+        """The emotions of the turn that is told."""
 
     def parse(self, text: str | bytes) -> _Incoming:
         """A message of the client; the first settings tell its manner.
@@ -148,11 +153,30 @@ class NextEvi:
                 return []
 
     def outgoing(self, envelope: e.Envelope) -> Iterator[dict[str, Any]]:
+        for each in self._in_order(envelope):
+            yield from self._messages(each)
+
+    def _in_order(self, envelope: e.Envelope) -> Iterator[e.Envelope]:
+        """Events in the order of NextEVI's clients: what a turn feels like comes right after its words."""
         event = envelope.event
-        if self._final:
-            feeling = event if isinstance(event, e.EmotionUpdated) else None
-            yield self._transcription("utterance_end", envelope.call_id, *self._final, feeling)
-            self._final = None
+        if isinstance(event, e.EmotionUpdated) and self._held and event.turn_id == self._turn_held:
+            self._feeling = event
+            said, *rest = self._held
+            self._held = []
+            yield from (said, envelope, *rest)
+        elif self._held and _waits(event):
+            self._held.append(envelope)
+        else:
+            held, self._held = self._held, []
+            yield from held
+            if isinstance(event, e.UserTranscript) and event.final and event.text and self.feels():
+                self._held = [envelope]
+                self._turn_held = event.turn_id
+            else:
+                yield envelope
+
+    def _messages(self, envelope: e.Envelope) -> Iterator[dict[str, Any]]:
+        event = envelope.event
         match event:
             case e.UserSpeechStarted():
                 self._stopped_s = 0.0
@@ -163,10 +187,8 @@ class NextEvi:
                 if said.text:
                     self._said = said.text
                     took_s = self._since_speech(envelope.time)
-                    if said.final:
-                        self._final = said, took_s
-                    else:
-                        yield self._transcription("normal", envelope.call_id, said, took_s)
+                    kind = "utterance_end" if said.final else "normal"
+                    yield self._transcription(kind, envelope.call_id, said, took_s)
             case e.EmotionUpdated(source=source) as feeling:
                 yield self.message("emotion_update", top_emotions=_shown(feeling), source=source)
             case e.TurnEnded(probability=sure, cause=cause):
@@ -254,9 +276,9 @@ class NextEvi:
         call_id: str,
         said: e.UserTranscript | None = None,
         took_s: float = 0.0,
-        feeling: e.EmotionUpdated | None = None,
     ) -> dict[str, Any]:
         final = kind == "utterance_end"
+        feeling = self._feeling if final and said and self._feeling and self._feeling.turn_id == said.turn_id else None
         words = [
             {"word": w.text, "start": w.start_s, "end": w.end_s, "confidence": w.confidence}
             for w in (said and said.words) or ()
@@ -282,6 +304,20 @@ class NextEvi:
         about |= {"sample_rate": rate_hz, "format": "wav" if wav else "linear16"}
         sound = _wav(samples) if wav else samples.tobytes()
         return {"content": base64.b64encode(sound).decode(), **self.message("tts_chunk", **about)}
+
+
+def _waits(event: e.Event) -> bool:
+    """Whether an event may wait for what the turn before it feels like: all but what is heard, and what needs it."""
+    match event:
+        case e.StateChanged(state=state):
+            return state == "thinking"
+        case (
+            e.TurnEnded() | e.AgentTextDelta() | e.AgentText() | e.EmotionUpdated() | e.AgentPrompted()
+            | e.KnowledgeUsed() | e.TurnMetrics() | e.AudioLevel() | e.CallQuality()
+        ):  # fmt: skip
+            return True
+        case _:
+            return False
 
 
 def _shown(feeling: e.EmotionUpdated) -> list[dict[str, Any]]:

@@ -152,6 +152,7 @@ class _Conversation:
     def __init__(self, session: Session, line: SocketLine) -> None:
         self._session = session
         self._dialect = _dialect(session)
+        self._dialect.feels = lambda: bool(session.call.agent.emotions)
         self._line = line
         self._begin = asyncio.get_running_loop().call_later(BARGE_IN_TIMEOUT_S, line.connected.set)
         self._choose_sound(PcmFormat(self._dialect.rate_hz))

@@ -12,11 +12,14 @@ const sound = new Int16Array(wav.buffer.slice(wav.byteOffset + 44));
 
 const client = new FlowClient(url, { appId: "test", websocketBinaryType: "arraybuffer" });
 let received = 0;
+let said = false;
 let answered;
 const answer = new Promise((resolve) => (answered = resolve));
 client.addEventListener("message", ({ data }) => {
   if (data.message !== "AudioAdded") console.log(JSON.stringify(data));
-  if (data.message === "ResponseCompleted") answered();
+  if (data.message === "ResponseCompleted") said = true;
+  // a reply may have several responses: it is over when the agent listens again
+  if (said && data.type === "status_update" && data.event.status === "listening") answered();
 });
 client.addEventListener("agentAudio", ({ data }) => (received += data.byteLength));
 

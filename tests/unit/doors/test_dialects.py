@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -127,17 +127,49 @@ def test_flow_asks_the_client_for_its_own_tools_alone() -> None:
     assert (message["id"], message["function"]) == ("tool-2", {"name": "show", "arguments": {"page": 2}})
 
 
-def test_nextevi_tells_a_turn_s_emotions_with_its_words_where_they_are_known_by_then() -> None:
-    over = e.TurnEnded("turn-1", 0.9, "hi", "silence")
-    felt = e.EmotionUpdated("turn-1", (e.Emotion("joy", 0.75),), "audio")
-    said, again = (e.UserTranscript(turn, "hi", True, 0.9) for turn in ("turn-1", "turn-2"))
-    told_of = list(told(NextEvi("c", "", ""), said, felt, over, again, over, felt))
-    kinds = [message["type"] for message in told_of]
-    assert kinds[:3] == ["transcription", "emotion_update", "turn_complete"]
-    assert kinds[3:] == ["transcription", "turn_complete", "emotion_update"]
+def feeling() -> NextEvi:
+    dialect = NextEvi("c", "", "")
+    dialect.feels = lambda: True
+    return dialect
+
+
+SAID = e.UserTranscript("turn-1", "hi", True, 0.9)
+OVER = e.TurnEnded("turn-1", 0.9, "hi", "silence")
+FELT = e.EmotionUpdated("turn-1", (e.Emotion("joy", 0.75),), "audio")
+ANSWERED = e.AgentTextDelta("turn-1", "Hello.")
+IN_ORDER = ["transcription", "emotion_update", "turn_complete", "llm_response_chunk"]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [(SAID, FELT, OVER, ANSWERED), (SAID, OVER, FELT, ANSWERED), (SAID, OVER, ANSWERED, FELT)],
+    ids=["known-at-once", "after-the-turn", "after-the-answer"],
+)
+def test_nextevi_tells_what_a_turn_feels_like_right_after_its_words(events: Sequence[e.Event]) -> None:
+    told_of = list(told(feeling(), *events))
+    assert [message["type"] for message in told_of] == IN_ORDER
     (joy,) = told_of[0]["data"]["emotions"]
     assert (joy["name"], joy["score"], joy["percentage"]) == ("joy", 0.75, 75.0)
-    assert "emotions" not in told_of[3]
+
+
+@pytest.mark.parametrize(
+    "heard", [e.AgentSpeechStarted("turn-1"), e.UserSpeechStarted("turn-2"), e.StateChanged("listening")]
+)
+def test_nextevi_waits_for_emotions_until_something_is_heard(heard: e.Event) -> None:
+    late = list(told(feeling(), SAID, OVER, ANSWERED, heard, FELT))
+    kinds = [m["type"] for m in late if m["type"] in IN_ORDER and m.get("metadata") != {"event_type": "speech_started"}]
+    assert kinds == ["transcription", "turn_complete", "llm_response_chunk", "emotion_update"]
+    assert "emotions" not in late[0]
+
+
+def test_nextevi_waits_for_another_turns_emotions_no_longer_than_for_its_own() -> None:
+    again = e.UserTranscript("turn-2", "ho", True, 0.9)
+    kinds = [(m["type"], m.get("transcript")) for m in told(feeling(), SAID, OVER, again, FELT)]
+    assert kinds[:2] == [("transcription", "hi"), ("turn_complete", "hi")]
+
+
+def test_nextevi_waits_for_nothing_where_nobody_wants_to_know() -> None:
+    assert [m["type"] for m in told(NextEvi("c", "", ""), SAID)] == ["transcription"]
 
 
 def test_wespoke_pieces_its_text_together() -> None:
