@@ -84,8 +84,9 @@ class Pulse:
 
     def _look_on(self, watched: int, stop: threading.Event) -> None:
         while not stop.wait(LONG_S / 2):
-            if time.monotonic() - self._ticked_s > LONG_S and (frame := sys._current_frames().get(watched)):
-                self._seen = " < ".join(_names(frame))
+            if time.monotonic() - self._ticked_s > LONG_S:
+                # no frame may stay behind in a variable of this loop: it would keep all that its functions held
+                self._seen = " < ".join(_names(sys._current_frames().get(watched)))
 
 
 def _names(frame: FrameType | None) -> Iterator[str]:

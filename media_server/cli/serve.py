@@ -19,7 +19,7 @@ from media_server.cli.systemd import Notifier
 from media_server.cli.welcome import welcome
 from media_server.config import Settings
 from media_server.errors import MediaServerError
-from media_server.garbage import settle_garbage
+from media_server.memory import settle_memory
 from media_server.priority import MEDIA, prefer
 from media_server.tasks import first_of
 
@@ -114,7 +114,7 @@ async def _serve_until_stopped(settings: Settings, notifier: Notifier) -> None:
                 await asyncio.wait([ready, stopped], return_when=asyncio.FIRST_COMPLETED)
                 if ready.done():
                     ready.result()
-                    settle_garbage()
+                    settle_memory()
                     print(welcome(server, settings, time.monotonic() - started, sys.stdout.isatty()), flush=True)
                     notifier.tell("READY=1", f"STATUS=Serving at {server.url}")
                     alive = asyncio.create_task(notifier.stay_alive())

@@ -82,6 +82,13 @@ class PacedSocket(web.WebSocketResponse):
         except UnicodeEncodeError:  # half a surrogate of somebody's, which must not end the connection
             await super().send_str(sound(data), compress)
 
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+        closed = await super().close(code=code, message=message, drain=drain)
+        if failed := self.exception():
+            # aiohttp keeps it, and it what its frames held, the last message too: a circle, until Python looks for it
+            failed.__traceback__ = None
+        return closed
+
     async def answers(self, within_s: float) -> bool:
         """Whether the client answers a ping in time; somebody has to be receiving meanwhile."""
         self._heard.clear()

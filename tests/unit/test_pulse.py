@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 
 import pytest
 
@@ -32,6 +33,23 @@ async def test_a_gap_is_measured_and_what_ran_is_named(caplog: pytest.LogCapture
     assert "stand_still (test_pulse.py:" in caplog.text
     await asyncio.sleep(0.1)
     assert pulse.take_longest() < 0.45
+    running.cancel()
+
+
+async def test_what_ran_while_it_stood_still_is_not_kept() -> None:
+    running = asyncio.create_task(Pulse().run())
+    await asyncio.sleep(0.1)
+
+    class Large:
+        pass
+
+    def stand_still() -> weakref.ref[Large]:
+        large = Large()
+        time.sleep(0.5)
+        return weakref.ref(large)
+
+    gone = stand_still()
+    assert gone() is None
     running.cancel()
 
 

@@ -192,6 +192,10 @@ async def _longest_turn(longest: list[float]) -> None:
         longest[0] = max(longest[0], time.thread_time() - at)
 
 
+OPENING = (
+    b"GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 FRAME = b"%c\x80\x00\x00\x00\x00"
 TINY = b"%c\x82\x00\x00\x00\x00ab"
 
@@ -203,8 +207,7 @@ TINY = b"%c\x82\x00\x00\x00\x00ab"
 async def test_a_flood_over_a_websocket_ends_with_its_connection_and_holds_up_nobody(frame: bytes) -> None:
     async with small_server(Small()) as (_, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        head = b"GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        writer.write(head + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+        writer.write(OPENING)
         await reader.readuntil(b"\r\n\r\n")
         longest = [0.0]
         gc.collect()
@@ -223,13 +226,32 @@ async def test_a_flood_over_a_websocket_ends_with_its_connection_and_holds_up_no
         assert longest[0] < 0.1
         assert await _ask(port) == 200
         del flood
-        gc.disable()
-        try:
-            async with asyncio.timeout(5):  # less than a heartbeat
-                while any(isinstance(each, PacedSocket) for each in gc.get_objects()):  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)
-        finally:
-            gc.enable()
+        await _sockets_are_gone()
+
+
+async def _sockets_are_gone() -> None:
+    """Wait until no socket is in memory, without help of the garbage collection, and for less than a heartbeat."""
+    gc.disable()
+    try:
+        async with asyncio.timeout(5):
+            while any(isinstance(each, PacedSocket) for each in gc.get_objects()):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    finally:
+        gc.enable()
+
+
+async def test_a_client_that_goes_away_while_it_is_sent_away_leaves_nothing_in_memory() -> None:
+    gc.collect()
+    async with small_server(Small()) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(OPENING)
+        await reader.readuntil(b"\r\n\r\n")
+        large = b"\x81\xfe" + (MAX_VALUES + 1).to_bytes(2, "big") + bytes(4) + b"[" * (MAX_VALUES + 1)
+        writer.write(large + FRAME % 0x81)
+        await reader.readexactly(4)  # why it is sent away, which is not answered
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+        await _sockets_are_gone()
 
 
 async def test_sound_in_tiny_pieces_and_a_burst_after_a_pause_are_taken() -> None:
