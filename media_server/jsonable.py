@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from itertools import islice
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-__all__ = ["jsonable", "sound"]
+__all__ = ["jsonable", "require_bounded", "sound"]
 
 MAX_ITEMS = 10_000
 """Maximum that is taken from an iterator."""
+MAX_VALUES = 20_000
+MAX_CHARACTERS = 1_000_000
+"""Maximum in what an agent's code returns or sends: to write a million values would hold up every call."""
 
 
 def jsonable(value: Any, strict: bool = False) -> Any:
@@ -22,15 +25,41 @@ def jsonable(value: Any, strict: bool = False) -> Any:
     What JSON has no form for is written as `str` does.
 
     Args:
-        strict: what JSON has no form for raises `ValueError` instead.
+        strict: what JSON has no form for, or is too large, raises `ValueError` instead.
     """
     form = None if strict else _form
+    if strict:
+        require_bounded(value)
     if isinstance(value, Iterator):  # it may never end
         value = list(islice(value, MAX_ITEMS))
     try:
         return _held(to_jsonable_python(value, fallback=form))
     except UnicodeEncodeError:  # a key
         return _held(to_jsonable_python(_with_sound_keys(value), fallback=form))
+
+
+def require_bounded(value: Any) -> None:
+    """It looks no further than the bounds, which takes milliseconds at most. A list that holds itself is beyond them.
+
+    Raises:
+        ValueError: the value has more than `MAX_VALUES` values in it, or more than `MAX_CHARACTERS` of text.
+    """
+    values = characters = 0
+    todo = [value]
+    while todo:
+        match todo.pop():
+            case str() | bytes() as text:
+                characters += len(text)
+            case Mapping() as each:
+                values += len(each)
+                if values <= MAX_VALUES:
+                    todo += [*each.keys(), *each.values()]
+            case list() | tuple() | Set() as each:
+                values += len(each)
+                if values <= MAX_VALUES:
+                    todo += each
+        if values > MAX_VALUES or characters > MAX_CHARACTERS:
+            raise ValueError(f"there are more than {MAX_VALUES:,} values or {MAX_CHARACTERS:,} characters in it")
 
 
 def _with_sound_keys(value: Any) -> Any:

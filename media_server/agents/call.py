@@ -110,7 +110,11 @@ class Call(Protocol):
         ...
 
     def send(self, name: str, data: Any = None) -> None:
-        """Send the client an `agent.event` with this name and data (JSON)."""
+        """Send the client an `agent.event` with this name and data (JSON).
+
+        Raises:
+            ValueError: JSON has no form for the data, or they are too large (20,000 values, 1,000,000 characters).
+        """
         ...
 
     def on(self, event: str, handler: Callable[..., Any]) -> None:

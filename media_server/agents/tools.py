@@ -17,7 +17,7 @@ from typing_extensions import TypedDict, get_type_hints
 from media_server.agents.references import resolved
 from media_server.agents.running import in_thread, staying
 from media_server.agents.schemas import fitted, misfits, put_right
-from media_server.jsonable import jsonable, sound
+from media_server.jsonable import jsonable, require_bounded, sound
 
 __all__ = ["Tool", "ToolAnswer", "ToolRefusal", "as_tool", "client_tool", "remote_tool", "tool"]
 
@@ -112,6 +112,7 @@ class Tool:
                 given = arguments | ({self._call_as: proxy} if self._call_as else {})
                 result = await in_thread(self.function, **given)
         answer = result if isinstance(result, ToolAnswer) else ToolAnswer(result)
+        require_bounded(answer.result)
         return replace(answer, result=jsonable(answer.result), error=sound(str(answer.error)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -6,10 +6,11 @@ import math
 from types import MappingProxyType
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_server.jsonable import MAX_ITEMS, jsonable, sound
+from media_server.jsonable import MAX_CHARACTERS, MAX_ITEMS, MAX_VALUES, jsonable, require_bounded, sound
 
 
 def test_what_json_cannot_hold_is_stood_for() -> None:
@@ -36,3 +37,34 @@ def test_whatever_it_is_any_wire_can_carry_it(value: Any) -> None:
 def test_of_an_iterator_some_is_taken() -> None:
     assert jsonable(i for i in range(3)) == [0, 1, 2]
     assert len(jsonable(iter(int, 1))) == MAX_ITEMS
+
+
+def _circle() -> list[Any]:
+    circle: list[Any] = []
+    circle.append(circle)
+    return circle
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        range(MAX_VALUES),
+        [[1] * 10] * 3000,
+        {str(i): i for i in range(MAX_VALUES + 1)},
+        {"a": {"b": (set(range(MAX_VALUES)), 1)}},
+        "x" * (MAX_CHARACTERS + 1),
+        {"x" * (MAX_CHARACTERS + 1): 1},
+        ["x" * MAX_CHARACTERS, "y"],
+        _circle(),
+    ],
+    ids=["list", "lists", "dict", "set", "text", "key", "texts", "circle"],
+)
+def test_what_is_too_large_is_refused_before_it_is_written(value: Any) -> None:
+    value = [*value, 1] if isinstance(value, range) else value
+    with pytest.raises(ValueError, match="more than 20,000 values or 1,000,000 characters"):
+        jsonable(value, strict=True)
+
+
+def test_what_is_large_and_not_too_large_is_taken() -> None:
+    require_bounded([[1] * 9] * 1900)
+    require_bounded("x" * MAX_CHARACTERS)

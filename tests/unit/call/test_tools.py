@@ -153,6 +153,11 @@ async def odd() -> object:
     return {"it": Unknown()}
 
 
+@tool
+async def everything() -> list[int]:
+    return list(range(1_000_000))
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "told"),
     [
@@ -170,16 +175,17 @@ async def odd() -> object:
         ("lost", "{}", {"error": "it was cancelled before it was done"}),
         ("closed", "{}", {"error": "it was cancelled before it was done"}),
         ("gives_up", "{}", {"error": "it was cancelled before it was done"}),
+        ("everything", "{}", {"error": "there are more than 20,000 values or 1,000,000 characters in it"}),
         ("wait", "{}", {"error": "wait did not answer within 0.01 seconds."}),
     ],
     ids=[
         "fails", "works", "wrong-type", "missing", "digits", "undecodable", "speechless", "unsound", "too-slow",
-        "unknown", "odd", "cancelled", "cancelled-elsewhere", "cancels-itself", "client-away",
+        "unknown", "odd", "cancelled", "cancelled-elsewhere", "cancels-itself", "too-large", "client-away",
     ],
 )  # fmt: skip
 @in_no_time
 async def test_what_a_tool_does_wrong_is_told_to_the_model(name: str, arguments: str, told: Any) -> None:
-    tools = [fail, count, sleep, undecodable, speechless, unsound, odd, lost, closed, gives_up]
+    tools = [fail, count, sleep, undecodable, speechless, unsound, odd, lost, closed, gives_up, everything]
     tools.append(client_tool("wait", "", timeout_s=0.01))
     got, events = await run((name, arguments), tools=tools)
     assert got == [told]
