@@ -1,11 +1,13 @@
-"""Many callers of LiveKit's own Python package: who joins, publishes, hears the agent and is heard.
+"""Many callers over LiveKit's wire: who joins, publishes, hears the agent and is heard.
 
+    python -m bench.livekit_joins --light --calls 100 --at-once 100
     pip install livekit
     python -m bench.livekit_joins --calls 100 --at-once 5
 
-Each joins with a token of its own, publishes a tone at once, and leaves when it has heard the agent's greeting and the
-server says that its sound has come. The table says how many did not get that far, and how long it took. The callers'
-codecs run here: more of them at once than the machine can bear say nothing about the server.
+Each joins with a token of its own, publishes at once, and leaves when it has heard the agent's greeting and the server
+says that its sound has come. The table says how many did not get that far, and how long it took. The callers are those
+of LiveKit's own Python package, whose codecs run here: more of them at once than the machine can bear say nothing about
+the server. `--light` has callers that decode nothing in their place.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+from aiortc import RTCCertificate
 
+from bench.livekit_light import LightRoomCaller
+from bench.media_sounds import quiet_packets
 from bench.server import measured_server
 
 RATE_HZ, STEP_S = 48_000, 0.01
@@ -29,7 +34,7 @@ LOUD = 500
 AGENT = """greeting = "Hello there, and welcome to all of you."
 greeting_interruptible = false
 """
-STAGES = ("joined", "published", "was heard", "heard the agent")
+STAGES = ("joined", "published", "connected", "was heard", "heard the agent")
 
 
 class Caller:
@@ -90,6 +95,32 @@ class Caller:
                 return
 
 
+async def light(http: aiohttp.ClientSession, certificate: RTCCertificate, patience_s: float) -> dict[str, float]:
+    """How far a caller came that decodes nothing."""
+    async with http.post("/v1/tokens", json={"agent": "greeter", "kind": "livekit"}) as response:
+        token = (await response.json())["token"]
+    caller = LightRoomCaller(certificate, quiet_packets())
+    try:
+        async with asyncio.timeout(patience_s):
+            await caller.call(http, token)
+    except Exception as failed:  # noqa: BLE001 - the table says how far it came
+        print(f"{type(failed).__name__}: {failed}; came to {list(caller.times)}", file=sys.stderr)
+    return caller.times
+
+
+async def measure_light(url: str, calls: int, at_once: int, patience_s: float) -> list[dict[str, float]]:
+    """How far all callers came that decode nothing."""
+    certificate, room = RTCCertificate.generateCertificate(), asyncio.Semaphore(at_once)
+    quiet_packets()
+
+    async def one(http: aiohttp.ClientSession) -> dict[str, float]:
+        async with room:
+            return await light(http, certificate, patience_s)
+
+    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as http:
+        return list(await asyncio.gather(*(one(http) for _ in range(calls))))
+
+
 async def measure(url: str, calls: int, at_once: int, patience_s: float) -> list[dict[str, float]]:
     """How far all of them came."""
     from livekit import rtc
@@ -112,18 +143,22 @@ async def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "greeter.toml").write_text(AGENT)
         async with measured_server(folder, "--max-calls", str(2 * args.at_once)) as server:
-            found = await measure(server.url, args.calls, args.at_once, args.patience)
+            how = measure_light if args.light else measure
+            found = await how(server.url, args.calls, args.at_once, args.patience)
     print(f"{'':18}{'callers':>10}{'without':>10}{'median s':>10}{'slowest s':>10}")
     for stage in STAGES:
         times = sorted(each[stage] for each in found if stage in each)
+        if not times and args.light:
+            continue
         middle, last = (times[len(times) // 2], times[-1]) if times else (0.0, 0.0)
         print(f"{stage:18}{len(times):>10}{args.calls - len(times):>10}{middle:>10.1f}{last:>10.1f}")
-    return int(any(stage not in each for each in found for stage in STAGES))
+    return int(any("heard the agent" not in each or "was heard" not in each for each in found))
 
 
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--calls", type=int, default=100)
+    ap.add_argument("--light", action="store_true", help="callers that decode nothing, in place of LiveKit's own")
     ap.add_argument("--at-once", type=int, default=5)
     ap.add_argument("--patience", type=float, default=30.0, help="seconds that a caller waits for all of it")
     sys.exit(asyncio.run(run(ap.parse_args())))

@@ -21,7 +21,7 @@ from bench.media_sounds import PACKET_S
 from media_server.rtc.edge import local_addresses
 from media_server.rtc.link import Inbox
 
-__all__ = ["Arrival", "LightCaller", "sending"]
+__all__ = ["OFFER", "Arrival", "LightCaller", "sending"]
 
 
 PAYLOAD_TYPE = 111
@@ -80,6 +80,7 @@ class LightCaller:
     """
 
     role = "controlling"
+    offer = OFFER
 
     def __init__(self, certificate: RTCCertificate, packets: Sequence[bytes], *, timed: bool = False) -> None:
         self.sent_s: list[float] = []
@@ -117,7 +118,7 @@ class LightCaller:
             self.relay = Relay(self._host, network, seed)
         host, port = self.relay.server_side if self.relay else self._socket.getsockname()
         fingerprint = next(f.value for f in self._certificate.getFingerprints() if f.algorithm == "sha-256")
-        offer = OFFER.format(
+        offer = self.offer.format(
             ssrc=self._ssrc, username=USERNAME, password=PASSWORD, fingerprint=fingerprint, host=host, port=port
         )
         self._began_s = time.monotonic()

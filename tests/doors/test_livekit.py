@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import livekit_joins
+from bench.server import measured_server
 from media_server.server import Server
 from tests.conftest import no_sessions, sentence_file
 from tests.doors.livekit import call_of, media_cut, own_token, program, until, way_to
@@ -95,3 +97,11 @@ async def test_an_agent_is_called_and_says_it(server: Server, livekit_sdk: Path)
         call_of(server)[0].call.hangup()
         assert (await client.wait_for("disconnected"))["reason"] == 5
         await no_sessions(server)
+
+
+async def test_a_hundred_join_and_publish_at_once(tmp_path: Path) -> None:
+    """Callers that decode nothing: a hundred of those that do are more than a machine can bear."""
+    (tmp_path / "greeter.toml").write_text(livekit_joins.AGENT)
+    async with measured_server(str(tmp_path), "--max-calls", "200") as server:
+        found = await livekit_joins.measure_light(server.url, calls=100, at_once=100, patience_s=120)
+    assert [each for each in found if each.keys() != {"joined", "connected", "was heard", "heard the agent"}] == []
