@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     """The folder for the sound of calls with agents that record."""
     knowledge_dir: Path = Path("knowledge-index")
     """The folder for indexes of the documents that agents look things up in; it may be deleted at any time."""
+    bases_dir: Path = Path("knowledge-bases")
+    """The folder for the documents of knowledge bases that clients fill."""
     traces: str = Field("", pattern=r"^(https?://\S+)?$")
     """Where OpenTelemetry's traces go: the URL of a collector (OTLP over HTTP), with its path."""
     webhooks: list[Webhook] = []

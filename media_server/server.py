@@ -193,8 +193,8 @@ async def _load_agents(agents: AgentRegistry, folder: Path) -> Sequence[Problem]
 
 def _follow_documents(agents: AgentRegistry, library: Library) -> None:
     for agent in agents.agents:
-        if agent.knowledge:
-            library.follow(agent.knowledge)
+        for folder in agent.folders:
+            library.follow(folder)
 
 
 async def _reload_agents(agents: AgentRegistry, folder: Path, library: Library) -> None:

@@ -71,6 +71,7 @@ def real_pack() -> str:
 def database(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Servers that the tests start keep nothing in this folder."""
     os.environ["MEDIA_SERVER_DATABASE"] = f"sqlite:///{tmp_path_factory.mktemp('database')}/media_server.sqlite"
+    os.environ["MEDIA_SERVER_BASES_DIR"] = str(tmp_path_factory.mktemp("knowledge-bases"))
     os.environ["MEDIA_SERVER_KNOWLEDGE_DIR"] = str(tmp_path_factory.mktemp("knowledge-index"))
 
 

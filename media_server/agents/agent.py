@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass as validated_dataclass
 
 from media_server.agents.numbers import check_number
 from media_server.agents.origins import check_pattern
-from media_server.agents.skills import Skill
+from media_server.agents.skills import Folders, Skill
 from media_server.agents.tools import Tool, as_tool
 from media_server.agents.zones import check_zone, zone_of
 from media_server.jsonable import sound
@@ -102,8 +102,8 @@ class Agent:
         tools: what the model may call.
         skills: instructions and tools that it has while it needs them.
         tenant: whom it belongs to, with all its calls; empty for the operator.
-        knowledge: a folder of documents (Markdown, text, PDF) that answers may draw on; in an agent's file it is
-            relative to that file.
+        knowledge: a folder of documents (Markdown, text, PDF) that answers may draw on, or several; in an agent's file
+            they are relative to that file.
         knowledge_use: `turn`: what fits is shown to the model at every turn; `tool`: the model asks for it.
         knowledge_description: of that tool: what the documents tell, for the model to know when to ask.
         knowledge_passages: shown at once at most.
@@ -164,7 +164,7 @@ class Agent:
     tools: Sequence[Annotated[InstanceOf[Tool], BeforeValidator(as_tool)]] = ()
     skills: Annotated[tuple[Skill, ...], Field(max_length=50)] = ()
     tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
-    knowledge: Path | None = None
+    knowledge: Folders = ()
     knowledge_use: Literal["turn", "tool"] = "turn"
     knowledge_description: str = "Search the documents for what the caller asks about"
     knowledge_passages: Annotated[int, Field(ge=1, le=20)] = 3
@@ -226,6 +226,11 @@ class Agent:
     @property
     def turn_taking(self) -> TurnTaking:
         return PRESETS[self.turns].changed(None, self.min_pause_ms, self.max_pause_ms, self.completeness)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of its documents, those of its skills too."""
+        return (*self.knowledge, *(folder for skill in self.skills for folder in skill.knowledge))
 
     def on(self, event: str) -> Callable[[F], F]:
         """Have an async function run for each event of this type, in every call, with `(call)` or `(event, call)`.

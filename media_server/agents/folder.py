@@ -322,17 +322,22 @@ def _placed(agent: Agent, folder: Path) -> Agent:
     """The agent with its documents and its music found from where its file is."""
     if isinstance(agent.comfort_sound, Path):
         agent = replace(agent, comfort_sound=folder / agent.comfort_sound)
-    if agent.knowledge is None:
-        return agent
-    documents = folder / agent.knowledge
-    if not documents.is_dir():
-        raise _Broken(None, f"knowledge: there is no folder {documents}")
-    return replace(agent, knowledge=documents)
+    skills = tuple(replace(s, knowledge=_documents(s.knowledge, folder)) for s in agent.skills)
+    return replace(agent, knowledge=_documents(agent.knowledge, folder), skills=skills)
+
+
+def _documents(named: Iterable[Path], folder: Path) -> tuple[Path, ...]:
+    """Folders of documents found from where an agent's file is."""
+    found = tuple(folder / each for each in named)
+    for each in found:
+        if not each.is_dir():
+            raise _Broken(None, f"knowledge: there is no folder {each}")
+    return found
 
 
 def _on_disk(agent: Agent) -> tuple[object, ...]:
     """The settings of an agent that name what is on the server's disk."""
-    return agent.tenant, agent.knowledge, agent.comfort_sound if isinstance(agent.comfort_sound, Path) else None
+    return agent.tenant, agent.folders, agent.comfort_sound if isinstance(agent.comfort_sound, Path) else None
 
 
 def _line(text: str, key: str) -> int | None:

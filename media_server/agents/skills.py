@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, InstanceOf
@@ -15,10 +16,21 @@ from media_server.jsonable import sound
 if TYPE_CHECKING:
     from media_server.agents.agent import Agent
 
-__all__ = ["Skill", "with_skills"]
+__all__ = ["Folders", "Skill", "with_skills"]
 
 LOAD, UNLOAD = "loadSkill", "unloadSkill"
 LOAD_TIMEOUT_S = 5.0
+
+
+def _several(given: Any) -> Any:
+    """One folder, or none, as a list of them."""
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, str | Path) else given
+
+
+Folders = Annotated[tuple[Path, ...], BeforeValidator(_several), Field(max_length=20)]
+"""Folders of documents."""
 
 
 @validated_dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))
@@ -31,6 +43,7 @@ class Skill:
         instructions: added to the prompt while it is loaded.
         tools: offered to the model while it is loaded.
         activation: who loads it: the model, an agent's code (`manual`), or nobody, since it is there `always`.
+        knowledge: a folder of documents, or several, that answers may draw on while it is loaded.
     """
 
     name: Annotated[str, Field(pattern=NAME)]
@@ -38,6 +51,7 @@ class Skill:
     instructions: str = ""
     tools: Sequence[Annotated[InstanceOf[Tool], BeforeValidator(as_tool)]] = ()
     activation: Literal["model", "manual", "always"] = "model"
+    knowledge: Folders = ()
 
 
 def with_skills(agent: Agent, loaded: Collection[str]) -> Agent:
@@ -52,7 +66,9 @@ def with_skills(agent: Agent, loaded: Collection[str]) -> Agent:
     told = [f"# {s.name}\n{sound(s.instructions)}" for s in active if s.instructions]
     if menu:
         told.append(f"Before you help with something that a skill is for, call {LOAD}; call {UNLOAD} when it is done.")
-    return replace(agent, tools=list(tools.values()), prompt="\n\n".join([agent.prompt, *told]))
+    folders = tuple(dict.fromkeys((*agent.knowledge, *(folder for s in active for folder in s.knowledge))))
+    prompt = "\n\n".join([agent.prompt, *told])
+    return replace(agent, tools=list(tools.values()), prompt=prompt, knowledge=folders)
 
 
 def _menu_tools(menu: Sequence[Skill]) -> list[Tool]:

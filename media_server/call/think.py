@@ -172,10 +172,11 @@ class Reply:
         It stands where the prompt has a place for it, else as the result of a search that the model need not ask for.
         """
         agent = self._agent
-        if not agent.knowledge or agent.knowledge_use != "turn" or agent.handlers.turn:
+        if agent.handlers.turn:
             return
         query = self._messages[-1].content
-        found = await self._search(query)
+        looks_up = agent.knowledge and agent.knowledge_use == "turn"
+        found = await self._search(query) if looks_up else ""
         if _PLACE.search(agent.prompt):
             prompt = _PLACE.sub(lambda _: found, agent.prompt)
             self._messages = (ChatMessage("system", prompt), *self._messages[1:])
@@ -186,7 +187,6 @@ class Reply:
 
     async def _search(self, query: str) -> str:
         """What the agent's documents say; empty if nothing."""
-        assert self._agent.knowledge
         found = await self._library.search(self._agent.knowledge, query, self._agent.knowledge_passages)
         if found:
             self._emit(used(self._turn_id, query, found))

@@ -125,7 +125,7 @@ def _settings(agent: Agent) -> dict[str, Any]:
     fields = {f.name: getattr(agent, f.name) for f in dataclasses.fields(agent) if f.name != "handlers"}
     fields["tools"] = [t.spec["function"] for t in agent.tools]
     # names alone: where on this machine files lie is nobody's business
-    fields["knowledge"] = agent.knowledge.name if agent.knowledge else None
+    fields["knowledge"] = ", ".join(folder.name for folder in agent.knowledge) or None
     fields["comfort_sound"] = getattr(agent.comfort_sound, "name", agent.comfort_sound)
     shown: dict[str, Any] = jsonable({k: sorted(v) if isinstance(v, frozenset) else v for k, v in fields.items()})
     return shown

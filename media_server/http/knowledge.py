@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from aiohttp import web
@@ -56,28 +55,32 @@ class _Passages(TypedDict):
 @routes.get("/v1/agents/{name}/knowledge")
 @operation("An agent's documents", scope="admin", answers={200: _Documents})
 async def documents(request: web.Request) -> web.Response:
-    _, folder = await _agent(request)
-    indexed = await request.app[CONSOLE].library.documents(folder)
-    found: list[_Document] = [{"file": file, "passages": count} for file, count in (indexed or {}).items()]
-    return web.json_response({"ready": indexed is not None, "documents": found})
+    agent = await _agent(request)
+    library = request.app[CONSOLE].library
+    indexed = [await library.documents(folder) for folder in agent.knowledge]
+    found: list[_Document] = [
+        {"file": file, "passages": count} for each in indexed for file, count in (each or {}).items()
+    ]
+    return web.json_response({"ready": None not in indexed, "documents": found})
 
 
 @routes.post("/v1/agents/{name}/knowledge/search")
 @operation("What a question finds in an agent's documents", scope="admin", body=_Question, answers={200: _Passages})
 async def search(request: web.Request) -> web.Response:
-    agent, folder = await _agent(request)
+    agent = await _agent(request)
     asked = await json_body(request, _Question)
-    found = await request.app[CONSOLE].library.search(folder, asked.question, asked.limit or agent.knowledge_passages)
+    most = asked.limit or agent.knowledge_passages
+    found = await request.app[CONSOLE].library.search(agent.knowledge, asked.question, most)
     passages: list[_Passage] = [
         {"file": each.file, "title": each.title, "text": each.text, "score": round(each.score, 3)} for each in found
     ]
     return web.json_response({"passages": passages})
 
 
-async def _agent(request: web.Request) -> tuple[Agent, Path]:
-    """The agent of the address and the folder of its documents. Raises `ClientError`, also where it has none."""
+async def _agent(request: web.Request) -> Agent:
+    """The agent of the address. Raises `ClientError`, also where it has no documents."""
     key = await request.app[ACCESS].key(request, "admin")
     agent = request.app[ACCESS].agent(key, request.match_info["name"])
-    if agent.knowledge is None:
+    if not agent.knowledge:
         raise ClientError("no_documents", f"The agent {agent.name!r} has no documents (knowledge).", status=409)
-    return agent, agent.knowledge
+    return agent

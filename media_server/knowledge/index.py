@@ -91,6 +91,7 @@ class Index:
         self._embedder = embedder
         self._vectors: tuple[list[int], Vectors] | None = None
         """Vectors of all passages, by their ids; read when they are needed."""
+        self._refreshing = asyncio.Lock()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -127,6 +128,10 @@ class Index:
 
     async def refresh(self) -> Refreshed:
         """Read what is new or has changed, and forget what is gone; other files are not opened."""
+        async with self._refreshing:
+            return await self._read_anew()
+
+    async def _read_anew(self) -> Refreshed:
         async with self._db.execute("SELECT path, stamp FROM files") as rows:
             known: dict[str, str] = {path: stamp async for path, stamp in rows}
         present = await asyncio.to_thread(_stamps, self.folder)

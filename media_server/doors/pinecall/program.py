@@ -21,7 +21,7 @@ from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.bridge import open_bridge
 from media_server.doors.pinecall.followed_call import FollowedCall
 from media_server.doors.pinecall.program_agents import (
-    MakeTool,
+    Here,
     Refused,
     changes,
     make_agent,
@@ -212,7 +212,7 @@ class Program:
         """A call begins: what is otherwise for calls of its way is so from its greeting on."""
         if channel := self._channels.get((agent_id, channel_of(call_id))):
             with contextlib.suppress(ClientError, ValueError):  # it was valid when the program said it
-                given, _ = changes(channel, self._sessions.has_voice, self._tools_of(agent_id))
+                given, _ = changes(channel, self._here(agent_id))
                 self._sessions.find_by_call_id(call_id).call.update(**given)
         self._follow(call_id, agent_id)
 
@@ -311,7 +311,7 @@ class Program:
         of = {"agent_id": wanted.agent_id, "from": wanted.agent_id, "to": wanted.to}
         try:
             self._access.agent(self._key, wanted.to)
-            given, _ = changes(wanted.config, self._sessions.has_voice, self._tools_of(wanted.agent_id))
+            given, _ = changes(wanted.config, self._here(wanted.agent_id))
             given |= {"greeting": "" if wanted.detect_turn_end else wanted.greeting}
             start = CallGrant(self._key, Terms(metadata=wanted.metadata))
             bridge = await open_bridge(self._sessions, wanted.agent_id, wanted.to, start, given, {})
@@ -375,9 +375,7 @@ class Program:
     def _made(self, wanted: p.AgentCreate) -> list[str]:
         """Register the agent as it is wanted; which of its settings are not used here."""
         handlers = make_handlers(wanted, partial(self._leader, wanted.agent_id))
-        agent, unused = make_agent(
-            wanted, self.tenant, self._sessions.has_voice, self._tools_of(wanted.agent_id), handlers
-        )
+        agent, unused = make_agent(wanted, self.tenant, self._here(wanted.agent_id), handlers)
         self._programs.register(agent, self)
         self._agents[agent.name] = wanted
         return unused
@@ -386,7 +384,7 @@ class Program:
         session = self._call(message.session_id)
         agent_id = self.calls[message.session_id].agent_id
         try:
-            given, unused = changes(message, self._sessions.has_voice, self._tools_of(agent_id))
+            given, unused = changes(message, self._here(agent_id))
             session.call.update(**given)
         except Refused as wrong:
             raise ClientError("BAD_MESSAGE", f"session.configure: {wrong.message}") from wrong
@@ -395,9 +393,10 @@ class Program:
         about = {"agent_id": agent_id, "session_id": message.session_id}
         self.send({"event": "session.configured", **about, "unused": unused})
 
-    def _tools_of(self, agent_id: str) -> MakeTool:
+    def _here(self, agent_id: str) -> Here:
         # whoever leads the agent when a tool runs: a program that was away may be back
-        return partial(make_tool, partial(self._leader, agent_id))
+        tools = partial(make_tool, partial(self._leader, agent_id))
+        return Here(self._sessions.has_voice, tools, partial(self._programs.bases.folder, self.tenant))
 
     def _leader(self, agent_id: str) -> Questions | None:
         program = self._programs.of_tenant(agent_id, self.tenant)
@@ -415,7 +414,7 @@ class Program:
         elif what == "remove":
             self._channels.pop((name, kind), None)
         else:
-            _, unused = changes(message, self._sessions.has_voice, self._tools_of(name))
+            _, unused = changes(message, self._here(name))
             self._channels[name, kind] = message
         done = {"add": "added", "configure": "configured", "remove": "removed"}[what]
         about = {"type": message.type, "ref": message.ref}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -14,6 +16,7 @@ from media_server.errors import ClientError, problems
 
 __all__ = [
     "OFFLINE",
+    "Here",
     "Leader",
     "MakeTool",
     "Refused",
@@ -24,11 +27,25 @@ __all__ = [
 ]
 
 IDLE_TIMEOUT_S = 60.0
-NOT_HERE = ("knowledge_base", "memory")
-"""Settings of an agent that this server has nothing for."""
+MEMORY = "MEMORY"
+"""The variable with what is known of a contact: nothing here, and prompts are not to show its name instead."""
 OFFLINE = "agent offline"
 TOOL_TIMEOUT_S = 30.0
 MakeTool = Callable[[p.ToolShape], Tool]
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What there is for the settings of agents.
+
+    Args:
+        make_tool: makes a tool that runs in the program.
+        folder_of: the folder of a knowledge base, by its id; None where the tenant has none of this id.
+    """
+
+    has_voice: Callable[[str], bool]
+    make_tool: MakeTool
+    folder_of: Callable[[str], Path | None]
 
 
 class Leader(Protocol):
@@ -51,15 +68,13 @@ class Refused(ClientError):
         self.fields = fields
 
 
-def make_agent(
-    wanted: p.AgentCreate, tenant: str, has_voice: Callable[[str], bool], tool: MakeTool, handlers: Handlers
-) -> tuple[Agent, list[str]]:
+def make_agent(wanted: p.AgentCreate, tenant: str, here: Here, handlers: Handlers) -> tuple[Agent, list[str]]:
     """The agent, and which of its settings are not used here, a sentence for each.
 
     Raises:
         Refused: it cannot be.
     """
-    given, unused = changes(wanted, has_voice, tool)
+    given, unused = changes(wanted, here)
     match wanted.greeting:
         case dict() as by_language:
             given["greetings"] = {p.language_of(tag): text for tag, text in by_language.items()}
@@ -71,7 +86,10 @@ def make_agent(
     if wanted.allowed_origins is not None:
         given["allowed_origins"] = tuple(wanted.allowed_origins)
     given |= _limits(wanted.session_limits)
-    unused += [f"{name}: there is none here" for name in NOT_HERE if getattr(wanted, name)]
+    if wanted.memory is not None:
+        given["variables"] = {MEMORY: "", **given.get("variables", {})}
+        if wanted.memory.get("enabled") is not False:
+            unused.append("memory: there is none here")
     try:
         agent = Agent(
             wanted.agent_id, tenant=tenant, handlers=handlers, greeting_in_chat=wanted.greeting_in_chat, **given
@@ -83,9 +101,7 @@ def make_agent(
     return agent, unused
 
 
-def changes(
-    wanted: p.CallSettings, has_voice: Callable[[str], bool], tool: MakeTool
-) -> tuple[dict[str, Any], list[str]]:
+def changes(wanted: p.CallSettings, here: Here) -> tuple[dict[str, Any], list[str]]:
     """Fields of an agent that are set, and which settings are not used here.
 
     Names of other products' models and voices are replaced by what the model pack has.
@@ -123,19 +139,31 @@ def changes(
     if "language" in wanted.model_fields_set:
         given["language"] = wanted.language
     if wanted.voice is not None:
-        if has_voice(named := _voice_name(wanted.voice)):
+        if here.has_voice(named := _voice_name(wanted.voice)):
             given["voice"] = named
         else:
             unused.append(f"voice: {named!r}: the usual voice is used")
     if wanted.tools is not None:
-        given["tools"] = [tool(each) for each in wanted.tools]
+        given["tools"] = [here.make_tool(each) for each in wanted.tools]
+    if wanted.knowledge_base is not None:
+        given["knowledge"], missing = _folders(wanted.knowledge_base, here)
+        unused += missing
     if wanted.skills is not None:
-        given["skills"] = tuple(
-            Skill(s.name, s.description, s.instructions, [tool(t) for t in s.tools], s.activation)
-            for s in wanted.skills
-        )
-        unused += [f"skills: {s.name}: knowledge_base: there is none here" for s in wanted.skills if s.knowledge_base]
+        skills = []
+        for s in wanted.skills:
+            folders, missing = _folders(s.knowledge_base or (), here)
+            tools = [here.make_tool(t) for t in s.tools]
+            skills.append(Skill(s.name, s.description, s.instructions, tools, s.activation, folders))
+            unused += [f"skills: {s.name}: {each}" for each in missing]
+        given["skills"] = tuple(skills)
     return given, unused
+
+
+def _folders(ids: Sequence[str], here: Here) -> tuple[tuple[Path, ...], list[str]]:
+    """The folders of knowledge bases, and a sentence for each base that there is not."""
+    found = {each: here.folder_of(each) for each in ids}
+    missing = [f"knowledge_base: {each!r}: there is none of this id" for each, folder in found.items() if not folder]
+    return tuple(folder for folder in found.values() if folder), missing
 
 
 def _voice_name(voice: Any) -> str:

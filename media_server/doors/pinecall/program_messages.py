@@ -82,6 +82,14 @@ def _known(given: Any) -> Any:
 Variables = Annotated[dict[str, str | int | FiniteFloat | bool], BeforeValidator(_known)]
 
 
+def _several(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
+
+
+Bases = Annotated[list[str], Field(max_length=20)] | None
+"""Ids of knowledge bases: one, or several."""
+
+
 def _agent_name(given: Any) -> Any:
     return agent_name(given) if isinstance(given, str) else given
 
@@ -156,7 +164,7 @@ class SkillShape(_Message):
     instructions: str = ""
     tools: Annotated[list[ToolShape], Field(max_length=100)] = []
     activation: Literal["model", "manual", "always"] = "model"
-    knowledge_base: Any = None
+    knowledge_base: Annotated[Bases, BeforeValidator(_several)] = None
 
 
 class _SpokenGreeting(_Message):
@@ -228,6 +236,7 @@ class CallSettings(_Open):
     raw_prompt: bool | None = None
     """Nothing is added to prompts here, whatever it says."""
     media: MediaShape | bool | None = None
+    knowledge_base: Annotated[Bases, BeforeValidator(_several)] = None
 
 
 class _Agent(CallSettings):
@@ -237,8 +246,7 @@ class _Agent(CallSettings):
     greeting_in_chat: bool = Field(False, validation_alias=AliasChoices("greetingInChat", "greeting_in_chat"))
     session_limits: SessionLimits | None = None
     allowed_origins: list[str] | None = None
-    knowledge_base: Any = None
-    memory: Any = None
+    memory: dict[str, Any] | None = None
     preparing: bool | _Preparing | None = None
     ringing: bool | None = None
     """Ours: whether the program is asked before a call is taken."""

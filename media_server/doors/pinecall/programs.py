@@ -10,14 +10,17 @@ from aiohttp import WSMsgType, web
 from media_server import events as e
 from media_server.agents import Agent, AgentRegistry
 from media_server.doors.pinecall import program_messages as p
+from media_server.doors.pinecall.knowledge import BASES, CHANGING
 from media_server.doors.pinecall.program import Program
 from media_server.doors.pinecall.program_agents import Refused
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.agents import AGENTS
+from media_server.http.console import CONSOLE
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket, until_first
+from media_server.knowledge import Bases, Library
 from media_server.store import Key
 from media_server.switchboard import Switchboard
 
@@ -41,7 +44,9 @@ class Programs:
     A name stays its tenant's while the program is away: as long as calls of it are under way, and for `KEPT_S`.
     """
 
-    def __init__(self, agents: AgentRegistry, sessions: Switchboard) -> None:
+    def __init__(self, agents: AgentRegistry, sessions: Switchboard, bases: Bases, library: Library) -> None:
+        self.bases = bases
+        self._library = library
         self._agents = agents
         self._sessions = sessions
         self._by_agent: dict[str, Program] = {}
@@ -98,6 +103,8 @@ class Programs:
             raise Refused("AGENT_CONFLICT_FATAL", f"The server has an agent {agent.name!r} itself.") from None
         except ValueError as wrong:
             raise Refused("REGISTRATION_ERROR", f"{wrong}.") from wrong
+        for folder in agent.folders:
+            self._library.follow(folder)
         self._by_agent[agent.name] = program
         self._kept.pop(agent.name, None)
 
@@ -137,7 +144,9 @@ PROGRAMS = web.AppKey("programs", Programs)
 
 def prepare(app: web.Application) -> None:
     """Have the application lead programs."""
-    app[PROGRAMS] = Programs(app[AGENTS], app[SESSIONS])
+    about = app[CONSOLE]
+    app[BASES], app[CHANGING] = Bases(about.settings.bases_dir), asyncio.Lock()
+    app[PROGRAMS] = Programs(app[AGENTS], app[SESSIONS], app[BASES], about.library)
 
 
 @routes.get("/client")

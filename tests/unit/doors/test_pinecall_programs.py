@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ from media_server.agents import Agent, Handlers, client_tool
 from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.dialect import Pinecall, chosen_at_start
 from media_server.doors.pinecall.followed_call import FollowedCall
-from media_server.doors.pinecall.program_agents import Refused, make_agent
+from media_server.doors.pinecall.program_agents import Here, Refused, make_agent
 from media_server.errors import ClientError
 
 TURN = "turn-3"
+BOOK = client_tool("book", "")
+BASES = {"kb_1": Path("/bases/kb_1"), "kb_2": Path("/bases/kb_2")}
+HERE = Here(lambda name: name == "calm", lambda shape: BOOK, BASES.get)
 
 
 def parsed(**message: Any) -> Any:
@@ -32,7 +36,7 @@ def refused(**message: Any) -> list[dict[str, Any]]:
 
 def made(**settings: Any) -> Any:
     wanted = parsed(event="agent.create", **{"agent_id": "mara", **settings})
-    agent, _ = make_agent(wanted, "", lambda name: name == "calm", lambda shape: shape, Handlers())  # type: ignore[arg-type, return-value]
+    agent, _ = make_agent(wanted, "", HERE, Handlers())
     return agent
 
 
@@ -140,12 +144,29 @@ def test_settings_of_an_agent_are_a_patch() -> None:
 def test_skills_come_with_their_tools() -> None:
     tool = {"type": "function", "function": {"name": "book", "parameters": {}}}
     shape = {"name": "booking", "description": "Reserve", "tools": [tool], "activation": "manual"}
-    wanted = parsed(event="agent.create", agent_id="mara", skills=[{**shape, "knowledge_base": "kb_1"}])
-    make = client_tool("book", "")
-    agent, unused = make_agent(wanted, "", lambda _: False, lambda _: make, Handlers())
-    (skill,) = agent.skills
-    assert (skill.name, skill.activation, skill.tools) == ("booking", "manual", [make])
-    assert unused == ["skills: booking: knowledge_base: there is none here"]
+    shapes = [{**shape, "knowledge_base": "kb_1"}, {**shape, "name": "billing", "knowledge_base": "kb_9"}]
+    agent, unused = make_agent(parsed(event="agent.create", agent_id="mara", skills=shapes), "", HERE, Handlers())
+    skill, billing = agent.skills
+    assert (skill.name, skill.activation, skill.tools) == ("booking", "manual", [BOOK])
+    assert (skill.knowledge, billing.knowledge) == ((BASES["kb_1"],), ())
+    assert unused == ["skills: billing: knowledge_base: 'kb_9': there is none of this id"]
+
+
+@pytest.mark.parametrize(
+    ("named", "folders", "missing"),
+    [
+        ("kb_1", ["kb_1"], 0),
+        (["kb_1", "kb_2"], ["kb_1", "kb_2"], 0),
+        (["kb_2", "kb_9", "../kb_1", ""], ["kb_2"], 3),
+        ([], [], 0),
+        (None, [], 0),
+    ],
+)
+def test_knowledge_bases_are_given_by_their_ids(named: Any, folders: list[str], missing: int) -> None:
+    wanted = parsed(event="agent.create", agent_id="mara", knowledge_base=named)
+    agent, unused = make_agent(wanted, "", HERE, Handlers())
+    assert list(agent.knowledge) == [BASES[each] for each in folders]
+    assert len([each for each in unused if each.startswith("knowledge_base: ")]) == missing
 
 
 # -- refusals
@@ -354,9 +375,18 @@ def test_an_agent_has_the_clock_of_its_zone() -> None:
     assert tokyo.filled_in({}).prompt != honolulu.filled_in({}).prompt
     assert tokyo.filled_in({"timezone": "Pacific/Honolulu"}).prompt == honolulu.filled_in({}).prompt, "a call's own"
     wanted = parsed(event="agent.create", agent_id="mara", timezone="Mars/Base")
-    agent, unused = make_agent(wanted, "", lambda _: False, lambda shape: shape, Handlers())  # type: ignore[arg-type, return-value]
+    agent, unused = make_agent(wanted, "", HERE, Handlers())
     assert agent.timezone == ""
     assert "Mars/Base" in unused[0]
+
+
+@pytest.mark.parametrize(("memory", "told"), [({"remember": ["names"]}, 1), ({"enabled": False}, 0)])
+def test_a_prompt_shows_nothing_where_it_has_a_place_for_memory(memory: dict[str, Any], told: int) -> None:
+    wanted = parsed(event="agent.create", agent_id="mara", prompt="Known: {{MEMORY}}.", memory=memory, vars={"x": 1})
+    agent, unused = make_agent(wanted, "", HERE, Handlers())
+    assert agent.filled_in({}).prompt == "Known: ."
+    assert agent.variables["x"] == 1
+    assert len([each for each in unused if each.startswith("memory: ")]) == told
 
 
 def test_the_date_block_says_the_date_and_the_time_unless_the_program_has_its_own() -> None:
@@ -384,7 +414,7 @@ def test_a_telephone_line_is_refused_by_its_number() -> None:
 
 def test_other_products_voices_are_named_by_their_ids() -> None:
     wanted = parsed(event="agent.create", agent_id="mara", llm="local", voice={"provider": "cartesia", "voice_id": "v"})
-    _, unused = make_agent(wanted, "", lambda _: False, lambda shape: shape, Handlers())  # type: ignore[arg-type, return-value]
+    _, unused = make_agent(wanted, "", HERE, Handlers())
     assert unused == ["voice: 'cartesia/v': the usual voice is used"]
 
 
