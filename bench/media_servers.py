@@ -227,11 +227,11 @@ async def opened(kind: str, speaks: bool, keeps: bool) -> AsyncIterator[Server]:
     if kind == "aiortc":
         yield Plain(speaks, keeps)
         return
-    from media_server.garbage import settle_garbage
+    from media_server.memory import settle_memory
     from media_server.rtc.edge import Edge
 
     async with Edge.open() as edge:
-        settle_garbage()  # as the whole server does once it is ready
+        settle_memory()  # as the whole server does once it is ready
         yield Ours(edge, speaks, keeps)
 
 
