@@ -77,15 +77,22 @@ class Call(Protocol):
         """
         ...
 
-    paused: bool
-    """A person has taken over."""
+    @property
+    def paused(self) -> bool:
+        """Whether a person has taken over, and the agent is silent."""
+        ...
 
-    def pause(self) -> None:
+    def pause(self, by: object = "operator") -> None:
         """Be silent for a person who takes over: what is said goes into the transcript, `say` is theirs."""
         ...
 
-    def resume(self) -> None:
-        """Go on, knowing what was said."""
+    def resume(self, by: object = None) -> None:
+        """Go on, knowing what was said.
+
+        Args:
+            by: gives back what only they have taken over, so that the agent is silent as long as somebody else has the
+                call; without, everybody gives it back.
+        """
         ...
 
     @property

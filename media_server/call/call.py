@@ -14,7 +14,7 @@ from media_server import events as e
 from media_server.agents import Agent
 from media_server.call.emotions import Emotions
 from media_server.call.event_log import EventLog
-from media_server.call.floor import Floor, MutedBy
+from media_server.call.floor import Audio, Floor, MutedBy
 from media_server.call.handlers import HandlerRunner
 from media_server.call.history import History
 from media_server.call.idle import Idle
@@ -24,11 +24,10 @@ from media_server.call.replies import Replies
 from media_server.call.services import Services
 from media_server.errors import ClientError
 from media_server.jsonable import jsonable, sound
-from media_server.rtc import Microphone, Speaker
 from media_server.tasks import cancel
 from media_server.terms import Terms
 
-__all__ = ["Audio", "Call"]
+__all__ = ["Call"]
 
 MAX_MESSAGES = 100
 """Maximum client messages queued for handling, answering or speaking."""
@@ -42,15 +41,6 @@ LAST_S = 10.0
 """How long it may take at the call's end."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Audio:
-    """The sound of a spoken call."""
-
-    microphone: Microphone
-    speaker: Speaker
-    transport: e.Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +69,8 @@ class Call(agents.Call):
         self, agent: Agent, terms: Terms, services: Services, event_log: EventLog, audio: Audio | None
     ) -> None:
         self.id = event_log.call_id
-        self.paused = False
-        """A person has taken over, and the agent is silent."""
+        self._held_by: set[object] = set()
+        """Who has taken over from the agent."""
         self._limits = terms.limits
         self._refused = ""
         """Why the agent does not take the call."""
@@ -337,20 +327,24 @@ class Call(agents.Call):
         if self._afterwards:
             self._afterwards.popleft()()
 
-    def pause(self) -> None:
-        """A person takes over: `say` is theirs, until `resume`."""
-        if not self.paused:
-            self.paused = True
+    @property
+    def paused(self) -> bool:
+        return bool(self._held_by)
+
+    def pause(self, by: object = "operator") -> None:
+        is_first = not self._held_by
+        self._held_by.add(by)
+        if is_first:
             self._idle.stop()
             self._interrupt()
             self.emit(e.CallPaused())
             if self.agent.person_notice and self._conducting:
                 self._replies.say(self.agent.person_notice, remembered=False, patient=self._caller_speaks)
 
-    def resume(self) -> None:
-        """The agent goes on; it knows what was said."""
-        if self.paused:
-            self.paused = False
+    def resume(self, by: object = None) -> None:
+        was_paused = self.paused
+        self._held_by -= self._held_by if by is None else {by}
+        if was_paused and not self.paused:
             self.emit(e.CallResumed())
             self._wait_if_listening()
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from media_server import events as e
@@ -46,7 +46,7 @@ from media_server.errors import EngineError
 from media_server.rtc import Microphone, Speaker
 from media_server.tasks import cancel
 
-__all__ = ["Floor", "MutedBy"]
+__all__ = ["Audio", "Floor", "MutedBy"]
 
 MutedBy = Literal["caller", "hold", "program"]
 """Who has the microphone muted: what is said is for a program that has, and for nobody else."""
@@ -56,6 +56,15 @@ AT_THE_EDGE_S = 0.15
 """Seconds of a word that may lie before the end of another voice."""
 BAD_LINE_MS = 300
 """How much longer pauses are on a bad line: what is missing of a word sounds like its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """The sound of a spoken call."""
+
+    microphone: Microphone
+    speaker: Speaker
+    transport: e.Transport
 
 
 class Floor:

@@ -16,7 +16,8 @@ from typing import Any, Literal, Protocol
 from media_server import events as e
 from media_server import logs
 from media_server.agents import Agent
-from media_server.call.call import Audio, Call
+from media_server.call.call import Call
+from media_server.call.floor import Audio
 from media_server.call.inbox import RateLimitedInbox
 from media_server.call.person import Person
 from media_server.call.running import RunningCall

@@ -186,10 +186,10 @@ class _Seat:
         return self._session.call.agent.name in self._agents
 
     def leave(self) -> None:
-        """They are gone: a call that they have taken over is given back."""
+        """They are gone: a call that they have taken over is given back, unless somebody else has it too."""
         if self._speaking_at_hz is not None:
             self._speaking_at_hz = None
-            self._session.call.resume()
+            self._session.call.resume(by=self)
 
     async def _speak(self, data: bytes) -> None:
         if self._speaking_at_hz is None:
@@ -207,12 +207,12 @@ class _Seat:
             case "say":
                 raise ClientError("bad_request", "text: what is to be said?")
             case "pause":
-                call.pause()
+                call.pause(by=self)
                 self._speaking_at_hz = wanted.sample_rate
             case "resume":
                 self._speaking_at_hz = None
                 self.person.finish()
-                call.resume()
+                call.resume(by=self)
 
 
 def _action(text: str) -> _Action:

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from media_server import events as e
 from media_server.agents import Agent
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples
-from media_server.call.call import Audio, Call
+from media_server.call.call import Call
 from media_server.call.event_log import EventLog
+from media_server.call.floor import Audio
 from media_server.call.services import Services
 from media_server.engines import messages as m
 from media_server.engines.engines import Voice

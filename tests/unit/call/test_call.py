@@ -210,6 +210,26 @@ async def test_a_person_who_takes_over_is_not_spoken_over() -> None:
 
 
 @in_no_time
+async def test_the_agent_goes_on_when_the_last_of_those_who_took_over_gives_the_call_back() -> None:
+    async with calling() as line:
+        line.call.pause(by="ada")
+        line.call.pause(by="ben")
+        line.call.resume(by="ada")
+        assert line.call.paused
+        line.call.resume(by="ada")
+        line.call.resume(by="somebody else")
+        assert line.call.paused
+        line.call.resume(by="ben")
+        assert not line.call.paused
+        line.call.pause(by="ada")
+        line.call.pause()
+        line.call.resume()  # for all of them
+        assert not line.call.paused
+        await asyncio.sleep(1)
+        assert (len(line.of(e.CallPaused)), len(line.of(e.CallResumed))) == (2, 2)
+
+
+@in_no_time
 async def test_a_tool_is_run_and_its_result_is_answered() -> None:
     @tool
     async def clock(city: str) -> str:
