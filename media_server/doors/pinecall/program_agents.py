@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,12 @@ __all__ = [
 ]
 
 IDLE_TIMEOUT_S = 60.0
+SLOWEST, FASTEST = 0.5, 2.0
+"""The slowest and the fastest that voices speak here."""
+MAX_HOTWORDS = 100
+_BOOST = re.compile(r":-?\d+(\.\d+)?$")
+"""How much a recogniser is to prefer a word, behind it."""
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
 MEMORY = "MEMORY"
 """The variable with what is known of a contact: nothing here, and prompts are not to show its name instead."""
 OFFLINE = "agent offline"
@@ -136,10 +144,12 @@ def changes(wanted: p.CallSettings, here: Here) -> tuple[dict[str, Any], list[st
     match wanted.interruption:
         case bool(interruptible) | p.Interruption(enabled=bool(interruptible)):
             given["interruptible"] = interruptible
+    given |= _recogniser(wanted.stt)
     if "language" in wanted.model_fields_set:
         given["language"] = wanted.language
-    if wanted.voice is not None:
-        if here.has_voice(named := _voice_name(wanted.voice)):
+    if (voice := wanted.tts if wanted.voice is None else wanted.voice) is not None:
+        given |= _pace(voice)
+        if here.has_voice(named := _voice_name(voice)):
             given["voice"] = named
         else:
             unused.append(f"voice: {named!r}: the usual voice is used")
@@ -171,6 +181,31 @@ def _voice_name(voice: Any) -> str:
     if isinstance(voice, dict):
         return "/".join(str(voice[key]) for key in ("provider", "voice_id") if voice.get(key))
     return str(voice)
+
+
+def _pace(voice: Any) -> dict[str, Any]:
+    """How fast a voice speaks, where it is given with that: as fast as voices can here."""
+    speed = voice.get("speed") if isinstance(voice, dict) else None
+    if isinstance(speed, bool) or not isinstance(speed, int | float) or not math.isfinite(speed):
+        return {}
+    return {"voice_speed": min(max(speed, SLOWEST), FASTEST)}
+
+
+def _recogniser(stt: Any) -> dict[str, Any]:
+    """What a recogniser's settings say of the callers: their language, and what they are likely to say."""
+    if not isinstance(stt, dict):
+        return {}
+    given: dict[str, Any] = {}
+    lists = [named for name in ("keyterms", "keywords") if isinstance(named := stt.get(name), list)]
+    terms = [term for named in lists for term in named]
+    if words := tuple(_BOOST.sub("", term) for term in terms if isinstance(term, str) and term.strip()):
+        given["hotwords"] = words[:MAX_HOTWORDS]
+    tag = stt.get("language") or stt.get("language_hint")
+    if isinstance(tag, str):
+        language = p.language_of(tag)
+        if language in p.ANY_LANGUAGE or _LANGUAGE.fullmatch(language):
+            given["language"] = None if language in p.ANY_LANGUAGE else language
+    return given
 
 
 def make_tool(leader: Callable[[], Leader | None], shape: p.ToolShape) -> Tool:

@@ -223,6 +223,8 @@ class CallSettings(_Open):
     prompt: str | None = None
     language: Language = None
     voice: Any = None
+    tts: dict[str, Any] | None = None
+    """The voice, as settings of sessions have it."""
     stt: Any = None
     llm: str | ModelShape | None = None
     """Without any the program answers turns itself."""

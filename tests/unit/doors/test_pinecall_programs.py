@@ -418,6 +418,30 @@ def test_other_products_voices_are_named_by_their_ids() -> None:
     assert unused == ["voice: 'cartesia/v': the usual voice is used"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "field", "value"),
+    [
+        ({"voice": {"provider": "elevenlabs", "voice_id": "v", "speed": 1.1}}, "voice_speed", 1.1),
+        ({"voice": {"provider": "elevenlabs", "speed": 4}}, "voice_speed", 2),
+        ({"voice": {"provider": "elevenlabs", "speed": "fast"}}, "voice_speed", 1),
+        ({"config": {"tts": {"provider": "cartesia", "voice_id": "v", "speed": 0.8}}}, "voice_speed", 0.8),
+        ({"config": {"tts": {"voice_id": "calm"}}}, "voice", "calm"),
+        ({"voice": "calm", "config": {"tts": {"voice_id": "other"}}}, "voice", "calm"),
+        ({"stt": {"provider": "deepgram", "model": "nova-3", "language": "es"}}, "language", "es"),
+        ({"stt": {"provider": "deepgram-flux", "language_hint": "pt-BR"}}, "language", "pt"),
+        ({"stt": {"provider": "deepgram", "language": "multi"}}, "language", None),
+        ({"stt": {"provider": "deepgram", "language": "es"}, "language": "fr-CA"}, "language", "fr"),
+        ({"stt": {"keyterms": ["Pinecall"], "keywords": ["Lucía:2", "", 7]}}, "hotwords", ("Pinecall", "Lucía")),
+        ({"stt": {"keyterms": 5, "keywords": "Lucía", "language": 7}}, "hotwords", ()),
+        ({"config": {"stt": {"keyterms": ["w"] * 200}}}, "hotwords", ("w",) * 100),
+    ],
+)
+def test_settings_of_other_products_voices_and_recognisers_hold_where_they_can(
+    settings: dict[str, Any], field: str, value: Any
+) -> None:
+    assert getattr(made(**settings), field) == value
+
+
 def test_an_answer_to_an_older_turn_is_overtaken() -> None:
     call = FollowedCall("mara", "call-1", 0.0)
     told(call, e.TurnEnded("turn-4", 1.0, "second", "client"))
