@@ -20,6 +20,7 @@ __all__ = [
     "EngineSlow",
     "MediaServerError",
     "RequestFailed",
+    "each_problem",
     "problems",
     "understood",
 ]
@@ -119,6 +120,11 @@ def problems(error: ValidationError, known: Iterable[str] = (), within: Iterable
         return f"{count} values are wrong"
     fields = ((_field(x), _reason(x, within or known if len(x["loc"]) > 1 else known)) for x in error.errors()[:5])
     return "; ".join(f"{field}: {message}".removeprefix(": ") for field, message in fields)
+
+
+def each_problem(error: ValidationError) -> list[dict[str, str]]:
+    """For each value that does not fit the `field` (empty for the whole) and the `problem`, in plain words."""
+    return [{"field": _field(x), "problem": _reason(x, ())} for x in error.errors()]
 
 
 def _field(problem: ErrorDetails) -> str:

@@ -5,26 +5,15 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 
-from media_server.errors import MAX_PROBLEMS, ClientError
+from media_server.errors import MAX_PROBLEMS, ClientError, each_problem
 
-__all__ = ["ForeignModel", "json_body", "require_type", "text_body", "validated"]
+__all__ = ["json_body", "require_type", "text_body", "validated"]
 
 M = TypeVar("M", bound=BaseModel)
 UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 """Names of the encoding that bodies have; JSON is always in it (RFC 8259)."""
-
-
-class ForeignModel(BaseModel):
-    """What clients of other products send: fields that are not known are ignored, and null is as good as no value."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, given: Any) -> Any:
-        return {k: v for k, v in given.items() if v is not None} if isinstance(given, dict) else given
 
 
 def require_type(request: web.Request, wanted: str) -> None:
@@ -76,10 +65,7 @@ def validated(model: type[M], given: Any) -> M:
 def _refusal(error: ValidationError) -> ClientError:
     if (count := error.error_count()) > MAX_PROBLEMS:
         return ClientError("bad_request", f"The request is not valid: {count} of its values are wrong.")
-    problems = [
-        {"field": ".".join(map(str, x["loc"])), "problem": x["msg"].removeprefix("Value error, ")}
-        for x in error.errors()
-    ]
+    problems = each_problem(error)
     if error.errors()[0]["type"] == "json_invalid":
         return ClientError("bad_json", "The body is not valid JSON.", details=problems)
     summary = "; ".join(f"{p['field'] or 'body'}: {p['problem']}" for p in problems)

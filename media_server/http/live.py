@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from media_server.call import RunningCall, Session
 from media_server.errors import ClientError, problems
+from media_server.foreign import ForeignModel
 from media_server.http.access import ACCESS, TOKEN_TTL_S
-from media_server.http.body import ForeignModel, json_body, validated
+from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket, until_first

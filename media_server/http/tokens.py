@@ -15,9 +15,10 @@ from typing_extensions import TypedDict
 from media_server.agents import Agent, AgentRegistry, TurnPreset, agent_name, contact_of
 from media_server.call.session import new_call_id
 from media_server.errors import ClientError, problems
+from media_server.foreign import ForeignModel
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.agents import AGENTS
-from media_server.http.body import ForeignModel, json_body, validated
+from media_server.http.body import json_body, validated
 from media_server.http.openapi import operation
 from media_server.http.room_tokens import encode
 from media_server.http.sessions import SESSIONS

@@ -15,7 +15,7 @@ from media_server import rfc3339
 from media_server.agents import Tool, client_tool
 from media_server.doors.flow.languages import pack_of
 from media_server.errors import ClientError, understood
-from media_server.http.body import ForeignModel
+from media_server.foreign import ForeignModel
 
 __all__ = ["ALIASES", "AudioEnded", "AudioFormat", "Flow", "StartConversation", "parse"]
 

@@ -24,9 +24,10 @@ from media_server.doors.flow.dialect import (
     parse,
 )
 from media_server.errors import ClientError, problems
+from media_server.foreign import ForeignModel
 from media_server.http.access import ACCESS, TOKEN_TTL_S
 from media_server.http.agents import AGENTS
-from media_server.http.body import ForeignModel, require_type
+from media_server.http.body import require_type
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import converse, new_socket, until_first

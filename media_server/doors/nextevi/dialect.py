@@ -21,7 +21,7 @@ from pydantic import Field, TypeAdapter
 from media_server import events as e
 from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.errors import ClientError, understood
-from media_server.http.body import ForeignModel
+from media_server.foreign import ForeignModel
 
 __all__ = ["AudioInput", "EndTurn", "NextEvi", "SessionSettings"]
 

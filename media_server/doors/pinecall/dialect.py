@@ -16,7 +16,7 @@ from media_server.agents import Agent, TurnPreset
 from media_server.call import Chat
 from media_server.doors.pinecall.program_messages import ANY_LANGUAGE, language_of
 from media_server.errors import ClientError, problems, understood
-from media_server.http.body import ForeignModel
+from media_server.foreign import ForeignModel
 
 __all__ = ["REASONS", "Pinecall", "PinecallChat", "chosen_at_start", "turn_number"]
 

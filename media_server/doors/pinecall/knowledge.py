@@ -12,8 +12,9 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from media_server.errors import ClientError
+from media_server.foreign import ForeignModel
 from media_server.http.access import ACCESS
-from media_server.http.body import ForeignModel, json_body
+from media_server.http.body import json_body
 from media_server.http.console import CONSOLE
 from media_server.http.openapi import operation
 from media_server.knowledge import Base, Bases, Document

@@ -20,7 +20,7 @@ from pydantic import (
 
 from media_server.agents import agent_name
 from media_server.errors import ClientError, understood
-from media_server.http.body import ForeignModel
+from media_server.foreign import ForeignModel
 from media_server.jsonable import jsonable
 
 __all__ = [

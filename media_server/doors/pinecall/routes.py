@@ -15,9 +15,10 @@ from media_server.doors.pinecall.dialect import Pinecall, PinecallChat, chosen_a
 from media_server.doors.pinecall.program_messages import ANY_LANGUAGE, language_of
 from media_server.doors.pinecall.programs import PROGRAMS
 from media_server.errors import ClientError
+from media_server.foreign import ForeignModel
 from media_server.http.access import ACCESS
 from media_server.http.agents import AGENTS
-from media_server.http.body import ForeignModel, json_body, validated
+from media_server.http.body import json_body, validated
 from media_server.http.chat import HEARTBEAT_S, LARGEST, carry
 from media_server.http.dictation import DictationWanted, dictate
 from media_server.http.openapi import operation

@@ -18,8 +18,9 @@ from media_server.call.session import new_call_id
 from media_server.doors.wespoke.dialect import ENDINGS, WespokeChat, message_of
 from media_server.doors.wespoke.overrides import settled_by
 from media_server.errors import ClientError
+from media_server.foreign import ForeignModel
 from media_server.http.access import ACCESS, TOKEN_TTL_S
-from media_server.http.body import ForeignModel, json_body, validated
+from media_server.http.body import json_body, validated
 from media_server.http.calls import RECORDS, UNDER_WAY, agents_for, recorded, time_text
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
