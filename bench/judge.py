@@ -27,6 +27,7 @@ import gguf
 import numpy as np
 
 from media_server.engines.reading import Called, ReplyForm, Thought, Unread, form_of
+from media_server.engines.templates import ends_in_thought
 
 PATIENCE_S = 90
 WIDTH, CONTEXT, PIECE = 256, 16384, 4
@@ -182,7 +183,7 @@ class Case(NamedTuple):
 
 def cases(form: ReplyForm, prompt: str) -> Iterator[Case]:
     """What a model of this form may reply to a prompt."""
-    opened = form.opened(prompt)
+    opened = ends_in_thought(prompt, form.thinking)
     begin, end = form.thinking or ("", "")
     if opened:
         begin = ""
@@ -207,7 +208,7 @@ def judge(file: Path) -> None:
         return
     for case in cases(form, prompt):
         theirs = of_llama_cpp(template, case.reply)
-        mine = ours(form, case.reply, form.opened(prompt))
+        mine = ours(form, case.reply, ends_in_thought(prompt, form.thinking))
         kind = ("both right", "only theirs", "only ours", "neither")[(mine != case.right) + 2 * (theirs != case.right)]
         print(f"{kind:12}{file.stem} ({form.name}), {case.name}", flush=True)
         if kind != "both right":

@@ -49,6 +49,8 @@ class Style:
     """A message of the role system has to stand at the beginning."""
     user_first: bool = False
     """The caller has to begin."""
+    asked: bool = False
+    """The caller has to have said something."""
     user_last: bool = False
     """The caller has to be the last."""
     native_tools: bool = True
@@ -84,7 +86,8 @@ def fit(messages: Sequence[ChatMessage], style: Style, form: ToolText, tools: st
             turns = _with_prompt(turns, form.instructions(tools))
     turns = _with_system(_joined(turns), style.system)
     first = next((i for i, t in enumerate(turns) if t.role != "system"), len(turns))
-    if style.user_first and (first == len(turns) or turns[first].role != "user"):
+    nothing = first == len(turns)
+    if (nothing and style.asked) or (style.user_first and (nothing or turns[first].role != "user")):
         turns.insert(first, ChatMessage("user", OPENING))
     if style.prompted and (not turns or turns[0].role != "system"):
         turns.insert(0, ChatMessage("system", PROMPT))

@@ -42,11 +42,6 @@ class ReplyForm:
         """Marks that are to be handed to the reader as text, also where they are control tokens."""
         return _PRESERVED
 
-    def opened(self, prompt: str) -> bool:
-        """Whether a prompt ends within a thought."""
-        begins = {mark.rstrip() for mark in marks.THOUGHTS} | ({self.thinking[0].rstrip()} if self.thinking else set())
-        return prompt.rstrip().endswith((*begins, "<|channel>thought"))
-
     def reader(self, offered: frozenset[str], in_thought: bool = False, tools: str = "") -> ReplyReader:
         """A reader of one reply.
 

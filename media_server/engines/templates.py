@@ -19,10 +19,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from media_server.engines.fitting import Style, ToolText, fit
+from media_server.engines.marks import THOUGHTS
 from media_server.engines.messages import ChatMessage, ToolCall
 from media_server.engines.rendering import Renderer, TemplateEndlessError, TemplateRefusedError
 
-__all__ = ["ChatTemplate", "Prompt", "TemplateRefusedError", "Thinking"]
+__all__ = ["ChatTemplate", "Prompt", "TemplateRefusedError", "Thinking", "ends_in_thought"]
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,16 @@ class Prompt:
     """It ends within a thought that the template began."""
 
 
+def ends_in_thought(prompt: str, marks: tuple[str, str] | None) -> bool:
+    """Whether a prompt ends with the beginning of a thought, which many templates do for some conversations only.
+
+    Args:
+        marks: what stands around the model's thoughts.
+    """
+    begins = {*THOUGHTS, "<|channel>thought", *(marks[:1] if marks else ())}
+    return prompt.rstrip().endswith(tuple(mark.rstrip() for mark in begins))
+
+
 class ChatTemplate:
     """A chat template with what is known of it.
 
@@ -108,6 +119,8 @@ class ChatTemplate:
         self._no_tools: Any = None
         self._always: dict[str, Any] = _ALWAYS
         self._until = time.thread_time() + PROBING_S
+        self._begins = False
+        """It begins the model's turn with a text of its own when it is told to, and only then."""
         self.broken = ""
         """Why the template is not used at all."""
         try:
@@ -137,7 +150,7 @@ class ChatTemplate:
         switch = self._on() if think else self.thinking.switch
         if self.thinking.in_prompt and not think:
             messages = _with_word(messages)
-        opened = self.thinking.opened_on if think else self.thinking.opened
+        begun = self.thinking.opened_on if think else self.thinking.opened
         wanted = [m.content.strip().removesuffix(_NO_THINK).strip() for m in messages if m.role in ("user", "system")]
         wanted += _names(tools)
         for style in self._styles:
@@ -148,7 +161,7 @@ class ChatTemplate:
             except TemplateRefusedError as error:
                 refused = refused or error
                 continue
-            found = Prompt(text, style.native_tools, opened)
+            found = Prompt(text, style.native_tools, self._in_thought(text, begun))
             if all(w in text for w in wanted):
                 return found
             incomplete = incomplete or found
@@ -156,6 +169,15 @@ class ChatTemplate:
             return incomplete
         assert refused is not None
         raise refused
+
+    def _in_thought(self, prompt: str, begun: bool) -> bool:
+        """Whether a prompt ends within a thought.
+
+        Args:
+            begun: the template begins one, as far as its probe shows, maybe with words of its own.
+        """
+        begin, end = self.thinking.marks or ("", "")
+        return ends_in_thought(prompt, self.thinking.marks) or (begun and prompt.rfind(begin) > prompt.rfind(end))
 
     def describe(self) -> list[str]:
         """What was found, in sentences."""
@@ -195,7 +217,12 @@ class ChatTemplate:
         return ", ".join(found)
 
     def _render(
-        self, messages: Sequence[ChatMessage], style: Style, tools: str = "", switch: dict[str, Any] | None = None
+        self,
+        messages: Sequence[ChatMessage],
+        style: Style,
+        tools: str = "",
+        switch: dict[str, Any] | None = None,
+        answer: bool = True,
     ) -> str:
         native = json.loads(tools) if tools and style.native_tools else None
         more = {**self._always, **(switch or {}), "tools": native or self._no_tools}
@@ -210,7 +237,7 @@ class ChatTemplate:
             fitted = fit(messages, style, self._own if style.native_tools else self._plain, tools)
         except (ValueError, RecursionError) as error:
             raise TemplateRefusedError(str(error)) from error
-        return self._renderer.render(fitted, **more)
+        return self._renderer.render(fitted, prompt=answer, **more)
 
     def _found(self, native: bool) -> Style:
         """The style in which the template takes everything.
@@ -219,6 +246,16 @@ class ChatTemplate:
             TemplateRefusedError: there is none.
         """
         content = self._contents()
+        self._begins = self._begins_turn(_asked(), content)
+        style = self._conversing(content, native)
+        return style if self._takes(_told(), style) else replace(style, asked=True)
+
+    def _conversing(self, content: Style, native: bool) -> Style:
+        """The style in which the template takes a conversation, with tools if `native`.
+
+        Raises:
+            TemplateRefusedError: there is none.
+        """
         found: Style | None = None
         for system, user_first in itertools.product(_SYSTEMS, (False, True)):
             tried = replace(content, system=system, user_first=user_first)
@@ -282,9 +319,18 @@ class ChatTemplate:
             return False
         except TemplateRefusedError:
             return False
+        if self._begins and messages[-1].role in ("user", "system") and not self._begins_turn(messages, style, tools):
+            return False
         if "{'city'" in text or '\\"city\\"' in text:
             return False  # arguments written as Python has them, or as JSON within JSON
         return _complete(text, messages, tools) and _in_order(text, messages)
+
+    def _begins_turn(self, messages: Sequence[ChatMessage], style: Style, tools: str = "") -> bool:
+        """Whether the prompt ends with the beginning of the model's turn, which is only there when it is asked for."""
+        try:
+            return self._render(messages, style, tools) != self._render(messages, style, tools, answer=False)
+        except TemplateRefusedError:
+            return False
 
     def _switch(self) -> dict[str, Any]:
         """The variables by which the template may be told not to have the model think."""
@@ -302,21 +348,21 @@ class ChatTemplate:
             self._render(_asked(), self.style, switch=switch)
         except TemplateRefusedError:
             switch = {}
-        off, on = self._opened(marks, switch), self._opened(marks, self._on(switch))
         in_prompt = not switch and _NO_THINK in self._renderer.source
-        return Thinking(marks, switch, off, on, in_prompt)
+        off = self._opened(marks, switch, _with_word(_asked()) if in_prompt else _asked())
+        return Thinking(marks, switch, off, self._opened(marks, self._on(switch), _asked()), in_prompt)
 
     def _on(self, switch: dict[str, Any] | None = None) -> dict[str, Any]:
         known = self.thinking.switch if switch is None else switch
         return {name: value for name, value in _ON.items() if name in known}
 
-    def _opened(self, marks: tuple[str, str] | None, switch: dict[str, Any]) -> bool:
+    def _opened(self, marks: tuple[str, str] | None, switch: dict[str, Any], asked: Sequence[ChatMessage]) -> bool:
         """Whether the template begins a thought at the end of the prompt."""
         if marks is None:
             return False
         begin, end = marks
         try:
-            text = self._render(_asked(), self.style, switch=switch)
+            text = self._render(asked, self.style, switch=switch)
         except TemplateRefusedError:
             return False
         # behind the caller's words, for an explanation of the marks may stand before them
@@ -409,6 +455,11 @@ _TOOLS = json.dumps(
         }
     ]
 )
+
+
+def _told() -> list[ChatMessage]:
+    """The agent is to begin."""
+    return [_system(1), _system(2)]
 
 
 def _called(count: int) -> list[ChatMessage]:

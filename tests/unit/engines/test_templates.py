@@ -183,6 +183,55 @@ def test_thinking_that_cannot_be_switched_off_is_known_from_the_prompt() -> None
     assert switched.prompt(messages, think=True).in_thought
 
 
+WORD_IN_PROMPT = (
+    "{% set off = messages[0].role == 'system' and '/no_think' in messages[0].content %}"
+    "{% for m in messages %}[{{ m.role }}]{{ m.content | replace('/no_think', '') }}\n{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]<think>{{ '</think>' if off else '\n' }}{% endif %}"
+)
+
+
+def test_a_thought_that_a_word_in_the_prompt_ends_is_none() -> None:
+    template = template_of(WORD_IN_PROMPT)
+    asked = (ChatMessage("system", "Be kind."), ChatMessage("user", "hi"))
+    assert template.prompt(asked).text.endswith("<think></think>")
+    assert not template.prompt(asked).in_thought
+    assert template.prompt(asked, think=True).in_thought
+    assert not any("cannot be switched off" in line for line in template.describe())
+
+
+@pytest.mark.parametrize("first", ["user", "tool"])
+def test_whether_a_prompt_ends_within_a_thought_is_seen_from_each(first: str) -> None:
+    """Some templates begin a thought behind the caller's words alone, or behind a tool's result alone."""
+    template = template_of(
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>"
+        "{{ c.function | tojson }}</tool_call>{% endfor %}\n{% endfor %}{{ tools | tojson if tools else '' }}"
+        f"{{% if add_generation_prompt %}}[assistant]{{{{ '<think>\n' if messages[-1].role == '{first}' else '' }}}}"
+        "{% endif %}"
+    )
+    asked = (ChatMessage("system", "Be kind."), ChatMessage("user", "hi"))
+    answered = (*asked, ChatMessage("assistant", "", (call(1),)), ChatMessage("tool", "{}", tool_call_id=call(1).id))
+    assert template.prompt(asked, TOOLS).in_thought == (first == "user")
+    assert template.prompt(answered, TOOLS).in_thought == (first == "tool")
+
+
+def test_the_model_always_has_the_turn() -> None:
+    """A template that begins the model's turn behind the caller's words alone would have it answer nothing."""
+    template = template_of(
+        "{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}\n{% endif %}{% endfor %}"
+        "{% for m in messages %}{% if m.role != 'system' %}[{{ m.role }}]{{ m.content }}[end]\n{% endif %}{% endfor %}"
+        "{% if add_generation_prompt and messages[-1].role == 'user' %}[assistant]{% endif %}"
+    )
+    prompt, said = ChatMessage("system", "Be kind."), ChatMessage("system", "Say goodbye.")
+    for messages in (
+        (prompt,),
+        (prompt, said),
+        (prompt, ChatMessage("user", "hi"), ChatMessage("assistant", "yes"), said),
+    ):
+        text = template.prompt(messages).text
+        assert text.endswith("[assistant]")
+        assert all(m.content in text for m in messages)
+
+
 def test_a_later_instruction_stands_before_the_words_of_the_turn_after_it() -> None:
     history = History()
     history.add_user("one")
