@@ -34,6 +34,8 @@ PREFILL_S = 0.05
 """Approximate seconds of prefill in one step; a longer step would delay the other replies."""
 MIN_PREFILL = 32
 """Tokens in one step, however slow the model is."""
+NO_ROOM = 1
+"""What llama.cpp returns where a batch has no room in the cache (llama.h, `llama_decode`)."""
 SMOOTHING = 0.3
 """Weight of the last step in what prefill is held to take."""
 MAX_THOUGHT = 1024
@@ -100,6 +102,8 @@ class _Reply:
     """Tokens that end a thought; none once they were used."""
     branch: int = 0
     """Where in the prompt a state is to be saved; 0 for nowhere."""
+    waits: bool = False
+    """It lost its room to others, and goes on when one of them has ended."""
     row: int = -1
     """The row of the last batch that has this reply's logits; -1 for none."""
     drawn: int = 0
@@ -124,7 +128,7 @@ class LlamaEngine:
         self._batch_size = batch
         self._batch = lib.llama_batch_init(batch, 0, 1)
         self._cache = Cache(loaded.context)
-        self._slots = [_Slot(Cached(i)) for i in range(loaded.slots)]
+        self._slots = [_Slot(Cached(i)) for i in range(loaded.kept)]
         self._waiting: list[Request] = []
         self._failed: list[m.Result] = []
         self._suspects: list[int] = []
@@ -156,7 +160,7 @@ class LlamaEngine:
 
         Args:
             context: tokens of one conversation.
-            slots: conversations whose KV cache is kept at a time.
+            slots: conversations of that length for which there is room at a time.
             device: cpu, cuda (everything on the GPU), or auto.
             described_arguments: show the model what arguments of tools mean in place of their names.
             thinking_tokens: how long the model may think before it answers; 0 for not at all where that can be
@@ -376,7 +380,11 @@ class LlamaEngine:
         if self._suspects:
             seq = self._suspects.pop()
             parts = [p for p in parts if p[0].cache.seq == seq]
-        if not parts or self._run(parts):
+        while parts and (status := self._run(parts)) == NO_ROOM:
+            if (dropped := self._drop_one()) is None:
+                break
+            parts = [p for p in parts if p[0] is not dropped]
+        if not parts or status == 0:
             return
         for slot, _ in parts:
             self._cache.tidy(slot.cache)
@@ -390,6 +398,21 @@ class LlamaEngine:
         self._end(slot)
         self._cache.clear(slot.cache)
 
+    def _drop_one(self) -> _Slot | None:
+        """Drop a conversation from the cache: the one that was idle longest, else that of the youngest reply.
+
+        None if there is none but the oldest reply's.
+        """
+        idle = [s for s in self._slots if s.cached and s.reply is None]
+        under_way = sorted((s for s in self._slots if s.cached and s.reply), key=lambda s: s.used)
+        if not idle and len(under_way) < 2:
+            return None
+        dropped = min(idle, key=lambda s: s.used) if idle else under_way[-1]
+        self._cache.clear(dropped.cache)
+        if dropped.reply:
+            dropped.reply.waits = True  # all its tokens are known: they are computed again
+        return dropped
+
     def _parts(self) -> list[_Part]:
         """What goes into one batch.
 
@@ -401,7 +424,7 @@ class LlamaEngine:
         room = min(most, max(MIN_PREFILL, int(PREFILL_S / self._prefill_token_s)))
         prefilled = 0
         begun: list[list[int]] = []
-        under_way = [(s, s.reply) for s in self._slots if s.reply]
+        under_way = [(s, s.reply) for s in self._slots if s.reply and not s.reply.waits]
         for slot, reply in sorted(under_way, key=lambda u: (len(u[1].tokens) - len(u[0].cached), u[0].used)):
             left = reply.tokens[len(slot.cached) :]
             todo = left
@@ -422,8 +445,8 @@ class LlamaEngine:
                 parts.append((slot, todo))
         return parts
 
-    def _run(self, parts: list[_Part]) -> bool:
-        """Put the parts into one batch and run it; whether that worked."""
+    def _run(self, parts: list[_Part]) -> int:
+        """Put the parts into one batch and run it: llama.cpp's status, 0 if that worked."""
         batch, n = self._batch, 0
         rows: list[int] = []
         for slot, tokens in parts:
@@ -447,17 +470,21 @@ class LlamaEngine:
             took = (time.perf_counter() - began) / n
             self._prefill_token_s += SMOOTHING * (took - self._prefill_token_s)
         if status != 0:
-            log.error("llama.cpp returned status %d for a batch of %d tokens", status, n)
-            return False
+            if status != NO_ROOM:
+                log.error("llama.cpp returned status %d for a batch of %d tokens", status, n)
+            return int(status)
         for (slot, tokens), row in zip(parts, rows, strict=True):
             assert slot.reply is not None
             slot.cached.extend(tokens)
             slot.reply.row = row
             if len(slot.cached) == slot.reply.branch or (row >= 0 and len(tokens) > 1):
                 self._cache.save(slot.cache)
-        return True
+        return 0
 
     def _end(self, slot: _Slot) -> None:
         if slot.reply is not None:
             lib.llama_sampler_free(slot.reply.sampler)
             slot.reply = None
+            for other in self._slots:
+                if other.reply:
+                    other.reply.waits = False

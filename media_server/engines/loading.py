@@ -19,6 +19,9 @@ _GGML_LOG_LEVEL_ERROR = 4
 _KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q8_0": 8, "q5_1": 7, "q5_0": 6, "q4_1": 3, "q4_0": 2}
 """ggml.h."""
 IS_THERE_ROOM = " on the GPU (`media-server doctor` says whether its memory is enough)"
+MORE_KEPT = 2
+"""How many times as many conversations are kept as there is room for if all are as long as may be: most are short."""
+MOST_KEPT = 64
 _FLASH = {"auto": -1, "off": 0, "on": 1}
 
 
@@ -39,11 +42,12 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model with a context in which `slots` conversations of `limit` tokens have room."""
+    """A model with a context in which several conversations of `limit` tokens have room."""
 
     model: Any
     context: Any
-    slots: int
+    kept: int
+    """Conversations that are kept; those that have no room beside the others are dropped."""
     limit: int
     info: str
 
@@ -68,9 +72,12 @@ def load_model(path: str | Path, context: int, slots: int, device: str, threads:
     if not model:
         raise ValueError(f"llama.cpp cannot load {path}{IS_THERE_ROOM if gpu else ''}")
     limit = min(context, lib.llama_model_n_ctx_train(model))
+    # a running state has its full size in each conversation
+    stateful = lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model)
+    kept = slots if stateful else max(slots, min(MORE_KEPT * slots, MOST_KEPT, tuning.batch // 2))
     params = lib.llama_context_default_params()
     params.n_ctx = limit * slots
-    params.n_seq_max = slots
+    params.n_seq_max = kept
     params.n_batch = tuning.batch
     params.n_ubatch = min(tuning.micro_batch or tuning.batch, tuning.batch)
     params.n_threads = threads
@@ -87,7 +94,7 @@ def load_model(path: str | Path, context: int, slots: int, device: str, threads:
         made = f"a context of {limit} tokens for {slots} conversations with {settings}"
         raise ValueError(f"llama.cpp cannot make {made}{room}")
     where = "cuda" if gpu else "cpu"
-    return Loaded(model, ctx, slots, limit, f"{Path(path).name}, {where}, {slots} conversations of {limit} tokens")
+    return Loaded(model, ctx, kept, limit, f"{Path(path).name}, {where}, {slots} conversations of {limit} tokens")
 
 
 def vocabulary_only(path: str | Path) -> Any:

@@ -90,7 +90,7 @@ class ChatModel(_Model):
     context: int = Field(4096, ge=256)
     """Tokens that one conversation may fill."""
     slots: int = Field(4, ge=1, le=256)
-    """Conversations whose KV cache is kept; memory grows with context times slots."""
+    """Conversations of that length for which the KV cache has room; memory grows with context times slots."""
     complete_at: float = Field(0.1, gt=0, lt=1)
     """Probability of the end of a turn at which this model is undecided whether a caller is done."""
     described_arguments: bool = False

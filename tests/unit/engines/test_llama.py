@@ -87,6 +87,49 @@ def test_more_calls_than_slots_are_all_answered(engine: LlamaEngine) -> None:
     assert len(set(run(engine).values())) == 1
 
 
+def test_more_conversations_than_slots_are_kept_while_they_are_short(engine: LlamaEngine) -> None:
+    """Calls that ask in turn would each find their conversation dropped for the one before."""
+    asked: dict[str, list[str]] = {f"c{i}": [] for i in range(5)}
+    for turn in range(3):
+        for i, (call, said) in enumerate(asked.items()):
+            said.append(f"{QUESTIONS[i]} {turn}")
+            before = tokens_of(engine, ask(0, *said[:-2], call=call)) if turn else []
+            wanted = tokens_of(engine, ask(0, *said, call=call))
+            with counted() as computed:
+                engine.submit(ask(10 * turn + i, *said, call=call, tokens=8))
+                said.append(run(engine)[10 * turn + i])
+            if turn:
+                assert computed.tokens <= len(wanted) - len(before) + 12
+
+
+def test_replies_that_have_no_room_beside_each_other_go_on_one_after_the_other() -> None:
+    """Six conversations that have nothing but the prompt in common, in a cache for two."""
+    engine = LlamaEngine.load(MODEL, context=256, slots=2, temperature=0)
+
+    def questions(call: str) -> list[m.Generate]:
+        turns = ("what is my name", "I do not know your name yet. What is it?") * 4
+        return [ask(i, f"{QUESTIONS[i % 5]} {i}", "yes", *turns, "hello", call=f"{call}{i}") for i in range(6)]
+
+    alone: dict[int, str] = {}
+    for question in questions("alone"):
+        engine.submit(question)
+        alone |= run(engine)
+    sizes = [len(s.cached) for s in engine._slots]
+    assert 0 in sizes, "what was idle longest is dropped"
+    for question in questions("together"):
+        engine.submit(question)
+    waited = False
+    texts: dict[int, str] = {}
+    while engine.busy:
+        for result in engine.step():
+            assert not isinstance(result, m.Failed)
+            if isinstance(result, m.TextChunk):
+                texts[result.id] = texts.get(result.id, "") + result.text
+        waited |= any(s.reply and s.reply.waits for s in engine._slots)
+    assert waited
+    assert texts == alone
+
+
 def test_a_cancelled_reply_frees_its_slot_at_once(engine: LlamaEngine) -> None:
     engine.submit(ask(1, "what can you do", tokens=200))
     for _ in range(4):
@@ -336,9 +379,10 @@ def test_a_thought_that_becomes_too_long_is_ended_and_the_model_answers() -> Non
     assert isinstance(results[0], m.Thinking)
     assert said(results), "there is an answer"
     assert results[-1] == m.Finished(1, "length")
-    assert len(engine._slots[0].cached) < 512
+    slot = next(s for s in engine._slots if s.call_id)
+    assert len(slot.cached) < 512
     end = engine._vocabulary.tokenize("\n</think>\n\n")
-    tokens = engine._slots[0].cached
+    tokens = slot.cached
     assert any(tokens[i : i + len(end)] == end for i in range(len(tokens))), "the mark is in the model's own context"
 
 
