@@ -162,19 +162,33 @@ async def _item(
     async with slots:
         for label, bring in item.ways:
             try:
-                await bring(part, _Share(bar))
+                sha256 = await _brought(item, bring, part, _Share(bar))
             except DownloadError as e:
                 reasons.append(e.message)
                 continue
-            sha256 = await asyncio.to_thread(sha256_of, part)
-            if await asyncio.to_thread(_is_right, item, part, sha256):
+            if sha256:
                 hashes[item.path] = sha256
                 part.replace(to)
                 return
-            part.unlink()
             kind = "SHA-256" if item.sha256 else "MD5"
             reasons.append(f"{item.path} arrived damaged from {label} ({kind} differs); it was removed. Run it again.")
     raise DownloadError(" ".join(reasons) or f"No source is known for {item.path}.")
+
+
+async def _brought(item: Item, bring: Bring, part: Path, bar: Bar) -> str | None:
+    """The SHA-256 of a file that has arrived and is right; None for one that is not, which is removed.
+
+    The damage may be in what another source, or a run before, has begun: then all of it is brought once more.
+    """
+    begun = True
+    while begun:
+        begun = part.is_file() and part.stat().st_size > 0
+        await bring(part, bar)
+        sha256 = await asyncio.to_thread(sha256_of, part)
+        if await asyncio.to_thread(_is_right, item, part, sha256):
+            return sha256
+        part.unlink()
+    return None
 
 
 class _Share:

@@ -151,6 +151,8 @@ def staging(models_dir: Path, name: str) -> Iterator[Staging]:
     check_name(name)
     try:
         models_dir.mkdir(parents=True, exist_ok=True)
+        if (models_dir / name).is_file():
+            raise PackError(f"{models_dir / name} is a file, in whose place the pack would be. Move it away.")
         with locked(models_dir, name):
             place = Staging(models_dir, name)
             place.recover()
@@ -244,6 +246,8 @@ def disk_trouble(error: OSError, path: Path) -> str:
             f"The disk is full: {at} could not be written. What was there before is as it was. "
             "Make room, then run it again: it goes on from there."
         )
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+        return f"{at} is in the way: a {'file' if error.errno == errno.EISDIR else 'folder'} belongs there. Move it away."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{at} cannot be written ({error.strerror}). Choose another folder with --models-dir."
     return f"{at}: {error.strerror or error}."

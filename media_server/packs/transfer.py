@@ -25,6 +25,15 @@ FIRST_PAUSE_S = 0.5
 TEXT_LIMIT = 8 << 20
 
 
+_HOPELESS = (
+    aiohttp.InvalidURL,
+    aiohttp.NonHttpUrlClientError,
+    aiohttp.TooManyRedirects,
+    aiohttp.ClientConnectorCertificateError,
+)
+"""What the next try would meet again."""
+
+
 class DownloadError(PackError):
     """What could not be fetched, why, and what to do."""
 
@@ -118,7 +127,7 @@ class HttpRoot:
                     raise DownloadError(f"{bare(url)} cannot be resumed, and ends before its end.")
             except (_Later, aiohttp.ClientError, TimeoutError, ConnectionError) as e:
                 tries = tries + 1 if _length(part) <= before else 0
-                hopeless = isinstance(e, aiohttp.InvalidURL | aiohttp.ClientConnectorCertificateError)
+                hopeless = isinstance(e, _HOPELESS)
                 if tries == TRIES or hopeless:
                     raise DownloadError(_why(url, e) + ("" if hopeless else " Run it again to go on.")) from e
                 wait_s = e.wait_s if isinstance(e, _Later) and e.wait_s else FIRST_PAUSE_S * 2**tries
@@ -254,6 +263,12 @@ def _write(f: BinaryIO, chunk: bytes, part: Path) -> None:
 
 def _why(url: str, error: BaseException) -> str:
     shown = bare(url)
+    if isinstance(error, aiohttp.TooManyRedirects):
+        return f"{shown} redirects again and again. Is the source right?"
+    if isinstance(error, aiohttp.NonHttpUrlClientError | aiohttp.InvalidUrlRedirectClientError):
+        return f"{shown} redirects to what is no address on the web. Is the source right?"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return f"The download of {shown} broke off: the connection ended before the file did."
     if isinstance(error, aiohttp.InvalidURL):
         return f"{shown} is not an address; a source looks like http://models.example/packs."
     if isinstance(error, _Later):

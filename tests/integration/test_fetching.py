@@ -231,6 +231,45 @@ async def test_a_server_that_cannot_resume_sends_all_again(hub: Site, tmp_path: 
     assert is_right(tmp_path)
 
 
+async def test_what_was_begun_wrong_is_brought_anew(hub: Site, sites: Callable[[], Any], tmp_path: Path) -> None:
+    """A source that sends something else and breaks off would spoil the file for all that come after it."""
+    liar: Site = await sites()
+    path = next(p for p, data in FILES.items() if data is BIG)
+
+    def lie(request: web.Request) -> web.StreamResponse | None:
+        if request.path != path:
+            return None
+        if "Range" in request.headers:
+            raise web.HTTPNotFound
+        return web.Response(body=b"lies" * 1000, headers={"Content-Length": str(len(BIG))})
+
+    liar.answer = lie
+    await fetched(tmp_path, f"hub={liar.url}", f"hub={hub.url}")
+    assert is_right(tmp_path)
+
+
+async def test_a_damaged_beginning_on_the_disk_is_brought_anew(hub: Site, tmp_path: Path) -> None:
+    hub.cuts = [1_000_000, *[0] * 10]
+    with pytest.raises(DownloadError, match=r"the connection ended before the file did\. Run it again"):
+        await fetched(tmp_path, f"hub={hub.url}")
+    hub.cuts = []
+    (part,) = tmp_path.rglob("*.part")
+    part.write_bytes(b"x" + part.read_bytes()[1:])
+    await fetched(tmp_path, f"hub={hub.url}")
+    assert is_right(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("to", "told"),
+    [("", "redirects again and again"), ("file:///etc/passwd", "no address on the web"), ("http://[::", "no address")],
+)
+async def test_a_redirect_to_nowhere_is_a_sentence_at_once(hub: Site, tmp_path: Path, to: str, told: str) -> None:
+    hub.answer = lambda request: web.Response(status=302, headers={"Location": to or request.path})
+    with pytest.raises(DownloadError, match=told) as failed:
+        await fetched(tmp_path, f"hub={hub.url}")
+    assert "message=" not in failed.value.message
+
+
 async def test_a_flipped_bit_is_told_by_name_and_what_was_there_stays(hub: Site, tmp_path: Path) -> None:
     await fetched(tmp_path, f"hub={hub.url}")
     before = (tmp_path / "small/pack.toml").read_text()

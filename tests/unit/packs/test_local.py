@@ -90,6 +90,17 @@ def test_a_full_disk_is_told_before_anything_is_fetched(tmp_path: Path, monkeypa
         check_space(tmp_path, 10**9, "The pack small")
 
 
+@pytest.mark.parametrize("name", ["", "mine", ".mine.incoming"])
+def test_a_file_in_the_way_is_named_and_stays(tmp_path: Path, name: str) -> None:
+    models = tmp_path / "models"
+    if name:
+        models.mkdir()
+    (models / name).write_text("a letter")
+    with pytest.raises(PackError, match="Move it away"), staging(models, "mine"):
+        pass
+    assert (models / name).read_text() == "a letter"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
