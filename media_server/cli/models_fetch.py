@@ -117,7 +117,8 @@ async def _fetched(args: argparse.Namespace, models_dir: Path, offline: bool) ->
         try:
             sources = chosen_sources(args.source or [], http)
         except DownloadError:
-            compose(builtin_catalogue(), args.name, args.called, wishes)  # a name that there is not is told first
+            if not args.source:
+                compose(builtin_catalogue(), args.name, args.called, wishes)  # a name that there is not is told first
             raise
         plan = await _whole_pack(args, wishes, sources)
         if plan is None:

@@ -48,7 +48,7 @@ def add_import(actions: Any) -> argparse.ArgumentParser:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from media_server.engines.packs import Pack, load_pack, read_manifest
+    from media_server.engines.packs import Pack, load_pack, manifest_in
     from media_server.packs.examining import examine
     from media_server.packs.importing import Target, import_model, import_pack
     from media_server.packs.local import PackError, check_name, local_packs
@@ -58,11 +58,7 @@ def _import(args: argparse.Namespace) -> int:
     if args.called:
         check_name(args.called)
     if (path / "pack.toml").is_file():
-        try:
-            text = (path / "pack.toml").read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as e:
-            raise PackError(f"{path / 'pack.toml'} cannot be read: {e}.") from e
-        pack = Pack(path, read_manifest(text, str(path / "pack.toml")))
+        pack = Pack(path, manifest_in(path))
         name = args.called or pack.manifest.name
         folder = import_pack(pack, name, chosen.models_dir, args.copy)
         print(f"{name} is in {folder}. Start with it: media-server serve --pack {name}")

@@ -22,16 +22,15 @@ CACHE = {
 
 def on_this_machine(models_dir: Path) -> None:
     """Print the packs that are here."""
-    from media_server.engines.packs import read_manifest
+    from media_server.engines.packs import manifest_in
     from media_server.errors import ConfigurationError
     from media_server.packs.local import local_packs, size_text
 
     print("On this machine:")
     for name, folder in local_packs(models_dir).items():
-        file = folder / "pack.toml"
         try:
-            manifest = read_manifest(file.read_text("utf-8"), str(file))
-        except (ConfigurationError, OSError, UnicodeDecodeError):
+            manifest = manifest_in(folder)
+        except ConfigurationError:
             print(f"  {name:<20} {'':>10}  its pack.toml is damaged: media-server models show {name}")
             continue
         print(f"  {name:<20} {size_text(sum(f.size for f in manifest.files)):>10}  {manifest.description}")

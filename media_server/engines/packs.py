@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from media_server.errors import ConfigurationError
+from media_server.errors import ConfigurationError, problems
 from media_server.paths import BUNDLED_MODELS
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "VoiceModel",
     "check_files",
     "load_pack",
+    "manifest_in",
     "problems_of",
     "read_manifest",
 ]
@@ -219,8 +220,28 @@ def read_manifest(text: str, source: str) -> _Manifest:
     """
     try:
         return _Manifest.model_validate(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, ValidationError) as e:
-        raise ConfigurationError(f"{source} is not a valid pack manifest: {e}") from e
+    except ValidationError as e:
+        raise ConfigurationError(f"{source} is not a valid pack manifest: {problems(e)}.") from e
+    except tomllib.TOMLDecodeError as e:
+        raise ConfigurationError(f"{source} is not a valid pack manifest: {e}.") from e
+    except RecursionError as e:
+        raise ConfigurationError(f"{source} is not a valid pack manifest: its values are nested too deeply.") from e
+
+
+def manifest_in(folder: Path) -> _Manifest:
+    """The content of a pack's `pack.toml`.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is not one.
+    """
+    file = folder / "pack.toml"
+    try:
+        text = file.read_text("utf-8")
+    except UnicodeDecodeError as e:
+        raise ConfigurationError(f"{file} is not a valid pack manifest: it is not text in UTF-8.") from e
+    except OSError as e:
+        raise ConfigurationError(f"{file} cannot be read: {e.strerror or e}.") from e
+    return read_manifest(text, str(file))
 
 
 def load_pack(name: str, models_dir: Path) -> Pack:
@@ -239,7 +260,7 @@ def load_pack(name: str, models_dir: Path) -> Pack:
             f"There is no model pack {name!r} in {models_dir.resolve()}. "
             f"`media-server models fetch {name}` brings it; `media-server models list` shows what there is."
         )
-    pack = Pack(folder, read_manifest((folder / "pack.toml").read_text("utf-8"), str(folder / "pack.toml")))
+    pack = Pack(folder, manifest_in(folder))
     missing = [f.path for f in pack.manifest.files if not (folder / f.path).is_file()]
     if missing:
         raise ConfigurationError(

@@ -198,7 +198,7 @@ class Catalogue(_Table):
         if close:
             return f"Did you mean {' or '.join(ids[c] for c in close)}?"
         for other in KINDS:
-            if other != kind and any(_plain(m.id) == plain for m in self.models(other)):
+            if other != kind and plain and any(f"-{plain}-" in f"-{_plain(m.id)}-" for m in self.models(other)):
                 return f"It is a {SPOKEN[other]}."
         return "media-server models list --available shows all of them."
 

@@ -132,7 +132,7 @@ def compose(catalogue: Catalogue, recipe_name: str, name: str | None, wishes: Wi
         changes["voices"] = tuple(dict.fromkeys(catalogue.find("tts", v).id for v in wishes.voices))
     chosen = recipe.model_copy(update=changes)
     members = chosen.members(catalogue)
-    language = wishes.language
+    language = wishes.language and wishes.language.lower()
     model = members[0][1]
     if language is not None and not re.fullmatch(r"[a-z]{2,3}", language):
         raise CatalogueError(f"{language!r} is not a language as Whisper names it, like de or en.")

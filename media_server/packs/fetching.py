@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from media_server.engines.packs import Pack, PackFile, problems_of, read_manifest
+from media_server.engines.packs import Pack, PackFile, manifest_in, problems_of, read_manifest
 from media_server.errors import ConfigurationError, MediaServerError
 from media_server.packs.catalogue import Model, PinnedFile
 from media_server.packs.composing import Composition
@@ -130,12 +130,9 @@ def _pause_s() -> float:
 
 
 def _is_current(folder: Path, plan: Plan) -> bool:
-    file = folder / "pack.toml"
-    if not file.is_file():
-        return False
     try:
-        manifest = read_manifest(file.read_text("utf-8"), str(file))
-    except (ConfigurationError, UnicodeDecodeError):
+        manifest = manifest_in(folder)
+    except ConfigurationError:
         return False
     files = {f.path: f.sha256 for f in manifest.files}
     same = manifest.revision == plan.revision and all(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from media_server.engines.packs import Pack, problems_of, read_manifest
+from media_server.engines.packs import Pack, manifest_in, problems_of
 from media_server.packs.catalogue import KINDS, Model, builtin_catalogue
 from media_server.packs.examining import Found
 from media_server.packs.local import PackError, Staging, check_space, place, sha256_of, staging
@@ -137,7 +137,7 @@ def _without(base: Pack, part: str, found: Found) -> dict[str, Any]:
 
 def _starters_of(manifest: Mapping[str, Any]) -> bool:
     """Whether a recogniser or language model of the starter pack is in it, which that pack's notice is about."""
-    starter = read_manifest((BUNDLED_MODELS / "starter/pack.toml").read_text("utf-8"), "starter")
+    starter = manifest_in(BUNDLED_MODELS / "starter")
     theirs = {f.sha256 for f in starter.files if f.path.startswith((f"{starter.stt.path}/", starter.llm.path))}
     return any(f["sha256"] in theirs for f in manifest["files"])
 

@@ -247,7 +247,8 @@ def disk_trouble(error: OSError, path: Path) -> str:
             "Make room, then run it again: it goes on from there."
         )
     if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
-        return f"{at} is in the way: a {'file' if error.errno == errno.EISDIR else 'folder'} belongs there. Move it away."
+        right = "file" if error.errno == errno.EISDIR else "folder"
+        return f"{at} is in the way: a {right} belongs there. Move it away."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{at} cannot be written ({error.strerror}). Choose another folder with --models-dir."
     return f"{at}: {error.strerror or error}."

@@ -100,6 +100,8 @@ class Mirror:
             return {e.name: e for e in _Catalog.model_validate(tomllib.loads(text)).packs}
         except tomllib.TOMLDecodeError as e:
             raise DownloadError(f"{url} is not a valid catalogue: {e}.") from e
+        except RecursionError as e:
+            raise DownloadError(f"{url} is not a valid catalogue: its values are nested too deeply.") from e
         except ValidationError as e:
             raise DownloadError(f"{url} is not a valid catalogue: {problems(e)}.") from e
 

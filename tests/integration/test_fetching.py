@@ -253,7 +253,7 @@ async def test_a_damaged_beginning_on_the_disk_is_brought_anew(hub: Site, tmp_pa
     with pytest.raises(DownloadError, match=r"the connection ended before the file did\. Run it again"):
         await fetched(tmp_path, f"hub={hub.url}")
     hub.cuts = []
-    (part,) = tmp_path.rglob("*.part")
+    (part,) = await asyncio.to_thread(lambda: list(tmp_path.rglob("*.part")))
     part.write_bytes(b"x" + part.read_bytes()[1:])
     await fetched(tmp_path, f"hub={hub.url}")
     assert is_right(tmp_path)

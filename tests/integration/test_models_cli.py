@@ -139,6 +139,7 @@ def test_terms_are_shown_and_have_to_be_agreed_to(
         (("fetch", "small", "--source", "ftp://x"), "is not an address or a folder"),
         (("fetch", "small", "--source", "hub=hub.example"), "hub.example is not an address"),
         (("fetch", "small", "--source", "mirror="), "Nothing is not an address"),
+        (("fetch", "mine", "--source", "htp://x"), "is not an address or a folder"),
         (("fetch", "smal"), "The catalogue has no pack 'smal'. It has: small."),
         (("fetch", "small"), "Say where from"),
         (("fetch", "small", "--source", "file:///none/such"), "There is no folder /none/such"),

@@ -25,12 +25,12 @@ def answers(engine: LlamaEngine) -> list[list[int]]:
     engine._cache.clear_all()
     for slot in engine._slots:
         slot.cache.tokens.clear()
-        slot.call_id = ""
+        slot.call_id, slot.used = "", 0
     for i in range(4):
         engine.submit(m.Generate(100 + i, f"call {i}", (m.ChatMessage("user", f"hello {i}"),), 12))
     while engine.busy:
         assert not [r for r in engine.step() if isinstance(r, m.Failed)]
-    return [slot.cached.copy() for slot in engine._slots]
+    return [slot.cached.copy() for slot in sorted(engine._slots, key=lambda s: s.call_id) if slot.call_id]
 
 
 def test_tokens_that_are_chosen_at_a_time_are_those_chosen_one_by_one(engine: LlamaEngine) -> None:

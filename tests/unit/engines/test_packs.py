@@ -51,6 +51,25 @@ def test_paths_in_a_manifest_stay_inside_it(path: str) -> None:
         read_manifest(text, "here")
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"n\xe4me = 1", "not text in UTF-8"),
+        (b"a = " + b"[" * 5000, "nested too deeply"),
+        (b"[[", "not a valid pack manifest"),
+        (b"", "name: this is missing|name: "),
+    ],
+    ids=["latin", "deep", "broken", "empty"],
+)
+def test_a_manifest_that_cannot_be_read_is_a_sentence(tmp_path: Path, text: bytes, says: str) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/pack.toml").write_bytes(text)
+    with pytest.raises(ConfigurationError, match=says) as failed:
+        load_pack("mine", tmp_path)
+    assert "\n" not in failed.value.message
+    assert "pydantic" not in failed.value.message
+
+
 @pytest.mark.parametrize("path", ["voice/starter-voice.onnx", "pack.toml"])
 def test_a_file_is_named_once_and_is_not_the_manifest(path: str) -> None:
     text = (STARTER / "pack.toml").read_text().replace('path = "stt/model.bin"', f'path = "{path}"')

@@ -65,6 +65,7 @@ def test_a_model_is_found_by_its_id_and_by_any_part_that_fits_it_alone() -> None
         ("tts", "thorsten", "fits several: de_DE-thorsten-high"),
         ("stt", "wisper-smal", "Did you mean whisper-small"),
         ("stt", "qwen3-4b-instruct-2507-q4_k_m", "It is a language model."),
+        ("llm", "thorsten-medium", "It is a voice."),
         ("llm", "", "media-server models list --available"),
         ("llm", "zzz", "media-server models list --available"),
     ],
