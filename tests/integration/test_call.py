@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import statistics
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -109,9 +110,10 @@ async def test_words_are_told_while_they_are_spoken(caller: Caller) -> None:
     words = caller.of("agent.word")
     assert " ".join(w["text"] for w in words) == caller.of("agent.text")[0]["text"]
     began = caller.of("agent.speech_started")[0]["time"]
-    for word in words:
-        assert word["start_s"] <= word["end_s"]
-        assert word["time"] - began == pytest.approx(word["start_s"], abs=0.15)
+    assert all(word["start_s"] <= word["end_s"] for word in words)
+    late_s = [word["time"] - began - word["start_s"] for word in words]
+    assert min(late_s) > -0.05
+    assert statistics.median(late_s) < 0.15  # a busy machine may be late with one
 
 
 async def test_speech_begins_before_a_long_reply_is_finished(caller: Caller) -> None:
