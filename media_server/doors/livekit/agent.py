@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -29,7 +30,16 @@ STATES = {
     "agent_speaking": "speaking",
 }
 """Ours, and LiveKit's."""
-CHAT, TRANSCRIPTION, OLD_CHAT = "lk.chat", "lk.transcription", "lk-chat-topic"
+CHAT, TRANSCRIPTION = "lk.chat", "lk.transcription"
+OLD_CHAT, OLD_CHAT_UPDATE = "lk-chat-topic", "lk-chat-update-topic"
+COPIES = ("ignore", "ignoreLegacy")
+"""What an older form of a chat message says of itself that was sent in a newer one too."""
+MAX_IDS, MAX_ID = 64, 100
+"""How many ids of typed messages are known, and their characters."""
+CHANGED = ("edit_timestamp", "deleted", "generated")
+"""What is said of chat messages that were not typed just now."""
+KEYS = "0123456789*#ABCD"
+"""Keys of a telephone, in the order of their numbers (RFC 4733)."""
 MAX_STREAMS = 8
 """Maximum text streams of a client that are open at a time."""
 MAX_TEXT = 16 * 1024
@@ -97,6 +107,8 @@ class AgentParticipant:
         self._answers_natively = answers_natively
         self._state = "initializing"
         self._streams: dict[str, _Incoming] = {}
+        self._typed_ids: deque[str] = deque(maxlen=MAX_IDS)
+        """Ids of the newest messages that were typed."""
         self._spoken: dict[str, _Spoken] = {}
         """What is being said, by turn."""
         self._asked: set[str] = set()
@@ -238,7 +250,15 @@ class AgentParticipant:
         for name, value in packet.items():
             match name:
                 case "user" if value.get("topic") == OLD_CHAT:
-                    self._receive(_typed(_old_chat(value.get("payload", b""))))
+                    message = _old_chat(value.get("payload", b""))
+                    if not any(message.get(name) for name in COPIES):
+                        self._take_typed(str(message.get("message", "")), message.get("id"))
+                case "user" if value.get("topic") == OLD_CHAT_UPDATE:
+                    pass  # what was typed before is changed, and was answered
+                case "chat_message" if not any(value.get(name) for name in CHANGED):
+                    self._take_typed(value.get("message", ""), value.get("id"))
+                case "sip_dtmf":
+                    self._receive(_pressed(value))
                 case "user":
                     self._call.receive(value.get("payload", b""))
                 case "stream_header" if value.get("topic") == CHAT:
@@ -279,7 +299,16 @@ class AgentParticipant:
     def _end_stream(self, stream_id: str) -> None:
         if stream := self._streams.pop(stream_id, None):
             text = b"".join(stream.chunks).decode("utf-8", "replace")
-            self._receive(_typed(text), text)
+            self._take_typed(text, stream_id)
+
+    def _take_typed(self, text: str, message_id: Any) -> None:
+        """What the caller types, once: some clients send each message in two forms, with one id."""
+        if isinstance(message_id, str) and message_id:
+            if message_id[:MAX_ID] in self._typed_ids:
+                return
+            self._typed_ids.append(message_id[:MAX_ID])
+        message = json.dumps({"type": "text.send", "text": text})
+        self._receive(lambda: [parse_client_message(message)], message)
 
     def _answer(self, request: Message) -> None:
         """A method that the client calls: a message of the native API by its type."""
@@ -330,9 +359,11 @@ def _pieces(data: bytes) -> Iterator[bytes]:
         yield data[start : start + CHUNK]
 
 
-def _typed(text: str) -> Callable[[], Iterable[ClientMessage]]:
-    """What the caller types."""
-    return lambda: [parse_client_message(json.dumps({"type": "text.send", "text": text}))]
+def _pressed(key: Message) -> Callable[[], Iterable[ClientMessage]]:
+    """A key of a telephone, by what stands on it or else by its number."""
+    number = key.get("code", 0)
+    digit = key.get("digit", "") or (KEYS[number] if 0 <= number < len(KEYS) else "?")
+    return lambda: [parse_client_message(json.dumps({"type": "dtmf.send", "digits": digit}))]
 
 
 def _message(method: str, payload: str) -> ClientMessage:
@@ -346,13 +377,13 @@ def _message(method: str, payload: str) -> ClientMessage:
     return parse_client_message(json.dumps({**fields, "type": method}))
 
 
-def _old_chat(payload: bytes) -> str:
-    """The text of a chat message as it was before text streams."""
+def _old_chat(payload: bytes) -> dict[str, Any]:
+    """A chat message as it was before text streams; empty where it is none."""
     try:
         message = from_json(payload)
     except ValueError:
-        return ""
-    return str(message.get("message", "")) if isinstance(message, dict) else ""
+        return {}
+    return message if isinstance(message, dict) else {}
 
 
 def _refusal(message: str) -> Callable[[], Iterable[ClientMessage]]:

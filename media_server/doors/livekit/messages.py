@@ -176,6 +176,10 @@ SCHEMA: Schema = {
         "id": (1, "s"), "text": (2, "s"), "start_time": (3, "i"), "end_time": (4, "i"), "final": (5, "i"),
         "language": (6, "s"),
     },
+    "SipDtmf": {"code": (3, "i"), "digit": (4, "s")},
+    "ChatMessage": {
+        "id": (1, "s"), "edit_timestamp": (3, "i"), "message": (4, "s"), "deleted": (5, "i"), "generated": (6, "i"),
+    },
     "Transcription": {
         "transcribed_participant_identity": (2, "s"), "track_id": (3, "s"), "segments": (4, "TranscriptionSegment*"),
     },
@@ -194,7 +198,8 @@ SCHEMA: Schema = {
     "StreamTrailer": {"stream_id": (1, "s"), "reason": (2, "s"), "attributes": (3, "m")},
     "DataPacket": {
         "kind": (1, "i"), "user": (2, "UserPacket"), "participant_identity": (4, "s"),
-        "destination_identities": (5, "s*"), "transcription": (7, "Transcription"), "rpc_request": (10, "RpcRequest"),
+        "destination_identities": (5, "s*"), "sip_dtmf": (6, "SipDtmf"), "transcription": (7, "Transcription"),
+        "chat_message": (9, "ChatMessage"), "rpc_request": (10, "RpcRequest"),
         "rpc_ack": (11, "RpcAck"), "rpc_response": (12, "RpcResponse"), "stream_header": (13, "StreamHeader"),
         "stream_chunk": (14, "StreamChunk"), "stream_trailer": (15, "StreamTrailer"), "sequence": (16, "i"),
         "participant_sid": (17, "s"),

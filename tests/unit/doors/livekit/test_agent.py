@@ -10,9 +10,10 @@ import pytest
 
 from media_server import events as e
 from media_server.doors.livekit.agent import MAX_STREAMS, MAX_TEXT, AgentParticipant
+from media_server.doors.livekit.messages import decode_packet, encode_packet
 from media_server.doors.livekit.participants import Participant, Room
 from media_server.errors import ClientError
-from media_server.events import AgentSay, ClientMessage, TextSend, ToolResult
+from media_server.events import AgentSay, ClientMessage, DtmfSend, TextSend, ToolResult
 
 
 class Line:
@@ -178,3 +179,79 @@ def test_methods_of_the_agent(natively: bool, method: str, payload: str, code: i
     assert line.sent[0]["rpc_ack"] == {"request_id": "1"}
     assert line.sent[1]["rpc_response"].get("error", {}).get("code") == code
     assert [type(m) for m in call.messages] == ([AgentSay] if code is None else [])
+
+
+@pytest.mark.parametrize(
+    ("packet", "received"),
+    [
+        ({"sip_dtmf": {"code": 5, "digit": "5"}}, "5"),
+        ({"sip_dtmf": {"digit": "#"}}, "#"),
+        ({"sip_dtmf": {"code": 10}}, "*"),
+        ({"sip_dtmf": {}}, "0"),
+        ({"sip_dtmf": {"code": 99}}, None),
+        ({"sip_dtmf": {"code": 1, "digit": "one"}}, None),
+    ],
+)
+def test_keys_of_a_telephone_are_pressed(packet: dict[str, Any], received: str | None) -> None:
+    participant, _, call = agent()
+    participant.take(decode_packet(encode_packet(packet)))
+    assert [m.digits for m in call.messages if isinstance(m, DtmfSend)] == ([received] if received else [])
+    assert len(call.refused) == (received is None)
+
+
+@pytest.mark.parametrize(
+    ("message", "typed"),
+    [
+        ({"message": "hello"}, ["hello"]),
+        ({"message": "hello", "edit_timestamp": 7}, []),
+        ({"message": "", "deleted": 1}, []),
+        ({"message": "hello", "generated": 1}, []),
+    ],
+)
+def test_chat_messages_are_what_the_caller_types(message: dict[str, Any], typed: list[str]) -> None:
+    participant, _, call = agent(natively=False)
+    participant.take(decode_packet(encode_packet({"chat_message": message})))
+    assert [m.text for m in call.messages if isinstance(m, TextSend)] == typed
+    assert call.refused == []
+
+
+def stream(text: str, stream_id: str) -> list[dict[str, Any]]:
+    return [
+        {"stream_header": {"stream_id": stream_id, "topic": "lk.chat"}},
+        {"stream_chunk": {"stream_id": stream_id, "content": text.encode()}},
+        {"stream_trailer": {"stream_id": stream_id}},
+    ]
+
+
+def legacy(topic: str = "lk-chat-topic", **message: Any) -> dict[str, Any]:
+    return {"user": {"payload": json.dumps({"message": "hello", **message}).encode(), "topic": topic}}
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        # LiveKit's components send each message in two forms
+        [*stream("hello", "m-1"), legacy(id="m-1", ignoreLegacy=True)],
+        [*stream("hello", "m-1"), legacy(id="m-1", ignoreLegacy=False)],
+        [*stream("hello", "m-1"), legacy(ignoreLegacy=True)],
+        [{"chat_message": {"id": "m-1", "message": "hello"}}, legacy(id="m-1", ignore=False)],
+        [{"chat_message": {"id": "m-1", "message": "hello"}}, legacy(id="m-1", ignore=True)],
+        [legacy(id="m-1"), legacy("lk-chat-update-topic", id="m-1", message="hallo")],
+        [legacy()],
+        [legacy(id=7)],
+    ],
+)
+def test_what_is_typed_is_answered_once(packets: list[dict[str, Any]]) -> None:
+    participant, _, call = agent()
+    for packet in packets:
+        participant.take(decode_packet(encode_packet(packet)))
+    assert [m.text for m in call.messages if isinstance(m, TextSend)] == ["hello"]
+    assert (len(call.messages), call.refused) == (1, [])
+
+
+def test_what_is_typed_again_is_said_again() -> None:
+    participant, _, call = agent()
+    for number in range(3):
+        for packet in (*stream("yes", f"m-{number}"), legacy(message="yes"), legacy(message="yes", id=f"n-{number}")):
+            participant.take(decode_packet(encode_packet(packet)))
+    assert len(call.messages) == 9
