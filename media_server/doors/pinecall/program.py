@@ -66,6 +66,7 @@ class Program:
         self.lost = asyncio.Event()
         """It does not read what it is sent, or answers no ping."""
         self.tenant = key.tenant if key else ""
+        self.has_key = key is not None
         self.calls: dict[str, FollowedCall] = {}
         self.callers: frozenset[str] = frozenset()
         """Contacts whose calls to an agent go to this program's version of it, where that is made for a developer."""

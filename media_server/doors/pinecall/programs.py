@@ -125,7 +125,7 @@ class Programs:
         for name in [name for name, each in self._by_agent.items() if each is program]:
             del self._by_agent[name]
             self._agents.withdraw(name)
-            if program.tenant and len(self._kept) < MAX_KEPT:
+            if program.has_key and len(self._kept) < MAX_KEPT:
                 self._kept[name] = program.tenant, now + KEPT_S
 
     def displace(self, name: str) -> None:
