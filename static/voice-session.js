@@ -61,6 +61,9 @@ export class VoiceSession extends EventTarget {
   #received = 0;
   #recovering = false;
   #speaker = "";
+  /** Whether the server's own protocol is spoken, and not another one that a token is for. */
+  #native = false;
+  #leaving = false;
   #startedAt = 0;
   #transferredTo = "";
   /** @type {number | undefined} */
@@ -150,6 +153,7 @@ export class VoiceSession extends EventTarget {
     addEventListener("pagehide", this.#leave);
     this.sessionId = this.callId = this.#transferredTo = "";
     this.#received = 0;
+    this.#native = false;
     this.#set({ ...IDLE, status: "connecting", isMuted: this.#state.isMuted });
     try {
       if (!this.listenLater) this.microphone = await openMicrophone(this.constraints);
@@ -367,6 +371,7 @@ export class VoiceSession extends EventTarget {
     if (message.type === "tool.called" && message.runs_at === "client") void this.#runTool(message);
     this.#set(after(this.#state, message));
     if (message.type) this.dispatch(message.type, message);
+    if (message.type === "call.started") this.#native = true;
     if (message.type === "call.forwarded") this.#transferredTo = message.agent ? "" : message.to;
     if (message.type !== "call.ended") return;
     if (message.reason in FAILURES) this.end(message.reason, FAILURES[message.reason]);
@@ -508,13 +513,17 @@ export class VoiceSession extends EventTarget {
     this.disconnect();
   }
 
-  #leave = () => this.disconnect();
+  #leave = () => {
+    this.#leaving = true;
+    this.disconnect();
+    this.#leaving = false; // the page may come back, from the browser's memory of it
+  };
 
   /** @param {string} reason @param {string} [message] @param {boolean} [failed] whether something was wrong, rather than over */
   end(reason, message, failed = !!message) {
     const wasCalled = this.#state.status !== "idle" && this.#state.status !== "error";
     if (this.over || !wasCalled) return;
-    if (reason === "client_hangup") this.#abandon();
+    if (reason === "client_hangup") this.#hangUp();
     this.#release();
     const error = message && failed ? { code: reason, message } : null;
     const ending = message && !failed ? { reason, message } : null;
@@ -531,12 +540,20 @@ export class VoiceSession extends EventTarget {
     this.dispatch("ended", { reason, message, failed });
   }
 
-  /** The server hears of it also when the channel never opened. */
-  #abandon() {
-    if (!this.sessionId) return;
-    fetch(`${this.server || OWN_SERVER}/v1/sessions/${this.sessionId}`, { method: "DELETE", keepalive: true }).catch(
-      () => {},
-    );
+  /**
+   * Over the line where there is one: a request could come after the session's end, and fail. In another protocol than
+   * the server's own it is the line's end that hangs up.
+   */
+  #hangUp() {
+    const { line } = this;
+    // what a data channel still has to send goes with the page that leaves
+    const isLost = line instanceof WebRtcLine && (this.#leaving || line.pc.connectionState !== "connected");
+    if (this.#state.status === "connected" && !isLost) {
+      if (this.#native) this.send({ type: "call.end" });
+    } else if (this.sessionId) {
+      const session = `${this.server || OWN_SERVER}/v1/sessions/${this.sessionId}`;
+      fetch(session, { method: "DELETE", keepalive: true }).catch(() => {});
+    }
   }
 
   #release() {
