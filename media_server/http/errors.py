@@ -26,6 +26,7 @@ MESSAGES = {
     413: "The body is larger than 64 KiB.",
     417: "The only expectation that is known here is 100-continue.",
 }
+TITLES = {401: "Not signed in", 403: "Not allowed", 404: "Not found"}
 PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -33,13 +34,13 @@ PAGE = """\
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <meta name="color-scheme" content="light dark">
-  <title>Not found</title>
+  <title>{title}</title>
   <link rel="icon" href="{root}static/icon.svg" type="image/svg+xml">
   <link rel="stylesheet" href="{root}static/examples/examples.css">
 </head>
 <body>
   <main>
-    <h1>Not found</h1>
+    <h1>{title}</h1>
     <p>{message}</p>
     <p><a href="{root}">Talk with an agent</a> · <a href="{root}admin">Console</a></p>
   </main>
@@ -54,7 +55,7 @@ def _response(request: web.Request, error: ClientError) -> web.Response:
         for beginning, form in door.refusals.items():
             if request.path.startswith(beginning):
                 return form(error)
-    if error.status == 404 and request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", ""):
+    if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("Accept", ""):
         return _page(request, error)
     return web.json_response(error.body(), status=error.status, headers=error.headers)
 
@@ -63,7 +64,8 @@ def _page(request: web.Request, error: ClientError) -> web.Response:
     """The error for a person who has typed an address, with ways on."""
     # relative, as a proxy may have put a path before it
     root = "../" * (request.rel_url.raw_path.count("/") - 1) or "./"
-    text = PAGE.format(root=root, message=html.escape(error.message))
+    title = TITLES.get(error.status, "Not available")
+    text = PAGE.format(root=root, title=title, message=html.escape(error.message))
     return web.Response(text=text, status=error.status, content_type="text/html", headers=error.headers)
 
 

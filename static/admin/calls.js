@@ -37,7 +37,7 @@ export async function callsView(view, [chosen], asked, signal) {
     h(
       "p",
       { class: "hint" },
-      "From a caller's last sound to the agent's first, for every spoken turn since the server started.",
+      "From a caller's last sound, or message, to the agent's first sound, for every turn of a call since the server started.",
     ),
     speed,
   );

@@ -83,14 +83,14 @@ export function spansOf(events) {
 
 /**
  * @param {any[]} events
- * @param {number} room in pixels; a long call is wider
+ * @param {number} room in pixels, which a short call fills; a long one is wider
  * @param {(at: number) => void} [seek] is called with the time of what is clicked, in seconds
  * @param {boolean} [cursor] whether a line shows what is played
  * @returns {SVGElement}
  */
 export function timeline(events, room, seek = () => {}, cursor = false) {
   const { spans, end } = spansOf(events);
-  const scale = Math.max(8, Math.min(60, (room - LEFT - RIGHT) / end));
+  const scale = Math.max(8, (room - LEFT - RIGHT) / end);
   const width = LEFT + end * scale + RIGHT;
   const height = HEIGHT * LANES.length;
   const root = make("svg", {

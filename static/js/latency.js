@@ -1,6 +1,6 @@
 /** Where the time of a turn went: one row for each part, from the caller's last sound to the agent's first. @module */
 
-/** @typedef {{response_ms: number, marks: Record<string, number>}} Metrics */
+/** @typedef {{response_ms: number, marks: Record<string, number | null>}} Metrics */
 
 /** @type {[string, string, string, string][]} label, the marks between which it happened, colour */
 const PARTS = [
@@ -15,11 +15,12 @@ export function waterfall({ response_ms, marks }) {
   const root = document.createElement("div");
   root.className = "latency";
   root.appendChild(document.createElement("b")).textContent = `${Math.round(response_ms)} ms`;
-  root.append(" from your last sound to the answer's first");
+  // what was typed has no pause at its end
+  root.append(` from your ${marks.turn_ended == null ? "message" : "last sound"} to the answer's first sound`);
   for (const [label, from, to, colour] of PARTS) {
     const start = marks[from] ?? 0;
     const end = marks[to];
-    if (end === undefined || end <= start) continue;
+    if (end == null || end <= start) continue;
     const row = root.appendChild(document.createElement("div"));
     row.className = "row";
     row.appendChild(document.createElement("span")).textContent = label;

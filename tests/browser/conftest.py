@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Locator, Page, async_playwright
 
 from media_server.audio import CALL_RATE_HZ, Samples, write_wav
 from media_server.server import Server
@@ -52,6 +52,17 @@ async def open_page(server: Server, tmp_path: Path) -> AsyncIterator[Open]:
 
         yield open_
     await no_sessions(server)
+
+
+async def press(where: Page | Locator, name: str, key: str = "Enter") -> None:
+    """Go to a button or a field by the keyboard alone, on from where the focus is, and press a key on it."""
+    page = where if isinstance(where, Page) else where.page
+    wanted = where.get_by_role("button", name=name, exact=True).or_(where.get_by_label(name, exact=True)).first
+    for _ in range(60):
+        await page.keyboard.press("Tab")
+        if await wanted.evaluate("e => e === document.activeElement"):
+            return await page.keyboard.press(key)
+    pytest.fail(f"the keyboard does not get to {name!r}")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from media_server.caller import Caller
 from media_server.config import Settings
 from media_server.server import Server, running_server
 from media_server.store import Database, Keys
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, press
 from tests.conftest import DATA, no_sessions
 
 SILENCE = np.zeros(CALL_RATE_HZ, np.int16)
@@ -55,8 +55,9 @@ async def test_a_call_is_shown_while_it_goes_on_and_can_be_acted_in(
         assert all(float(w or 0) > 10 for w in wide), "speech has its length"
         await expect(page.locator(".chart small").first).to_have_text(re.compile(r"^\d+ turns? · median up to "))
         await _listen_and_take_over(page, caller)
-        await page.get_by_role("button", name="Hang up").click()
-        await page.get_by_role("dialog").get_by_role("button", name="Hang up").click()
+        await press(page, "Hang up")
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        await press(page.get_by_role("dialog"), "Hang up")
         ended = await caller.wait_for("call.ended")
         assert ended["reason"] == "operator_hangup"
     await no_sessions(server)
@@ -67,20 +68,22 @@ async def test_a_call_is_shown_while_it_goes_on_and_can_be_acted_in(
 
 
 async def _listen_and_take_over(page: Page, caller: Caller) -> None:
-    await page.get_by_role("button", name="Listen in").click()
+    """By the keyboard alone."""
+    await press(page, "Listen in")
     await expect(page.get_by_text("You are listening. Nobody in the call hears you.")).to_be_visible()
     await expect(page.get_by_role("button", name="Take over")).to_be_focused()
     since = len(caller.events)
-    await page.get_by_label("Say in the agent's voice").fill("one moment please")
+    await press(page, "Say in the agent's voice", "o")
+    await page.keyboard.type("ne moment please")
     await page.keyboard.press("Enter")
     said = await caller.wait_for("agent.speech_stopped", since=since)
     assert said["heard"].lower().startswith("one moment please")
-    await page.get_by_role("button", name="Take over").click()
+    await press(page, "Take over")
     await expect(page.get_by_text("the caller hears you")).to_be_visible()
     await expect(page.get_by_role("button", name="Hand back to the agent")).to_be_focused()
-    await page.get_by_role("button", name="Hand back to the agent").click()
+    await page.keyboard.press("Enter")
     await expect(page.get_by_text("You are listening.")).to_be_visible()
-    await page.get_by_role("button", name="Stop listening").click()
+    await press(page, "Stop listening")
     await expect(page.get_by_role("button", name="Listen in")).to_be_focused()
 
 

@@ -15,7 +15,7 @@ from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.config import Settings
 from media_server.server import Server, running_server
 from media_server.store import Database, Keys
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, press
 from tests.conftest import no_sessions
 from tests.proxies import under_a_path
 
@@ -97,17 +97,33 @@ LOUDEST = """async () => {
 
 
 async def test_typing_works_and_words_appear_as_they_are_spoken(open_page: Open) -> None:
+    """By the keyboard alone, from the page's beginning to the next call."""
     page = await open_page(np.zeros(CALL_RATE_HZ, np.int16), viewport={"width": 390, "height": 800})
-    await page.get_by_role("button", name="Call").click()
-    box = page.get_by_label("Type to the agent")
-    await box.fill("what can you do")
-    await box.press("Enter")
+    await expect(page.get_by_role("heading", name="Assistant")).to_be_visible()
+    await press(page, "Call")
+    await expect(page.get_by_role("status")).to_have_text("Listening", timeout=15_000)
+    await press(page, "Mute")
+    await expect(page.get_by_role("status")).to_have_text("Muted: the agent cannot hear you")
+    await page.keyboard.press("m")
+    await expect(page.get_by_role("status")).to_have_text("Listening")
+    await press(page, "Type to the agent", "w")
+    await page.keyboard.type("hat can you do")
+    await page.keyboard.press("Enter")
     await expect(page.locator(".bubble.user")).to_have_text("what can you do")
     unspoken = page.locator(".bubble.agent .unspoken")
     await expect(unspoken).to_contain_text("billing", timeout=10_000)  # the end is still to be said
     await expect(unspoken).to_have_text("", timeout=20_000)
-    # nothing is wider than a phone
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await page.locator("#documents").evaluate("link => { link.hidden = false; }")  # as where the documents were built
+    for width in (320, 390, 480, 768):
+        await page.set_viewport_size({"width": width, "height": 800})
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+    await press(page, "Hang up")
+    await expect(page.get_by_role("button", name="Call")).to_be_focused()
+    await press(page, "Save")
+    await press(page, "Clear")
+    await expect(page.locator(".bubble")).to_have_count(0)
+    await page.set_viewport_size({"width": 320, "height": 256})
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "at 400 % of a laptop's window"
 
 
 async def test_a_refused_microphone_is_explained(open_page: Open) -> None:

@@ -267,5 +267,10 @@ async def test_addresses_that_people_type_lead_somewhere(shop: Server) -> None:
             page = await response.text()
         assert "There is nothing at this address." in page
         assert 'href="../../"' in page
+        async with http.get("/", headers={"Host": "voice.example"}) as response:
+            assert (response.status, response.content_type) == (403, "text/html")
+            page = await response.text()
+        assert "<h1>Not allowed</h1>" in page
+        assert "This server is not called &#x27;voice.example&#x27;." in page
         async with http.get("/static/no/such", headers={"Accept": "*/*"}) as response:
             assert (response.status, (await response.json())["error"]["code"]) == (404, "not_found")
