@@ -265,13 +265,17 @@ def _voice(path: Path, beside: Path, inputs: dict[str, Any]) -> Found:
     if phonemes not in ("espeak", "text"):
         raise PackError(f"{beside.name} wants phonemes of the type {str(phonemes)[:40]!r}, which cannot be made.")
     speakers = config.get("num_speakers", 1)
-    if isinstance(speakers, int) and speakers > 1 and "sid" not in inputs:
+    if not isinstance(speakers, int):
+        raise PackError(f"{beside.name} is damaged: its `num_speakers` is no number.")
+    if not isinstance(config.get("inference", {}), dict):
+        raise PackError(f"{beside.name} is damaged: its `inference` is no table.")
+    if speakers > 1 and "sid" not in inputs:
         raise PackError(f"{beside.name} says {speakers} speakers, but {path.name} takes no speaker.")
     language = config.get("language")
     code = language.get("code") if isinstance(language, dict) else None
     code = code or (config.get("espeak") or {}).get("voice", "?")
     name = f"voice/{_safe(path.name)}"
-    counted = "1 speaker" if speakers == 1 else f"{speakers} speakers"
+    counted = "1 speaker" if speakers <= 1 else f"{speakers} speakers"
     facts = (f"language {code}", f"{rate} Hz", counted, f"phonemes by {phonemes}")
     return Found("tts", _id(path.stem), {name: path, f"{name}.json": beside}, {"path": name}, facts=facts)
 

@@ -20,6 +20,7 @@ from media_server.packs.safetensors import Tensors
 __all__ = ["Whisper", "convert", "read_ctranslate2", "read_json"]
 
 NEWEST_FORMAT = 6
+PREPROCESSOR = "preprocessor_config.json"
 ENGLISH_ONLY = 51_864
 """Tokens of Whisper's English-only vocabulary; multilingual ones are larger."""
 MEL = {"sampling_rate": 16_000, "n_fft": 400, "hop_length": 160, "chunk_length": 30, "nb_max_frames": 3000}
@@ -64,8 +65,12 @@ def read_ctranslate2(folder: Path) -> Whisper:
         if not (folder / name).is_file():
             raise PackError(f"{folder} lacks {name}, which a Whisper in CTranslate2's form needs beside model.bin.")
         read_json(folder / name)
+    if (folder / PREPROCESSOR).is_file():
+        read_json(folder / PREPROCESSOR)
     if not any((folder / f"vocabulary.{end}").is_file() for end in ("json", "txt")):
         raise PackError(f"{folder} lacks vocabulary.json or vocabulary.txt.")
+    if (folder / "vocabulary.json").is_file():
+        _check_words(folder / "vocabulary.json")
     path = folder / "model.bin"
     try:
         with path.open("rb") as f:
@@ -88,7 +93,10 @@ def _shapes(f: BinaryIO, size: int) -> dict[str, tuple[int, ...]]:
         return int(value)
 
     def text() -> str:
-        return f.read(number("H")).rstrip(b"\0").decode()
+        length = number("H")
+        if len(read := f.read(length)) < length:
+            raise struct.error("it ends within a name")
+        return read.rstrip(b"\0").decode()
 
     version = number("I")
     if version > NEWEST_FORMAT or version < 3:
@@ -106,7 +114,19 @@ def _shapes(f: BinaryIO, size: int) -> dict[str, tuple[int, ...]]:
         if f.tell() + length > size:
             raise PackError(f"{Path(f.name).name} is not complete: it ends within {name}. Get it again.")
         f.seek(length, os.SEEK_CUR)
+    for _ in range(number("I")):
+        text(), text()  # a further name of a variable
     return shapes
+
+
+def _check_words(path: Path) -> None:
+    """Raise `PackError` if a vocabulary is not a list of words."""
+    try:
+        words = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as e:
+        raise PackError(f"{path.name} is damaged: it is not JSON.") from e
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise PackError(f"{path.name} is damaged: it is not a list of words.")
 
 
 def convert(source: Path, to: Path) -> Whisper:
@@ -146,7 +166,7 @@ def convert(source: Path, to: Path) -> Whisper:
     spec.optimize(quantization="float16")
     spec.save(str(to))
     mel = {**MEL, "feature_size": int(config.get("num_mel_bins", 80))}
-    (to / "preprocessor_config.json").write_text(json.dumps(mel, indent=2) + "\n", "utf-8")
+    (to / PREPROCESSOR).write_text(json.dumps(mel, indent=2) + "\n", "utf-8")
     return read_ctranslate2(to)
 
 

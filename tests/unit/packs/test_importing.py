@@ -220,6 +220,8 @@ def llm(**metadata: Any) -> Any:
         (lambda folder: voice(folder, phoneme_id_map={"a": [1]}), "no marks for the beginning"),
         (lambda folder: voice(folder, phoneme_type="pinyin"), "phonemes of the type 'pinyin'"),
         (lambda folder: voice(folder, num_speakers=9), "takes no speaker"),
+        (lambda folder: voice(folder, num_speakers="many"), "its `num_speakers` is no number"),
+        (lambda folder: voice(folder, inference=[]), "its `inference` is no table"),
         (lambda _: DATA / "emotion.onnx", "neither a Piper voice nor Smart Turn"),
     ],
 )

@@ -129,7 +129,7 @@ def test_a_model_in_ctranslate2s_form_is_checked_to_its_last_byte(tmp_path: Path
     shutil.copytree(STARTER / "stt", folder)
     assert read_ctranslate2(folder).english_only
     data = (folder / "model.bin").read_bytes()
-    for length in (0, 3, 30, 3000, len(data) - 100):
+    for length in (0, 3, 30, 3000, len(data) - 100, len(data) - 5, len(data) - 1):
         (folder / "model.bin").write_bytes(data[:length])
         with pytest.raises(PackError, match="not complete"):
             read_ctranslate2(folder)
@@ -139,6 +139,16 @@ def test_a_model_in_ctranslate2s_form_is_checked_to_its_last_byte(tmp_path: Path
     (folder / "model.bin").write_bytes(data.replace(b"WhisperSpec", b"SpeakerSpec"))
     with pytest.raises(PackError, match="not a Whisper but a 'SpeakerSpec'"):
         read_ctranslate2(folder)
+    (folder / "model.bin").write_bytes(data)
+    for name, text in (
+        ("vocabulary.json", "[1, 2"),
+        ("vocabulary.json", '{"a": 1}'),
+        ("preprocessor_config.json", "[]"),
+    ):
+        (folder / name).write_text(text)
+        with pytest.raises(PackError, match=f"{name} is damaged"):
+            read_ctranslate2(folder)
+        (folder / name).unlink()
     (folder / "tokenizer.json").unlink()
     with pytest.raises(PackError, match=r"lacks tokenizer\.json"):
         read_ctranslate2(folder)
