@@ -121,6 +121,12 @@ async def admin_with_slash(_: web.Request) -> web.Response:
     raise web.HTTPFound("../admin")
 
 
+@routes.get("/static/examples/")
+async def examples(_: web.Request) -> web.Response:
+    """The page that leads to all of them."""
+    raise web.HTTPFound("widget.html")
+
+
 @routes.get("/favicon.ico")
 async def favicon(_: web.Request) -> web.FileResponse:
     """The icon that browsers ask for by themselves, where a page names none."""

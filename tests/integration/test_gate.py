@@ -15,6 +15,7 @@ from media_server.agents import Agent
 from media_server.caller import Caller
 from media_server.config import Settings
 from media_server.http.access import OF_PROXIES
+from media_server.paths import STATIC
 from media_server.server import Server, running_server
 from tests.conftest import kept, no_sessions
 
@@ -260,6 +261,10 @@ async def test_addresses_that_people_type_lead_somewhere(shop: Server) -> None:
     async with aiohttp.ClientSession(shop.url, headers=typed) as http:
         async with http.get("/admin/") as response:
             assert (response.status, str(response.url)) == (200, f"{shop.url}/admin")
+        async with http.get("/static/examples/") as response:
+            assert (response.status, str(response.url)) == (200, f"{shop.url}/static/examples/widget.html")
+            page = await response.text()
+        assert not [f for f in (STATIC / "examples").glob("*.html") if f.name != "widget.html" and f.name not in page]
         async with http.get("/favicon.ico") as response:
             assert (response.status, (await response.read())[:4]) == (200, b"\0\0\1\0")
         async with http.get("/static/no/<such>") as response:
