@@ -249,6 +249,7 @@ HOSTILE = {
     "brackets": "a [[b]] c [[[ d ]",
     "scripts": "Привет. 你好世界。 こんにちは مرحبا שלום नमस्ते สวัสดี 안녕하세요 Γειά",
     "punctuation": "!!! ... ??? --- ,,, ;;; ( ) « »",
+    "full stops": "a." * 100,
     "nothing": "",
     "private": "\ue000\U0010ffff\ufdd0",
 }
