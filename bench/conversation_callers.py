@@ -196,7 +196,7 @@ class Simulated:
     async def undisturbed(self, what: str = "") -> Outcome:
         """Whether the agent says all it has to say."""
         stopped = await self.caller.wait_for("agent.speech_stopped", timeout_s=40)
-        wrong = f"false interruption: {what or self.finals()}"
+        wrong = f"false interruption: {what} {self.finals()}"
         return Outcome("" if stopped["reason"] == "completed" else wrong)
 
 
@@ -239,7 +239,7 @@ async def backchannel(it: Simulated) -> Outcome:
     text = str(it.r.choice(BACKCHANNELS))
     await it.over(LONG, str(it.r.choice(PLACES)))
     await it.say(it.sounds[text])
-    return await it.undisturbed(f"{text}: {it.finals()}")
+    return await it.undisturbed(text)
 
 
 async def coughing(it: Simulated) -> Outcome:

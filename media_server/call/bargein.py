@@ -9,6 +9,7 @@
     speaking    speech for MAX_DOUBT_S, whatever it says, no echo    Yield
     speaking    speech is over: echo, noise, or "uh-huh"                 GoOn
     speaking    … or short and far quieter than the caller's turns      GoOn: it is said to somebody else
+    speaking    … or short, and hardly understood                       GoOn: it is a "mhm", more often than not
     speaking    … but little was left of what the agent says, or
                 nothing of a question behind which more may come         Yield: it is the answer
     speaking    speech is over and nobody can tell what it was           Yield
@@ -35,7 +36,7 @@ from typing import Any, Literal
 
 from media_server.call.interruption import ACKNOWLEDGEMENTS, FAREWELLS, Sound, TimedWord, Weighed, weigh
 
-__all__ = ["BARGE_IN_TIMEOUT_S", "AgentState", "BargeIn", "Decision", "Left"]
+__all__ = ["BARGE_IN_TIMEOUT_S", "AgentState", "BargeIn", "Decision", "Left", "is_clear"]
 
 AgentState = Literal["silent", "thinking", "speaking", "announcing"]
 
@@ -51,6 +52,8 @@ QUESTION_S = 1.5
 """… and with less than this of a question."""
 QUIET_DB = 10.0
 """How much quieter than the caller's turns words are that are said to somebody else, if they are few."""
+CLEAR, SHORT_S = 0.6, 0.4
+"""How sure the recogniser is, at least, of words in a sound of less than so many seconds that stop the agent."""
 ECHO_FOR_S = 30.0
 """Seconds after an echo for which the line is known to echo."""
 
@@ -141,15 +144,21 @@ class BargeIn:
         return self._yield() if self.in_doubt and long else None
 
     def words_so_far(
-        self, heard: Sequence[TimedWord], played: Sequence[TimedWord], at_s: float, louder_db: float = 0.0
+        self,
+        heard: Sequence[TimedWord],
+        played: Sequence[TimedWord],
+        at_s: float,
+        louder_db: float = 0.0,
+        clear: bool = True,
     ) -> Decision | None:
         """Part of it is understood: `heard`, by guessed times, up to `at_s`.
 
         Args:
             played: the agent's last words.
             louder_db: how much louder the sound is than the caller's turns.
+            clear: it is long enough, or well enough understood; see `is_clear`.
         """
-        if not self.in_doubt or louder_db < -QUIET_DB:
+        if not self.in_doubt or louder_db < -QUIET_DB or not clear:
             return None
         self.sound = self._weigh(heard, played, at_s, guessed=True).sound
         # "oh okay, I see, got it" is long, and means no more than "okay"
@@ -164,8 +173,13 @@ class BargeIn:
         left: Left,
         at_s: float,
         louder_db: float = 0.0,
+        clear: bool = True,
     ) -> Decision | None:
-        """The sound is over at `at_s`, and all of it understood; None where nobody can tell what was said."""
+        """The sound is over at `at_s`, and all of it understood; None where nobody can tell what was said.
+
+        Args:
+            clear: it was long enough, or well enough understood; see `is_clear`.
+        """
         if not self.in_doubt:
             return None
         if heard is None:
@@ -178,7 +192,8 @@ class BargeIn:
         # one word of the agent's on a line that has not echoed yet may be an answer as well as "yes" is
         may_answer = it.sound in ("acknowledgement", "echo") and self.agent != "thinking"
         at_the_end = left.seconds <= _answer_s(left)
-        if (it.sound == "speech" and (at_the_end or louder_db >= -QUIET_DB)) or (may_answer and at_the_end):
+        meant = it.sound == "speech" and (at_the_end or (louder_db >= -QUIET_DB and clear))
+        if meant or (may_answer and at_the_end):
             return self._yield()
         if it.sound == "noise":
             self._noises_s.append(at_s)
@@ -238,6 +253,14 @@ class BargeIn:
         doubted = self.in_doubt or self._held
         self.forget()
         return Decision.GO_ON if doubted else None
+
+
+def is_clear(lasted_s: float, confidence: float) -> bool:
+    """Whether words may stop the agent: those of a short sound, only if the recogniser is sure of them.
+
+    A "mhm" has no letters of its own: recognisers write other words for it, and know that they guess.
+    """
+    return confidence >= CLEAR or lasted_s >= SHORT_S
 
 
 def _answer_s(left: Left) -> float:

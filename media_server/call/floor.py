@@ -13,7 +13,7 @@ from media_server import events as e
 from media_server.agents import TurnTaking
 from media_server.agents.numbers import described_numbers, known_numbers, number_patterns
 from media_server.audio import MODEL_RATE_HZ
-from media_server.call.bargein import BARGE_IN_TIMEOUT_S, AgentState, BargeIn, Decision
+from media_server.call.bargein import BARGE_IN_TIMEOUT_S, AgentState, BargeIn, Decision, is_clear
 from media_server.call.completeness import completeness, pause_ms, told_by_words
 from media_server.call.conversation import Conversation
 from media_server.call.echo import LEAD_S, MOST_S, OwnVoice
@@ -361,8 +361,10 @@ class Floor:
         said = pause.hearing.result() if pause.hearing.done() else None
         heard = self._words(said, pause) if isinstance(said, TurnText) else None
         louder_db = self._loudness.louder_db(pause.sound)
+        lasted_s = pause.watch.times["speech_ended"] - self._onset_s
+        clear = not isinstance(said, TurnText) or is_clear(lasted_s, said.confidence)
         replies, now = self._replies, self._clock()
-        decision = self._weighing().speech_over(heard, replies.played, replies.left, now, louder_db)
+        decision = self._weighing().speech_over(heard, replies.played, replies.left, now, louder_db, clear)
         self._perform(decision)
         if decision is Decision.GO_ON:
             if self._barge_in.sound == "acknowledgement":
@@ -401,7 +403,9 @@ class Floor:
                 return
             words = self._others(spread(said.text, self._onset_s, at_s))
             louder_db = self._loudness.louder_db(heard.turn)
-            self._perform(self._weighing().words_so_far(words, self._replies.played, at_s, louder_db))
+            clear = is_clear(at_s - self._onset_s, said.confidence)
+            weighing, played = self._weighing(), self._replies.played
+            self._perform(weighing.words_so_far(words, played, at_s, louder_db, clear))
             if said.text and not self._barge_in.in_doubt:
                 self._partial_shown = True
                 self._emit(e.UserTranscript(turn_id, said.text, False, said.confidence, said.language, said.stable))

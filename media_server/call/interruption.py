@@ -96,7 +96,17 @@ ACKNOWLEDGEMENTS = frozenset(
     | {"tabii ki", "elbette", "aynen", "teşekkürler", "harika", "kesinlikle", "evet evet", "süper"}
     | {"sounds good", "sounds great", "i understand", "that makes sense", "all right then", "right then", "no worries"}
     | {"take your time", "no rush", "no hurry", "sure thing", "you bet", "that works", "that's fine", "that's great"}
-    | {"that's good", "that is fine", "very good", "very well", "gotcha", "works for me", "fine by me", "i'll wait"}
+    | {
+        "i c",
+        "that's good",
+        "that is fine",
+        "very good",
+        "very well",
+        "gotcha",
+        "works for me",
+        "fine by me",
+        "i'll wait",
+    }
     | {"ach so", "na gut", "na klar", "na ja", "alles gut", "sehr gut", "ist gut", "geht klar", "kein problem", "gerne"}
     | {"kein stress", "keine eile", "passt schon", "in ordnung", "verstanden", "jo", "joa", "aha", "soso"}
     | {"claro que sí", "no hay problema", "ya veo", "qué bien", "de acuerdo", "muy bien", "sin prisa", "perfecto"}

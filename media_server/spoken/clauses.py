@@ -51,8 +51,8 @@ _BOUNDARY = re.compile(
 _TITLE = re.compile(r"[ \u00a0](?:(?:Jr|Sr|Inc|Ltd|Esq|Ph\.?D|M\.D|D\.C)\b|LLC\b|[A-Z]{2}(?![\w’'.-]))")
 """What belongs to the name before its comma."""
 _YEAR = re.compile(r"[12]\d{3}(?!\d)")
-QUOTES = "\"'»”’"
-"""What closes a quotation."""
+CLOSING = "\"'»”’“‘)]"
+"""What closes a quotation or a bracket."""
 NUMBER = 6
 """Characters in which "n.º 5" begins."""
 _HOUSE_NUMBER = re.compile(r"(?:n\.?[º°o]?|nº|no|nr)\.?:?[ \u00a0]?\d", re.IGNORECASE)
@@ -204,7 +204,8 @@ class ClauseCutter:
             return True
         if m.end() == len(self._text) and kind != "wide" and m[0] not in "，；：" and not final:
             return None
-        bracketed = self._in_bracket(m.start(), final)
+        closes = kind == "stop" and m[0][-1] in ")]"
+        bracketed = self._in_bracket(m.end() if closes else m.start(), final)
         if bracketed is not False:
             return None if bracketed is None else False
         if kind == "wide":
@@ -229,10 +230,10 @@ class ClauseCutter:
         behind = self._text[m.end() : m.end() + AHEAD].lstrip()
         quoting = "«" in self._text[: m.start()] and m[0][-1] != "»"
         if not behind:
-            return None if (m[0][-1] in QUOTES or quoting) and not final else True
+            return None if (m[0][-1] in CLOSING or quoting) and not final else True
         if quoting and behind[0] == "»":
             return False
-        return not (m[0][-1] in QUOTES and behind[0].islower())
+        return not (m[0][-1] in CLOSING and behind[0].islower())
 
     def _is_item(self, at: int) -> bool:
         """Whether a full stop stands behind the number of an item, of a list that is written without lines."""

@@ -6,7 +6,7 @@ import re
 
 from media_server.spoken.language import Language
 
-__all__ = ["ends_sentence", "goes_on", "is_ordinal", "is_street"]
+__all__ = ["ELIDED", "ends_sentence", "goes_on", "is_ordinal", "is_street"]
 
 _HEAD = "\"'“”„«»‘’‚([{*_¿¡<"
 _NEXT = re.compile(r"[\s\u00a0]*")
@@ -14,6 +14,8 @@ _LETTERS = re.compile(r"[^\W\d_](?:[\w’'-]{0,40})")
 _DOTTED = re.compile(r"(?:[^\W\d_]{1,3}\.-?){2,}|(?:[^\W\d_]\.)+[^\W\d_]{1,3}\.")
 ORDINAL_DOTS = frozenset(("de", "tr"))
 _ROMAN = re.compile(r"(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\.")
+ELIDED = re.compile(r"\A(?:l|un|d|dell|all|dall|nell|sull|qu|c|j)['’](?=[^\W\d_]{2})", re.IGNORECASE)
+"""The article before `avv.` in *l'avv.*"""
 _DASHES = ("-", "–", "—")
 _SIGNS = "$€£¥₺₹%"
 _COMPANIES = frozenset(("Ltd", "Inc", "Corp", "KG", "KGaA"))
@@ -193,7 +195,7 @@ def _ordinal(text: str, start: int, follows: str, language: Language) -> bool:
 def _word_before(text: str, at: int) -> str:
     start = max(0, at - MAX_WORD)
     chunk = text[start:at]
-    return re.split(r"\s", chunk)[-1].lstrip(_HEAD)
+    return ELIDED.sub("", re.split(r"\s", chunk)[-1].lstrip(_HEAD))
 
 
 def _following(text: str, at: int, final: bool) -> str | None:

@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from media_server.spoken.edits import Edits
-from media_server.spoken.ends import goes_on, is_street
+from media_server.spoken.ends import ELIDED, goes_on, is_street
 from media_server.spoken.language import Language
 
 __all__ = ["abbreviations", "patterns"]
@@ -46,13 +46,14 @@ def abbreviations(edits: Edits, language: Language) -> None:
     always, numbered = language.words("abbreviations"), language.words("before_numbers")
     named, streets = language.words("before_names"), language.words("streets")
     for m in _TOKEN.finditer(text):
-        written = m[0].lower()
-        end = m.end()
+        elided = ELIDED.match(m[0])
+        start, end = m.start() + (elided.end() if elided else 0), m.end()
+        written = text[start:end].lower()
         dotted = written.endswith(".")
-        if not edits.free(m.start(), end) or (dotted and len(written) == 2 and _is_initial(text, m.start(), end)):
+        if not edits.free(start, end) or (dotted and len(written) == 2 and _is_initial(text, start, end)):
             continue
         said = None
-        if written in streets and is_street(text, m.start(), end, language):
+        if written in streets and is_street(text, start, end, language):
             said = streets[written]
         elif written in numbered and _NUMBER_AHEAD.match(text, end):
             said = numbered[written]
@@ -64,7 +65,7 @@ def abbreviations(edits: Edits, language: Language) -> None:
             keeps = (
                 dotted and not goes_on(text, end, language) and (written not in named or said == streets.get(written))
             )
-            edits.put(m.start(), end - 1 if keeps else end, said)
+            edits.put(start, end - 1 if keeps else end, said)
     for m in _DOTTED.finditer(text):
         letters = re.findall(r"[^\W\d_]", m[0])
         end = m.start() + len(m[0].rstrip())

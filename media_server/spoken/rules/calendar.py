@@ -211,6 +211,7 @@ def german_ending(text: str, at: int) -> str:
     before = words[-1] if words else ""
     if before in _DATIVE or before in (
         "des",
+        "d",
         "einem",
         "einen",
         "meinem",
@@ -274,6 +275,14 @@ def _day_list(language: Language) -> re.Pattern[str]:
 
 
 @cache
+def _cued_day(language: Language) -> re.Pattern[str]:
+    """A day of the week that ends a sentence: `by Mon.`"""
+    days = _one_of(sorted(language.words("weekday_abbreviations"), key=len, reverse=True))
+    cues = _one_of(language.listed("day_cues"))
+    return re.compile(rf"(?i:(?<!\w)(?:{cues}))[ \u00a0](?P<day>{days})(?=\.(?:\s*\Z|\s+[^\W\d_a-zà-ÿ]))")
+
+
+@cache
 def _first_pattern(language: Language) -> re.Pattern[str]:
     months = "|".join(map(re.escape, [*language.months, *language.words("month_abbreviations")]))
     return re.compile(rf"(?<![\w.,/:-])(?P<day>1[°º]?)[ \u00a0](?:de[ \u00a0])?(?:{months})(?!\w)", re.IGNORECASE)
@@ -317,6 +326,8 @@ def _names(edits: Edits, language: Language) -> None:
             at = m.start() + slash.start()
             if edits.free(at, at + 1):
                 edits.put(at, at + 1, ", ")
+    for m in _cued_day(language).finditer(edits.text) if days else ():
+        edits.match(m, day_names[m["day"].lower()], "day")
     for m in _day_pattern(language).finditer(edits.text) if days else ():
         if m["only"]:
             if edits.free(*m.span()):

@@ -67,7 +67,7 @@ _NAMED = re.compile(
     r"(?<![\w-])(?P<word>\w{2,20})(?:[ \u00a0](?:\w{2,10}[ \u00a0])?|:[ \u00a0]?)(?P<code>[A-Z]{2,8})(?![\w-])"
 )
 _NAMED_SHORT = re.compile(
-    r"(?<![\w-])(?P<word>\w{2,20})(?:[ \u00a0]|:[ \u00a0]?)(?P<code>(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{3,5})(?![\w-])"
+    r"(?<![\w-])(?P<word>\w{2,20})\.?(?:[ \u00a0]|:[ \u00a0]?)(?P<code>(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{3,5})(?![\w-])"
 )
 _MIXED = re.compile(
     r"(?<![\w-])(?P<word>\w{2,20})(?::|[ \u00a0](?:is|ist|lautet|est|es|è|é))?[ \u00a0]"

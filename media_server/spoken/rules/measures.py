@@ -177,7 +177,7 @@ def measures(edits: Edits, language: Language) -> None:
             more = f" {language.word('plus')}" if m["plus"] else ""
             edits.put(m.start(), end, f"{said} {agreeing(number, False, language)}{more}")
             continue
-        if language.code == "tr" and "/" in unit and (name := language.words("per").get(unit.partition("/")[2])):
+        if language.code == "tr" and "/" in unit and (name := _each_in_turkish(unit, language)):
             noun = language.units.get(unit.partition("/")[0], noun)
             said = noun.one
             at = _amount_start(text, m.start("unit") + unit.index("/"))
@@ -213,6 +213,12 @@ def measures(edits: Edits, language: Language) -> None:
                 m.end(),
                 f"{agreeing(m['number'], False, language)} {one if m['number'] == '1' else many or one}",
             )
+
+
+def _each_in_turkish(unit: str, language: Language) -> str | None:
+    """What leads an amount per something: *saatte* of `km/h`, and of `km/s`, as that is written there."""
+    names = language.words("per")
+    return names.get(unit) or names.get(unit.partition("/")[2])
 
 
 def _durations(edits: Edits, language: Language) -> None:

@@ -73,10 +73,10 @@ _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<=[=(] )([-−])(?=[a-z]\b)|(?<=[=(])([-−])(?=[a-z]\b)"), "minus"),
     (re.compile(r"(?<![^\s(\[\"'“„«])(\+[ \u00a0]?)(?=[$€£¥₹]?\d)"), "plus"),
     (re.compile(r"(?<![^\s(\[\"'“„«])(±[ \u00a0]?)(?=\d)"), "plus_minus"),
-    (re.compile(r"(?<![^\s(\[\"'“„«])((?:<=|≤)[ \u00a0]?)(?=[$€£-]?\d)"), "at_most"),
-    (re.compile(r"(?<![^\s(\[\"'“„«])((?:>=|≥)[ \u00a0]?)(?=[$€£-]?\d)"), "at_least"),
-    (re.compile(r"(?<![^\s(\[\"'“„«])(<[ \u00a0]?)(?=[$€£-]?\d)"), "less"),
-    (re.compile(r"(?<![^\s(\[\"'“„«])(>[ \u00a0]?)(?=[$€£-]?\d)"), "greater"),
+    (re.compile(r"(?<![^\s(\[\"'“„«])((?:<=|≤)[ \u00a0]?)(?=[$€£-]?\d)"), "no_more"),
+    (re.compile(r"(?<![^\s(\[\"'“„«])((?:>=|≥)[ \u00a0]?)(?=[$€£-]?\d)"), "no_less"),
+    (re.compile(r"(?<![^\s(\[\"'“„«])(<[ \u00a0]?)(?=[$€£-]?\d)"), "less_than"),
+    (re.compile(r"(?<![^\s(\[\"'“„«])(>[ \u00a0]?)(?=[$€£-]?\d)"), "more_than"),
     (re.compile(r"(?<![^\s(\[\"'“„«])([~≈∼][ \u00a0]?)(?=[$€£]?\d)"), "about"),
     (re.compile(r"(√[ \u00a0]?)(?=[\w(])"), "square_root"),
     (re.compile(r"(?<![\w&])(#|№[ \u00a0]?)(?=\d)"), "number"),
@@ -126,6 +126,7 @@ _INITIALS = re.compile(r"(?<![\w/])[A-Z]{1,4}(/)[A-Z]{1,4}(?![\w/])")
 _RAISED = re.compile(r"(?<=[\w)])(⁻?)([⁰¹²³⁴-⁹]{1,6})(?![⁰¹²³⁴-⁹])")
 _ANY = re.compile(r"[^\w\s.,;!?'’\"“”()]|[\d_²³¹⁰⁴-⁹]|\w\.\w")
 _RATIO = re.compile(r"(?<![\w:.,/-])(?P<first>\d{1,4})(?P<sign>:)(?P<last>\d{1,5})(?![\w:]|[.,]\d)")
+_SCORE_APART = re.compile(r"(?<![\w:.,/-])\d{1,3}(?P<sign>[ \u00a0]:[ \u00a0])\d{1,3}(?![\w:]|[.,]\d| ?=)")
 _PATH = re.compile(
     r"(?<![\w/.:<])(?:~|\.{1,2})?/(?:[\w.-]{1,60}/){1,12}[\w.-]{0,60}\w|(?<![\w/.:<])[a-z][\w-]{1,40}/(?:[\w.-]{1,60}/){0,8}[\w-]{1,60}\.[a-z]{1,5}(?![\w/])"
 )
@@ -141,6 +142,10 @@ MOST_POINTS = 15
 LAST_HOUR = 24
 _RADIO = frozenset((("10", "4"), ("10", "7"), ("10", "8"), ("10", "9")))
 """What is said over the radio in America."""
+_QUANTIFIERS = {"less": "less_than", "greater": "more_than", "at_most": "no_more", "at_least": "no_less"}
+"""Signs between two things that are compared, and what they are before an amount: `takes < 5 minutes`."""
+_AMOUNT_AHEAD = re.compile(r"[$€£-]?\d")
+_LAST_WORD = re.compile(r"[^\W\d_]{2,}$")
 _QUANTITY = re.compile(r"\w|[.,:/]\d|-\w|[ \u00a0]?[%$€£°]")
 _LEFT_OVER = re.compile(r"[*^_|~`<>\\→⇒•]+")
 
@@ -165,18 +170,7 @@ def signs(edits: Edits, language: Language) -> None:
             group = m.lastindex or 0
             start, end = m.span(group)
             if edits.free(start, end):
-                if name == "by" and _COUNTED_OUT.match(edits.text, end):
-                    name = "times"
-                said = (
-                    " "
-                    if name == "count"
-                    else ", "
-                    if name == "arrow"
-                    else f" {language.word(name)} "
-                    if name != "hash_key"
-                    else language.word(name)
-                )
-                edits.put(start, end, said)
+                edits.put(start, end, _sign_said(edits.text, start, end, name, language))
     for m in _INITIALS.finditer(edits.text):
         edits.match(m, " ", 1)
     for pattern, name in ((_PER, "per"), (_WORDS, "or"), (_DIGITS, "slash"), (_UNDERSCORE, "")):
@@ -186,6 +180,20 @@ def signs(edits: Edits, language: Language) -> None:
             edits.match(m, f" {language.word(name)} " if name else " ", m.lastindex or 0)
     for m in _LEFT_OVER.finditer(edits.text):
         edits.match(m, " ")
+
+
+def _sign_said(text: str, start: int, end: int, name: str, language: Language) -> str:
+    """What is said for a sign that was found, by its name."""
+    if name == "by" and _COUNTED_OUT.match(text, end):
+        name = "times"
+    word = _LAST_WORD.search(text[max(0, start - 20) : start])
+    if name in _QUANTIFIERS and word and _AMOUNT_AHEAD.match(text, end):
+        tight = text[start].isspace() and not text[end - 1].isspace()
+        if tight or word[0].lower() in language.listed("before_amounts"):
+            name = _QUANTIFIERS[name]
+    if name in ("count", "arrow"):
+        return " " if name == "count" else ", "
+    return language.word(name) if name == "hash_key" else f" {language.word(name)} "
 
 
 def _paths(edits: Edits, language: Language) -> None:
@@ -211,6 +219,9 @@ def _dotted(name: str, language: Language) -> str:
 
 def _ratios(edits: Edits, language: Language) -> None:
     """Say `2:1` as a score where the text tells of one, else in Turkish with the ending that a ratio has."""
+    for m in _SCORE_APART.finditer(edits.text):
+        if _is_told(edits.text, m.start(), m.end(), language):
+            edits.match(m, f" {language.word('score')} ", "sign")
     for m in _RATIO.finditer(edits.text):
         if _is_told(edits.text, m.start(), m.end(), language):
             edits.match(m, f" {language.word('score')} ", "sign")

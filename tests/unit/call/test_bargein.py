@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_server.call.bargein import AgentState, BargeIn, Decision, Left
+from media_server.call.bargein import AgentState, BargeIn, Decision, Left, is_clear
 from media_server.call.interruption import TimedWord, spread
 
 MENU = "do you want a small pizza with cheese or a large pizza with ham and onions"
@@ -410,3 +410,25 @@ def test_somebody_who_goes_on_quietly_is_heard() -> None:
     it.speech_began(2.0)
     assert it.words_so_far(Sound("i would like", 2.0).words(), [], 3.0, -14.0) is None
     assert it.speech_lasts(4.1) is YIELD
+
+
+@pytest.mark.parametrize(
+    ("confidence", "lasted_s", "left", "decision"),
+    [
+        (0.5, 0.3, FAR, Decision.GO_ON),
+        (0.36, 0.25, FAR, Decision.GO_ON),
+        (0.9, 0.3, FAR, Decision.YIELD),
+        (0.5, 0.6, FAR, Decision.YIELD),
+        (0.5, 0.3, Left(0.4, True, True), Decision.YIELD),
+    ],
+)
+def test_a_short_sound_that_is_hardly_understood_stops_the_agent_only_at_its_end(
+    confidence: float, lasted_s: float, left: Left, decision: Decision
+) -> None:
+    it = BargeIn()
+    it.agent = "speaking"
+    clear = is_clear(lasted_s, confidence)
+    assert it.speech_began(2.0) is Decision.HOLD
+    assert clear or it.words_so_far([TimedWord("have", 2.1)], played(SUMS), 2.0 + lasted_s, clear=clear) is None
+    said = [TimedWord("i", 2.0), TimedWord("have", 2.1)]
+    assert it.speech_over(said, played("we are open"), left, 2.0 + lasted_s, clear=clear) is decision
