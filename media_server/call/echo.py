@@ -34,7 +34,7 @@ WINDOW, HOP = 256, 128
 LOWEST, HIGHEST = 5, 116
 """Bands of such a window that are compared: 150 to 3,600 Hz."""
 WHITENING = 0.8
-OWN_SHARES = ((0.55, 0.6), (0.42, 0.8), (LEAST_S, 0.9))
+OWN_SHARES = ((0.55, 0.6), (0.4, 0.7), (LEAST_S, 0.8))
 """Share of a sound's power that follows what went out, as a filter would, from which on it is the agent's voice: of a
 sound of so many seconds at least. In a short one much is alike by chance.
 """

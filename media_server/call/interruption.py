@@ -115,6 +115,19 @@ ACKNOWLEDGEMENTS = frozenset(
     | {"claro que sim", "sem problema", "tá certo", "tá bem", "está bem", "eu entendo", "sem pressa", "muito bem"}
     | {"ja hoor", "jazeker", "geen probleem", "dat is goed", "komt goed", "ik snap het", "ik begrijp het", "top"}
     | {"sorun değil", "tamamdır", "pekala", "anlıyorum", "çok iyi", "acele etmeyin", "tabii tabii", "hı hı"}
+    | {"really", "oh really", "true", "correct", "that's correct", "that's true", "very nice", "very interesting"}
+    | {"amazing", "fantastic", "brilliant", "marvellous", "marvelous", "how nice", "how lovely", "great stuff"}
+    | {"wirklich", "ach wirklich", "echt", "wunderbar", "sehr schön", "ausgezeichnet", "hervorragend", "spitze"}
+    | {"klasse", "fein", "interessant", "das stimmt", "korrekt", "alles richtig", "krass", "wie schön"}
+    | {"qué bueno", "estupendo", "fenomenal", "excelente", "interesante", "en serio", "cierto", "es verdad"}
+    | {"correcto", "eso es", "maravilloso", "no me diga", "fantástico", "ya entiendo"}
+    | {"ah bon", "c'est vrai", "magnifique", "formidable", "excellent", "intéressant", "c'est super", "c'est bien"}
+    | {"vraiment", "ah oui", "c'est exact", "oh là là"}
+    | {"capisco", "fantastico", "meraviglioso", "eccellente", "interessante", "davvero", "è vero", "che bello"}
+    | {"corretto", "infatti", "bello", "molto bene", "ah davvero"}
+    | {"que bom", "fantástico", "maravilhoso", "interessante", "sério", "é verdade", "correto", "que legal", "bacana"}
+    | {"ah zo", "dat klopt", "leuk", "fijn", "wat leuk", "geweldig", "fantastisch", "echt waar", "correct", "ach zo"}
+    | {"tabi", "çok güzel", "gerçekten mi", "muhteşem", "mükemmel", "ilginç", "öyleymiş", "ne güzel"}
     # Chinese, Japanese
     | {"嗯", "好", "的", "对", "是", "は", "い", "う", "ん", "え"}
 )

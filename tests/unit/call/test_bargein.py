@@ -432,3 +432,22 @@ def test_a_short_sound_that_is_hardly_understood_stops_the_agent_only_at_its_end
     assert clear or it.words_so_far([TimedWord("have", 2.1)], played(SUMS), 2.0 + lasted_s, clear=clear) is None
     said = [TimedWord("i", 2.0), TimedWord("have", 2.1)]
     assert it.speech_over(said, played("we are open"), left, 2.0 + lasted_s, clear=clear) is decision
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("oh really", "true", "that's correct", "very nice", "amazing", "brilliant", "oh that's true"),
+        *("ach wirklich", "sehr schön", "wunderbar", "qué bueno", "estupendo", "ah bon", "c'est vrai", "capisco"),
+        *("che bello", "que bom", "é verdade", "ah zo", "ja dat klopt", "leuk", "tabi", "çok güzel", "i c"),
+    ],
+)
+def test_who_is_pleased_stops_nobody(said: str) -> None:
+    assert heard_over(SUMS, Sound(said, 2.0))[-1] is Decision.GO_ON
+
+
+@pytest.mark.parametrize(
+    "said", ["that's correct but", "sure and the price", "true or false", "really why", "schön und wann", "ah bon mais"]
+)
+def test_who_is_pleased_and_goes_on_is_heard(said: str) -> None:
+    assert Decision.YIELD in heard_over(SUMS, Sound(said, 2.0))

@@ -15,6 +15,7 @@ from media_server.rtc import Speaker, Speech
 
 FRAME_S = 0.02
 Sentence = Callable[[str], Samples]
+NOISE = 150
 SAID, OTHER = "what-is-seven-plus-five", "turn-on-the-light-in-the-kitchen"
 
 
@@ -69,6 +70,18 @@ def test_an_echo_is_told_whatever_its_delay(said: Samples, delay_s: float, from_
     piece = heard[int(from_s * MODEL_RATE_HZ) : int(to_s * MODEL_RATE_HZ)]
     assert line.hears(0.3 * piece, 1 + from_s + delay_s)
     assert line.hears(0.2 * piece, 1 + from_s + delay_s), "again, now that the delay is known"
+
+
+@pytest.mark.parametrize("length_s", [0.26, 0.3, 0.36])
+@pytest.mark.parametrize("from_s", [0.1, 0.35])
+def test_a_short_piece_of_an_echo_is_told_with_the_noise_before_it(
+    said: Samples, length_s: float, from_s: float
+) -> None:
+    # as a voice sounds that is held at its own echo: the noise of the line, and some of a word behind it
+    heard = 0.3 * _heard(said)
+    piece = heard[int(from_s * MODEL_RATE_HZ) : int((from_s + length_s) * MODEL_RATE_HZ)]
+    lead = np.random.default_rng(3).normal(size=int(0.15 * MODEL_RATE_HZ)) * NOISE
+    assert Line(said).hears(np.concatenate([lead, piece]), 1 + from_s - 0.15 + 0.14)
 
 
 def test_an_echo_in_a_room_is_told(said: Samples) -> None:
