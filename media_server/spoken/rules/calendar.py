@@ -387,7 +387,11 @@ def times(edits: Edits, language: Language) -> None:
             continue
         if m["second"] and m["second"] != "00":
             said += f" {language.word('and')} {counted(str(int(m['second'])), language.units['s'], language)}"
-        edits.match(m, said + stop)
+        end = m.end()
+        if m["word"] and text[end : end + 2] == ". " and goes_on(text, end + 1, language):
+            end += 1  # "6.05 u. van"
+        if edits.free(m.start(), end):
+            edits.put(m.start(), end, said + stop)
 
 
 @cache

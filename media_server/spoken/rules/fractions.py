@@ -68,6 +68,7 @@ def _ratings(edits: Edits, language: Language) -> None:
         above, below = float(m["above"].replace(",", ".")), int(m["below"])
         certain = (
             m["word"].lower() in language.listed("rated")
+            or _is_scored(edits.text, m.start("above"), language)
             or not above.is_integer()
             or above == below
             or (below == 100 and above > 1)
@@ -78,6 +79,12 @@ def _ratings(edits: Edits, language: Language) -> None:
                 edits.put(start, end, f"{below} üzerinden {plain_number(m['above'], language)}")
             elif edits.free(start, end):
                 edits.put(start, end, f"{plain_number(m['above'], language)} {language.word('out_of')} {below}")
+
+
+def _is_scored(text: str, at: int, language: Language) -> bool:
+    """Whether the word before a fraction tells that it is points: `scored 9/10`."""
+    before = re.search(r"(\w+)[ \u00a0]$", text[max(0, at - 24) : at])
+    return before is not None and before[1].lower() in language.listed("score_cues")
 
 
 def _paged(edits: Edits, language: Language) -> None:

@@ -69,10 +69,10 @@ _AMOUNT = re.compile(r"\d(?:[ \u00a0][^\W\d_]+)?$")
 def _pattern(language: Language) -> re.Pattern[str]:
     units = "|".join(map(re.escape, sorted(language.units, key=len, reverse=True)))
     return re.compile(
-        rf"(?:(?<![\w/.])|(?<=\d[xX×])|(?<=[^\W\d]/)(?=10{{1,3}}\D))(?P<number>{language.amount})(?P<plus>\+)?"
+        rf"(?:(?<![\w/.])|(?<=\d[xX×])|(?<=[^\W\d]/)(?=10{{1,3}}\D)|(?<=°[CF]/))(?P<number>{language.amount})(?P<plus>\+)?"
         rf"(?P<gap>[ \u00a0\u202f-]?)"
         rf"(?P<unit>{units})(?P<dot>\.?)"
-        rf"(?:(?![\w°²³^]|/(?!{_names(language)}|10{{1,3}}[ \u00a0]?(?:{units})(?!\w))\w)"
+        rf"(?:(?![\w°²³^]|/(?!{_names(language)}|-?\d{{1,3}}[ \u00a0]?°|10{{1,3}}[ \u00a0]?(?:{units})(?!\w))\w)"
         rf"|(?=/(?P<each>{units})(?!\w|/)))"
     )
 
@@ -258,6 +258,10 @@ def per(edits: Edits, language: Language) -> None:
         name = names.get(m["name"])
         if name is None:
             continue  # what is counted stands before it
+        end = m.end()
+        if edits.text[end : end + 1] == "." and edits.text[end + 1 : end + 2].isspace():
+            if goes_on(edits.text, end + 1, language) and edits.free(end, end + 1):
+                edits.put(end, end + 1, "")  # "$9 /mo. or"
         if language.code == "tr":
             _lead(edits, m.start(), m.end(), name)
             continue

@@ -126,6 +126,8 @@ _INITIALS = re.compile(r"(?<![\w/])[A-Z]{1,4}(/)[A-Z]{1,4}(?![\w/])")
 _RAISED = re.compile(r"(?<=[\w)])(⁻?)([⁰¹²³⁴-⁹]{1,6})(?![⁰¹²³⁴-⁹])")
 _ANY = re.compile(r"[^\w\s.,;!?'’\"“”()]|[\d_²³¹⁰⁴-⁹]|\w\.\w")
 _RATIO = re.compile(r"(?<![\w:.,/-])(?P<first>\d{1,4})(?P<sign>:)(?P<last>\d{1,5})(?![\w:]|[.,]\d)")
+_STANDARD = re.compile(r"(?<!\w)(?:ISO|IEC|EN|DIN)[ /-](?:[A-Z]{2,4}[ /-])?\Z")
+"""What stands before the number of a standard: `ISO 9001:2015`."""
 _SCORE_APART = re.compile(r"(?<![\w:.,/-])\d{1,3}(?P<sign>[ \u00a0]:[ \u00a0])\d{1,3}(?![\w:]|[.,]\d| ?=)")
 _PATH = re.compile(
     r"(?<![\w/.:<])(?:~|\.{1,2})?/(?:[\w.-]{1,60}/){1,12}[\w.-]{0,60}\w|(?<![\w/.:<])[a-z][\w-]{1,40}/(?:[\w.-]{1,60}/){0,8}[\w-]{1,60}\.[a-z]{1,5}(?![\w/])"
@@ -135,7 +137,9 @@ _FILE = re.compile(
 )
 _FOLDER = re.compile(r"(?<!\w)(?:[A-Za-z]:|\\)\\(?:[\w.$-]{1,60}\\){0,12}[\w.$-]{0,60}")
 """A path of Windows."""
-_APART = re.compile(r"(?<=[\w.%)°])(?P<slash>[ \u00a0]/[ \u00a0])(?=[^\W\d_]|[-−]?\d+[ \u00a0]?[°%$€£A-Za-z])")
+_APART = re.compile(
+    r"(?<=°[CF])(?P<tight>/)(?=[-−]?\d)|(?<=[\w.%)°])(?P<slash>[ \u00a0]/[ \u00a0])(?=[^\W\d_]|[-−]?\d+[ \u00a0]?[°%$€£A-Za-z])"
+)
 _STAR_KEY = re.compile(r"(?P<cue>[^\W\d_]{3,20})[ \u00a0](?P<star>\*)(?=\d{1,4}(?![\d*])|[\s.,;:!?)]|\Z)")
 MOST_POINTS = 15
 """Points of a score that are taken for one without a word about a match."""
@@ -210,7 +214,7 @@ def _paths(edits: Edits, language: Language) -> None:
     for m in _FILE.finditer(edits.text):
         edits.match(m, _dotted(m[0], language))
     for m in _APART.finditer(edits.text):
-        edits.match(m, ", ", "slash")
+        edits.match(m, ", ")
 
 
 def _dotted(name: str, language: Language) -> str:
@@ -223,7 +227,9 @@ def _ratios(edits: Edits, language: Language) -> None:
         if _is_told(edits.text, m.start(), m.end(), language):
             edits.match(m, f" {language.word('score')} ", "sign")
     for m in _RATIO.finditer(edits.text):
-        if _is_told(edits.text, m.start(), m.end(), language):
+        if _STANDARD.search(edits.text[max(0, m.start() - 12) : m.start()]):
+            edits.match(m, " ", "sign")
+        elif _is_told(edits.text, m.start(), m.end(), language):
             edits.match(m, f" {language.word('score')} ", "sign")
         elif language.code == "tr" and m.end() < len(edits.text) and edits.text[m.end()] in "'’":
             edits.match(m, " ", "sign")
