@@ -259,9 +259,9 @@ def per(edits: Edits, language: Language) -> None:
         if name is None:
             continue  # what is counted stands before it
         end = m.end()
-        if edits.text[end : end + 1] == "." and edits.text[end + 1 : end + 2].isspace():
-            if goes_on(edits.text, end + 1, language) and edits.free(end, end + 1):
-                edits.put(end, end + 1, "")  # "$9 /mo. or"
+        dotted = re.match(r"\.\s", edits.text[end : end + 2]) and edits.free(end, end + 1)
+        if dotted and goes_on(edits.text, end + 1, language):
+            edits.put(end, end + 1, "")  # "$9/mo. or"
         if language.code == "tr":
             _lead(edits, m.start(), m.end(), name)
             continue

@@ -138,7 +138,8 @@ _FILE = re.compile(
 _FOLDER = re.compile(r"(?<!\w)(?:[A-Za-z]:|\\)\\(?:[\w.$-]{1,60}\\){0,12}[\w.$-]{0,60}")
 """A path of Windows."""
 _APART = re.compile(
-    r"(?<=°[CF])(?P<tight>/)(?=[-−]?\d)|(?<=[\w.%)°])(?P<slash>[ \u00a0]/[ \u00a0])(?=[^\W\d_]|[-−]?\d+[ \u00a0]?[°%$€£A-Za-z])"
+    r"(?<=°[CF])/(?=[-−]?\d)"
+    r"|(?<=[\w.%)°])[ \u00a0]/[ \u00a0](?=[^\W\d_]|[-−]?\d+[ \u00a0]?[°%$€£A-Za-z])"
 )
 _STAR_KEY = re.compile(r"(?P<cue>[^\W\d_]{3,20})[ \u00a0](?P<star>\*)(?=\d{1,4}(?![\d*])|[\s.,;:!?)]|\Z)")
 MOST_POINTS = 15
