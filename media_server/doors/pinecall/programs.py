@@ -31,10 +31,11 @@ FIRST_S = 10.0
 LARGEST = 1024 * 1024
 POLICY_VIOLATION = 1008
 MAX_AGENTS = 1000
-"""Maximum agents that programs lead, all programs together."""
+"""Maximum agents that the programs of one tenant lead: none of them can take the room from another."""
 KEPT_S = 86400.0
 """How long the name of an agent stays its tenant's after the program has gone."""
 MAX_KEPT = 10_000
+"""Maximum names that are kept for one tenant."""
 routes = web.RouteTableDef()
 
 
@@ -94,9 +95,10 @@ class Programs:
             raise Refused(
                 "AGENT_CONFLICT", f"Another program leads {agent.name!r}.", retry_after_s=5, holder_alive=True
             )
-        if holder is None and len(self._by_agent) >= MAX_AGENTS:
+        used = sum(each.tenant == program.tenant for each in self._by_agent.values())
+        if holder is None and used >= MAX_AGENTS:
             message = "There are as many agents of programs as there may be."
-            raise Refused("SERVER_AT_CAPACITY", message, used=len(self._by_agent), limit=MAX_AGENTS)
+            raise Refused("SERVER_AT_CAPACITY", message, used=used, limit=MAX_AGENTS)
         try:
             self._agents.register(agent)
         except KeyError:
@@ -122,11 +124,13 @@ class Programs:
         """The program is gone."""
         now = time.monotonic()
         self._kept = {name: kept for name, kept in self._kept.items() if kept[1] > now}
+        room = MAX_KEPT - sum(owner == program.tenant for owner, _ in self._kept.values()) if program.has_key else 0
         for name in [name for name, each in self._by_agent.items() if each is program]:
             del self._by_agent[name]
             self._agents.withdraw(name)
-            if program.has_key and len(self._kept) < MAX_KEPT:
+            if room > 0:
                 self._kept[name] = program.tenant, now + KEPT_S
+                room -= 1
 
     def displace(self, name: str) -> None:
         """Take an agent from the program that leads it."""

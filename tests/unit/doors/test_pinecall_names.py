@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from media_server.agents import Agent, AgentRegistry
+from media_server.doors.pinecall import programs as module
 from media_server.doors.pinecall.program_agents import Refused
 from media_server.doors.pinecall.programs import Programs
 
@@ -39,3 +40,22 @@ def test_what_was_led_without_a_key_is_nobodys_afterwards() -> None:
     programs.register(Agent("sales"), first)
     programs.withdraw(first)
     programs.register(Agent("sales", tenant="bolt"), program("bolt"))
+
+
+def test_a_tenant_that_has_many_names_takes_no_room_from_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_AGENTS", 2)
+    monkeypatch.setattr(module, "MAX_KEPT", 3)
+    programs = new_programs()
+    for i in range(3):
+        many = program("acme")
+        programs.register(Agent(f"a{i}", tenant="acme"), many)
+        programs.register(Agent(f"b{i}", tenant="acme"), many)
+        with pytest.raises(Refused, match="as many agents"):
+            programs.register(Agent("one-more", tenant="acme"), many)
+        if i < 2:
+            programs.withdraw(many)
+    other = program("bolt")
+    programs.register(Agent("sales", tenant="bolt"), other)
+    programs.withdraw(other)
+    with pytest.raises(Refused, match="taken"):
+        programs.register(Agent("sales", tenant="acme"), program("acme"))
