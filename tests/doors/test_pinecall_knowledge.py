@@ -122,3 +122,14 @@ async def test_agents_of_programs_draw_on_bases_by_their_ids(tmp_path: Path) -> 
             assert any("kb_nothing" in u for u in created["unused"])
             assert await found(g, mara, about_berlin) == ["berlin.md"]
             assert await found(g, mara, about_museum) == []
+
+
+async def test_a_key_for_some_agents_reaches_no_base(tmp_path: Path) -> None:
+    async with serving(tmp_path) as g:
+        base = await made(g, "Help", {"museum.md": MUSEUM})
+        key, _ = await g.keys.create("bound", scopes=["call", "admin"], agents=["mara"])
+        asked = [("GET", ""), ("POST", ""), ("GET", f"/{base}"), ("DELETE", f"/{base}"), ("POST", f"/{base}/docs")]
+        given = {"name": "x", "path": "a", "text": "b"}
+        for method, path in asked:
+            assert await g.ask(method, f"/api/knowledge{path}", key, json=given) == (403, "key_agent")
+        assert (await g.ask("GET", f"/api/knowledge/{base}", g.key))[1]["knowledgeBase"]["docCount"] == 1

@@ -190,7 +190,10 @@ async def query(request: web.Request) -> web.Response:
 
 
 async def _tenant(request: web.Request) -> str:
+    """Whose bases the key reaches: all of its tenant's. Raises `ClientError` where it is bound to agents."""
     key = await request.app[ACCESS].key(request, "admin")
+    if key and key.agents is not None:
+        raise ClientError("key_agent", "This API key is for some agents only; knowledge bases are for all.", status=403)
     return key.tenant if key else ""
 
 
@@ -221,7 +224,7 @@ async def _done(work: Callable[[], T]) -> T:
     except OSError as failed:
         why = failed.strerror or str(failed)
         message = f"The documents cannot be read or written: {why}."
-        raise ClientError("not_writable", message, status=500) from failed
+        raise ClientError("not_writable", message, status=503) from failed
 
 
 def _about(base: Base) -> _Base:

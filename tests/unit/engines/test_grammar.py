@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import llama_cpp as lib
@@ -184,6 +185,8 @@ def test_llama_cpp_reads_the_grammar_of_any_schema(engine: LlamaEngine, properti
     grammar = call_grammar(function({"type": "object", "properties": properties}), *HERMES)
     assert grammar
     assert len(grammar.gbnf) < 2 * LARGEST
+    # llama.cpp unrolls repetitions; some of its versions end their process at thousands of them
+    assert not re.search(r"\{\d*,?\d{3,}\}", grammar.gbnf)
     assert allows(engine, grammar.gbnf, call("{}"))
 
 
