@@ -23,7 +23,10 @@ EVIL, SHOP = "https://evil.example", "https://shop.example"
 # addresses as routes write them, with something for each of their parameters
 FILLED = {"id": "call-x", "name": "open", "agent": "open", "connection_id": "c", "path": "index.html"}
 FILLED |= {"base": "kb_000000000000", "doc": "0"}
-PAGES = ("/", "/admin", "/admin/", "/favicon.ico", "/healthz", "/readyz", "/static/index.html", "/live/call-x/player")
+PAGES = (
+    *("/", "/admin", "/admin/", "/favicon.ico", "/healthz", "/readyz"),
+    *("/static/index.html", "/static/examples/", "/live/call-x/player"),
+)
 OF_DOORS = ("DOMAIN_NOT_ALLOWED", "FORBIDDEN", "not_allowed", "")
 """Codes of both refusals in the forms of doors; LiveKit's is a text."""
 DOCUMENTS = ("/docs", "/docs/index.html")
