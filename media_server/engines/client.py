@@ -120,8 +120,8 @@ class EngineClient:
             try:
                 (length,) = m.HEADER.unpack(await reader.readexactly(m.HEADER.size))
                 message = m.decode_from_host(await reader.readexactly(length))
-            except (asyncio.IncompleteReadError, ConnectionResetError):
-                return
+            except (asyncio.IncompleteReadError, ConnectionError):
+                return  # a request that met one that had just died makes it a BrokenPipeError
             self._heard_at = time.monotonic()
             if isinstance(message, m.Ready):
                 self.info, self.on_cpu = message.info, message.on_cpu

@@ -113,6 +113,9 @@ async def test_a_file_is_made_piece_by_piece_behind_callers(caller: Caller, serv
     body = {"input": LONG, "response_format": "pcm"}
     async with aiohttp.ClientSession(server.url) as http, http.post("/v1/audio/speech", json=body) as response:
         assert await response.content.readexactly(2 * 24_000), "what is made is sent"
+        async with asyncio.timeout(10):
+            while server.engines.tts.pending_requests > 1:  # noqa: ASYNC110 - phrases are prepared at the start
+                await asyncio.sleep(0.02)
         assert server.engines.tts.pending_requests == 1
         assert await first_sound_s(caller, SHORT) < 4
     await idle(server)

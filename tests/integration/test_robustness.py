@@ -103,6 +103,19 @@ async def test_a_request_that_nobody_waits_for_is_withdrawn(server: Server, monk
     assert server.engines.llm._inboxes == {}
 
 
+async def test_a_request_that_meets_an_engine_that_has_just_died_ends_nothing_else(server: Server) -> None:
+    engine = server.engines.llm
+    pid = engine.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(0.2)  # noqa: ASYNC251 - it is dead, and the loop has not heard of it
+    with pytest.raises(EngineLost):
+        async with engine.ask(lambda i: Generate(i, "x", (), 1)) as pieces:
+            assert [piece async for piece in pieces]
+    await server.ready(60)
+    assert engine.pid not in (None, pid)
+
+
 async def test_a_request_to_an_engine_that_is_not_there_fails_at_once() -> None:
     engine = EngineClient("llm", {})
     with pytest.raises(EngineLost):
