@@ -146,10 +146,10 @@ async def reindex(request: web.Request) -> web.Response:
 @operation("Pinecall: add or replace a document", scope="admin", body=_DocumentWanted, answers={200: _OneDoc})
 async def push(request: web.Request) -> web.Response:
     """A document of the same `path` is replaced."""
-    await _tenant(request)  # before a large body is read
+    tenant = await _tenant(request)  # before a large body is read
     wanted = await json_body(request.clone(client_max_size=LARGEST), _DocumentWanted)
     async with request.app[CHANGING]:
-        base = await _base(request)
+        base = await _base_of(tenant, request)
         put = partial(request.app[BASES].put, base, wanted.path, wanted.title, wanted.text)
         document = await _done(put)
     return web.json_response({"doc": _document(document)})
@@ -190,7 +190,7 @@ async def query(request: web.Request) -> web.Response:
 
 
 async def _tenant(request: web.Request) -> str:
-    """Whose bases the key reaches: all of its tenant's. Raises `ClientError` where it is bound to agents."""
+    """The tenant whose bases the key reaches. Raises `ClientError` where the key is bound to agents."""
     key = await request.app[ACCESS].key(request, "admin")
     if key and key.agents is not None:
         raise ClientError("key_agent", "This API key is for some agents only; knowledge bases are for all.", status=403)
@@ -198,9 +198,14 @@ async def _tenant(request: web.Request) -> str:
 
 
 async def _base(request: web.Request) -> Base:
-    """The base of the address. Raises `ClientError` where the tenant has none of this id."""
+    """The base of the address, where the key reaches it. Raises `ClientError` where it does not."""
+    return await _base_of(await _tenant(request), request)
+
+
+async def _base_of(tenant: str, request: web.Request) -> Base:
+    """The tenant's base of the address. Raises `ClientError` where there is none of this id."""
     base_id = request.match_info["base"]
-    base = await _done(partial(request.app[BASES].get, await _tenant(request), base_id))
+    base = await _done(partial(request.app[BASES].get, tenant, base_id))
     if base is None:
         raise ClientError("unknown_knowledge_base", f"There is no knowledge base {base_id!r}.", status=404)
     return base
