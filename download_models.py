@@ -4,25 +4,19 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from media_server.cli import perform
 from media_server.cli.models import MODELS, add_actions
-from media_server.errors import MediaServerError
+from media_server.cli.parser import Parser
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=MODELS, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=MODELS, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models-dir", type=Path, metavar="DIR", help="where packs are (models)")
     parser.set_defaults(config=None)
     add_actions(parser)
-    args = parser.parse_args(argv)
-    try:
-        sys.exit(args.run(args))
-    except MediaServerError as e:
-        sys.exit(f"download_models: {e.message}")
-    except KeyboardInterrupt:
-        sys.exit("\nStopped; run it again to go on.")
+    perform(parser, argv)
 
 
 if __name__ == "__main__":

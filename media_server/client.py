@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import aiohttp
 
+from media_server import __version__
 from media_server.errors import MediaServerError
 
-__all__ = ["Token", "ask", "create_token", "unreachable"]
+__all__ = ["Token", "ask", "create_token", "understood", "unreachable"]
 
 ANSWER_S = 30.0
 """Maximum seconds that a server is waited for."""
@@ -50,7 +52,8 @@ async def create_token(
     """
     wanted = {"agent": agent, "kind": kind, "ttl_s": ttl_s, "metadata": dict(metadata or {})}
     made = await ask(url, "POST", "/v1/tokens", key=key, verify=verify, json=wanted)
-    return Token(made["token"], made["url"], made["expires_in"], made["ice_servers"])
+    with understood(url):
+        return Token(made["token"], made["url"], made["expires_in"], made["ice_servers"])
 
 
 async def ask(url: str, method: str, path: str, *, key: str = "", verify: bool = True, **options: Any) -> Any:
@@ -77,6 +80,16 @@ async def ask(url: str, method: str, path: str, *, key: str = "", verify: bool =
         case dict() | None if response.ok:
             return body
     raise MediaServerError("no_server", f"{url} does not look like a media server.")
+
+
+@contextmanager
+def understood(url: str) -> Iterator[None]:
+    """A block that reads an answer; raises where the answer is not as this version's server gives it."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as e:
+        message = f"{url} gives an answer that media-server {__version__} does not understand. Is it another version?"
+        raise MediaServerError("other_version", message) from e
 
 
 def unreachable(url: str, error: Exception) -> MediaServerError:

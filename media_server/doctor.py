@@ -16,6 +16,7 @@ from typing import Literal
 from media_server.agents import DEFAULT_AGENT, AgentRegistry
 from media_server.call.comfort import check_sound
 from media_server.config import Settings, is_loopback
+from media_server.counted import counted
 from media_server.engines import cuda
 from media_server.engines.inspecting import inspect
 from media_server.engines.packs import Pack, check_files, load_pack, problems_of
@@ -87,7 +88,7 @@ def database(settings: Settings) -> tuple[Finding, int]:
             return Finding("bad", f"database {file} cannot be made", f"make the folder {file.parent} writable"), 0
         return Finding("ok", f"database {settings.database}: made at the first start"), 0
     keys = asyncio.run(_keys(settings))
-    return Finding("ok", f"database {settings.database}: {keys} API key{'' if keys == 1 else 's'}"), keys
+    return Finding("ok", f"database {settings.database}: {counted(keys, 'API key')}"), keys
 
 
 async def _keys(settings: Settings) -> int:

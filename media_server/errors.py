@@ -158,6 +158,8 @@ def _reason(problem: ErrorDetails, known: Iterable[str]) -> str:
             return "this has to be a list"
         case "path_type":
             return "this has to be a text with a path"
+        case "is_instance_of" if context.get("class") == "Tool":
+            return "this has to be a tool: a function with @tool above it"
         case "literal_error":
             return f"this has to be {context['expected']}"
         case "string_pattern_mismatch" if form := _FORMS.get(_field(problem).rpartition(".")[2]):

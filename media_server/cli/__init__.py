@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
+import errno
 import sys
+from typing import NoReturn
 
 from media_server import __version__
 from media_server.cli import database, init, models, remote, serve, specs, talk
 from media_server.cli.parser import Parser
-from media_server.cli.terminal import take_any_encoding
+from media_server.cli.terminal import drop_output, take_any_encoding
 from media_server.errors import MediaServerError
 from media_server.plain import plain
 
-__all__ = ["main"]
+__all__ = ["main", "perform"]
 
 DESCRIPTION = """\
 A voice server that needs no cloud: callers speak to it from a browser, local models answer by voice.
@@ -32,27 +33,38 @@ A voice server that needs no cloud: callers speak to it from a browser, local mo
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point of `media-server`. Exit status: 0 well, 1 not, 2 wrong usage, 130 interrupted."""
+    perform(parser(), argv)
+
+
+def perform(parser: Parser, argv: list[str] | None = None) -> NoReturn:
+    """Do what the command line says and exit; what goes wrong is one sentence."""
     take_any_encoding()
-    args = parser().parse_args(argv)
+    args = parser.parse_args(argv)
     try:
         status = args.run(args)
         sys.stdout.flush()
         sys.exit(status)
     except MediaServerError as e:
-        sys.exit(f"media-server: {plain(e.message)}")
+        print(f"{parser.prog}: {plain(e.message)}", file=sys.stderr)
+        sys.exit(2 if e.code == "bad_option" else 1)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # the reader has seen enough, as `head` has; Python would complain once more when it flushes at its exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()  # the reader has seen enough, as `head` has
         sys.exit(0)
+    except OSError as e:
+        if e.errno != errno.ENOSPC:
+            raise
+        drop_output()
+        print(f"{parser.prog}: {e.filename or 'The output'} cannot be written: {e.strerror}.", file=sys.stderr)
+        sys.exit(1)
 
 
 def parser() -> Parser:
     """All commands with their options; the reference of the documents is made from it as well."""
     root = Parser(prog="media-server", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     root.add_argument("--version", action="version", version=f"media-server {__version__}")
-    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = root.add_subparsers(title="commands", metavar="COMMAND")
     for each in (serve, init, models, database, talk, remote, specs):
         each.add(commands)
     return root

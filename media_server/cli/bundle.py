@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media_server.cli.options import command, offline_option, settings
+from media_server.counted import counted
 from media_server.errors import MediaServerError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ An installation that was interrupted is continued when the same command is run a
 
 def add(actions: Any) -> None:
     bundle = command(actions, "bundle", "carry packs to machines without a network", BUNDLE)
-    steps = bundle.add_subparsers(title="steps", metavar="STEP", required=True)
+    steps = bundle.add_subparsers(title="steps", metavar="STEP")
     _add_create(steps)
     install = command(steps, "install", "check a bundle and install its pack", INSTALL)
     _settings(install)
@@ -115,7 +116,7 @@ def _create(args: argparse.Namespace) -> int:
         wheels = _wheels(args, Path(folder)) if args.wheels else None
         print(f"Checking the pack {pack.manifest.name} in {pack.folder} …", flush=True)
         planned = plan(pack, output, wheels, Path(folder, "wheels") if wheels else None, key)
-        print(f"{output} will have {size_text(planned.size)}: {len(planned.parts)} files.", flush=True)
+        print(f"{output} will have {size_text(planned.size)}: {counted(len(planned.parts), 'file')}.", flush=True)
         with _progress(planned.size) as progress:
             digest = write(planned, progress)
     print(f"{output} is complete. SHA-256: {digest}")
@@ -147,7 +148,7 @@ def _install(args: argparse.Namespace) -> int:
     if not placed.new:
         print(f"{name} is in {placed.folder} already, all files as in the bundle. Nothing was changed.")
         return 0
-    kept = f" ({placed.kept} files were there already)" if placed.kept else ""
+    kept = f" ({counted(placed.kept, 'file was', 'files were')} there already)" if placed.kept else ""
     print(f"{name} is in {placed.folder}{kept}. Start with it: media-server serve --pack {name}")
     return 0
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from media_server.cli.options import command, database_options, settings
+from media_server.counted import counted
 from media_server.errors import MediaServerError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def add(commands: Any) -> None:
 
 def _add_keys(commands: Any) -> None:
     keys = command(commands, "keys", "create, list and revoke API keys", KEYS)
-    actions = keys.add_subparsers(title="actions", metavar="ACTION", required=True)
+    actions = keys.add_subparsers(title="actions", metavar="ACTION")
     create = command(actions, "create", "create a key (the secret is shown only once)", "Make a key and print it.")
     create.add_argument("name", help="what it is for")
     create.add_argument(
@@ -90,7 +91,7 @@ def _add_keys(commands: Any) -> None:
 
 def _add_webhooks(commands: Any) -> None:
     webhooks = command(commands, "webhooks", "list deliveries of webhooks, and try dead ones again", WEBHOOKS)
-    actions = webhooks.add_subparsers(title="actions", metavar="ACTION", required=True)
+    actions = webhooks.add_subparsers(title="actions", metavar="ACTION")
     listing = command(actions, "list", "the newest deliveries", "List deliveries, the newest first.")
     listing.add_argument("--state", choices=["pending", "delivered", "dead"], help="only these")
     listing.set_defaults(run=_webhooks_list)
@@ -190,8 +191,8 @@ def _keys_open(args: argparse.Namespace) -> int:
     forgotten = asyncio.run(_with_keys(args, lambda k: k.forget_revoked()))
     if forgotten is None:
         raise MediaServerError("keys_good", "There are keys that are good: revoke them first (media-server keys list).")
-    counted = "1 revoked key is" if forgotten == 1 else f"{forgotten} revoked keys are"
-    print(f"{counted} forgotten: the server is open to whoever reaches it.")
+    keys = counted(forgotten, "revoked key is", "revoked keys are")
+    print(f"{keys} forgotten: the server is open to whoever reaches it.")
     return 0
 
 
@@ -209,7 +210,7 @@ def _webhooks_retry(args: argparse.Namespace) -> int:
     count = asyncio.run(_with_outbox(args, lambda outbox: outbox.retry(args.id)))
     if args.id and not count:
         raise MediaServerError("unknown_delivery", f"There is no dead delivery {args.id!r}.")
-    print(f"{count} will be tried again within a minute.")
+    print(f"{counted(count, 'delivery', 'deliveries')} will be tried again within a minute.")
     return 0
 
 

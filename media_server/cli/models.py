@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
 
 def add_actions(parser: argparse.ArgumentParser) -> None:
     """What can be done with packs, as commands of `parser`."""
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION")
     for each in (_add_list, _add_show, add_fetch, add_import, _add_verify, _add_remove):
         action = each(actions)
         action.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings")

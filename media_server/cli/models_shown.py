@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from media_server.counted import counted
+
 if TYPE_CHECKING:
     from media_server.packs.catalogue import Model
 
@@ -170,7 +172,7 @@ def _model(model: Model) -> None:
         "base voice": model.base_voice or "",
         "thinking": THINKING[model.thinking] if model.thinking else "",
         "cache": CACHE[model.prefix_cache] if model.prefix_cache else "",
-        "checksums": f"SHA-256, named by {model.verified} public manifest{'' if model.verified == 1 else 's'}"
+        "checksums": f"SHA-256, named by {counted(model.verified, 'public manifest')}"
         if not model.by_md5_only
         else "MD5 and size only; --allow-md5 fetches it all the same",
         "note": model.note,

@@ -29,7 +29,10 @@ def settings_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models-dir", type=Path, metavar="DIR", help="where packs are (models)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="auto: CUDA where a library can use it")
     parser.add_argument(
-        "--threads", type=number("the count of threads", 0, 256), help="per engine; 0 takes the number of cores"
+        "--threads",
+        type=number("the count of threads", 0, 256),
+        metavar="N",
+        help="per engine; 0 takes the number of cores",
     )
     database_options(parser)
 
@@ -37,7 +40,9 @@ def settings_options(parser: argparse.ArgumentParser) -> None:
 def database_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that work on the database alone, also while a server uses it."""
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (media_server.toml)")
-    parser.add_argument("--database", metavar="URL", help="(sqlite:///media_server.sqlite)")
+    parser.add_argument(
+        "--database", metavar="URL", help="where calls and keys are kept (sqlite:///media_server.sqlite)"
+    )
 
 
 def server_options(parser: argparse.ArgumentParser) -> None:

@@ -22,8 +22,11 @@ class Parser(argparse.ArgumentParser):
         """The options, as `argparse` gives them; exits with status 2 where they cannot be understood."""
         # argparse blames unknown options on the outermost parser, which does not know the command's own ones
         found, unknown = self.parse_known_args(args, namespace)
+        innermost: Parser = getattr(found, "parser", self)
         if unknown:
-            getattr(found, "parser", self).refuse_unknown(unknown)
+            innermost.refuse_unknown(unknown)
+        if not hasattr(found, "run"):  # a command without its action: what there is to choose from
+            innermost.exit(2, innermost.format_help())
         return found
 
     def refuse_unknown(self, words: list[str]) -> NoReturn:
@@ -33,29 +36,33 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one sentence and where help is, and exit with status 2."""
-        self.exit(2, f"media-server: {self._sentence(message)} See: {self.prog} --help\n")
+        self.exit(2, f"{self.prog.split()[0]}: {self._sentence(message)} See: {self.prog} --help\n")
 
     def _sentence(self, message: str) -> str:
         if "invalid choice" in message:
             word = _QUOTED.findall(message)[0]
             named, choices = self._choices(message)
             known = ", ".join(choices)
+            if named.startswith("-"):
+                return f"{named} is one of {known}, not {word!r}."
             return f"There is no {named} {word!r}.{_did_you_mean(word, choices) or f' There are: {known}.'}"
         if message.startswith("the following arguments are required: "):
             return f"Missing: {message.partition(': ')[2]}."
         message = message.removeprefix("argument ")
+        if message.endswith((": expected one argument", ": expected at least one argument")):
+            return f"{message.partition(': ')[0]}: its value is missing."
         if wrong := _NO_NUMBER.search(message):
             whole = "whole " if wrong[1] == "int" else ""
             return f"{message[: wrong.start()]}: a {whole}number is wanted, not {wrong[2]}."
         return message if message.endswith((".", "?")) else f"{message}."
 
     def _choices(self, message: str) -> tuple[str, list[str]]:
-        """What a choice that does not exist was meant for, and those that do."""
+        """The option, or the kind of word, that a choice was meant for, and the choices that exist."""
         blamed = message.removeprefix("argument ").partition(":")[0]
         for action in self._actions:
             names = "/".join(action.option_strings) or str(action.metavar or action.dest)
             if action.choices is not None and names == blamed:
-                named = str(action.metavar).lower() if not action.option_strings else f"value of {blamed}"
+                named = names if action.option_strings else names.lower()
                 return named, [str(choice) for choice in action.choices]
         return blamed, []
 

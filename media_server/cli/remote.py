@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -25,7 +26,9 @@ def add(commands: Any) -> None:
     calls.add_argument("id", nargs="?", help="of a call: what was said and done in it")
     calls.add_argument("--agent", help="only with this one")
     calls.add_argument("--status", choices=["queued", "active", "completed", "failed"], help="only in this state")
-    calls.add_argument("--limit", type=number("the count of calls", 1, 200), default=20, help="(%(default)s)")
+    calls.add_argument(
+        "--limit", type=number("the count of calls", 1, 200), default=20, metavar="N", help="how many (%(default)s)"
+    )
     calls.set_defaults(run=_calls)
 
     agents = command(commands, "agents", "list the agents of a server", "List the agents of a server.")
@@ -35,7 +38,9 @@ def add(commands: Any) -> None:
     tokens = command(commands, "tokens", "make a token for one call", "Make a token for one call and print it.")
     server_options(tokens)
     tokens.add_argument("agent", help="with whom")
-    tokens.add_argument("--kind", choices=["webrtc", "chat"], default="webrtc", help="(%(default)s)")
+    tokens.add_argument(
+        "--kind", choices=["webrtc", "chat"], default="webrtc", help="a call by voice, or in writing (%(default)s)"
+    )
     tokens.add_argument(
         "--ttl",
         type=seconds("a lifetime", 3600),
@@ -43,13 +48,18 @@ def add(commands: Any) -> None:
         metavar="S",
         help="how long it is good (%(default)s)",
     )
-    tokens.add_argument("--metadata", default="{}", help="a JSON object that the page cannot change")
+    tokens.add_argument("--metadata", default="{}", metavar="JSON", help="an object that the page cannot change")
     tokens.set_defaults(run=_tokens)
 
 
 def _agents(args: argparse.Namespace) -> int:
-    for agent in asyncio.run(_ask(args, "GET", "/v1/agents"))["agents"]:
-        print(agent["name"])
+    from media_server.client import understood
+
+    answer = asyncio.run(_ask(args, "GET", "/v1/agents"))
+    with understood(args.url):
+        names = [str(agent["name"]) for agent in answer["agents"]]
+    for name in names:
+        print(plain(name))
     return 0
 
 
@@ -60,6 +70,10 @@ def _tokens(args: argparse.Namespace) -> int:
         metadata = json.loads(args.metadata)
     except ValueError as e:
         raise MediaServerError("bad_option", f"--metadata is not valid JSON: {e}.") from e
+    if not isinstance(metadata, dict):
+        raise MediaServerError(
+            "bad_option", f'--metadata is a JSON object, like {{"contact": "ann"}}, not {args.metadata}.'
+        )
     options = {"key": args.key, "kind": args.kind, "ttl_s": args.ttl, "metadata": metadata, "verify": not args.insecure}
     made = asyncio.run(create_token(args.url, args.agent, **options))
     print(made.token)
@@ -70,23 +84,32 @@ def _tokens(args: argparse.Namespace) -> int:
 
 
 def _calls(args: argparse.Namespace) -> int:
+    from media_server.client import understood
+
     if args.id:
         record = asyncio.run(_ask(args, "GET", f"/v1/calls/{quote(args.id, safe='')}"))
-        print(_line(record))
-        for said in sorted([*record["transcript"], *record["tools"]], key=lambda s: float(s["at_s"])):
-            if "name" in said:
-                what = json.dumps(said.get("result", said.get("error")), ensure_ascii=False)
-                given = json.dumps(said.get("arguments", {}), ensure_ascii=False)
-                print(plain(f"{said['at_s']:8.1f}  tool   {said['name']} {given} → {what}"))
-            else:
-                who = "caller" if said["role"] == "user" else "agent"
-                text = plain(said["text"]).replace("\n", f"\n{'':17}")
-                print(f"{said['at_s']:8.1f}  {who:<6} {text}{' …' if said.get('interrupted') else ''}")
-        return 0
-    query = {k: v for k, v in (("agent", args.agent), ("status", args.status), ("limit", str(args.limit))) if v}
-    for record in asyncio.run(_ask(args, "GET", "/v1/calls", params=query))["calls"]:
-        print(_line(record))
+        with understood(args.url):
+            lines = [_line(record), *_said(record)]
+    else:
+        query = {k: v for k, v in (("agent", args.agent), ("status", args.status), ("limit", str(args.limit))) if v}
+        answer = asyncio.run(_ask(args, "GET", "/v1/calls", params=query))
+        with understood(args.url):
+            lines = [_line(record) for record in answer["calls"]]
+    for line in lines:
+        print(line)
     return 0
+
+
+def _said(record: dict[str, Any]) -> Iterator[str]:
+    for said in sorted([*record["transcript"], *record["tools"]], key=lambda s: float(s["at_s"])):
+        if "name" in said:
+            what = json.dumps(said.get("result", said.get("error")), ensure_ascii=False)
+            given = json.dumps(said.get("arguments", {}), ensure_ascii=False)
+            yield plain(f"{said['at_s']:8.1f}  tool   {said['name']} {given} → {what}")
+        else:
+            who = "caller" if said["role"] == "user" else "agent"
+            text = plain(said["text"]).replace("\n", f"\n{'':17}")
+            yield f"{said['at_s']:8.1f}  {who:<6} {text}{' …' if said.get('interrupted') else ''}"
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from media_server.cli.parser import number
 from media_server.cli.systemd import Notifier
 from media_server.cli.welcome import welcome
 from media_server.config import Settings
+from media_server.counted import counted
 from media_server.errors import MediaServerError
 from media_server.memory import settle_memory
 from media_server.priority import MEDIA, prefer
@@ -53,7 +54,9 @@ def add(commands: Any) -> None:
         help="read the agents again when a file is saved; calls go on with the new version from their next turn on",
     )
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
-    serve.add_argument("--port", type=number("a port", 0, 65535), help="port to listen on (8080); 0 takes a free one")
+    serve.add_argument(
+        "--port", type=number("a port", 0, 65535), metavar="N", help="port to listen on (8080); 0 takes a free one"
+    )
     serve.add_argument(
         "--open",
         action="store_true",
@@ -65,9 +68,11 @@ def add(commands: Any) -> None:
         metavar="auto|CERT,KEY",
         help="HTTPS, which browsers want for a microphone on other machines; auto makes a certificate for this one",
     )
-    serve.add_argument("--max-calls", type=number("the count of calls", 1, 100_000), help="calls at once (32)")
+    serve.add_argument(
+        "--max-calls", type=number("the count of calls", 1, 100_000), metavar="N", help="calls at once (32)"
+    )
     serve.add_argument("--log-format", choices=["auto", "human", "json"], help="auto: human on a terminal, else json")
-    serve.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="(info)")
+    serve.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="what is logged (info)")
     serve.add_argument(
         "--systemd", action="store_true", help="tell systemd when it is ready, stopping and alive (Type=notify)"
     )
@@ -150,8 +155,7 @@ def _no_address(settings: Settings, failed: OSError) -> MediaServerError:
 async def _drain(server: Server, drain_s: float, stop_now: asyncio.Event) -> None:
     """Let calls end by themselves, unless somebody is in a hurry."""
     if drain_s and (calls := len(server.sessions)):
-        counted = "1 call" if calls == 1 else f"{calls} calls"
-        print(f"Waiting for {counted}, {drain_s:g} s at most. Once more to stop at once.", flush=True)
+        print(f"Waiting for {counted(calls, 'call')}, {drain_s:g} s at most. Once more to stop at once.", flush=True)
     await first_of(server.drain(drain_s), stop_now.wait())
 
 
@@ -165,5 +169,5 @@ def _doctor(args: argparse.Namespace) -> int:
         if f.remedy:
             print(f"      → {f.remedy}")
     bad = sum(f.level == "bad" for f in findings)
-    print("All is well." if not bad else f"{bad} thing{'' if bad == 1 else 's'} to mend.")
+    print("All is well." if not bad else f"{counted(bad, 'thing')} to mend.")
     return 1 if bad else 0

@@ -114,21 +114,44 @@ async def _calling(args: argparse.Namespace, on_sound: Callable[[Samples], None]
     from media_server.caller import Caller
     from media_server.client import unreachable
 
+    show, task = _show(args), asyncio.current_task()
+    unwritten: list[OSError] = []
+    assert task is not None
+
+    def on_event(event: dict[str, Any]) -> None:
+        try:
+            show(event)
+        except OSError as e:  # nobody reads any more, or the disk is full: the call is over
+            unwritten.append(e)
+            task.cancel()
+
     caller = Caller(args.url, args.agent, auth=args.key)
-    caller.verify, caller.on_event, caller.on_sound = not args.insecure, _show(args), on_sound
-    try:
-        await caller.__aenter__()
-    except (aiohttp.ClientError, ValueError) as e:
-        raise unreachable(args.url, e) from e
-    except TimeoutError as e:
-        message = f"No media connection to {args.url} came about. Does a firewall block its UDP and TCP port for calls?"
-        raise MediaServerError("no_connection", message) from e
-    async with caller:
+    caller.verify, caller.on_event, caller.on_sound = not args.insecure, on_event, on_sound
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(caller)
+        except (aiohttp.ClientError, ValueError) as e:
+            raise unreachable(args.url, e) from e
+        except TimeoutError as e:
+            message = (
+                f"No media connection to {args.url} came about. Does a firewall block its UDP and TCP port for calls?"
+            )
+            raise MediaServerError("no_connection", message) from e
         try:
             await caller.wait_for("call.started")
         except TimeoutError as e:
             raise MediaServerError("no_call", f"{args.url} has not begun the call. Its log may say why.") from e
-        yield caller
+        try:
+            yield caller
+        except asyncio.CancelledError:  # Ctrl-C, or what was said cannot be written
+            if unwritten:
+                caller.on_event = lambda _: None
+            await _end(caller)
+            if not unwritten:
+                raise
+            task.uncancel()
+        if unwritten:
+            raise unwritten[0]
 
 
 async def _speak_recording(args: argparse.Namespace) -> int:
@@ -191,11 +214,15 @@ async def _talk(args: argparse.Namespace) -> int:
 
 
 async def _hang_up(args: argparse.Namespace, caller: Caller) -> None:
-    if not caller.of("call.ended"):
-        if caller.lost:
-            if not (args.json or args.events):
-                print(flush=True)  # the agent may have been speaking
-            raise _lost(args)
+    if caller.lost and not caller.of("call.ended"):
+        if not (args.json or args.events):
+            print(flush=True)  # the agent may have been speaking
+        raise _lost(args)
+    await _end(caller)
+
+
+async def _end(caller: Caller) -> None:
+    if not (caller.lost or caller.of("call.ended")):
         caller.send(type="call.end")
         with contextlib.suppress(TimeoutError):
             await caller.wait_for("call.ended", timeout_s=3)
@@ -225,6 +252,10 @@ async def _converse(args: argparse.Namespace) -> int:
                     event = json.loads(message.data)
                     view.show(event)
                     answers.note(event)
+            except (asyncio.CancelledError, OSError):  # Ctrl-C, or nobody reads any more
+                if not socket.closed:
+                    await socket.send_json({"type": "call.end"})
+                raise
             finally:
                 reading.cancel()
     except aiohttp.WSServerHandshakeError as e:
@@ -242,13 +273,14 @@ def _lost(args: argparse.Namespace) -> MediaServerError:
 
 async def _refused(args: argparse.Namespace, status: int) -> MediaServerError:
     """The reason why there is no conversation; a handshake that fails brings its status alone."""
-    from media_server.client import ask
+    from media_server.client import ask, understood
 
     if status in (401, 403):
         return MediaServerError("refused", f"{args.url} asks for a key or a token: --key, or MEDIA_SERVER_KEY.")
     if status == 404:
-        there = (await ask(args.url, "GET", "/v1/agents", key=args.key, verify=not args.insecure))["agents"]
-        names = ", ".join(agent["name"] for agent in there)
+        answer = await ask(args.url, "GET", "/v1/agents", key=args.key, verify=not args.insecure)
+        with understood(args.url):
+            names = ", ".join(agent["name"] for agent in answer["agents"])
         return MediaServerError("unknown_agent", f"There is no agent called {args.agent!r}. There are: {names}.")
     if status == 503:
         return MediaServerError("busy", f"{args.url} takes no call now: it loads its models, or all lines are in use.")

@@ -8,16 +8,27 @@ import os
 import sys
 from collections.abc import AsyncIterator
 
-__all__ = ["asked", "take_any_encoding", "typed_lines"]
+__all__ = ["asked", "drop_output", "take_any_encoding", "typed_lines"]
 
 READ_BYTES = 64 * 1024
 
 
 def take_any_encoding() -> None:
-    """Show a character that the terminal lacks as a question mark, and read bytes that are no text likewise."""
+    """Show a character that the terminal lacks as a question mark, and read bytes that are no text likewise.
+
+    A stream that was closed before the program began is as one that is empty, or that nobody reads.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open as long as the program
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def drop_output() -> None:
+    """Let nothing more be written; Python would complain once more when it flushes at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def asked(question: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from media_server.addresses import own_addresses
 from media_server.config import Settings, is_loopback
+from media_server.counted import counted
 
 if TYPE_CHECKING:
     from media_server.server import Server
@@ -31,7 +32,7 @@ def welcome(server: Server, settings: Settings, took_s: float, terminal: bool) -
         lines.append(server.notice)
     if server.problems:
         count = len({problem.file for problem in server.problems})
-        lines.append(f"But {count} agent file{'s are' if count > 1 else ' is'} not in use as written:")
+        lines.append(f"But {counted(count, 'agent file is', 'agent files are')} not in use as written:")
         lines += [f"  {problem}" for problem in server.problems]
     return "\n".join(lines)
 

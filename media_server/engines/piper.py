@@ -13,6 +13,7 @@ from typing import Any
 import onnxruntime
 
 from media_server.audio import CALL_RATE_HZ, Samples
+from media_server.counted import counted
 from media_server.engines import messages as m
 from media_server.engines.orders import Order
 from media_server.engines.pace import MOST, Pace
@@ -116,7 +117,7 @@ class PiperEngine:
                 each.get("noise_w"),
             )
             loaded[name] = _Voice(file, style, pace)
-        more = f", and {len(voices)} more voice{'' if len(voices) == 1 else 's'}" if voices else ""
+        more = f", and {counted(len(voices), 'more voice')}" if voices else ""
         main = loaded[""]
         where = "cuda" if main.file.cuda else "cpu"
         speed = f", {main.pace.times_real_time:.0f} x real time" if main.pace.measured else ""

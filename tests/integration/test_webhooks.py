@@ -126,7 +126,7 @@ async def test_what_never_arrives_is_listed_and_tried_again_by_hand(
                 while message_id not in (listed := await run("list", "--state", "dead")):
                     pass  # what came of it is written a moment after it was sent
         assert "HTTP status 500" in listed
-        assert "1 will be tried again" in await run("retry", message_id)
+        assert "1 delivery will be tried again" in await run("retry", message_id)
         receiver.status = 200
         async with running_server(settings):
             await receiver.wait(2)

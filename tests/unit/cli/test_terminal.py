@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,16 @@ def test_the_end_of_what_is_typed_is_no_yes(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(stdin, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdin", stdin)
     assert not asked("Delete it?")
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_a_stream_that_is_closed_is_empty_or_read_by_nobody(closed: str) -> None:
+    code = (
+        "from media_server.cli.terminal import *; take_any_encoding(); print(1, asked('?')); print(2, file=sys.stderr)"
+    )
+    command = f'{sys.executable} -c "import sys; {code}; sys.stdout.flush(); sys.stdin.fileno()" {closed}'
+    done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "" if "2>" in closed else "2\n")
 
 
 def test_a_terminal_that_lacks_a_character_shows_another(monkeypatch: pytest.MonkeyPatch) -> None:

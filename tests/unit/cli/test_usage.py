@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from media_server.cli import parser
+from media_server.cli import main, parser
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,13 @@ from media_server.cli import parser
         ("keys creat x", "There is no action 'creat'. Did you mean create?"),
         ("serve --port many", "--port: a port is a number from 0 to 65535, not 'many'."),
         ("serve --port 70000", "--port: a port is a number from 0 to 65535, not '70000'."),
-        ("serve --device xyz", "There is no value of --device 'xyz'. There are: auto, cpu, cuda."),
+        ("serve --device xyz", "--device is one of auto, cpu, cuda, not 'xyz'."),
         ("serve agents more", "There is no argument more."),
-        ("keys", "Missing: ACTION."),
+        ("serve --device gpu", "--device is one of auto, cpu, cuda, not 'gpu'."),
+        ("serve --port", "--port: its value is missing."),
+        ("--versoin", "There is no option --versoin. Did you mean --version?"),
+        ("keys --verbose", "There is no option --verbose."),
+        ("keys create", "Missing: name."),
         ("keys create x --credit lots", "--credit: a number is wanted, not 'lots'."),
         ("call --silence -1", "--silence: a silence is above 0 and at most 3600 seconds, not '-1'."),
         ("tokens desk --ttl nan", "--ttl: a lifetime is above 0 and at most 3600 seconds, not 'nan'."),
@@ -34,6 +38,33 @@ def test_wrong_usage_is_explained(line: str, said: str, capsys: pytest.CaptureFi
     assert stopped.value.code == 2
     (printed,) = capsys.readouterr().err.splitlines()
     assert printed.startswith(f"media-server: {said} See: media-server")
+
+
+@pytest.mark.parametrize("line", ["", "keys", "models", "models bundle", "webhooks"])
+def test_a_command_without_its_action_shows_what_there_is(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parser().parse_args(line.split())
+    assert stopped.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(" ".join(["usage: media-server", *line.split()]))
+    assert "options:" in printed.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "keys create x --per-minute 0",
+        "keys create x --origin nowhere",
+        "tokens desk --metadata {",
+        "tokens desk --metadata []",
+    ],
+)
+def test_a_value_that_cannot_be_is_wrong_usage(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(line.split())
+    assert stopped.value.code == 2
+    assert line.split()[-2] in capsys.readouterr().err
 
 
 def test_every_option_says_what_it_does() -> None:
