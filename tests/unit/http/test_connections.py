@@ -7,6 +7,7 @@ import contextlib
 import gc
 import gzip
 import json
+import logging
 import os
 import time
 from collections.abc import AsyncIterator
@@ -104,7 +105,9 @@ async def test_a_half_of_a_body_makes_room_as_well() -> None:
     ],
     ids=["too long", "another version", "nonsense"],
 )
-async def test_what_is_no_request_is_not_told_back(request_line: str, sentence: str) -> None:
+async def test_what_is_no_request_is_neither_told_back_nor_an_error_of_the_server(
+    request_line: str, sentence: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with small_server(Small()) as (_, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"{request_line}\r\nHost: x\r\n\r\n".encode())
@@ -114,6 +117,7 @@ async def test_what_is_no_request_is_not_told_back(request_line: str, sentence: 
     assert head.split(b" ")[1] == b"400"
     assert json.loads(body)["error"] == {"code": "bad_request", "message": sentence}
     assert b"secret" not in body
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
 
 async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
