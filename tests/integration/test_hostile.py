@@ -114,22 +114,39 @@ async def test_secrets_do_not_get_into_the_log(tmp_path: Path) -> None:
     assert not [secret for secret in secrets if secret in log]
 
 
-async def test_a_database_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+async def test_a_database_that_may_only_be_read_is_a_sentence(tmp_path: Path) -> None:
     async with attacked_server(tmp_path):
         pass
     with sqlite3.connect(tmp_path / "x.sqlite") as database:
         database.execute("PRAGMA journal_mode=DELETE")
     # root may write what is read-only: SQLite itself is told
+    errors = await _no_start(tmp_path, f"sqlite:///file:{tmp_path}/x.sqlite?mode=ro&uri=true")
+    assert b"The database cannot be written" in errors or b"cannot be opened" in errors
+
+
+async def test_a_database_that_another_program_keeps_from_being_written_is_a_sentence(tmp_path: Path) -> None:
+    async with attacked_server(tmp_path):
+        pass
+    with contextlib.closing(sqlite3.connect(tmp_path / "x.sqlite")) as other:
+        other.execute("BEGIN IMMEDIATE")  # others read, and wait to write
+        errors = await _no_start(tmp_path, f"sqlite:///{tmp_path}/x.sqlite")
+    assert b"The database cannot be written: database is locked." in errors
+
+
+async def _no_start(folder: Path, database: str) -> bytes:
+    """What a server says that cannot start with this database."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "media_server.cli", "serve", "--port", "0", cwd=tmp_path,
-        env={
-            **os.environ,
-            "MEDIA_SERVER_DATABASE": f"sqlite:///file:{tmp_path}/x.sqlite?mode=ro&uri=true",
-        },
+        sys.executable, "-m", "media_server.cli", "serve", "--port", "0",
+        cwd=folder, env={**os.environ, "MEDIA_SERVER_DATABASE": database},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(60):
-        _, errors = await process.communicate()
+    try:
+        async with asyncio.timeout(60):
+            _, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert process.returncode == 1
-    assert b"The database cannot be written" in errors or b"cannot be opened" in errors
     assert b"Traceback" not in errors
+    return errors

@@ -73,7 +73,7 @@ async def test_many_small_files_of_an_hour_take_little_memory_and_stop_with_thei
             for task in asking:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
-        assert (most - before) / 2**20 < 120
+        assert (most - before) / 2**20 < 60
         async with aiohttp.ClientSession(server.url) as http, asyncio.timeout(60):
             # who comes afterwards does not wait for what nobody wants any more
             form = aiohttp.FormData()
