@@ -13,6 +13,8 @@ __all__ = ["jsonable", "require_bounded", "sound"]
 
 MAX_ITEMS = 10_000
 """Maximum that is taken from an iterator."""
+DOUBLE_BITS = 1023
+"""Bits of an integer that a double holds whatever they are; Python writes none of more than 4,300 digits."""
 MAX_VALUES = 20_000
 MAX_CHARACTERS = 1_000_000
 """Maximum in what an agent's code returns or sends: to write a million values would hold up every call."""
@@ -21,8 +23,9 @@ MAX_CHARACTERS = 1_000_000
 def jsonable(value: Any, strict: bool = False) -> Any:
     """Plain dicts, lists, strings, numbers, booleans and None.
 
-    Browsers and PostgreSQL refuse NaN and the infinities, UTF-8 half of a surrogate pair: None and `?` stand for them.
-    What JSON has no form for is written as `str` does.
+    Browsers and PostgreSQL refuse NaN and the infinities, UTF-8 half of a surrogate pair: None and `?` stand for them,
+    None also for an integer that no double holds. Bytes are text in UTF-8, NumPy's numbers are numbers, and what JSON
+    has no form for is written as `str` does.
 
     Args:
         strict: what JSON has no form for, or is too large, raises `ValueError` instead.
@@ -34,8 +37,8 @@ def jsonable(value: Any, strict: bool = False) -> Any:
         value = list(islice(value, MAX_ITEMS))
     try:
         return _held(to_jsonable_python(value, fallback=form))
-    except UnicodeEncodeError:  # a key
-        return _held(to_jsonable_python(_with_sound_keys(value), fallback=form))
+    except UnicodeError:  # of a key, or of bytes
+        return _held(to_jsonable_python(_readable(value), fallback=form))
 
 
 def require_bounded(value: Any) -> None:
@@ -62,12 +65,16 @@ def require_bounded(value: Any) -> None:
             raise ValueError(f"there are more than {MAX_VALUES:,} values or {MAX_CHARACTERS:,} characters in it")
 
 
-def _with_sound_keys(value: Any) -> Any:
+def _readable(value: Any) -> Any:
     match value:
+        case str():
+            return sound(value)
+        case bytes():
+            return value.decode(errors="replace")
         case dict():
-            return {sound(k) if isinstance(k, str) else k: _with_sound_keys(v) for k, v in value.items()}
+            return {_readable(k) if isinstance(k, str | bytes) else k: _readable(v) for k, v in value.items()}
         case list() | tuple():
-            return [_with_sound_keys(v) for v in value]
+            return [_readable(v) for v in value]
         case _:
             return value
 
@@ -81,6 +88,8 @@ def sound(text: str) -> str:
 
 
 def _form(value: Any) -> Any:
+    if getattr(value, "shape", None) == ():  # a number of NumPy's
+        return value.tolist()
     return dict(value) if isinstance(value, Mapping) else str(value)
 
 
@@ -88,6 +97,8 @@ def _held(value: Any) -> Any:
     match value:
         case float():
             return value if math.isfinite(value) else None
+        case int():
+            return value if value.bit_length() <= DOUBLE_BITS else None
         case str():
             return sound(value)
         case list():

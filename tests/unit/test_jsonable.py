@@ -6,6 +6,7 @@ import math
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,15 @@ def test_what_json_cannot_hold_is_stood_for() -> None:
     assert jsonable(numbers) == {"a": [None, [1.5, None]], "inf": 1}
     others = {"s": "\ud800x😀", "day": datetime.date(2026, 1, 2), "o": ValueError("x"), "m": MappingProxyType({"a": 1})}
     assert jsonable(others) == {"s": "?x😀", "day": "2026-01-02", "o": "x", "m": {"a": 1}}
+
+
+def test_a_number_of_any_size_is_one_that_others_can_read() -> None:
+    values = [10**5000, -(10**400), 10**300, np.float32(1.5), np.int64(3), np.float64("nan"), True]
+    assert jsonable({"a": values}) == {"a": [None, None, 10**300, 1.5, 3, None, True]}
+
+
+def test_bytes_are_text_and_those_that_are_none_are_stood_for() -> None:
+    assert jsonable({b"a": [b"\xc3\xa9", b"\xff\xd8", {b"\xff": 1, 2: "x"}]}) == {"a": ["é", "��", {"�": 1, "2": "x"}]}
 
 
 def test_halves_of_surrogate_pairs_are_joined_where_both_are_there() -> None:
