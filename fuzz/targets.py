@@ -1,22 +1,23 @@
-"""What is fuzzed: each target makes inputs, and says what may come of them."""
+"""What is fuzzed: each target makes inputs, and says what may come of them. Here: what comes over a network."""
 
 from __future__ import annotations
 
 import json
-import random
 import struct
-import tempfile
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import aiortc.rtp
+from aioice import stun
 from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
 from aiortc.rtcsctptransport import CHUNK_TYPES, SCTP_DATA_FIRST_FRAG, SCTP_DATA_LAST_FRAG, DataChunk, serialize_packet
 from hypothesis import strategies as st
 
-from media_server.agents import AgentRegistry
+from fuzz import Target
+from fuzz.damage import DAMAGE, damaged
+from fuzz.files import FILES
+from fuzz.rooms import ROOMS
 from media_server.agents.numbers import number_patterns, whole
 from media_server.call.inbox import RateLimitedInbox
 from media_server.doors.flow.dialect import Flow
@@ -24,23 +25,18 @@ from media_server.doors.flow.dialect import parse as parse_flow
 from media_server.doors.nextevi.dialect import NextEvi
 from media_server.doors.pinecall import program_messages
 from media_server.doors.pinecall.dialect import Pinecall, PinecallChat
-from media_server.errors import ClientError, ConfigurationError, MediaServerError
+from media_server.errors import ClientError
 from media_server.events import parse_client_message
 from media_server.http.multipart import FormParser
 from media_server.jsonable import jsonable
-from media_server.packs.examining import examine
-from media_server.paths import BUNDLED_MODELS
 from media_server.rtc import Edge, Handset, Microphone, Peer, Speaker
 from media_server.rtc.answer import agree
 from media_server.rtc.relayed import Reach, usable
 from media_server.rtc.sctp import bound_messages
-from media_server.rtc.sdp import parse_fragment, parse_offer
+from media_server.rtc.sdp import Credentials, parse_fragment, parse_offer
 
-__all__ = ["FILES", "TARGETS", "Target"]
+__all__ = ["FILES", "TARGETS"]
 
-Target = tuple[st.SearchStrategy[Any], Callable[[Any], Awaitable[None]]]
-
-STARTER = BUNDLED_MODELS / "starter"
 _OFFER: list[str] = []
 
 
@@ -62,43 +58,11 @@ def _peer() -> Peer:
     return Peer(Edge(), Handset(clock, Microphone(clock), Speaker(), lambda _: None))
 
 
-def _damaged(text: str, seed: int, times: int, words: str) -> str:
-    """Some of its lines dropped, doubled, cut, swapped, or with another number or word in them."""
-    chance = random.Random(seed)
-    lines = text.splitlines()
-    for _ in range(times):
-        i, j = chance.randrange(len(lines)), chance.randrange(len(lines))
-        match chance.randrange(8):
-            case 0:
-                lines[i] = ""
-            case 1:
-                lines.insert(i, lines[j])
-            case 2:
-                lines[i] = lines[i][: chance.randrange(len(lines[i]) + 1)]
-            case 3:
-                lines[i], lines[j] = lines[j], lines[i]
-            case 4:
-                lines[i] = lines[i][:2] + words
-            case 5:
-                parts = lines[i].split(" ")
-                parts[chance.randrange(len(parts))] = str(chance.choice([-1, 0, 1, 255, 65535, 65536, 2**31, 2**64]))
-                lines[i] = " ".join(parts)
-            case 6:
-                lines[i] = lines[i].replace(":", words, 1)
-            case _:
-                lines += [lines[i]] * chance.randrange(200)
-        lines = lines or [""]
-    return "\r\n".join(lines)
-
-
-_DAMAGE = st.tuples(st.integers(0, 2**32), st.integers(1, 6), st.text(max_size=40))
-
-
 async def _sdp(damage: tuple[int, int, str]) -> None:
     """Nothing but `ClientError` comes of an offer, and the peer gives everything back."""
     peer = _peer()
     try:
-        await peer.accept(_damaged(await _offer(), *damage))
+        await peer.accept(damaged(await _offer(), *damage))
     except ClientError:
         pass
     finally:
@@ -107,7 +71,7 @@ async def _sdp(damage: tuple[int, int, str]) -> None:
 
 async def _sdp_checks(damage: tuple[int, int, str]) -> None:
     try:
-        agree(parse_offer(_damaged(await _offer(), *damage)))
+        agree(parse_offer(damaged(await _offer(), *damage)))
     except ClientError:
         return
 
@@ -121,7 +85,7 @@ _FRAGMENT = (
 
 async def _trickle(damage: tuple[int, int, str]) -> None:
     try:
-        usable(parse_fragment(_damaged(_FRAGMENT, *damage)).candidates, Reach())
+        usable(parse_fragment(damaged(_FRAGMENT, *damage)).candidates, Reach())
     except ClientError:
         return
 
@@ -144,6 +108,63 @@ _RTP = st.one_of(
         lambda x: struct.pack("!BBH", 0x80 | x[0], x[1], x[2]) + x[3]
     ),
 )
+
+
+class _Sent:
+    """A wire that goes nowhere."""
+
+    protocol = "udp"
+
+    def send(self, data: bytes, address: Any) -> None:
+        assert data
+
+    def proved(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
+_STUN_USERNAME, _STUN_INTEGRITY = 0x0006, 0x0008
+_ATTRIBUTE = st.tuples(
+    st.sampled_from([0x0006, 0x0008, 0x0009, 0x0020, 0x0024, 0x0025, 0x8028, 0x8029, 0x802A, 0x7FFF, 0xC057]),
+    st.integers(0, 40),
+    st.binary(max_size=40),
+)
+_DATAGRAM = st.one_of(
+    st.binary(min_size=1, max_size=1500),
+    st.tuples(
+        st.sampled_from([0x0001, 0x0101, 0x0111, 0x0011, 0x0003]),
+        st.booleans(),
+        st.lists(_ATTRIBUTE, max_size=12),
+        st.binary(max_size=6),
+    ),
+)
+
+
+async def _datagram(what: bytes | tuple[int, bool, list[tuple[int, int, bytes]], bytes]) -> None:
+    """What comes to the port of all calls, from somebody who knows a call's name and password or does not."""
+    edge, wire = Edge(), _Sent()
+    if isinstance(what, bytes):
+        edge.received(wire, what, ("192.0.2.1", 5000))
+        return
+    kind, authentic, attributes, rest = what
+    link: Any = edge.link(None, Credentials("efgh", "0123456789012345678901"), lambda _: True)
+    try:
+        local = link.generation.local
+        body = _attribute(_STUN_USERNAME, f"{local.username}:efgh".encode())
+        body += b"".join(_attribute(number, value, length) for number, length, value in attributes)
+        message = struct.pack("!HHL12s", kind, len(body), stun.COOKIE, bytes(12)) + body
+        if authentic:
+            proof = stun.message_integrity(message, local.password.encode())
+            message = stun.set_body_length(message + _attribute(_STUN_INTEGRITY, proof), len(body) + 24)
+        edge.received(wire, message + rest, ("192.0.2.1", 5000))
+    finally:
+        await link.close()
+
+
+def _attribute(number: int, value: bytes, length: int | None = None) -> bytes:
+    return struct.pack("!HH", number, len(value) if length is None else length) + value + bytes(-len(value) % 4)
 
 
 async def _sctp(packets: list[tuple[int, int, bytes]]) -> None:
@@ -293,96 +314,17 @@ async def _patterns(pattern: str) -> None:
     whole("1234567", found)
 
 
-_HARM = st.lists(st.tuples(st.integers(0, 2**32), st.binary(min_size=1, max_size=16)), min_size=1, max_size=8)
-
-
-def _harmed(whole: bytes, harm: list[tuple[int, bytes]]) -> bytes:
-    """Some bytes at the beginning, where the head is, or anywhere, overwritten; or the end cut off."""
-    data = bytearray(whole)
-    for at, piece in harm:
-        if at % 5 == 0:
-            del data[at % (len(data) + 1) :]
-        else:
-            start = at % min(len(data) or 1, 4096 if at % 2 else len(data) or 1)
-            data[start : start + len(piece)] = piece
-    return bytes(data)
-
-
-async def _gguf(harm: list[tuple[int, bytes]]) -> None:
-    """A damaged language model: read for what it is, or a sentence for the operator."""
-    await _examined("model.gguf", "chat/starter-chat.gguf", harm)
-
-
-async def _whisper(harm: list[tuple[int, bytes]]) -> None:
-    """A damaged recogniser, or one with a damaged file beside it."""
-    names = ("model.bin", "config.json", "tokenizer.json", "vocabulary.json")
-    await _examined(names[harm[0][0] % len(names)], f"stt/{names[harm[0][0] % len(names)]}", harm, "stt")
-
-
-async def _piper(harm: list[tuple[int, bytes]]) -> None:
-    """A voice whose description is damaged."""
-    name = "starter-voice.onnx.json"
-    await _examined(name, f"voice/{name}", harm, "voice")
-
-
-async def _examined(name: str, original: str, harm: list[tuple[int, bytes]], beside: str = "") -> None:
-    with tempfile.TemporaryDirectory() as parent:
-        folder = Path(parent) / "model"
-        folder.mkdir()
-        for other in (STARTER / beside).iterdir() if beside else ():
-            (folder / other.name).symlink_to(other.resolve())
-        (folder / name).unlink(missing_ok=True)
-        whole = (STARTER / original).read_bytes()
-        # the head is what is read; the rest is only measured
-        (folder / name).write_bytes(_harmed(whole[: 2**20], harm))
-        what = folder / name if name.endswith(".gguf") else folder
-        what = folder / "starter-voice.onnx" if beside == "voice" else what
-        try:
-            examine(what)
-        except MediaServerError:
-            return
-
-
-_AGENT = """
-name = "desk"
-prompt = "You are {{name}}."
-greeting = "Hello."
-language = "en"
-max_duration_s = 60
-interruptions = "careful"
-[variables]
-name = "Ada"
-[[tools]]
-name = "look"
-description = "look"
-"""
-
-
-async def _agents(damage: tuple[int, int, str]) -> None:
-    """Files of agents: an agent, or a sentence that says what is wrong."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "desk.toml").write_text(_damaged(_AGENT, *damage), encoding="utf-8", errors="replace")
-        try:
-            problems = AgentRegistry().load(Path(folder))
-            assert all(str(each) for each in problems)
-        except ConfigurationError:
-            return
-
-
 TARGETS: Mapping[str, Target] = {
-    "offers": (_DAMAGE, _sdp),
-    "checks of offers": (_DAMAGE, _sdp_checks),
-    "trickled fragments": (_DAMAGE, _trickle),
+    "offers": (DAMAGE, _sdp),
+    "checks of offers": (DAMAGE, _sdp_checks),
+    "trickled fragments": (DAMAGE, _trickle),
+    "datagrams": (_DATAGRAM, _datagram),
     "RTP and RTCP": (_RTP, _rtp),
     "SCTP": (_SCTP, _sctp),
     "messages of clients": (_MESSAGE, _messages),
     "what code hands over": (_TREE, _json),
     "forms": (_FORM, _forms),
     "patterns of tools": (_PATTERN, _patterns),
-    "files of agents": (_DAMAGE, _agents),
-    "language models": (_HARM, _gguf),
-    "recognisers": (_HARM, _whisper),
-    "voices": (_HARM, _piper),
+    **ROOMS,
+    **FILES,
 }
-FILES = frozenset({"files of agents", "language models", "recognisers", "voices"})
-"""Targets that an operator's commands read, and not the event loop of a server."""

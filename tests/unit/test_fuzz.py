@@ -9,7 +9,7 @@ import pytest
 from fuzz.__main__ import SLOW_S, run
 from fuzz.targets import FILES, TARGETS
 
-SECONDS = 4.0
+SECONDS = 3.0
 
 
 @pytest.mark.parametrize("target", TARGETS)
