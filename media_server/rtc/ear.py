@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -45,6 +46,8 @@ KEYS_AT_ONCE, KEYS_PER_S = 100, 20
 MAX_KEYS = 16
 LONGEST_KEY = 0xFFFF
 """Ticks after which a key that is still held goes on under another time (RFC 4733 section 2.5.1.3)."""
+NO_SOUND = ("telephone-event", "red")
+"""Codecs of what is no sound, or not by itself."""
 MAX_WAITING = 50
 """Packets of another SSRC that wait for the stream before it to end."""
 
@@ -77,7 +80,8 @@ class _Stream:
     """The codec of the packet that was decoded last."""
     toc: bytes = b""
     """The first byte of that packet, where it was one of Opus with a single frame of 20 ms."""
-    arrived_s: float = 0.0
+    arrived_s: float = -math.inf
+    """When its newest packet with sound came; others, as of probes, hold no stream's place."""
     last_report: tuple[int, float] = (0, 0.0)
     """Middle bits of the newest sender report's NTP time, and when it arrived."""
     told: tuple[int, int] = (0, 0)
@@ -222,7 +226,12 @@ class Ear:
         )
 
     def _take_other(self, packet: RtpPacket, arrived_s: float) -> None:
-        """Keep a packet of another SSRC than the one being heard, until that one has ended."""
+        """Keep a packet of another SSRC than the one being heard, until that one has ended. Keys do not wait."""
+        codec, payload = self._primary(packet)
+        if codec is None or codec.name in NO_SOUND or not payload:
+            if codec is not None and codec.name == "telephone-event":
+                self._press(packet.ssrc, packet.time, payload, arrived_s)
+            return
         if self._other is None or (packet.ssrc != self._other.ssrc and arrived_s - self._waiting[-1][1] >= ABANDONED_S):
             self._other, self._waiting = _Stream(packet.ssrc), []
         if packet.ssrc != self._other.ssrc:
@@ -231,6 +240,14 @@ class Ear:
         assert self._stream
         if arrived_s - self._stream.arrived_s >= ABANDONED_S:
             self._change()
+
+    def _primary(self, packet: RtpPacket) -> tuple[Codec | None, bytes]:
+        """A packet's own codec and payload, without redundant audio around them."""
+        codec, payload = self._codecs.get(packet.payload_type), packet.payload
+        if codec is not None and codec.name == "red":
+            payload_type, _, payload = (parse_red(payload) or [(-1, 0, b"")])[-1]
+            codec = self._codecs.get(payload_type)
+        return codec, payload
 
     def _change(self) -> None:
         assert self._stream
@@ -244,18 +261,18 @@ class Ear:
 
     def _enter(self, stream: _Stream, packet: RtpPacket, arrived_s: float) -> None:
         payload_type, _, number, time, _, payload = packet
-        stream.arrived_s = arrived_s
         self.reception.received += 1
         codec = self._codecs.get(payload_type)
         if codec is not None and codec.name == "red":
             payload_type, payload = self._unpack(stream, number, time, payload, arrived_s)
             codec = self._codecs.get(payload_type)
-        if codec is None or codec.name in ("telephone-event", "red"):
+        if codec is None or codec.name in NO_SOUND:
             # also what nobody agreed on takes a number
             if codec is not None and codec.name == "telephone-event":
                 self._press(packet.ssrc, time, payload, arrived_s)
             payload = b""
         if payload and codec is not None:
+            stream.arrived_s = arrived_s
             stream.jitter.note(time, codec.clock_hz, arrived_s)
             self.reception.jitter_s = stream.jitter.value_s
         self._play(stream, stream.buffer.push(number, Play(payload_type, time, payload, arrived_s)))
@@ -268,7 +285,10 @@ class Ear:
             return -1, b""
         for back, (payload_type, offset, body) in zip(range(len(blocks) - 1, 0, -1), blocks[:-1], strict=True):
             codec = self._codecs.get(payload_type)
-            if body and codec is not None and codec.name not in ("telephone-event", "red"):
+            if not body or codec is None or codec.name in NO_SOUND:
+                continue
+            # some clients' only copy is of the packet before last, which mostly was heard
+            if not stream.timeline.has_heard(time - offset):
                 # where it is a copy of would have arrived as much earlier as it was sent earlier
                 copy = Play(payload_type, time - offset & 0xFFFFFFFF, body, arrived_s - offset / codec.clock_hz)
                 restored = stream.buffer.restore(number - back & 0xFFFF, copy, arrived_s)

@@ -108,6 +108,10 @@ class Timeline:
             return doubt.moved_s
         return 0.0
 
+    def has_heard(self, time: int) -> bool:
+        """Whether sound of this RTP time, on the clock of the packet placed last, is before what was heard so far."""
+        return self.clock_hz > 0 and (time - self.end + 0x80000000 & 0xFFFFFFFF) < 0x80000000
+
     def advance(self, ticks: int) -> None:
         """Sound of this length was heard."""
         self.end = self.end + ticks & 0xFFFFFFFF

@@ -164,6 +164,56 @@ def test_a_stray_ssrc_beside_the_one_that_is_heard_is_not() -> None:
     assert line.heard_s == pytest.approx(2.0, abs=0.003)
 
 
+@pytest.mark.parametrize(("payload_type", "payload"), [(111, b""), (90, b"\x00" * 40), (63, write_red(90, [], b"x"))])
+@pytest.mark.parametrize("is_first", [False, True])
+def test_a_stream_without_sound_takes_no_ones_place(payload_type: int, payload: bytes, is_first: bool) -> None:
+    """Probes of an SFU, or what is left of a track that was replaced: they never end."""
+    line, packets = Line(), encoded(2.0)
+    for n, packet in enumerate(packets):
+        at_s = 10 + n * 0.02 + (0.5 if n >= 50 else 0.0)
+        if is_first or n:
+            for i in range(25 if n == 50 else 1):
+                probed_s = at_s - 0.5 + i * 0.02 if n == 50 else at_s
+                line.arrive(n + i + 500 + (n > 50) * 25, payload, probed_s, payload_type, ssrc=99)
+        line.arrive(n, packet, at_s, time=round((at_s - 10) * 48_000))
+    # the pause is silence in the sound
+    assert line.ear.reception.played_s == pytest.approx(2.0, abs=0.001)
+
+
+def test_a_stream_that_only_pads_makes_room_for_one_with_sound() -> None:
+    line, packets = Line(), encoded(2.0)
+    for n, packet in enumerate(packets):
+        if n < 50:
+            line.arrive(n, packet, 10 + n * 0.02)
+        else:
+            line.arrive(n, b"", 10 + n * 0.02)
+            line.arrive(n + 7000, packet, 10 + n * 0.02, ssrc=99)
+    assert line.heard_s == pytest.approx(2.0, abs=0.03)
+
+
+def test_a_key_on_a_stream_of_its_own_is_told_while_the_caller_speaks() -> None:
+    line, packets = Line(), encoded(1.0)
+    for n, packet in enumerate(packets):
+        line.arrive(n, packet, 10 + n * 0.02)
+        if 10 <= n < 20:
+            line.arrive(n, key(5, 160 * (n - 9), n > 16), 10 + n * 0.02, 126, time=700, ssrc=99)
+    assert line.digits == ["5"]
+    assert line.heard_s == pytest.approx(1.0, abs=0.003)
+
+
+def test_a_copy_of_what_was_heard_is_not_heard_again() -> None:
+    """Redundant audio may skip the packet before: its only copy is of the one before that."""
+    packets = encoded(1.0)
+    gone = {20}
+    lines = Line(), Line()
+    for n, packet in enumerate(packets):
+        if n not in gone:
+            lines[0].arrive(n, packet, 10 + n * 0.02)
+            lines[1].arrive(n, write_red(111, [(1920, packets[n - 2])] if n > 1 else [], packet), 10 + n * 0.02, 63)
+    assert lines[1].ear.reception.restored_s == 0
+    assert np.array_equal(lines[1].heard(), lines[0].heard())
+
+
 def test_times_wrap() -> None:
     line, packets = Line(), encoded(1.0)
     for n, packet in enumerate(packets):
