@@ -28,11 +28,12 @@ MAX_S = 20.0
 """Sound that waits for the listener at most; the oldest is dropped."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
     """Samples at 16 kHz, shape [n]; `captured_at_s`: when the first of them was captured, on the microphone's clock.
 
     Sound that was held up on its way has the time at which it was spoken; silence may have come for that time before.
+    There is one for each packet, so it is not frozen: that takes three times as long to make.
     """
 
     samples: Samples
@@ -103,37 +104,37 @@ class Microphone:
     def pause(self) -> None:
         """The caller's device says that it sends nothing more for now: there is silence at once, and it is certain."""
         self._pushed_s = -math.inf
+        self._forget_timer()
         if self._wanted:
             _wake(self._wanted)
 
     async def __aiter__(self) -> AsyncIterator[Frame]:
+        # the listener waits thirty times a second in every call: a task, an event or a timeout would cost more
+        loop = asyncio.get_running_loop()
         try:
             while True:
                 while not self._is_ready:
-                    wait_s = self._quiet_at_s() - self._clock()
-                    if wait_s <= 0:
-                        self._fall_silent()
-                    else:
-                        await self._come(wait_s)
+                    # the timer of an earlier wait does as well: it looks, and goes on
+                    if self._timer is None:
+                        wait_s = self._quiet_at_s() - self._clock()
+                        if wait_s <= 0:
+                            self._fall_silent()
+                            continue
+                        if wait_s < math.inf:
+                            self._timer = loop.call_later(wait_s, self._be_quiet)
+                    self._wanted = loop.create_future()
+                    try:
+                        await self._wanted
+                    finally:
+                        self._wanted = None
                 yield self._joined()
         finally:
-            if self._timer:
-                self._timer.cancel()
+            self._forget_timer()
 
-    async def _come(self, wait_s: float) -> None:
-        """Wait for sound. This happens thirty times a second in every call: a task, an event or a timeout cost more."""
-        loop = asyncio.get_running_loop()
-        due_s = loop.time() + wait_s
-        # the timer of an earlier wait does as well, if it is not later: it looks, and goes on
-        if due_s < math.inf and (self._timer is None or self._timer.when() > due_s):
-            if self._timer:
-                self._timer.cancel()
-            self._timer = loop.call_at(due_s, self._be_quiet)
-        self._wanted = loop.create_future()
-        try:
-            await self._wanted
-        finally:
-            self._wanted = None
+    def _forget_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
 
     def _be_quiet(self) -> None:
         self._timer = None
