@@ -28,6 +28,7 @@
  * @property {number | null} idleWarning seconds until the agent hangs up, since nobody says anything
  * @property {boolean} personInCall a person has taken the call over from the agent
  * @property {boolean} playbackBlocked the browser plays nothing before the page is clicked
+ * @property {boolean} microphoneLost its device was unplugged, or the browser has taken it away
  * @property {{reason: string, message: string} | null} ending why the last call ended, where there is something to say; no error
  * @property {{code: string, message: string} | null} error
  */
@@ -46,6 +47,7 @@ export const IDLE = Object.freeze({
   idleWarning: null,
   personInCall: false,
   playbackBlocked: false,
+  microphoneLost: false,
   ending: null,
   error: null,
 });

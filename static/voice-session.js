@@ -156,9 +156,8 @@ export class VoiceSession extends EventTarget {
     this.#native = false;
     this.#set({ ...IDLE, status: "connecting", isMuted: this.#state.isMuted });
     try {
-      if (!this.listenLater) this.microphone = await openMicrophone(this.constraints);
+      if (!this.listenLater) this.#take(await openMicrophone(this.constraints));
       if (this.over) return this.#release();
-      this.#applyMute();
       await this.#openLine();
       this.#startedAt = performance.now();
       this.#ticking = setInterval(
@@ -400,12 +399,30 @@ export class VoiceSession extends EventTarget {
   async openMicrophone(constraints = {}) {
     const before = this.microphone;
     const stream = await openMicrophone({ ...this.constraints, ...constraints });
-    this.microphone = stream;
+    this.#take(stream);
     for (const track of before?.getTracks() ?? []) track.stop();
     if (before) this.#forgetLevel(before);
-    this.#applyMute();
     if (this.over) return this.#release();
     await this.line?.listen(stream);
+  }
+
+  /** @param {MediaStream} stream */
+  #take(stream) {
+    this.microphone = stream;
+    this.#applyMute();
+    this.#set({ microphoneLost: false });
+    for (const track of stream.getAudioTracks()) track.onended = () => void this.#reopen(stream);
+  }
+
+  /** Its device was unplugged, or the browser has taken it away: another one, now or once one is plugged in. @param {MediaStream} lost */
+  async #reopen(lost) {
+    if (this.microphone !== lost || this.over) return;
+    try {
+      await this.openMicrophone({ deviceId: undefined });
+    } catch {
+      this.#set({ microphoneLost: true });
+      navigator.mediaDevices.addEventListener("devicechange", () => void this.#reopen(lost), { once: true });
+    }
   }
 
   /** @param {string} deviceId of `microphones()` @throws {CallError} */
@@ -534,6 +551,8 @@ export class VoiceSession extends EventTarget {
       agentSpeaking: false,
       idleWarning: null,
       personInCall: false,
+      playbackBlocked: false,
+      microphoneLost: false,
       ending,
       error,
     });

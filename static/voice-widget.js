@@ -326,7 +326,7 @@ export class VoiceWidget extends HTMLElement {
 
   /** @param {import("./call-state.js").CallState} state */
   show(state) {
-    const { status, phase, agentSpeaking, isMuted, personInCall, playbackBlocked } = state;
+    const { status, phase, agentSpeaking, isMuted, personInCall, playbackBlocked, microphoneLost } = state;
     const { mode, label } = this;
     const isUp = status === "connected" || status === "reconnecting";
     const doing = personInCall
@@ -352,7 +352,8 @@ export class VoiceWidget extends HTMLElement {
       reconnecting: this.text("reconnecting"),
       connected: this.text(said),
     }[status];
-    const problem = this.#problem || (playbackBlocked ? this.text("tapToHear") : "");
+    const trouble = playbackBlocked ? "tapToHear" : microphoneLost ? "noMicrophone" : "";
+    const problem = this.#problem || (trouble && this.text(trouble));
     this.part_("problem").textContent = problem;
     this.part_("problem").hidden = !problem;
     this.find(".mute").textContent = this.text(isMuted ? "unmute" : "mute");

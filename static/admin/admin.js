@@ -1,6 +1,6 @@
 /** The operator's console: which view is shown, the key that it needs, and what is live. @module */
 
-import { Refused, json, rememberKey } from "./server.js";
+import { Refused, hasKey, json, rememberKey } from "./server.js";
 import { callsView } from "./calls.js";
 import { agentsView } from "./agents.js";
 import { keysView } from "./keys.js";
@@ -61,6 +61,9 @@ async function route() {
   }
   told("");
   try {
+    // a request that is known to be refused would only be an error in the browser's console
+    const offered = operator === null && !hasKey() && (await json("/v1/playground").catch(() => null));
+    if (offered && !offered.may_edit) throw new Refused(401, "");
     await live();
     if (mine.signal.aborted) return;
     $("key-form").hidden = true;

@@ -13,6 +13,9 @@ export class Refused extends Error {
   }
 }
 
+/** Whether a key was typed in here. */
+export const hasKey = () => Boolean(sessionStorage.getItem(KEY));
+
 /** @param {string} key */
 export function rememberKey(key) {
   sessionStorage.setItem(KEY, key);

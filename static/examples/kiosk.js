@@ -34,6 +34,7 @@ function release() {
   state.textContent = "One moment";
 }
 
+talk.disabled = false;
 talk.addEventListener("pointerdown", press);
 for (const end of ["pointerup", "pointercancel", "pointerleave"]) talk.addEventListener(end, release);
 addEventListener("keydown", (event) => {

@@ -45,4 +45,5 @@ export function run(call, end) {
     }
   });
   $("end").addEventListener("click", end);
+  buttons(false);
 }

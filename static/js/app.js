@@ -22,6 +22,7 @@ const STATES = {
   agent_speaking: "Speaking",
   muted: "Muted: the agent cannot hear you",
   held: "Hold to talk",
+  unheard: "The agent cannot hear you",
   person: "A person is on the line",
   ended: "Call ended",
   failed: "Not connected",
@@ -30,6 +31,8 @@ const STATES = {
 const TAIL_MS = 300;
 /** Refusals after which the page asks for a key. */
 const KEY_LACKS = ["key_missing", "key_revoked", "token_expired", "token_used", "origin_not_allowed"];
+const BLOCKED = "The browser does not play sound yet. Click anywhere on the page.";
+const UNHEARD = "The microphone is gone. Plug it in again, choose another one in the settings, or type.";
 const INSECURE = ["insecure_page", "microphone_refused", "no_microphone", "microphone_busy"];
 
 const query = new URLSearchParams(location.search);
@@ -84,9 +87,9 @@ function show(state) {
   line.dataset.state = state;
   line.textContent = STATES[state] ?? state;
   orb.look = /** @type {import("./orb.js").Look} */ (
-    state in { ended: 1, failed: 1 } ? "idle" : state === "held" ? "muted" : state
+    state in { ended: 1, failed: 1 } ? "idle" : state in { held: 1, unheard: 1 } ? "muted" : state
   );
-  $("silent").toggleAttribute("hidden", state !== "muted");
+  $("silent").toggleAttribute("hidden", state !== "muted" && state !== "unheard");
   document.title = session ? `● ${STATES[state]} · ${agents.chosen.title}` : `${agents.chosen.title} · media-server`;
 }
 
@@ -97,6 +100,7 @@ function showCall() {
   const isQuiet = heard === "listening" || heard === "user_speaking";
   if (state.status === "reconnecting") show("reconnecting");
   else if (state.personInCall) show("person");
+  else if (state.microphoneLost && isQuiet) show("unheard");
   else if (state.isMuted && isQuiet) show(isPushing() ? "held" : "muted");
   else show(/** @type {keyof typeof STATES} */ (heard));
 }
@@ -263,12 +267,14 @@ function listen(s, title) {
     // a small hint is enough: it works
     if (kind === "websocket") transcript.note("Connected over WebSocket: no WebRTC here.");
   });
-  on("change", ({ isMuted, playbackBlocked, duration }) => {
+  let trouble = "";
+  on("change", ({ isMuted, playbackBlocked, microphoneLost, duration }) => {
     $("mute").textContent = isMuted ? "Unmute" : "Mute";
     $("mute").classList.toggle("muted", isMuted);
     $("clock").textContent = clock(duration);
-    if (playbackBlocked) problem("The browser does not play sound yet. Click anywhere on the page.", true);
-    else if ($("problem").textContent?.startsWith("The browser does not play")) problem();
+    const now = playbackBlocked ? BLOCKED : microphoneLost ? UNHEARD : "";
+    if (now ? now !== trouble : trouble && $("problem").textContent === trouble) problem(now, true);
+    trouble = now;
     showCall();
   });
   on("state.changed", (e) => {
@@ -499,4 +505,6 @@ function address(name, value) {
 if (token) address("token", ""); // it is good for one call: a reload, or a bookmark, has no use for it
 agents.choose(query.get("agent") ?? "assistant");
 developerView(remembered("developer view") === "on");
+// what is clicked before there is anything behind it would be lost
+for (const id of ["connect", "open-settings", "developer"]) $(id).toggleAttribute("disabled", false);
 void load();

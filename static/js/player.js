@@ -39,6 +39,7 @@ function show({ state, scope, problem }) {
   /** @type {HTMLButtonElement} */ ($("listen")).disabled = state === "connecting";
 }
 
+$("listen").toggleAttribute("disabled", false);
 $("listen").addEventListener("click", () => {
   if (listening) {
     listening.close();

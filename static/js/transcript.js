@@ -33,9 +33,13 @@ export class Transcript {
     this.newer = newer;
     this.announce = announce;
     newer.addEventListener("click", () => this.#toEnd());
+    let follows = true;
     scroller.addEventListener("scroll", () => {
-      if (this.#isAtEnd()) newer.hidden = true;
+      follows = this.#isAtEnd();
+      if (follows) newer.hidden = true;
     });
+    // a message above it takes some of its height
+    new ResizeObserver(() => follows && this.#toEnd()).observe(scroller);
   }
 
   /** Another call begins below what was said before. @param {string} agentName */

@@ -29,6 +29,7 @@ export function after(state: CallState, event: any): CallState;
  * @property {number | null} idleWarning seconds until the agent hangs up, since nobody says anything
  * @property {boolean} personInCall a person has taken the call over from the agent
  * @property {boolean} playbackBlocked the browser plays nothing before the page is clicked
+ * @property {boolean} microphoneLost its device was unplugged, or the browser has taken it away
  * @property {{reason: string, message: string} | null} ending why the last call ended, where there is something to say; no error
  * @property {{code: string, message: string} | null} error
  */
@@ -97,6 +98,10 @@ export type CallState = {
      * the browser plays nothing before the page is clicked
      */
     playbackBlocked: boolean;
+    /**
+     * its device was unplugged, or the browser has taken it away
+     */
+    microphoneLost: boolean;
     /**
      * why the last call ended, where there is something to say; no error
      */

@@ -42,6 +42,10 @@ export function useVoiceAssistant(options: Options): {
      */
     playbackBlocked: boolean;
     /**
+     * its device was unplugged, or the browser has taken it away
+     */
+    microphoneLost: boolean;
+    /**
      * why the last call ended, where there is something to say; no error
      */
     ending: {
@@ -87,6 +91,10 @@ export function useVoice(): {
      * the browser plays nothing before the page is clicked
      */
     playbackBlocked: boolean;
+    /**
+     * its device was unplugged, or the browser has taken it away
+     */
+    microphoneLost: boolean;
     /**
      * why the last call ended, where there is something to say; no error
      */

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.async_api import Request, expect
+from playwright.async_api import Request, Route, expect
 
 from media_server.audio import CALL_RATE_HZ, Samples
 from media_server.config import Settings
@@ -131,6 +131,28 @@ async def test_a_refused_microphone_is_explained(open_page: Open) -> None:
     await page.get_by_role("button", name="Call").click()
     await expect(page.get_by_role("alert")).to_contain_text("Microphone access was denied")
     await expect(page.get_by_role("button", name="Call")).to_be_enabled()
+
+
+async def test_what_is_clicked_before_the_page_is_ready_is_not_lost(open_page: Open, server: Server) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16))
+    arrived = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await arrived.wait()
+        await route.continue_()
+
+    await page.route("**/app.js", late)
+    await page.goto(server.url, wait_until="commit")
+    for name in ("Call", "Settings", "Developer view"):
+        await expect(page.get_by_role("button", name=name)).to_be_disabled()
+    arrived.set()
+    await page.get_by_role("button", name="Call").click()
+    await expect(page.get_by_role("button", name="Hang up")).to_be_visible(timeout=15_000)
+    await page.context.clear_permissions()
+    await expect(page.get_by_role("alert")).to_contain_text("The microphone is gone")
+    await expect(page.get_by_role("status")).to_have_text("The agent cannot hear you")
+    await page.get_by_role("button", name="Hang up").click()
+    await expect(page.get_by_role("alert")).to_be_hidden()
 
 
 async def test_an_unknown_agent_is_explained(open_page: Open, server: Server) -> None:

@@ -113,6 +113,26 @@ async def test_keys_that_the_browser_sends_with_its_sound_are_a_turn(open_page: 
     await page.evaluate("call.disconnect()")
 
 
+async def test_a_microphone_that_is_taken_away_is_opened_again_or_missed(open_page: Open, shop: Server) -> None:
+    page = await open_page(np.zeros(CALL_RATE_HZ, np.int16), bypass_csp=True)
+    await begin(page, shop, "assistant")
+    unplug = """() => {
+      window.before = call.microphone;
+      const [track] = before.getAudioTracks();
+      track.stop();
+      track.dispatchEvent(new Event("ended"));
+    }"""
+    await page.evaluate(unplug)
+    await page.wait_for_function("call.microphone !== before && call.microphone.active")
+    assert not await page.evaluate("call.getState().microphoneLost")
+    await page.context.clear_permissions()
+    await state_has(page, "(s) => s.microphoneLost")
+    await page.context.grant_permissions(["microphone"])
+    await page.evaluate("navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
+    await state_has(page, "(s) => !s.microphoneLost")
+    await page.evaluate("call.disconnect()")
+
+
 async def test_sound_that_the_browser_does_not_play_before_a_click(open_page: Open, shop: Server) -> None:
     policy = "--autoplay-policy=user-gesture-required"
     page = await open_page(np.zeros(CALL_RATE_HZ, np.int16), flags=[policy], bypass_csp=True)
