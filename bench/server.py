@@ -25,10 +25,11 @@ class Measured:
     log: Path
 
     def cpu_s(self) -> dict[str, float]:
-        """CPU seconds so far: of the media worker, and of each engine."""
+        """CPU seconds so far: of the media worker, and of each engine with all its processes."""
         out = {"worker": _seconds(self.process)}
         for child in self.process.children():
-            out[child.cmdline()[-3]] = _seconds(child)
+            engine = child.cmdline()[-3]
+            out[engine] = out.get(engine, 0.0) + _seconds(child)
         return out
 
     def events(self, kind: str) -> list[dict[str, Any]]:
