@@ -28,7 +28,8 @@ class Measured:
         """CPU seconds so far: of the media worker, and of each engine with all its processes."""
         out = {"worker": _seconds(self.process)}
         for child in self.process.children():
-            engine = child.cmdline()[-3]
+            command = child.cmdline()
+            engine = command[command.index("media_server.engines.host") + 1]
             out[engine] = out.get(engine, 0.0) + _seconds(child)
         return out
 

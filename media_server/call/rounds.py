@@ -82,6 +82,14 @@ class Round:
     repeats: bool = False
     """The model called again what it has the result of."""
 
+    def withdraw(self) -> None:
+        """What the model wrote so far was no answer: it is not spoken on, shown or remembered."""
+        for clause in self.clauses:
+            if not clause.done:
+                clause.withdrawn, clause.remembered = True, False
+        self.shown = joined(*(c.text for c in self.clauses if c.done))
+        self.text = ""
+
     @property
     def heard(self) -> str:
         """What was heard of it, but for what is not to be remembered."""

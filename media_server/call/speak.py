@@ -48,6 +48,8 @@ class Clause:
     """Whether it was sent, in a chat."""
     remembered: bool = True
     """Whether it goes into the history."""
+    withdrawn: bool = False
+    """No more of it is said."""
     interruptible: bool = True
     """Whether a caller who speaks over it stops it."""
     patient: bool = False
@@ -179,6 +181,8 @@ class Utterance:
                 first = not self._clauses
                 self._clauses.append(clause)
                 for i, text in enumerate(self._cut(clause.text, first)):
+                    if clause.withdrawn:
+                        break
                     if isinstance(text, Unsaid):
                         passage = Passage(text)
                         clause.pieces.append(passage)

@@ -24,7 +24,15 @@ from media_server.call.say_queue import SayQueue
 from media_server.call.services import Services
 from media_server.call.speak import Clause
 from media_server.call.tools import INTERRUPTED, Returned, ToolRunner
-from media_server.engines.messages import CalledTool, ChatMessage, Finished, TextChunk, Thinking, ToolCall
+from media_server.engines.messages import (
+    CalledTool,
+    ChatMessage,
+    Finished,
+    TextChunk,
+    Thinking,
+    ToolCall,
+    Withdrawn,
+)
 from media_server.errors import RequestFailed
 from media_server.events import AgentPrompted, AgentText, AgentTextDelta, Event
 from media_server.jsonable import sound
@@ -224,6 +232,9 @@ class Reply:
                         yield piece
                     case Finished():
                         cut_off = True
+                    case Withdrawn():
+                        r.withdraw()
+                        cutter = HurriedCutter(self._stage.dry, language)
                     case _:
                         self._stage.on_token()
                         r.text += piece
@@ -273,7 +284,7 @@ class Reply:
         r.shown += between + text
         self._emit(AgentTextDelta(self._turn_id, between + text))
 
-    async def _of_model(self) -> AsyncGenerator[str | CalledTool | Clause | Finished, None]:
+    async def _of_model(self) -> AsyncGenerator[str | CalledTool | Clause | Finished | Withdrawn, None]:
         agent = self._agent
         messages = self._messages
         done = self._rounds[:-1]
@@ -306,6 +317,9 @@ class Reply:
                         pass  # a call that nothing was offered for would be made for ever
                     case CalledTool():
                         answer += f" {piece.name}({piece.arguments})"
+                        yield piece
+                    case Withdrawn():
+                        answer, tokens = "", 0
                         yield piece
                     case Clause() | Finished():
                         yield piece

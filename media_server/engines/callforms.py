@@ -38,7 +38,10 @@ TOOL_PREFIXES = ("functions.", "function.", "default_api.", "tools.", "tool.")
 """What may stand before a tool's name."""
 
 _NOISE = re.compile(r"\]<\]minimax\[>\[|<\|constrain\|>\s*\w*")
-_NAMESPACE = re.compile(r"(</?)(?:｜DSML｜|atem:|minimax:|seed:|antml:|steptml:|longcat_)")
+_NAMESPACE = re.compile(
+    r"(</?)(?:｜DSML｜|atem:|minimax:|seed:|antml:|steptml:|longcat_"
+    r"|[A-Za-z]\w*:(?=(?:function|invoke|call|parameter|param|argument|tool)))"
+)
 _SUFFIX = re.compile(r"(</?\w+):opensource>")
 _OPEN, _CLOSE = re.compile(r"<\|open\|>([^<]*)<\|sep\|>"), re.compile(r"<\|close\|>([^<]*)<\|sep\|>")
 _SEPARATORS = re.compile(
@@ -57,7 +60,10 @@ _HEADER = re.compile(
 _DOUBLED = re.compile(r"\{\s*(?=\{)")
 """Braces that a template showed doubled."""
 _FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n?")
-_HEAD = re.compile(r"""<(?:function|invoke|call)(?:=|\s+(?:name|tool)=)\s*["']?([^"'>\s]+)["']?[^>]*>""")
+_HEAD = re.compile(r"""<(?:function|invoke|call)(?:=|\s+(?:name|tool)=)\s*["']?([^"'>\s{]+)["']?[^>{]*>""")
+_HEAD_LEFT_OPEN = re.compile(r"(<function=[\w.\-]+)\s*(?=\{)")
+_INDEX = re.compile(r":\d+\Z")
+"""Which call it is, behind a name."""
 _HEAD_ENDS = re.compile(r"</(?:function|invoke|call)>")
 _PARAMETER = re.compile(
     r"""<(?:parameter|param|argument)(?:=|\s+(?:name|key)=)\s*["']?([^"'>]+?)["']?((?:\s+\w+="[^"]*")*)\s*>"""
@@ -84,7 +90,7 @@ def calls_in(text: str, offered: Collection[str], types: Mapping[str, Any], whol
         NotACall: it is none, or something beside them.
     """
     try:
-        text = _plain(text)
+        text = _HEAD_LEFT_OPEN.sub(r"\1>", _plain(text))
         if _HEAD.search(text):
             called = list(_elements(text, types, whole))
         elif "<arg_key>" in text:
@@ -144,7 +150,7 @@ def _values(text: str, offered: Collection[str], whole: bool, marked: bool) -> I
             if part[values.at] in " \t\r\n;," or _DOUBLED.match(part, values.at):
                 values.at += 1
                 continue
-            if part[values.at] in "{[":
+            if part[values.at] in "{[" or (marked and part[values.at] == '"'):
                 value = values.value()
                 yield from _shaped(value, offered, marked)
                 _surplus(part, values)
@@ -204,7 +210,9 @@ def _invoked(value: Any, offered: Collection[str], marked: bool) -> Iterator[tup
 
 def _shaped(value: Any, offered: Collection[str], marked: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     """A call, or several, from a value of JSON."""
-    if isinstance(value, Invocation):
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        yield from _shaped(Values(value.strip()).value(), offered, marked)
+    elif isinstance(value, Invocation):
         yield from _invoked(value, offered, marked)
     elif isinstance(value, list):
         for each in value:
@@ -240,13 +248,17 @@ def _of_object(value: dict[str, Any], offered: Collection[str], marked: bool) ->
 
 
 def _object(given: Any) -> dict[str, Any]:
-    if isinstance(given, str) and given.strip():
+    for _ in range(_TEXTS_DEEP):
+        if not isinstance(given, str) or not given.strip():
+            break
         try:
-            given = json.loads(given, strict=False)
+            given = Values(given.strip()).value() if given.strip()[:1] in ("{", "[") else json.loads(given)
         except ValueError as e:
             raise NotACall("the arguments are no object") from e
     if given is None or given in ("", [], ()):
         return {}
+    if isinstance(given, list) and all(isinstance(x, dict) and set(x) == {"name", "value"} for x in given):
+        return {str(x["name"]): x["value"] for x in given}
     if isinstance(given, list) and len(given) == 1:
         given = given[0]
     if not isinstance(given, dict):
@@ -254,10 +266,15 @@ def _object(given: Any) -> dict[str, Any]:
     return given
 
 
+_TEXTS_DEEP = 3
+"""How often arguments may have been made a text of JSON."""
+
+
 def _offered(name: str, offered: Collection[str]) -> str | None:
     """The offered name that is meant; None for none."""
     if name in offered:
         return name
+    name = _INDEX.sub("", name)
     for prefix in TOOL_PREFIXES:
         if name.startswith(prefix) and name.removeprefix(prefix) in offered:
             return name.removeprefix(prefix)
@@ -279,9 +296,9 @@ def _own(name: str, offered: Collection[str]) -> str:
 
 def _elements(text: str, types: Mapping[str, Any], whole: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     """`<function=…><parameter=…>…`, `<invoke name="…"><parameter name="…">…` and their kin."""
-    if not whole and not _CLOSED.search(text):
-        raise NotACall("the call is not whole")
     heads = list(_HEAD.finditer(text))
+    if not whole and not _CLOSED.search(text) and not text[heads[-1].end() :].lstrip().startswith("{"):
+        raise NotACall("the call is not whole")
     for head, following in zip(heads, [*heads[1:], None], strict=True):
         body = text[head.end() : following.start() if following else len(text)]
         body = _HEAD_ENDS.split(body)[0]
@@ -289,7 +306,7 @@ def _elements(text: str, types: Mapping[str, Any], whole: bool) -> Iterator[tupl
         if parameters := list(_PARAMETER.finditer(body)):
             yield head[1], dict(_parameters(body, parameters, schema))
         elif body.strip().startswith("{"):
-            yield head[1], _object(Values(body.strip(), closing=True).value())
+            yield head[1], _object(Values(body.strip(), closing=whole).value())
         else:
             children = _ELEMENT.findall(body)
             if not children and re.search(r"\S", body):

@@ -11,11 +11,11 @@ from typing import Literal, NamedTuple
 
 from media_server.engines import marks
 
-__all__ = ["Element", "element_at", "like_a_thought", "may_become"]
+__all__ = ["Element", "element_at", "like_a_thought", "may_become", "spaced"]
 
 MAX_TAG = 300
 """Characters of an element's tag, with its attributes."""
-Kind = Literal["thought", "call", "perhaps", "tool", "frame"]
+Kind = Literal["thought", "call", "perhaps", "tool", "frame", "thought-end"]
 
 _TAG = re.compile(r"<\s?(/?)\s?([A-Za-z][\w:.\-]{0,48})(\s[^<>]{0,240})?(/?)>")
 _TAG_BEGUN = re.compile(r"<\s?/?\s?(?:([A-Za-z][\w:.\-]{0,48})(\s[^<>]{0,240})?/?)?\Z")
@@ -37,7 +37,8 @@ class Element(NamedTuple):
     """What an element or token begins.
 
     `thought`: a thought. `call`: a call. `perhaps`: a call, if it holds one; else text. `tool`: a call of the tool
-    whose name it has. `frame`: nothing; it stands around what is said, or ends something.
+    whose name it has. `frame`: nothing; it stands around what is said, or ends something. `thought-end`: likewise,
+    and what it ends is a thought.
     """
 
     kind: Kind
@@ -62,12 +63,20 @@ def element_at(text: str, at: int, offered: Collection[str]) -> Element | None:
     if kind is None or (kind == "perhaps" and (tag[1] or tag[4])):
         return None
     if tag[1]:
-        return Element("frame", tag[0], name)
+        return Element("thought-end" if kind == "thought" else "frame", tag[0], name)
     given = tuple((m[1], m[2] or m[3] or "") for m in _ATTRIBUTE.finditer(tag[3] or ""))
-    ends: tuple[str, ...] = (f"</{name}>", f"</{name.lower()}>", f"</ {name} >")
+    ends = (*spaced(f"</{name}>"), f"</{name.lower()}>")
     if kind == "thought":
         ends += marks.THOUGHT_ENDS
     return Element(kind, tag[0], name, tuple(dict.fromkeys(ends)), given, bool(tag[4]))
+
+
+def spaced(end: str) -> tuple[str, ...]:
+    """The end of an element, and how it looks with a space too many."""
+    if not end.startswith("</"):
+        return (end,)
+    name = end[2:-1]
+    return end, f"</{name} >", f"</ {name}>", f"</ {name} >", f"< /{name}>", f"< /{name} >", f"< / {name}>"
 
 
 def may_become(text: str, at: int, offered: Collection[str]) -> bool:
@@ -96,7 +105,7 @@ def _token(token: re.Match[str]) -> Element | None:
     if not _THOUGHTS & set(parts):
         return None
     if token[1] or _ENDS & set(parts):
-        return Element("frame", token[0], name)
+        return Element("thought-end", token[0], name)
     opened, closed = token[0][:2], token[0][-2:]
     begun = "|".join(("begin", "start", "open"))
     ending = [re.sub(begun, word, name) for word in ("end", "stop", "close") if re.search(begun, name)]
@@ -110,9 +119,10 @@ def _kind(name: str, offered: Collection[str]) -> Kind | None:
         return "tool"
     parts = [part.lower() for part in _PARTS.split(name) if part]
     bare = "".join(parts)
+    own = name.rpartition(":")[2].lower()
     if _THOUGHTS & set(parts) or "scratchpad" in bare:
         return "thought"
-    if bare in _PERHAPS:
+    if bare in _PERHAPS or own in _PERHAPS:
         return "perhaps"
     # a model's own name may stand before it
     if any(_CALL.fullmatch(b := "".join(parts[i:])) and _CALL_WORDS.search(b) for i in range(len(parts))):

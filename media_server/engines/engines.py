@@ -48,7 +48,7 @@ ROOM = 3
 """How many times the size of its files a second recogniser wants in memory, to leave some to the others."""
 NO_ESTIMATE = "The model gave no estimate."
 NO_TRANSCRIPT = "The recogniser gave no result."
-_PIECES = (m.TextChunk, m.Thinking, m.CalledTool, m.Finished)
+_PIECES = (m.TextChunk, m.Thinking, m.Withdrawn, m.CalledTool, m.Finished)
 R = TypeVar("R", m.Transcript, m.EndOfTurnProbability, m.Scores, m.Vectors)
 Voice = tuple[str, float]
 """Its name in the pack, empty for the usual one, and how fast it speaks: 1 as it is."""
@@ -223,7 +223,7 @@ class Engines:
         temperature: float | None = None,
         top_p: float | None = None,
         informed: bool = False,
-    ) -> AsyncIterator[AsyncIterator[m.TextChunk | m.Thinking | m.CalledTool | m.Finished]]:
+    ) -> AsyncIterator[AsyncIterator[m.TextChunk | m.Thinking | m.Withdrawn | m.CalledTool | m.Finished]]:
         """The reply to `messages`, piece by piece; `Finished` is the last one where a limit cut it.
 
         Args:

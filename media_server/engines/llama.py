@@ -19,6 +19,7 @@ import numpy as np
 
 from media_server.engines import messages as m
 from media_server.engines.cache import Cache, Cached, common
+from media_server.engines.habit import LEARNING, LEARNING_S, Habit
 from media_server.engines.loading import Loaded, Tuning, load_model, templates_of
 from media_server.engines.prompts import Made, Prompts, PromptTooLongError, Request, spoken
 from media_server.engines.replying import Replying, closing, reader_of
@@ -100,6 +101,7 @@ class _Reply:
     """What is told of the reply; None where probabilities are asked for."""
     closing: list[int]
     """Tokens that end a thought; none once they were used."""
+    thought_over: bool
     branch: int = 0
     """Where in the prompt a state is to be saved; 0 for nowhere."""
     waits: bool = False
@@ -133,6 +135,7 @@ class LlamaEngine:
         self._failed: list[m.Result] = []
         self._suspects: list[int] = []
         """Sequences that are to be decoded alone, since a batch with them failed."""
+        self._habit = Habit(prompts.thinks)
         self._limit = loaded.limit
         self._clock = 0
         threads = min(MOST_DRAWING, lib.llama_n_threads(loaded.context))
@@ -215,8 +218,11 @@ class LlamaEngine:
         """
         tokens = self._vocabulary.tokenize(WARMING)[: min(96, self._batch_size, self._limit)]
         self._cache.find_out(tokens, self._vocabulary.size)
-        self.submit(m.Generate(0, "", (m.ChatMessage("user", "hello"),), 2))
+        self.submit(m.Generate(0, "", (m.ChatMessage("user", "hello"),), LEARNING if self._prompts.thinks else 2))
+        until = time.monotonic() + LEARNING_S
         while self.busy:
+            if time.monotonic() > until:
+                self.cancel(0)
             for result in self.step():
                 if isinstance(result, m.Failed) and result.code == "decode_failed":
                     raise ValueError(result.message)
@@ -265,7 +271,7 @@ class LlamaEngine:
         branch = self._cache.branch(slot.cache, self._caches, made.tokens[:-1])
         _, thought_ends = made.form.thinking or THOUGHT
         ending = self._vocabulary.tokenize(closing(thought_ends)) if replying else []
-        slot.reply = _Reply(request, made.tokens, chain, made.asked, replying, ending, branch)
+        slot.reply = _Reply(request, made.tokens, chain, made.asked, replying, ending, made.thought_over, branch)
 
     def _fail(self, request: Request, code: str, message: str) -> None:
         self._failed.append(m.Failed(request.id, code, message))
@@ -278,7 +284,8 @@ class LlamaEngine:
         thinking_left = min(self._choosing.thinking_tokens or MAX_THOUGHT, max(0, room - left // 2))
         reader = reader_of(made.form, self._shown_tools(request), made.in_thought)
         labels = self._prompts.labels(request)
-        return Replying(request.id, reader, labels, left, thinking_left, made.in_thought, bool(request.tools))
+        holding = self._habit.holds(made.in_thought, made.thought_over)
+        return Replying(request.id, reader, labels, left, thinking_left, made.in_thought, bool(request.tools), holding)
 
     def _shown_tools(self, request: m.Generate) -> str:
         """The tools as the model is shown them."""
@@ -345,7 +352,8 @@ class LlamaEngine:
         if not ended:
             reply.tokens.append(token)
             results = replying.push(self._vocabulary.bytes(token))
-        if replying.thinking and not replying.done and (ended or replying.thinking_left <= 0):
+        endless = replying.thinking_left <= 0 and (replying.thinking or replying.holding)
+        if not replying.done and (endless or (ended and replying.thinking)):
             # the answer is still to come: the thought is ended for the model, once
             forced, reply.closing = reply.closing, []
             replying.thinking_left = replying.left
@@ -359,6 +367,8 @@ class LlamaEngine:
         if not replying.done and (ended or len(reply.tokens) >= self._limit):
             results += replying.end("stop" if ended else "length")
         if replying.done:
+            if ended or replying.unopened:
+                self._habit.ended(replying.unopened, reply.thought_over)
             self._end(slot)
         return results
 

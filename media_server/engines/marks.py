@@ -12,6 +12,7 @@ __all__ = [
     "CONTROL",
     "CONTROL_BEGUN",
     "HEADERS",
+    "LEAVE_A_THOUGHT",
     "MADE_UP",
     "OPEN_CALLS",
     "PASSED_OVER",
@@ -29,6 +30,10 @@ THOUGHTS = {
     "<seed:think>": "</seed:think>",
     "<mm:think>": "</mm:think>",
     "[THINK]": "[/THINK]",
+    "[THINKING]": "[/THINKING]",
+    "[REASONING]": "[/REASONING]",
+    "<cot>": "</cot>",
+    "<unused94>": "<unused95>",
     "<|START_THINKING|>": "<|END_THINKING|>",
     "<|inner_prefix|>": "<|inner_suffix|>",
     "<|channel>": "<channel|>",
@@ -39,6 +44,8 @@ THOUGHTS = {
     "◁think▷": "◁/think▷",
 }
 THOUGHT_ENDS = (*dict.fromkeys(THOUGHTS.values()), "</seed:cot_budget_reflect>")
+LEAVE_A_THOUGHT = frozenset(THOUGHTS.values()) - {"<|end|>", "Here is my response:"}
+"""Ends of thoughts that end nothing else: where nothing began one, the reply began within it."""
 
 CALLS = {
     "<tool_call>": ("</tool_call>", "<|tool_call_end|>", "</tools>"),
@@ -51,6 +58,9 @@ CALLS = {
     "<tool_code>": ("</tool_code>",),
     "<tool_request>": ("</tool_request>",),
     "<function_call>": ("</function_call>",),
+    "[TOOL_CALL]": ("[/TOOL_CALL]", "[END_TOOL_CALL]"),
+    "[tool_call]": ("[/tool_call]", "[end_tool_call]"),
+    "[TOOL_REQUEST]": ("[END_TOOL_REQUEST]", "[/TOOL_REQUEST]"),
     "<function_calls>": ("</function_calls>",),
     "<functioncall>": ("</functioncall>", "<|endoftext|>"),
     "<code>": ("</code>",),
@@ -62,6 +72,8 @@ CALLS = {
     "<｜tool▁calls▁begin｜>": ("<｜tool▁calls▁end｜>",),
     "<｜tool_calls_begin｜>": ("<｜tool_calls_end｜>",),
     "<｜tool calls begin｜>": ("<｜tool calls end｜>",),
+    "<｜tool\\_calls\\_begin｜>": ("<｜tool\\_calls\\_end｜>",),
+    "<｜tool▁calls｜>": ("<｜/tool▁calls｜>",),
     "<｜tool▁call▁begin｜>": ("<｜tool▁call▁end｜>",),
     "<|tool_calls_section_begin|>": ("<|tool_calls_section_end|>",),
     "<|tool_call_begin|>": ("<|tool_call_end|>",),

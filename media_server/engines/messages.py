@@ -36,6 +36,7 @@ __all__ = [
     "ToolCall",
     "Transcribe",
     "Transcript",
+    "Withdrawn",
     "Word",
     "decode_from_host",
     "decode_to_host",
@@ -213,6 +214,12 @@ class Thinking(msgspec.Struct, frozen=True, tag="thinking"):
     id: int
 
 
+class Withdrawn(msgspec.Struct, frozen=True, tag="withdrawn"):
+    """What was told of the reply so far is no part of it: the model thought, and did not say so."""
+
+    id: int
+
+
 class CalledTool(msgspec.Struct, frozen=True, tag="called_tool"):
     """The model calls a tool; `arguments` is JSON."""
 
@@ -269,6 +276,7 @@ Result = (
     Transcript
     | TextChunk
     | Thinking
+    | Withdrawn
     | CalledTool
     | EndOfTurnProbability
     | Scores

@@ -12,6 +12,7 @@ from msgspec import structs
 from media_server.engines import messages as m
 from media_server.engines.aliases import ArgumentAliases, argument_aliases
 from media_server.engines.guarding import Guard
+from media_server.engines.marks import THOUGHT_ENDS
 from media_server.engines.reading import ReplyForm, form_of, mended
 from media_server.engines.replying import closing
 from media_server.engines.templates import ChatTemplate, Prompt
@@ -49,6 +50,8 @@ class Made:
     """How the model calls tools, as it is told."""
     in_thought: bool
     """It ends within a thought."""
+    thought_over: bool
+    """It ends behind a thought, so that the model has nothing left to think."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,11 @@ class Prompts:
         self._described_arguments = described_arguments
         self._think = think
 
+    @property
+    def thinks(self) -> bool:
+        """Whether the model is known to think."""
+        return bool(self._usual.form.thinking or self._with_tools.form.thinking)
+
     def labels(self, request: Request) -> ArgumentAliases | None:
         """What arguments of the tools go by, where that is not their names."""
         offers = isinstance(request, m.Generate | m.PredictEndOfTurn) and request.tools
@@ -152,7 +160,7 @@ class Prompts:
             # a word's first token stands for it
             asked = tuple(self._tokenize(word)[0] for word in request.words)
         form = spoken.form if prompt.native else self._plain
-        return Made(tokens, asked, form, prompt.in_thought)
+        return Made(tokens, asked, form, prompt.in_thought, prompt.text.rstrip().endswith(THOUGHT_ENDS))
 
     def _end_of_turn(self, prompt: Prompt, said: str) -> int:
         """How many tokens there are up to the end of the caller's words."""

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from media_server.engines import marks
 from media_server.engines.callforms import Called, NotACall, calls_in
-from media_server.engines.elements import Element, element_at
+from media_server.engines.elements import Element, element_at, spaced
 from media_server.engines.literals import Balance
-from media_server.engines.spotting import ALL, CALLING, Spotter, begins_with_a_call
+from media_server.engines.spotting import ALL, Spotter, begins_with_a_call, meant_as_a_call, without_half_a_mark
 
-__all__ = ["Called", "Piece", "ReplyReader", "Thought", "Unread"]
+__all__ = ["Called", "Piece", "ReplyReader", "Thought", "Unopened", "Unread"]
 
 
 class Thought(NamedTuple):
@@ -33,7 +33,11 @@ class Unread(NamedTuple):
     why: str
 
 
-Piece = str | Called | Thought | Unread
+class Unopened(NamedTuple):
+    """The end of a thought that no mark began: what was said before it in the reply was thought."""
+
+
+Piece = str | Called | Thought | Unread | Unopened
 
 BROKEN_OFF = "the reply broke off within a call"
 NOTHING_OFFERED = "no tool may be called"
@@ -42,8 +46,13 @@ MADE_UP = "the model made up a result"
 _MAX_NAME = 64
 _MESSAGE_ENDS = ("<|end|>", "<|start|>", "<|call|>", "<|return|>", "<|eom|>", "<|eot|>", "<|channel|>")
 _LIKE_A_CALL = re.compile(r"""["'](?:name|function|tool|tool_name|tool_calls|action)["']\s*:""")
-_BETWEEN = " \t\r\n;,}"
-"""What stands between calls, with braces that were closed once too often."""
+_BETWEEN = " \t\r\n;,}`"
+"""What stands between calls, with braces that were closed once too often and the end of code."""
+_CUT_OFF = re.compile(r"""[\[{\s]*\{\s*(?:["'“][\w \-]{0,40}(?:["'”]\s*(?::.*)?)?|\w{1,40}\s*:.*)?""", re.DOTALL)
+"""JSON that breaks off."""
+_NO_CODE = re.compile(r"`{3,}[ \t]*(?:[\w+.\-]+\s*(?:`{3,})?|\s*`{3,})")
+_LABELLED = re.compile(r"[`\s]*(?:(?:tool|function)[ _\-]?calls?|json)?\s*:?\s*(?=[\[{])", re.IGNORECASE)
+"""What may stand before a call in JSON that no mark begins."""
 _NO_ARRAY = re.compile(r"\[(?:ARGS|CALL_ID)\]|\[(?:A(?:R(?:GS?)?)?|C(?:A(?:L(?:L(?:_(?:ID?)?)?)?)?)?)?\Z")
 
 
@@ -104,6 +113,16 @@ class ReplyReader:
         self._spoken = False
         self._before = ""
         """The character that was said last, where nothing else came since."""
+        self._last = ""
+        """The character that was said last."""
+        self._apart = False
+        """What is not said stood behind what was said last."""
+        self._in_code = False
+        """Code was begun that is said."""
+        self._headed = False
+        """A message's head was read."""
+        self.nested = False
+        """The last thought has the beginning of another in it, so that what follows may belong to it."""
         self._answered = False
         """Something was said or called."""
         self._openings = dict(openings or {})
@@ -144,30 +163,38 @@ class ReplyReader:
 
     def _read_text(self, last: bool, pieces: list[Piece]) -> bool:
         if self._fresh:
-            self._text = self._text.lstrip(_BETWEEN) if self._begun else self._text.lstrip()
-        text = self._text
+            text = self._text.lstrip(_BETWEEN) if self._begun else self._text.lstrip()
+            self._apart = self._apart or len(text) < len(self._text)
+            self._text = text
+        text = without_half_a_mark(self._text) if last else self._text
         if not text:
             return False
-        at, end, mark = self._spotter.find(text, last, self._spoken, self._before)
+        at, end, mark = self._spotter.find(text, last, self._spoken, self._before, self._in_code)
         if at:
             self._said(text[:at], pieces)
         self._text = text[at:]
         if not mark:
             return False
         self._text = text[end:]
-        self._marked(mark)
+        self._marked(mark, pieces)
         return True
 
     def _said(self, text: str, pieces: list[Piece]) -> None:
+        if self._apart and self._last and not self._last.isspace():
+            text = f" {text}"
         pieces.append(text)
+        self._apart, self._last = False, text[-1:]
+        self._in_code ^= text.count("```") % 2 == 1
         self._fresh, self._before = False, text[-1:]
         self._begun = self._spoken = True
 
-    def _marked(self, mark: str) -> None:
+    def _marked(self, mark: str, pieces: list[Piece]) -> None:
         """Begin what the mark begins."""
         self._fresh, self._pondered, self._before = True, "", ""
         if mark in marks.THOUGHTS:
-            self._thought = (marks.THOUGHTS[mark], *marks.THOUGHT_ENDS)
+            self._thought = (*spaced(marks.THOUGHTS[mark]), *marks.THOUGHT_ENDS)
+        elif mark in marks.LEAVE_A_THOUGHT:
+            self._left_a_thought(pieces)
         elif mark in marks.CALLS:
             kept = mark.endswith("=")
             again = () if kept else (mark,)
@@ -187,18 +214,25 @@ class ReplyReader:
             self._text = mark + self._text
         elif mark == "<|python_tag|>":
             self._block = _Block(mark, balance=Balance(), unclosed=True)
-        elif mark == "```":
-            self._block = _Block(mark, ("```",), kept=True, tried=True, begins=3)
+        elif mark.startswith("```"):
+            self._block = _Block(mark, (mark,), kept=True, tried=True, begins=len(mark))
         elif mark in ("{", "("):
             self._block = _Block(mark, balance=Balance(), kept=True, tried=True)
         elif mark == ">>>":
             self._line_names = True
         elif element := element_at(mark, 0, self._offered):
-            self._begin_element(element)
+            self._begin_element(element, pieces)
 
-    def _begin_element(self, element: Element) -> None:
+    def _left_a_thought(self, pieces: list[Piece]) -> None:
+        if self._spoken:
+            pieces.append(Unopened())
+            self._last = ""
+
+    def _begin_element(self, element: Element, pieces: list[Piece]) -> None:
         name = next((value for key, value in element.given if key == "name"), "")
-        if element.kind == "thought" and not element.whole:
+        if element.kind == "thought-end":
+            self._left_a_thought(pieces)
+        elif element.kind == "thought" and not element.whole:
             self._thought = element.ends
         elif element.kind == "call" and not element.whole:
             self._block = _Block(element.text, (*element.ends, element.text), name=name)
@@ -220,7 +254,8 @@ class ReplyReader:
             # a mark that begins a message ends a thought as well
             self._text = text[at:] if end in marks.HEADERS else text[at + len(end) :]
             self._thought = ()
-            self._fresh = self._begun = True
+            self._fresh = self._begun = self._apart = True
+            self.nested = any(mark in self._pondered for mark in marks.THOUGHTS)
             self._line_names = self._recipients
             return True
         kept = 0 if last else _begun(text, self._thought)
@@ -252,7 +287,10 @@ class ReplyReader:
                 self._text = ""
             return False
         self._text, self._head = rest, ""
-        self._fresh = self._begun = True
+        self._fresh = self._begun = self._apart = True
+        if not self._headed and "final" in head:
+            self._left_a_thought(pieces)
+        self._headed = True
         to = re.search(r"\bto=([^\s<]+)", head)
         if to and to[1] == "assistant":  # the head of a result
             self._block = _Block("<tool_response>", _MESSAGE_ENDS)
@@ -288,26 +326,32 @@ class ReplyReader:
         inside, self._text = text[:at], text[end:]
         self._block, self._fresh = None, True
         whole = text[:end] if block.tried else inside
+        if ended is None:
+            inside = without_half_a_mark(inside)
         read = self._called(block, inside, ended is not None)
         if block.tried and isinstance(read, NotACall):
-            pieces += self._after_all(whole)
+            pieces += self._after_all(whole, ended is not None)
         elif isinstance(read, NotACall):
             pieces.append(Unread(f"{block.mark}{inside}", BROKEN_OFF if ended is None else str(read)))
         else:
             pieces += read
+        self._apart = self._apart or self._fresh
         self._begun = True
         return bool(self._text)
 
-    def _after_all(self, text: str) -> list[Piece]:
+    def _after_all(self, text: str, whole: bool) -> list[Piece]:
         """What might have been a call, and is text, unless it was meant for one."""
-        if not text.strip(" \t\r\n{}[]"):
+        if not text.strip(" \t\r\n{}[]") or _NO_CODE.fullmatch(text):
             return []
+        if not whole and _CUT_OFF.fullmatch(text):
+            return [Unread(text, BROKEN_OFF)]
         if any(mark in text for mark in ALL if mark[0] == "<") or _meant(text, self._offered):
             return [Unread(text, BROKEN_OFF if _open(text) else "it names no tool that is offered")]
-        if not self._offered and CALLING.match(text):
-            return [Unread(text, NOTHING_OFFERED)]
-        self._fresh, self._spoken, self._before = False, True, text[-1:]
-        return [text]
+        if meant_as_a_call(text, self._offered):
+            return [Unread(text, "it names no tool that is offered" if self._offered else NOTHING_OFFERED)]
+        said: list[Piece] = []
+        self._said(text, said)
+        return said
 
     def _called(self, block: _Block, inside: str, ended: bool) -> list[Piece] | NotACall:
         if block.mark in marks.PASSED_OVER:
@@ -317,10 +361,16 @@ class ReplyReader:
         text = f"{block.mark}{inside}" if block.kept and block.mark.endswith("=") else inside
         if block.name and not text.lstrip().startswith("<"):
             text = f"{block.name}\n{text}" if text.strip() else f"{block.name}\n{{}}"
-        if block.tried and block.mark.startswith("<"):
+        if block.tried and block.mark.startswith("<") and " name=" not in block.mark:
             text = inside[block.begins :]
-        if block.mark == "```":
-            text = re.sub(r"\A```[ \t]*\w*[ \t]*\n?", "", inside)
+        if block.mark == "{" and (label := _LABELLED.match(text)):
+            text = text[label.end() :]
+        if block.mark == "(":
+            text = text.lstrip("`")
+        if block.mark.startswith("```"):
+            info, text = _split_fence(inside)
+            if info in self._offered:
+                text = f"{info}\n{text}"
         try:
             calls = calls_in(text, self._offered, self._types, whole=ended, marked=not block.tried)
         except NotACall as e:
@@ -341,7 +391,7 @@ class ReplyReader:
             if any(len(e) > len(end) and e.startswith(text[at:]) for e in block.ends) and not last:
                 return None
             again = end == block.mark or end in marks.HEADERS or end == ">>>"
-            return at, at if again and end != "```" else at + len(end)
+            return at, at if again and end[0] != "`" else at + len(end)
         return None
 
     def _end_of_value(self, block: _Block, balance: Balance, text: str) -> tuple[int, int] | None:
@@ -399,6 +449,12 @@ def _in_string(text: str) -> bool:
     while at >= 0 and at < len(text):
         at = balance.end(text)
     return balance.in_string
+
+
+def _split_fence(text: str) -> tuple[str, str]:
+    """What a fence says that the code in it is, and the code."""
+    found = re.match(r"`{3,}[ \t]*([\w+.\-]*)[ \t]*\n?", text)
+    return (found[1], text[found.end() :]) if found else ("", text)
 
 
 def _open(text: str) -> bool:

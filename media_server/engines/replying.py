@@ -10,7 +10,7 @@ from typing import Any
 
 from media_server.engines import messages as m
 from media_server.engines.aliases import ArgumentAliases
-from media_server.engines.reader import MADE_UP, NOTHING_OFFERED, ReplyReader, Thought, Unread
+from media_server.engines.reader import MADE_UP, NOTHING_OFFERED, ReplyReader, Thought, Unopened, Unread
 from media_server.engines.reading import Called, ReplyForm
 
 __all__ = ["Replying", "closing", "reader_of"]
@@ -18,6 +18,8 @@ __all__ = ["Replying", "closing", "reader_of"]
 log = logging.getLogger(__name__)
 
 HARMONY_END = "<|end|>"
+MANY_LETTERS = 60
+"""Letters of a reply that is held back after which its listener is told that it takes a moment."""
 MAX_MARK = 16
 """Tokens of what may begin a thought."""
 ANSWER = {HARMONY_END: "<|start|>assistant<|channel|>final<|message|>"}
@@ -39,6 +41,7 @@ class Replying:
         thinking_left: tokens that may still be thought.
         thinking: the reply begins within a thought.
         offers: there are tools that may be called.
+        holding: the reply may begin within a thought that no mark begins; what may be one is not told.
     """
 
     request_id: int
@@ -48,7 +51,10 @@ class Replying:
     thinking_left: int
     thinking: bool
     offers: bool
+    holding: bool = False
     done: bool = False
+    unopened: bool = False
+    """It began within a thought that no mark began."""
     _held: int = 0
     """Tokens of which nothing has come yet: of a mark, or of a call."""
     _pieces: bool = False
@@ -57,6 +63,11 @@ class Replying:
     """The client was told that the model thinks."""
     _answered: bool = False
     """Something was said."""
+    _kept: str = ""
+    """What is held back."""
+    _ended_unopened: bool = False
+    """A thought has ended that no mark began, if something comes after it."""
+    _nested: bool = False
     _called: bool = False
     _unread: list[str] = field(default_factory=list)
     """Why parts of the reply are not understood."""
@@ -68,14 +79,14 @@ class Replying:
         results = self._read(self._decoder.decode(piece))
         self._held += 1
         if self._pieces:
-            if self.thinking:
+            if self.thinking or self.holding:
                 self.thinking_left -= self._held
             else:
                 # of what was held back behind a thought most was the mark at its end
                 self.left -= 1 if thought else self._held
             self._held = 0
         begun = self._pieces or self._answered or self._called or self._held > MAX_MARK
-        if self.left - self._held <= 0 and begun and not self.thinking and not self.done:
+        if self.left - self._held <= 0 and begun and not self.thinking and not self.holding and not self.done:
             results += self.end("length")
         return results
 
@@ -100,12 +111,17 @@ class Replying:
         self._pieces = bool(pieces)
         results: list[m.Result] = []
         for piece in pieces:
+            if self._ended_unopened and not (isinstance(piece, str) and not piece.strip()):
+                results += self._without_a_thought()
             self.thinking = isinstance(piece, Thought)
+            if not isinstance(piece, str | Unopened):
+                results += self._released()
             match piece:
                 case Thought():
-                    if piece.text.strip() and not self._told:
-                        self._told = True
-                        results.append(m.Thinking(self.request_id))
+                    if piece.text.strip():
+                        results += self._thinks()
+                case Unopened():
+                    self._ended_unopened = True
                 case Called():
                     self._called = True
                     arguments = self.labels.meant(*piece) if self.labels else piece.arguments
@@ -113,10 +129,39 @@ class Replying:
                 case Unread():
                     log.warning("skipped a part of a reply that could not be parsed: %s", piece.why)
                     self._unread.append(piece.why)
+                case _ if self.holding or self._may_be_thought():
+                    self._kept += piece
+                    if len(self._kept) > MANY_LETTERS:
+                        results += self._thinks()
                 case _:
                     self._answered = self._answered or bool(piece.strip())
                     results.append(m.TextChunk(self.request_id, piece))
+        if last:
+            results += self._released()
         return results
+
+    def _thinks(self) -> list[m.Result]:
+        told, self._told = self._told, True
+        return [] if told else [m.Thinking(self.request_id)]
+
+    def _may_be_thought(self) -> bool:
+        """Whether a thought that another stood in may still go on, which is asked once."""
+        if self.reader.nested and not self._nested:
+            self._nested = self.holding = True
+        return self.holding
+
+    def _without_a_thought(self) -> list[m.Result]:
+        """What was said is a thought, as its end shows and the answer behind it."""
+        told = self._answered
+        self._ended_unopened, self.unopened = False, True
+        self.holding, self._kept, self._answered = False, "", False
+        return [m.Withdrawn(self.request_id)] if told else []
+
+    def _released(self) -> list[m.Result]:
+        """What was held back is said."""
+        kept, self._kept, self.holding = self._kept, "", False
+        self._answered = self._answered or bool(kept.strip())
+        return [m.TextChunk(self.request_id, kept)] if kept else []
 
 
 def closing(end: str) -> str:

@@ -21,7 +21,7 @@ from media_server.events import AgentText, Event
 from tests.clock import in_no_time
 from tests.unit.call.stages import PlainStage, scripted, written
 
-Piece = m.TextChunk | m.Thinking | m.CalledTool | m.Finished
+Piece = m.TextChunk | m.Thinking | m.CalledTool | m.Finished | m.Withdrawn
 
 
 class Scripted:
@@ -76,6 +76,19 @@ async def test_a_word_is_said_while_the_model_thinks_and_not_remembered() -> Non
     history = History()
     reply.remember(history)
     assert [e.content for e in history.entries] == ["It is twelve."]
+
+
+@in_no_time
+async def test_what_is_withdrawn_is_neither_told_nor_remembered() -> None:
+    clauses, events, reply = await said(
+        *text("I should greet them. Then"), m.Withdrawn(1), *text("Good morning."), over=True
+    )
+    assert clauses[-1] == "Good morning."
+    assert "Then" not in clauses
+    assert [e.text for e in events if isinstance(e, AgentText)] == ["Good morning."]
+    history = History()
+    reply.remember(history)
+    assert [e.content for e in history.entries] == ["Good morning."]
 
 
 @pytest.mark.usefixtures("hasty")

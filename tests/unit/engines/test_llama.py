@@ -16,6 +16,7 @@ from msgspec import structs
 
 from media_server.engines import messages as m
 from media_server.engines.cache import common as _common
+from media_server.engines.habit import Habit
 from media_server.engines.llama import PREFILL_S, LlamaEngine
 from tests.conftest import STARTER
 from tests.unit.engines.computing import counted
@@ -425,3 +426,25 @@ def test_a_request_that_cannot_be_done_fails_alone(engine: LlamaEngine, broken: 
     assert replies[1].startswith("!")
     assert replies[2] == replies[3] == "Hello! How can I help you?" or replies[2].startswith("Hello")
     assert all(s.reply is None for s in engine._slots)
+
+
+def test_a_thought_that_no_mark_begins_is_withdrawn_and_the_next_one_is_not_said(engine: LlamaEngine) -> None:
+    habit, engine._habit = engine._habit, Habit(thinks=False)
+    try:
+        text = '"one two three\\n</think>\\n\\nHello there."'
+        first = forced(engine, text, ask(1, "hello"))
+        assert any(isinstance(r, m.Withdrawn) for r in first)
+        assert said(forced(engine, text, ask(2, "hello"))) == "Hello there."
+        assert said(forced(engine, '"Good morning."', ask(3, "hello"))) == "Good morning."
+    finally:
+        engine._habit = habit
+
+
+def test_a_reply_that_is_held_back_is_not_endless(engine: LlamaEngine) -> None:
+    habit, engine._habit = engine._habit, Habit(thinks=True)
+    try:
+        results = forced(engine, "[a-z ]+", ask(1, "hello", tokens=10))
+        assert isinstance(results[-1], m.Finished)
+        assert said(results)
+    finally:
+        engine._habit = habit

@@ -247,7 +247,7 @@ def test_thoughts_are_not_said(reply: str, expected: str, in_thought: bool, temp
     "reply",
     [
         "Hello there. How are you?",
-        "two < three, a <tool",
+        "two < three, a < tool",
         "Take the A train [laughs], it is f{x}.",
         'The answer is {"temperature": 20}, they say.',
         '{"temperature": 20}',
@@ -297,6 +297,89 @@ def test_what_is_meant_for_a_call_and_is_none_is_never_said(reply: str) -> None:
     assert not calls(pieces)
     assert [p for p in pieces if isinstance(p, Unread)]
     assert read(*reply) == pieces
+
+
+TEXT = json.dumps(ARGUMENTS)
+CALL = '{"name": "get_weather", "arguments": {"city": "Paris", "days": 2}}'
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f'<tool_call>{{"name": "get_weather", "arguments": {json.dumps(json.dumps(TEXT))}}}</tool_call>',
+        """<tool_call>{"name": "get_weather", "arguments": "{'city': 'Paris', 'days': 2}"}</tool_call>""",
+        f"<tool_call>{json.dumps(CALL)}</tool_call>",
+        '<tool_call>{"name": "get_weather", "arguments": [{"name": "city", "value": "Paris"}, '
+        '{"name": "days", "value": 2}]}</tool_call>',
+        CALL.replace('"get_weather"', '"functions.get_weather:0"'),
+        '{name: "get_weather", arguments: {city: "Paris", days: 2}}',
+        f"<tool_call>{CALL}</tool_ca",
+        f"<tool_call >{CALL}</tool_call >",
+        f"```jsonc\n{CALL}\n```",
+        f"```typescript\n{CALL}\n```",
+        f"```tool-call\n{CALL}\n```",
+        '```javascript\nget_weather({city: "Paris", days: 2})\n```',
+        '```get_weather\n{"city": "Paris", "days": 2}\n```',
+        f"````json\n{CALL}\n````",
+        f"`{CALL}`",
+        '`get_weather(city="Paris", days=2)`',
+        f"tool_call: {CALL}",
+        f"Tool call:\n{CALL}",
+        f"json\n{CALL}",
+        f"[TOOL_REQUEST]\n{CALL}\n[END_TOOL_REQUEST]",
+        f"[TOOL_CALL]{CALL}[/TOOL_CALL]",
+        '<function=get_weather>{"city": "Paris", "days": 2}',
+        '<function=get_weather>{"city": "Paris", "days": 2}<function>',
+        '<function=get_weather{"city": "Paris", "days": 2}></function>',
+        'print(default_api.get_weather(city="Paris", days=2))',
+        '<x:invoke name="get_weather"><x:parameter name="city">Paris</x:parameter>'
+        '<x:parameter name="days">2</x:parameter></x:invoke>',
+    ],
+)
+def test_a_call_is_read_as_models_miswrite_it(reply: str) -> None:
+    for size in (1, 3, 7, len(reply)):
+        pieces = read(*(reply[i : i + size] for i in range(0, len(reply), size)))
+        assert calls(pieces) == [("get_weather", ARGUMENTS)], pieces
+        assert not said(pieces)
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        "<tool_ca",
+        "[TOOL_C",
+        "<|tool_call",
+        "</thin",
+        "<think",
+        "```json",
+        "```json\n",
+        "{",
+        '{"',
+        '{"name',
+        '{"name": "ge',
+        '[{"arguments": {"city": "Pa',
+        "{name: ",
+    ],
+)
+def test_half_a_mark_at_the_end_of_a_reply_is_not_said(half: str) -> None:
+    assert said(read(f"All good. {half}")) == said(read(*f"All good. {half}")) == "All good. "
+
+
+@pytest.mark.parametrize("reply", ['fly_away(to="moon")', '[fly(to="moon")]', "print(api.fly(1))"])
+def test_a_call_of_an_unknown_function_is_not_said(reply: str) -> None:
+    assert [type(p) for p in read(reply)] == [type(p) for p in read(*reply)] == [Unread]
+
+
+def test_what_follows_code_is_said_as_it_comes() -> None:
+    reader = form_of("").reader(OFFERED, False)
+    before = "".join(str(p) for p in reader.push("```bash\nls\n```\nThat is it, "))
+    assert before == "```bash\nls\n```\nThat is it, "
+
+
+def test_texts_around_what_is_not_said_do_not_run_into_one() -> None:
+    assert said(read("Hello.<think>b</think> Bye.")) == "Hello. Bye."
+    assert said(read(f"Yes.{ONE['hermes']}More.")) == "Yes. More."
+    assert said(read("Hello<|foo|> there.")) == "Hello there."
 
 
 @pytest.mark.parametrize(
