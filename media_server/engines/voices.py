@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,20 +12,20 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from piper import PiperConfig, PiperVoice
+from piper import PiperVoice
 from piper.config import PhonemeType
 
 from media_server.audio import Samples
 from media_server.engines.alignment import is_sound
 from media_server.engines.durations import with_durations
 from media_server.engines.onnx import load_onnx
+from media_server.engines.voice_config import BOS, EOS, read_config
 
 __all__ = ["Sound", "Style", "VoiceFile"]
 
-BOS, EOS, PAD = "^", "$", "_"
+PAD = "_"
 LOUDEST = 0.95
 """Share of full scale. A voice whose output goes beyond it is made quieter, not clipped."""
-_PHONEME_TYPES = {"espeak": PhonemeType.ESPEAK, "text": PhonemeType.TEXT}
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?…。！？؟।])\s+")
 _BRACKETS = re.compile(r"\[(?=\[)")
 
@@ -60,10 +59,9 @@ class VoiceFile:
 
     def __init__(self, path: str, threads: int, device: str) -> None:
         self.name = Path(path).name
-        config = _config(path)
+        config = read_config(path)
         self.rate_hz = config.sample_rate
-        model = with_durations(Path(path).read_bytes())
-        session = load_onnx(path if model is None else model, threads, device)
+        session = self._session(path, threads, device)
         self.piper = PiperVoice(session=session, config=config)
         self.cuda = "CUDAExecutionProvider" in session.get_providers()
         self._knows_speakers = "sid" in {i.name for i in session.get_inputs()}
@@ -71,6 +69,18 @@ class VoiceFile:
         if config.num_speakers > 1 and not self._knows_speakers:
             raise ValueError(f"{self.name}.json has {config.num_speakers} speakers, but the model takes none")
         self.length_of = lru_cache(maxsize=20_000)(self._length_of)
+
+    def _session(self, path: str, threads: int, device: str) -> onnxruntime.InferenceSession:
+        try:
+            model = with_durations(Path(path).read_bytes())
+        except OSError as missing:
+            raise ValueError(
+                f"{self.name}, which {self.name}.json describes, cannot be read: {missing.strerror}"
+            ) from missing
+        try:
+            return load_onnx(path if model is None else model, threads, device)
+        except Exception as wrong:  # the library has a type for each way in which a file is broken
+            raise ValueError(f"{self.name} cannot be loaded as ONNX: {wrong}") from wrong
 
     def speaker(self, wanted: int | str | None) -> int | None:
         """The number of a speaker, given by number or name.
@@ -138,27 +148,3 @@ def _even_ends(samples: Samples, phonemes: Sequence[str]) -> NDArray[np.float64]
     shares = np.cumsum([1.0 if is_sound(p) else 0.5 for p in phonemes])
     within = first + shares / max(1.0, shares[-1] if len(shares) else 1.0) * (last - first)
     return np.concatenate([[float(first)], within, [float(len(samples))]])
-
-
-def _config(path: str) -> PiperConfig:
-    name = Path(path).name
-    try:
-        read = json.loads(Path(f"{path}.json").read_text("utf-8"))
-    except OSError as missing:
-        raise ValueError(f"{name}.json, which has to be beside {name}, cannot be read: {missing.strerror}") from missing
-    except ValueError as wrong:
-        raise ValueError(f"{name}.json is not JSON: {wrong}") from wrong
-    kind = read.get("phoneme_type") or "espeak" if isinstance(read, dict) else None
-    if kind not in _PHONEME_TYPES:
-        usable = " and ".join(_PHONEME_TYPES)
-        raise ValueError(f"{name} needs phonemes of the type {kind!r}; only voices of the types {usable} can be used")
-    if kind == "text":
-        read = {"espeak": {"voice": ""}} | read
-    try:
-        config = PiperConfig.from_dict(read | {"phoneme_type": kind})
-        marks = [config.phoneme_id_map[mark] for mark in (BOS, EOS)]
-        if not all(marks) or not 4000 <= config.sample_rate <= 192_000:
-            raise ValueError(f"a sample rate of {config.sample_rate} Hz" if all(marks) else "empty marks")
-    except (KeyError, TypeError, ValueError, AttributeError) as wrong:
-        raise ValueError(f"{name}.json is not the description of a Piper voice: {wrong}") from wrong
-    return config

@@ -118,16 +118,58 @@ def test_a_voice_that_reads_letters(made: Made) -> None:
 @pytest.mark.parametrize(
     ("description", "problem"),
     [
-        ({"espeak": {"voice": "xx-nobody"}}, "other.onnx cannot speak"),
-        ({"espeak": None}, "not the description of a Piper voice"),
-        ({"audio": {"sample_rate": 0}}, "sample rate of 0 Hz"),
-        ({"phoneme_id_map": {"a": [1]}}, "not the description of a Piper voice"),
-        ({"num_speakers": None}, "not the description of a Piper voice"),
+        ({"espeak": {"voice": "xx-nobody"}}, 'other.onnx.json has "xx-nobody" as espeak.voice, which is no language'),
+        ({"espeak": {"voice": "en_US"}}, '"en-us" may be meant'),
+        ({"espeak": {"voice": 5}}, "espeak.voice is 5, and no language"),
+        ({"espeak": None}, "espeak.voice is missing"),
+        ({"espeak": {}}, "espeak.voice is missing"),
+        ({"audio": {"sample_rate": 0}}, "audio.sample_rate is 0, and no sample rate between"),
+        ({"audio": {"sample_rate": "22050"}}, "audio.sample_rate is '22050', and no"),
+        ({"audio": {"sample_rate": 22050.5}}, "audio.sample_rate is 22050.5, and no"),
+        ({"audio": {}}, "audio.sample_rate is missing"),
+        ({"audio": None}, "audio.sample_rate is missing"),
+        ({"phoneme_id_map": {"a": [1]}}, r"phoneme_id_map has no '\^', with which"),
+        ({"phoneme_id_map": None}, "phoneme_id_map is missing"),
+        ({"phoneme_id_map": {"^": [1], "$": [2], "a": "x"}}, "phoneme_id_map has 'x' for 'a'"),
+        ({"num_speakers": None}, "num_speakers is missing"),
+        ({"num_speakers": "2"}, "num_speakers is '2', and no number"),
+        ({"num_speakers": -1}, "num_speakers is -1, and no number"),
+        ({"inference": {"length_scale": 0}}, "inference.length_scale is 0, and no number from 0.05"),
+        ({"inference": {"noise_scale": "much"}}, "inference.noise_scale is 'much'"),
+        ({"speaker_id_map": ["anna"]}, "speaker_id_map does not give numbers"),
+        ({"phoneme_type": ["espeak"]}, "needs phonemes of the type"),
     ],
 )
 def test_a_wrong_description_is_told(made: Made, description: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         PiperEngine.load(made(**description))
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        {"num_speakers": 0},
+        {"num_symbols": None},
+        {"inference": None},
+        {"inference": {"length_scale": None}},
+        {"speaker_id_map": None},
+    ],
+)
+def test_what_a_description_need_not_say_may_be_missing(made: Made, description: dict[str, Any]) -> None:
+    assert length_s(PiperEngine.load(made(**description))) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [(None, "other.onnx, which other.onnx.json describes, cannot be read"), (b"", "as ONNX"), (b"junk", "as ONNX")],
+)
+def test_a_model_that_cannot_be_read_is_told(made: Made, model: bytes | None, problem: str) -> None:
+    path = made()
+    path.unlink()
+    if model is not None:
+        path.write_bytes(model)
+    with pytest.raises(ValueError, match=problem):
+        PiperEngine.load(path)
 
 
 @pytest.mark.parametrize("content", [None, "not JSON", "[]"])
