@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 CHECKED := media_server tests bench fuzz models/training scripts download_models.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev serve test test-real real-models lint format bench fuzz docs wheel wheelhouse clean evaluate-models starter-models
+.PHONY: help install dev serve test coverage test-real real-models lint format bench fuzz docs wheel wheelhouse clean evaluate-models starter-models
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ test: $(VENV)/.dev ## set up if need be, and run all tests
 	@command -v chromium chromium-browser google-chrome >/dev/null \
 		|| echo "NOTE: no Chromium here, so the tests of the page are skipped. Debian: apt-get install chromium"
 	$(BIN)/python scripts/run_tests.py $(ARGS)
+
+coverage: $(VENV)/.dev ## run the unit tests, and say which lines of the server they do not reach
+	$(BIN)/coverage run -m pytest tests/unit $(ARGS)
+	$(BIN)/coverage report
 
 real-models: $(VENV)/.dev ## fetch real models and recorded speech, for tests and benchmarks: 1.4 GB; ARGS=real-small for the small pack
 	$(BIN)/python -m tests.real_models $(ARGS)

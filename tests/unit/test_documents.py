@@ -56,17 +56,17 @@ def test_notes_have_their_text_indented(document: Path) -> None:
             assert after == ""
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", [*blocks("python")])
 def test_python_can_be_compiled(code: str) -> None:
     compile(code, "document", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-@pytest.mark.parametrize("code", blocks("toml"))
+@pytest.mark.parametrize("code", [*blocks("toml")])
 def test_toml_can_be_read(code: str) -> None:
     tomllib.loads(code)
 
 
-@pytest.mark.parametrize("code", blocks("sh"))
+@pytest.mark.parametrize("code", [*blocks("sh")])
 def test_commands_exist(code: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in re.sub(r"\\\n", " ", code).splitlines():
