@@ -103,6 +103,8 @@ def test_more_conversations_than_slots_are_kept_while_they_are_short(engine: Lla
                 assert computed.tokens <= len(wanted) - len(before) + 12
 
 
+# on a busy machine prompts are computed in pieces so small that the first reply would be over before they are
+@patch("media_server.engines.llama.PREFILL_S", 1e6)
 def test_replies_that_have_no_room_beside_each_other_go_on_one_after_the_other() -> None:
     """Six conversations that have nothing but the prompt in common, in a cache for two."""
     engine = LlamaEngine.load(MODEL, context=256, slots=2, temperature=0)
