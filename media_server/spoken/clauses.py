@@ -56,6 +56,13 @@ CLOSING = "\"'»”’“‘)]"
 NUMBER = 6
 """Characters in which "n.º 5" begins."""
 _HOUSE_NUMBER = re.compile(r"(?:n\.?[º°o]?|nº|no|nr)\.?:?[ \u00a0]?\d", re.IGNORECASE)
+_TRAILS = re.compile(
+    r"(?:etc|usw|usf|ecc|enz|vb|v[.] ?b|u[.] ?(?:a|v)|et cetera|et al|o[.] ?ä)\.?(?!\w)", re.IGNORECASE
+)
+"""What ends a list, and is said in one breath with it: `etc.`"""
+_TRAILS_BEGIN = tuple("euvoEUVO")
+TRAIL = 10
+"""Characters in which it stands."""
 _OPEN = re.compile(r"[(\[]")
 _ADDRESS = re.compile(r"(?:\W{0,4}(?:https?://|www\.)|\S{0,200}\]\()", re.IGNORECASE)
 _FENCE_END = re.compile(r"(?:\A|\n)[^\S\n]{0,8}(```+|~~~+)[^\S\n]*(?=\n|\Z)")
@@ -264,6 +271,11 @@ class ClauseCutter:
             if len(behind) < NUMBER and not final:
                 return None
             if _HOUSE_NUMBER.match(behind):
+                return False
+        if m[0] == "," and behind[:1] in _TRAILS_BEGIN:
+            if len(behind) < TRAIL and not final:
+                return None
+            if _TRAILS.match(behind):
                 return False
         if m[0] == ":" and self._language and _last_word(self._text, m.end()) in self._language.words("before_numbers"):
             return False

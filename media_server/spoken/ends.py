@@ -90,6 +90,11 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
         return follows.lower() in language.listed("starters")  # its nouns begin like sentences
     if lower in language.words("before_numbers") and follows != "I" and _ROMAN.fullmatch(f"{follows}."):
         return False
+    if f"{follows.lower()}." in language.words("streets") and not single:
+        return False  # "King Jr. Blvd."
+    if language.code == "tr" and lower.rstrip(".") in language.words("month_abbreviations"):
+        days = (*language.weekdays, *language.words("weekday_abbreviations"))
+        return follows not in days  # "3 Şub. Pzt."
     starter = follows.lower() in language.listed("starters")
     if not (single or dotted or starter) and _CODE_BEHIND.match(text, at):
         return False  # "ref. AB-1234"

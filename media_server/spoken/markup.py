@@ -47,11 +47,16 @@ _TAG_NAMES = (
     "speak|break|prosody|emphasis|say-as|phoneme|voice|audio|lang|bookmark|express-as|(?:amazon|google|mstts):[a-z-]+"
 )
 _TAG = re.compile(rf"</?(?:{_TAG_NAMES})(?:\s[^<>]{{0,500}})?/?>", re.IGNORECASE)
+_STYLED = re.compile(
+    r"</?(?:abbr|b|big|code|del|em|font|i|ins|mark|q|s|small|span|strike|strong|tt|u)(?:\s[^<>]{0,500})?>",
+    re.IGNORECASE,
+)
+"""What changes the look within a word or at its end: no space takes its place."""
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d{1,6}|#[xX][0-9A-Fa-f]{1,6});")
 _LINK = re.compile(
     r"!?\[([^\[\]]{0,500})\]\(\s{0,3}<?(?:[^()\s<>]|\([^()\s]{0,300}\)){0,8000}>?(?:\s{1,3}[\"'(][^\"'()]{0,300}[\"')])?\s{0,3}\)"
 )
-_REFERENCE = re.compile(r"(?<=\])\[[^\[\]\s]{0,40}\](?!\()|(?<=\S)\[\^[^\[\]\s]{1,20}\]")
+_REFERENCE = re.compile(r"(?<=\])\[[^\[\]\s]{0,40}\](?!\()|\[\^[^\[\]\s]{1,20}\]")
 _REFERRED = re.compile(r"\[([^\[\]\n]{1,200})\]\[[^\[\]\n]{0,40}\](?!\()")
 _CITED = re.compile(
     r"(?<=[.,;:!?)\"”»])\[[1-9]\d{0,2}(?:(?:, ?|[-–])\d{1,3}){0,6}\](?=[\s.,;:!?\[)]|\Z)"
@@ -179,7 +184,7 @@ def inline(text: str) -> str:
         text = _HIGHLIGHT.sub(r"\1", text)
     if "<" in text:
         text = _AUTOLINK.sub(r"\1", text)
-        text = _TAG.sub(" ", text) if "<" in text else text
+        text = _TAG.sub(" ", _STYLED.sub("", text)) if "<" in text else text
     if "&" in text:
         text = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
     if "[" in text:

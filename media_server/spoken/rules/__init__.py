@@ -10,6 +10,7 @@ from media_server.spoken.rules.abbreviations import abbreviations, patterns
 from media_server.spoken.rules.addresses import addresses
 from media_server.spoken.rules.calendar import dates, short_dates, times
 from media_server.spoken.rules.codes import codes, cued_numbers, spelled, versions
+from media_server.spoken.rules.coordinates import coordinates
 from media_server.spoken.rules.fractions import fractions
 from media_server.spoken.rules.measures import measures, per
 from media_server.spoken.rules.money import money
@@ -27,6 +28,7 @@ RULES: Sequence[Callable[[Edits, Language], None]] = (
     addresses,
     verses,
     spans,
+    coordinates,
     patterns,
     dates,
     times,
@@ -52,6 +54,7 @@ RULES: Sequence[Callable[[Edits, Language], None]] = (
 NUMERIC = frozenset(
     (
         verses,
+        coordinates,
         times,
         codes,
         telephone,

@@ -56,6 +56,7 @@ _DATE_BEFORE = re.compile(
     rf"(?:\d\.?|{'|'.join(_MONTHS_DE)})[ \u00a0](?:und|oder|bis)(?: (?:zum|dem|den|der))?[ \u00a0]$"
 )
 _DATIVE = frozenset(_DATIVE_WORDS.split())
+MONTHS = 12
 
 
 def dates(edits: Edits, language: Language) -> None:
@@ -120,10 +121,12 @@ def _cued_pattern(language: Language) -> re.Pattern[str]:
             r"(?P<in>(?=[ \u00a0]tarih|['’][dt][ae]))?(?![\w/]|[.,]\d)"
         )
     days = _one_of(sorted([*language.weekdays, *language.words("weekday_abbreviations")], key=len, reverse=True))
+    separator = "[/-]" if language.code == "nl" else "/"
     return re.compile(
-        rf"(?:(?i:(?<!\w)(?:{_one_of(language.listed('date_cues'))}))[ \u00a0]"
+        rf"(?:(?i:(?<!\w)(?P<cue>{_one_of(language.listed('date_cues'))}))[ \u00a0]"
         rf"|(?i:(?<!\w)(?:{days})\.?,?|week of|week van|semana de)[ \u00a0]|{elided})"
-        r"(?P<date>(?P<a>\d{1,2})/(?P<b>\d{1,2}))(?![\w/]|[.,]\d|[ \u00a0](?:d\w{1,4}|of|van)\b)"
+        rf"(?P<date>(?P<a>\d{{1,2}})(?P<sep>{separator})(?P<b>\d{{1,2}}))"
+        r"(?![\w/-]|[.,]\d|[ \u00a0](?:d\w{1,4}|of|van)\b)"
     )
 
 
@@ -136,8 +139,16 @@ def _cued_dates(edits: Edits, language: Language) -> None:
         month, day = (a, b) if language.table["date_order"] == "mdy" else (b, a)
         noun = re.match(r"[ \u00a0]([^\W\d_]{4,})", edits.text[m.end() : m.end() + 20])
         is_part = m["date"] in _PARTS and noun is not None and noun[1].lower() not in _BEHIND_DATES
+        if language.code == "nl" and m["sep"] == "-" and _may_be_score(m):
+            continue
         if 1 <= month <= 12 and 1 <= day <= 31 and not is_part:
             edits.match(m, date_said(edits.text, m.start("date"), day, month, None, language), "date")
+
+
+def _may_be_score(m: re.Match[str]) -> bool:
+    """Whether `op 3-1` and `tot 5-10` may be something else than a date; `vanaf 1-1` and `op 31-12` are none of it."""
+    written = (m["a"], m["b"])
+    return (m["cue"] or "").lower() in ("op", "tot") and int(m["a"]) <= MONTHS and not any(n[0] == "0" for n in written)
 
 
 def short_dates(edits: Edits, language: Language) -> None:
@@ -278,8 +289,10 @@ def _day_list(language: Language) -> re.Pattern[str]:
 def _cued_day(language: Language) -> re.Pattern[str]:
     """A day of the week that ends a sentence: `by Mon.`"""
     days = _one_of(sorted(language.words("weekday_abbreviations"), key=len, reverse=True))
-    cues = _one_of(language.listed("day_cues"))
-    return re.compile(rf"(?i:(?<!\w)(?:{cues}))[ \u00a0](?P<day>{days})(?=\.(?:\s*\Z|\s+[^\W\d_a-zà-ÿ]))")
+    # in Turkish the day of the week stands behind the date
+    months = (*language.months, *language.words("month_abbreviations")) if language.code == "tr" else ()
+    cues = _one_of([*language.listed("day_cues"), *months])
+    return re.compile(rf"(?i:(?<!\w)(?:{cues}))\.?[ \u00a0](?P<day>{days})(?=\.(?:\s*\Z|\s+[^\W\d_a-zà-ÿ]))")
 
 
 @cache
@@ -379,11 +392,9 @@ def times(edits: Edits, language: Language) -> None:
                 found = [counted(str(int(n)), language.units[u], language) for n, u in parts if int(n)]
                 edits.put(m.start(), unit.end(), f" {language.word('and')} ".join(found))
             continue
-        if m["second"] and m["hour"] in ("0", "00") and not m["half"]:
-            # the time that something takes
-            parts = [(minute or "0", "min"), (m["second"], "s")]
-            found = [counted(str(int(n)), language.units[unit], language) for n, unit in parts if int(n)]
-            edits.match(m, f" {language.word('and')} ".join(found) or None)
+        if m["second"] and not m["half"] and (end := _duration_ends(text, m, language)):
+            if edits.free(m.start(), end):
+                edits.put(m.start(), end, _duration(m, language))
             continue
         if m["second"] and m["second"] != "00":
             said += f" {language.word('and')} {counted(str(int(m['second'])), language.units['s'], language)}"
@@ -392,6 +403,25 @@ def times(edits: Edits, language: Language) -> None:
             end += 1  # "6.05 u. van"
         if edits.free(m.start(), end):
             edits.put(m.start(), end, said + stop)
+
+
+def _duration_ends(text: str, m: re.Match[str], language: Language) -> int | None:
+    """Where `1:02:45` ends if it is the time that something takes: by the words around it, or since it has no hours."""
+    unit = language.units["h"]
+    behind = re.compile(rf"[ \u00a0](?:(?:h|hrs?|Std)(?:\.(?=[ \u00a0][^\W\d_]))?|{unit.one}|{unit.many})(?!\w)").match(
+        text, m.end()
+    )
+    if behind:
+        return behind.end()
+    before = re.findall(r"[^\W\d_]+", text[max(0, m.start() - 30) : m.start()].lower())
+    cued = not language.listed("duration_cues").isdisjoint(before[-2:])
+    return m.end() if cued or int(m["hour"]) == 0 else None
+
+
+def _duration(m: re.Match[str], language: Language) -> str:
+    parts = [(m["hour"], "h"), (m["minute"], "min"), (m["second"], "s")]
+    found = [counted(str(int(n)), language.units[unit], language) for n, unit in parts if int(n)] or ["0"]
+    return f" {language.word('and')} ".join([*([" ".join(found[:-1])] if found[:-1] else []), found[-1]])
 
 
 @cache

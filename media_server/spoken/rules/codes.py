@@ -21,7 +21,10 @@ _HEX = re.compile(
     r"|(?=[a-f]{0,39}\d)(?=\d{0,39}[a-f])(?!\d{1,3}e\d{1,3}(?!\w))[0-9a-f]{7,40})(?![\w:-])"
 )
 """Addresses of network cards, UUIDs, hashes."""
-_VERSION = re.compile(r"(?<![\w.,])(?:v)?\d{1,5}(?:\.\d{1,5}){2,5}(?![\w]|\.\d)")
+_VERSION = re.compile(
+    r"(?<![\w.,])(?P<numbers>v?\d{1,5}(?:\.\d{1,5}){2,5})"
+    r"(?:-(?P<stage>alpha|beta|rc|pre|dev)\.?(?P<build>\d{1,4})?)?(?![\w]|\.\d)"
+)
 _PORT = re.compile(r"(?<!\w)(?:\d{1,3}\.){3}\d{1,3}(?::(?P<port>\d{2,5}))?(?:/(?P<bits>\d{1,2}))?(?![\w.:/]|\.\d)")
 """An address on the internet with its port, or how much of it is its network's."""
 _RELEASE = re.compile(
@@ -56,7 +59,7 @@ _ROADS: Mapping[str, str] = {
     "tr": r"(?=[A-Z]-)",
 }
 """What stands before the name of a road, whose figures are a number: `la N-340`, `BR-101`."""
-_FORMULA = re.compile(r"(?<!\w)(?:CO|SO|NO|CH|N|O|H|NH)[2-4₂₃₄](?:O|SO[4₄])?(?!\w)")
+_FORMULA = re.compile(r"(?<!\w)(?:NaCl|NaOH|HCl|KCl|KOH|(?:CO|SO|NO|CH|N|O|H|NH)[2-4₂₃₄](?:O|SO[4₄])?)(?!\w)")
 _ELEMENTS = "He|Li|Be|Ne|Na|Mg|Al|Si|Cl|Ar|Ca|Cr|Mn|Fe|Co|Ni|Cu|Zn|Br|Ag|Sn|Au|Hg|Pb|Ba|Ti|H|B|C|N|O|F|P|S|K|I|U"
 _COMPOUND = re.compile(
     rf"(?<![\w-])(?=[A-Za-z()]*[2-9₂-₉]|[A-Z][A-Za-z]*1[0-9])(?=.?[A-Za-z]?[\d₀-₉]{{0,2}}\(?[A-Z])"
@@ -77,8 +80,29 @@ _WORDLIKE = re.compile(r"[A-Z]{4,}")
 _VOWELS = frozenset("AEIOUY")
 
 
+_PLATE = re.compile(
+    r"(?<!\w)(?P<cue>[^\W\d_]{5,16})(?:[ \u00a0](?:is|ist|lautet|est|es|è|é|number|no\.?))?[ \u00a0]?:?[ \u00a0]"
+    r"(?P<plate>(?=[A-ZÄÖÜ \u00a0-]*\d)(?=[\d \u00a0-]*[A-ZÄÖÜ])"
+    r"[A-ZÄÖÜ\d]{1,8}(?:[ \u00a0-][A-ZÄÖÜ\d]{1,4}){0,3})(?![\w-])"
+)
+_GERMAN_PLATE = re.compile(r"(?<![\w-])(?P<plate>[A-ZÄÖÜ]{1,3}-[A-Z]{1,2} \d{1,4})(?![\w-]|[.,]\d)")
+
+
+def _plates(edits: Edits, language: Language) -> None:
+    """Say the letters and figures of a car's number plate, group by group."""
+    cued = (m for m in _PLATE.finditer(edits.text) if m["cue"].lower() in language.listed("plate_cues"))
+    for m in (*cued, *(_GERMAN_PLATE.finditer(edits.text) if language.code == "de" else ())):
+        if edits.free(*m.span("plate")):
+            words = [*re.finditer(r"\S+", m["plate"])]
+            for i, word in enumerate(words):
+                at = m.start("plate")
+                said = _letters(word[0]) + ("," if i < len(words) - 1 else "")
+                edits.put(at + word.start(), at + word.end(), said)
+
+
 def codes(edits: Edits, language: Language) -> None:
-    """Say account numbers character by character, group by group."""
+    """Say account numbers and number plates character by character, group by group."""
+    _plates(edits, language)
     for m in _IBAN.finditer(edits.text):
         if sum(c.isdigit() for c in m[0]) < 8 or not edits.free(*m.span()):
             continue
@@ -183,10 +207,11 @@ def versions(edits: Edits, language: Language) -> None:
         if m["v"] and edits.free(*m.span("v")):
             edits.put(m.start("v"), m.start("number"), "V ")
     for m in _VERSION.finditer(edits.text):
+        numbers, stage = m["numbers"], f" {m['stage']} {m['build'] or ''}".rstrip() if m["stage"] else ""
         if language.group == "." and re.fullmatch(r"[1-9]\d{0,2}(?:\.\d{3})+", m[0]):
             continue  # thousands
-        dot = language.word("dot" if m[0].count(".") == 3 else "point")
-        said = m[0].replace(".", f" {dot} ")
+        dot = language.word("dot" if numbers.count(".") == 3 else "point")
+        said = numbers.replace(".", f" {dot} ") + stage
         edits.match(m, f"V {said[1:]}" if said.startswith("v") else said)
 
 
@@ -212,7 +237,7 @@ def spelled(edits: Edits, language: Language) -> None:
         elif re.fullmatch(r"\d{1,3}[A-Z]|[A-Z]\d{1,3}", m[0]):
             edits.match(m, " ".join(re.findall(r"\d+|[A-Z]", m[0])))
     for m in _FORMULA.finditer(edits.text):
-        edits.match(m, " ".join(without_symbols(m[0])))
+        edits.match(m, " ".join(without_symbols(m[0]).upper()))
     for m in _NAMED_SHORT.finditer(edits.text):
         if m["word"].lower() in language.listed("code_cues"):
             edits.match(m, _letters(m["code"]), "code")

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from media_server.spoken.edits import Edits
+from media_server.spoken.ends import goes_on
 from media_server.spoken.language import Language
 from media_server.spoken.numbers import agreeing, plain_number
 from media_server.spoken.rules.nouns import is_feminine as feminine_noun
@@ -42,6 +43,8 @@ _GERMAN_HALVES = dict.fromkeys(("einen", "einem", "einer", "dem", "den"), "halbe
 )
 _ARTICLE = re.compile(r"\b(eine[nmr]?|ein|une?|een|le|la|du|au|de[mnr]?|die|das|het)[ \u00a0]$", re.IGNORECASE)
 _BEFORE_ENDINGS = {"çeyrek": "dörtte bir", "yarım": "yarı"}
+MARKS, MONTHS = 20, 12
+"""What `15/20` is out of: marks of French and Portuguese schools, and no date."""
 _SUM_AROUND = re.compile(r"[*×÷^]")
 
 
@@ -72,6 +75,7 @@ def _ratings(edits: Edits, language: Language) -> None:
             or not above.is_integer()
             or above == below
             or (below == 100 and above > 1)
+            or (below == MARKS and above > (MONTHS if language.table["date_order"] == "mdy" else 1))
         )
         if certain and above <= below and below in (3, 4, 5, 6, 10, 20, 100):
             start, end = m.start("above"), m.end("below")
@@ -157,4 +161,6 @@ def _put_half_before(edits: Edits, language: Language) -> None:
             if language.code == "de":
                 half = _GERMAN_HALVES.get(article[1].lower(), half)
         edits.put(*m.span("half"), half)
-        edits.put(*m.span("noun"), name)
+        dotted = edits.text[m.end() : m.end() + 1] == "." and unit is not None
+        drops = dotted and edits.free(m.end(), m.end() + 1) and goes_on(edits.text, m.end() + 1, language)
+        edits.put(m.start("noun"), m.end("noun") + drops, name)

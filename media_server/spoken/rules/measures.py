@@ -200,7 +200,7 @@ def measures(edits: Edits, language: Language) -> None:
         noun = language.units[m["unit"]]
         if edits.free(*m.span("unit")):
             end = m.end() if m["dot"] and goes_on(text, m.end(), language) else m.end("unit")
-            edits.put(m.start("unit"), end, noun.many if m["whole"] else noun.one)
+            edits.put(m.start("unit"), end, noun.many if m["whole"] else _of(noun.one, language))
     for m in _alone_pattern(language).finditer(text):
         edits.match(m, language.units[m[0]].many)
     letters = language.words("magnitude_letters")
@@ -213,6 +213,14 @@ def measures(edits: Edits, language: Language) -> None:
                 m.end(),
                 f"{agreeing(m['number'], False, language)} {one if m['number'] == '1' else many or one}",
             )
+
+
+def _of(noun: str, language: Language) -> str:
+    """What a part of something is a part of: *trois quarts de litre*, *tre quarti d’ora*."""
+    if language.code not in ("es", "fr", "it", "pt"):
+        return noun
+    elided = language.code in ("fr", "it") and noun[0] in "aeiouhéh"
+    return f"d’{noun}" if elided else f"{'di' if language.code == 'it' else 'de'} {noun}"
 
 
 def _each_in_turkish(unit: str, language: Language) -> str | None:

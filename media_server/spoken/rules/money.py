@@ -9,6 +9,7 @@ from media_server.spoken.edits import Edits
 from media_server.spoken.ends import goes_on
 from media_server.spoken.language import Currency, Language
 from media_server.spoken.numbers import counted, plain_number
+from media_server.spoken.rules.links import range_word
 
 __all__ = ["money"]
 
@@ -95,7 +96,7 @@ def _put(edits: Edits, m: re.Match[str], language: Language) -> None:
         first, last = plain_number(m["amount"], language), _amount(m["upto"], currency, magnitude, language)
         if language.decimal in first and not magnitude:
             first = _amount(m["amount"], currency, None, language)
-        said = f"{first} {language.word('to')} {last}"
+        said = f"{first} {range_word(edits.text, start, language)} {last}"
     else:
         said = _amount(m["amount"], currency, magnitude, language)
     if m.groupdict().get("more") and not m["upto"]:

@@ -27,7 +27,7 @@ _FEMININE: Mapping[str, re.Pattern[str]] = {
     ),
     "pt": re.compile(
         r".*(?:as?|(?:çã|ções|ss?ã|ss?ões)o?|[dt]ades?|ge(?:m|ns)|ve(?:z|zes)|noites?|ç[õã]es|mulher(?:es)?)"
-        r"|(?:foto|moto|tarde|parte|classe|chave|fase|flor|cor|luz)(?:e?s)?|mãos?"
+        r"|(?:foto|moto|tarde|parte|classe|chave|fase|flor|cor|luz|colher)(?:e?s)?|mãos?"
     ),
     "fr": re.compile(
         r".*(?:[ts]ions?|tés?|ettes?|[ae]nces?|ées?|ures?|ades?|aines?|esses?|ies?|udes?|euses?|illes?|elles?|ites?|ines?)"
@@ -37,7 +37,10 @@ _FEMININE: Mapping[str, re.Pattern[str]] = {
         r"|feuille|famille|langue|marque|banque|boutique|pièce|étoile|école|règle|douche|tête|fête|étape|équipe|coupe"
         r"|couleur|fleur|erreur|station|semaine|journée|année|clef|main|œuvre|touche|zone|marche|caisse)s?"
     ),
-    "de": re.compile(r"[A-ZÄÖÜ].*(?:e|ung|heit|keit|schaft|ion|tät|ur|ik|ei|Pizza|Frau|Nacht|Zahl|Person|Uhrzeit)"),
+    "de": re.compile(
+        r"[A-ZÄÖÜ].*(?:e|ung|heit|keit|schaft|ion|tät|ur|ik|ei)"
+        r"|\w*(?:[Pp]izza|[Ll]iga|[Kk]amera|[Ff]irma|[Ss]aison|[Ff]rau|[Nn]acht|[Zz]ahl|[Pp]erson|[Uu]hrzeit)"
+    ),
 }
 """What nouns of the feminine gender mostly end in …"""
 _NOT_FEMININE = re.compile(

@@ -7,6 +7,7 @@ import unicodedata
 
 from media_server.spoken.edits import Edits
 from media_server.spoken.language import Language
+from media_server.spoken.rules.links import range_word
 from media_server.spoken.suffixes import dative
 
 __all__ = ["signs"]
@@ -44,6 +45,7 @@ _BETWEEN: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<=\d)([xX×])(?![\w+^]| ?[=+−])"), "fold"),
     (re.compile(r"(?<=\d)([ \u00a0][xX×])(?=[ \u00a0][^\W\d_]{2})"), "fold"),
     (re.compile(r"(?<=\b[QH]\d)([-–])(?=[QH]\d\b)"), "to"),
+    (re.compile(r"(?:(?<=[ap]m)|(?<=m\.))([-–])(?=noon\b|midnight\b)"), "to"),
     (re.compile(r"(?<=\d)([ \u00a0]:[ \u00a0])(?=\d)"), "ratio_apart"),
     (re.compile(r"(?<=\d[a-z])(\+)(?=\d)"), "plus"),
     (re.compile(r"(?<=GMT|UTC|CET|EST|PST)([ \u00a0]?\+)(?=\d)"), "plus"),
@@ -103,15 +105,19 @@ _BEFORE: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?<=\w)(@)(?=[\w$])"), "at"),
 ]
 _DASH = re.compile(
-    r"(?P<left>[\d$€£%°]|(?<=\d)[\"″′]|(?<=\d)[A-Za-z°]{1,4}|(?<=°)[CF]"
+    r"(?P<left>[\d$€£%°½⅓⅔¼¾]|(?<=\d)[\"″′]|(?<=\d)[A-Za-z°]{1,4}|(?<=°)[CF]"
     r"|(?<=\d[ \u00a0])[A-Za-zµ]{1,3}(?=[ \u00a0]?[-–—][ \u00a0]?\d)"
     r"|[^\W\d_](?= ?[-–—] ?[$€£]\d)|[. \u00a0]m[.]|\b[ap]m|[AP]M)"
-    r"(?P<dash>(?P<s1>[ \u00a0]?)(?P<sign>[-–—])(?P<s2>[ \u00a0]?))(?P<right>[$€£]?\d)"
+    r"(?P<dash>(?P<s1>[ \u00a0]?)(?P<sign>[-–—])(?P<s2>[ \u00a0]?))(?P<right>[$€£]?[\d½⅓⅔¼¾])"
 )
 _IN_CODE = re.compile(r"\d[A-Z]?\d[A-Z]{1,4}\Z|[A-Z]{2,}\d+\Z")
+_DOOR = re.compile(r"(?<![\w.,])\d{1,3}[A-Z]\Z")
+_DOOR_BEHIND = re.compile(r"-\d{2,4}(?![\w-]|[.,]\d|[ \u00a0]?[A-Z%°€$])")
+"""`3B-204`, of which neither part is a quantity."""
 _CLOCK = re.compile(r"\d{1,2}:[0-5]\d(?!\d)")
 _LONG_CODE = re.compile(r"(?<!\w)[A-Z]\d+\Z")
 _SUM_BEHIND = re.compile(r"[$€£]?\d[\d.,]{0,20}[)%]?[ \u00a0]?(?:={1,3}|[+*×÷^](?=[ \u00a0]?\d)|[-−] \d)")
+_RANGE_BEGINS = re.compile(r"[$€£]?\d[\d.,:]{0,12}[ \u00a0]?(?:[ap]\.?m\.?|[%°]?[^\W\d_]{0,3})$")
 _SUM_AHEAD = re.compile(r"[=+*×÷^(][ \u00a0]?[\d.,]{1,20}$")
 _COUNTED_OUT = re.compile(
     r"\d[\d.,]{0,8}[ \u00a0]?(?:m[lLg]|[cd]?[lL]|k?g|oz|lbs?|[km]?W|V|m?Ah?|[kKMGT]B|min|s|h|%|€|£|\$|EUR|USD|TL)"
@@ -128,7 +134,11 @@ _ANY = re.compile(r"[^\w\s.,;!?'’\"“”()]|[\d_²³¹⁰⁴-⁹]|\w\.\w")
 _RATIO = re.compile(r"(?<![\w:.,/-])(?P<first>\d{1,4})(?P<sign>:)(?P<last>\d{1,5})(?![\w:]|[.,]\d)")
 _STANDARD = re.compile(r"(?<!\w)(?:ISO|IEC|EN|DIN)[ /-](?:[A-Z]{2,4}[ /-])?\Z")
 """What stands before the number of a standard: `ISO 9001:2015`."""
-_SCORE_APART = re.compile(r"(?<![\w:.,/-])\d{1,3}(?P<sign>[ \u00a0]:[ \u00a0])\d{1,3}(?![\w:]|[.,]\d| ?=)")
+_OF_YEAR = re.compile(r"(?<!\w)(?:[QHT][1-4]|KW \d{1,2})\Z")
+"""What is one of a year's parts: `Q3/2024`."""
+_SCORE_APART = re.compile(
+    r"(?<![\w:.,/-])(?P<first>\d{1,3})(?P<sign>[ \u00a0]:[ \u00a0])(?P<last>\d{1,5})(?![\w:]|[.,]\d| ?=)"
+)
 _PATH = re.compile(
     r"(?<![\w/.:<])(?:~|\.{1,2})?/(?:[\w.-]{1,60}/){1,12}[\w.-]{0,60}\w|(?<![\w/.:<])[a-z][\w-]{1,40}/(?:[\w.-]{1,60}/){0,8}[\w-]{1,60}\.[a-z]{1,5}(?![\w/])"
 )
@@ -141,6 +151,7 @@ _APART = re.compile(
     r"(?<=°[CF])/(?=[-−]?\d)"
     r"|(?<=[\w.%)°])[ \u00a0]/[ \u00a0](?=[^\W\d_]|[-−]?\d+[ \u00a0]?[°%$€£A-Za-z])"
 )
+_HASH_KEY = re.compile(r"(?<=\w[ \u00a0])(?P<key>#\ufe0f?\u20e3?)(?=[\s.,;:!?)]|\Z)(?! of\b)")
 _STAR_KEY = re.compile(r"(?P<cue>[^\W\d_]{3,20})[ \u00a0](?P<star>\*)(?=\d{1,4}(?![\d*])|[\s.,;:!?)]|\Z)")
 MOST_POINTS = 15
 """Points of a score that are taken for one without a word about a match."""
@@ -170,6 +181,8 @@ def signs(edits: Edits, language: Language) -> None:
     for m in _STAR_KEY.finditer(edits.text):
         if m["cue"].lower() in language.listed("key_cues") | language.listed("telephone_cues"):
             edits.match(m, f" {language.word('star_key')}", "star")
+    for m in _HASH_KEY.finditer(edits.text):
+        edits.match(m, language.word("hash_key"))
     for pattern, name in (*_BETWEEN, *_BEFORE):
         for m in pattern.finditer(edits.text):
             group = m.lastindex or 0
@@ -180,7 +193,11 @@ def signs(edits: Edits, language: Language) -> None:
         edits.match(m, " ", 1)
     for pattern, name in ((_PER, "per"), (_WORDS, "or"), (_DIGITS, "slash"), (_UNDERSCORE, "")):
         for m in pattern.finditer(edits.text):
-            if pattern is _DIGITS and (_is_season(edits.text, m.start()) or _is_whole(edits.text, m.start())):
+            if pattern is _DIGITS and (
+                _is_season(edits.text, m.start())
+                or _is_whole(edits.text, m.start())
+                or _OF_YEAR.search(edits.text, max(0, m.start() - 5), m.start())
+            ):
                 edits.match(m, " ")
             edits.match(m, f" {language.word(name)} " if name else " ", m.lastindex or 0)
     for m in _LEFT_OVER.finditer(edits.text):
@@ -227,6 +244,8 @@ def _ratios(edits: Edits, language: Language) -> None:
     for m in _SCORE_APART.finditer(edits.text):
         if _is_told(edits.text, m.start(), m.end(), language):
             edits.match(m, f" {language.word('score')} ", "sign")
+        elif _last_word(edits.text, m.start()) in language.listed("ratio_cues"):
+            _put_ratio(edits, m, language)
     for m in _RATIO.finditer(edits.text):
         if _STANDARD.search(edits.text[max(0, m.start() - 12) : m.start()]):
             edits.match(m, " ", "sign")
@@ -236,6 +255,19 @@ def _ratios(edits: Edits, language: Language) -> None:
             edits.match(m, " ", "sign")
         elif language.code == "tr":
             edits.match(m, f"{dative(int(m['first']))} {m['last']}")
+
+
+def _put_ratio(edits: Edits, m: re.Match[str], language: Language) -> None:
+    if language.code == "tr":
+        edits.match(m, f"{dative(int(m['first']))} {m['last']}")
+    else:
+        edits.match(m, f" {language.word('ratio')} ", "sign")
+
+
+def _last_word(text: str, at: int) -> str:
+    """The word before a place, in small letters; a word such as *of* between them does not count."""
+    words = re.findall(r"[^\W\d_]+", text[max(0, at - 30) : at].lower())
+    return "" if not words else words[-2] if len(words) > 1 and len(words[-1]) < 4 else words[-1]
 
 
 def _is_told(text: str, start: int, end: int, language: Language) -> bool:
@@ -310,6 +342,8 @@ def _dashes(edits: Edits, language: Language) -> None:
         start, end = m.span("dash")
         if not edits.free(start, end) or (m["sign"] == "-" and _IN_CODE.search(text, max(0, start - 24), start)):
             continue
+        if _DOOR.search(text, max(0, start - 6), start) and _DOOR_BEHIND.match(text, start):
+            continue
         ahead = re.search(r"[\d.,$€£]{1,20}$", text[max(0, start - 24) : start])
         first = re.sub(r"\D", "", ahead[0]) if ahead else ""
         behind = re.match(r"[$€£]?(\d{1,9})", text[m.start("right") : m.start("right") + 12])
@@ -336,7 +370,10 @@ def _dashes(edits: Edits, language: Language) -> None:
             continue
         score = not minus and first and last and _is_score(text, m, first, last, language)
         name = "minus" if minus else "score" if score else "to"
-        edits.put(start, end, f" {language.word(name)} ")
+        began = _RANGE_BEGINS.search(text[max(0, start - 24) : start])
+        at = max(0, start - 24) + began.start() if began else start
+        said = range_word(text, at, language) if name == "to" else language.word(name)
+        edits.put(start, end, f" {said} ")
 
 
 def _is_side_by_side(text: str, m: re.Match[str], first: str, last: str, language: Language) -> bool:

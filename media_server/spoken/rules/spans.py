@@ -12,6 +12,7 @@ from media_server.spoken.ends import goes_on
 from media_server.spoken.language import Language
 from media_server.spoken.numbers import ordinal, year
 from media_server.spoken.rules.calendar import clock_time, date_said, german_ending, no_measure
+from media_server.spoken.rules.links import range_word
 
 __all__ = ["spans"]
 
@@ -48,11 +49,12 @@ def spans(edits: Edits, language: Language) -> None:
         for m in _INFLECTED_TIME.finditer(edits.text):
             edits.match(m, clock_time(int(m["hour"]), int(m["minute"]), language))
     for m in _named_pairs(language).finditer(edits.text):
-        edits.match(m, f" {language.word('to')} ", "dash")
+        edits.match(m, f" {range_word(edits.text, m.start(), language)} ", "dash")
     for m in _month_pairs(language).finditer(edits.text):
         names = {name.lower(): name for name in language.months} | dict(language.words("month_abbreviations"))
         first, last = (names[m[name].lower()] for name in ("first", "last"))
-        edits.match(m, f"{first} {language.word('to')} {last}")
+        link = m["link"] or range_word(edits.text, m.start(), language)
+        edits.match(m, f"{first} {link} {last}")
 
 
 _INFLECTED_TIME = re.compile(
@@ -130,7 +132,7 @@ def _put_dates(edits: Edits, m: re.Match[str], language: Language) -> None:
     link = m["link"].strip()
     edits.put(first.start, m.end("adot") if dotted else first.end, _date(first, edits.text, language, ending))
     if link in ("-", "–", "—"):
-        edits.put(*m.span("link"), f" {language.word('to')} ")
+        edits.put(*m.span("link"), f" {range_word(edits.text, first.start, language)} ")
     end = last.end
     stop = ""
     if dotted and m["bdot"]:
@@ -160,9 +162,11 @@ def _time_pairs(language: Language) -> re.Pattern[str]:
     cue = rf"(?:(?i:{_one_of(language.listed('hour_cues'))})[ \u00a0])?"
 
     def side(name: str) -> str:
-        return (
-            rf"(?P<{name}>(?P<{name}h>[01]?\d|2[0-4])\.(?P<{name}m>[0-5]\d)(?P<{name}w>[ \u00a0]?(?:{words})(?!\w))?)"
-        )
+        word = rf"[ \u00a0]?(?:{words})(?!\w)"
+        minutes = rf"\.(?P<{name}m>[0-5]\d)(?P<{name}w>{word})?"
+        # "8.30-17 uur"
+        minutes = rf"(?:{minutes}|(?P<whole>{word}))" if name == "b" else minutes
+        return rf"(?P<{name}>(?P<{name}h>[01]?\d|2[0-4]){minutes})"
 
     link = rf"(?:{_link(language)}|[ \u00a0](?P<cue>(?i:{_one_of(language.listed('hour_cues'))}))[ \u00a0])"
     # what is behind the second one must not make a price or a measure of it
@@ -172,10 +176,12 @@ def _time_pairs(language: Language) -> re.Pattern[str]:
 def _put_times(edits: Edits, m: re.Match[str], language: Language) -> None:
     if not edits.free(*m.span("a")) or not edits.free(*m.span("b")):
         return
+    if m["whole"] and edits.text[m.end() : m.end() + 1] == "." and goes_on(edits.text, m.end() + 1, language):
+        edits.put(m.end(), m.end() + 1, "")  # "8.30-17 u. open"
     for name in "ab":
-        edits.put(*m.span(name), clock_time(int(m[f"{name}h"]), int(m[f"{name}m"]), language))
+        edits.put(*m.span(name), clock_time(int(m[f"{name}h"]), int(m[f"{name}m"] or 0), language))
     if m["link"] and m["link"].strip() in ("-", "–", "—"):
-        edits.put(*m.span("link"), f" {language.word('to')} ")
+        edits.put(*m.span("link"), f" {range_word(edits.text, m.start('a'), language)} ")
 
 
 @cache
@@ -198,4 +204,10 @@ def _named_pairs(language: Language) -> re.Pattern[str]:
 @cache
 def _month_pairs(language: Language) -> re.Pattern[str]:
     names = _one_of([*language.months, *language.words("month_abbreviations")])
-    return re.compile(rf"(?<![\w-])(?P<first>(?i:{names}))\.?{_DASH}(?P<last>(?i:{names}))(?:\.(?!\s*\Z))?(?![\w-])")
+    # two words that stand for months are so without a dash only where one has a full stop: "may and mar" are none
+    links = _one_of(language.listed("range_links") | language.listed("conjunctions"))
+    link = rf"(?:{_DASH}|(?:\.|(?=[^.]{{1,24}}\.))[ \u00a0](?P<link>(?i:{links}))[ \u00a0])"
+    return re.compile(
+        rf"(?<![\w-])(?P<first>(?i:{names}))(?:\.(?={_DASH}))?{link}"
+        rf"(?P<last>(?i:{names}))(?:\.(?!\s*\Z))?(?![\w-])"
+    )
