@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.conversation_callers import KINDS, Conditions, Outcome, Simulated, backchannel_sounds
+from bench.conversation_callers import KINDS, Conditions, Outcome, Simulated, spoken_sounds
 from bench.conversation_picture import results
 from bench.server import measured_server
 from media_server.audio import Samples
@@ -47,7 +47,7 @@ async def one(url: str, kind: str, seed: int, conditions: Conditions, sounds: di
 
 async def measured(url: str, kinds: Sequence[str], args: Any) -> dict[str, list[Outcome]]:
     conditions = Conditions(args.noise_db, args.babble_db)
-    sounds = await backchannel_sounds(url) if "backchannel" in kinds else {}
+    sounds = await spoken_sounds(url) if {"backchannel", "stop"} & set(kinds) else {}
     places = asyncio.Semaphore(args.at_once)
     outcomes: dict[str, list[Outcome]] = {}
 

@@ -18,13 +18,15 @@ from bench.server import SENTENCES
 from media_server.audio import CALL_RATE_HZ, Samples, read_wav
 from media_server.caller import Caller
 
-__all__ = ["KINDS", "Conditions", "Outcome", "Simulated", "backchannel_sounds"]
+__all__ = ["KINDS", "Conditions", "Outcome", "Simulated", "spoken_sounds"]
 
 LONG = "I can do sums, switch lights, set timers, take a pizza order, and connect you to sales, support or billing."
 QUESTION = "We have many good things on our menu. Do you want cheese on your pizza?"
 WHOLE = ("what is seven plus five", "what is nine times three", "turn on the light in the kitchen", "what is my name")
 INTERRUPTING = ("what is nine times three", "goodbye", "can you repeat that", "what can you do")
 BACKCHANNELS = ("okay", "yes", "right", "sure", "yeah", "I see", "mhm", "uh huh")
+STOPS = ("stop", "wait", "hold on")
+"""What callers say who want silence, in a quarter to half a second."""
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 PLACES = ("sums,", "lights,", "timers,", "take")
 LOUD = 300
@@ -69,11 +71,11 @@ def _trimmed(samples: Samples) -> Samples:
     return samples[loud[0] : loud[-1]] if len(loud) else samples
 
 
-async def backchannel_sounds(url: str) -> dict[str, Samples]:
-    """Each backchannel as the server's own voice says it, a little higher than the agent does."""
+async def spoken_sounds(url: str) -> dict[str, Samples]:
+    """Each backchannel and word that stops as the server's own voice says it, a little higher than the agent does."""
     out = {}
     async with aiohttp.ClientSession() as http:
-        for text in BACKCHANNELS:
+        for text in (*BACKCHANNELS, *STOPS):
             asked = {"input": text, "response_format": "pcm", "sample_rate": CALL_RATE_HZ}
             async with http.post(f"{url}/v1/audio/speech", json=asked) as answer:
                 answer.raise_for_status()
@@ -261,9 +263,19 @@ async def aside(it: Simulated) -> Outcome:
 
 async def interruption(it: Simulated) -> Outcome:
     await it.over(LONG, str(it.r.choice(PLACES[:3])))
+    return await interrupted_by(it, sentence(str(it.r.choice(INTERRUPTING))))
+
+
+async def stopping(it: Simulated) -> Outcome:
+    """One word by which people ask for silence."""
+    await it.over(LONG, str(it.r.choice(PLACES[:3])))
+    return await interrupted_by(it, it.sounds[str(it.r.choice(STOPS))])
+
+
+async def interrupted_by(it: Simulated, sound: Samples) -> Outcome:
     began_s = asyncio.get_running_loop().time()
     since = len(it.caller.events)
-    await it.say(sentence(str(it.r.choice(INTERRUPTING))))
+    await it.say(sound)
     try:
         stopped = await it.caller.wait_for("agent.speech_stopped", timeout_s=8)
         await it.caller.wait_for("user.transcript", lambda e: e["final"], since=since, timeout_s=8)
@@ -320,6 +332,7 @@ KINDS: dict[str, tuple[Act, float | None]] = {
     "cough": (coughing, None),
     "aside": (aside, None),
     "interruption": (interruption, None),
+    "stop": (stopping, None),
     "early": (early, None),
     **{f"echo {ms} ms": (echoing, ms / 1000) for ms in (60, 200, 400, 600)},
     "interruption over echo": (interrupting_echo, 0.2),

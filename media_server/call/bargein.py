@@ -10,6 +10,7 @@
     speaking    speech is over: echo, noise, or "uh-huh"                 GoOn
     speaking    … or short and far quieter than the caller's turns      GoOn: it is said to somebody else
     speaking    … or short, and hardly understood                       GoOn: it is a "mhm", more often than not
+    speaking    … but a word by which one asks for silence              Yield, however short: "stop", "wait"
     speaking    … but little was left of what the agent says, or
                 nothing of a question behind which more may come         Yield: it is the answer
     speaking    speech is over and nobody can tell what it was           Yield
@@ -34,7 +35,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
-from media_server.call.interruption import ACKNOWLEDGEMENTS, FAREWELLS, Sound, TimedWord, Weighed, weigh
+from media_server.call.interruption import (
+    ACKNOWLEDGEMENTS,
+    FAREWELLS,
+    Sound,
+    TimedWord,
+    Weighed,
+    asks_for_silence,
+    weigh,
+)
 
 __all__ = ["BARGE_IN_TIMEOUT_S", "AgentState", "BargeIn", "Decision", "Left", "is_clear"]
 
@@ -158,7 +167,7 @@ class BargeIn:
             louder_db: how much louder the sound is than the caller's turns.
             clear: it is long enough, or well enough understood; see `is_clear`.
         """
-        if not self.in_doubt or louder_db < -QUIET_DB or not clear:
+        if not self.in_doubt or louder_db < -QUIET_DB or not (clear or asks_for_silence(heard)):
             return None
         self.sound = self._weigh(heard, played, at_s, guessed=True).sound
         # "oh okay, I see, got it" is long, and means no more than "okay"
@@ -192,6 +201,7 @@ class BargeIn:
         # one word of the agent's on a line that has not echoed yet may be an answer as well as "yes" is
         may_answer = it.sound in ("acknowledgement", "echo") and self.agent != "thinking"
         at_the_end = left.seconds <= _answer_s(left)
+        clear = clear or asks_for_silence(heard)
         meant = it.sound == "speech" and (at_the_end or (louder_db >= -QUIET_DB and clear))
         if meant or (may_answer and at_the_end):
             return self._yield()

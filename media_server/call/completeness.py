@@ -17,7 +17,13 @@ __all__ = ["completeness", "pause_ms", "told_by_words"]
 
 WIDTH = 0.04
 """Width of the step from incomplete to complete, in the model's probability."""
-_FILLER = re.compile(r"\b(um+|uh+|er+m?|hmm+|ähm?|euh|ehm?)$|([,:;\-–—…]|\.\.\.)$", re.IGNORECASE)
+_FILLER = re.compile(
+    r"\b(?:h?um+|uh+m*|ah+m+|er+m?|hmm+|mmm+|[äö]h+m*|euh+|eh+m?|pues|e{3,}|ı{3,}|é{3,}|hã)$"
+    r"|(?<!bir )(?<!her )(?<!çok )(?<!hiçbir )(?<!aynı )\bşey$"
+    r"|(?:[,:;\-–—…]|\.\.\.)$",
+    re.IGNORECASE,
+)
+"""Sounds and words with which people hold the floor while they think, in the eight languages of the voices."""
 READING_OUT = 0.25
 """Completeness while digits are read out, at most: between groups people pause for a second."""
 NUMBER_WEIGHT = 0.2
@@ -37,6 +43,7 @@ def completeness(
     by_sound: float | None = None,
     numbers: Collection[str] = (),
     known: Collection[str] = (),
+    language: str = "",
 ) -> float:
     """How complete the turn is, from 0, more will come, to 1, it is over.
 
@@ -47,8 +54,9 @@ def completeness(
         by_sound: a classifier's that the turn is over, by what it sounds like.
         numbers: patterns of numbers that callers may read out.
         known: numbers of several digits that were told or said before.
+        language: the one that is spoken, if it is known.
     """
-    if (told := told_by_words(text, numbers, known)) is not None:
+    if (told := told_by_words(text, numbers, known, language)) is not None:
         return told
     groups = digit_groups(text)
     sure = _logistic((probability - complete_at) / WIDTH)
@@ -61,15 +69,19 @@ def completeness(
     return min(sure, READING_OUT) if reading_out and probability < SURE and by_sound is None else sure
 
 
-def told_by_words(text: str, numbers: Collection[str] = (), known: Collection[str] = ()) -> float | None:
+def told_by_words(
+    text: str, numbers: Collection[str] = (), known: Collection[str] = (), language: str = ""
+) -> float | None:
     """The completeness of words that end in a filler or a number of known form; None where a model has to tell.
 
     Args:
         numbers: patterns of numbers that callers may read out.
         known: numbers of several digits that were told or said before.
+        language: the one that is spoken, if it is known.
     """
     text = text.strip()
-    if _FILLER.search(text):
+    filler = _FILLER.search(text)
+    if filler and not (filler[0].lower() == "um" and language.startswith("pt")):  # which is one there
         return 0.0
     digits = "".join(digit_groups(text))
     expected = whole(digits, numbers, known) if digits and (numbers or known) else None

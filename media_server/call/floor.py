@@ -419,14 +419,14 @@ class Floor:
             agent = self._call.agent
             messages = self._history.messages(agent.prompt, agent.history_turns, said.text)
             numbers, known = self._numbers(messages)
-            told = told_by_words(said.text, numbers, known)
+            told = told_by_words(said.text, numbers, known, said.language)
             if told is None:
                 try:
                     probability = await self._engines.judge(self._call.id, messages, specs(agent))
                 except EngineError:
                     return  # the pause ends by itself, and the reply will tell
                 at = self._engines.complete_at
-                told = completeness(said.text, probability, at, said.complete, numbers, known)
+                told = completeness(said.text, probability, at, said.complete, numbers, known, said.language)
             pause.complete = told
             pause.cause = "semantic"
             self._emit(e.TurnPaused(pause.id, said.text, pause.complete))

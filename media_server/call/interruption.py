@@ -12,7 +12,17 @@ from typing import Literal, NamedTuple
 
 from media_server.call.joining import CHARACTER
 
-__all__ = ["ACKNOWLEDGEMENTS", "FAREWELLS", "Sound", "TimedWord", "Weighed", "spread", "timed", "weigh"]
+__all__ = [
+    "ACKNOWLEDGEMENTS",
+    "FAREWELLS",
+    "Sound",
+    "TimedWord",
+    "Weighed",
+    "asks_for_silence",
+    "spread",
+    "timed",
+    "weigh",
+]
 
 Sound = Literal["speech", "acknowledgement", "echo", "noise"]
 
@@ -128,6 +138,9 @@ ACKNOWLEDGEMENTS = frozenset(
     | {"que bom", "fantástico", "maravilhoso", "interessante", "sério", "é verdade", "correto", "que legal", "bacana"}
     | {"ah zo", "dat klopt", "leuk", "fijn", "wat leuk", "geweldig", "fantastisch", "echt waar", "correct", "ach zo"}
     | {"tabi", "çok güzel", "gerçekten mi", "muhteşem", "mükemmel", "ilginç", "öyleymiş", "ne güzel"}
+    # who hesitates has not begun to say anything
+    | {"er", "erm", "eh", "ehm", "well", "öh", "öhm", "tja", "naja", "pues", "ben", "bah", "beh", "boh", "nou"}
+    | {"şey", "yani", "eee", "ııı"}
     # Chinese, Japanese
     | {"嗯", "好", "的", "对", "是", "は", "い", "う", "ん", "え"}
 )
@@ -145,6 +158,20 @@ FAREWELLS = frozenset(
     | {"hoşça kal", "hoşça kalın", "görüşürüz", "iyi günler", "iyi akşamlar", "güle güle", "size de"}
 )
 """What is said to an agent that says goodbye and hangs up."""
+STOPS = frozenset(
+    {"stop", "wait", "halt", "quiet", "silence", "enough", "shush", "hold on", "hold it", "hang on", "shut up"}
+    | {"one moment", "one second", "just a moment", "just a second", "a moment", "a second", "pause"}
+    | {"stopp", "warte", "warten", "moment", "einen moment", "ruhe", "genug", "still", "stille", "pst", "aufhören"}
+    | {"hör auf", "hören sie auf"}
+    | {"alto", "espera", "espere", "basta", "silencio", "pare", "cállate", "detente", "un momento", "un segundo"}
+    | {"arrête", "arrêtez", "attends", "attendez", "assez", "chut", "un instant", "un moment", "une seconde"}
+    | {"ferma", "fermati", "fermo", "si fermi", "aspetta", "aspetti", "silenzio", "zitto", "zitta", "un attimo"}
+    | {"chega", "silêncio", "calma", "peraí", "um momento", "um instante", "um segundo"}
+    | {"wacht", "genoeg", "stilte", "stil", "ophouden", "hou op", "momentje", "een moment"}
+    | {"dur", "durun", "bekle", "bekleyin", "yeter", "sus", "susun", "bir dakika", "bir saniye"}
+    | {"停", "等", "止"}
+)
+"""Words by which people ask for silence: they are taken for what they are however short they are."""
 MOST_WORDS = 4
 """Words of an acknowledgement at most."""
 SHORTEST = 3
@@ -230,12 +257,25 @@ def weigh(
     letters = sum(len(w.text) for w in heard)
     # an answer to a question takes words of it, but not in their place
     chosen = asked and not guessed and delay_s is None and _out_of_place(heard, played, echoed)
-    if echoed and not chosen and sum(len(heard[i].text) for i in echoed) >= share * letters:
+    # "stop" over the agent's voice is no part of it, unless the agent has just said so itself
+    stops = asks_for_silence([w for i, w in enumerate(heard) if i not in echoed]) and not asks_for_silence(played)
+    mostly = sum(len(heard[i].text) for i in echoed) >= share * letters
+    if echoed and mostly and not chosen and not stops:
         return Weighed("echo", len(echoed), behind_s)
     meant = _meant([w.text for w in heard], acknowledgements, goes_on=guessed)
     if not meant:
         return Weighed("acknowledgement")
     return Weighed("speech" if meant >= min_words else "noise")
+
+
+def asks_for_silence(words: Sequence[TimedWord]) -> bool:
+    """Whether a word among them asks the agent to stop."""
+    texts = [word.text for word in words]
+    return any(
+        " ".join(texts[at:end]) in STOPS
+        for at in range(len(texts))
+        for end in range(at + 1, min(len(texts), at + MOST_WORDS) + 1)
+    )
 
 
 def _meant(words: Sequence[str], acknowledgements: Collection[str], goes_on: bool) -> int:

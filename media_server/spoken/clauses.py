@@ -12,7 +12,7 @@ import itertools
 import re
 from functools import cache
 
-from media_server.spoken.ends import ends_sentence
+from media_server.spoken.ends import WIDE, ends_sentence
 from media_server.spoken.language import Language, language_of
 from media_server.spoken.markup import FENCE, Mark, Unsaid, announces, is_bare_mark, mark_of, without_mark
 from media_server.spoken.phrases import Place, cut, opens_phrase, place_before
@@ -43,8 +43,9 @@ FEW = 3
 _WORD_END = re.compile(r"(?<=\S)\s|(?<=[\u0e00-\u0eff\u3040-\u9fff])(?=[\u0e00-\u0eff\u3040-\u9fff])")
 """The end of a word: a space, or the place between characters of scripts that are written without."""
 _BOUNDARY = re.compile(
-    r"(?P<stop>(?<![.!?…])[.!?…]{1,80}(?:[ \u00a0\u202f]»|[\"')\]»”’“‘*_]{0,6})(?=\s|\Z))"
-    r"|(?P<wide>[。！？｡।॥؟۔።][」』”’）)\"]{0,3})"
+    r"(?P<stop>(?<![.!?…\u037e])[.!?…\u037e]{1,80}(?:[ \u00a0\u202f]»|[\"')\]»”’“‘*_]{0,6})(?=\s|\Z))"
+    rf"|(?P<wide>[{WIDE}]"
+    r"[」』”’）)\"]{0,3})"
     r"|(?P<line>\n)"
     r"|(?P<pause>[,;:—–،؛](?=\s|\Z)|[，；：])"
 )
@@ -70,7 +71,10 @@ _LONE_FENCE = re.compile(r"[^\S\n]{0,8}(?:```+|~~~+)[^`~\n]*\Z")
 _BLANK_LINES = re.compile(r"(?:[^\S\n]{0,20}\n)+")
 _SETTLED = re.compile(r"[^.!?…\"')\]»”’“‘*_]")
 """What shows that a mark before it is complete."""
-_SEEMS_WHOLE = re.compile(r"(?:[!?…。！？｡।॥؟۔]|(?P<dot>(?<=\w)\.))[\"')»\]”’“‘*_]{0,6}\s{0,4}\Z")
+_SEEMS_WHOLE = re.compile(
+    rf"(?:[!?…\u037e{WIDE}]"
+    r"|(?P<dot>(?<=\w)\.))[\"')»\]”’“‘*_]{0,6}\s{0,4}\Z"
+)
 _SLOW = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -84,6 +88,8 @@ class ClauseCutter:
 
     def __init__(self, voice: str = "en", first: bool = True) -> None:
         self._language = language_of(voice)
+        self._asks = ";" if voice.lower().startswith("el") else ""
+        """What else ends a question: in Greek a semicolon."""
         self._text = ""
         self._first = first
         self._at_line_start = True
@@ -220,6 +226,8 @@ class ClauseCutter:
                 return None
             return True
         if kind == "stop":
+            if m[0][-1] != "»" and self._quoting(m.start()) and not self._text[m.end() :].strip() and not final:
+                return None  # "« Oui. »"
             if not m[0].startswith(".") or m[0].startswith(("..", ".!", ".?")):
                 return self._exclaims(m, final)
             stop = m.start() + 1
@@ -242,6 +250,10 @@ class ClauseCutter:
             return False
         return not (m[0][-1] in CLOSING and behind[0].islower())
 
+    def _quoting(self, at: int) -> bool:
+        """Whether a quotation in angle marks is open there."""
+        return self._text.count("«", 0, at) > self._text.count("»", 0, at)
+
     def _is_item(self, at: int) -> bool:
         """Whether a full stop stands behind the number of an item, of a list that is written without lines."""
         number = self._text[:at].strip()
@@ -259,6 +271,8 @@ class ClauseCutter:
         return ends_sentence(text, stop, self._language, final)
 
     def _pauses(self, m: re.Match[str], final: bool) -> bool | None:
+        if m[0] == self._asks:
+            return True
         least = FIRST_CLAUSE if self._first else LATER_CLAUSE
         if m.start() < least:
             return False

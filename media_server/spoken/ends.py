@@ -6,8 +6,10 @@ import re
 
 from media_server.spoken.language import Language
 
-__all__ = ["ELIDED", "ends_sentence", "goes_on", "is_ordinal", "is_street"]
+__all__ = ["ELIDED", "WIDE", "ends_sentence", "goes_on", "is_ordinal", "is_street"]
 
+WIDE = "。！？｡।॥؟۔።။។៕།༎։᠃"
+"""Full stops, question and exclamation marks of other scripts: no space need follow."""
 _HEAD = "\"'“”„«»‘’‚([{*_¿¡<"
 _NEXT = re.compile(r"[\s\u00a0]*")
 _LETTERS = re.compile(r"[^\W\d_](?:[\w’'-]{0,40})")
@@ -26,6 +28,9 @@ _ZONE = re.compile(r"[A-Z]{1,3}[SD]?T|UTC|GMT|BST|CET|CEST|EET|EEST|MSK|IST")
 _NUMBER = re.compile(r"\d{1,4}\.")
 _MEASURED = re.compile(r"\d[ \u00a0]$")
 _HOUSE = re.compile(r"(?:^|\W)\d{1,6}[A-Za-z]?[ \u00a0](?:[\w.]{1,20}[ \u00a0]){0,3}$")
+_ELSEWHERE_WORDS = "ул пр пер пл тел руб стр вул им св ul al os pl tel nr kl tlf bl nám tř str sv vs st"
+_ELSEWHERE = frozenset(f"{word}." for word in _ELSEWHERE_WORDS.split())
+"""Abbreviations before names and numbers in languages without a file of their own."""
 MAX_WORD = 60
 """Characters before a full stop that are looked at."""
 
@@ -70,7 +75,8 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
         follows = _following(text, at, final)
         before_name = language.code == "tr" and (follows or "")[:1].isupper()  # a sultan's
         return None if follows is None else not (_ranked(follows, language) or before_name)
-    if not (single or dotted or measured or (language is not None and lower in _known(language))):
+    elsewhere = language is None and lower in _ELSEWHERE
+    if not (single or dotted or measured or elsewhere or (language is not None and lower in _known(language))):
         return True
     follows = _following(text, at, final)
     if follows is None or follows == "":
@@ -83,7 +89,7 @@ def ends_sentence(text: str, at: int, language: Language | None, final: bool) ->
     if not first.isalpha():
         return first not in _SIGNS
     if language is None:
-        return not single
+        return not (single or elsewhere)
     if follows.lower() in language.listed("address_words") or follows in _COMPANIES:
         return False
     if language.code == "de" and (measured or word[:-1] in language.listed("dotted_units")):

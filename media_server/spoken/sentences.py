@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from media_server.spoken.ends import ends_sentence
+from media_server.spoken.ends import WIDE, ends_sentence
 from media_server.spoken.language import language_of
 
 __all__ = ["ends_between", "whole_sentences"]
 
-_END = re.compile(r"[.!?…؟۔]+[\"')\]»”’*_]*(?=\s|\Z)|[。！？｡।॥][」』”’）)\"]*")
+_END = re.compile(rf"[.!?…\u037e]+[\"')\]»”’*_]*(?=\s|\Z)|[{WIDE}][」』”’）)\"*_]*")
 _LIST_NUMBER = re.compile(r"(?:^|\n)[^\S\n]*\d{1,3}\Z")
 BEHIND = 60
 """Characters behind a full stop that tell whether it ends its sentence."""
@@ -31,7 +31,7 @@ def ends_between(before: str, after: str, voice: str = "en") -> bool:
     """Whether a sentence ends at the end of `before`, which goes on with `after`."""
     if not before or whole_sentences(before, voice) != before:
         return False
-    return after[:1].isspace() or before[-1] in "。！？｡।॥"
+    return after[:1].isspace() or before[-1] in WIDE
 
 
 def _ends(text: str, m: re.Match[str], voice: str) -> bool:

@@ -451,3 +451,124 @@ def test_who_is_pleased_stops_nobody(said: str) -> None:
 )
 def test_who_is_pleased_and_goes_on_is_heard(said: str) -> None:
     assert Decision.YIELD in heard_over(SUMS, Sound(said, 2.0))
+
+
+SHORT_S, UNSURE, SURE = 0.3, 0.4, 0.9
+STOPS = (
+    *("stop", "wait", "hold on", "quiet", "okay stop", "no wait", "stopp", "warte", "moment", "einen moment"),
+    *("espera", "basta", "un momento", "arrête", "attendez", "chut", "aspetta", "un attimo", "espere", "peraí"),
+    *("wacht", "wacht even", "genoeg", "dur", "bekleyin", "bir dakika", "停", "等"),
+)
+
+
+def short(text: str, *, confidence: float = UNSURE, over: str = SUMS, at_s: float = 2.0, agent: AgentState = "speaking",
+          left: Left = FAR, louder_db: float = 0.0, partial: bool = True) -> list[Decision]:  # fmt: skip
+    """The decisions at a sound of three tenths of a second."""
+    it = BargeIn()
+    it.agent = agent
+    said, end_s = [w for w in played(over) if w.at_s <= at_s + 0.15], at_s + SHORT_S
+    clear = is_clear(SHORT_S, confidence)
+    words = [w for each in text.split() for w in spread(each, at_s, end_s)]
+    made = [it.speech_began(at_s)]
+    if partial:
+        made.append(it.words_so_far(words, said, end_s - 0.05, louder_db, clear))
+    return [m for m in [*made, it.speech_over(words, said, left, end_s, louder_db, clear)] if m]
+
+
+@pytest.mark.parametrize("text", STOPS)
+@pytest.mark.parametrize("partial", [True, False])
+def test_a_word_that_asks_for_silence_stops_the_agent_however_short(text: str, partial: bool) -> None:
+    assert short(text, partial=partial) == [HOLD, YIELD]
+
+
+@pytest.mark.parametrize("text", ["i have", "up have", "add have", "of have", "can", "ham", "i c", "have", "no"])
+def test_what_recognisers_make_of_mhm_does_not(text: str) -> None:
+    assert short(text) == [HOLD, GO_ON]
+
+
+@pytest.mark.parametrize(
+    ("settings", "decided"),
+    [
+        ({"text": "stop", "louder_db": -14.0}, GO_ON),
+        ({"text": "stop", "agent": "thinking"}, YIELD),
+        ({"text": "wait", "agent": "thinking"}, YIELD),
+        ({"text": "stop", "over": "press the red key and then stop to end", "at_s": 2.0}, GO_ON),
+        ({"text": "no", "confidence": SURE}, YIELD),
+        ({"text": "no", "left": QUESTION}, YIELD),
+        ({"text": "stop it", "confidence": SURE}, YIELD),
+    ],
+    ids=str,
+)
+def test_where_and_how_a_short_word_is_said_matters(settings: dict[str, Any], decided: Decision) -> None:
+    assert short(**settings)[-1] is decided
+
+
+def test_two_callers_the_louder_one_is_heard() -> None:
+    it = BargeIn()
+    it.agent = "speaking"
+    assert it.speech_began(2.0) is HOLD
+    assert it.words_so_far(Sound("turn the television down", 2.0).words(), [], 2.6, -14.0) is None
+    assert it.words_so_far(Sound("turn the television down what is the price", 2.0).words(), [], 3.2, -2.0) is YIELD
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("um", "uh", "erm", "well", "er um", "äh", "ähm", "öhm", "tja", "na ja", "eh", "pues", "euh", "ben", "bah"),
+        *("ehm", "beh", "boh", "hum", "nou", "tja ja", "şey", "yani"),
+    ],
+)
+@pytest.mark.parametrize("agent", ["speaking", "thinking"])
+def test_who_hesitates_has_not_begun_to_say_anything(text: str, agent: AgentState) -> None:
+    assert heard_over(SUMS, Sound(text, 2.0, partial_s=(0.3,)), agent=agent) == [HOLD, GO_ON]
+
+
+@pytest.mark.parametrize(
+    "text", ["um wait", "äh nein", "euh non", "ehm scusi", "well i want two", "pues no", "şey dur"]
+)
+def test_who_goes_on_behind_it_has(text: str) -> None:
+    assert heard_over(SUMS, Sound(text, 2.0))[-1] is YIELD
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("yeah yeah sure", "uh huh okay", "ja genau", "mhm ja", "ach so okay", "sí sí claro", "vale vale", "oui oui"),
+        *("d'accord d'accord", "ok très bien", "sì sì certo", "va bene va bene", "sim sim", "tá bom", "ok perfeito"),
+        *("ja ja", "oké prima", "ja precies", "evet evet", "tamam tamam", "tamam anladım", "mhm mhm mhm"),
+    ],
+)
+def test_backchannels_of_two_words_in_eight_languages(text: str) -> None:
+    assert heard_over(SUMS, Sound(text, 2.0, partial_s=(0.3, 0.6))) == [HOLD, GO_ON]
+    assert heard_over(SUMS, Sound(text, 4.5), left=FEW)[-1] is YIELD
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("nein moment", "warten sie bitte", "no espera", "un momento por favor", "non attendez", "no aspetti"),
+        *("não espera", "nee wacht", "hayır bir dakika", "sorry what was that", "who is this", "wrong number"),
+    ],
+)
+def test_who_says_no_in_eight_languages_is_listened_to(text: str) -> None:
+    assert heard_over(SUMS, Sound(text, 2.0, partial_s=(0.5,))) == [HOLD, YIELD]
+
+
+@pytest.mark.parametrize("delay_s", [0.04, 0.1, 0.25, 0.4, 0.6])
+def test_an_echo_is_told_at_every_delay_and_who_speaks_over_it_too(delay_s: float) -> None:
+    it = BargeIn()
+
+    def over(text: str, words: int = 4) -> Decision:
+        return heard_over(SUMS, Sound(text, words * RATE + delay_s, RATE), machine=it, plays_on=True)[-1]
+
+    assert over("switch lights set timers") is GO_ON
+    assert over("switch lights please stop") is YIELD, "of the words half are the agent's"
+    assert over("switch lights set timers") is GO_ON
+    assert over("lights wait", 5) is YIELD
+
+
+def test_two_noises_hide_no_stop() -> None:
+    it = BargeIn()
+    for at_s in (1.0, 3.0):
+        assert heard_over(SUMS, Sound("", at_s), machine=it) == [HOLD, GO_ON]
+    assert heard_over(SUMS, Sound("stop", 5.0), machine=it) == [YIELD]

@@ -210,6 +210,19 @@ async def test_a_person_who_takes_over_is_not_spoken_over() -> None:
 
 
 @in_no_time
+async def test_in_writing_too_the_caller_is_told_once_that_a_person_takes_over() -> None:
+    async with calling(person_notice="A colleague takes over.") as line:
+        line.call.pause(by="ada")
+        line.call.pause(by="ben")
+        await asyncio.sleep(1)
+        assert line.said == ["A colleague takes over."]
+        line.call.resume()
+        line.send(type="text.send", text="thanks")
+        await asyncio.sleep(1)
+        assert [x.content for x in line.engines.asked[-1][1:]] == ["thanks"], "it is not the agent's own"
+
+
+@in_no_time
 async def test_the_agent_goes_on_when_the_last_of_those_who_took_over_gives_the_call_back() -> None:
     async with calling() as line:
         line.call.pause(by="ada")

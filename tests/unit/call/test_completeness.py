@@ -107,3 +107,31 @@ def test_presets_differ_in_patience_and_settings_go_before_them() -> None:
 )
 def test_no_model_is_asked_where_the_words_tell(text: str, told: float | None) -> None:
     assert told_by_words(text, [r"\d{3}"]) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        *((f"{said} {filler}", 0.0) for said, filler in (
+            ("i would like to", "uhm"), ("my number is", "umm"), ("and then", "ahm"), ("i think", "mmm"),
+            ("ich möchte", "öh"), ("meine Nummer ist", "öhm"), ("ich hätte gern", "ähh"), ("quiero", "pues"),
+            ("quiero", "ehh"), ("je voudrais", "euhh"), ("vorrei", "ehm"), ("eu queria", "hã"), ("eu queria", "ééé"),
+            ("ik wil", "eh"), ("ben", "şey"), ("istiyorum", "ııı"), ("istiyorum", "eee"),
+        )),
+        ("my name is ben", None), ("başka bir şey", None), ("her şey", None), ("ten mm", None),
+        ("i went to the", None), ("my drum", None), ("the other", None),
+    ],
+)  # fmt: skip
+def test_who_holds_the_floor_with_a_sound_has_not_ended(text: str, told: float | None) -> None:
+    assert told_by_words(text) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "told"),
+    [
+        ("o número é quatro dois um", "pt", 1.0), ("o número é quatro um", "pt", 0.0), ("eu quero um", "pt", None),
+        ("the number is four two um", "en", 0.0), ("i would like to um", "", 0.0), ("eu queria hum", "pt", 0.0),
+    ],
+)  # fmt: skip
+def test_one_in_portuguese_is_no_hesitation(text: str, language: str, told: float | None) -> None:
+    assert told_by_words(text, [r"\d{3}"], language=language) == told

@@ -290,3 +290,42 @@ def test_what_goes_on_behind_a_quotation_or_an_abbreviation(
     cutter = ClauseCutter(voice)
     found = [c for i in range(0, len(text), size) for c in cutter.push(text[i : i + size])]
     assert found + cutter.flush() == clauses
+
+
+@pytest.mark.parametrize(
+    ("voice", "clauses", "between"),
+    [
+        ("en", ["We sell apples,", "pears, etc. and more.", "Come by."], " "),
+        ("en", ["It is on Martin Luther King Jr. Blvd. near the park.", "Yes."], " "),
+        ("en", ["“Why?” she asked.", "“Because.”"], " "),
+        ("en", ["Dr. No is a film.", "I like it."], " "),
+        ("de", ["Äpfel, Birnen usw. sind da.", "Bitte."], " "),
+        ("de", ["Das Treffen ist am 3. Oktober.", "Kommen Sie?"], " "),
+        ("fr", ["M. Dupont,", "M. Roy, etc. sont là.", "Oui."], " "),
+        ("fr", ["« Oui. »", "Il part."], " "),
+        ("es", ["¿Qué hora es?", "Son las 5 p. m.", "Gracias."], " "),
+        ("it", ["L'avv. Rossi,", "il dott. Bianchi, ecc. sono qui.", "Bene."], " "),
+        ("nl", ["Dhr. Jansen,", "mevr. Bos, enz. komen.", "Ja."], " "),
+        ("tr", ["Toplantı 3 Şub. Pzt. günü.", "Gelin."], " "),
+        ("zh", ["你好！", "请问你要什么？", "我们有3.5元的。"], ""),
+        ("ja", ["こんにちは。", "「はい。」", "わかりました！"], ""),
+        ("ko", ["안녕하세요.", "무엇을 도와드릴까요?"], " "),
+        ("ar", ["أهلا.", "كيف الحال؟", "بخير."], " "),
+        ("ur", ["یہ ٹھیک ہے۔", "شکریہ۔"], " "),
+        ("hi", ["नमस्ते!", "मैं ठीक हूँ।", "समय 5.30 है।"], " "),
+        ("th", ["สวัสดีครับ", "มีอะไรให้ช่วยไหม"], "\n"),
+        ("my", ["မင်္ဂလာပါ။", "နေကောင်းလား။"], " "),
+        ("am", ["ሰላም።", "እንዴት ነህ?"], " "),
+        ("hy", ["Բարեւ։", "Լավ եմ։"], " "),
+        ("km", ["សួស្តី។", "អរគុណ។"], " "),
+        ("bo", ["བཀྲ་ཤིས།", "བདེ་ལེགས།"], " "),
+        ("el", ["Γεια σας.", "Τι κάνετε;", "Καλά."], " "),
+        ("he", ["שלום.", "מה שלומך?", "טוב."], " "),
+        ("ru", ["Это ул. Ленина.", "Да."], " "),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 4, 200])
+def test_clauses_of_many_languages_as_they_are_written(voice: str, clauses: list[str], between: str, size: int) -> None:
+    text, cutter = between.join(clauses), ClauseCutter(voice)
+    found = [c for i in range(0, len(text), size) for c in cutter.push(text[i : i + size])]
+    assert found + cutter.flush() == clauses
