@@ -161,7 +161,7 @@ FAREWELLS = frozenset(
 STOPS = frozenset(
     {"stop", "wait", "halt", "quiet", "silence", "enough", "shush", "hold on", "hold it", "hang on", "shut up"}
     | {"one moment", "one second", "just a moment", "just a second", "a moment", "a second", "pause"}
-    | {"stopp", "warte", "warten", "moment", "einen moment", "ruhe", "genug", "still", "stille", "pst", "aufhören"}
+    | {"stopp", "warte", "warten", "moment", "einen moment", "ruhe", "genug", "stille", "pst", "aufhören"}
     | {"hör auf", "hören sie auf"}
     | {"alto", "espera", "espere", "basta", "silencio", "pare", "cállate", "detente", "un momento", "un segundo"}
     | {"arrête", "arrêtez", "attends", "attendez", "assez", "chut", "un instant", "un moment", "une seconde"}
