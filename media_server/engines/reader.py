@@ -166,7 +166,7 @@ class ReplyReader:
             text = self._text.lstrip(_BETWEEN) if self._begun else self._text.lstrip()
             self._apart = self._apart or len(text) < len(self._text)
             self._text = text
-        text = without_half_a_mark(self._text) if last else self._text
+        text = without_half_a_mark(self._text, self._before) if last else self._text
         if not text:
             return False
         at, end, mark = self._spotter.find(text, last, self._spoken, self._before, self._in_code)

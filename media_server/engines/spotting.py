@@ -207,20 +207,25 @@ def meant_as_a_call(text: str, offered: frozenset[str]) -> bool:
     return bool((_CALLING_SURELY if offered else CALLING).match(text))
 
 
-def without_half_a_mark(text: str) -> str:
-    """The end of a reply without a mark of which only the beginning was written: a limit cut it there."""
+def without_half_a_mark(text: str, before: str = "") -> str:
+    """The end of a reply without a mark of which only the beginning was written: a limit cut it there.
+
+    Args:
+        before: the character that was said right before the text; empty for none.
+    """
     for begun in _HALF.finditer(text):
-        half = text[begun.start() :]
-        if half[0] in "[{" and not half.strip("[{ \t\r\n"):
-            return text[: begun.start()]
-        if len(half) > 2 and (
+        at, half = begun.start(), text[begun.start() :]
+        if not half.strip("[{ \t\r\n"):
+            if not (text[at - 1] if at else before).strip():  # else it belongs to a word, or is a face
+                return text[:at]
+        elif len(half) > 2 and (
             marks.CONTROL_BEGUN.match(half) or any(mark.startswith(half) and mark != half for mark in ALL)
         ):
-            return text[: begun.start()]
+            return text[:at]
     return text
 
 
-_HALF = re.compile(r"[<\[◁✿](?=[^<\[]{0,60}\Z)|(?<!\S)[\[{](?=[\[{\s]{0,20}\Z)")
+_HALF = re.compile(r"[<◁✿](?=[^<\[]{0,60}\Z)|[\[{](?=[^<\[]{0,60}\Z|[\[{\s]{0,20}\Z)")
 _TICKS = re.compile(r"`+")
 _INFO = re.compile(r"[ \t]*([\w+.\-]*)")
 

@@ -266,6 +266,9 @@ def test_thoughts_are_not_said(reply: str, expected: str, in_thought: bool, temp
         "Thought: it is (perhaps) so.",
         "The get_weather: which one? hang_up (later).",
         "if (a < b) { return [1] } // 3 < 5",
+        "Smile :-{",
+        "Be sad :[",
+        "Five is <3",
     ],
 )
 def test_what_is_no_call_is_said_as_it_stands(reply: str) -> None:
