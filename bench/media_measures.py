@@ -36,6 +36,7 @@ from bench.server import measured_server
 from bench.wer import WordErrors
 from media_server.audio import MODEL_RATE_HZ
 from media_server.engines.whisper import WhisperEngine
+from media_server.priority import BEHIND
 from media_server.rtc.agreed import Codec
 from media_server.rtc.decoding import decoder_of
 
@@ -252,7 +253,7 @@ async def pace(plan: Plan, is_busy: bool, niceness: int, kind: str) -> dict[str,
     """How evenly the agent's packets leave, in 10 calls, by the kernel's clock."""
     name = "packets' spacing" + (", engines busy" if is_busy else "") + (f", at nice {niceness}" if niceness else "")
     async with (
-        _busy_engines(2) if is_busy else contextlib.nullcontext(),
+        _busy_engines(2, 0 if niceness else BEHIND) if is_busy else contextlib.nullcontext(),
         running(kind, speaks=True, niceness=niceness) as child,
         _calls(plan, child, quiet_packets(), 10, timed=True) as callers,
     ):
@@ -394,11 +395,13 @@ SECTIONS: dict[str, Callable[[Plan], list[Case]]] = {
 
 
 @contextlib.asynccontextmanager
-async def _busy_engines(count: int) -> AsyncIterator[None]:
-    """So many recognisers that never rest, beside the server."""
+async def _busy_engines(count: int, niceness: int) -> AsyncIterator[None]:
+    """So many recognisers that never rest, beside the server, at the niceness that its engines have."""
     code = "from bench.media_measures import recognise_without_end as work; work()"
     engines = [await asyncio.create_subprocess_exec(sys.executable, "-c", code) for _ in range(count)]
     try:
+        for engine in engines:
+            os.setpriority(os.PRIO_PROCESS, engine.pid, niceness)
         await asyncio.sleep(ENGINES_S)
         yield
     finally:

@@ -7,10 +7,14 @@ import ctypes
 import os
 import signal
 
-__all__ = ["MEDIA", "end_with_parent", "prefer", "stand_back", "wait_for_the_rest"]
+__all__ = ["BEHIND", "MEDIA", "end_with_parent", "prefer", "stand_back", "step_behind", "wait_for_the_rest"]
 
 MEDIA = -15
 """Niceness of what carries sound: late packets are heard as gaps, and late answers as lost calls."""
+
+BEHIND = 5
+"""How much nicer engines are than a server that may not go before others: that is a third of its share where both want
+to run. Engines lose next to nothing by it, for the server needs little."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -30,6 +34,18 @@ def stand_back() -> None:
     """Give up what `prefer` took for the process that started this one: media have to be on time, engines work on."""
     if os.getpriority(os.PRIO_PROCESS, 0) < 0:
         os.setpriority(os.PRIO_PROCESS, 0, 0)
+
+
+def step_behind() -> None:
+    """Have an engine's process let its server go first, also where the server has no priority that it could give up.
+
+    A niceness counts among the processes of one service, container or terminal session, where the system shares the
+    processor between those first (systemd, Docker, autogroups): other programs then take nothing from the engines.
+    """
+    if os.getpriority(os.PRIO_PROCESS, 0) < 0:
+        stand_back()
+    else:
+        os.nice(BEHIND)
 
 
 def wait_for_the_rest() -> None:

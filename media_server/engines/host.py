@@ -24,7 +24,7 @@ import msgspec
 from media_server.engines import messages as m
 from media_server.engines.offline import stay_offline
 from media_server.engines.registry import USUAL, engine_class
-from media_server.priority import end_with_parent, stand_back, wait_for_the_rest
+from media_server.priority import end_with_parent, step_behind, wait_for_the_rest
 
 __all__ = ["Engine", "serve"]
 
@@ -271,7 +271,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then closes the socket
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format=f"{kind}: %(message)s")
     stay_offline()
-    stand_back()
+    step_behind()
     if background:
         end_with_parent()
         wait_for_the_rest()

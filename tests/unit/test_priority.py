@@ -39,6 +39,18 @@ def test_an_engine_gives_up_the_priority_that_its_server_has(given: int, kept: i
     assert done.stdout.strip() == str(kept)
 
 
+@pytest.mark.parametrize(("given", "kept"), [(-5, 0), (0, 5), (3, 8)])
+def test_an_engine_lets_its_server_go_first_whatever_that_may(given: int, kept: int) -> None:
+    code = (
+        f"import os; os.setpriority(os.PRIO_PROCESS, 0, {given}); from media_server.priority import step_behind;"
+        "step_behind(); print(os.getpriority(os.PRIO_PROCESS, 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if "PermissionError" in done.stderr:
+        pytest.skip("a negative niceness is for root alone")
+    assert done.stdout.strip() == str(kept)
+
+
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="a class of Linux")
 def test_a_process_runs_only_where_nothing_else_wants_to() -> None:
     code = (
