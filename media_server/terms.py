@@ -60,6 +60,7 @@ class Terms(_Sealable):
         dialect_options: the options with which that dialect is made.
         metadata: what is known of the call: for its events, its record and the agent's code.
         client_metadata: the part of it that is the client's word alone.
+        sealed_metadata: the part of it that a program vouches for: no page can say it.
         limits: what the call is limited to, as the client is told it.
     """
 
@@ -71,6 +72,7 @@ class Terms(_Sealable):
     dialect_options: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     client_metadata: dict[str, Any] = {}
+    sealed_metadata: dict[str, Any] = {}
     limits: Limits | None = None
 
     def joined_by(self, metadata: Mapping[str, Any], variables: Variables, tools: Sequence[Tool] = ()) -> Terms:
@@ -85,7 +87,7 @@ class Terms(_Sealable):
 
     def sealed(self) -> dict[str, Any]:
         """The part that a token seals, as JSON can hold it; the metadata are kept beside it."""
-        beside = {"metadata", "client_metadata", "limits"}
+        beside = {"metadata", "client_metadata", "sealed_metadata", "limits"}
         return self.model_dump(exclude=beside, exclude_defaults=True) | {"version": VERSION}
 
 

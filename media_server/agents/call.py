@@ -25,6 +25,8 @@ class Call(Protocol):
     """What came with the offer, and what a token has sealed, which wins."""
     client_metadata: Mapping[str, Any]
     """What came with the offer alone: the word of a page."""
+    sealed_metadata: Mapping[str, Any]
+    """What a token has sealed alone, which no page can say."""
 
     @property
     def agent(self) -> Agent:

@@ -77,6 +77,7 @@ class Call(agents.Call):
         self._ending = False
         self.metadata: Mapping[str, Any] = terms.metadata
         self.client_metadata: Mapping[str, Any] = terms.client_metadata
+        self.sealed_metadata: Mapping[str, Any] = terms.sealed_metadata
         self._persona = Persona(agent, terms, services)
         self._event_log = event_log
         self.state: e.State = "connecting"

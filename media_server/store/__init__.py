@@ -2,6 +2,7 @@
 
 from media_server.store.database import Database, reason_of
 from media_server.store.ending import CallStatus
+from media_server.store.facts import Fact, Facts, Known, Whose
 from media_server.store.keys import MAX_LIMIT, Key, Keys, Scope
 from media_server.store.outbox import Delivery, DeliveryState, Outbox, Subscription
 from media_server.store.records import ALL_CALLS, CallFilter, CallRecord, RecordedEvent, Records
@@ -18,9 +19,12 @@ __all__ = [
     "Database",
     "Delivery",
     "DeliveryState",
+    "Fact",
+    "Facts",
     "Grant",
     "Key",
     "Keys",
+    "Known",
     "Outbox",
     "RecordedEvent",
     "Records",
@@ -28,5 +32,6 @@ __all__ = [
     "Subscription",
     "TokenKind",
     "Tokens",
+    "Whose",
     "reason_of",
 ]

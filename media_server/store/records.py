@@ -23,6 +23,7 @@ from media_server.jsonable import jsonable
 from media_server.store.credit import set_aside
 from media_server.store.database import Database, storable
 from media_server.store.ending import CallStatus, EndOfCall, close, end_of, told_as
+from media_server.store.facts import Facts
 from media_server.store.outbox import Outbox
 from media_server.store.recovery import close_lost, write_left
 from media_server.store.spool import Spool
@@ -141,6 +142,7 @@ class Records:
         self._database = database
         self._server = server
         self._days = days
+        self.facts = Facts(database)
         self._recordings = recordings
         self._outbox = outbox
         self._on_written = on_written
@@ -400,7 +402,11 @@ class Records:
             return [_record(row) for row in await session.scalars(wanted)][::-1]
 
     async def delete(self, call_id: str) -> None:
-        """Forget a call that is over, with all that was said."""
+        """Forget a call that is over, with all that was said and learned in it."""
+        await self.facts.forget_call(call_id)
+        await self._drop(call_id)
+
+    async def _drop(self, call_id: str) -> None:
         await self.flush()  # what is written later would belong to nothing
         async with self._database.begin() as session:
             await session.execute(delete(EventRow).where(EventRow.call_id == call_id))
@@ -471,11 +477,13 @@ class Records:
         if abs(jumped_s) > JUMP_S:
             log.warning("the clock jumped by %.0f s; old call records are looked for again in an hour", jumped_s)
             return
-        old = (CallRow.started_at < time.time() - self._days * 86400) & (CallRow.status != "active")
+        before_s = time.time() - self._days * 86400
+        await self.facts.forget_old(before_s)
+        old = (CallRow.started_at < before_s) & (CallRow.status != "active")
         async with self._database.begin() as session:
             forgotten = list(await session.scalars(select(CallRow.id).where(old)))
         for call_id in forgotten:
-            await self.delete(call_id)
+            await self._drop(call_id)
 
 
 def _drop_empty(recording: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-__all__ = ["Base", "CallRow", "DeliveryRow", "EventRow", "KeyRow", "TokenRow"]
+__all__ = ["Base", "CallRow", "ContactRow", "DeliveryRow", "EventRow", "FactRow", "KeyRow", "TokenRow"]
 
 
 class Base(DeclarativeBase):
@@ -103,6 +103,45 @@ class EventRow(Base):
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
     call_id: Mapped[str] = mapped_column(ForeignKey("calls.id", ondelete="CASCADE"))
     event: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class ContactRow(Base):
+    """A person about whom an agent has learned something."""
+
+    __tablename__ = "contacts"
+    __table_args__ = (Index("contacts_of_agents", "tenant", "agent", "contact", unique=True),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    tenant: Mapped[str] = mapped_column(String(64), server_default="")
+    agent: Mapped[str] = mapped_column(String(64))
+    contact: Mapped[str] = mapped_column(String(200))
+    revision: Mapped[int] = mapped_column(Integer)
+    """How often what is known has changed."""
+    seen_at: Mapped[float] = mapped_column(Float)
+    """The person's last call."""
+
+
+class FactRow(Base):
+    """Something that an agent has learned about a contact."""
+
+    __tablename__ = "facts"
+    __table_args__ = (Index("facts_contact_id", "contact_id", "learned_at"), Index("facts_call_id", "call_id"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id", ondelete="CASCADE"))
+    call_id: Mapped[str] = mapped_column(String(64))
+    """The call in which it was learned."""
+    turn: Mapped[int] = mapped_column(Integer)
+    transport: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[str] = mapped_column(String(32))
+    text: Mapped[str] = mapped_column(String(300))
+    evidence: Mapped[str] = mapped_column(String(300))
+    """The caller's words."""
+    supersedes: Mapped[str | None] = mapped_column(String(32))
+    """The fact whose place it took."""
+    learned_at: Mapped[float] = mapped_column(Float)
+    ended_at: Mapped[float | None] = mapped_column(Float)
+    """When it was found to hold no more."""
 
 
 class DeliveryRow(Base):

@@ -34,14 +34,17 @@ class CallGrant:
         return self.key.id if self.key else None
 
     @property
-    def contact(self) -> str | None:
-        """Who calls: `contact` or `userId` of what a token has sealed, never of what the client says; None for nobody.
+    def sealed_metadata(self) -> dict[str, Any]:
+        """What a token has sealed of the call, never what the client says.
 
-        A key for pages seals what pages say: that is nobody either.
+        A key for pages seals what pages say: that is nothing.
         """
-        if self.key and self.key.origins is not None:
-            return None
-        return contact_of(self.terms.metadata)[:MAX_CONTACT] or None
+        return {} if self.key and self.key.origins is not None else self.terms.metadata
+
+    @property
+    def contact(self) -> str | None:
+        """Who calls: `contact` or `userId` of what is sealed; None for nobody."""
+        return contact_of(self.sealed_metadata)[:MAX_CONTACT] or None
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """The same with these settings of the agent, but for those that the terms change already."""

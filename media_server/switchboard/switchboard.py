@@ -118,7 +118,7 @@ class Switchboard:
             ClientError: unknown agent, unusable offer, engines not ready, or too many calls.
         """
         terms = start.terms.joined_by(metadata, variables)
-        session = self._session(agent_name, "webrtc", terms, start.key, dialect, lingers)
+        session = self._session(agent_name, "webrtc", terms, start, dialect, lingers)
         peer = self._peer(session)
         async with self._beginning(session, peer, start):
             await self.turnstile.turn()
@@ -173,7 +173,7 @@ class Switchboard:
             ClientError: unknown agent, engines not ready, or too many calls.
         """
         terms = start.terms.joined_by(metadata, variables, tools)
-        session = self._session(agent_name, transport, terms, start.key, dialect, lingers, connect_s)
+        session = self._session(agent_name, transport, terms, start, dialect, lingers, connect_s)
         made = line(session.handset)
         async with self._beginning(session, made, start):
             pass
@@ -184,13 +184,13 @@ class Switchboard:
         agent_name: str,
         transport: e.Transport,
         terms: Terms,
-        key: Key | None,
+        start: CallGrant,
         dialect: Dialect | None,
         lingers: bool,
         connect_s: float = 0.0,
     ) -> Session:
         """A session on these terms; what they settle of the dialect wins over the line's."""
-        agent, terms = self._agreed(agent_name, terms, key)
+        agent, terms = self._agreed(agent_name, terms, start)
         if terms.dialect:
             dialect = self._made(terms)
         connection = Connection(
@@ -210,18 +210,19 @@ class Switchboard:
             raise ClientError("token_expired", message, status=401)
         return make(**terms.dialect_options)
 
-    def _agreed(self, agent_name: str, terms: Terms, key: Key | None) -> tuple[Agent, Terms]:
-        """The agent, and the terms with the limits that hold now.
+    def _agreed(self, agent_name: str, terms: Terms, start: CallGrant) -> tuple[Agent, Terms]:
+        """The agent, and the terms with the limits that hold now and what is vouched for.
 
         Raises:
             ClientError: unknown agent, engines not ready, too many calls, or a greeting that is too long.
         """
-        agent_name = self.route(agent_name, CallGrant(key, terms).contact or "")
+        agent_name = self.route(agent_name, start.contact or "")
         agent = self._services.latest(agent_name)
         if agent is None:
             raise ClientError("unknown_agent", f"There is no agent called {agent_name!r}.", status=404)
-        self.admission.check(agent, key)
-        terms = terms.model_copy(update={"limits": self.admission.limits(agent, key)})
+        self.admission.check(agent, start.key)
+        settled = {"limits": self.admission.limits(agent, start.key), "sealed_metadata": start.sealed_metadata}
+        terms = terms.model_copy(update=settled)
         _check_greeting(agent, terms)
         return agent, terms
 
@@ -248,7 +249,7 @@ class Switchboard:
         Raises:
             ClientError: unknown agent, engines not ready, or too many calls.
         """
-        agent, terms = self._agreed(agent_name, start.terms, start.key)
+        agent, terms = self._agreed(agent_name, start.terms, start)
         linger_s = self._settings.chat_linger_s if linger_s is None else linger_s
         chat = Chat(agent, terms, self._services, linger_s, self._note)
         with self.admission.taking(agent, start):

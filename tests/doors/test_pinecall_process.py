@@ -629,6 +629,9 @@ async def test_a_developer_gets_their_own_version_of_an_agent(tmp_path: Path) ->
                     await page.wait_for("chat.connected")
                     agent = (await developer.wait_for("llm.chat.started"))["agent_id"]
                     assert agent == ("dev-ada-front-desk" if user == "ada" else "front-desk")
+            # a page that only says so is nobody
+            async with Caller(url, "front-desk", auth=key, metadata={"userId": "ada"}):
+                assert (await live.wait_for("call.started"))["agent_id"] == "front-desk"
         await no_sessions(g.server)
 
 

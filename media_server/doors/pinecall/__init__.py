@@ -1,6 +1,6 @@
 """The door for pages of Pinecall, and for programs that are agents."""
 
-from media_server.doors.pinecall import attach, event_stream, knowledge, programs, routes
+from media_server.doors.pinecall import attach, event_stream, knowledge, memory_routes, programs, routes
 from media_server.http.door import AudioForm, Door
 
 __all__ = ["DOOR"]
@@ -8,9 +8,12 @@ __all__ = ["DOOR"]
 AUDIO = AudioForm(frozenset({"audio/*", "text/event-stream"}), 16_000, "x-pinecall-request-id")
 DOOR = Door(
     "pinecall",
-    [routes.routes, programs.routes, event_stream.routes, attach.routes, knowledge.routes],
+    [routes.routes, programs.routes, event_stream.routes, attach.routes, knowledge.routes, memory_routes.routes],
     key_prefixes=["pk_"],
-    refusals=dict.fromkeys(("/webrtc/", "/chat/", "/stream/", "/api/sdk/", "/api/knowledge"), routes.refusal),
+    refusals={
+        **dict.fromkeys(("/webrtc/", "/chat/", "/stream/", "/api/sdk/", "/api/knowledge"), routes.refusal),
+        "/api/memory/": memory_routes.refusal,
+    },
     audio=AUDIO,
     prepare=programs.prepare,
 )

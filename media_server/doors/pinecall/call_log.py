@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from media_server.agents import contact_of
-from media_server.doors.pinecall.dialect import REASONS, turn_number
+from media_server.doors.pinecall.dialect import MEMORY_OPS, REASONS, turn_number
 from media_server.store import CallRecord
 from media_server.store.records import RecordedEvent
 
@@ -84,6 +84,8 @@ class CallLog:
                 yield "docs.sources", {"sources": [s | {"title": s["title"] or s["file"]} for s in event["sources"]]}
             case "skill.loaded" | "skill.unloaded" as kind:
                 yield kind, {"skill": event["name"], "by": event["by"]}
+            case "agent.event" if event["name"] == MEMORY_OPS:
+                yield MEMORY_OPS, event["data"]
             case "call.paused":
                 yield "handoff.active", {"by": "operator"}
             case "call.resumed":

@@ -18,7 +18,7 @@ from media_server.doors.pinecall.program_messages import ANY_LANGUAGE, language_
 from media_server.errors import ClientError, problems, understood
 from media_server.foreign import ForeignModel
 
-__all__ = ["REASONS", "Pinecall", "PinecallChat", "chosen_at_start", "turn_number"]
+__all__ = ["MEMORY_OPS", "REASONS", "Pinecall", "PinecallChat", "chosen_at_start", "turn_number"]
 
 OWN_DETECTORS = frozenset({"native", "smart_turn", "smart-turn", "vad"})
 """What it calls ways to find the end of a turn."""
@@ -41,6 +41,8 @@ REASONS = {
     "server_shutdown": "failed",
 }
 """Why calls end, in this product's words; others are the same, or ours alone."""
+MEMORY_OPS = "memory.ops"
+"""The event of what was learned about a contact."""
 TURNS = {"turn.eager": "eager.turn", "turn.paused": "turn.pause", "turn.ended": "turn.end"}
 
 
@@ -181,7 +183,7 @@ class Pinecall:
             case e.AudioLevel() as level:
                 yield _metrics(level, envelope.time)
             case e.AgentEvent(name=name, data=data):
-                yield _event(name, data=data)
+                yield _own(name, data)
             case e.Error(code=code, message=message):
                 yield _event("llm.error", error=message, code=code)
             case e.CallWarning(reason="credits_exhausted", remaining_s=left_s):
@@ -286,7 +288,7 @@ class PinecallChat:
             case e.Error(code=code, message=message):
                 yield _event("chat.error", error=message, code=code)
             case e.AgentEvent(name=name, data=data):
-                yield _event(name, data=data)
+                yield _own(name, data)
             case _:
                 return  # a conversation in writing has no other parts
 
@@ -330,6 +332,11 @@ def _called(called: e.ToolCalled) -> dict[str, str]:
 
 def _result(returned: e.ToolReturned) -> Any:
     return returned.result if returned.error is None else {"error": returned.error}
+
+
+def _own(name: str, data: Any) -> dict[str, Any]:
+    """An event of the agent's own; what it remembers comes in this product's form."""
+    return {"event": name, **data} if name == MEMORY_OPS and isinstance(data, dict) else _event(name, data=data)
 
 
 def _event(kind: str, /, **fields: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from media_server.call import RunningCall
 from media_server.call.overhearing import Overhearing
 from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.bridge import open_bridge
+from media_server.doors.pinecall.dialect import MEMORY_OPS
 from media_server.doors.pinecall.followed_call import FollowedCall
 from media_server.doors.pinecall.program_agents import (
     Here,
@@ -206,8 +207,21 @@ class Program:
         language, callee = agent.language if agent else None, self._callees.pop(call_id, "")
         self.calls[call_id] = FollowedCall(agent_id, call_id, time.time(), language, callee)
         self.questions.follow(call_id, language)
+        self._remember(call_id, agent_id)
         # after what begins the call: it is in the middle of that now
         asyncio.get_running_loop().call_soon(self._takeover.begin, call_id)
+
+    def _remember(self, call_id: str, agent_id: str) -> None:
+        """Have what a caller says of themselves kept, where the agent is to remember it."""
+        wanted, memories = self._agents[agent_id].memory, self._programs.memories
+        with contextlib.suppress(ClientError):
+            call = self._sessions.find_by_call_id(call_id).call
+            if wanted and not memories.follows(call_id):
+                memories.follow(call, wanted, channel_of(call_id), partial(self._tell_learned, agent_id))
+
+    def _tell_learned(self, agent_id: str, told: Mapping[str, Any]) -> None:
+        if leader := self._programs.of_tenant(agent_id, self.tenant):
+            leader.send({"event": MEMORY_OPS, "agent_id": agent_id, **told})
 
     def _follow_by_channel(self, call_id: str, agent_id: str) -> None:
         """A call begins: what is otherwise for calls of its way is so from its greeting on."""
@@ -375,7 +389,7 @@ class Program:
 
     def _made(self, wanted: p.AgentCreate) -> list[str]:
         """Register the agent as it is wanted; which of its settings are not used here."""
-        handlers = make_handlers(wanted, partial(self._leader, wanted.agent_id))
+        handlers = make_handlers(wanted, partial(self._leader, wanted.agent_id), self._programs.memories)
         agent, unused = make_agent(wanted, self.tenant, self._here(wanted.agent_id), handlers)
         self._programs.register(agent, self)
         self._agents[agent.name] = wanted
@@ -397,7 +411,8 @@ class Program:
     def _here(self, agent_id: str) -> Here:
         # whoever leads the agent when a tool runs: a program that was away may be back
         tools = partial(make_tool, partial(self._leader, agent_id))
-        return Here(self._sessions.has_voice, tools, partial(self._programs.bases.folder, self.tenant))
+        folder_of = partial(self._programs.bases.folder, self.tenant)
+        return Here(self._sessions.has_voice, tools, folder_of, self._programs.memories)
 
     def _leader(self, agent_id: str) -> Questions | None:
         program = self._programs.of_tenant(agent_id, self.tenant)

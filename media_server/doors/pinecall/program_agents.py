@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from media_server.agents import Agent, Call, Handlers, Skill, Tool, ToolAnswer, remote_tool, zone_of
 from media_server.doors.pinecall import program_messages as p
+from media_server.doors.pinecall.memory import MEMORY, Memories
 from media_server.errors import ClientError, problems
 
 __all__ = [
@@ -35,8 +36,6 @@ MAX_HOTWORDS = 100
 _BOOST = re.compile(r":-?\d+(\.\d+)?$")
 """How much a recogniser is to prefer a word, behind it."""
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
-MEMORY = "MEMORY"
-"""The variable with what is known of a contact: nothing here, and prompts are not to show its name instead."""
 OFFLINE = "agent offline"
 TOOL_TIMEOUT_S = 30.0
 MakeTool = Callable[[p.ToolShape], Tool]
@@ -49,11 +48,13 @@ class Here:
     Args:
         make_tool: makes a tool that runs in the program.
         folder_of: the folder of a knowledge base, by its id; None where the tenant has none of this id.
+        memories: what agents remember of their contacts.
     """
 
     has_voice: Callable[[str], bool]
     make_tool: MakeTool
     folder_of: Callable[[str], Path | None]
+    memories: Memories
 
 
 class Leader(Protocol):
@@ -95,9 +96,12 @@ def make_agent(wanted: p.AgentCreate, tenant: str, here: Here, handlers: Handler
         given["allowed_origins"] = tuple(wanted.allowed_origins)
     given |= _limits(wanted.session_limits)
     if wanted.memory is not None:
+        # prompts are not to show the variable's name where nothing is known
         given["variables"] = {MEMORY: "", **given.get("variables", {})}
-        if wanted.memory.get("enabled") is not False:
-            unused.append("memory: there is none here")
+        if wanted.memory.enabled and here.memories.records is None:
+            unused.append("memory: this server keeps no call records (records = false)")
+        elif wanted.memory.enabled and wanted.memory.model and not wanted.memory.model.startswith("local"):
+            unused.append(f"memory: {wanted.memory.model!r}: the model pack's own is used")
     try:
         agent = Agent(
             wanted.agent_id, tenant=tenant, handlers=handlers, greeting_in_chat=wanted.greeting_in_chat, **given
@@ -227,7 +231,7 @@ def make_tool(leader: Callable[[], Leader | None], shape: p.ToolShape) -> Tool:
         raise Refused("REGISTRATION_ERROR", message) from wrong
 
 
-def make_handlers(wanted: p.AgentCreate, leader: Callable[[], Leader | None]) -> Handlers:
+def make_handlers(wanted: p.AgentCreate, leader: Callable[[], Leader | None], memories: Memories) -> Handlers:
     """What runs at events of an agent's calls, in the program that leads it then."""
     wait_s = wanted.preparing_s
     by_event: dict[str, list[Callable[..., Any]]] = {}
@@ -246,8 +250,14 @@ def make_handlers(wanted: p.AgentCreate, leader: Callable[[], Leader | None]) ->
                 async for piece in pieces:
                     yield piece
 
+    async def recall(call: Call) -> None:
+        if wanted.memory:
+            await memories.seed(call, wanted.memory)
+
     if wanted.ringing is not False:
         by_event["call.ringing"] = [ringing]
+    if wanted.memory and wanted.memory.enabled:
+        by_event.setdefault("call.ringing", []).append(recall)
     if wait_s and wanted.llm is not None:
         # a program that answers itself asks no model
         by_event["call.preparing"] = [preparing]

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from media_server.agents import agent_name
+from media_server.doors.pinecall.memory_facts import MemoryShape
 from media_server.errors import ClientError, understood
 from media_server.foreign import ForeignModel
 from media_server.jsonable import jsonable
@@ -248,7 +249,7 @@ class _Agent(CallSettings):
     greeting_in_chat: bool = Field(False, validation_alias=AliasChoices("greetingInChat", "greeting_in_chat"))
     session_limits: SessionLimits | None = None
     allowed_origins: list[str] | None = None
-    memory: dict[str, Any] | None = None
+    memory: MemoryShape | None = None
     preparing: bool | _Preparing | None = None
     ringing: bool | None = None
     """Ours: whether the program is asked before a call is taken."""

@@ -11,15 +11,18 @@ from media_server import events as e
 from media_server.agents import Agent, AgentRegistry
 from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.knowledge import BASES, CHANGING
+from media_server.doors.pinecall.memory import MEMORIES, Memories
 from media_server.doors.pinecall.program import Program
 from media_server.doors.pinecall.program_agents import Refused
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.agents import AGENTS
+from media_server.http.calls import RECORDS
 from media_server.http.console import CONSOLE
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket, until_first
+from media_server.http.speech import ENGINES
 from media_server.knowledge import Bases, Library
 from media_server.store import Key
 from media_server.switchboard import Switchboard
@@ -45,8 +48,11 @@ class Programs:
     A name stays its tenant's while the program is away: as long as calls of it are under way, and for `KEPT_S`.
     """
 
-    def __init__(self, agents: AgentRegistry, sessions: Switchboard, bases: Bases, library: Library) -> None:
+    def __init__(
+        self, agents: AgentRegistry, sessions: Switchboard, bases: Bases, library: Library, memories: Memories
+    ) -> None:
         self.bases = bases
+        self.memories = memories
         self._library = library
         self._agents = agents
         self._sessions = sessions
@@ -139,6 +145,7 @@ class Programs:
         program.displace(name)
 
     def _observe(self, envelope: e.Envelope) -> None:
+        self.memories.observe(envelope)  # a call that is handed over is over for one agent before the next one has it
         for program in set(self._by_agent.values()):
             program.observe(envelope)
 
@@ -150,7 +157,13 @@ def prepare(app: web.Application) -> None:
     """Have the application lead programs."""
     about = app[CONSOLE]
     app[BASES], app[CHANGING] = Bases(about.settings.bases_dir), asyncio.Lock()
-    app[PROGRAMS] = Programs(app[AGENTS], app[SESSIONS], app[BASES], about.library)
+    app[MEMORIES] = Memories(app.get(RECORDS), app[ENGINES], f"local/{about.pack.manifest.name}")
+    app[PROGRAMS] = Programs(app[AGENTS], app[SESSIONS], app[BASES], about.library, app[MEMORIES])
+
+    async def close(_: web.Application) -> None:
+        await app[MEMORIES].close()
+
+    app.on_cleanup.append(close)
 
 
 @routes.get("/client")

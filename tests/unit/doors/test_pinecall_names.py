@@ -16,7 +16,7 @@ from media_server.doors.pinecall.programs import Programs
 def new_programs() -> Programs:
     sessions: Any = SimpleNamespace(observers=[], route=None, conversations=list)
     nothing: Any = SimpleNamespace(follow=lambda folder: None)
-    return Programs(AgentRegistry([Agent("desk")]), sessions, nothing, nothing)
+    return Programs(AgentRegistry([Agent("desk")]), sessions, nothing, nothing, nothing)
 
 
 def program(tenant: str = "", has_key: bool = True) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from media_server.errors import ClientError
 TURN = "turn-3"
 BOOK = client_tool("book", "")
 BASES = {"kb_1": Path("/bases/kb_1"), "kb_2": Path("/bases/kb_2")}
-HERE = Here(lambda name: name == "calm", lambda shape: BOOK, BASES.get)
+NOTHING: Any = SimpleNamespace(records=None, seed=None)
+HERE = Here(lambda name: name == "calm", lambda shape: BOOK, BASES.get, NOTHING)
 
 
 def parsed(**message: Any) -> Any:
