@@ -22,7 +22,7 @@ MAX_ENDED = 100
 
 
 class Whose(NamedTuple):
-    """Whose facts: those that an agent of a tenant has about a contact."""
+    """The facts that an agent of a tenant has about a contact."""
 
     tenant: str
     agent: str

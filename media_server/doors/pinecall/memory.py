@@ -253,7 +253,7 @@ MEMORIES = web.AppKey("memories", Memories)
 
 
 def _whose(call: Call, wanted: MemoryShape) -> Whose:
-    """Whose facts a call is about; the contact is empty where nothing that can be trusted says who calls."""
+    """The facts that a call is about; the contact is empty where nothing that can be trusted says who calls."""
     sealed: Mapping[str, Any] = call.sealed_metadata
     return Whose(call.agent.tenant, call.agent.name, contact_in(sealed, wanted.contact_key))
 

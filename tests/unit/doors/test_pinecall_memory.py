@@ -110,7 +110,8 @@ def test_who_calls(sealed: dict[str, Any], contact: str) -> None:
 
 
 def parsed(memory: Any) -> Any:
-    return p.parse(json.dumps({"event": "agent.create", "agent_id": "mara", "memory": memory})).memory
+    message: Any = p.parse(json.dumps({"event": "agent.create", "agent_id": "mara", "memory": memory}))
+    return message.memory
 
 
 def test_settings_as_the_sdk_sends_them() -> None:
@@ -118,6 +119,7 @@ def test_settings_as_the_sdk_sends_them() -> None:
     assert (wanted.contact_key, wanted.consolidate, wanted.forget) == (["customer"], "call.ended", [])
     assert parsed({"contactKey": ["a", "b"]}).contact_key == ["a", "b"]
     assert parsed({}).enabled
-    for wrong in ({"consolidate": "sometimes"}, {"remember": "names"}, {"remember": [""]}, {"contactKey": []}, 5):
+    odd: list[Any] = [{"consolidate": "sometimes"}, {"remember": "names"}, {"remember": [""]}, {"contactKey": []}, 5]
+    for wrong in odd:
         with pytest.raises(ClientError):
             parsed(wrong)
