@@ -258,10 +258,11 @@ class Flow:
         words = said.words or self._guessed(said, now_s)
         results = []
         for word in words:
-            bare = word.text.rstrip(".,!?…")
+            bare = word.text.rstrip(PUNCTUATION)
             results.append(_result("word", bare or word.text, word, language))
-            if bare and bare != word.text:
-                results.append(_result("punctuation", word.text[len(bare)], word, language))
+            if bare:
+                marks = word.text[len(bare) :]
+                results += [_result("punctuation", mark, word, language) for mark in marks]
         if said.final:
             if results[-1]["type"] == "word":
                 results.append(_result("punctuation", ".", words[-1], language))
@@ -284,6 +285,8 @@ class Flow:
         )
 
 
+PUNCTUATION = ".,;:!?…。，、；：！？؟،؛।॥"
+"""What stands behind words: each mark is a result of its own."""
 FAILURES = {
     "internal_error": ("internal_error", "The server made a mistake; the conversation is over."),
     "server_shutdown": ("job_error", "The server is stopped; start the conversation anew later."),

@@ -101,6 +101,21 @@ def test_flow_tells_words_with_their_times_and_ends_the_sentence() -> None:
     assert message["metadata"] == {"start_time": 1.0, "end_time": 1.6, "transcript": "good morning. "}
 
 
+MARKED = {
+    "你好。": ["你好", "。"], "really?!": ["really", "?", "!"], "क्या।": ["क्या", "।"], "well;": ["well", ";"],
+    "هل؟": ["هل", "؟"], "…": ["…", "."],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "contents"), MARKED.items())
+def test_flow_tells_each_mark_of_any_script(said: str, contents: list[str]) -> None:
+    words = (e.TranscriptWord(said, 1.0, 1.2, 0.9),)
+    (message,) = told(Flow(), e.UserTranscript("turn-1", said, True, 0.85, words=words))
+    assert [r["alternatives"][0]["content"] for r in message["results"]] == contents
+    assert [r["type"] for r in message["results"]] == ["word", *["punctuation"] * (len(contents) - 1)]
+    assert [r.get("is_eos", False) for r in message["results"]] == [False] * (len(contents) - 1) + [True]
+
+
 def test_flow_guesses_times_of_words_that_have_none() -> None:
     spoken = (e.UserSpeechStarted("turn-1"), e.UserTranscript("turn-1", "one two", False, 0.5))
     (message,) = told(Flow(), *spoken)
