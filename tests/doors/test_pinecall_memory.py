@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from yarl import URL
 
 from media_server.engines.messages import CalledTool, ChatMessage
 from media_server.store import Database, Fact, Facts, Whose
@@ -149,6 +151,14 @@ async def test_facts_are_learned_known_searched_and_forgotten(tmp_path: Path, mo
             async with g.http.get(f"{g.server.url}/api/memory/search", params=search | wrong, headers=shown) as answer:
                 refused = await answer.json()
             assert (answer.status, refused["success"], type(refused["error"])) == (400, False, str)
+
+        # names as programs have them, contacts with any characters
+        odd = URL(f"{g.server.url}/api/memory/{quote('Lu Mi')}/{quote('+51/a b', safe='')}", encoded=True)
+        async with g.http.get(odd, headers=shown) as answer:
+            assert (await answer.json())["contact"] == "+51/a b"
+        odd = URL(f"{g.server.url}/api/memory/{quote(' Lumi ')}/ada", encoded=True)
+        async with g.http.get(odd, headers=shown) as answer:
+            assert len((await answer.json())["facts"]) == 2
 
         # with a call's record what was learned in it goes as well
         async with g.http.delete(f"{g.server.url}/v1/calls/{first_call}", headers=shown) as answer:

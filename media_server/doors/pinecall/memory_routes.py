@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from media_server.agents import agent_name
 from media_server.doors.pinecall.memory import MEMORIES
 from media_server.doors.pinecall.memory_facts import as_fact, as_markdown
 from media_server.engines.engines import Engines
@@ -32,7 +33,7 @@ MAX_COMPARED = 64
 routes = web.RouteTableDef()
 
 
-class _Search(BaseModel):
+class _FactSearch(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     agent: Annotated[str, Field(min_length=1, max_length=64)]
@@ -42,7 +43,7 @@ class _Search(BaseModel):
     k: Annotated[int, Field(ge=1, le=50)] = 6
 
 
-class _Hit(TypedDict):
+class _FactHit(TypedDict):
     contact: str
     id: str
     kind: str
@@ -50,12 +51,12 @@ class _Hit(TypedDict):
     score: float
 
 
-class _Hits(TypedDict):
+class _FactHits(TypedDict):
     success: bool
-    hits: list[_Hit]
+    hits: list[_FactHit]
 
 
-class _Contact(TypedDict):
+class _ContactFacts(TypedDict):
     success: bool
     contact: str
     revision: int
@@ -63,7 +64,7 @@ class _Contact(TypedDict):
     memory_md: str
 
 
-class _Forgotten(TypedDict):
+class _ForgottenContact(TypedDict):
     success: bool
     forgotten: bool
 
@@ -75,11 +76,13 @@ def refusal(refused: ClientError) -> web.Response:
 
 
 @routes.get("/api/memory/search")
-@operation("Pinecall: facts about contacts that fit a question", scope="admin", query=_Search, answers={200: _Hits})
+@operation(
+    "Pinecall: facts about contacts that fit a question", scope="admin", query=_FactSearch, answers={200: _FactHits}
+)
 async def search(request: web.Request) -> web.Response:
     """By the words, and those of one contact by their meaning too, where the model pack has a model for it."""
     key = await request.app[ACCESS].key(request, "admin")
-    wanted = validated(_Search, dict(request.query))
+    wanted = validated(_FactSearch, dict(request.query))
     whose = _whose(key, wanted.agent, wanted.contact)
     facts = _facts(request)
     if whose.contact:
@@ -96,12 +99,12 @@ async def search(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/memory/{agent}/{contact}")
-@operation("Pinecall: what an agent knows of a contact", scope="admin", answers={200: _Contact})
+@operation("Pinecall: what an agent knows of a contact", scope="admin", answers={200: _ContactFacts})
 async def one(request: web.Request) -> web.Response:
     """Facts that hold no more have `valid_to`."""
     whose = await _named(request)
     known = await _facts(request).of(whose)
-    told = _Contact(
+    told = _ContactFacts(
         success=True,
         contact=whose.contact,
         revision=known.revision,
@@ -112,7 +115,7 @@ async def one(request: web.Request) -> web.Response:
 
 
 @routes.delete("/api/memory/{agent}/{contact}")
-@operation("Pinecall: forget a contact", scope="admin", answers={200: _Forgotten})
+@operation("Pinecall: forget a contact", scope="admin", answers={200: _ForgottenContact})
 async def forget(request: web.Request) -> web.Response:
     whose = await _named(request)
     return web.json_response({"success": True, "forgotten": await _facts(request).forget(whose)})
@@ -125,6 +128,7 @@ async def _named(request: web.Request) -> Whose:
 
 def _whose(key: Key | None, agent: str, contact: str) -> Whose:
     """Raises `ClientError` (403) where the key is not for the agent, which need not be there now."""
+    agent = agent_name(agent)
     if key and not key.allows_agent(agent):
         raise ClientError("key_agent", f"This API key is not for the agent {agent!r}.", status=403)
     return Whose(key.tenant if key else "", agent, contact)
@@ -137,8 +141,8 @@ def _facts(request: web.Request) -> Facts:
     return records.facts
 
 
-def _hit(contact: str, fact: Fact, score: float) -> _Hit:
-    return _Hit(contact=contact, id=fact.id, kind=fact.kind, text=fact.text, score=round(score, 3))
+def _hit(contact: str, fact: Fact, score: float) -> _FactHit:
+    return _FactHit(contact=contact, id=fact.id, kind=fact.kind, text=fact.text, score=round(score, 3))
 
 
 def _with_source(fact: Fact) -> dict[str, Any]:
