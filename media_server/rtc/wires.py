@@ -20,8 +20,6 @@ log = logging.getLogger(__name__)
 
 BATCH = 64
 """Datagrams read before other work has its turn."""
-FULL_BATCHES = 4
-"""Reads in a row that found as much as they asked for, after which more is asked for."""
 LARGEST = 2048
 """Bytes of the largest packet; paths carry 1500."""
 MAX_FIRST = 600
@@ -78,9 +76,8 @@ class Udp:
             self._socket.close()
             raise
         self.host, self.port = host, int(self._socket.getsockname()[1])
-        self._batch, self._full = 1, 0
-        """Datagrams that are read at once, and how often in a row there were as many: where they come one by one it is
-        dear to ask for another each time."""
+        self._batch = 1
+        """Datagrams that are read at once: where they come one by one it is dear to ask for another each time."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._read)
 
@@ -105,15 +102,13 @@ class Udp:
             try:
                 data, address = self._socket.recvfrom(LARGEST)
             except (BlockingIOError, InterruptedError):
-                self._batch, self._full = 1, 0
+                self._batch = 1
                 return
             except OSError:
                 continue  # an ICMP error that an earlier packet of ours met
             if data:
                 self._receive(self, data, address)
-        self._full += 1
-        if self._full == FULL_BATCHES:
-            self._batch, self._full = min(2 * self._batch, BATCH), 0
+        self._batch = min(2 * self._batch, BATCH)
 
 
 def _keep_much(udp: socket.socket) -> None:
