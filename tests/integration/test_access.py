@@ -283,7 +283,7 @@ async def test_the_command_line_makes_lists_and_revokes_keys(tmp_path: Path) -> 
     assert "revoked" in (await run("list"))[1]
     assert (await run("revoke", "nothing"))[0] == 1
     status, _, err = await run("create", "x", "--origin", "https://*")
-    assert (status, "is not an origin" in err) == (1, True)
+    assert (status, "is not an origin" in err) == (2, True)
     for option in (
         "--max-calls=0",
         "--per-minute=99999999999999999999",
@@ -292,9 +292,9 @@ async def test_the_command_line_makes_lists_and_revokes_keys(tmp_path: Path) -> 
         "--credit=1e300",
     ):
         status, _, err = await run("create", "x", option)
-        assert (status, "is a number from" in err, "Traceback" in err) == (1, True, False), option
+        assert (status, "is a number from" in err, "Traceback" in err) == (2, True, False), option
     for amount in ("0", "nan", "1e300"):
-        assert (await run("credit", key_id, amount))[0] == 1
+        assert (await run("credit", key_id, amount))[0] == 2
 
 
 async def test_without_keys_only_this_machine_is_listened_to(tmp_path: Path) -> None:
