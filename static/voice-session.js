@@ -21,6 +21,8 @@ const WAITS_MS = [0, 1000, 3000];
 const JITTER = 0.2;
 const TRY_MS = 4000;
 const AGAIN_MS = 400;
+/** The last sounds are still on their way to the server when the button to talk is released. */
+const TAIL_MS = 300;
 /** Of the server, after which there is nothing to connect to. */
 const FINAL = ["unknown_session"];
 
@@ -64,6 +66,7 @@ export class VoiceSession extends EventTarget {
   /** Whether the server's own protocol is spoken, and not another one that a token is for. */
   #native = false;
   #leaving = false;
+  #held = false;
   #startedAt = 0;
   #transferredTo = "";
   /** @type {number | undefined} */
@@ -153,7 +156,7 @@ export class VoiceSession extends EventTarget {
     addEventListener("pagehide", this.#leave);
     this.sessionId = this.callId = this.#transferredTo = "";
     this.#received = 0;
-    this.#native = false;
+    this.#native = this.#held = false;
     this.#set({ ...IDLE, status: "connecting", isMuted: this.#state.isMuted });
     try {
       if (!this.listenLater) this.#take(await openMicrophone(this.constraints));
@@ -343,6 +346,22 @@ export class VoiceSession extends EventTarget {
   /** How turns are taken: `turns`, `min_pause_ms`, `max_pause_ms`, `completeness`; `language` and `voice` where the agent lets pages choose. @param {Record<string, unknown>} settings */
   configure(settings) {
     this.send({ type: "session.update", ...settings });
+  }
+
+  /** Push to talk: while it is held the caller is heard and the agent is silent; letting it go ends the turn. @param {boolean} down */
+  hold(down) {
+    if (this.#held === down) return;
+    this.#held = down;
+    if (down) {
+      this.send({ type: "agent.interrupt" });
+      this.setMuted(false, false);
+      return;
+    }
+    setTimeout(() => {
+      if (this.#held || this.over) return;
+      this.setMuted(true, false);
+      this.endTurn();
+    }, TAIL_MS);
   }
 
   /** The caller is done: what was said is answered now, whatever the silence (push to talk). */

@@ -4,7 +4,7 @@
  * Attributes: the table in `widget-attributes.js`; `text-…` replaces one of the texts in `widget-texts.js` (`text-hang-up="Bye"`).
  * Properties: `tokenProvider`, `tools`. Methods: `call()`, `hangUp()`. Events: `status` ({status}), and the session's own.
  * Style: `--vw-accent`, `--vw-accent-text`, `--vw-background`, `--vw-text`, `--vw-soft`, `--vw-mine`, `--vw-size`, `--vw-font`, and the
- * parts `orb`, `transcript`, `status`, `problem`, `controls`, `write`, `panel`, `launcher`.
+ * parts `orb`, `transcript`, `status`, `problem`, `controls`, `hold`, `write`, `panel`, `launcher`.
  * @module
  */
 
@@ -30,6 +30,7 @@ const FLOAT = `
   <p class="problem" part="problem" role="alert" hidden></p>
   <div class="devices" part="devices" hidden><label><span></span><select class="microphone"></select></label><label><span></span><select class="loudspeaker"></select></label></div>
   <div class="row" part="controls" hidden>
+    <button class="small strong hold" part="hold" type="button"></button>
     <button class="small mute" type="button"></button>
     <button class="small square choose" type="button" aria-expanded="false">${icon("M4 7h9M19 7h1M4 17h1M11 17h9M16 4.4a2.6 2.6 0 1 1 0 5.2 2.6 2.6 0 0 1 0-5.2M8 14.4a2.6 2.6 0 1 1 0 5.2 2.6 2.6 0 0 1 0-5.2")}</button>
     <button class="small end" type="button"></button>
@@ -129,6 +130,7 @@ export class VoiceWidget extends HTMLElement {
       "click",
       () => this.session instanceof VoiceSession && this.session.toggleMute(),
     );
+    this.#pushToTalk(this.part_("hold"));
     this.find(".choose").addEventListener("click", () => void this.#devices());
     this.find(".agree").addEventListener("click", async () => {
       await this.call((this.#agreed = true));
@@ -152,6 +154,28 @@ export class VoiceWidget extends HTMLElement {
       this.part_("launcher").focus();
     });
     this.panel?.addEventListener("close", () => this.#launcher());
+  }
+
+  /** Whether visitors hold a button while they speak. */
+  get pushes() {
+    return this.getAttribute("push-to-talk") === "on";
+  }
+
+  /** @param {HTMLElement} button */
+  #pushToTalk(button) {
+    const hold = (/** @type {boolean} */ down) => {
+      if (!(this.session instanceof VoiceSession)) return;
+      this.session.hold(down);
+      button.textContent = this.text(down ? "release" : "hold");
+    };
+    const isKey = (/** @type {KeyboardEvent} */ e) => e.key === " " || e.key === "Enter";
+    button.addEventListener("pointerdown", (e) => {
+      button.setPointerCapture(e.pointerId);
+      hold(true);
+    });
+    for (const type of ["pointerup", "pointercancel", "blur"]) button.addEventListener(type, () => hold(false));
+    button.addEventListener("keydown", (e) => isKey(e) && hold(true));
+    button.addEventListener("keyup", (e) => isKey(e) && hold(false));
   }
 
   get panel() {
@@ -187,6 +211,7 @@ export class VoiceWidget extends HTMLElement {
       name(selector, text);
     for (const [selector, text] of [
       [".end", "hangUp"],
+      [".hold", "hold"],
       [".send", "send"],
       [".agree", "agree"],
       [".decline", "decline"],
@@ -269,6 +294,10 @@ export class VoiceWidget extends HTMLElement {
     if (session instanceof VoiceSession) requestAnimationFrame(() => this.draw(session));
     try {
       await session.connect();
+      if (this.pushes && session instanceof VoiceSession) {
+        session.configure({ turns: "manual" });
+        session.setMuted(true, false);
+      }
     } catch (error) {
       if (!(error instanceof CallError)) console.error(error);
       this.left(session);
@@ -334,7 +363,9 @@ export class VoiceWidget extends HTMLElement {
       : agentSpeaking
         ? "speaking"
         : isMuted && phase !== "thinking"
-          ? "muted"
+          ? this.pushes
+            ? ""
+            : "muted"
           : PHASES[phase];
     const said = mode === "chat" ? (phase === "thinking" ? "writing" : "") : doing;
     this.dataset.phase = phase;
@@ -342,8 +373,13 @@ export class VoiceWidget extends HTMLElement {
       ?.querySelector('[part="orb"]')
       ?.setAttribute("aria-label", this.session ? this.text("hangUp") : label);
     this.part_("controls").hidden = mode === "chat" || !isUp;
+    this.part_("hold").hidden = !this.pushes;
+    this.find(".mute").hidden = this.pushes;
     this.find(".choose").hidden = this.getAttribute("devices") === "off";
-    if (!isUp) this.part_("devices").hidden = true;
+    if (!isUp) {
+      this.part_("devices").hidden = true;
+      this.part_("hold").textContent = this.text("hold");
+    }
     this.part_("write").hidden = mode === "orb" || (mode === "modal" && !isUp);
     this.part_("status").textContent = {
       idle: label,

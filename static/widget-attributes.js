@@ -59,6 +59,12 @@ export const ATTRIBUTES = Object.freeze([
   },
   { name: "transcript", kind: "choice", choices: ["on", "off"], about: "Whether what was said is shown." },
   {
+    name: "push-to-talk",
+    kind: "choice",
+    choices: ["off", "on"],
+    about: "Whether visitors hold a button while they speak, instead of being answered when they fall silent.",
+  },
+  {
     name: "devices",
     kind: "choice",
     choices: ["on", "off"],

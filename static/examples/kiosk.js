@@ -20,17 +20,13 @@ async function press() {
     }
     return;
   }
-  held = true;
-  call.setMuted(false, false);
+  call.hold((held = true));
   state.textContent = "Speak";
 }
 
 function release() {
   if (!held) return;
-  held = false;
-  // silent from here on, but not muted to the server, which would forget what was said
-  call.setMuted(true, false);
-  call.send({ type: "turn.end" });
+  call.hold((held = false));
   state.textContent = "One moment";
 }
 

@@ -27,8 +27,6 @@ const STATES = {
   ended: "Call ended",
   failed: "Not connected",
 };
-/** The last sounds are still on their way to the server when the button is released. */
-const TAIL_MS = 300;
 /** Refusals after which the page asks for a key. */
 const KEY_LACKS = ["key_missing", "key_revoked", "token_expired", "token_used", "origin_not_allowed"];
 const BLOCKED = "The browser does not play sound yet. Click anywhere on the page.";
@@ -394,19 +392,8 @@ function pushToTalk(isNew = false) {
 function hold(down) {
   const button = $("talk");
   if (!session || button.hidden || "held" in button.dataset === down) return;
-  const mine = session;
-  if (down) {
-    button.dataset.held = "";
-    mine.send({ type: "agent.interrupt" });
-    mine.setMuted(false, false);
-  } else {
-    delete button.dataset.held;
-    setTimeout(() => {
-      if (session !== mine || "held" in button.dataset) return;
-      mine.setMuted(true, false);
-      mine.endTurn();
-    }, TAIL_MS);
-  }
+  button.toggleAttribute("data-held", down);
+  session.hold(down);
   button.textContent = down ? "Release to send" : "Hold to talk";
 }
 

@@ -80,6 +80,8 @@ export class VoiceSession extends EventTarget {
     setContext(key: string, value: string | null): void;
     /** How turns are taken: `turns`, `min_pause_ms`, `max_pause_ms`, `completeness`; `language` and `voice` where the agent lets pages choose. @param {Record<string, unknown>} settings */
     configure(settings: Record<string, unknown>): void;
+    /** Push to talk: while it is held the caller is heard and the agent is silent; letting it go ends the turn. @param {boolean} down */
+    hold(down: boolean): void;
     /** The caller is done: what was said is answered now, whatever the silence (push to talk). */
     endTurn(): void;
     /** Drop a tool's call from the state, when it has been looked at. @param {string} id */

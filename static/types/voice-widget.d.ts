@@ -20,6 +20,8 @@ export class VoiceWidget extends HTMLElement {
     attributeChangedCallback(): void;
     /** What there is in this mode. */
     build(): void;
+    /** Whether visitors hold a button while they speak. */
+    get pushes(): boolean;
     get panel(): HTMLDialogElement | null;
     /** Begin a call, or a conversation in writing; from a click, since a call asks for the microphone. @param {boolean} [agreed] to `consent` */
     call(agreed?: boolean): Promise<void>;

@@ -51,6 +51,30 @@ async def test_a_conversation_of_two_turns(open_page: Open, tmp_path: Path, sent
         await expect(page.get_by_role("alert")).to_be_hidden()
 
 
+async def test_a_visitor_holds_a_button_while_they_speak(
+    open_page: Open, tmp_path: Path, sentence: Callable[[str], Samples]
+) -> None:
+    told = sentence("my name is olivia")
+    page = await open_page(spoken(2.0, told, 1.0, told, 1.0, told, 1.0, told, 30.0))
+    async with site(tmp_path) as (server, origin):
+        await page.goto(f"{origin}/widget.html")
+        await page.evaluate("document.querySelector('voice-widget').setAttribute('push-to-talk', 'on')")
+        await page.get_by_role("button", name="Ask us").click()
+        hold, said = page.get_by_role("button", name="Hold to talk"), page.get_by_role("log").locator("li")
+        await expect(hold).to_be_visible(timeout=15_000)
+        await expect(page.get_by_role("button", name="Mute")).to_be_hidden()
+        await hold.focus()
+        await page.keyboard.down("Enter")
+        await expect(page.get_by_role("button", name="Release to send")).to_be_visible()
+        await expect(said.first).to_contain_text("olivia", timeout=15_000)
+        await expect(page.locator("li.agent")).to_have_count(0)
+        await page.keyboard.up("Enter")
+        await expect(hold).to_be_visible()
+        await expect(page.locator("li.agent").first).to_contain_text("Olivia", timeout=15_000)
+        await page.keyboard.press("Escape")
+        await no_sessions(server)
+
+
 async def test_in_writing(open_page: Open, tmp_path: Path, axe: str) -> None:
     page = await open_page(np.zeros(CALL_RATE_HZ, np.int16), allow=False)
     async with site(tmp_path) as (server, origin):
