@@ -23,6 +23,8 @@ Make a folder to begin from: an agent with a tool (agents/desk.py), settings (me
 Files that are there already are not changed.
 """
 FILES = ("agents/desk.py", "media_server.toml", "tests/test_desk.py", "pytest.ini")
+IGNORE = ".gitignore"
+"""Where a folder has one already, it stays as it is."""
 
 
 def add(commands: Any) -> None:
@@ -37,9 +39,9 @@ def _init(args: argparse.Namespace) -> int:
     there = [name for name in FILES if (folder / name).exists()]
     if there:
         raise MediaServerError("exists", f"{folder / there[0]} is there already, and init changes no file.")
-    for name in FILES:
+    for name in FILES if (folder / IGNORE).exists() else (*FILES, IGNORE):
         try:
-            _copy(template / name, folder / name)
+            _copy(template / name.removeprefix("."), folder / name)
         except OSError as e:
             raise MediaServerError("not_written", f"{folder / name} cannot be written: {e.strerror}.") from e
         print(folder / name)

@@ -266,8 +266,15 @@ async def test_init_changes_no_file(tmp_path: Path) -> None:
     status, printed, _ = await run("init", "mine", cwd=tmp_path)
     assert status == 0
     assert printed.splitlines()[0] == "mine/agents/desk.py"
+    assert "media_server.sqlite*" in (tmp_path / "mine" / ".gitignore").read_text()
     status, _, err = await run("init", "mine", cwd=tmp_path)
     assert (status, err) == (1, "media-server: mine/agents/desk.py is there already, and init changes no file.\n")
+
+
+async def test_init_leaves_a_repositorys_list_of_what_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("mine\n")
+    assert (await run("init", cwd=tmp_path))[0] == 0
+    assert (tmp_path / ".gitignore").read_text() == "mine\n"
 
 
 async def test_conversations_in_yaml_are_played(server: Server, tmp_path: Path) -> None:
