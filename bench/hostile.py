@@ -37,6 +37,8 @@ from bench.media_callers import Arrival, LightCaller, sending
 from bench.media_sounds import quiet_packets
 from media_server.audio import CALL_RATE_HZ
 from media_server.caller import Caller
+from media_server.doors.livekit.messages import ONEOFS, SCHEMA
+from media_server.doors.livekit.protobuf import Codec
 
 __all__ = ["ATTACKS", "Attacked", "Outcome", "attack", "attacked_server", "frame"]
 
@@ -198,14 +200,17 @@ async def raw_socket(server: Attacked, path: str) -> AsyncIterator[tuple[asyncio
         writer.transport.abort()
 
 
-def flood(path: str, what: bytes, first: bytes = b"") -> Callable[[Attacked, float], Awaitable[None]]:
-    """An attack that sends the same frame over and over."""
+def flood(
+    path: str | Callable[[Attacked], Awaitable[str]], what: bytes, first: bytes = b""
+) -> Callable[[Attacked, float], Awaitable[None]]:
+    """An attack that sends the same frame over and over; `path` is asked for each connection where that is needed."""
 
     async def run(server: Attacked, seconds: float) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             with contextlib.suppress(OSError, EOFError):
-                async with raw_socket(server, path) as (reader, writer):
+                address = path if isinstance(path, str) else await path(server)
+                async with raw_socket(server, address) as (reader, writer):
                     if first:
                         writer.write(frame(TEXT, first))
                     reading = asyncio.ensure_future(reader.read(-1))
@@ -219,6 +224,14 @@ def flood(path: str, what: bytes, first: bytes = b"") -> Callable[[Attacked, flo
             await asyncio.sleep(0.05)
 
     return run
+
+
+async def room(server: Attacked) -> str:
+    """Where a client of LiveKit's joins: each token is good for one call."""
+    wanted = {"agent": "assistant", "kind": "livekit"}
+    async with aiohttp.ClientSession(server.url) as http, http.post("/v1/tokens", json=wanted) as answer:
+        answer.raise_for_status()
+        return f"/rtc?access_token={(await answer.json())['token']}"
 
 
 async def compressed(server: Attacked, _: float) -> None:
@@ -401,6 +414,9 @@ ATTACKS: dict[str, Callable[[Attacked, float], Awaitable[None]]] = {
     "flow: nonsense": flood("/v1/flow", frame(TEXT, b"{}"), FLOW_START),
     "nextevi: empty sound": flood("/ws/voice/x?config_id=assistant", frame(BINARY)),
     "nextevi: large nonsense": flood("/ws/voice/y?config_id=assistant", frame(TEXT, b"[" * 14_000_000)),
+    "rooms: empty messages": flood(room, frame(BINARY)),
+    "rooms: pings": flood(room, frame(BINARY, Codec(SCHEMA, ONEOFS).encode("SignalRequest", {"ping": 1}))),
+    "rooms: nonsense": flood(room, frame(BINARY, b"\xff" * 1000)),
     "channel: pings": over_the_channel('{"type":"ping"}', 200),
     "channel: acknowledgements": over_the_channel(ACK.decode(), 200),
     "channel: long messages": over_the_channel("x" * 250_000, 1),

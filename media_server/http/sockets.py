@@ -54,6 +54,8 @@ class PacedSocket(web.WebSocketResponse):
         self._turn_s = self._counted_s
         self._heard = asyncio.Event()
         """Set by whatever comes."""
+        self.sent_away = False
+        """Whether the client sent more than can be borne."""
 
     async def receive(self, timeout: float | None = None) -> WSMessage:
         while True:
@@ -115,6 +117,7 @@ class PacedSocket(web.WebSocketResponse):
         return self._allowance > 0
 
     async def _send_away(self, code: WSCloseCode, why: str) -> None:
+        self.sent_away = True
         log.warning("a client sent more over its WebSocket than can be borne, and was sent away: %s", why)
         with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(SEND_AWAY_S):
@@ -148,7 +151,7 @@ async def _while_connected(part: Coroutine[Any, Any, object]) -> None:
 
 
 async def converse(
-    socket: web.WebSocketResponse,
+    socket: PacedSocket,
     line: SocketLine,
     take_text: Callable[[str], Awaitable[None]],
     take_sound: Callable[[bytes], Awaitable[None]],
@@ -171,7 +174,7 @@ async def converse(
     try:
         await asyncio.wait([writing, reading], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        line.closed_by_peer = reading.done() and socket.close_code not in LOST
+        line.closed_by_peer = socket.sent_away or (reading.done() and socket.close_code not in LOST)
         line.gone.set()
         reading.cancel()
         if reading.done():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,18 @@ HARMLESS: dict[str, bytes] = {
     "a ping from the end of time": request(ping=MOST),
     "a ping from before time": request(ping_req={"timestamp": LEAST, "rtt": LEAST}),
 }
+
+
+async def test_a_client_that_floods_its_room_is_sent_away_and_its_call_ends(server: Server) -> None:
+    async with aiohttp.ClientSession(server.url) as http:
+        socket = await http.ws_connect("/rtc/v1", params={"access_token": await own_token(server)})
+        await answer(socket)
+        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+            for _ in range(8000):
+                await socket.send_bytes(request(ping=1))
+        async for _ in socket:
+            pass
+    await no_sessions(server, timeout_s=8)  # a call that waits to be connected may do so for a minute
 
 
 async def test_messages_out_of_place_change_nothing(server: Server, caplog: pytest.LogCaptureFixture) -> None:

@@ -34,6 +34,7 @@ SOME = [
     "events: empty text",
     "flow: empty sound",
     "nextevi: large nonsense",
+    "rooms: pings",
     "channel: acknowledgements",
     "channel: long messages",
     "half-open offers",

@@ -29,7 +29,7 @@ from media_server.http.body import json_body
 from media_server.http.openapi import operation
 from media_server.http.room_tokens import encode, identity_of, secret_of
 from media_server.http.sessions import SESSIONS
-from media_server.http.sockets import new_socket
+from media_server.http.sockets import PacedSocket, new_socket
 from media_server.http.tokens import MAX_IDENTITY, base_url, check_metadata, room_token
 from media_server.rtc import Handset
 from media_server.store import BY_ORIGIN
@@ -295,7 +295,7 @@ def _ice_servers(request: web.Request) -> list[dict[str, Any]]:
     ]
 
 
-async def _signal(socket: web.WebSocketResponse, line: RoomLine, outbox: Outbox, wanted: Message) -> None:
+async def _signal(socket: PacedSocket, line: RoomLine, outbox: Outbox, wanted: Message) -> None:
     """Carry messages between a socket and a line until either is gone."""
 
     async def write() -> None:
@@ -325,6 +325,8 @@ async def _signal(socket: web.WebSocketResponse, line: RoomLine, outbox: Outbox,
         await asyncio.wait([reading, writing], timeout=LAST_S)
         writing.cancel()
         ended = await asyncio.gather(reading, writing, return_exceptions=True)
+        if socket.sent_away:
+            line.fail(ClientError("too_many_messages", "It sends more than can be borne."))
         # clients take a clean close without a word before it for nothing at all
         await socket.close(code=WSCloseCode.OK if outbox.has_left else WSCloseCode.SERVICE_RESTART)
     for failed in ended:

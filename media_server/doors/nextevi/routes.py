@@ -22,7 +22,7 @@ from media_server.http.access import ACCESS
 from media_server.http.body import validated
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
-from media_server.http.sockets import converse, new_socket
+from media_server.http.sockets import PacedSocket, converse, new_socket
 from media_server.rtc import Handset, PcmFormat, SocketLine, SocketWire
 from media_server.store.keys import digest
 
@@ -157,18 +157,18 @@ class _Conversation:
         self._begin = asyncio.get_running_loop().call_later(BARGE_IN_TIMEOUT_S, line.connected.set)
         self._choose_sound(PcmFormat(self._dialect.rate_hz))
 
-    async def carry(self, socket: web.WebSocketResponse) -> None:
+    async def carry(self, socket: PacedSocket) -> None:
         """A new call."""
         self._line.send(self._dialect.connected(self._session.call_id))
         await self._converse(socket)
 
-    async def go_on(self, socket: web.WebSocketResponse) -> None:
+    async def go_on(self, socket: PacedSocket) -> None:
         """A call whose connection was lost."""
         self._line.send(self._dialect.connected(self._session.call_id))
         self._session.take(self._line)
         await self._converse(socket)
 
-    async def _converse(self, socket: web.WebSocketResponse) -> None:
+    async def _converse(self, socket: PacedSocket) -> None:
         try:
             await converse(socket, self._line, self._take_text, self._take_sound, self._code)
         finally:
