@@ -22,7 +22,7 @@ from tests.conftest import kept, no_sessions
 EVIL, SHOP = "https://evil.example", "https://shop.example"
 # addresses as routes write them, with something for each of their parameters
 FILLED = {"id": "call-x", "name": "open", "agent": "open", "connection_id": "c", "path": "index.html"}
-FILLED |= {"base": "kb_000000000000", "doc": "0"}
+FILLED |= {"base": "kb_000000000000", "doc": "0", "contact": "ada"}
 PAGES = (
     *("/", "/admin", "/admin/", "/favicon.ico", "/healthz", "/readyz"),
     *("/static/index.html", "/static/examples/", "/live/call-x/player"),
