@@ -131,7 +131,7 @@ async def test_a_caller_who_speaks_stops_the_agent(caller: Caller, sentence: Say
     caller.speak(sentence("goodbye"))
     stopped = await caller.wait_for("agent.speech_stopped")
     assert stopped["reason"] == "interrupted"
-    full = caller.of("agent.text")[0]["text"]
+    full = (await caller.wait_for("agent.text", lambda e: e["turn_id"] == "turn-1"))["text"]
     assert full.startswith(stopped["heard"])
     assert len(stopped["heard"]) < len(full)
     final = await caller.wait_for("user.transcript", lambda e: e["final"] and e["turn_id"] == "turn-2")
