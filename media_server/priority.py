@@ -23,7 +23,7 @@ def prefer(niceness: int) -> None:
     """Have this process go before other programs, where the system lets it; it does with the right to (`CAP_SYS_NICE`).
 
     A program with hundreds of busy threads on the same machine, such as many clients, would get hundreds of shares
-    of the processor for each of the server's. The engines' processes give it up (`stand_back`).
+    of the processor for each of the server's. The engines' processes give it up (`step_behind`).
     """
     with contextlib.suppress(OSError, AttributeError):
         if os.getpriority(os.PRIO_PROCESS, 0) > niceness:

@@ -20,13 +20,10 @@ class Allowance:
 
     def take(self, amount: float, now_s: float) -> bool:
         """Whether this much may come now."""
-        left = self._left
         if self._at_s is not None and now_s > self._at_s:
-            left += (now_s - self._at_s) * self._per_s
-            if left > self._most:
-                left = self._most
+            self._left = min(self._most, self._left + (now_s - self._at_s) * self._per_s)
         self._at_s = now_s
-        if is_enough := amount <= left:
-            left -= amount
-        self._left = left
-        return is_enough
+        if amount > self._left:
+            return False
+        self._left -= amount
+        return True

@@ -85,11 +85,11 @@ class _Opus:
         if state := getattr(self, "_state", None):
             self._library.opus_decoder_destroy(state)
 
-    ticks = staticmethod(opus_ticks)
+    def ticks(self, payload: bytes) -> int:
+        return opus_ticks(payload)
 
     def decode(self, payload: bytes) -> Samples:
-        samples = self._decode(self._state, payload, len(payload), self._address, LONGEST, 0)
-        return self._out[:samples].copy() if samples > 0 else _EMPTY
+        return self._taken(self._decode(self._state, payload, len(payload), self._address, LONGEST, 0))
 
     def has_copy(self, payload: bytes) -> bool:
         return bool(payload) and self._library.opus_packet_has_lbrr(payload, len(payload)) == 1

@@ -233,7 +233,7 @@ class Link:
                 del self._callers.by_username[old.local.username]
             del self._generations[:-1]
         dead = self.selected is not None and now - self._paths[self.selected] > DEAD_S
-        if path != self.selected and (self.selected is None or dead or (nominated and not self._has_data)):
+        if self.selected is None or dead or (nominated and not self._has_data):
             self._use(path)
         self.connected.set()
 
@@ -344,14 +344,14 @@ class Link:
 
     def _use(self, path: Path) -> None:
         """Send over this path from now on, first what of the handshake may have been lost with another one."""
-        self.selected = path
-        for data in self._flight:
-            self.send(data)
+        if path != self.selected:
+            self.selected = path
+            for data in self._flight:
+                self.send(data)
 
     def _select(self, path: Path) -> None:
         self._has_data = True
-        if path != self.selected:
-            self._use(path)
+        self._use(path)
         self.heard_s = self._paths[path] = time.monotonic()
 
     def _remember(self, ssrc: bytes) -> None:

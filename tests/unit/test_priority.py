@@ -27,23 +27,21 @@ def test_what_it_may_not_have_is_no_error() -> None:
     assert int(shown.stdout) in (-15, 0)
 
 
-@pytest.mark.parametrize(("given", "kept"), [(-5, 0), (0, 0), (3, 3)])
-def test_an_engine_gives_up_the_priority_that_its_server_has(given: int, kept: int) -> None:
+@pytest.mark.parametrize(
+    ("act", "given", "kept"),
+    [
+        ("stand_back", -5, 0),
+        ("stand_back", 0, 0),
+        ("stand_back", 3, 3),
+        ("step_behind", -5, 0),
+        ("step_behind", 0, 5),
+        ("step_behind", 3, 8),
+    ],
+)
+def test_an_engine_gives_up_its_servers_priority_or_lets_it_go_first(act: str, given: int, kept: int) -> None:
     code = (
-        f"import os; os.setpriority(os.PRIO_PROCESS, 0, {given}); from media_server.priority import stand_back;"
-        "stand_back(); print(os.getpriority(os.PRIO_PROCESS, 0))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    if "PermissionError" in done.stderr:
-        pytest.skip("a negative niceness is for root alone")
-    assert done.stdout.strip() == str(kept)
-
-
-@pytest.mark.parametrize(("given", "kept"), [(-5, 0), (0, 5), (3, 8)])
-def test_an_engine_lets_its_server_go_first_whatever_that_may(given: int, kept: int) -> None:
-    code = (
-        f"import os; os.setpriority(os.PRIO_PROCESS, 0, {given}); from media_server.priority import step_behind;"
-        "step_behind(); print(os.getpriority(os.PRIO_PROCESS, 0))"
+        f"import os; os.setpriority(os.PRIO_PROCESS, 0, {given}); from media_server.priority import {act};"
+        f"{act}(); print(os.getpriority(os.PRIO_PROCESS, 0))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     if "PermissionError" in done.stderr:
