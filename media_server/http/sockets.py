@@ -43,12 +43,15 @@ class PacedSocket(web.WebSocketResponse):
     """A WebSocket whose messages are counted, also empty ones, pings and pongs, and which lets others have their turn.
 
     One that sends too many is closed with the code 1008; one that sends too large a message, or one with too many
-    values, with 1009.
+    values, with 1009; one that sends text that is not UTF-8, with 1007.
     """
 
     def __init__(self, largest: int, heartbeat_s: float) -> None:
         # compression would let a few bytes become a message of any size, and saves nothing: sound does not shrink
-        super().__init__(heartbeat=heartbeat_s, max_msg_size=largest, compress=False, autoping=False)
+        # text stays bytes until its values are counted: decoding 14 MB that are refused anyway takes 14 ms
+        super().__init__(
+            heartbeat=heartbeat_s, max_msg_size=largest, compress=False, autoping=False, decode_text=False
+        )
         self._clock = asyncio.get_running_loop().time
         self._allowance, self._counted_s = AT_ONCE, self._clock()
         self._turn_s = self._counted_s
@@ -72,11 +75,21 @@ class PacedSocket(web.WebSocketResponse):
             self._turn_s = now if now - self._turn_s > TURN_S else self._turn_s
             if message.type is WSMsgType.PING:
                 await self.pong(message.data)
-            elif message.type is WSMsgType.TEXT and values_in(message.data) > MAX_VALUES:
-                await self._send_away(WSCloseCode.MESSAGE_TOO_BIG, "too many values in a message")
-                return WSMessage(WSMsgType.CLOSED, None, None)
+            elif message.type is WSMsgType.TEXT:
+                return await self._text(message.data)
             elif message.type is not WSMsgType.PONG:
                 return message
+
+    async def _text(self, data: bytes) -> WSMessage:
+        """The message with its text; one that has too many values, or is no UTF-8, closes the connection."""
+        if values_in(data) > MAX_VALUES:
+            await self._send_away(WSCloseCode.MESSAGE_TOO_BIG, "too many values in a message")
+            return WSMessage(WSMsgType.CLOSED, None, None)
+        try:
+            return WSMessage(WSMsgType.TEXT, data.decode(), "")
+        except UnicodeDecodeError:
+            await self.close(code=WSCloseCode.INVALID_TEXT, message=b"text that is not UTF-8")
+            return WSMessage(WSMsgType.CLOSED, None, None)
 
     async def send_str(self, data: str, compress: int | None = None) -> None:
         try:

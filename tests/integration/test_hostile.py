@@ -18,9 +18,8 @@ import pytest
 from bench.hostile import ATTACKS, Attacked, attack, attacked_server
 from media_server.caller import Caller
 
-LOOP_S = 0.25
-"""CPU of the event loop that no attack may take without a turn for others, on a machine that is busy with the rest of
-the suite. On a quiet one `python -m bench.hostile` shows less than 0.1."""
+LOOP_S = 0.1
+"""CPU of the event loop that no attack may take without a turn for others."""
 SOME = [
     "compressed bodies",
     "silent connections",

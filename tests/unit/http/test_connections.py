@@ -258,6 +258,21 @@ async def test_a_client_that_goes_away_while_it_is_sent_away_leaves_nothing_in_m
         await _sockets_are_gone()
 
 
+@pytest.mark.parametrize("text", [b"\xff", b"caf\xe9", b"\xed\xa0\x80", b"half of it \xe2\x82"])
+async def test_text_that_is_not_utf8_closes_its_connection_and_no_other(text: bytes) -> None:
+    async with small_server(Small()) as (_, port), ClientSession() as http:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(OPENING)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(bytes([0x81, 0x80 | len(text)]) + bytes(4) + text)
+        closing = await reader.readexactly(4)
+        assert (closing[0], int.from_bytes(closing[2:])) == (0x88, 1007)
+        writer.transport.abort()
+        async with http.ws_connect(f"http://127.0.0.1:{port}/socket") as socket:
+            await socket.send_str("é and \U0001f600")
+            assert await socket.receive_str(timeout=5) == "0"
+
+
 async def test_sound_in_tiny_pieces_and_a_burst_after_a_pause_are_taken() -> None:
     async with small_server(Small()) as (_, port), ClientSession() as http:
         socket = await http.ws_connect(f"http://127.0.0.1:{port}/socket")
