@@ -49,9 +49,7 @@ class PacedSocket(web.WebSocketResponse):
     def __init__(self, largest: int, heartbeat_s: float) -> None:
         # compression would let a few bytes become a message of any size, and saves nothing: sound does not shrink
         # text stays bytes until its values are counted: decoding 14 MB that are refused anyway takes 14 ms
-        super().__init__(
-            heartbeat=heartbeat_s, max_msg_size=largest, compress=False, autoping=False, decode_text=False
-        )
+        super().__init__(heartbeat=heartbeat_s, max_msg_size=largest, compress=False, autoping=False, decode_text=False)
         self._clock = asyncio.get_running_loop().time
         self._allowance, self._counted_s = AT_ONCE, self._clock()
         self._turn_s = self._counted_s
