@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,16 @@ MIN_PAUSE_S, MAX_PAUSE_S = 0.1, 1.5
 """A client that sends nothing for this long may have paused; it has paused for certain."""
 RHYTHM = 16
 """Gaps between chunks that tell how a client sends."""
+LIVE = 8
+"""Times in a row that a client sent neither early nor late, after which it is one that sends as it records."""
+JITTER_S = 0.3
+"""Time in which a client that sends as it records makes up for a chunk that came late."""
+DOUBT_S = 0.05
+"""How long it is open, after a gap, whether the client had paused or the network stood still …"""
+MADE_UP = 0.75
+"""… which is so if as large a part of the gap's sound comes in that time, or as much as may wait …"""
+STALL_S = 4.0
+"""… and the gap was no longer than this."""
 
 
 class Rhythm:
@@ -35,11 +46,19 @@ class Rhythm:
         self._length_s = 0.0
         """How much sound came last, at once."""
         self._gaps: deque[float] = deque(maxlen=RHYTHM)
+        self._late: deque[tuple[float, float]] = deque()
+        """When chunks came, and how long after their last sample was spoken, were they all spoken without a gap."""
+        self._live = 0
 
     @property
     def pause_s(self) -> float:
         """How long a client sends nothing before it has paused: well above the longest of its usual gaps."""
         return min(max(MIN_PAUSE_S, 2 * max(self._gaps, default=0.0)), MAX_PAUSE_S)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the client has sent as it records lately, rather than what it had."""
+        return self._live >= LIVE
 
     def continues(self, length_s: float, now_s: float) -> bool:
         """Note sound that comes now; returns whether it goes on from what came before."""
@@ -54,9 +73,32 @@ class Rhythm:
         self._length_s = length_s
         return continues
 
+    def behind(self, late_s: float, now_s: float) -> float:
+        """Note how late sound is that goes on from what came before; returns how late all of it was of late."""
+        if self._late and now_s - self._late[-1][0] < TOGETHER_S:
+            self._late[-1] = (self._late[-1][0], late_s)
+        else:
+            self._live = self._live + 1 if abs(late_s) <= self._length_s + MIN_PAUSE_S else 0
+            self._late.append((now_s, late_s))
+        while len(self._late) > 2 and now_s - self._late[0][0] > JITTER_S:
+            self._late.popleft()
+        behind_s = min(late for _, late in self._late)
+        if behind_s <= 0 or len(self._late) < 2:
+            return 0.0
+        self._late = deque((at_s, late - behind_s) for at_s, late in self._late)
+        return behind_s
+
+    def begin_again(self) -> None:
+        """What comes next begins a time of its own."""
+        self._late.clear()
+        self._live = 0
+
 
 class PacedSound:
     """`push` takes a client's sound and `run` gives it to the microphone, until it is cancelled.
+
+    A client that sends what it had, or faster than people speak, is heard at the pace of speech. What the network held
+    up of one that sends as it records is heard at once, and has the time at which it was spoken.
 
     Args:
         clock: seconds, the same clock as the microphone's.
@@ -70,10 +112,12 @@ class PacedSound:
         self._chunks_s = 0.0
         self._changed = asyncio.Event()
         self._due_s = 0.0
-        """When the next sample may be heard at the earliest."""
+        """When the next sample was spoken, or may be heard at the earliest."""
         self._rhythm = Rhythm()
         self._continues = False
         """There was no pause before the sound that waits."""
+        self._paused_until_s: float | None = None
+        """When the sound that waits begins if the client had paused, while that is open."""
         self._quiet_s = microphone.quiet_s
         """The line's own patience, which is too short for clients that send seldom."""
         self._resampler = Resampler(MODEL_RATE_HZ)
@@ -83,18 +127,50 @@ class PacedSound:
         """Take sound, shape [n, channels]; returns when little enough waits for more to be welcome."""
         if not len(samples):
             return
-        now_s, length_s = self._clock(), len(samples) / rate_hz
-        continues = self._rhythm.continues(length_s, now_s)
-        if not self._chunks:
-            # a chunk was spoken before it came: it may be heard at once
-            self._due_s, self._continues = max(self._due_s, now_s - length_s), continues
-            self._microphone.quiet_s = max(self._quiet_s, self._rhythm.pause_s)
+        self._place(len(samples) / rate_hz, self._clock())
         self._chunks.append((samples, rate_hz))
         self._chunks_s += len(samples) / rate_hz
         self._changed.set()
         while self._chunks_s > WAITING_S and not self._closed:
             self._changed.clear()
             await self._changed.wait()
+
+    def _place(self, length_s: float, now_s: float) -> None:
+        """Find the time at which sound was spoken that comes now."""
+        continues = self._rhythm.continues(length_s, now_s)
+        if self._paused_until_s is not None:
+            return
+        if not self._chunks:
+            self._continues = continues
+            self._microphone.quiet_s = max(self._quiet_s, self._rhythm.pause_s)
+            if not continues:
+                # a chunk was spoken before it came: it may be heard at once
+                begins_s = max(self._due_s, now_s - length_s)
+                if self._rhythm.is_live and now_s - self._due_s <= STALL_S:
+                    self._paused_until_s = begins_s
+                else:
+                    self._due_s = begins_s
+                    self._rhythm.begin_again()
+                return
+        self._due_s += self._rhythm.behind(now_s - (self._due_s + self._chunks_s + length_s), now_s)
+
+    @property
+    def _is_made_up(self) -> bool:
+        """Whether as much sound came as time has passed since the sound before it, or nearly."""
+        return self._chunks_s >= min(MADE_UP * (self._clock() - self._due_s), WAITING_S)
+
+    async def _decide(self, paused_until_s: float) -> None:
+        """Find out whether the client had paused before the sound that waits, or the network stood still."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DOUBT_S):
+                while not self._is_made_up:
+                    self._changed.clear()
+                    await self._changed.wait()
+        self._continues = self._is_made_up
+        if not self._continues:
+            self._due_s = paused_until_s
+            self._rhythm.begin_again()
+        self._paused_until_s = None
 
     async def drained(self) -> None:
         """Wait until all that came was heard."""
@@ -108,6 +184,8 @@ class PacedSound:
             while not self._chunks:
                 self._changed.clear()
                 await self._changed.wait()
+            if self._paused_until_s is not None:
+                await self._decide(self._paused_until_s)
             samples, rate_hz = self._joined()
             n = len(samples)
             if self._due_s + n / rate_hz > self._clock() + SLACK_S:
