@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from media_server.agents import Agent
 from media_server.audio import CALL_RATE_HZ, MODEL_RATE_HZ, Samples, read_wav, resample
+from media_server.call import hurry
 from media_server.caller import Caller
 from media_server.config import Settings
 from media_server.engines.whisper import WhisperEngine
@@ -65,6 +66,14 @@ def real_pack() -> str:
             pytest.fail(missing)
         pytest.skip(missing)
     return name
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unhurried() -> Iterator[None]:
+    """A machine that is busy with tests is no model that writes slowly: answers stay in whole clauses."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hurry, "HURRY_S", 10.0)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
