@@ -68,11 +68,12 @@ def real_pack() -> str:
     return name
 
 
-@pytest.fixture(scope="session", autouse=True)
-def unhurried() -> Iterator[None]:
-    """A machine that is busy with tests is no model that writes slowly: answers stay in whole clauses."""
+@pytest.fixture(scope="module", autouse=True)
+def unhurried(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A machine that is busy with tests is no model that writes slowly: answers of real servers stay in whole clauses."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hurry, "HURRY_S", 10.0)
+        if "unit" not in request.path.parts:
+            patch.setattr(hurry, "HURRY_S", 10.0)
         yield
 
 

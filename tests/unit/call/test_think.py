@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from media_server.agents import Agent
-from media_server.call import hurry, rounds, think
+from media_server.call import rounds, think
 from media_server.call.history import History
 from media_server.call.say_queue import SayQueue
 from media_server.call.think import Question, Reply
@@ -111,7 +111,6 @@ async def test_a_model_that_is_slow_to_begin_is_spoken_over(over: bool) -> None:
 async def test_words_that_come_slowly_are_spoken_before_their_sentence_is_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hurry, "HURRY_S", 1.2)
     monkeypatch.setattr(PlainStage, "dry", lambda _: True)
     whole = "You can have it in red green or blue or yellow"
     clauses, _, _ = await said(*(piece for word in re.findall(r"\S+ ?", whole) for piece in (*text(word), 0.4)))
