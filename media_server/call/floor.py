@@ -230,31 +230,11 @@ class Floor:
             case SoundFaded():
                 self._perform(self._weighing().sound_faded())
             case SpeechStarted(at_s=at_s):
-                going_on = self._state == "thinking" and self._pause
-                self._continues = e.TurnContinued(going_on.id, self._hearing.text) if going_on else None
-                self._speech_turn = self._call.begin_turn()
-                self._onset_s, self._own_until_s = at_s, -math.inf
-                self._partial_shown = False
-                self._hearing.begin()
-                self._emit(e.UserSpeechStarted(self._speech_turn))
-                self._perform(self._weighing().speech_began(at_s))
+                self._begin_speech(at_s)
             case SpeechResumed(at_s=at_s):
-                said = self._hearing.text  # as it was told at the pause
-                if self._pause:
-                    self._hearing.resume(at_s, self._pause.watch.times["speech_ended"])
-                cancel(self._judging)
-                self._drop_speculation()
-                self._emit(e.TurnResumed(self._speech_turn, said))
-                self._emit(e.UserSpeechStarted(self._speech_turn))
-                if not self._barge_in.in_doubt and not self._replies.protected:
-                    self._call.enter("user_speaking")
-            case PartialDue(at_s=at_s) if self._barge_in.in_doubt and self._hears_itself(heard, MOST_S):
-                self._barge_in.own_voice(at_s)
-                self._own_until_s = at_s
+                self._resume_speech(at_s)
             case PartialDue(at_s=at_s):
-                self._perform(self._weighing().speech_lasts(at_s))
-                if (self._partial is None or self._partial.done()) and self._hearing.room_for_partial:
-                    self._partial = self._call.start(self._show_partial(self._speech_turn, heard, at_s), "partial")
+                self._tell_so_far(heard, at_s)
             case SilenceStarted():
                 # what was said until now is all there is if the caller stays silent: begin at once
                 if self._hearing.can_transcribe_early:
@@ -262,35 +242,75 @@ class Floor:
             case SilenceEnded():
                 self._end_silence()
             case SpeechPaused(ended_at_s=ended_s):
-                cancel(self._partial)
-                hearing, began_s = self._silence or self._listen_to(heard)
-                self._silence = None
-                self._emit(e.UserSpeechStopped(self._speech_turn))
-                watch = Stopwatch()
-                watch.mark("speech_ended", ended_s)
-                watch.mark("paused", began_s)
-                self._pause = pause = SpokenTurn(self._speech_turn, hearing, self._partial_shown, watch, heard.turn)
-                if self._hears_itself(heard, math.inf):
-                    self._drop_own_voice(pause)
-                elif self._barge_in.in_doubt:
-                    self._turns.end_after(math.inf)
-                    self._judging = self._call.start(self._resolve_barge_in(pause), "settle")
-                else:
-                    self._speculate_and_judge(pause)
+                self._pause_speech(heard, ended_s)
             case TurnEnded():
-                cancel(self._judging)
-                if self._barge_in.in_doubt:
-                    self._perform(Decision.YIELD)  # the client said that it is a turn
-                if self._pause is None:
-                    return
-                self._pause.watch.mark("turn_ended", self._clock())
-                self._loudness.add(self._pause.sound)
-                if self._speculation is None:
-                    self._replies.answer(self._pause)
-                self._speculation = None
-                if not self._replies.protected:
-                    self._call.enter("thinking")
-                self._pause.gate.open()
+                self._end_speech()
+
+    def _begin_speech(self, at_s: float) -> None:
+        going_on = self._state == "thinking" and self._pause
+        self._continues = e.TurnContinued(going_on.id, self._hearing.text) if going_on else None
+        self._speech_turn = self._call.begin_turn()
+        self._onset_s, self._own_until_s = at_s, -math.inf
+        self._partial_shown = False
+        self._hearing.begin()
+        self._emit(e.UserSpeechStarted(self._speech_turn))
+        self._perform(self._weighing().speech_began(at_s))
+
+    def _resume_speech(self, at_s: float) -> None:
+        """The pause was not the end of the turn."""
+        said = self._hearing.text  # as it was told at the pause
+        if self._pause:
+            self._hearing.resume(at_s, self._pause.watch.times["speech_ended"])
+        cancel(self._judging)
+        self._drop_speculation()
+        self._emit(e.TurnResumed(self._speech_turn, said))
+        self._emit(e.UserSpeechStarted(self._speech_turn))
+        if not self._barge_in.in_doubt and not self._replies.protected:
+            self._call.enter("user_speaking")
+
+    def _tell_so_far(self, heard: Heard, at_s: float) -> None:
+        """Speech lasts: find out what was said so far, unless it is the agent's own voice."""
+        if self._barge_in.in_doubt and self._hears_itself(heard, MOST_S):
+            self._barge_in.own_voice(at_s)
+            self._own_until_s = at_s
+            return
+        self._perform(self._weighing().speech_lasts(at_s))
+        if (self._partial is None or self._partial.done()) and self._hearing.room_for_partial:
+            self._partial = self._call.start(self._show_partial(self._speech_turn, heard, at_s), "partial")
+
+    def _pause_speech(self, heard: Heard, ended_s: float) -> None:
+        """The caller is silent: the turn may be over, and what interrupted the agent can be weighed."""
+        cancel(self._partial)
+        hearing, began_s = self._silence or self._listen_to(heard)
+        self._silence = None
+        self._emit(e.UserSpeechStopped(self._speech_turn))
+        watch = Stopwatch()
+        watch.mark("speech_ended", ended_s)
+        watch.mark("paused", began_s)
+        self._pause = pause = SpokenTurn(self._speech_turn, hearing, self._partial_shown, watch, heard.turn)
+        if self._hears_itself(heard, math.inf):
+            self._drop_own_voice(pause)
+        elif self._barge_in.in_doubt:
+            self._turns.end_after(math.inf)
+            self._judging = self._call.start(self._resolve_barge_in(pause), "settle")
+        else:
+            self._speculate_and_judge(pause)
+
+    def _end_speech(self) -> None:
+        """The turn is over: it is answered, if the answer has not begun on trial."""
+        cancel(self._judging)
+        if self._barge_in.in_doubt:
+            self._perform(Decision.YIELD)  # the client said that it is a turn
+        if self._pause is None:
+            return
+        self._pause.watch.mark("turn_ended", self._clock())
+        self._loudness.add(self._pause.sound)
+        if self._speculation is None:
+            self._replies.answer(self._pause)
+        self._speculation = None
+        if not self._replies.protected:
+            self._call.enter("thinking")
+        self._pause.gate.open()
 
     async def end_turn(self) -> None:
         """The client says that the caller is done."""
