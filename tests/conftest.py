@@ -70,7 +70,7 @@ def real_pack() -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def unhurried(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A machine that is busy with tests is no model that writes slowly: answers of real servers stay in whole clauses."""
+    """A machine that is busy with tests is no model that writes slowly: real servers answer in whole clauses."""
     with pytest.MonkeyPatch.context() as patch:
         if "unit" not in request.path.parts:
             patch.setattr(hurry, "HURRY_S", 10.0)
