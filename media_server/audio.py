@@ -34,6 +34,9 @@ CALL_RATE_HZ = 48_000
 """What Opus on the wire works at."""
 FORMATS = "wav,w64,mp3,ogg,flac,matroska,webm,mov,mp4,m4a,3gp,aac,amr,aiff,au,caf,asf,avi,flv,mpeg,mpegts"
 """Formats of files with sound in them; others of FFmpeg's are lists of files and addresses, which it would open."""
+MIN_RATE_HZ, MAX_RATE_HZ = 1000, 768_000
+"""Rates of files. A head that claims others, a hundred million, takes seconds and a gigabyte to resample from."""
+MAX_CHANNELS = 32
 
 
 class Resampler:
@@ -125,7 +128,7 @@ def read_parts(path: Path | IO[bytes], rate_hz: int, longest_s: float = math.inf
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: there is no audio in it, or more than `longest_s`.
+        ValueError: there is no audio in it, or more than `longest_s`, or of a kind that nobody records.
     """
     name = path if isinstance(path, Path) else "the file"
     try:
@@ -136,6 +139,7 @@ def read_parts(path: Path | IO[bytes], rate_hz: int, longest_s: float = math.inf
             resampler = Resampler(rate_hz)
             left = longest_s * rate_hz
             for frame in container.decode(audio=0):
+                _check_form(frame, name)
                 part = resampler.push(frame)
                 left -= len(part)
                 if left < 0:  # a small file may hold days of silence
@@ -144,6 +148,14 @@ def read_parts(path: Path | IO[bytes], rate_hz: int, longest_s: float = math.inf
             yield resampler.push(None)
     except (av.error.InvalidDataError, av.error.ArgumentError) as e:
         raise ValueError(f"{name} is not an audio file") from e
+
+
+def _check_form(frame: av.AudioFrame, name: Path | str) -> None:
+    rate_hz, channels = frame.sample_rate, len(frame.layout.channels)
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise ValueError(f"{name} claims {rate_hz} samples a second; {MIN_RATE_HZ} to {MAX_RATE_HZ} can be read")
+    if channels > MAX_CHANNELS:
+        raise ValueError(f"{name} claims {channels} channels; {MAX_CHANNELS} at most can be read")
 
 
 def write_wav(path: Path | IO[bytes], samples: Samples, rate_hz: int) -> None:

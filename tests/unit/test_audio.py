@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import wave
 from pathlib import Path
 
 import av
@@ -63,6 +64,31 @@ def test_a_recording_that_is_too_long_is_not_read_to_its_end() -> None:
         read_wav(file, 16_000, 120)
     file.seek(0)
     assert len(read_wav(file, 16_000, 121)) == 121 * 16_000
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "channels", "wrong"),
+    [
+        (1, 1, "claims 1 samples a second"),
+        (999, 1, "claims 999 samples a second"),
+        (768_001, 2, "claims 768001 samples a second"),
+        (100_000_007, 1, "claims 100000007 samples a second"),
+        (2**31 - 1, 1, "claims 2147483647 samples a second"),
+        (48_000, 33, "claims 33 channels"),
+        (48_000, 255, "claims 255 channels"),
+    ],
+)
+def test_a_head_that_claims_what_nobody_records_costs_nothing(rate_hz: int, channels: int, wrong: str) -> None:
+    """Resampling from 100 MHz takes six seconds and a gigabyte."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as w:
+        w.setnchannels(channels)
+        w.setsampwidth(2)
+        w.setframerate(rate_hz)
+        w.writeframes(bytes(2 * channels * 5000))
+    file.seek(0)
+    with pytest.raises(ValueError, match=wrong):
+        read_wav(file, 16_000, 60)
 
 
 def test_a_stream_may_change_its_format() -> None:
