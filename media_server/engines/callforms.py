@@ -6,12 +6,15 @@ calls, XML-like elements, a name before its arguments.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from media_server.engines.literals import Invocation, Values, json_text
+from media_server.engines.literals import Balance, Invocation, Values, json_text
+from media_server.engines.phrases import named_with, pairs_of, unworded
+from media_server.engines.typed import ELEMENT, child, properties_of, typed
 
 __all__ = ["TOOL_PREFIXES", "Called", "NotACall", "calls_in"]
 
@@ -27,14 +30,20 @@ class NotACall(ValueError):
     """What is written is no call, or not a whole one; the message says why."""
 
 
-_ARGUMENTS = ("arguments", "parameters", "args", "params", "action_input", "tool_input", "input")
-_NAMES = ("name", "tool_name", "tool", "function", "action")
-_HOLDERS = ("function", "function_call", "tool_call", "tool", "call", "action")
+_ARGUMENTS = (
+    *("arguments", "parameters", "args", "params", "action_input", "tool_input", "input", "kwargs"),
+    *("function_args", "tool_args", "toolArgs", "tool_arguments", "function_arguments"),
+)
+_NAMES = (
+    *("name", "tool_name", "tool", "function", "action", "recipient_name", "function_name", "toolName"),
+    *("functionName", "method"),
+)
+_HOLDERS = ("function", "function_call", "functionCall", "tool_call", "toolCall", "tool", "call", "action", "command")
 """Keys of an object that holds a call."""
 _BESIDE = {"id", "type", "tool_call_id", "call_id", "index", *_ARGUMENTS, *_NAMES}
 """Keys that an object may have and still be nothing but a call."""
 _NAME = re.compile(r"[A-Za-z_][\w.\-]*")
-TOOL_PREFIXES = ("functions.", "function.", "default_api.", "tools.", "tool.")
+TOOL_PREFIXES = ("functions.", "function.", "default_api.", "tools.", "tool.", "api.", "self.", "agent.", "client.")
 """What may stand before a tool's name."""
 
 _NOISE = re.compile(r"\]<\]minimax\[>\[|<\|constrain\|>\s*\w*")
@@ -46,11 +55,11 @@ _SUFFIX = re.compile(r"(</?\w+):opensource>")
 _OPEN, _CLOSE = re.compile(r"<\|open\|>([^<]*)<\|sep\|>"), re.compile(r"<\|close\|>([^<]*)<\|sep\|>")
 _SEPARATORS = re.compile(
     r"\[CALL_ID\][\w-]*|\[ARGS\]|<\|tool_call_argument_begin\|>|<\|tool_call:args\|>|<｜tool▁sep｜>|<\|tool_sep\|>"
-    r"|</?tool_sep>|✿ARGS✿:|(?<=\n)Action Input:"
+    r"|</?tool_sep>|✿ARGS✿:|(?<=\n)Action Input:|<\|tool▁sep\|>"
 )
 _EACH = re.compile(
-    r"<｜tool[▁_ ]call[▁_ ]begin｜>|<｜tool[▁_ ]call[▁_ ]end｜>|<\|tool_call_(?:begin|end)\|>|<\|tool_call:end\|>"
-    r"|<\|tool_call:begin\|>[^<]*<\|tool_call:name\|>|</?tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|eom_id\|>"
+    r"<[｜|]tool[▁_ ]call[▁_ ]begin[｜|]>|<[｜|]tool[▁_ ]call[▁_ ]end[｜|]>|<\|tool_call_(?:begin|end)\|>"
+    r"|<\|tool_call:end\|>|<\|tool_call:begin\|>[^<]*<\|tool_call:name\|>|</?tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|eom_id\|>"
     r"|</?tool_calls?>|<\|plugin\|>"
 )
 """Marks between the calls of one block, which is read as one after the other."""
@@ -60,24 +69,27 @@ _HEADER = re.compile(
 _DOUBLED = re.compile(r"\{\s*(?=\{)")
 """Braces that a template showed doubled."""
 _FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n?")
-_HEAD = re.compile(r"""<(?:function|invoke|call)(?:=|\s+(?:name|tool)=)\s*["']?([^"'>\s{]+)["']?[^>{]*>""")
-_HEAD_LEFT_OPEN = re.compile(r"(<function=[\w.\-]+)\s*(?=\{)")
+_HEAD = re.compile(
+    r"""<(?:function|invoke|call|tool|action)(?:\s?=|\s+(?:name|tool|function)\s?=)\s*["']?([^"'>\s{(]+)["']?([^>{]*)>"""
+)
+_HEAD_LEFT_OPEN = re.compile(r"(<function=[\w.\-]+)\s*,?\s*(?=[{(])")
 _INDEX = re.compile(r":\d+\Z")
 """Which call it is, behind a name."""
-_HEAD_ENDS = re.compile(r"</(?:function|invoke|call)>")
+_HEAD_ENDS = re.compile(r"</(?:function|invoke|call|tool|action)>")
 _PARAMETER = re.compile(
     r"""<(?:parameter|param|argument)(?:=|\s+(?:name|key)=)\s*["']?([^"'>]+?)["']?((?:\s+\w+="[^"]*")*)\s*>"""
 )
 _PARAMETER_ENDS = re.compile(r"</(?:parameter|param|argument)>")
 _KEY = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)(?:</arg_value>|(?=<arg_key>)|\Z)", re.DOTALL)
-_CLOSED = re.compile(r"</(?:function|invoke|call|parameter|param|argument)>(?:\s*</\w+>)*\s*\Z")
+_CLOSED = re.compile(r"</(?:function|invoke|call|tool|action|parameter|param|argument)>(?:\s*</\w+>)*\s*\Z")
 _THOUGHT = re.compile(r"<(think(?:ing)?|thought|reasoning)>.*?</\1>", re.DOTALL)
 _TOLD_NAME = re.compile(r"<(tool_name|function_name|name|tool|function)>\s*([\w.\-]+)\s*</\1>")
 _TOLD_ARGUMENTS = re.compile(r"<(arguments|parameters|args|params|input)>(.*?)(?:</\1>|\Z)", re.DOTALL)
-_ELEMENT = re.compile(r"<([A-Za-z_][\w.\-]*)>(.*?)</\1>", re.DOTALL)
 
 
-def calls_in(text: str, offered: Collection[str], types: Mapping[str, Any], whole: bool, marked: bool) -> list[Called]:
+def calls_in(
+    text: str, offered: Collection[str], types: Mapping[str, Any], whole: bool, marked: bool, worded: bool = False
+) -> list[Called]:
     """The calls that a text consists of.
 
     Args:
@@ -85,10 +97,27 @@ def calls_in(text: str, offered: Collection[str], types: Mapping[str, Any], whol
         types: by its name, each tool's JSON Schema: what a value that is written without quotes is.
         whole: the text is complete; else what is not closed in it is no call.
         marked: it stands between marks of calls.
+        worded: a tool's name in it may be followed by its arguments in words.
 
     Raises:
         NotACall: it is none, or something beside them.
     """
+    first: NotACall | None = None
+    for each in dict.fromkeys((text, *(plain(text) for plain in _UNESCAPED))):
+        try:
+            return _calls_in(each, offered, types, whole, marked)
+        except NotACall as e:
+            first = first or e
+    if worded and offered and (calls := _in_words(text, offered, types, whole)):
+        return calls
+    assert first
+    raise first
+
+
+_UNESCAPED = (html.unescape, lambda text: text.replace('\\"', '"'))
+
+
+def _calls_in(text: str, offered: Collection[str], types: Mapping[str, Any], whole: bool, marked: bool) -> list[Called]:
     try:
         text = _HEAD_LEFT_OPEN.sub(r"\1>", _plain(text))
         if _HEAD.search(text):
@@ -97,9 +126,11 @@ def calls_in(text: str, offered: Collection[str], types: Mapping[str, Any], whol
             called = list(_keys(text, types, whole))
         elif text[:1] not in ("{", "[") and _TOLD_NAME.search(text):
             called = list(_told(text, types))
+        elif (tool := ELEMENT.fullmatch(text)) and tool[1] in offered:
+            called = list(_elements(f"<function={tool[1]}>{tool[2]}</function>", types, whole))
         else:
             called = _written(text, offered, whole, marked)
-        calls = [Called(_own(name, offered), json_text(arguments)) for name, arguments in called]
+        calls = [_finished(name, arguments, offered, types) for name, arguments in called]
     except NotACall:
         raise
     except (ValueError, RecursionError) as e:
@@ -107,6 +138,45 @@ def calls_in(text: str, offered: Collection[str], types: Mapping[str, Any], whol
     if not calls:
         raise NotACall("there is no call between the marks")
     return calls
+
+
+def _finished(name: str, arguments: dict[str, Any], offered: Collection[str], types: Mapping[str, Any]) -> Called:
+    name = _own(name, offered)
+    if len(arguments) == 1 and (properties := properties_of(types.get(name))):
+        ((key, inner),) = arguments.items()  # name(arguments={…})
+        if key in _ARGUMENTS and key not in properties and isinstance(inner, dict):
+            arguments = inner
+    return Called(name, json_text(arguments))
+
+
+def _in_words(text: str, offered: Collection[str], types: Mapping[str, Any], whole: bool) -> list[Called]:
+    """The first call in a text in which a tool's name is followed by arguments, whatever stands around it."""
+    names = "|".join(re.escape(name) for name in sorted(offered, key=len, reverse=True))
+    for name in re.finditer(rf"(?<![\w\-])({names})(?!\w)", text):
+        properties = properties_of(types.get(name[1]))
+        rest = text[name.end() :]
+        try:
+            if re.match(r"\s?\(", rest):
+                return _calls_in(_until_closed(name[1] + rest.lstrip()), offered, types, whole, marked=True)
+            if named_with(text, name.end(), properties)[1] == "{":
+                value = unworded(name[1] + rest, len(name[1]))
+                return _calls_in(_until_closed(value), offered, types, whole, marked=True)
+            given = {key: typed(value, properties.get(key)) for key, value in pairs_of(rest, properties)}
+            return [_finished(name[1], given, offered, types)]
+        except ValueError:
+            continue
+    return []
+
+
+def _until_closed(text: str) -> str:
+    """The text up to the bracket that closes the first one."""
+    first = re.search(r"[({]", text)
+    if not first:
+        return text
+    balance = Balance()
+    balance.skip(first.start())
+    end = balance.end(text)
+    return text if end < 0 else text[:end]
 
 
 def _plain(text: str) -> str:
@@ -194,6 +264,9 @@ def _invoked(value: Any, offered: Collection[str], marked: bool) -> Iterator[tup
     inner = [p for p in value.positional if isinstance(p, Invocation)]
     name = value.name.removesuffix(".call")
     known = _offered(name, offered)
+    if known is None and _bare(value.name) in _CALLERS and _told_by(value):
+        yield from _shaped(_told_by(value), offered, marked)
+        return
     if known is None and inner:  # print(get_weather(…))
         for each in inner:
             yield from _invoked(each, offered, marked)
@@ -208,6 +281,30 @@ def _invoked(value: Any, offered: Collection[str], marked: bool) -> Iterator[tup
         yield known or name, value.arguments
 
 
+_CALLERS = (
+    "calltool",
+    "usetool",
+    "toolcall",
+    "functioncall",
+    "callfunction",
+    "invoke",
+    "invoketool",
+    "toolscall",
+    "call",
+)
+"""Functions by which tools seem to be called."""
+
+
+def _told_by(value: Invocation) -> dict[str, Any] | None:
+    """The call that such a function is given: a name, and an object of arguments."""
+    if not value.positional:
+        return value.arguments if any(k in value.arguments for k in _NAMES) else None
+    name, *given = value.positional
+    if isinstance(name, str) and len(given) <= 1:
+        return {"name": name, "arguments": given[0] if given else value.arguments}
+    return None
+
+
 def _shaped(value: Any, offered: Collection[str], marked: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     """A call, or several, from a value of JSON."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
@@ -219,8 +316,10 @@ def _shaped(value: Any, offered: Collection[str], marked: bool) -> Iterator[tupl
             yield from _shaped(each, offered, marked)
     elif not isinstance(value, dict):
         raise NotACall("it is no call")
-    elif isinstance(value.get("tool_calls"), list):
-        yield from _shaped(value["tool_calls"], offered, marked)
+    elif several := next((value[k] for k in ("tool_calls", "tool_uses") if isinstance(value.get(k), list)), None):
+        yield from _shaped(several, offered, marked)
+    elif value.get("method") == "tools/call":  # as the Model Context Protocol has it
+        yield from _shaped(value.get("params"), offered, marked)
     elif held := next((value[k] for k in _HOLDERS if isinstance(value.get(k), dict)), None):
         yield from _shaped(held, offered, marked)
     else:
@@ -278,6 +377,8 @@ def _offered(name: str, offered: Collection[str]) -> str | None:
     for prefix in TOOL_PREFIXES:
         if name.startswith(prefix) and name.removeprefix(prefix) in offered:
             return name.removeprefix(prefix)
+    if (own := re.split(r"__|[./:]", name)[-1]) in offered:
+        return own
     like = [each for each in offered if _bare(each) == _bare(name)]
     return like[0] if len(like) == 1 else None
 
@@ -302,16 +403,38 @@ def _elements(text: str, types: Mapping[str, Any], whole: bool) -> Iterator[tupl
     for head, following in zip(heads, [*heads[1:], None], strict=True):
         body = text[head.end() : following.start() if following else len(text)]
         body = _HEAD_ENDS.split(body)[0]
-        schema = _properties(types.get(_own(head[1], types)))
+        schema = properties_of(types.get(_own(head[1], types)))
         if parameters := list(_PARAMETER.finditer(body)):
             yield head[1], dict(_parameters(body, parameters, schema))
         elif body.strip().startswith("{"):
             yield head[1], _object(Values(body.strip(), closing=whole).value())
         else:
-            children = _ELEMENT.findall(body)
-            if not children and re.search(r"\S", body):
-                raise NotACall("the arguments have no names")
-            yield head[1], {key: _child(value, schema.get(key)) for key, value in children}
+            children = ELEMENT.findall(body)
+            if not children:
+                yield head[1], _in_body(head, body, schema, whole)
+            else:
+                yield head[1], {key: child(value, schema.get(key)) for key, value in children}
+
+
+def _in_body(head: re.Match[str], body: str, schema: Mapping[str, Any], whole: bool) -> dict[str, Any]:
+    """Arguments as pairs: in the body of an element, in parentheses there, or as its attributes."""
+    body = body.strip().removesuffix(">").rstrip()
+    if body.startswith("("):
+        value = Values(f"call{body}", closing=whole).value()
+        if not isinstance(value, Invocation):
+            raise NotACall("the arguments have no names")
+        if len(value.positional) == 1 and isinstance(value.positional[0], dict):
+            return value.positional[0]
+        return value.arguments
+    pairs = body or head[2].strip(" /\"'")
+    if not pairs:
+        return {}
+    try:
+        return {key: typed(value, schema.get(key)) for key, value in pairs_of(pairs, schema)}
+    except ValueError as e:
+        if not body:
+            return {}  # other attributes say nothing
+        raise NotACall("the arguments have no names") from e
 
 
 def _parameters(body: str, parameters: list[re.Match[str]], schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -323,7 +446,7 @@ def _parameters(body: str, parameters: list[re.Match[str]], schema: Mapping[str,
         declared: Any = schema.get(parameter[1])
         if said:
             declared = {"type": "string" if said[1] == "true" or said[2] == "string" else "json"}
-        yield parameter[1], _typed(value, declared)
+        yield parameter[1], typed(value, declared)
 
 
 def _keys(text: str, types: Mapping[str, Any], whole: bool) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -334,50 +457,20 @@ def _keys(text: str, types: Mapping[str, Any], whole: bool) -> Iterator[tuple[st
         name = part.partition("<arg_key>")[0].strip()
         if not _NAME.fullmatch(name):
             raise NotACall("a call without a name")
-        schema = _properties(types.get(name))
+        schema = properties_of(types.get(name))
         pairs = _KEY.findall(part)
-        yield name, {key.strip(): _typed(value, schema.get(key.strip())) for key, value in pairs}
+        yield name, {key.strip(): typed(value, schema.get(key.strip())) for key, value in pairs}
 
 
 def _told(text: str, types: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """`<name>…</name><arguments>…</arguments>`"""
     names = list(_TOLD_NAME.finditer(text))
     for name, following in zip(names, [*names[1:], None], strict=True):
-        body = _TOLD_ARGUMENTS.search(text[name.end() : following.start() if following else len(text)])
-        given = body[2].strip() if body else ""
-        schema = _properties(types.get(_own(name[2], types)))
+        rest = text[name.end() : following.start() if following else len(text)]
+        body = _TOLD_ARGUMENTS.search(rest)
+        given = (body[2] if body else rest).strip()
+        schema = properties_of(types.get(_own(name[2], types)))
         if given.startswith("{"):
             yield name[2], _object(Values(given).value())
         else:
-            yield name[2], {key: _child(value, schema.get(key)) for key, value in _ELEMENT.findall(given)}
-
-
-def _child(value: str, declared: Any) -> Any:
-    """The value of an element that may hold others."""
-    inner = _ELEMENT.findall(value) if value.strip().startswith("<") else []
-    if not inner:
-        return _typed(value, declared)
-    if all(key == "item" for key, _ in inner):
-        return [_child(each, None) for _, each in inner]
-    return {key: _child(each, None) for key, each in inner}
-
-
-def _properties(schema: Any) -> Mapping[str, Any]:
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    return properties if isinstance(properties, dict) else {}
-
-
-def _typed(value: str, declared: Any) -> Any:
-    """What a value is that is written without quotes: text where a text is wanted, else what JSON makes of it."""
-    value = value.removeprefix("\n").removesuffix("\n")
-    kind = declared.get("type") if isinstance(declared, dict) else None
-    if kind == "string":
-        return value
-    try:
-        read = Values(value.strip()).value() if value.strip()[:1] in ("{", "[") else json.loads(value)
-    except (ValueError, RecursionError):
-        word = value.strip()
-        return {"True": True, "False": False, "None": None}.get(word, value)
-    if kind is None and not isinstance(read, dict | list) and json.dumps(read) != value.strip():
-        return value  # 007 and 1e3 may be text
-    return read
+            yield name[2], {key: child(value, schema.get(key)) for key, value in ELEMENT.findall(given)}

@@ -11,16 +11,16 @@ from typing import Literal, NamedTuple
 
 from media_server.engines import marks
 
-__all__ = ["Element", "element_at", "like_a_thought", "may_become", "spaced"]
+__all__ = ["Element", "as_parameter", "element_at", "like_a_thought", "may_become", "spaced"]
 
 MAX_TAG = 300
 """Characters of an element's tag, with its attributes."""
 Kind = Literal["thought", "call", "perhaps", "tool", "frame", "thought-end"]
 
-_TAG = re.compile(r"<\s?(/?)\s?([A-Za-z][\w:.\-]{0,48})(\s[^<>]{0,240})?(/?)>")
+_TAG = re.compile(r"<\s?(/?)\s?([A-Za-z][\w:.\-]{0,48})(\s[^<>]{0,240}?)?(/?)>")
 _TAG_BEGUN = re.compile(r"<\s?/?\s?(?:([A-Za-z][\w:.\-]{0,48})(\s[^<>]{0,240})?/?)?\Z")
 _TOKEN = re.compile(r"<[|｜](/?)([^\s<>|｜]{1,60})[|｜]>")
-_ATTRIBUTE = re.compile(r"""([\w.\-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(r"""([\w.\-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>=/]+))""")
 _PARTS = re.compile(r"[:_.\-▁/]+|(?<=[a-z])(?=[A-Z])")
 _THOUGHTS = {
     *("think", "thinking", "thought", "thoughts", "reasoning", "scratchpad", "reflect", "reflection", "analysis"),
@@ -64,11 +64,12 @@ def element_at(text: str, at: int, offered: Collection[str]) -> Element | None:
         return None
     if tag[1]:
         return Element("thought-end" if kind == "thought" else "frame", tag[0], name)
-    given = tuple((m[1], m[2] or m[3] or "") for m in _ATTRIBUTE.finditer(tag[3] or ""))
+    own = _qualified(name, offered) or name
+    given = tuple((m[1], m[2] or m[3] or m[4] or "") for m in _ATTRIBUTE.finditer(tag[3] or ""))
     ends = (*spaced(f"</{name}>"), f"</{name.lower()}>")
     if kind == "thought":
         ends += marks.THOUGHT_ENDS
-    return Element(kind, tag[0], name, tuple(dict.fromkeys(ends)), given, bool(tag[4]))
+    return Element(kind, tag[0], own, tuple(dict.fromkeys(ends)), given, bool(tag[4]))
 
 
 def spaced(end: str) -> tuple[str, ...]:
@@ -85,6 +86,11 @@ def may_become(text: str, at: int, offered: Collection[str]) -> bool:
     if not begun:
         return False
     return begun[1] is None or begun[2] is None or _kind(begun[1], offered) is not None
+
+
+def as_parameter(key: str, value: str) -> str:
+    """An attribute of a call: an argument, or all of them."""
+    return value if value.lstrip().startswith("{") else f"<parameter={key}>{value}</parameter>"
 
 
 def like_a_thought(template: str) -> tuple[str, str] | None:
@@ -114,8 +120,14 @@ def _token(token: re.Match[str]) -> Element | None:
     return Element("thought", token[0], name, (*ends, *marks.THOUGHT_ENDS))
 
 
+def _qualified(name: str, offered: Collection[str]) -> str:
+    """The tool that is meant by `tool:name`, `functions.name` and their like; empty for none."""
+    found = re.fullmatch(r"(?:tools?|functions?|calls?|invoke|api)[:.](.+)", name)
+    return found[1] if found and found[1] in offered else ""
+
+
 def _kind(name: str, offered: Collection[str]) -> Kind | None:
-    if name in offered:
+    if name in offered or _qualified(name, offered):
         return "tool"
     parts = [part.lower() for part in _PARTS.split(name) if part]
     bare = "".join(parts)

@@ -14,9 +14,11 @@ DEEPEST = 48
 """Values within values."""
 _WORD = re.compile(r"[^\W\d][\w.\-]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
+_KEYWORD = re.compile(r"""(?:([^\W\d][\w\-]*)\s*=(?!=)|["']?([^\W\d][\w\-]*)["']?\s*[:=](?!=)\s*(?=[^\s,)]))""")
+"""The name of an argument, also in quotes or before a colon."""
 _BARE = re.compile(r"[^,}\])\n]+")
-_SPACE = re.compile(r"(?:\s|#[^\n]*\n|//[^\n]*\n)*")
-_QUOTES = {'"""': '"""', "'''": "'''", '<|"|>': '<|"|>', '"': '"', "'": "'", "“": "”"}
+_SPACE = re.compile(r"(?:\s|#[^\n]*\n|//[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)*")
+_QUOTES = {'"""': '"""', "'''": "'''", '<|"|>': '<|"|>', "<escape>": "<escape>", '"': '"', "'": "'", "“": "”"}
 """What begins a string, and what ends it."""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
 _NAMED = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
@@ -173,11 +175,12 @@ class Values:
         named: dict[str, Any] = {}
         positional: list[Any] = []
         while self._next(")"):
-            key = _WORD.match(self._text, self.at)
-            equals = re.compile(r"\s*=(?!=)").match(self._text, key.end()) if key else None
-            if key and equals:
-                self.at = equals.end()
-                named[key[0]] = self._value(depth + 1)
+            if self._text.startswith("**{", self.at):
+                self.at += 2
+                named.update(self._object(depth + 1))
+            elif key := _KEYWORD.match(self._text, self.at):
+                self.at = key.end()
+                named[key[1] or key[2]] = self._value(depth + 1)
             else:
                 positional.append(self._value(depth + 1))
         return Invocation(name, named, tuple(positional))
@@ -185,7 +188,7 @@ class Values:
     def _string(self, quote: str) -> str:
         self.at += len(quote)
         written: list[str] = []
-        text, escaped, end = self._text, quote != '<|"|>', _QUOTES[quote]
+        text, escaped, end = self._text, quote[0] != "<", _QUOTES[quote]
         while self.at < len(text):
             if text.startswith(end, self.at):
                 self.at += len(end)

@@ -62,6 +62,7 @@ CALLS = {
     "[tool_call]": ("[/tool_call]", "[end_tool_call]"),
     "[TOOL_REQUEST]": ("[END_TOOL_REQUEST]", "[/TOOL_REQUEST]"),
     "<function_calls>": ("</function_calls>",),
+    "<start_function_call>": ("<end_function_call>",),
     "<functioncall>": ("</functioncall>", "<|endoftext|>"),
     "<code>": ("</code>",),
     "<minimax:tool_call>": ("</minimax:tool_call>",),
@@ -73,6 +74,7 @@ CALLS = {
     "<｜tool_calls_begin｜>": ("<｜tool_calls_end｜>",),
     "<｜tool calls begin｜>": ("<｜tool calls end｜>",),
     "<｜tool\\_calls\\_begin｜>": ("<｜tool\\_calls\\_end｜>",),
+    "<|tool▁calls▁begin|>": ("<|tool▁calls▁end|>",),
     "<｜tool▁calls｜>": ("<｜/tool▁calls｜>",),
     "<｜tool▁call▁begin｜>": ("<｜tool▁call▁end｜>",),
     "<|tool_calls_section_begin|>": ("<|tool_calls_section_end|>",),
@@ -105,7 +107,19 @@ MADE_UP = {
     "<|START_TOOL_RESULT|>": ("<|END_TOOL_RESULT|>",),
     "<function_results>": ("</function_results>",),
     "[TOOL_RESULTS]": ("[/TOOL_RESULTS]",),
+    "[TOOL_RESULT]": ("[/TOOL_RESULT]",),
+    "[tool_result]": ("[/tool_result]",),
+    "[Tool result:": ("]",),
+    "[Tool response:": ("]",),
+    "[Tool output:": ("]",),
     "<results>": ("</results>",),
+    "<tool_result>": ("</tool_result>",),
+    "<tool_results>": ("</tool_results>",),
+    "<tool_output>": ("</tool_output>",),
+    "<function_response>": ("</function_response>",),
+    "<function_result>": ("</function_result>",),
+    "<start_function_response>": ("<end_function_response>",),
+    "<observation>": ("</observation>",),
 }
 """What begins a result, which is not for the model to write."""
 
@@ -118,7 +132,7 @@ PASSED_OVER = {"<|open|>": "<|sep|>", "<|close|>": "<|sep|>", "<co:": ">", "</co
 STRAY = (
     *(mark for mark in THOUGHT_ENDS),
     *(mark for marks in CALLS.values() for mark in marks),
-    *(mark for marks in MADE_UP.values() for mark in marks),
+    *(mark for marks in MADE_UP.values() for mark in marks if mark != "]"),
     *(
         "<response>",
         "</response>",

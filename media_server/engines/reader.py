@@ -13,9 +13,23 @@ from typing import Any, NamedTuple
 
 from media_server.engines import marks
 from media_server.engines.callforms import Called, NotACall, calls_in
-from media_server.engines.elements import Element, element_at, spaced
+from media_server.engines.cuts import CUT_OFF, NO_ARRAY, NO_CODE, begun_mark, fence_split, in_string, left_open, places
+from media_server.engines.elements import Element, as_parameter, element_at, spaced
+from media_server.engines.escapes import ESCAPES, Escape
 from media_server.engines.literals import Balance
-from media_server.engines.spotting import ALL, Spotter, begins_with_a_call, meant_as_a_call, without_half_a_mark
+from media_server.engines.phrases import after_call, pairs_end, unworded
+from media_server.engines.spotting import (
+    ALL,
+    ESCAPED,
+    SURE,
+    TOLD,
+    TOLD_ENDS,
+    Spotter,
+    meant_as_a_call,
+    meant_for,
+    without_half_a_mark,
+)
+from media_server.engines.typed import properties_of
 
 __all__ = ["Called", "Piece", "ReplyReader", "Thought", "Unopened", "Unread"]
 
@@ -43,17 +57,15 @@ BROKEN_OFF = "the reply broke off within a call"
 NOTHING_OFFERED = "no tool may be called"
 MADE_UP = "the model made up a result"
 
+_OBSERVED = "Observation:"
+"""What a model writes behind its own call when it makes up the result."""
 _MAX_NAME = 64
 _MESSAGE_ENDS = ("<|end|>", "<|start|>", "<|call|>", "<|return|>", "<|eom|>", "<|eot|>", "<|channel|>")
-_LIKE_A_CALL = re.compile(r"""["'](?:name|function|tool|tool_name|tool_calls|action)["']\s*:""")
 _BETWEEN = " \t\r\n;,}`"
 """What stands between calls, with braces that were closed once too often and the end of code."""
-_CUT_OFF = re.compile(r"""[\[{\s]*\{\s*(?:["'“][\w \-]{0,40}(?:["'”]\s*(?::.*)?)?|\w{1,40}\s*:.*)?""", re.DOTALL)
-"""JSON that breaks off."""
-_NO_CODE = re.compile(r"`{3,}[ \t]*(?:[\w+.\-]+\s*(?:`{3,})?|\s*`{3,})")
+_HEAD_OF_A_CALL = re.compile(r"<\s?[\w:.\-]+(?:\s?=|\s+(?:name|tool|function)\s?=)")
 _LABELLED = re.compile(r"[`\s]*(?:(?:tool|function)[ _\-]?calls?|json)?\s*:?\s*(?=[\[{])", re.IGNORECASE)
 """What may stand before a call in JSON that no mark begins."""
-_NO_ARRAY = re.compile(r"\[(?:ARGS|CALL_ID)\]|\[(?:A(?:R(?:GS?)?)?|C(?:A(?:L(?:L(?:_(?:ID?)?)?)?)?)?)?\Z")
 
 
 @dataclass(slots=True)
@@ -77,6 +89,8 @@ class _Block:
     """It reaches to the end of the reply."""
     balance: Balance | None = None
     begins: int = 0
+    lead: str = ""
+    """What stands before it and is said where it is text after all."""
 
 
 class ReplyReader:
@@ -112,9 +126,15 @@ class ReplyReader:
         """Something was said, thought or called."""
         self._spoken = False
         self._before = ""
-        """The character that was said last, where nothing else came since."""
+        """The characters that were said last, where nothing else came since."""
         self._last = ""
         """The character that was said last."""
+        self._followed = False
+        """What closes a call may follow."""
+        self._escape: Escape | None = None
+        """How the rest of the reply is escaped."""
+        self._escaped = ""
+        """What may be half of an escaped character."""
         self._apart = False
         """What is not said stood behind what was said last."""
         self._in_code = False
@@ -126,21 +146,33 @@ class ReplyReader:
         self._answered = False
         """Something was said or called."""
         self._openings = dict(openings or {})
-        self._spotter = Spotter(offered, self._openings, recipients)
+        keys = {name: properties_of(schema) for name, schema in types.items()}
+        self._spotter = Spotter(offered, self._openings, recipients, keys)
         self._recipients = recipients
         self._line_names = recipients and not thought
 
+    @property
+    def held(self) -> str:
+        """Text that may still become something else."""
+        return "" if self._block or self._thought or self._head else self._text
+
     def push(self, text: str) -> list[Piece]:
         """What can be told of the reply with this text."""
-        self._text += text
+        self._take(text, last=False)
         return self._read(last=False)
 
     def flush(self) -> list[Piece]:
         """What was kept back, as it might have become something else."""
+        self._take("", last=True)
         pieces = self._read(last=True)
         if (self._thought or not self._answered) and (found := self._called_in_thought()):
             pieces += found
         return pieces
+
+    def _take(self, text: str, last: bool) -> None:
+        if self._escape:
+            text, self._escaped = self._escape.split(self._escaped + text, last)
+        self._text += text
 
     def _read(self, last: bool) -> list[Piece]:
         pieces: list[Piece] = []
@@ -162,6 +194,14 @@ class ReplyReader:
     # text
 
     def _read_text(self, last: bool, pieces: list[Piece]) -> bool:
+        if self._followed and self._text:
+            end = after_call(self._text, last)
+            if end is None or (not last and _OBSERVED.startswith(self._text[end:].lstrip())):
+                return False
+            self._text, self._followed = self._text[end:], False
+            if self._text.lstrip().startswith(_OBSERVED):
+                self._block = _Block("<tool_response>", ("<|end|>",))
+                return True
         if self._fresh:
             text = self._text.lstrip(_BETWEEN) if self._begun else self._text.lstrip()
             self._apart = self._apart or len(text) < len(self._text)
@@ -176,7 +216,18 @@ class ReplyReader:
         if not mark:
             return False
         self._text = text[end:]
+        if mark == "Thought:":
+            self._thinks(text[at:end], pieces)
+            self._fresh = self._begun = True
+            return True
+        if mark.startswith(ESCAPED):
+            self._escape = ESCAPES[int(mark.removeprefix(ESCAPED))]
+            escaped, self._text = self._text, ""
+            self._take(escaped, last)
+            return True
         self._marked(mark, pieces)
+        if self._block and self._block.tried:
+            self._block.lead = text[at:end]
         return True
 
     def _said(self, text: str, pieces: list[Piece]) -> None:
@@ -185,7 +236,7 @@ class ReplyReader:
         pieces.append(text)
         self._apart, self._last = False, text[-1:]
         self._in_code ^= text.count("```") % 2 == 1
-        self._fresh, self._before = False, text[-1:]
+        self._fresh, self._before = False, (self._before + text)[-4:]
         self._begun = self._spoken = True
 
     def _marked(self, mark: str, pieces: list[Piece]) -> None:
@@ -214,10 +265,16 @@ class ReplyReader:
             self._text = mark + self._text
         elif mark == "<|python_tag|>":
             self._block = _Block(mark, balance=Balance(), unclosed=True)
-        elif mark.startswith("```"):
+        elif mark.startswith(("```", "~~~")):
             self._block = _Block(mark, (mark,), kept=True, tried=True, begins=len(mark))
         elif mark in ("{", "("):
             self._block = _Block(mark, balance=Balance(), kept=True, tried=True)
+        elif mark == TOLD:
+            self._block = _Block(mark, TOLD_ENDS, kept=True)
+        elif mark == SURE:
+            self._block = _Block(mark, balance=Balance(), kept=True)
+        elif mark == "=":
+            self._block = _Block(mark, kept=True, tried=True)
         elif mark == ">>>":
             self._line_names = True
         elif element := element_at(mark, 0, self._offered):
@@ -229,19 +286,27 @@ class ReplyReader:
             self._last = ""
 
     def _begin_element(self, element: Element, pieces: list[Piece]) -> None:
-        name = next((value for key, value in element.given if key == "name"), "")
         if element.kind == "thought-end":
             self._left_a_thought(pieces)
         elif element.kind == "thought" and not element.whole:
             self._thought = element.ends
-        elif element.kind == "call" and not element.whole:
-            self._block = _Block(element.text, (*element.ends, element.text), name=name)
+        elif element.kind == "call":
+            self._begin_call(element, pieces)
         elif element.kind == "perhaps":
             self._block = _Block(element.text, element.ends, kept=True, tried=True, begins=len(element.text))
         elif element.kind == "tool":
             given = "".join(f"<parameter={key}>{value}</parameter>" for key, value in element.given)
             self._block = _Block("<function=", (*element.ends, "</function>"), kept=True)
             self._text = f"{element.name}>{given}{'</function>' * element.whole}{self._text}"
+
+    def _begin_call(self, element: Element, pieces: list[Piece]) -> None:
+        name = next((value for key, value in element.given if key in ("name", "function", "tool")), "")
+        given = "".join(as_parameter(*each) for each in element.given if each[1] != name)
+        if name:
+            self._block = _Block("<function=", (*element.ends, "</function>"), kept=True)
+            self._text = f"{name}>{given}{'</function>' * element.whole}{self._text}"
+        elif not element.whole:
+            self._block = _Block(element.text, (*element.ends, element.text))
 
     # thoughts
 
@@ -258,7 +323,7 @@ class ReplyReader:
             self.nested = any(mark in self._pondered for mark in marks.THOUGHTS)
             self._line_names = self._recipients
             return True
-        kept = 0 if last else _begun(text, self._thought)
+        kept = 0 if last else begun_mark(text, self._thought)
         self._thinks(text[: len(text) - kept], pieces)
         self._text = text[len(text) - kept :]
         return False
@@ -292,7 +357,7 @@ class ReplyReader:
             self._left_a_thought(pieces)
         self._headed = True
         to = re.search(r"\bto=([^\s<]+)", head)
-        if to and to[1] == "assistant":  # the head of a result
+        if (to and to[1] == "assistant") or re.match(r"\s*(?:functions\.|tool\b)", head):  # the head of a result
             self._block = _Block("<tool_response>", _MESSAGE_ENDS)
         elif to and to[1] not in ("self", "user"):
             self._block = _Block(mark, _MESSAGE_ENDS, name=to[1].removeprefix("functions."))
@@ -330,27 +395,29 @@ class ReplyReader:
             inside = without_half_a_mark(inside)
         read = self._called(block, inside, ended is not None)
         if block.tried and isinstance(read, NotACall):
-            pieces += self._after_all(whole, ended is not None)
+            pieces += self._after_all(whole, ended is not None, block.lead)
         elif isinstance(read, NotACall):
-            pieces.append(Unread(f"{block.mark}{inside}", BROKEN_OFF if ended is None else str(read)))
+            unread = inside if block.mark in (SURE, TOLD) else f"{block.mark}{inside}"
+            pieces.append(Unread(unread, BROKEN_OFF if ended is None else str(read)))
         else:
             pieces += read
+            self._followed = True
         self._apart = self._apart or self._fresh
         self._begun = True
         return bool(self._text)
 
-    def _after_all(self, text: str, whole: bool) -> list[Piece]:
+    def _after_all(self, text: str, whole: bool, lead: str) -> list[Piece]:
         """What might have been a call, and is text, unless it was meant for one."""
-        if not text.strip(" \t\r\n{}[]") or _NO_CODE.fullmatch(text):
+        if not text.strip(" \t\r\n{}[]") or NO_CODE.fullmatch(text):
             return []
-        if not whole and _CUT_OFF.fullmatch(text):
+        if not whole and CUT_OFF.fullmatch(text):
             return [Unread(text, BROKEN_OFF)]
-        if any(mark in text for mark in ALL if mark[0] == "<") or _meant(text, self._offered):
-            return [Unread(text, BROKEN_OFF if _open(text) else "it names no tool that is offered")]
+        if any(mark in text for mark in ALL if mark[0] == "<") or meant_for(text, self._offered):
+            return [Unread(text, BROKEN_OFF if left_open(text) else "it names no tool that is offered")]
         if meant_as_a_call(text, self._offered):
             return [Unread(text, "it names no tool that is offered" if self._offered else NOTHING_OFFERED)]
         said: list[Piece] = []
-        self._said(text, said)
+        self._said(lead + text, said)
         return said
 
     def _called(self, block: _Block, inside: str, ended: bool) -> list[Piece] | NotACall:
@@ -361,18 +428,20 @@ class ReplyReader:
         text = f"{block.mark}{inside}" if block.kept and block.mark.endswith("=") else inside
         if block.name and not text.lstrip().startswith("<"):
             text = f"{block.name}\n{text}" if text.strip() else f"{block.name}\n{{}}"
-        if block.tried and block.mark.startswith("<") and " name=" not in block.mark:
+        if block.tried and block.mark.startswith("<") and not _HEAD_OF_A_CALL.match(block.mark):
             text = inside[block.begins :]
         if block.mark == "{" and (label := _LABELLED.match(text)):
             text = text[label.end() :]
         if block.mark == "(":
             text = text.lstrip("`")
-        if block.mark.startswith("```"):
-            info, text = _split_fence(inside)
+        if block.mark == SURE and (name := re.match(r"[\w.\-]+", text)):
+            text = unworded(text, name.end())
+        if block.mark.startswith(("```", "~~~")):
+            info, text = fence_split(inside)
             if info in self._offered:
                 text = f"{info}\n{text}"
         try:
-            calls = calls_in(text, self._offered, self._types, whole=ended, marked=not block.tried)
+            calls = calls_in(text, self._offered, self._types, ended, not block.tried, block.mark[0] != "{")
         except NotACall as e:
             return e
         if not self._offered:
@@ -383,15 +452,18 @@ class ReplyReader:
         """Where what is inside ends, and where the mark that ends it does."""
         if block.balance:
             return self._end_of_value(block, block.balance, text)
-        found = sorted((at, -len(end), end) for end in block.ends for at in _places(text, end, block.begins))
+        if block.mark == "=":
+            ends_at = pairs_end(text, last)
+            return None if ends_at < 0 else (ends_at, ends_at)
+        found = sorted((at, -len(end), end) for end in block.ends for at in places(text, end, block.begins))
         in_value = text.lstrip()[:1] in ("{", "[") or block.name
         for at, _, end in found:
-            if not last and in_value and _in_string(text[:at]):
+            if not last and in_value and in_string(text[:at]):
                 continue
             if any(len(e) > len(end) and e.startswith(text[at:]) for e in block.ends) and not last:
                 return None
             again = end == block.mark or end in marks.HEADERS or end == ">>>"
-            return at, at if again and end[0] != "`" else at + len(end)
+            return at, at if again and end[0] not in "`~" else at + len(end)
         return None
 
     def _end_of_value(self, block: _Block, balance: Balance, text: str) -> tuple[int, int] | None:
@@ -399,7 +471,7 @@ class ReplyReader:
             return None
         if not block.begins:
             for bracket in re.finditer(r"[\[{(]", text):
-                if bracket[0] == "[" and (other := _NO_ARRAY.match(text, bracket.start())):
+                if bracket[0] == "[" and (other := NO_ARRAY.match(text, bracket.start())):
                     if other.end() == len(text) and not other[0].endswith("]"):
                         return None
                     continue
@@ -424,47 +496,3 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
         else:
             joined.append(piece)
     return joined
-
-
-def _begun(text: str, ends: tuple[str, ...]) -> int:
-    """How much of the text's end may be the beginning of one of the marks."""
-    longest = max(map(len, ends)) - 1
-    for n in range(min(longest, len(text)), 0, -1):
-        if any(len(end) > n and end.startswith(text[-n:]) for end in ends):
-            return n
-    return 0
-
-
-def _places(text: str, mark: str, begin: int) -> list[int]:
-    places, at = [], text.find(mark, begin)
-    while at >= 0:
-        places.append(at)
-        at = text.find(mark, at + 1)
-    return places
-
-
-def _in_string(text: str) -> bool:
-    balance = Balance()
-    at = 0
-    while at >= 0 and at < len(text):
-        at = balance.end(text)
-    return balance.in_string
-
-
-def _split_fence(text: str) -> tuple[str, str]:
-    """What a fence says that the code in it is, and the code."""
-    found = re.match(r"`{3,}[ \t]*([\w+.\-]*)[ \t]*\n?", text)
-    return (found[1], text[found.end() :]) if found else ("", text)
-
-
-def _open(text: str) -> bool:
-    return Balance().end(text.lstrip("`json \n")) < 0
-
-
-def _meant(text: str, offered: frozenset[str]) -> bool:
-    """Whether a text that is no call was meant for one."""
-    if begins_with_a_call(text, offered):
-        return True
-    if any(f'"{name}"' in text for name in offered) or text.startswith("```tool_"):
-        return bool(_LIKE_A_CALL.search(text)) or text.startswith("```tool_")
-    return bool(_LIKE_A_CALL.search(text) and re.search(r"""["'](?:arguments|parameters)["']\s*:\s*[{"']""", text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import logging
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ MANY_LETTERS = 60
 """Letters of a reply that is held back after which its listener is told that it takes a moment."""
 MAX_MARK = 16
 """Tokens of what may begin a thought."""
+_WORDS = re.compile(r"\s*\w[\w\s'’,]*")
 ANSWER = {HARMONY_END: "<|start|>assistant<|channel|>final<|message|>"}
 """What has to follow the mark that ends a thought, for the model to answer."""
 
@@ -86,6 +88,8 @@ class Replying:
                 self.left -= 1 if thought else self._held
             self._held = 0
         begun = self._pieces or self._answered or self._called or self._held > MAX_MARK
+        # words that may lead to a call are words of the answer, as long as none has come
+        begun = begun or bool(_WORDS.fullmatch(self.reader.held))
         if self.left - self._held <= 0 and begun and not self.thinking and not self.holding and not self.done:
             results += self.end("length")
         return results

@@ -4,31 +4,58 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from media_server.engines import marks
 from media_server.engines.callforms import TOOL_PREFIXES
 from media_server.engines.elements import MAX_TAG, element_at, may_become
+from media_server.engines.escapes import ESCAPES
+from media_server.engines.literals import Balance
+from media_server.engines.phrases import bare_start, held_from, lead_start, named_with, surely_called
 
-__all__ = ["ALL", "CALLING", "Spot", "Spotter", "begins_with_a_call", "meant_as_a_call", "without_half_a_mark"]
+__all__ = [
+    "ALL",
+    "CALLING",
+    "ESCAPED",
+    "SURE",
+    "TOLD",
+    "TOLD_ENDS",
+    "Spot",
+    "Spotter",
+    "begins_with_a_call",
+    "meant_as_a_call",
+    "meant_for",
+    "without_half_a_mark",
+]
 
+SURE = "surely called"
+"""The mark of a call in words that leave no doubt."""
+TOLD = "told in elements"
+"""The mark of a call whose name and arguments are elements."""
+TOLD_ENDS = ("</arguments>", "</parameters>", "</args>", "</params>", "</input>")
+ESCAPED = "escaped "
+"""What stands before the number of the way in which a mark is escaped."""
 Spot = tuple[int, int, str]
 """Where the text to be said ends, where the mark behind it ends, and that mark; no mark: the rest has to wait."""
 
 _MAX_NAME = 64
-_FENCED = ("", "json", "tool_code", "tool_call", "tool_calls", "tool", "python", "py", "xml", "function", "action")
+_FENCED = (
+    *("", "json", "tool_code", "tool_call", "tool_calls", "tool", "python", "py", "xml", "function", "action"),
+    *("yaml", "yml", "toml", "javascript", "js", "typescript", "ts", "tool_output", "function_call"),
+)
 _KEYS = ("name", "tool", "tool_name", "tool_calls", "function", "action", "arguments", "parameters", "type")
 """What an object begins with that is a call, written without quotes as JavaScript has it."""
-_JSON_BEGINS = re.compile(rf"""(?:[\[{{]\s*){{0,8}}\{{\s*(?:["'“}}]|(?:{"|".join(_KEYS)})\s{{0,6}}:)""")
+_JSON_BEGINS = re.compile(rf"""(?:[\[{{]\s*){{0,8}}\{{\s*(?:["'“}}]|\\"|&quot;|(?:{"|".join(_KEYS)})\s{{0,6}}:)""")
 """No call is deeper within brackets; without a limit a run of them takes the square of its length."""
-_JSON_BEGUN = re.compile(r"(?:[\[{]\s*){1,9}([a-z_]{0,10}\s{0,6})\Z")
+_JSON_BEGUN = re.compile(r"(?:[\[{]\s*){1,9}(?:([a-z_]{0,10}\s{0,6})|\\|&[a-z]{0,4})\Z")
 _LABEL = re.compile(r"(?:tool[ _-]?calls?|function[ _-]?calls?|json)\s{0,6}:?\s{0,6}(?=[\[{])", re.IGNORECASE)
 """What small models write before a call in JSON, at the beginning of a reply."""
 _LABEL_BEGUN = re.compile(r"(?:tool[ _-]?calls?|function[ _-]?calls?|json)\s{0,6}:?\s{0,6}\Z", re.IGNORECASE)
 _LABELS = ("tool call", "tool_call", "tool-call", "toolcall", "function call", "function_call", "functioncall", "json")
-_STARTS = re.compile(r"[<\[{`\]>fHA◁✿]")
+_STARTS = re.compile(r"[<\[{`~\]>fHA◁✿&\\‹＜«]")
 _ACTION = re.compile(r"Action:\s*(?=```)")
-CALLING = re.compile(r"""\[?[A-Za-z_][\w.]*\(\s*(?:\)|\w+\s*=(?!=)|["'{])|print\(""")
+CALLING = re.compile(r"""\[?(?:[a-z_][\w.]*|[A-Z]\w*_[\w.]*)\(\s*(?:\)|\w+\s*=(?!=)|["'{])|print\(""")
 """A call as Python writes it, of any name: where no tools are offered it is not speech."""
 _CALLING_SURELY = re.compile(r"\[[A-Za-z_][\w.]*\(|[A-Za-z]\w*[_.][\w.]*\(|print\(\s*[A-Za-z_][\w.]*\(")
 """One that is meant for a tool, whichever are offered."""
@@ -36,6 +63,20 @@ _CALLING_BEGUN = re.compile(r"\[?(?:[a-z_][\w.]*|[A-Z]\w*_[\w.]*)(?:\(\s*\w*\s*)
 """What may become one. A word that begins a sentence as people write it does not wait for the next."""
 _ACTION_BEGUN = re.compile(r"A(?:c(?:t(?:i(?:o(?:n(?::\s*`{0,2})?)?)?)?)?)?\Z")
 _ACTION_MARKS = ("Action", "Call")
+_UNMARKED = ("{", "(", "=", SURE)
+_UNKNOWN = re.compile(r"(?<![\w.])(\[?[a-z][a-z0-9]*_\w{0,60}\(\s*(?:\)|\w{1,60}\s*=(?!=)))")
+_UNKNOWN_BEGUN = re.compile(r"(?<![\w.])\[?[a-z]\w{0,60}(?:\(\s*(?:\w{1,60}\s*)?)?\Z")
+_TOLD = re.compile(
+    r"<(tool_name|function_name|function|tool)>\s{0,6}[\w.\-]{1,80}\s{0,6}</\1>\s{0,6}<(?:arguments|parameters|args|params|input)>"
+)
+_TOLD_BEGUN = re.compile(
+    r"<(?:tool_name|function_name|function|tool)>\s{0,6}[\w.\-]{0,80}\s{0,6}(?:<(?:/\w{0,14}(?:>\s{0,6}(?:<\w{0,12})?)?)?)?\Z"
+)
+_SENTENCE_ENDS = (".", "!", "?", "…")
+_NAME_BEGUN = re.compile(r"""(?<![\w.\-])(?<!\w[/"'`])([A-Za-z_][\w.]{0,80})\Z""")
+_AFTER_THOUGHT = re.compile(r"\n\s{0,6}(?:(?=Action\s?:)|Final Answer\s?:)")
+_LONGEST = 600
+"""Characters of a call of an unknown function."""
 """What models write before a tool's name and a colon."""
 _NAMED_BEGUN = re.compile(
     r"""(?<![\w."'/`\-])`{0,2}(?:(?:Action|Call):\s{0,6})?\[?([A-Za-z_][\w.\-]{0,80})"""
@@ -66,10 +107,18 @@ class Spotter:
         offered: names of the tools that may be called.
         openings: marks of the model's own form, which stand at the beginning alone.
         recipients: `>>>` begins a message.
+        keys: by its name, the arguments of each tool.
     """
 
-    def __init__(self, offered: frozenset[str], openings: Mapping[str, str], recipients: bool) -> None:
+    def __init__(
+        self,
+        offered: frozenset[str],
+        openings: Mapping[str, str],
+        recipients: bool,
+        keys: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         self._offered = offered
+        self._keys = keys
         self._openings = openings
         self._recipients = recipients
         self._in_code = False
@@ -87,27 +136,81 @@ class Spotter:
             in_code: the first fence ends code.
         """
         self._in_code = in_code
+        at, end, mark = self._first(text, last, spoken, before)
+        known, skipped = before + text, len(before)
+        if not mark:
+            if last:
+                return at, end, mark
+            held = min(held_from(known, skipped), held_from(known, skipped, skipped + at))
+            return min(at, held - skipped), 0, ""
+        if mark in _UNMARKED or mark[0] in "`~" or _named_like(mark):
+            return lead_start(known, skipped, skipped + at) - skipped, end, mark
+        if mark in marks.CALLS or mark in marks.OPEN_CALLS:
+            return bare_start(known, skipped, skipped + at) - skipped, end, mark
+        return at, end, mark
+
+    def _first(self, text: str, last: bool, spoken: bool, before: str) -> Spot:
         if not spoken:
             found = self._at_beginning(text, last)
             if found is not None:
                 return found
         known, skipped = before + text, len(before)
-        named = self._named.search(known, skipped) if self._named else None
-        begun = None if named or last or not self._offered else _NAMED_BEGUN.search(known, skipped)
-        if begun and not self._may_name(begun[1], whole=bool(begun[2])):
-            begun = None
-        found_at = named or begun
-        end = found_at.start() - skipped if found_at else len(text)
+        end, bracket = self._by_name(known, skipped, last)
+        end -= skipped
         for start in _STARTS.finditer(text, 0, end):
             found = self._at(text, start.start(), last)
             if found is not None:
                 return found
-        return (end, end, "(") if named else (end, 0, "")
+        return end, end if bracket else 0, bracket
+
+    def _by_name(self, known: str, skipped: int, last: bool) -> tuple[int, str]:
+        """Where the first call is that its tool's name begins, and how it begins; where one may begin, and nothing."""
+        found = [self._offered_by_name(known, skipped, last)]
+        if sure := surely_called(known, skipped, last):
+            found.append((sure[0], "" if sure[1] else SURE))
+        found += self._unknown(known, skipped, last)
+        return min(found, key=lambda each: each[0])
+
+    def _offered_by_name(self, known: str, skipped: int, last: bool) -> tuple[int, str]:
+        if not self._named:
+            return len(known), ""
+        named = self._named.search(known, skipped)
+        begun = None if named or last else _NAMED_BEGUN.search(known, skipped)
+        if begun and not self._may_name(begun[1], whole=bool(begun[2])):
+            begun = None
+        end, bracket = (named.start(), "(") if named else (begun.start() if begun else len(known), "")
+        for name in _names(self._offered).finditer(known, skipped, end):
+            waits, found = named_with(known, name.end(), self._keys.get(name[1], {}))
+            if found:
+                return name.start(), "=" if found == "=" else "("
+            if waits and not last:
+                return name.start(), ""
+        part = None if last or bracket else _NAME_BEGUN.search(known, skipped, end)
+        if part and end == len(known) and self._may_name(part[1], whole=False):
+            return part.start(), ""
+        return end, bracket
+
+    def _unknown(self, known: str, skipped: int, last: bool) -> Iterator[tuple[int, str]]:
+        """A call of a function that is not offered and that stands alone behind a sentence: it was meant for one."""
+        for call in _UNKNOWN.finditer(known, skipped):
+            if known[: call.start()].rstrip()[-1:] not in _SENTENCE_ENDS:
+                continue
+            closed = Balance().end(known[call.start() : call.start() + _LONGEST])
+            after = known[call.start() + closed :].strip(" ]") if closed > 0 else ""
+            if after[:1] == "\n" or (not after and last):
+                yield call.start(), "("
+            elif not after and len(known) - call.start() < _LONGEST:
+                yield call.start(), ""
+        begun = None if last else _UNKNOWN_BEGUN.search(known, skipped)
+        if begun and known[: begun.start()].rstrip()[-1:] in _SENTENCE_ENDS:
+            yield begun.start(), ""
 
     def _may_name(self, word: str, whole: bool) -> bool:
         return word in self._beginnings if whole else any(each.startswith(word) for each in self._beginnings)
 
     def _at_beginning(self, text: str, last: bool) -> Spot | None:
+        if text[:1] == "T" and (react := self._reasoned(text, last)):
+            return react
         for mark in self._openings:
             if text.startswith(mark):
                 return 0, len(mark), mark
@@ -129,6 +232,14 @@ class Spotter:
             waits = bool(_LABEL_BEGUN.match(text)) or any(each.startswith(text.lower()) for each in _LABELS)
         return (0, 0, "") if waits and not last else None
 
+    def _reasoned(self, text: str, last: bool) -> Spot | None:
+        """What a reply gives as its thought before an action or an answer that it announces."""
+        if not text.startswith("Thought:"):
+            return (0, 0, "") if not last and "Thought:".startswith(text) else None
+        if then := _AFTER_THOUGHT.search(text):
+            return 0, then.end(), "Thought:"
+        return (0, 0, "") if not last and len(text) < _LONGEST and "\n\n" not in text else None
+
     def _at(self, text: str, at: int, last: bool) -> Spot | None:
         """The mark that stands here; None for none."""
         rest = text[at : at + 80]
@@ -138,6 +249,10 @@ class Spotter:
         for mark in known:
             if rest.startswith(mark):
                 return at, at + len(mark), mark
+        if rest[0] in "&\\‹＜«<[":
+            escaped = self._at_escaped(text, at, last)
+            if escaped is not None:
+                return escaped
         if rest[0] == "<":
             return self._at_element(text, at, last)
         if rest[0] in "[{":
@@ -150,7 +265,7 @@ class Spotter:
                 return at, at + action.end(), action[0]
             if not last and _ACTION_BEGUN.match(rest):
                 return at, 0, ""
-        if rest[0] == "`" and text[at - 1 : at] != "`":
+        if rest[0] in "`~" and text[at - 1 : at] != rest[0]:
             return self._at_fence(text, at, last)
         if self._recipients and rest[0] == ">":
             if rest.startswith(">>>"):
@@ -159,7 +274,25 @@ class Spotter:
                 return at, 0, ""
         return None
 
+    def _at_escaped(self, text: str, at: int, last: bool) -> Spot | None:
+        """A mark that is escaped: where it stands, and by its number how."""
+        for number, escape in enumerate(ESCAPES):
+            begins = escape.begins(text, at, last)
+            if begins is None:
+                return at, 0, ""
+            if begins:
+                plain, _ = escape.split(text[at : at + MAX_TAG], last)
+                if plain[:1] in ("<", "["):
+                    found = self._at(plain, 0, last)
+                    if found and (not found[2] or _of_a_call(found[2], self._offered)):
+                        return at, at, f"{ESCAPED}{number}" if found[2] else ""
+        return None
+
     def _at_element(self, text: str, at: int, last: bool) -> Spot | None:
+        if _TOLD.match(text, at):
+            return at, at, TOLD
+        if not last and _TOLD_BEGUN.match(text, at):
+            return at, 0, ""
         if element := element_at(text, at, self._offered):
             kept = element.kind == "perhaps"
             return at, at if kept else at + len(element.text), element.text
@@ -178,6 +311,8 @@ class Spotter:
         if len(fence) < 3:
             if not last and not rest:
                 return at, 0, ""
+            if fence[0] == "~":
+                return None
             if _JSON_BEGINS.match(rest):
                 return at, at, "{"
             return (at, 0, "") if not last and _json_begun(rest, 0) else None
@@ -202,9 +337,34 @@ class Spotter:
         return any(each.startswith(text.lower()) for each in _beginnings(self._offered))
 
 
+def _of_a_call(mark: str, offered: frozenset[str]) -> bool:
+    """Whether a mark begins a call or a thought, and no text."""
+    if any(mark in known for known in (marks.THOUGHTS, marks.CALLS, marks.OPEN_CALLS, marks.MADE_UP, marks.HEADERS)):
+        return True
+    element = element_at(mark, 0, offered)
+    return bool(element and element.kind not in ("frame", "perhaps"))
+
+
+def _named_like(mark: str) -> bool:
+    element = element_at(mark, 0, ())
+    return bool(element and element.kind == "perhaps")
+
+
 def meant_as_a_call(text: str, offered: frozenset[str]) -> bool:
     """Whether a text in the form of a program's call is one of a tool's, and no speech."""
     return bool((_CALLING_SURELY if offered else CALLING).match(text))
+
+
+_LIKE_A_CALL = re.compile(r"""["'](?:name|function|tool|tool_name|tool_calls|action)["']\s*:""")
+
+
+def meant_for(text: str, offered: frozenset[str]) -> bool:
+    """Whether a text that is no call was meant for one."""
+    if begins_with_a_call(text, offered):
+        return True
+    if any(f'"{name}"' in text for name in offered) or text.startswith("```tool_"):
+        return bool(_LIKE_A_CALL.search(text)) or text.startswith("```tool_")
+    return bool(_LIKE_A_CALL.search(text) and re.search(r"""["'](?:arguments|parameters)["']\s*:\s*[{"']""", text))
 
 
 def without_half_a_mark(text: str, before: str = "") -> str:
@@ -216,7 +376,7 @@ def without_half_a_mark(text: str, before: str = "") -> str:
     for begun in _HALF.finditer(text):
         at, half = begun.start(), text[begun.start() :]
         if not half.strip("[{ \t\r\n"):
-            if not (text[at - 1] if at else before).strip():  # else it belongs to a word, or is a face
+            if not (text[at - 1] if at else before[-1:]).strip():  # else it belongs to a word, or is a face
                 return text[:at]
         elif len(half) > 2 and (
             marks.CONTROL_BEGUN.match(half) or any(mark.startswith(half) and mark != half for mark in ALL)
@@ -226,7 +386,7 @@ def without_half_a_mark(text: str, before: str = "") -> str:
 
 
 _HALF = re.compile(r"[<◁✿](?=[^<\[]{0,60}\Z)|[\[{](?=[^<\[]{0,60}\Z|[\[{\s]{0,20}\Z)")
-_TICKS = re.compile(r"`+")
+_TICKS = re.compile(r"`+|~+")
 _INFO = re.compile(r"[ \t]*([\w+.\-]*)")
 
 
@@ -234,6 +394,8 @@ def _json_begun(text: str, at: int) -> bool:
     begun = _JSON_BEGUN.match(text, at)
     if not begun:
         return False
+    if begun[1] is None:
+        return True
     word = begun[1].rstrip()
     return not word or (word in _KEYS if begun[1] != word else any(key.startswith(word) for key in _KEYS))
 
@@ -250,6 +412,13 @@ def _named(offered: frozenset[str]) -> re.Pattern[str] | None:
         r"""(?:\(\s{0,6}(?:\)|\w{1,80}\s{0,6}=(?!=)|["'{])"""
         r"""|(?:\s{0,6}\n\s{0,6}Action Input:|\s{0,6}:)?\s{0,6}\{\s{0,6}["'“}])"""
     )
+
+
+@functools.lru_cache(64)
+def _names(offered: frozenset[str]) -> re.Pattern[str]:
+    names = "|".join(re.escape(name) for name in sorted(offered, key=len, reverse=True))
+    of = "|".join(map(re.escape, TOOL_PREFIXES))
+    return re.compile(rf"""(?<![\w.\-])(?<!\w[/"'`])(?:{of})?({names})(?!\w)""")
 
 
 @functools.lru_cache(64)

@@ -467,6 +467,20 @@ FRAGMENTS = st.lists(
         st.sampled_from(
             ["Hello.", " ", "\n", "<", "|", "A", "Action: ", "f", "to=x", "all\n", ";", ",", "=", "é", "\ud800"]
         ),
+        st.sampled_from(
+            [
+                "tool_call: ",
+                "&lt;",
+                "\\<",
+                "~~~",
+                "I will call ",
+                " with ",
+                "functions.",
+                "Thought:",
+                "city=",
+                "days: 2",
+            ]
+        ),
         st.text(max_size=6),
     ),
     max_size=8,

@@ -1,0 +1,59 @@
+"""Calls in words, behind escaped marks and in elements of all kinds, and speech that looks like them."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from media_server.engines.reading import Called, Thought
+from tests.unit.engines.test_reading import ARGUMENTS, DATA, calls, read, said
+
+WORDINGS = tomllib.loads((DATA / "wordings.toml").read_text())
+BEFORE = "One moment, please. "
+
+
+def spoken(text: str) -> str:
+    """Only what a voice says of it."""
+    return "".join(filter(str.isalnum, text))
+
+
+@pytest.mark.parametrize("reply", WORDINGS["calls"])
+def test_a_call_is_understood_however_it_is_worded(reply: str) -> None:
+    for before in ("",) if reply.startswith("Thought:") else ("", BEFORE):
+        pieces = read(before + reply)
+        assert calls(pieces) == [("get_weather", ARGUMENTS)]
+        assert spoken(said(pieces)) == spoken(before)
+        assert read(*(before + reply)) == pieces, "character by character"
+
+
+@pytest.mark.parametrize("reply", WORDINGS["refused"])
+def test_what_only_looks_like_a_call_of_a_tool_that_is_offered_is_not_said(reply: str) -> None:
+    pieces = read(reply)
+    sentences = ("Sure, I will.", "One moment, please.", "Let me see.", "OK.", "I do that.")
+    assert said(pieces).strip() == next((s for s in sentences if reply.startswith(s)), "")
+    assert "get_weather" not in [p.name for p in pieces if isinstance(p, Called)]
+    assert read(*reply) == pieces
+
+
+@pytest.mark.parametrize("reply", WORDINGS["spoken"])
+def test_speech_that_looks_like_a_call_is_said(reply: str) -> None:
+    for offered in (frozenset({"get_weather", "hang_up"}), frozenset[str]()):
+        for before in ("", "Well. "):
+            assert read(before + reply, offered=offered) == read(*(before + reply), offered=offered) == [before + reply]
+
+
+def test_what_a_reply_announces_as_its_thought_is_none_of_the_answer() -> None:
+    reply = "Thought: I know that.\nFinal Answer: It is sunny."
+    assert read(reply) == read(*reply) == [Thought("Thought: I know that.\nFinal Answer:"), "It is sunny."]
+
+
+def test_a_result_that_the_model_makes_up_behind_its_call_is_not_said() -> None:
+    called = 'Action: get_weather\nAction Input: {"city": "Paris", "days": 2}\n'
+    reply = f"{called}Observation: sunny\nFinal Answer: It is sunny."
+    assert said(read(reply)) == said(read(*reply)) == ""
+
+
+def test_words_that_may_lead_to_a_call_are_said_where_none_comes() -> None:
+    for reply in ("I will call the tool", "Let me use get_weather", "get_weather with the following", "call (tool)"):
+        assert said(read(reply)) == said(read(*reply)) == reply
