@@ -1,17 +1,43 @@
-"""Where parts of a reply end, seen from its text alone. Pure."""
+"""Parts of a reply while they are collected, and where they end. Pure."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from media_server.engines.literals import Balance
 
-__all__ = ["CUT_OFF", "NO_ARRAY", "NO_CODE", "begun_mark", "fence_split", "in_string", "left_open", "places"]
+__all__ = ["CUT_OFF", "NO_ARRAY", "NO_CODE", "Block", "begun_mark", "fence_split", "in_string", "left_open", "places"]
 
 CUT_OFF = re.compile(r"""[\[{\s]*\{\s*(?:["'“][\w \-]{0,40}(?:["'”]\s*(?::.*)?)?|\w{1,40}\s*:.*)?""", re.DOTALL)
 """JSON that breaks off."""
 NO_CODE = re.compile(r"[`~]{3,}[ \t]*(?:[\w+.\-]+\s*(?:[`~]{3,})?|\s*[`~]{3,})")
 NO_ARRAY = re.compile(r"\[(?:ARGS|CALL_ID)\]|\[(?:A(?:R(?:GS?)?)?|C(?:A(?:L(?:L(?:_(?:ID?)?)?)?)?)?)?\Z")
+
+
+@dataclass(slots=True)
+class Block:
+    """What is being collected behind a mark.
+
+    Args:
+        mark: what began it.
+        ends: marks that end it; empty where the brackets of a value do.
+        name: the tool that the block's head says is called.
+        kept: the mark is a part of what is read.
+        tried: it may be text after all: then it is said.
+    """
+
+    mark: str
+    ends: tuple[str, ...] = ()
+    name: str = ""
+    kept: bool = False
+    tried: bool = False
+    unclosed: bool = False
+    """It reaches to the end of the reply."""
+    balance: Balance | None = None
+    begins: int = 0
+    lead: str = ""
+    """What stands before it and is said where it is text after all."""
 
 
 def begun_mark(text: str, ends: tuple[str, ...]) -> int:

@@ -24,7 +24,8 @@ _ATTRIBUTE = re.compile(r"""([\w.\-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>=/]
 _PARTS = re.compile(r"[:_.\-▁/]+|(?<=[a-z])(?=[A-Z])")
 _THOUGHTS = {
     *("think", "thinking", "thought", "thoughts", "reasoning", "scratchpad", "reflect", "reflection", "analysis"),
-    *("monologue", "rationale", "introspection", "deliberation"),
+    *("monologue", "rationale", "introspection", "deliberation", "cot", "ponder", "pondering", "brainstorm"),
+    *("brainstorming", "contemplation", "analyse", "analyze"),
 }
 _CALL = re.compile(r"(?:use|call)?(?:mcp|api)?(?:tool|function|api)s?(?:calls?|uses?|requests?|invocations?)?")
 _CALL_WORDS = re.compile(r"call|use|request|invocation")
@@ -132,7 +133,7 @@ def _kind(name: str, offered: Collection[str]) -> Kind | None:
     parts = [part.lower() for part in _PARTS.split(name) if part]
     bare = "".join(parts)
     own = name.rpartition(":")[2].lower()
-    if _THOUGHTS & set(parts) or "scratchpad" in bare:
+    if _THOUGHTS & {*parts, bare} or "scratchpad" in bare:
         return "thought"
     if bare in _PERHAPS or own in _PERHAPS:
         return "perhaps"

@@ -11,6 +11,7 @@ __all__ = [
     "CALLS",
     "CONTROL",
     "CONTROL_BEGUN",
+    "DIRECTIONS",
     "HEADERS",
     "LEAVE_A_THOUGHT",
     "MADE_UP",
@@ -32,6 +33,14 @@ THOUGHTS = {
     "[THINK]": "[/THINK]",
     "[THINKING]": "[/THINKING]",
     "[REASONING]": "[/REASONING]",
+    "[THOUGHT]": "[/THOUGHT]",
+    "[THOUGHTS]": "[/THOUGHTS]",
+    "[think]": "[/think]",
+    "[Think]": "[/Think]",
+    "[thinking]": "[/thinking]",
+    "[Thinking]": "[/Thinking]",
+    "[thought]": "[/thought]",
+    "[reasoning]": "[/reasoning]",
     "<cot>": "</cot>",
     "<unused94>": "<unused95>",
     "<|START_THINKING|>": "<|END_THINKING|>",
@@ -42,8 +51,11 @@ THOUGHTS = {
     "Here are my reasoning steps:": "[BEGIN FINAL RESPONSE]",
     "Here is my thought process:": "Here is my response:",
     "◁think▷": "◁/think▷",
+    "◁thinking▷": "◁/thinking▷",
 }
-THOUGHT_ENDS = (*dict.fromkeys(THOUGHTS.values()), "</seed:cot_budget_reflect>")
+DIRECTIONS = frozenset({"[think]", "[Think]", "[thinking]", "[Thinking]", "[thought]", "[reasoning]"})
+"""Marks that may say how something is said, as `[laughs]` does: a thought only where its end comes."""
+THOUGHT_ENDS = tuple(dict.fromkeys(THOUGHTS.values()))
 LEAVE_A_THOUGHT = frozenset(THOUGHTS.values()) - {"<|end|>", "Here is my response:"}
 """Ends of thoughts that end nothing else: where nothing began one, the reply began within it."""
 
@@ -148,6 +160,7 @@ STRAY = (
     *("<start_of_turn>", "<end_of_turn>", "<turn|>", "<|turn>", "<end_of_sentence>", "<beginning_of_sentence>"),
     *("[/TOOL_CALLS]", "[ARGS]", "[INST]", "[/INST]", "[END FINAL RESPONSE]", "[BEGIN FINAL RESPONSE]"),
     *("<seed:bos>", "<seed:eos>", "]<]minimax[>[", "[e~[", "]~b]", "<SPECIAL_11>", "<SPECIAL_12>", "<SPECIAL_10>"),
+    *("<seed:cot_budget_reflect>", "</seed:cot_budget_reflect>"),
     *("<|begin|>assistant", "<|python_tag|>", "<|endoftext|>", "<|message|>", "<|call|>", "<|return|>"),
     *("<<function>>", "<bot_end>", "✿RESULT✿:", "✿RESULT✿", "✿RETURN✿:", "✿RETURN✿"),
     *("<think/>", "<think />", "<|im_end|>assistant", "<|end|>", "<|content|>", "<|role_sep|>"),

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from media_server.engines import marks
 from media_server.engines.callforms import Called, NotACall, calls_in
-from media_server.engines.cuts import CUT_OFF, NO_ARRAY, NO_CODE, begun_mark, fence_split, in_string, left_open, places
+from media_server.engines.cuts import (
+    CUT_OFF,
+    NO_ARRAY,
+    NO_CODE,
+    Block,
+    begun_mark,
+    fence_split,
+    in_string,
+    left_open,
+    places,
+)
 from media_server.engines.elements import Element, as_parameter, element_at, spaced
 from media_server.engines.escapes import ESCAPES, Escape
 from media_server.engines.literals import Balance
@@ -22,6 +31,7 @@ from media_server.engines.spotting import (
     ALL,
     ESCAPED,
     SURE,
+    THOUGHT,
     TOLD,
     TOLD_ENDS,
     Spotter,
@@ -68,31 +78,6 @@ _LABELLED = re.compile(r"[`\s]*(?:(?:tool|function)[ _\-]?calls?|json)?\s*:?\s*(
 """What may stand before a call in JSON that no mark begins."""
 
 
-@dataclass(slots=True)
-class _Block:
-    """What is being collected behind a mark.
-
-    Args:
-        mark: what began it.
-        ends: marks that end it; empty where the brackets of a value do.
-        name: the tool that the block's head says is called.
-        kept: the mark is a part of what is read.
-        tried: it may be text after all: then it is said.
-    """
-
-    mark: str
-    ends: tuple[str, ...] = ()
-    name: str = ""
-    kept: bool = False
-    tried: bool = False
-    unclosed: bool = False
-    """It reaches to the end of the reply."""
-    balance: Balance | None = None
-    begins: int = 0
-    lead: str = ""
-    """What stands before it and is said where it is text after all."""
-
-
 class ReplyReader:
     """`push` a reply as it comes, `flush` at its end; neither raises.
 
@@ -115,9 +100,11 @@ class ReplyReader:
         self._offered = offered
         self._types = types
         self._text = ""
-        self._block: _Block | None = None
+        self._block: Block | None = None
         self._thought: tuple[str, ...] = (thought, *marks.THOUGHT_ENDS) if thought else ()
         self._pondered = ""
+        self._direction = False
+        """The thought is none if it does not end."""
         self._head = ""
         """The mark that ends the head of a message, while one is read."""
         self._fresh = True
@@ -165,6 +152,8 @@ class ReplyReader:
         """What was kept back, as it might have become something else."""
         self._take("", last=True)
         pieces = self._read(last=True)
+        if self._thought and self._direction:
+            return [*pieces, self._pondered.lstrip()]
         if (self._thought or not self._answered) and (found := self._called_in_thought()):
             pieces += found
         return pieces
@@ -200,7 +189,7 @@ class ReplyReader:
                 return False
             self._text, self._followed = self._text[end:], False
             if self._text.lstrip().startswith(_OBSERVED):
-                self._block = _Block("<tool_response>", ("<|end|>",))
+                self._block = Block("<tool_response>", ("<|end|>",))
                 return True
         if self._fresh:
             text = self._text.lstrip(_BETWEEN) if self._begun else self._text.lstrip()
@@ -243,38 +232,42 @@ class ReplyReader:
         """Begin what the mark begins."""
         self._fresh, self._pondered, self._before = True, "", ""
         if mark in marks.THOUGHTS:
-            self._thought = (*spaced(marks.THOUGHTS[mark]), *marks.THOUGHT_ENDS)
+            own = element_at(mark, 0, ())
+            self._thought = (*spaced(marks.THOUGHTS[mark]), *(own.ends if own else ()), *marks.THOUGHT_ENDS)
+            self._direction = mark in marks.DIRECTIONS
+        elif mark.startswith(THOUGHT):
+            self._thought = (*spaced(mark.removeprefix(THOUGHT)), *marks.THOUGHT_ENDS)
         elif mark in marks.LEAVE_A_THOUGHT:
             self._left_a_thought(pieces)
         elif mark in marks.CALLS:
             kept = mark.endswith("=")
             again = () if kept else (mark,)
-            self._block = _Block(mark, (*marks.CALLS[mark], *again), kept=kept)
+            self._block = Block(mark, (*marks.CALLS[mark], *again), kept=kept)
         elif mark in marks.OPEN_CALLS:
-            self._block = _Block(mark, balance=Balance())
+            self._block = Block(mark, balance=Balance())
             if mark == "functools[":
                 self._text = "[" + self._text
         elif mark in marks.MADE_UP:
-            self._block = _Block(mark, marks.MADE_UP[mark])
+            self._block = Block(mark, marks.MADE_UP[mark])
         elif mark in marks.PASSED_OVER:
-            self._block = _Block(mark, (marks.PASSED_OVER[mark],))
+            self._block = Block(mark, (marks.PASSED_OVER[mark],))
         elif mark in marks.HEADERS:
             self._head = marks.HEADERS[mark]
         elif mark in self._openings:
             self._head = self._openings[mark]
             self._text = mark + self._text
         elif mark == "<|python_tag|>":
-            self._block = _Block(mark, balance=Balance(), unclosed=True)
+            self._block = Block(mark, balance=Balance(), unclosed=True)
         elif mark.startswith(("```", "~~~")):
-            self._block = _Block(mark, (mark,), kept=True, tried=True, begins=len(mark))
+            self._block = Block(mark, (mark,), kept=True, tried=True, begins=len(mark))
         elif mark in ("{", "("):
-            self._block = _Block(mark, balance=Balance(), kept=True, tried=True)
+            self._block = Block(mark, balance=Balance(), kept=True, tried=True)
         elif mark == TOLD:
-            self._block = _Block(mark, TOLD_ENDS, kept=True)
+            self._block = Block(mark, TOLD_ENDS, kept=True)
         elif mark == SURE:
-            self._block = _Block(mark, balance=Balance(), kept=True)
+            self._block = Block(mark, balance=Balance(), kept=True)
         elif mark == "=":
-            self._block = _Block(mark, kept=True, tried=True)
+            self._block = Block(mark, kept=True, tried=True)
         elif mark == ">>>":
             self._line_names = True
         elif element := element_at(mark, 0, self._offered):
@@ -293,20 +286,20 @@ class ReplyReader:
         elif element.kind == "call":
             self._begin_call(element, pieces)
         elif element.kind == "perhaps":
-            self._block = _Block(element.text, element.ends, kept=True, tried=True, begins=len(element.text))
+            self._block = Block(element.text, element.ends, kept=True, tried=True, begins=len(element.text))
         elif element.kind == "tool":
             given = "".join(f"<parameter={key}>{value}</parameter>" for key, value in element.given)
-            self._block = _Block("<function=", (*element.ends, "</function>"), kept=True)
+            self._block = Block("<function=", (*element.ends, "</function>"), kept=True)
             self._text = f"{element.name}>{given}{'</function>' * element.whole}{self._text}"
 
     def _begin_call(self, element: Element, pieces: list[Piece]) -> None:
         name = next((value for key, value in element.given if key in ("name", "function", "tool")), "")
         given = "".join(as_parameter(*each) for each in element.given if each[1] != name)
         if name:
-            self._block = _Block("<function=", (*element.ends, "</function>"), kept=True)
+            self._block = Block("<function=", (*element.ends, "</function>"), kept=True)
             self._text = f"{name}>{given}{'</function>' * element.whole}{self._text}"
         elif not element.whole:
-            self._block = _Block(element.text, (*element.ends, element.text))
+            self._block = Block(element.text, (*element.ends, element.text))
 
     # thoughts
 
@@ -358,9 +351,9 @@ class ReplyReader:
         self._headed = True
         to = re.search(r"\bto=([^\s<]+)", head)
         if (to and to[1] == "assistant") or re.match(r"\s*(?:functions\.|tool\b)", head):  # the head of a result
-            self._block = _Block("<tool_response>", _MESSAGE_ENDS)
+            self._block = Block("<tool_response>", _MESSAGE_ENDS)
         elif to and to[1] not in ("self", "user"):
-            self._block = _Block(mark, _MESSAGE_ENDS, name=to[1].removeprefix("functions."))
+            self._block = Block(mark, _MESSAGE_ENDS, name=to[1].removeprefix("functions."))
         elif (to and to[1] == "self") or "analysis" in head:
             self._thought = _MESSAGE_ENDS
         return True
@@ -377,12 +370,12 @@ class ReplyReader:
             self._text, self._fresh, self._begun = rest, True, True
         elif newline and re.fullmatch(r"[A-Za-z_][\w.\-]*", name):
             self._text, self._begun = rest, True
-            self._block = _Block(">>>", (">>>", "<|eot_id|>", "<|eom_id|>"), name=name)
+            self._block = Block(">>>", (">>>", "<|eot_id|>", "<|eom_id|>"), name=name)
         return bool(self._text)
 
     # calls
 
-    def _read_block(self, block: _Block, last: bool, pieces: list[Piece]) -> bool:
+    def _read_block(self, block: Block, last: bool, pieces: list[Piece]) -> bool:
         text = self._text
         ended = self._end(block, text, last)
         if ended is None and not last:
@@ -420,7 +413,7 @@ class ReplyReader:
         self._said(lead + text, said)
         return said
 
-    def _called(self, block: _Block, inside: str, ended: bool) -> list[Piece] | NotACall:
+    def _called(self, block: Block, inside: str, ended: bool) -> list[Piece] | NotACall:
         if block.mark in marks.PASSED_OVER:
             return []
         if block.mark in marks.MADE_UP:
@@ -448,7 +441,7 @@ class ReplyReader:
             return [Unread(text, NOTHING_OFFERED)]
         return list(calls)
 
-    def _end(self, block: _Block, text: str, last: bool) -> tuple[int, int] | None:
+    def _end(self, block: Block, text: str, last: bool) -> tuple[int, int] | None:
         """Where what is inside ends, and where the mark that ends it does."""
         if block.balance:
             return self._end_of_value(block, block.balance, text)
@@ -466,7 +459,7 @@ class ReplyReader:
             return at, at if again and end[0] not in "`~" else at + len(end)
         return None
 
-    def _end_of_value(self, block: _Block, balance: Balance, text: str) -> tuple[int, int] | None:
+    def _end_of_value(self, block: Block, balance: Balance, text: str) -> tuple[int, int] | None:
         if block.unclosed and text.strip() and text.lstrip()[0] not in "{[":
             return None
         if not block.begins:

@@ -19,6 +19,7 @@ __all__ = [
     "CALLING",
     "ESCAPED",
     "SURE",
+    "THOUGHT",
     "TOLD",
     "TOLD_ENDS",
     "Spot",
@@ -34,6 +35,8 @@ SURE = "surely called"
 TOLD = "told in elements"
 """The mark of a call whose name and arguments are elements."""
 TOLD_ENDS = ("</arguments>", "</parameters>", "</args>", "</params>", "</input>")
+THOUGHT = "thought "
+"""What stands before the end of a thought whose mark is one at this place only."""
 ESCAPED = "escaped "
 """What stands before the number of the way in which a mark is escaped."""
 Spot = tuple[int, int, str]
@@ -72,6 +75,10 @@ _TOLD = re.compile(
 _TOLD_BEGUN = re.compile(
     r"<(?:tool_name|function_name|function|tool)>\s{0,6}[\w.\-]{0,80}\s{0,6}(?:<(?:/\w{0,14}(?:>\s{0,6}(?:<\w{0,12})?)?)?)?\Z"
 )
+_THINKING = ("think", "thinking", "thought", "thoughts", "reasoning")
+_OPENED_THOUGHT = re.compile(r"<(reason|plan|planning|internal|inner_voice|consider|step_by_step|notes_to_self)>")
+"""What begins a thought at the beginning of a reply; elsewhere it may stand for something that is to be filled in."""
+_OPENED_THOUGHT_BEGUN = re.compile(r"<[a-z_]{0,20}")
 _SENTENCE_ENDS = (".", "!", "?", "…")
 _NAME_BEGUN = re.compile(r"""(?<![\w.\-])(?<!\w[/"'`])([A-Za-z_][\w.]{0,80})\Z""")
 _AFTER_THOUGHT = re.compile(r"\n\s{0,6}(?:(?=Action\s?:)|Final Answer\s?:)")
@@ -145,7 +152,7 @@ class Spotter:
             return min(at, held - skipped), 0, ""
         if mark in _UNMARKED or mark[0] in "`~" or _named_like(mark):
             return lead_start(known, skipped, skipped + at) - skipped, end, mark
-        if mark in marks.CALLS or mark in marks.OPEN_CALLS:
+        if mark in marks.CALLS or mark in marks.OPEN_CALLS or mark in marks.THOUGHTS:
             return bare_start(known, skipped, skipped + at) - skipped, end, mark
         return at, end, mark
 
@@ -209,6 +216,10 @@ class Spotter:
         return word in self._beginnings if whole else any(each.startswith(word) for each in self._beginnings)
 
     def _at_beginning(self, text: str, last: bool) -> Spot | None:
+        if opened := _OPENED_THOUGHT.match(text):
+            return 0, opened.end(), f"{THOUGHT}</{opened[1]}>"
+        if not last and _OPENED_THOUGHT_BEGUN.fullmatch(text):
+            return 0, 0, ""
         if text[:1] == "T" and (react := self._reasoned(text, last)):
             return react
         for mark in self._openings:
@@ -325,6 +336,8 @@ class Spotter:
         assert kind
         if not newline and not last and len(line) < _MAX_NAME and "{" not in line and "[" not in line:
             return at, 0, ""
+        if newline and kind[1].lower() in _THINKING:
+            return at, ticks.end() + len(line) + 1, f"{THOUGHT}{fence}"
         if kind[1].lower() in _FENCED or kind[1] in self._offered:
             return at, at, fence
         inside = rest[kind.end() :].lstrip()

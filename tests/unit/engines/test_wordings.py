@@ -48,6 +48,34 @@ def test_what_a_reply_announces_as_its_thought_is_none_of_the_answer() -> None:
     assert read(reply) == read(*reply) == [Thought("Thought: I know that.\nFinal Answer:"), "It is sunny."]
 
 
+@pytest.mark.parametrize(
+    "thought",
+    [
+        *("<inner_voice>a</inner_voice>", "<CoT>a</CoT>", "<brainstorm>a</brainstorm>", "<ponder>a</ponder>"),
+        *("<reason>a</reason>", "<plan>a</plan>", "<internal>a</internal>", "<consider>a</consider>"),
+        *("&lt;think&gt;a&lt;/think&gt;", "\\<think\\>a\\</think\\>", "`<think>`a`</think>`", "«think»a«/think»"),
+        *("```think\na\n```\n", "```reasoning\na\n```", "~~~thinking\na\n~~~"),
+        *("[think]a[/think]", "[thinking]a[/thinking]", "[THOUGHT]a[/THOUGHT]", "◁thinking▷a◁/thinking▷"),
+        *("<|think|>a<|/think|>", "<think>a</think><think>b</think>"),
+        "<seed:think>a<seed:cot_budget_reflect>b</seed:cot_budget_reflect>c</seed:think>",
+    ],
+)
+def test_a_thought_is_not_said_however_it_is_marked(thought: str) -> None:
+    pieces = read(f"{thought}Hello.")
+    assert said(pieces).strip() == "Hello."
+    assert not [p for p in pieces if not isinstance(p, str | Thought)]
+    assert read(*f"{thought}Hello.") == pieces
+
+
+@pytest.mark.parametrize("reply", ["My plan: <plan>.", "Write <reason> here.", "[laughs] Hello.", "Well. <internal>"])
+def test_what_stands_for_something_to_be_filled_in_is_no_thought(reply: str) -> None:
+    assert read(reply) == read(*reply) == [reply]
+
+
+def test_a_direction_that_nothing_ends_is_no_thought() -> None:
+    assert said(read("[thinking] Hello there.")) == said(read(*"[thinking] Hello there.")) == "Hello there."
+
+
 def test_a_result_that_the_model_makes_up_behind_its_call_is_not_said() -> None:
     called = 'Action: get_weather\nAction Input: {"city": "Paris", "days": 2}\n'
     reply = f"{called}Observation: sunny\nFinal Answer: It is sunny."
