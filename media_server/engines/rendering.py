@@ -110,7 +110,8 @@ class Renderer:
 
     def __init__(self, source: str, bos: str, eos: str) -> None:
         self.source = source
-        self._given = {"bos_token": bos, "eos_token": eos}
+        # models of whose other tokens nothing is known have none
+        self._given = {"bos_token": bos, "eos_token": eos, "unk_token": "", "pad_token": ""}
         # what a template changes is its own copy of the messages, so it may: some append to lists
         environment = _Environment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, LoopControlExtension])
         environment.filters["tojson"] = _tojson
@@ -182,5 +183,5 @@ def _raise(message: str) -> None:
     raise jinja2.TemplateError(message)
 
 
-def _strftime_now(form: str) -> str:
-    return datetime.datetime.now().astimezone().strftime(form)
+def _strftime_now(format: str) -> str:  # templates may name it
+    return datetime.datetime.now().astimezone().strftime(format)

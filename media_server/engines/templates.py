@@ -121,6 +121,8 @@ class ChatTemplate:
         self._until = time.thread_time() + PROBING_S
         self._begins = False
         """It begins the model's turn with a text of its own when it is told to, and only then."""
+        self._turn = ""
+        """What begins the model's turn where the template cannot be told to."""
         self.broken = ""
         """Why the template is not used at all."""
         try:
@@ -161,6 +163,7 @@ class ChatTemplate:
             except TemplateRefusedError as error:
                 refused = refused or error
                 continue
+            text += self._turn
             found = Prompt(text, style.native_tools, self._in_thought(text, begun))
             if all(w in text for w in wanted):
                 return found
@@ -248,6 +251,7 @@ class ChatTemplate:
         content = self._contents()
         self._begins = self._begins_turn(_asked(), content)
         style = self._conversing(content, native)
+        self._turn = "" if self._begins else self._own_turn(style)
         return style if self._takes(_told(), style) else replace(style, asked=True)
 
     def _conversing(self, content: Style, native: bool) -> Style:
@@ -331,6 +335,15 @@ class ChatTemplate:
             return self._render(messages, style, tools) != self._render(messages, style, tools, answer=False)
         except TemplateRefusedError:
             return False
+
+    def _own_turn(self, style: Style) -> str:
+        """What stands before an answer and behind the caller's words."""
+        try:
+            asked, answered = self._render(_asked(), style), self._render([*_asked(), _agent(1)], style)
+        except TemplateRefusedError:
+            return ""
+        before, _, _ = answered.partition(_agent(1).content)
+        return before.removeprefix(asked) if before.startswith(asked) and before.strip() != asked.strip() else ""
 
     def _switch(self) -> dict[str, Any]:
         """The variables by which the template may be told not to have the model think."""

@@ -232,6 +232,35 @@ def test_the_model_always_has_the_turn() -> None:
         assert all(m.content in text for m in messages)
 
 
+@pytest.mark.parametrize(
+    ("source", "end"),
+    [
+        (
+            "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}",
+            "<|im_start|>assistant\n",
+        ),
+        ("{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>", "three<assistant>"),
+        (
+            "{% for m in messages %}{{ '[INST] ' if m.role != 'assistant' }}{{ m.content }}"
+            "{{ ' [/INST]' if m.role != 'assistant' }} {% endfor %}",
+            "three [/INST] ",
+        ),
+    ],
+    ids=["never", "always", "none"],
+)
+def test_a_template_that_cannot_be_told_to_begin_the_models_turn_has_it_begun(source: str, end: str) -> None:
+    asked = [ChatMessage(r, t) for r, t in (("user", "one"), ("assistant", "two"), ("user", "three"))]
+    text = template_of(source).prompt(asked).text
+    assert text.endswith(end)
+    assert text.count(end) == (2 if end.startswith("<|im") else 1)
+
+
+@pytest.mark.parametrize("used", ["{{ unk_token + pad_token }}", "{{ strftime_now(format='%Y') }}", "{{ pad_token }}"])
+def test_what_transformers_gives_a_template_is_given(used: str) -> None:
+    template = template_of(used + "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}")
+    assert not template.broken
+
+
 def test_a_later_instruction_stands_before_the_words_of_the_turn_after_it() -> None:
     history = History()
     history.add_user("one")
@@ -357,7 +386,7 @@ def test_a_template_that_refuses_what_the_probes_did_not_show_gets_plainer_text(
     template = template_of(source)
     assert template.style.system == "anywhere"
     text = template.prompt((ChatMessage("system", "forbidden things"), ChatMessage("user", "hello"))).text
-    assert text == "user: forbidden things\n\nhello\n"
+    assert text == "user: forbidden things\n\nhello\nassistant: "
     with pytest.raises(TemplateRefusedError):
         template_of(source.replace("m.role == 'system' and ", "")).prompt((ChatMessage("user", "forbidden"),))
 
