@@ -70,18 +70,18 @@ _DOUBLED = re.compile(r"\{\s*(?=\{)")
 """Braces that a template showed doubled."""
 _FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n?")
 _HEAD = re.compile(
-    r"""<(?:function|invoke|call|tool|action)(?:\s?=|\s+(?:name|tool|function)\s?=)\s*["']?([^"'>\s{(]+)["']?([^>{]*)>"""
+    r"""<(?:function|invoke|call|tool|action)(?:\s?=|\s+(?:name|tool|function)\s?=)\s*["']?([^"'>\s{(/]+)["']?([^>{]*)>"""
 )
 _HEAD_LEFT_OPEN = re.compile(r"(<function=[\w.\-]+)\s*,?\s*(?=[{(])")
 _INDEX = re.compile(r":\d+\Z")
 """Which call it is, behind a name."""
 _HEAD_ENDS = re.compile(r"</(?:function|invoke|call|tool|action)>")
 _PARAMETER = re.compile(
-    r"""<(?:parameter|param|argument)(?:=|\s+(?:name|key)=)\s*["']?([^"'>]+?)["']?((?:\s+\w+="[^"]*")*)\s*>"""
+    r"""<(?:parameter|param|argument|arg)(?:=|\s+(?:name|key)=)\s*["']?([^"'>]+?)["']?((?:\s+\w+=(?:"[^"]*"|'[^']*'))*)\s*/?>"""
 )
-_PARAMETER_ENDS = re.compile(r"</(?:parameter|param|argument)>")
+_PARAMETER_ENDS = re.compile(r"</(?:parameter|param|argument|arg)>")
 _KEY = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)(?:</arg_value>|(?=<arg_key>)|\Z)", re.DOTALL)
-_CLOSED = re.compile(r"</(?:function|invoke|call|tool|action|parameter|param|argument)>(?:\s*</\w+>)*\s*\Z")
+_CLOSED = re.compile(r"</(?:function|invoke|call|tool|action|parameter|param|argument|arg)>(?:\s*</\w+>)*\s*\Z")
 _THOUGHT = re.compile(r"<(think(?:ing)?|thought|reasoning)>.*?</\1>", re.DOTALL)
 _TOLD_NAME = re.compile(r"<(tool_name|function_name|name|tool|function)>\s*([\w.\-]+)\s*</\1>")
 _TOLD_ARGUMENTS = re.compile(r"<(arguments|parameters|args|params|input)>(.*?)(?:</\1>|\Z)", re.DOTALL)
@@ -377,9 +377,8 @@ def _offered(name: str, offered: Collection[str]) -> str | None:
     for prefix in TOOL_PREFIXES:
         if name.startswith(prefix) and name.removeprefix(prefix) in offered:
             return name.removeprefix(prefix)
-    if (own := re.split(r"__|[./:]", name)[-1]) in offered:
-        return own
-    like = [each for each in offered if _bare(each) == _bare(name)]
+    name = re.split(r"__|[./:]", name)[-1]
+    like = [name] if name in offered else [each for each in offered if _bare(each) == _bare(name)]
     return like[0] if len(like) == 1 else None
 
 
@@ -442,6 +441,8 @@ def _parameters(body: str, parameters: list[re.Match[str]], schema: Mapping[str,
         inner = body[parameter.end() : following.start() if following else len(body)]
         ends = list(_PARAMETER_ENDS.finditer(inner))
         value = inner[: ends[-1].start()] if ends else inner
+        if attribute := re.search(r"""\svalue=(?:"([^"]*)"|'([^']*)')""", parameter[2]):
+            value = attribute[1] or attribute[2] or ""
         said = re.search(r'string="(\w+)"|type="(\w+)"', parameter[2])
         declared: Any = schema.get(parameter[1])
         if said:

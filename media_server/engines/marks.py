@@ -8,18 +8,24 @@ from __future__ import annotations
 import re
 
 __all__ = [
+    "ALONE",
     "CALLS",
     "CONTROL",
     "CONTROL_BEGUN",
     "DIRECTIONS",
+    "ESCAPED",
     "HEADERS",
     "LEAVE_A_THOUGHT",
     "MADE_UP",
     "OPEN_CALLS",
     "PASSED_OVER",
     "STRAY",
+    "SURE",
+    "THOUGHT",
     "THOUGHTS",
     "THOUGHT_ENDS",
+    "TOLD",
+    "TOLD_ENDS",
 ]
 
 THOUGHTS = {
@@ -190,3 +196,16 @@ WITHIN = (
 
 CLOSED_ONLY_BY = ("</think>", "<channel|>", "[/THINK]")
 """Ends of thoughts that some templates name without the beginning."""
+
+# what is found without a mark is handed on as if it had one
+ALONE = "alone "
+"""What stands before the name of a tool that is all that a line or a sentence has."""
+THOUGHT = "thought "
+"""What stands before the end of a thought whose mark is one at this place only."""
+SURE = "surely called"
+"""The mark of a call in words that leave no doubt."""
+TOLD = "told in elements"
+"""The mark of a call whose name and arguments are elements."""
+TOLD_ENDS = ("</arguments>", "</parameters>", "</args>", "</params>", "</input>")
+ESCAPED = "escaped "
+"""What stands before the number of the way in which a mark is escaped."""

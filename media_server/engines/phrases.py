@@ -8,7 +8,7 @@ I'll use the `get_weather` tool: {"city": "Paris"}     tool: get_weather
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 __all__ = [
@@ -36,7 +36,8 @@ _WORDS = frozenset(
         *("call_tool", "action_name"),
         # the same labels in other languages
         *("aktion", "aufruf", "werkzeug", "funktion", "fonction", "outil", "appel", "función", "herramienta"),
-        *("llamada", "funzione", "strumento", "chiamata"),
+        *("llamada", "llamando", "llamo", "usando", "uso", "funzione", "strumento", "chiamata", "chiamo", "ich"),
+        *("rufe", "verwende", "j'appelle", "j’appelle", "j'utilise", "j’utilise", "调用", "使用", "get", "post"),
     )
 )
 _MARK = r"[\[\](){}<>*_~`\"'|#@/$=!«‹:→,-]"
@@ -46,8 +47,8 @@ _TAG = r"</?[A-Za-z][\w:.\-]{0,40}>"
 _LED = rf"{_TAG}|(?:tools?|api|functions)\.(?=\w|\Z)|(?:{_WORD})(?![\w'’])"
 _RUN = re.compile(rf"(?<![\w'])(?:{_LED}|{_OPENING})(?:{_LED}|{_MARK}|\s)*\Z", re.IGNORECASE)
 _HAS_WORD = re.compile(rf"(?<!\w)(?:{_WORD})(?!\w)", re.IGNORECASE)
-_FRAGMENT = re.compile(r"(?:</?[A-Za-z][\w:.\-]{0,40}|(?<![A-Za-z0-9])[A-Za-z][\w'’]{0,20})\Z")
-_ADJACENT = re.compile(rf"(?<!\S)(?:{_TAG}|[\[({{<*_~`\"'|#@/$!«‹\\])+\Z")
+_FRAGMENT = re.compile(r"(?:</?[A-Za-z][\w:.\-]{0,40}|(?<![A-Za-z0-9])[^\W\d_][\w'’]{0,20})\Z")
+_ADJACENT = re.compile(rf"(?<!\S)(?:{_TAG}|[\[({{<*_~`\"'|#@/$!«‹])+\Z")
 _FAR = 100
 """Characters before a call that may lead to it."""
 
@@ -65,12 +66,14 @@ _SEPARATING = (
         "function_args",
         "values",
     ),
-    *("json", "code", "to", "action_input", "kwargs", "data"),
+    *("json", "code", "to", "action_input", "kwargs", "data", "none", "null"),
+    *("mit", "den", "argumenten", "argumente", "con", "los", "argumentos", "gli", "argomenti", "parametri", "avec"),
+    *("les", "paramètres", "parámetros", "parametern", "参数", "参数为", "引数"),
 )
-_SEPARATES = rf"(?:<\|\w{{1,40}}\|>|(?:{'|'.join(_SEPARATING)})(?![\w])|:\d{{1,3}}(?!\d)|[\s\"'`*,:=(\[<|>→)\]-])"
+_SEPARATES = rf"(?:<\|\w{{1,40}}\|>|(?:{'|'.join(_SEPARATING)})(?![\w])|:\d{{1,3}}(?!\d)|[\s\"'`*,:=(\[<|>→)\]?，：-])"
 _FULL_SEPARATION = re.compile(rf"{_SEPARATES}{{0,40}}", re.IGNORECASE)
 _TOKEN_BEGUN = re.compile(r"<\|\w{0,40}\|?\Z")
-_LAST_WORD = re.compile(r"[A-Za-z_]{0,40}\Z")
+_LAST_WORD = re.compile(r"\w{0,40}\Z")
 
 
 def _run(text: str, end: int, begin: int) -> int:
@@ -170,6 +173,44 @@ _SURE = re.compile(
 _SURE_BEGUN = re.compile(rf"{_SURELY}([\w.\-]{{0,60}})({_SEPARATES}{{0,12}})", re.IGNORECASE)
 
 
+def spellings(names: Iterable[str]) -> dict[str, str]:
+    """The names as models spell them, each with the name that is meant: `getWeather` is `get_weather`."""
+    found: dict[str, str] = {}
+    for name in names:
+        parts = re.split(r"[_\-]", name)
+        if len(parts) > 1:
+            pascal = "".join(part[:1].upper() + part[1:] for part in parts)
+            for like in (
+                pascal,
+                pascal[:1].lower() + pascal[1:],
+                "-".join(parts),
+                "_".join(parts).title(),
+                name.upper(),
+            ):
+                found.setdefault(like, name)
+    return found | {name: name for name in names}
+
+
+_LABEL = (
+    r"(?:(?:action|tool|function|(?:tool|function)[ _-]?call|call(?:ing)?(?: (?:the )?(?:tool|function))?)"
+    r"[ \t]{0,2}:?[ \t]{1,3}|functions\.)?"
+)
+_ALONE = re.compile(
+    rf"(?:(?<=[.!?…\n]\s)|(?<=\n)|\A)({_LABEL}[\[({{*`@/<]{{0,3}}){_LABEL}(?P<name>[A-Za-z][\w\-]{{0,80}})"
+    r"(?P<closed>[\])}*`>]{0,3})[.…]{0,3}(?:[ \t]*\n\s{0,3}(?:Action Input:?)?[ \t]*(?:None|null|N/A|\{\s?\})?)?\s*\Z",
+    re.IGNORECASE,
+)
+
+
+def alone(text: str, begin: int, names: Mapping[str, str]) -> tuple[int, str] | None:
+    """Where a tool's name stands alone at the end, in brackets, behind a label or by itself; and the tool."""
+    for found in _ALONE.finditer(text, begin):
+        bracketed = found[1] or found["closed"]
+        if found["name"] in names and (bracketed or "_" in found["name"]):
+            return found.start(), names[found["name"]]
+    return None
+
+
 def surely_called(text: str, begin: int, last: bool) -> tuple[int, bool] | None:
     """Where the name stands of a tool that is called for certain, of whatever name, and whether that shows later."""
     if sure := _SURE.search(text, begin):
@@ -232,5 +273,5 @@ def pairs_of(text: str, properties: Mapping[str, Any]) -> list[tuple[str, str]]:
         if quoted := re.match(r"\s*([\"'`])(.*?)(?<!\\)\1", value, re.DOTALL):
             pairs.append((pair_found[1] or pair_found[2], quoted[2]))
         else:
-            pairs.append((pair_found[1] or pair_found[2], value.strip(" \t\r\n,;|.…]})>*`\"'-")))
+            pairs.append((pair_found[1] or pair_found[2], value.strip(" \t\r\n,;|.…]})>*`\"'&-")))
     return pairs

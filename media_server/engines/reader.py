@@ -27,19 +27,8 @@ from media_server.engines.elements import Element, as_parameter, element_at, spa
 from media_server.engines.escapes import ESCAPES, Escape
 from media_server.engines.literals import Balance
 from media_server.engines.phrases import after_call, pairs_end, unworded
-from media_server.engines.spotting import (
-    ALL,
-    ESCAPED,
-    SURE,
-    THOUGHT,
-    TOLD,
-    TOLD_ENDS,
-    Spotter,
-    meant_as_a_call,
-    meant_for,
-    without_half_a_mark,
-)
-from media_server.engines.typed import properties_of
+from media_server.engines.spotting import ALL, Spotter, meant_as_a_call, meant_for, without_half_a_mark
+from media_server.engines.typed import properties_of, required_of
 
 __all__ = ["Called", "Piece", "ReplyReader", "Thought", "Unopened", "Unread"]
 
@@ -73,6 +62,8 @@ _MAX_NAME = 64
 _MESSAGE_ENDS = ("<|end|>", "<|start|>", "<|call|>", "<|return|>", "<|eom|>", "<|eot|>", "<|channel|>")
 _BETWEEN = " \t\r\n;,}`"
 """What stands between calls, with braces that were closed once too often and the end of code."""
+_EMPTY = re.compile(r"[^<>]{0,300}/>")
+"""The rest of an element that has nothing in it."""
 _HEAD_OF_A_CALL = re.compile(r"<\s?[\w:.\-]+(?:\s?=|\s+(?:name|tool|function)\s?=)")
 _LABELLED = re.compile(r"[`\s]*(?:(?:tool|function)[ _\-]?calls?|json)?\s*:?\s*(?=[\[{])", re.IGNORECASE)
 """What may stand before a call in JSON that no mark begins."""
@@ -209,8 +200,11 @@ class ReplyReader:
             self._thinks(text[at:end], pieces)
             self._fresh = self._begun = True
             return True
-        if mark.startswith(ESCAPED):
-            self._escape = ESCAPES[int(mark.removeprefix(ESCAPED))]
+        if mark.startswith(marks.ALONE):
+            pieces.append(self._alone(mark.removeprefix(marks.ALONE), text[at:end]))
+            return True
+        if mark.startswith(marks.ESCAPED):
+            self._escape = ESCAPES[int(mark.removeprefix(marks.ESCAPED))]
             escaped, self._text = self._text, ""
             self._take(escaped, last)
             return True
@@ -218,6 +212,11 @@ class ReplyReader:
         if self._block and self._block.tried:
             self._block.lead = text[at:end]
         return True
+
+    def _alone(self, name: str, text: str) -> Piece:
+        """A tool's name without arguments."""
+        self._fresh = self._begun = self._apart = True
+        return Unread(text, "the arguments are missing") if required_of(self._types.get(name)) else Called(name, "{}")
 
     def _said(self, text: str, pieces: list[Piece]) -> None:
         if self._apart and self._last and not self._last.isspace():
@@ -235,8 +234,8 @@ class ReplyReader:
             own = element_at(mark, 0, ())
             self._thought = (*spaced(marks.THOUGHTS[mark]), *(own.ends if own else ()), *marks.THOUGHT_ENDS)
             self._direction = mark in marks.DIRECTIONS
-        elif mark.startswith(THOUGHT):
-            self._thought = (*spaced(mark.removeprefix(THOUGHT)), *marks.THOUGHT_ENDS)
+        elif mark.startswith(marks.THOUGHT):
+            self._thought = (*spaced(mark.removeprefix(marks.THOUGHT)), *marks.THOUGHT_ENDS)
         elif mark in marks.LEAVE_A_THOUGHT:
             self._left_a_thought(pieces)
         elif mark in marks.CALLS:
@@ -262,9 +261,9 @@ class ReplyReader:
             self._block = Block(mark, (mark,), kept=True, tried=True, begins=len(mark))
         elif mark in ("{", "("):
             self._block = Block(mark, balance=Balance(), kept=True, tried=True)
-        elif mark == TOLD:
-            self._block = Block(mark, TOLD_ENDS, kept=True)
-        elif mark == SURE:
+        elif mark == marks.TOLD:
+            self._block = Block(mark, marks.TOLD_ENDS, kept=True)
+        elif mark == marks.SURE:
             self._block = Block(mark, balance=Balance(), kept=True)
         elif mark == "=":
             self._block = Block(mark, kept=True, tried=True)
@@ -390,7 +389,7 @@ class ReplyReader:
         if block.tried and isinstance(read, NotACall):
             pieces += self._after_all(whole, ended is not None, block.lead)
         elif isinstance(read, NotACall):
-            unread = inside if block.mark in (SURE, TOLD) else f"{block.mark}{inside}"
+            unread = inside if block.mark in (marks.SURE, marks.TOLD) else f"{block.mark}{inside}"
             pieces.append(Unread(unread, BROKEN_OFF if ended is None else str(read)))
         else:
             pieces += read
@@ -427,7 +426,7 @@ class ReplyReader:
             text = text[label.end() :]
         if block.mark == "(":
             text = text.lstrip("`")
-        if block.mark == SURE and (name := re.match(r"[\w.\-]+", text)):
+        if block.mark == marks.SURE and (name := re.match(r"[\w.\-]+", text)):
             text = unworded(text, name.end())
         if block.mark.startswith(("```", "~~~")):
             info, text = fence_split(inside)
@@ -448,6 +447,8 @@ class ReplyReader:
         if block.mark == "=":
             ends_at = pairs_end(text, last)
             return None if ends_at < 0 else (ends_at, ends_at)
+        if block.mark.endswith("=") and (empty := _EMPTY.match(text)):
+            return empty.end(), empty.end()
         found = sorted((at, -len(end), end) for end in block.ends for at in places(text, end, block.begins))
         in_value = text.lstrip()[:1] in ("{", "[") or block.name
         for at, _, end in found:

@@ -12,16 +12,11 @@ from media_server.engines.callforms import TOOL_PREFIXES
 from media_server.engines.elements import MAX_TAG, element_at, may_become
 from media_server.engines.escapes import ESCAPES
 from media_server.engines.literals import Balance
-from media_server.engines.phrases import bare_start, held_from, lead_start, named_with, surely_called
+from media_server.engines.phrases import alone, bare_start, held_from, lead_start, named_with, spellings, surely_called
 
 __all__ = [
     "ALL",
     "CALLING",
-    "ESCAPED",
-    "SURE",
-    "THOUGHT",
-    "TOLD",
-    "TOLD_ENDS",
     "Spot",
     "Spotter",
     "begins_with_a_call",
@@ -30,15 +25,6 @@ __all__ = [
     "without_half_a_mark",
 ]
 
-SURE = "surely called"
-"""The mark of a call in words that leave no doubt."""
-TOLD = "told in elements"
-"""The mark of a call whose name and arguments are elements."""
-TOLD_ENDS = ("</arguments>", "</parameters>", "</args>", "</params>", "</input>")
-THOUGHT = "thought "
-"""What stands before the end of a thought whose mark is one at this place only."""
-ESCAPED = "escaped "
-"""What stands before the number of the way in which a mark is escaped."""
 Spot = tuple[int, int, str]
 """Where the text to be said ends, where the mark behind it ends, and that mark; no mark: the rest has to wait."""
 
@@ -66,7 +52,7 @@ _CALLING_BEGUN = re.compile(r"\[?(?:[a-z_][\w.]*|[A-Z]\w*_[\w.]*)(?:\(\s*\w*\s*)
 """What may become one. A word that begins a sentence as people write it does not wait for the next."""
 _ACTION_BEGUN = re.compile(r"A(?:c(?:t(?:i(?:o(?:n(?::\s*`{0,2})?)?)?)?)?)?\Z")
 _ACTION_MARKS = ("Action", "Call")
-_UNMARKED = ("{", "(", "=", SURE)
+_UNMARKED = ("{", "(", "=", marks.SURE)
 _UNKNOWN = re.compile(r"(?<![\w.])(\[?[a-z][a-z0-9]*_\w{0,60}\(\s*(?:\)|\w{1,60}\s*=(?!=)))")
 _UNKNOWN_BEGUN = re.compile(r"(?<![\w.])\[?[a-z]\w{0,60}(?:\(\s*(?:\w{1,60}\s*)?)?\Z")
 _TOLD = re.compile(
@@ -129,8 +115,9 @@ class Spotter:
         self._openings = openings
         self._recipients = recipients
         self._in_code = False
-        self._named = _named(offered)
-        self._beginnings = (*_ACTION_MARKS, *(f"{of}{name}" for name in offered for of in ("", *TOOL_PREFIXES)))
+        self._spellings = spellings(offered)
+        self._named = _named(frozenset(self._spellings))
+        self._beginnings = (*_ACTION_MARKS, *(f"{of}{name}" for name in self._spellings for of in ("", *TOOL_PREFIXES)))
         """Words that may begin a call by its tool's name."""
 
     def find(self, text: str, last: bool, spoken: bool, before: str = "", in_code: bool = False) -> Spot:
@@ -168,15 +155,19 @@ class Spotter:
             found = self._at(text, start.start(), last)
             if found is not None:
                 return found
+        if bracket.startswith(marks.ALONE):
+            return end, len(text), bracket
         return end, end if bracket else 0, bracket
 
     def _by_name(self, known: str, skipped: int, last: bool) -> tuple[int, str]:
         """Where the first call is that its tool's name begins, and how it begins; where one may begin, and nothing."""
         found = [self._offered_by_name(known, skipped, last)]
         if sure := surely_called(known, skipped, last):
-            found.append((sure[0], "" if sure[1] else SURE))
+            found.append((sure[0], "" if sure[1] else marks.SURE))
         found += self._unknown(known, skipped, last)
-        return min(found, key=lambda each: each[0])
+        if self._spellings and (by_itself := alone(known, skipped, self._spellings)):
+            found.append((by_itself[0], f"{marks.ALONE}{by_itself[1]}" if last else ""))
+        return min(found, key=lambda each: (each[0], not each[1]))
 
     def _offered_by_name(self, known: str, skipped: int, last: bool) -> tuple[int, str]:
         if not self._named:
@@ -186,8 +177,8 @@ class Spotter:
         if begun and not self._may_name(begun[1], whole=bool(begun[2])):
             begun = None
         end, bracket = (named.start(), "(") if named else (begun.start() if begun else len(known), "")
-        for name in _names(self._offered).finditer(known, skipped, end):
-            waits, found = named_with(known, name.end(), self._keys.get(name[1], {}))
+        for name in _names(frozenset(self._spellings)).finditer(known, skipped, end):
+            waits, found = named_with(known, name.end(), self._keys.get(self._spellings[name[1]], {}))
             if found:
                 return name.start(), "=" if found == "=" else "("
             if waits and not last:
@@ -217,7 +208,7 @@ class Spotter:
 
     def _at_beginning(self, text: str, last: bool) -> Spot | None:
         if opened := _OPENED_THOUGHT.match(text):
-            return 0, opened.end(), f"{THOUGHT}</{opened[1]}>"
+            return 0, opened.end(), f"{marks.THOUGHT}</{opened[1]}>"
         if not last and _OPENED_THOUGHT_BEGUN.fullmatch(text):
             return 0, 0, ""
         if text[:1] == "T" and (react := self._reasoned(text, last)):
@@ -296,12 +287,12 @@ class Spotter:
                 if plain[:1] in ("<", "["):
                     found = self._at(plain, 0, last)
                     if found and (not found[2] or _of_a_call(found[2], self._offered)):
-                        return at, at, f"{ESCAPED}{number}" if found[2] else ""
+                        return at, at, f"{marks.ESCAPED}{number}" if found[2] else ""
         return None
 
     def _at_element(self, text: str, at: int, last: bool) -> Spot | None:
         if _TOLD.match(text, at):
-            return at, at, TOLD
+            return at, at, marks.TOLD
         if not last and _TOLD_BEGUN.match(text, at):
             return at, 0, ""
         if element := element_at(text, at, self._offered):
@@ -337,7 +328,7 @@ class Spotter:
         if not newline and not last and len(line) < _MAX_NAME and "{" not in line and "[" not in line:
             return at, 0, ""
         if newline and kind[1].lower() in _THINKING:
-            return at, ticks.end() + len(line) + 1, f"{THOUGHT}{fence}"
+            return at, ticks.end() + len(line) + 1, f"{marks.THOUGHT}{fence}"
         if kind[1].lower() in _FENCED or kind[1] in self._offered:
             return at, at, fence
         inside = rest[kind.end() :].lstrip()
@@ -422,7 +413,7 @@ def _named(offered: frozenset[str]) -> re.Pattern[str] | None:
     of = "|".join(map(re.escape, TOOL_PREFIXES))
     return re.compile(
         rf"""(?<![\w."'/`\-])`{{0,2}}(?:(?:{"|".join(_ACTION_MARKS)}):\s{{0,6}})?\[?(?:{of})?(?:{names})"""
-        r"""(?:\(\s{0,6}(?:\)|\w{1,80}\s{0,6}=(?!=)|["'{])"""
+        r"""(?:[\[(]"""
         r"""|(?:\s{0,6}\n\s{0,6}Action Input:|\s{0,6}:)?\s{0,6}\{\s{0,6}["'“}])"""
     )
 
@@ -437,8 +428,12 @@ def _names(offered: frozenset[str]) -> re.Pattern[str]:
 @functools.lru_cache(64)
 def _beginnings(offered: frozenset[str]) -> tuple[str, ...]:
     """How calls begin that are written as in a program, in lower case: small models write the first letter large."""
-    return tuple(f"{bracket}{name.lower()}(" for name in offered for bracket in ("", "["))
+    return tuple(f"{before}{name.lower()}{bracket}" for name in offered for before in ("", "[") for bracket in "([")
 
 
 def begins_with_a_call(text: str, offered: frozenset[str]) -> bool:
-    return text.lower().startswith(_beginnings(offered))
+    """Whether a tool's name and a bracket stand at the beginning, maybe behind a label."""
+    return _LABELLED_CALL.sub("", text.lower()).startswith(_beginnings(offered))
+
+
+_LABELLED_CALL = re.compile(r"\A(?:action|call):\s{0,6}")

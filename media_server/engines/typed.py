@@ -9,7 +9,7 @@ from typing import Any
 
 from media_server.engines.literals import Values
 
-__all__ = ["ELEMENT", "child", "properties_of", "typed"]
+__all__ = ["ELEMENT", "child", "properties_of", "required_of", "typed"]
 
 ELEMENT = re.compile(r"<([A-Za-z_][\w.\-]*)>(.*?)</\1>", re.DOTALL)
 
@@ -29,8 +29,14 @@ def properties_of(schema: Any) -> Mapping[str, Any]:
     return properties if isinstance(properties, dict) else {}
 
 
+def required_of(schema: Any) -> bool:
+    """Whether a tool cannot be called without arguments."""
+    return bool(schema.get("required")) if isinstance(schema, dict) else False
+
+
 def typed(value: str, declared: Any) -> Any:
     """What a value is that is written without quotes: text where a text is wanted, else what JSON makes of it."""
+    value = re.sub(r"\A\s*<!\[CDATA\[(.*)\]\]>\s*\Z", r"\1", value, flags=re.DOTALL)
     value = value.removeprefix("\n").removesuffix("\n")
     kind = declared.get("type") if isinstance(declared, dict) else None
     if kind == "string":

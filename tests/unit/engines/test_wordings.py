@@ -27,6 +27,15 @@ def test_a_call_is_understood_however_it_is_worded(reply: str) -> None:
         assert read(*(before + reply)) == pieces, "character by character"
 
 
+@pytest.mark.parametrize("reply", WORDINGS["ended"])
+def test_a_call_without_arguments_is_understood_however_it_is_worded(reply: str) -> None:
+    for before in ("", "Goodbye! "):
+        pieces = read(before + reply)
+        assert calls(pieces) == [("hang_up", {})]
+        assert spoken(said(pieces)) == spoken(before)
+        assert read(*(before + reply)) == pieces
+
+
 @pytest.mark.parametrize("reply", WORDINGS["refused"])
 def test_what_only_looks_like_a_call_of_a_tool_that_is_offered_is_not_said(reply: str) -> None:
     pieces = read(reply)
