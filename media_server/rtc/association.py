@@ -15,6 +15,7 @@ from aiortc import (
     RTCSctpTransport,
 )
 from aiortc.rtcsctptransport import RTCSctpCapabilities
+from pylibsrtp import Session
 
 from media_server.errors import ClientError
 from media_server.rtc.edge import IceTransport
@@ -56,9 +57,9 @@ class Association:
         self._dtls.on("statechange", self._on_dtls_state)
         self._on_packet, self._on_end = on_packet, on_end
         self._is_over = False
-        self._ssrcs: dict[bytes, int] = {}
-        """Which packet was the last of each of the other side's streams."""
-        self._packets = 0
+        self._ssrcs: dict[bytes, None] = {}
+        """The other side's streams, the one of the newest packet last."""
+        self._newest = b""
 
     async def gather(self) -> None:
         """Find our candidates.
@@ -122,18 +123,25 @@ class Association:
         packet = unprotect(session, data)
         if packet is None:
             return False
-        self._packets += 1
-        self._ssrcs[data[4:8] if is_rtcp(data) else data[8:12]] = self._packets
-        if len(self._ssrcs) > MAX_SSRCS:
-            oldest = min(self._ssrcs, key=self._ssrcs.__getitem__)
-            del self._ssrcs[oldest]
-            session.remove_stream(int.from_bytes(oldest, "big"))
+        ssrc = data[4:8] if is_rtcp(data) else data[8:12]
+        if ssrc != self._newest:
+            self._note(ssrc, session)
         try:
             self._on_packet(packet)
         except Exception:  # one call's defect must not be the others', whose packets come over the same socket
             log.exception("a packet could not be handled; its connection ends")
             self._end(False)
         return True
+
+    def _note(self, ssrc: bytes, session: Session) -> None:
+        """The newest packet is of another stream than the one before."""
+        self._newest = ssrc
+        self._ssrcs.pop(ssrc, None)
+        self._ssrcs[ssrc] = None
+        if len(self._ssrcs) > MAX_SSRCS:
+            oldest = next(iter(self._ssrcs))
+            del self._ssrcs[oldest]
+            session.remove_stream(int.from_bytes(oldest, "big"))
 
     async def close(self) -> None:
         """Give everything back. It must not be cancelled: aiortc does not survive that."""

@@ -172,7 +172,7 @@ class Edge:
 
     def received(self, wire: Wire, data: bytes, address: Address) -> None:
         """Give a packet to the call that it is for (RFC 7983)."""
-        first, path = data[0], Path(wire, address)
+        first, path = data[0], (wire, address)
         if first < 4:
             self._take_stun(path, data)
         elif 127 < first < 192 and len(data) >= 12:
@@ -186,10 +186,11 @@ class Edge:
         elif 19 < first < 64:
             if link := self._callers.by_path.get(path):
                 link.take_dtls(path, data)
-            elif path.wire.protocol == "udp":
+            elif wire.protocol == "udp":
                 self._callers.keep(path, data)
 
     def _take_stun(self, path: Path, data: bytes) -> None:
+        wire, address = path
         try:
             message = stun.parse_message(data)
         except (ValueError, IndexError, KeyError, struct.error):  # aioice lets all of these through
@@ -210,7 +211,7 @@ class Edge:
         if not message.check_message_integrity(key):
             return
         if unknown := not_understood(data):
-            path.wire.send(refusal_of(unknown, message.transaction_id, key), path.address)
+            wire.send(refusal_of(unknown, message.transaction_id, key), address)
             return
         answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, message.transaction_id)
         is_conflict = "ICE-CONTROLLED" in message.attributes
@@ -218,10 +219,10 @@ class Edge:
             answer.message_class = stun.Class.ERROR
             answer.attributes["ERROR-CODE"] = (487, "Role Conflict")
         else:
-            host, port = path.address[:2]
+            host, port = address[:2]
             answer.attributes["XOR-MAPPED-ADDRESS"] = (host.partition("%")[0], port)
         answer.add_message_integrity(key)
-        path.wire.send(bytes(answer), path.address)
+        wire.send(bytes(answer), address)
         if not is_conflict:
             link.checked(path, username, "USE-CANDIDATE" in message.attributes)
 
@@ -253,7 +254,7 @@ class Edge:
 
     def _on_connection_lost(self, connection: Tcp) -> None:
         self._connections.discard(connection)
-        path = Path(connection, connection.address)
+        path = (connection, connection.address)
         if link := self._callers.by_path.get(path):
             link.forget(path)
 
@@ -295,7 +296,7 @@ class Edge:
 
     def _close_udp(self, host: str) -> None:
         if udp := self._udp.pop(host, None):
-            for path in [path for path in self._callers.by_path if path.wire is udp]:
+            for path in [path for path in self._callers.by_path if path[0] is udp]:
                 self._callers.by_path[path].forget(path)
             udp.close()
 

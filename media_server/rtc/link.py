@@ -22,7 +22,6 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from aioice import stun
 
@@ -59,11 +58,9 @@ MAX_STRAYS, MAX_STRAYS_OF_PATH, STRAYS_S = 64, 8, 10.0
 """Unknown addresses whose DTLS packets are kept, packets of each, and for how many seconds."""
 
 
-class Path(NamedTuple):
-    """A socket of the server's and an address of the caller's."""
-
-    wire: Wire
-    address: Address
+Path = tuple[Wire, Address]
+"""A socket of the server's and an address of the caller's, made for each packet: an instance would take ten times as
+long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,7 @@ class Callers:
         del kept[:-MAX_STRAYS_OF_PATH]
         if len(self.strays) > MAX_STRAYS:
             self.strays.popitem(last=False)
-        if links := self.by_host.get(path.address[0]):
+        if links := self.by_host.get(_host(path)):
             left = len(data)
             for link in heapq.nsmallest(MAX_ASKED, links, key=lambda link: link.heard_s):
                 left -= link.ask(path, left)
@@ -218,7 +215,8 @@ class Link:
     def send(self, data: bytes) -> None:
         """Send a packet at once; it is lost where there is no path."""
         if self.selected is not None:
-            self.selected.wire.send(data, self.selected.address)
+            wire, address = self.selected
+            wire.send(data, address)
 
     def password(self, username: str) -> str:
         """The server's password in the generation that has this user name."""
@@ -278,15 +276,15 @@ class Link:
     def forget(self, path: Path) -> None:
         """A path is no more."""
         del self._paths[path]
-        of_host = self._callers.by_host[path.address[0]]
+        of_host = self._callers.by_host[_host(path)]
         of_host[self] -= 1
         if not of_host[self]:
             del of_host[self]
         if not of_host:
-            del self._callers.by_host[path.address[0]]
+            del self._callers.by_host[_host(path)]
         if self._callers.by_path.get(path) is self:
             del self._callers.by_path[path]
-        path.wire.release()
+        path[0].release()
         if self.selected == path:
             self.selected = max(self._paths, key=self._paths.__getitem__, default=None)
 
@@ -333,9 +331,9 @@ class Link:
             if other := self._callers.by_path.get(path):
                 other.forget(path)  # a NAT gave the port of a caller who has gone to this one
             self._callers.by_path[path] = self
-            of_host = self._callers.by_host.setdefault(path.address[0], {})
+            of_host = self._callers.by_host.setdefault(_host(path), {})
             of_host[self] = of_host.get(self, 0) + 1
-            path.wire.proved()
+            path[0].proved()
             self._paths[path] = now
             for data in self._callers.kept(path):
                 self.take_dtls(path, data)
@@ -385,7 +383,8 @@ class Link:
         self._checked_s = now
         self._checks[request.transaction_id] = path, self.generation, now
         self._callers.by_check[request.transaction_id] = self
-        path.wire.send(check, path.address)
+        wire, address = path
+        wire.send(check, address)
         return len(check)
 
     def _end(self) -> None:
@@ -402,6 +401,10 @@ class Link:
             if not callers.by_ssrc[ssrc]:
                 del callers.by_ssrc[ssrc]
         self._ssrcs.clear()
+
+
+def _host(path: Path) -> str:
+    return str(path[1][0])
 
 
 def _token(length: int) -> str:

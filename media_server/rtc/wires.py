@@ -20,6 +20,13 @@ log = logging.getLogger(__name__)
 
 BATCH = 64
 """Datagrams read before other work has its turn."""
+REST_S = 0.005
+"""How long packets are left to gather at most where many come: to be woken costs half as much as to take a packet, and
+the first of several costs twice as much as the others."""
+COUNT_S = 0.2
+"""How often it is looked how many come."""
+MANY, FEW = 2.0, 1.2
+"""Packets in such a time from which on they gather, and below which each is taken as it comes."""
 LARGEST = 2048
 """Bytes of the largest packet; paths carry 1500."""
 MAX_FIRST = 600
@@ -76,10 +83,13 @@ class Udp:
             self._socket.close()
             raise
         self.host, self.port = host, int(self._socket.getsockname()[1])
-        self._batch = 1
-        """Datagrams that are read at once: where they come one by one it is dear to ask for another each time."""
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._read)
+        self._gathers = False
+        """So many packets come that they are left to gather."""
+        self._rest: asyncio.TimerHandle | None = None
+        self._counted_s, self._count = self._loop.time(), 0
+        """Since when packets are counted, and how many came."""
 
     def send(self, data: bytes, address: Address) -> None:
         try:  # noqa: SIM105 - a context manager takes as long as the rest of this, and this is done for every packet
@@ -95,20 +105,45 @@ class Udp:
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket.fileno())
+        self._gathers = False
+        if self._rest:
+            self._rest.cancel()
         self._socket.close()
 
     def _read(self) -> None:
-        for _ in range(self._batch):
+        # where they come one by one it is dear to ask for another each time
+        most = BATCH if self._gathers else 1
+        came = self._take(most)
+        self._count += came
+        if (passed_s := self._loop.time() - self._counted_s) > COUNT_S:
+            self._settle(self._count * REST_S / passed_s)
+            self._counted_s, self._count = self._counted_s + passed_s, 0
+        if self._gathers:
+            # all rests end at the same times, so that packets which come every 20 ms stay as far apart
+            next_s = (self._loop.time() // REST_S + 1) * REST_S
+            self._rest = self._loop.call_at(next_s if came < most else 0.0, self._read)
+
+    def _settle(self, of_a_rest: float) -> None:
+        """Let packets gather, or take each as it comes, by how many came in a rest."""
+        if not self._gathers and of_a_rest > MANY:
+            self._gathers = True
+            self._loop.remove_reader(self._socket.fileno())
+        elif self._gathers and of_a_rest < FEW:
+            self._gathers = False
+            self._loop.add_reader(self._socket.fileno(), self._read)
+
+    def _take(self, most: int) -> int:
+        """Hand on what is there; how many packets that were."""
+        for came in range(most):
             try:
                 data, address = self._socket.recvfrom(LARGEST)
             except (BlockingIOError, InterruptedError):
-                self._batch = 1
-                return
+                return came
             except OSError:
                 continue  # an ICMP error that an earlier packet of ours met
             if data:
                 self._receive(self, data, address)
-        self._batch = min(2 * self._batch, BATCH)
+        return most
 
 
 def _keep_much(udp: socket.socket) -> None:

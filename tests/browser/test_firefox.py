@@ -85,7 +85,7 @@ async def test_firefox_holds_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert isinstance(session.line, Peer)
             assert isinstance(session.line.link, Link)
             assert session.line.link.selected
-            assert session.line.link.selected.wire.protocol == ("udp" if udp == "UDP" else "tcp")
+            assert session.line.link.selected[0].protocol == ("udp" if udp == "UDP" else "tcp")
             async with asyncio.timeout(10):
                 while sum(heard) < 8000:  # noqa: ASYNC110 - half a second of the microphone
                     await asyncio.sleep(0.05)

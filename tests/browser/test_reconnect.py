@@ -136,7 +136,7 @@ async def test_a_call_goes_on_over_tcp_when_udp_is_blocked_in_it(open_page: Open
         line, link = of(server)
         cable.blocks_udp = True
         async with asyncio.timeout(30):
-            while link.selected and link.selected.wire.protocol != "tcp":  # noqa: ASYNC110 - nothing tells of it
+            while link.selected and link.selected[0].protocol != "tcp":  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.1)
         assert of(server) == (line, link)
         await remembers(page, server, call_id)

@@ -99,7 +99,7 @@ async def test_a_call_is_up_within_a_moment_and_leaves_nothing_behind(edge: Edge
 async def test_many_calls_share_one_port_and_take_no_descriptors(edge: Edge) -> None:
     async with contextlib.AsyncExitStack() as stack:
         calls = [await stack.enter_async_context(in_call(edge)) for _ in range(4)]
-        ports = {call.peer.link.selected.wire.port for call in calls}  # type: ignore[union-attr]
+        ports = {call.peer.link.selected[0].port for call in calls}  # type: ignore[union-attr]
         assert ports == {edge.udp_port}
         assert len(edge._callers.by_path) >= 4
 
@@ -226,7 +226,7 @@ async def test_checks_over_tcp_in_parts_and_several_at_once(edge: Edge, link: Li
         for _ in range(3):
             await packets(reader)
         assert link.selected
-        assert link.selected.wire.protocol == "tcp"
+        assert link.selected[0].protocol == "tcp"
         link.send(b"\x14voice")
         assert await packets(reader) == b"\x14voice"
         writer.close()

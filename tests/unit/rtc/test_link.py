@@ -60,7 +60,7 @@ def new(callers: Callers, authentic: bool = True) -> Link:
 
 
 def paths(n: int) -> list[Path]:
-    return [Path(Wire(), ("192.0.2.1", 5000 + i)) for i in range(n)]
+    return [(Wire(), ("192.0.2.1", 5000 + i)) for i in range(n)]
 
 
 async def test_before_data_the_first_check_and_then_nominations_decide(clock: Clock) -> None:
@@ -134,9 +134,9 @@ async def test_an_unknown_address_is_asked_once_and_used_when_it_answers(clock: 
     clock.now_s += 1
     for _ in range(10):
         assert link.take_media(new_one, rtp())
-    ((sent, address),) = new_one.wire.sent  # type: ignore[attr-defined]
+    ((sent, address),) = new_one[0].sent  # type: ignore[attr-defined]
     check = stun.parse_message(sent)
-    assert address == new_one.address
+    assert address == new_one[1]
     assert check.check_message_integrity(THEIRS.password.encode())
     assert link.selected == old
     answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, check.transaction_id)
@@ -145,7 +145,7 @@ async def test_an_unknown_address_is_asked_once_and_used_when_it_answers(clock: 
     assert new_one not in callers.by_path
     clock.now_s += 1
     link.take_media(new_one, rtp())
-    check = stun.parse_message(new_one.wire.sent[-1][0])  # type: ignore[attr-defined]
+    check = stun.parse_message(new_one[0].sent[-1][0])  # type: ignore[attr-defined]
     answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, check.transaction_id)
     answer.add_message_integrity(THEIRS.password.encode())
     link.answered(new_one, stun.parse_message(bytes(answer)))
@@ -158,17 +158,17 @@ async def test_an_unknown_address_is_asked_once_and_used_when_it_answers(clock: 
 async def test_packets_of_an_unknown_address_are_read_once_it_is_known(clock: Clock) -> None:
     callers = Callers()
     link, other, (old, here, there) = new(callers), new(callers), paths(3)
-    elsewhere = Path(Wire(), ("198.51.100.9", 5000))
+    elsewhere = (Wire(), ("198.51.100.9", 5000))
     link.checked(old, link.generation.local.username, True)
     clock.now_s += 1
     other.checked(here, other.generation.local.username, True)
     link.take_dtls(old, b"\x16 hello")
     for path in (there, elsewhere):
         callers.keep(path, b"\x16 again" + bytes(110))
-    (asked,) = [wire for path in (there, elsewhere) for wire, _ in path.wire.sent]  # type: ignore[attr-defined]
+    (asked,) = [wire for path in (there, elsewhere) for wire, _ in path[0].sent]  # type: ignore[attr-defined]
     assert stun.parse_message(asked).attributes["USERNAME"].endswith(link.generation.local.username)
-    callers.keep(Path(here.wire, ("192.0.2.1", 6000)), b"\x16" + bytes(len(asked) - 2))
-    assert not here.wire.sent, "no more is sent than came"  # type: ignore[attr-defined]
+    callers.keep((here[0], ("192.0.2.1", 6000)), b"\x16" + bytes(len(asked) - 2))
+    assert not here[0].sent, "no more is sent than came"  # type: ignore[attr-defined]
     link.checked(there, link.generation.local.username, False)
     assert link.selected == there
     assert [await link._recv(), await link._recv()][1].startswith(b"\x16 again")
@@ -178,7 +178,7 @@ async def test_packets_of_an_unknown_address_are_read_once_it_is_known(clock: Cl
     assert not other._has_data, "it had waited too long"
     for number in range(3 * module.MAX_STRAYS):
         for _ in range(3 * module.MAX_STRAYS_OF_PATH):
-            callers.keep(Path(here.wire, ("203.0.113.5", number)), b"\x16")
+            callers.keep((here[0], ("203.0.113.5", number)), b"\x16")
     assert len(callers.strays) == module.MAX_STRAYS
     assert {len(kept) for _, kept in callers.strays.values()} == {module.MAX_STRAYS_OF_PATH}
     await link.close()
@@ -198,7 +198,7 @@ async def test_the_handshake_goes_on_over_another_path_at_once(clock: Clock) -> 
     await link._send(b"\x17 data")
     link.checked(two, ours, False)
     link.take_dtls(two, b"\x16 second")
-    assert [data for data, _ in two.wire.sent] == [b"\x16 answer to second", b"\x16 and more"]  # type: ignore[attr-defined]
+    assert [data for data, _ in two[0].sent] == [b"\x16 answer to second", b"\x16 and more"]  # type: ignore[attr-defined]
     await link.close()
 
 
@@ -248,7 +248,7 @@ async def test_a_caller_cannot_make_the_server_keep_ever_more(clock: Clock) -> N
     assert len(callers.by_ssrc) <= module.MAX_SSRCS
     assert len(callers.by_username) <= module.MAX_GENERATIONS
     assert link._inbox._packets.qsize() <= module.MAX_QUEUED
-    assert sum(path.wire.released for path in many) == 100 - module.MAX_PATHS  # type: ignore[attr-defined]
+    assert sum(path[0].released for path in many) == 100 - module.MAX_PATHS  # type: ignore[attr-defined]
     await link.close()
     assert callers == Callers()
 
@@ -257,7 +257,7 @@ async def test_an_ssrc_that_several_callers_name_is_every_ones(clock: Clock) -> 
     callers = Callers()
     links = [new(callers) for _ in range(module.MAX_SHARING + 2)]
     for i, link in enumerate(links):
-        path = Path(Wire(), ("192.0.2.1", i))
+        path = (Wire(), ("192.0.2.1", i))
         link.checked(path, link.generation.local.username, True)
         link.take_media(path, rtp(ssrc=9))
     (sharing,) = callers.by_ssrc.values()
