@@ -18,7 +18,10 @@ UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 def require_type(request: web.Request, wanted: str) -> None:
     if request.content_type != wanted:
-        raise ClientError("wrong_content_type", f"The body must be {wanted}, not {request.content_type}.", status=415)
+        message = f"The body must be {wanted}, not {request.content_type}."
+        # Accept-Patch and Accept-Post (RFC 5789 section 2.2, RFC 9725 section 4.2)
+        headers = {f"Accept-{request.method.capitalize()}": wanted} if request.method in ("PATCH", "POST") else None
+        raise ClientError("wrong_content_type", message, status=415, headers=headers)
 
 
 async def text_body(request: web.Request) -> str:

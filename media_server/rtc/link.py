@@ -44,8 +44,8 @@ MAX_SSRCS = 8
 MAX_SHARING = 8
 """Callers of one SSRC: it is theirs to choose, so each is tried."""
 MAX_GENERATIONS = 4
-HANDSHAKE = frozenset({20, 22})
-"""Content types of DTLS by which a handshake goes on: change of ciphers, handshake."""
+CHANGE_OF_CIPHERS, HANDSHAKE = 20, 22
+"""Content types of DTLS by which a handshake goes on."""
 MAX_FLIGHT = 8
 CHECK_EVERY_S = 0.1
 MAX_CHECK = 700
@@ -114,15 +114,21 @@ class Callers:
 
 
 class Inbox:
-    """DTLS packets that came and are still to be read. A flood of them loses the newest; reading ends with `close`."""
+    """DTLS packets that came and are still to be read. A flood of them loses the newest; reading ends with `close`.
+
+    What comes before the first packet of a handshake is lost: OpenSSL would give up the connection for it, though it
+    may be what is left of another one (RFC 6347 section 4.1.2.7).
+    """
 
     def __init__(self) -> None:
         self.is_closed = False
+        self._has_begun = False
         self._packets: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_QUEUED)
 
     def put(self, data: bytes) -> None:
         """Take a packet; what comes after the end is lost."""
-        if not self.is_closed and not self._packets.full():
+        self._has_begun = self._has_begun or data[0] == HANDSHAKE
+        if self._has_begun and not self.is_closed and not self._packets.full():
             self._packets.put_nowait(data)
 
     async def get(self) -> bytes:
@@ -308,7 +314,7 @@ class Link:
     async def _send(self, data: bytes) -> None:
         if self._inbox.is_closed:
             raise ConnectionError
-        if data[0] in HANDSHAKE:
+        if data[0] in (CHANGE_OF_CIPHERS, HANDSHAKE):
             if self._is_answering:
                 self._is_answering = False
                 self._flight.clear()

@@ -220,6 +220,7 @@ async def test_whip(http: aiohttp.ClientSession, offer: str) -> None:
         assert (r.status, (await r.json())["error"]["code"]) == (400, "bad_sdp_fragment")
     async with http.patch(location, data=candidate) as r:
         assert (r.status, (await r.json())["error"]["code"]) == (415, "wrong_content_type")
+        assert r.headers["Accept-Patch"] == "application/trickle-ice-sdpfrag"
     async with http.delete(location) as r:
         assert r.status == 204
 
@@ -300,6 +301,7 @@ async def test_whip_is_posted(http: aiohttp.ClientSession, method: str) -> None:
 async def test_whip_refuses_what_is_not_sdp(http: aiohttp.ClientSession, offer: str) -> None:
     async with http.post("/v1/whip/assistant", json={"sdp": offer}) as r:
         assert (r.status, (await r.json())["error"]["code"]) == (415, "wrong_content_type")
+        assert r.headers["Accept-Post"] == "application/sdp"
     async with http.post("/v1/whip/nobody", data=offer, headers={"Content-Type": "application/sdp"}) as r:
         assert (r.status, (await r.json())["error"]["code"]) == (404, "unknown_agent")
 

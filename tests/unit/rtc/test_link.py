@@ -155,6 +155,18 @@ async def test_an_unknown_address_is_asked_once_and_used_when_it_answers(clock: 
     await link.close()
 
 
+@pytest.mark.parametrize("kind", [20, 21, 23, 24, 25, 26, 47])
+async def test_nothing_but_a_handshake_begins_one(clock: Clock, kind: int) -> None:
+    link, (path,) = new(Callers()), paths(1)
+    link.checked(path, link.generation.local.username, True)
+    link.take_dtls(path, bytes([kind]) + b"left of another")
+    link.take_dtls(path, b"\x16hello")
+    link.take_dtls(path, bytes([kind]) + b"of this one")
+    assert await link._recv() == b"\x16hello"
+    assert await link._recv() == bytes([kind]) + b"of this one"
+    await link.close()
+
+
 async def test_packets_of_an_unknown_address_are_read_once_it_is_known(clock: Clock) -> None:
     callers = Callers()
     link, other, (old, here, there) = new(callers), new(callers), paths(3)
