@@ -35,7 +35,8 @@ class Pacer:
         self._ticking[key] = tick
         if self._handle is None:
             loop = asyncio.get_running_loop()
-            self._began_s, self._ticks = loop.time() + TICK_S, 0
+            # at a time at which sockets are read (wires.py), so that the process is woken for both at once
+            self._began_s, self._ticks = (loop.time() // TICK_S + 1) * TICK_S, 0
             self._handle = loop.call_at(self._began_s, self._tick)
 
     def remove(self, key: object) -> None:

@@ -119,7 +119,7 @@ class Udp:
             self._settle(self._count * REST_S / passed_s)
             self._counted_s, self._count = self._counted_s + passed_s, 0
         if self._gathers:
-            # all rests end at the same times, so that packets which come every 20 ms stay as far apart
+            # all rests end at multiples of it, so that packets which come every 20 ms stay as far apart
             next_s = (self._loop.time() // REST_S + 1) * REST_S
             self._rest = self._loop.call_at(next_s if came < most else 0.0, self._read)
 
