@@ -130,11 +130,17 @@ _CLOSING = re.compile(
 _CLOSING_BEGUN = re.compile(r"(?:-{1,2}|[\[({|<*#=!-]{1,6}\s?(?:/[\w: -]{0,40})?|</[\w:.\-]{0,40})\Z")
 
 
-def named_with(text: str, end: int, keys: Mapping[str, Any]) -> tuple[bool, str]:
+def is_odd(name: str) -> bool:
+    """Whether a name is none of a language's words: `check_in` and `checkIn` are, `check-in` and `search` are not."""
+    return bool(re.search(r"\w_\w|[a-z][A-Z]|\d", name))
+
+
+def named_with(text: str, end: int, keys: Mapping[str, Any], pairs: bool = True) -> tuple[bool, str]:
     """Whether arguments follow a tool's name that ends at `end`.
 
     Args:
         keys: the properties of the tool's schema.
+        pairs: they may be pairs of names and values.
 
     Returns:
         Whether that shows later, and the bracket with which the arguments begin: `{`, `(`, or `=` for bare pairs.
@@ -145,12 +151,14 @@ def named_with(text: str, end: int, keys: Mapping[str, Any]) -> tuple[bool, str]
     names = "|".join(map(re.escape, sorted(keys, key=len, reverse=True)))
     if re.match(r"\{\s*[\"'“}]", text[at:]) or (names and re.match(rf"\{{\s*(?:{names})\s*:", text[at:])):
         return False, "{"
+    if not pairs and "(" not in text[end:at]:
+        names = ""
     if names and re.match(rf"(?:{names})[\"'`*]{{0,3}}\s?[:=]\s?[^\s=]", text[at:]):
         return False, "(" if text[end:at].strip() == "(" else "="
     if names and re.match(rf"(?:{names})\s+\S", text[at:]) and text[end:at].endswith("--"):
         return False, "="
     rest = text[at:]
-    if _TOKEN_BEGUN.search(text, end):
+    if (token := _TOKEN_BEGUN.search(text, end)) and token.start() <= at:
         return True, ""
     waits = bool(re.fullmatch(r"\{\s{0,6}", rest)) or any(
         re.fullmatch(rf"{re.escape(key)}[\"'`*]{{0,3}}\s?[:=]?\s?", rest) for key in keys
@@ -163,7 +171,8 @@ def named_with(text: str, end: int, keys: Mapping[str, Any]) -> tuple[bool, str]
 
 
 _SURELY = (
-    r"(?<![\w.])(?:(?:tool|function)[ _-]?calls?[`*\])]{0,4}\s?:\s?|functions\.|Action:[\s*]{0,4})"
+    r"(?:(?:\A|(?<=[\n\[(*_`])|(?<=[.!?…]\s))(?:tool|function)[ _-]?calls?[`*\])]{0,4}\s?:\s?|"
+    r"(?<![\w.])functions\.|(?<![\w.])Action:[\s*]{0,4})"
     r"[\"'`*]{0,3}"
 )
 _SURE = re.compile(
@@ -205,8 +214,8 @@ _ALONE = re.compile(
 def alone(text: str, begin: int, names: Mapping[str, str]) -> tuple[int, str] | None:
     """Where a tool's name stands alone at the end, in brackets, behind a label or by itself; and the tool."""
     for found in _ALONE.finditer(text, begin):
-        bracketed = found[1] or found["closed"]
-        if found["name"] in names and (bracketed or "_" in found["name"]):
+        sure = is_odd(found["name"]) or found["closed"][:1] in ("]", ">", "`")
+        if found["name"] in names and sure:
             return found.start(), names[found["name"]]
     return None
 
@@ -222,7 +231,8 @@ def surely_called(text: str, begin: int, last: bool) -> tuple[int, bool] | None:
         waits = re.fullmatch(r"[({]?\s{0,6}\w{0,40}\s{0,6}", rest) and (
             not word or opened or any(each.startswith(word) for each in _SEPARATING)
         )
-        if waits or _TOKEN_BEGUN.search(text, begun.end(1)):
+        token = _TOKEN_BEGUN.search(text, begun.end(1))
+        if waits or (token and token.start() <= begun.end()):
             return begun.start(), True
     return None
 

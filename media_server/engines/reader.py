@@ -96,6 +96,8 @@ class ReplyReader:
         self._pondered = ""
         self._direction = False
         """The thought is none if it does not end."""
+        self._directed = False
+        """The text stood behind a mark of that kind."""
         self._head = ""
         """The mark that ends the head of a message, while one is read."""
         self._fresh = True
@@ -144,7 +146,9 @@ class ReplyReader:
         self._take("", last=True)
         pieces = self._read(last=True)
         if self._thought and self._direction:
-            return [*pieces, self._pondered.lstrip()]
+            inner = ReplyReader(self._offered, self._types)
+            inner._directed = True
+            return [*pieces, *inner.push(self._pondered), *inner.flush()]
         if (self._thought or not self._answered) and (found := self._called_in_thought()):
             pieces += found
         return pieces
@@ -233,7 +237,7 @@ class ReplyReader:
         if mark in marks.THOUGHTS:
             own = element_at(mark, 0, ())
             self._thought = (*spaced(marks.THOUGHTS[mark]), *(own.ends if own else ()), *marks.THOUGHT_ENDS)
-            self._direction = mark in marks.DIRECTIONS
+            self._direction = mark in marks.DIRECTIONS and not self._directed
         elif mark.startswith(marks.THOUGHT):
             self._thought = (*spaced(mark.removeprefix(marks.THOUGHT)), *marks.THOUGHT_ENDS)
         elif mark in marks.LEAVE_A_THOUGHT:

@@ -12,7 +12,16 @@ from media_server.engines.callforms import TOOL_PREFIXES
 from media_server.engines.elements import MAX_TAG, element_at, may_become
 from media_server.engines.escapes import ESCAPES
 from media_server.engines.literals import Balance
-from media_server.engines.phrases import alone, bare_start, held_from, lead_start, named_with, spellings, surely_called
+from media_server.engines.phrases import (
+    alone,
+    bare_start,
+    held_from,
+    is_odd,
+    lead_start,
+    named_with,
+    spellings,
+    surely_called,
+)
 
 __all__ = [
     "ALL",
@@ -66,6 +75,12 @@ _OPENED_THOUGHT = re.compile(r"<(reason|plan|planning|internal|inner_voice|consi
 """What begins a thought at the beginning of a reply; elsewhere it may stand for something that is to be filled in."""
 _OPENED_THOUGHT_BEGUN = re.compile(r"<[a-z_]{0,20}")
 _SENTENCE_ENDS = (".", "!", "?", "…")
+_QUOTING = ("[", "`", '"', "<", "/", "@", ".")
+_LABELS_PAIRS = re.compile(
+    r"(?:\A|[\n\[]|[.!?…]\s)[\s*_>-]{0,4}(?:tool|function|action|name|tool[_ ]name)[`*]{0,2}\s?[:=]\s?[`*]{0,3}\Z",
+    re.IGNORECASE,
+)
+"""What stands before the name of a tool whose arguments are pairs, if the name is an ordinary word."""
 _NAME_BEGUN = re.compile(r"""(?<![\w.\-])(?<!\w[/"'`])([A-Za-z_][\w.]{0,80})\Z""")
 _AFTER_THOUGHT = re.compile(r"\n\s{0,6}(?:(?=Action\s?:)|Final Answer\s?:)")
 _LONGEST = 600
@@ -178,7 +193,13 @@ class Spotter:
             begun = None
         end, bracket = (named.start(), "(") if named else (begun.start() if begun else len(known), "")
         for name in _names(frozenset(self._spellings)).finditer(known, skipped, end):
-            waits, found = named_with(known, name.end(), self._keys.get(self._spellings[name[1]], {}))
+            keys = self._keys.get(self._spellings[name[1]], {})
+            pairs = (
+                is_odd(name[1])
+                or known[name.start() - 1 : name.start()] in _QUOTING
+                or _LABELS_PAIRS.search(known, 0, name.start()) is not None
+            )
+            waits, found = named_with(known, name.end(), keys, pairs)
             if found:
                 return name.start(), "=" if found == "=" else "("
             if waits and not last:
@@ -410,11 +431,13 @@ def _named(offered: frozenset[str]) -> re.Pattern[str] | None:
     if not offered:
         return None
     names = "|".join(re.escape(name) for name in sorted(offered, key=len, reverse=True))
+    # behind a name that is no word of a language, a bracket is enough
+    odd = "|".join(re.escape(name) for name in sorted(offered, key=len, reverse=True) if is_odd(name)) or r"(?!)"
     of = "|".join(map(re.escape, TOOL_PREFIXES))
     return re.compile(
-        rf"""(?<![\w."'/`\-])`{{0,2}}(?:(?:{"|".join(_ACTION_MARKS)}):\s{{0,6}})?\[?(?:{of})?(?:{names})"""
-        r"""(?:[\[(]"""
-        r"""|(?:\s{0,6}\n\s{0,6}Action Input:|\s{0,6}:)?\s{0,6}\{\s{0,6}["'“}])"""
+        rf"""(?<![\w."'/`\-])`{{0,2}}(?:(?:{"|".join(_ACTION_MARKS)}):\s{{0,6}})?\[?(?:{of})?(?:(?:{odd})[\[(]|(?:{names})"""
+        r"""(?:\(\s{0,6}(?:\)|\w{1,80}\s{0,6}=(?!=)|["'{])"""
+        r"""|(?:\s{0,6}\n\s{0,6}Action Input:|\s{0,6}:)?\s{0,6}\{\s{0,6}["'“}]))"""
     )
 
 
@@ -428,7 +451,12 @@ def _names(offered: frozenset[str]) -> re.Pattern[str]:
 @functools.lru_cache(64)
 def _beginnings(offered: frozenset[str]) -> tuple[str, ...]:
     """How calls begin that are written as in a program, in lower case: small models write the first letter large."""
-    return tuple(f"{before}{name.lower()}{bracket}" for name in offered for before in ("", "[") for bracket in "([")
+    return tuple(
+        f"{before}{name.lower()}{bracket}"
+        for name in offered
+        for before in ("", "[")
+        for bracket in ("([" if is_odd(name) else "(")
+    )
 
 
 def begins_with_a_call(text: str, offered: frozenset[str]) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 
 import pytest
 
-from media_server.engines.reading import Called, Thought
-from tests.unit.engines.test_reading import ARGUMENTS, DATA, calls, read, said
+from media_server.engines.reading import Called, Piece, Thought, form_of
+from tests.unit.engines.test_reading import ARGUMENTS, DATA, calls, joined, read, said
 
 WORDINGS = tomllib.loads((DATA / "wordings.toml").read_text())
 BEFORE = "One moment, please. "
@@ -52,6 +53,54 @@ def test_speech_that_looks_like_a_call_is_said(reply: str) -> None:
             assert read(before + reply, offered=offered) == read(*(before + reply), offered=offered) == [before + reply]
 
 
+ORDINARY = json.dumps(
+    [
+        {"type": "function", "function": {"name": name, "parameters": {"properties": {key: {} for key in keys}}}}
+        for name, keys in (
+            ("search", ["query"]),
+            ("transfer", ["to"]),
+            ("book", ["date", "time", "name"]),
+            ("check_in", ["date", "name"]),
+            ("order", ["item", "size"]),
+            ("end", []),
+        )
+    ]
+)
+
+
+def read_ordinary(*chunks: str) -> list[Piece]:
+    names = frozenset(each["function"]["name"] for each in json.loads(ORDINARY))
+    reader = form_of("").reader(names, False, ORDINARY)
+    return joined([piece for chunk in chunks for piece in reader.push(chunk)] + reader.flush())
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *("I will book: date: Monday, time: five. Is that right?", "Your order: item: pizza, size: large."),
+        *("Your check-in date: Monday.", "Check-in: date: Monday, name: Anna.", "I transfer you to: billing."),
+        *("You can search with query: pizza.", "Order (size: large) is ready.", "The order(s) are late.", "The end."),
+        *("end", "(search)", "*search*", "order = pizza", "Action: search for it.", "Tool: search for it"),
+        *('In Python this is a function call: print("hi").', "Use transfer (billing) please."),
+    ],
+)
+def test_a_tool_that_is_called_like_a_word_is_not_called_by_sentences(reply: str) -> None:
+    assert read_ordinary(reply) == read_ordinary(*reply) == [reply]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *('search(query="x")', 'Action: search\nAction Input: {"query": "x"}', "tool: search\nquery: x"),
+        *("[search query=x]", "`search` with query: x", 'I\'ll search with {"query": "x"}'),
+        *('<search query="x"/>', 'Tool call: search(query="x")'),
+    ],
+)
+def test_a_tool_that_is_called_like_a_word_is_called(reply: str) -> None:
+    assert calls(read_ordinary(reply)) == calls(read_ordinary(*reply)) == [("search", {"query": "x"})]
+    assert not spoken(said(read_ordinary(reply)))
+
+
 def test_what_a_reply_announces_as_its_thought_is_none_of_the_answer() -> None:
     reply = "Thought: I know that.\nFinal Answer: It is sunny."
     assert read(reply) == read(*reply) == [Thought("Thought: I know that.\nFinal Answer:"), "It is sunny."]
@@ -82,6 +131,7 @@ def test_what_stands_for_something_to_be_filled_in_is_no_thought(reply: str) -> 
 
 
 def test_a_direction_that_nothing_ends_is_no_thought() -> None:
+    assert said(read("[thinking] <tool_call>x</tool_call>Hello. [think] [think]")) == "Hello. "
     assert said(read("[thinking] Hello there.")) == said(read(*"[thinking] Hello there.")) == "Hello there."
 
 
