@@ -14,6 +14,7 @@ from aiortc import (
     RTCDtlsTransport,
     RTCSctpTransport,
 )
+from aiortc.rtcdtlstransport import certificate_digest
 from aiortc.rtcsctptransport import RTCSctpCapabilities
 from pylibsrtp import Session
 
@@ -30,6 +31,20 @@ MAX_SSRCS = 64
 """Maximum streams of the other side that are kept: libsrtp has one for each, and looks through them one by one."""
 
 log = logging.getLogger(__name__)
+
+
+class _Dtls(RTCDtlsTransport):
+    """DTLS with a peer that may have several certificates: one has to match (RFC 8122 section 5), for aiortc all."""
+
+    def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:  # noqa: N803 - aiortc's name
+        assert self._ssl
+        certificate = self._ssl.get_peer_certificate(as_cryptography=True)
+        assert certificate
+        # by name that with the longest hash, which is what both sides have to go by
+        strongest = max(f.algorithm for f in remoteParameters.fingerprints)
+        of_it = [f for f in remoteParameters.fingerprints if f.algorithm == strongest]
+        matching = [f for f in of_it if f.value.upper() == certificate_digest(certificate, strongest)]
+        super()._validate_peer_identity(RTCDtlsParameters(matching or of_it))
 
 
 class Association:
@@ -53,7 +68,7 @@ class Association:
         self.fingerprint = next(f.value for f in certificate.getFingerprints() if f.algorithm == "sha-256")
         """SHA-256 of our certificate."""
         # it asks for no more than `IceTransport` has; tests/unit/rtc/test_contracts.py pins that
-        self._dtls = RTCDtlsTransport(self.link, [certificate])  # type: ignore[arg-type]
+        self._dtls = _Dtls(self.link, [certificate])  # type: ignore[arg-type]
         self._dtls.on("statechange", self._on_dtls_state)
         self._on_packet, self._on_end = on_packet, on_end
         self._is_over = False

@@ -9,7 +9,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
@@ -54,13 +54,13 @@ class Call:
         self.pc.on("track", lambda track: setattr(self, "track", track))
         self.running: asyncio.Task[None] | None = None
 
-    async def connect(self, port: int | None = None) -> None:
-        """Args: port: on 127.0.0.1, in place of the server's candidates."""
+    async def connect(self, port: int | None = None, edit: Callable[[str], str] = str) -> None:
+        """Args: port: on 127.0.0.1, in place of the server's candidates; edit: changes the offer."""
         self.pc.addTrack(AudioStreamTrack())
         channel = self.pc.createDataChannel("events")
         channel.on("open", lambda: channel.send("hello"))
         await self.pc.setLocalDescription(await self.pc.createOffer())
-        answer = await self.peer.accept(self.pc.localDescription.sdp)
+        answer = await self.peer.accept(edit(self.pc.localDescription.sdp))
         if port:
             elsewhere = f"a=candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host\r\n"
             answer = re.sub("(a=candidate:.*\r\n)+", elsewhere, answer)
@@ -94,6 +94,36 @@ async def test_a_call_is_up_within_a_moment_and_leaves_nothing_behind(edge: Edge
         assert time.monotonic() - began < 2
         assert call.peer.transport == "webrtc"
     assert call.peer.closed_by_peer
+
+
+OTHERS = [f"a=fingerprint:{name} " + ":".join(["AB"] * size) for name, size in (("sha-256", 32), ("sha-512", 64))]
+"""Fingerprints of a certificate that the caller does not use."""
+
+
+@pytest.mark.parametrize("way", ["first", "last"])
+async def test_a_caller_may_have_several_certificates(edge: Edge, way: str) -> None:
+    call = Call(edge)
+
+    def edit(offer: str) -> str:
+        lines = re.findall("a=fingerprint.*", offer)[:3]
+        lines = [*OTHERS, *lines] if way == "first" else [*lines, *OTHERS]
+        return re.sub("(a=fingerprint.*\r\n)+", "\r\n".join(line.strip() for line in lines) + "\r\n", offer)
+
+    await call.connect(edit=edit)
+    await call.close()
+
+
+async def test_a_caller_with_another_certificate_is_not_connected(edge: Edge) -> None:
+    call = Call(edge)
+    connecting = asyncio.create_task(
+        call.connect(edit=lambda offer: re.sub("(a=fingerprint.*\r\n)+", "\r\n".join(OTHERS) + "\r\n", offer))
+    )
+    async with asyncio.timeout(10):
+        await call.peer.gone.wait()
+    assert not call.peer.connected.is_set()
+    connecting.cancel()
+    await asyncio.wait([connecting])
+    await call.close()
 
 
 async def test_many_calls_share_one_port_and_take_no_descriptors(edge: Edge) -> None:
