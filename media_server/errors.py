@@ -72,15 +72,22 @@ class ConfigurationError(MediaServerError):
 
 
 class EngineError(MediaServerError):
-    """An engine could not do what it was asked."""
+    """An engine could not do what it was asked.
+
+    Args:
+        engine: its kind (`stt`, `llm`, `tts` …), where it is known which one failed.
+    """
+
+    def __init__(self, code: str, message: str, engine: str = "") -> None:
+        super().__init__(code, message)
+        self.engine = engine
 
 
 class EngineLost(EngineError):
     """The process of an engine ended with the request unanswered. It is being restarted; asking again is right."""
 
-    def __init__(self, engine: str) -> None:
-        super().__init__("engine_lost", f"The {engine} engine stopped and is being restarted.")
-        self.engine = engine
+    def __init__(self, name: str, engine: str = "") -> None:
+        super().__init__("engine_lost", f"The {name} engine stopped and is being restarted.", engine)
 
 
 class EngineSlow(EngineError):

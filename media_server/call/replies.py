@@ -234,7 +234,7 @@ class Replies:
                 self._call.said_all()
                 await self._say_queued()  # what that made to be said
             except EngineError as failed:
-                self._emit(e.Error(failed.code, failed.message))
+                self._emit(e.Error(failed.code, failed.message, failed.engine or None))
             finally:
                 self._call.enter_unless_caller_speaks("listening")
 
@@ -283,7 +283,7 @@ class Replies:
             await work()
         except EngineError as failed:
             event = e.CallWarning if isinstance(failed, EngineSlow) else e.Error
-            self._emit(event(failed.code, failed.message))
+            self._emit(event(failed.code, failed.message, engine=failed.engine or None))
             if self._call.agent.apology:
                 self._to_say.add(self._call.agent.apology, first=True)
 

@@ -36,9 +36,10 @@ async def with_retry(
     try:
         return await _unwrapped(work())
     except EngineLost as lost:
-        emit(CallWarning(lost.code, lost.message))
+        emit(CallWarning(lost.code, lost.message, engine=lost.engine or None))
         if not again():
             raise
+        failed = lost.engine
     waiting = [engine.kind for engine in engines.all if not engine.ready.is_set()]
     log.info("a call is waiting for engines to restart: %s", ", ".join(waiting))
     try:
@@ -46,7 +47,7 @@ async def with_retry(
             for engine in engines.all:
                 await engine.ready.wait()
     except TimeoutError as late:
-        raise EngineError("engine_unavailable", "An engine stopped and did not restart in time.") from late
+        raise EngineError("engine_unavailable", "An engine stopped and did not restart in time.", failed) from late
     return await _unwrapped(work())
 
 

@@ -165,7 +165,7 @@ class EngineClient:
         """
         writer = self._writer
         if writer is None or not self.ready.is_set():
-            raise EngineLost(self.name)
+            raise EngineLost(self.name, self.kind)
         request_id = next(self._ids)
         inbox: asyncio.Queue[m.Result | None] = asyncio.Queue()
         self._inboxes[request_id] = inbox
@@ -183,10 +183,10 @@ class EngineClient:
                     continue
                 if message is None:
                     finished = True
-                    raise EngineLost(self.name)
+                    raise EngineLost(self.name, self.kind)
                 if isinstance(message, m.Failed):
                     finished = True
-                    raise RequestFailed(message.code, message.message)
+                    raise RequestFailed(message.code, message.message, self.kind)
                 if isinstance(message, m.Finished):
                     finished = True
                     if message.reason != "stop":
@@ -200,7 +200,8 @@ class EngineClient:
             except (UnicodeEncodeError, OverflowError) as unsound:
                 # half of a surrogate pair, a number beyond 64 bits
                 finished = True
-                raise RequestFailed("bad_request", f"The {self.name} cannot be asked this: {unsound}.") from unsound
+                why = f"The {self.name} cannot be asked this: {unsound}."
+                raise RequestFailed("bad_request", why, self.kind) from unsound
             async with contextlib.aclosing(results()) as stream:
                 yield stream
         finally:

@@ -211,6 +211,8 @@ class CallWarning(BaseEvent):
     """Until the call is ended, where that is what is warned of."""
     reason: str | None = None
     """Why it will be: as `call.ended` says it then."""
+    engine: str | None = None
+    """Which engine it is about: `stt`, `llm` or `tts`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +220,5 @@ class Error(BaseEvent):
     type: ClassVar[str] = "error"
     code: str
     message: str
+    engine: str | None = None
+    """Which engine failed, where one did: `stt`, `llm` or `tts`."""

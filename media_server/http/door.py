@@ -21,11 +21,13 @@ class AudioForm:
         accepts: values of `Accept` that they send, and no client of OpenAI's does.
         raw_rate_hz: the rate of raw sound where they ask for none. Raw sound is what they get where they name no form.
         id_header: the header in which they look for the request's id.
+        refusal: the form of its refusals.
     """
 
     accepts: frozenset[str]
     raw_rate_hz: int
     id_header: str
+    refusal: Callable[[ClientError], web.Response]
 
 
 @dataclass(frozen=True, slots=True)

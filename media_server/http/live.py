@@ -10,6 +10,7 @@ import numpy as np
 from aiohttp import WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from media_server.agents import agent_name
 from media_server.call import RunningCall, Session
 from media_server.errors import ClientError, problems
 from media_server.foreign import ForeignModel
@@ -105,7 +106,7 @@ async def stream_token(request: web.Request) -> web.Response:
         wanted = await json_body(request, _StreamWanted)
     else:
         wanted = validated(_StreamWanted, dict(request.query))
-    agents = [request.app[ACCESS].agent(key, name).name for name in wanted.agent_id.split(",")]
+    agents = [request.app[ACCESS].agent(key, agent_name(name)).name for name in wanted.agent_id.split(",")]
     terms = ListeningTerms(agents=tuple(agents), call_id=wanted.call_id, scope=wanted.scope)
     token = await request.app[ACCESS].tokens.mint("stream", "", TOKEN_TTL_S, key.id if key else None, terms)
     return given_to_page(request, token)

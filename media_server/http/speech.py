@@ -24,6 +24,7 @@ from media_server.call.hurry import with_pauses
 from media_server.engines.engines import Engines, Voice
 from media_server.engines.messages import AudioChunk
 from media_server.errors import ClientError, EngineError
+from media_server.foreign import ForeignModel
 from media_server.http.access import ACCESS
 from media_server.http.audio_formats import Encoder, new_encoder
 from media_server.http.body import json_body, validated
@@ -31,9 +32,11 @@ from media_server.http.door import DOORS, AudioForm
 from media_server.http.openapi import operation
 from media_server.spoken import clauses_of, speakable
 
-__all__ = ["ENGINES", "check_ready", "id_headers", "refusals", "routes", "while_wanted"]
+__all__ = ["ENGINES", "check_ready", "id_headers", "is_spoken", "refusals", "routes", "while_wanted"]
 
 ENGINES = web.AppKey("engines", Engines)
+MAX_INPUT = 5000
+"""Maximum characters of a text that is read out."""
 PCM_RATE_HZ = 24_000
 """The rate of raw sound where none is asked for, as OpenAI has it."""
 LOOK_AGAIN_S = 0.5
@@ -45,10 +48,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 routes = web.RouteTableDef()
 
 
-class _SpeechWanted(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    input: Annotated[str, Field(min_length=1, max_length=5000)]
+class _SpeechWanted(ForeignModel):
+    input: Annotated[str, Field(min_length=1)]
     voice: str = ""
     """Unknown voices fall back to the default, since published programs name other products' voices."""
     speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
@@ -80,18 +81,20 @@ class _Voice(TypedDict):
 class _Voices(TypedDict):
     success: bool
     voices: list[_Voice]
+    total: int
 
 
 def refusals(handler: Handler) -> Handler:
-    """Refusals in the form of OpenAI's API with code and message beside it; clients of doors find a sentence alone."""
+    """Refusals in the form of OpenAI's API with code and message beside it, or in that of a door whose client asks."""
 
     @functools.wraps(handler)
     async def refuse(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except ClientError as refused:
-            error = refused.message if _form(request) else refused.body()["error"]
-            body = {"error": error, "code": refused.code, "message": refused.message}
+            if form := _form(request):
+                return form.refusal(refused)
+            body = {"error": refused.body()["error"], "code": refused.code, "message": refused.message}
             return web.json_response(body, status=refused.status, headers=refused.headers)
 
     return refuse
@@ -109,20 +112,25 @@ def id_headers(request: web.Request, request_id: str) -> dict[str, str]:
     return dict.fromkeys(names, request_id)
 
 
+def is_spoken(language: str, wanted: str) -> bool:
+    """Whether a voice of this language speaks the wanted one, whatever their regions are; any where it is empty."""
+    return not wanted or language.split("-")[0] == wanted.lower().replace("_", "-").split("-")[0]
+
+
 @routes.get("/v1/audio/voices")
 @operation("Voices", scope="call", query=_VoicesWanted, answers={200: _Voices})
 async def voices(request: web.Request) -> web.Response:
     await request.app[ACCESS].key(request, "call")
-    wanted = validated(_VoicesWanted, dict(request.query)).language.lower().split("-")[0]
+    wanted = validated(_VoicesWanted, dict(request.query)).language
     engines = request.app[ENGINES]
     # the usual voice has no name of its own; it is had by any name that no other one has
     spoken = {v: engines.language(v) for v in ("default", *engines.voices)}
     found = [
         _Voice(id=v, name=v, provider="local", languages=[language])
         for v, language in spoken.items()
-        if language.startswith(wanted)
+        if is_spoken(language, wanted)
     ]
-    return web.json_response({"success": True, "voices": found})
+    return web.json_response({"success": True, "voices": found, "total": len(found)})
 
 
 @routes.post("/v1/audio/speech")
@@ -135,6 +143,8 @@ async def speech(request: web.Request) -> web.StreamResponse:
     """
     await request.app[ACCESS].key(request, "call")
     wanted = await json_body(request, _SpeechWanted)
+    if len(wanted.input) > MAX_INPUT:
+        raise ClientError("input_too_long", f"input: this has to have at most {MAX_INPUT} characters.")
     engines = request.app[ENGINES]
     check_ready(engines)
     voice = wanted.voice if wanted.voice in engines.voices else ""

@@ -37,14 +37,16 @@ def _course(events: Iterable[RecordedEvent]) -> dict[str, Any]:
                 said["interrupted"] = e.get("interrupted", False)
                 transcript.append({"role": "assistant", "at_s": e["time"], **said})
             case "user.transcript" if e["text"]:
-                words = e.get("words") or [{"start_s": e["time"]}]
+                words = e.get("words") or [{"start_s": e["time"], "end_s": e["time"]}]
                 said = {k: e[k] for k in ("turn_id", "text", "confidence") if k in e}
-                transcript.append({"role": "user", "at_s": words[0]["start_s"], **said})
+                times = {"at_s": words[0]["start_s"], "until_s": words[-1]["end_s"]}
+                transcript.append({"role": "user", **times, **said})
             case "agent.speech_started":
                 spoken[e["turn_id"]] = {"role": "assistant", "at_s": e["time"], "turn_id": e["turn_id"], "text": ""}
                 transcript.append(spoken[e["turn_id"]])
             case "agent.speech_stopped" if e["turn_id"] in spoken:
-                spoken[e["turn_id"]] |= {"text": e["heard"], "interrupted": e["reason"] == "interrupted"}
+                heard = {"text": e["heard"], "interrupted": e["reason"] == "interrupted", "until_s": e["time"]}
+                spoken[e["turn_id"]] |= heard
             case "tool.called":
                 called = {k: e[k] for k in ("id", "name", "arguments", "runs_at", "ephemeral") if k in e}
                 tools[e["id"]] = {"at_s": e["time"], **called}

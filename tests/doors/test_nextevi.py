@@ -19,7 +19,9 @@ import pytest
 
 from media_server.agents import Agent
 from media_server.audio import CALL_RATE_HZ, Samples, resample
-from media_server.server import Server
+from media_server.config import Settings
+from media_server.server import Server, running_server
+from media_server.store import Database, Keys
 from tests import sockets
 from tests.conftest import no_sessions
 from tests.integration.test_access import guarded
@@ -306,6 +308,28 @@ async def test_a_name_is_its_tenants(tmp_path: Path) -> None:
             async with connected(g.server.url, "mine", **query) as again:
                 assert (await again.wait_for("connection_metadata"))["session_id"] == opened["session_id"]
                 cut(again)
+
+
+async def test_a_key_and_a_server_that_are_busy_have_codes_of_their_own(tmp_path: Path) -> None:
+    settings = Settings(port=0, database=f"sqlite:///{tmp_path}/x.sqlite", max_calls=2, agents=[Agent("mara")])
+    async with Database.open(settings.database) as database, running_server(settings) as server:
+        one, _ = await Keys(database).create("one", max_calls=1)
+        several, _ = await Keys(database).create("several")
+        await server.ready(60)
+        taken: list[EviClient] = []
+        async with contextlib.AsyncExitStack() as held:
+            for key, code in ((one, 0), (one, 4429), (several, 0), (several, 4503)):
+                client = connected(server.url, config_id="mara", api_key=key.replace("sk_", "oak_"))
+                if not code:
+                    taken.append(await held.enter_async_context(client))
+                    await taken[-1].wait_for("connection_metadata")
+                    continue
+                async with client as refused:
+                    error = await refused.wait_for("error")
+                    assert (error["error_code"], error["message"][-1]) == ("CONNECTION_FAILED", ".")
+                    async with asyncio.timeout(5):
+                        await refused.closed.wait()
+                    assert refused.socket.close_code == code
 
 
 async def test_a_turn_is_told_with_its_words(server: Server, sentence: Callable[[str], Samples]) -> None:

@@ -541,6 +541,9 @@ async def test_what_its_tools_ask_about_agents_and_voices(tmp_path: Path) -> Non
 
         status, body = await get("/api/sdk/voices")
         assert (status, body["voices"][0]["provider"]) == (200, "local")
+        assert body["total"] == len(body["voices"])
+        assert (await get("/api/sdk/voices?language=e"))[1]["voices"] == []
+        assert await get("/api/sdk/phone-numbers") == (200, {"success": True, "phones": []})
         status, body = await get("/api/sdk/agents")
         assert {"mara", "luna"} <= {a["id"] for a in body["agents"]}
         info = (await get("/api/sdk/agent-info/mara", {"Origin": PAGE}))[1]

@@ -156,6 +156,14 @@ async def test_facts_are_learned_known_searched_and_forgotten(tmp_path: Path, mo
         odd = URL(f"{g.server.url}/api/memory/{quote('Lu Mi')}/{quote('+51/a b', safe='')}", encoded=True)
         async with g.http.get(odd, headers=shown) as answer:
             assert (await answer.json())["contact"] == "+51/a b"
+        for contact in ("%00", "%20", "a%0Ab", "c" * 201):
+            for where in (f"lumi/{contact}", f"search?agent=lumi&q=name&contact={contact}"):
+                odd = URL(f"{g.server.url}/api/memory/{where}", encoded=True)
+                async with g.http.get(odd, headers=shown) as answer:
+                    assert (answer.status, (await answer.json())["code"]) == (400, "bad_request"), where
+        odd = URL(f"{g.server.url}/api/memory/lumi/%20ada%20", encoded=True)
+        async with g.http.get(odd, headers=shown) as answer:
+            assert len((await answer.json())["facts"]) == 2, "as who calls is known by the word alone"
         odd = URL(f"{g.server.url}/api/memory/{quote(' Lumi ')}/ada", encoded=True)
         async with g.http.get(odd, headers=shown) as answer:
             assert len((await answer.json())["facts"]) == 2

@@ -249,6 +249,8 @@ async def test_a_program_is_asked_before_a_call_and_before_the_model(server: Ser
         rings = await mara.wait_for("call.ringing")
         assert (rings["agent_id"], rings["to"]) == ("mara", "mara")
         await mara.send("call.reject", call_id=rings["call_id"], reason="busy")
+        rejected = await mara.wait_for("call.rejected", call_id=rings["call_id"])
+        assert (rejected["agent_id"], rejected["reason"]) == ("mara", "busy")
         assert await calling == (409, "busy")
 
         async def accept() -> None:

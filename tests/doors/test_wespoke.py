@@ -105,12 +105,17 @@ async def test_a_call_from_token_to_record(server: Server, sentence: Callable[[s
             "role": "user",
             "text": "where is my order four two seven",
             "start": record["transcript"][0]["start"],
+            "end": record["transcript"][0]["end"],
             "interrupted": False,
         }
+        assert all(0 < said["start"] < said["end"] for said in record["transcript"] if said["role"] == "assistant")
+        assert record["usage"] == {"userMessages": 2, "assistantMessages": 2, "toolCalls": 1}
         async with http.get(f"/api/v1/calls?offset={10**30}") as response:
             assert (response.status, (await response.json())["success"]) == (400, False)
         async with http.get("/api/v1/calls?limit=1") as response:
             assert (await response.json())["data"]["calls"][0]["id"] == data["callId"]
+        async with http.get("/api/v1/calls?limit=1&offset=1") as response:
+            assert data["callId"] not in [c["id"] for c in (await response.json())["data"]["calls"]]
         for query, found in (
             ("status=completed&assistantId=desk", True), ("status=in_progress", False), ("assistantId=nobody", False),
             ("since=2001-01-01T00:00:00Z", True), ("until=2001-01-01T00:00:00Z", False),
@@ -167,6 +172,7 @@ async def test_refusals_and_what_pages_may_read_of_them(tmp_path: Path) -> None:
     async with guarded(tmp_path) as g:
         key, _ = await g.keys.create("page", origins=["https://shop.example"])
         empty, _ = await g.keys.create("empty", credit=0)
+        other, _ = await g.keys.create("other", agents=["luna"])
         live = "pk_live_" + key.removeprefix("sk_")
         cases: list[tuple[str, dict[str, str], dict[str, Any], int, str]] = [
             ("", {}, {"assistantId": "mara"}, 401, "UNAUTHORIZED"),
@@ -176,6 +182,8 @@ async def test_refusals_and_what_pages_may_read_of_them(tmp_path: Path) -> None:
             (live, ANY_PAGE, {"assistantId": "nobody"}, 404, "ASSISTANT_NOT_FOUND"),
             (live, ANY_PAGE, {}, 400, "INVALID_REQUEST"),
             (empty, {}, {"assistantId": "mara"}, 402, "INSUFFICIENT_CREDITS"),
+            (other, {}, {"assistantId": "mara"}, 404, "ASSISTANT_NOT_FOUND"),
+            (live, ANY_PAGE, {"assistantId": ""}, 400, "INVALID_REQUEST"),
         ]
         for shown, headers, body, status, code in cases:
             asked = headers | ({"Authorization": f"Bearer {shown}"} if shown else {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, assert_never
 
@@ -31,6 +32,8 @@ MAX_TOOLS = 65_536
 """Characters of the parameters' schemas: a grammar is made of them."""
 MIN_S = 0.001
 """Times have to be more than 0: clients take it for a missing one."""
+SLOW_MS = 2000.0
+"""A stage of an answer that takes longer is warned of."""
 
 
 class AudioFormat(ForeignModel):
@@ -206,6 +209,9 @@ class Flow:
             case e.TurnMetrics(stages=stages):
                 if self._prompts:
                     yield {"message": "Debug", "llm": {f"{name}_ms": ms for name, ms in stages.items()}}
+                for stage, (kind, what) in SLOW.items():
+                    if stages[stage] > SLOW_MS:
+                        yield _warning(kind, f"{what} took {stages[stage] / 1000:.1f} seconds.")
             case e.CallEnding():
                 self._ending = True
                 yield {"message": "ConversationEnding"}
@@ -217,13 +223,13 @@ class Flow:
                 yield {"message": "ConversationEnded"}
             case e.CallWarning(code="call_ending") as warned:
                 left = {"conversation_termination": round(warned.remaining_s or 0)}
-                yield {"message": "Warning", "type": "conversation_termination", "reason": warned.message, **left}
+                yield _warning("conversation_termination", warned.message, **left)
             case e.IdleWarning():
-                yield {"message": "Warning", "type": "idle_timeout", "reason": "Nobody says anything."}
-            case e.CallWarning(code=code, message=message):
-                yield {"message": "Warning", "type": WARNINGS.get(code, "protocol_error"), "reason": message}
-            case e.Error(code=code, message=message):
-                yield {"message": "Warning", "type": WARNINGS.get(code, "llm_error"), "reason": message}
+                yield _warning("idle_timeout", "Nobody says anything.")
+            case e.CallWarning(code=code, message=message, engine=engine):
+                yield _warning(ENGINES.get(engine or "") or WARNINGS.get(code, "protocol_error"), message)
+            case e.Error(code=code, message=message, engine=engine):
+                yield _warning(ENGINES.get(engine or "") or WARNINGS.get(code, "llm_error"), message)
             case (
                 e.CallPaused() | e.CallResumed() | e.CallReconnecting() | e.CallReconnected() | e.CallForwarded()
                 | e.CallQuality() | e.ConnectionChanged() | e.UserDtmf()
@@ -244,7 +250,7 @@ class Flow:
         if limits is not None:
             yield from self._limits(limits)
         for note in self._notes:
-            yield {"message": "Warning", "type": "protocol_error", "reason": note}
+            yield _warning("protocol_error", note)
 
     def _limits(self, limits: e.Limits) -> Iterator[dict[str, Any]]:
         if seconds := limits.max_duration_s:
@@ -290,16 +296,34 @@ PUNCTUATION = ".,;:!?…。，、；：！？؟،؛।॥"
 FAILURES = {
     "internal_error": ("internal_error", "The server made a mistake; the conversation is over."),
     "server_shutdown": ("job_error", "The server is stopped; start the conversation anew later."),
+    "silence": ("idle_timeout", "Nobody said anything for too long."),
+    "idle_timeout": ("idle_timeout", "The client sent nothing any more."),
+    "max_duration": ("session_timeout", "The conversation was as long as it may be."),
+    "credits_exhausted": ("timelimit_exceeded", "The credit of the API key is used up."),
 }
 """Ends of a call that are no good ones: its clients take `ConversationEnding` for the agent's goodbye."""
 WARNINGS = {
     "bad_message": "protocol_error", "protocol_error": "protocol_error", "unknown_tool_call": "protocol_error",
-    "nothing_said": "protocol_error", "engine_lost": "llm_error", "engine_slow": "high_llm_latency",
+    "nothing_said": "protocol_error", "too_many_messages": "protocol_error", "too_much_context": "protocol_error",
+    "bad_setting": "protocol_error", "no_audio": "protocol_error", "engine_lost": "llm_error",
+    "engine_slow": "high_llm_latency",
 }  # fmt: skip
+ENGINES = {"stt": "high_asr_latency", "llm": "llm_error", "tts": "tts_error"}
+"""Warnings of engines that fail; of the recogniser there is but one, and what it missed is not understood later."""
+SLOW = {
+    "stt": ("high_asr_latency", "Understanding what was said"),
+    "llm_first_token": ("high_llm_latency", "The first word of the answer"),
+    "tts_first_audio": ("high_tts_latency", "The first sound of the answer"),
+}
+"""Warnings of slow stages, and what each is."""
 
 
 def _info(kind: str, reason: str, /, **fields: Any) -> dict[str, Any]:
     return {"message": "Info", "type": kind, "reason": reason, **fields}
+
+
+def _warning(kind: str, reason: str, /, **fields: Any) -> dict[str, Any]:
+    return {"message": "Warning", "type": kind, "reason": reason, **fields}
 
 
 def _s(seconds: float) -> float:
@@ -322,7 +346,9 @@ def _tool_result(result: _ToolResult) -> e.ToolResult:
     if content == NO_RESPONSE:
         return e.ToolResult(type="tool.result", id=result.id, result="done", silent=True)
     try:
-        value = from_json(content)
+        value = from_json(content, allow_inf_nan=False)
     except ValueError:
         value = content
+    if isinstance(value, float) and not math.isfinite(value):
+        value = content  # a number that is too large
     return e.ToolResult(type="tool.result", id=result.id, result=value)

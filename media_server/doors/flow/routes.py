@@ -48,8 +48,8 @@ CODES = {
     "key_scope": "not_allowed",
     "token_wrong_agent": "not_allowed", "token_wrong_kind": "not_allowed", "too_many_calls": "quota_exceeded",
     "too_many_calls_of_key": "quota_exceeded",
-    "rate_limited": "quota_exceeded", "no_credit": "quota_exceeded", "draining": "job_error", "not_ready": "job_error",
-    "protocol_error": "protocol_error", "config_error": "config_error",
+    "rate_limited": "quota_exceeded", "no_credit": "timelimit_exceeded", "draining": "job_error",
+    "not_ready": "job_error", "protocol_error": "protocol_error", "config_error": "config_error",
 }  # fmt: skip
 """Ours, and Flow's types of errors; keys and tokens that are none are `not_authorised`."""
 STATUSES = {

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, assert_never
 
 import numpy as np
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from media_server import events as e
 from media_server.audio import CALL_RATE_HZ, Samples
@@ -40,7 +40,12 @@ class _Audio(ForeignModel):
 
 
 class _Idle(ForeignModel):
-    """Seconds of silence; what is not given is the agent's own."""
+    """Seconds of silence; what is not given is the agent's own, and where it is off none of it matters."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_where_off(cls, given: Any) -> Any:
+        return {"enabled": False} if isinstance(given, dict) and given.get("enabled") is False else given
 
     enabled: bool = True
     warning_timeout: Annotated[float, Field(gt=0, le=3600)] | None = None
@@ -50,7 +55,8 @@ class _Idle(ForeignModel):
         """Seconds of silence after which the caller is warned, and more seconds after which the call ends."""
         if self.hangup_timeout is None:
             return self.warning_timeout or usual_s, usual_after_s
-        warning_s = self.warning_timeout or min(usual_s or self.hangup_timeout, self.hangup_timeout / 2)
+        usual_s = min(usual_s or self.hangup_timeout, self.hangup_timeout / 2)
+        warning_s = min(self.warning_timeout or usual_s, self.hangup_timeout)  # silence ends the call when it is to
         return warning_s, max(0.1, self.hangup_timeout - warning_s)
 
 
@@ -132,13 +138,16 @@ class NextEvi:
         try:
             raw = json.loads(text)
             nested = isinstance(raw, dict) and isinstance(raw.get("data"), dict)
-            message = understood(_MESSAGES.validate_python, {**raw, **raw["data"]} if nested else raw)
+            lifted = {**raw, **raw["data"], "type": raw.get("type")} if nested else raw
+            message = understood(_MESSAGES.validate_python, lifted)
         except (ValueError, RecursionError) as wrong:
             raise ClientError("bad_message", "The message is not valid JSON.") from wrong
-        if isinstance(message, SessionSettings) and not self._settled:
-            self._settled = True
-            self.manner = "seed" if nested else "sdk"
-            if self.manner == "sdk":
+        if isinstance(message, SessionSettings):
+            if not self._settled and (nested or message.model_fields_set != {"type"}):
+                self._settled = True
+                self.manner = "seed" if nested else "sdk"
+                self.rate_hz = message.sample_rate if self.manner == "sdk" else RATE_HZ
+            elif self.manner == "sdk" and "sample_rate" in message.model_fields_set:
                 self.rate_hz = message.sample_rate
         return message
 
@@ -221,6 +230,8 @@ class NextEvi:
                 yield self.message("status", status=state)
             case e.CallWarning(message=message):
                 yield self.message("system_message", content=message, message_type="warning")
+            case e.Error(engine="stt", message=message):
+                yield self.error("TURN_DETECTION_FAILED", message)
             case e.Error(code=code, message=message):
                 yield self.error("INVALID_CONFIG" if code == "bad_message" else "WEBSOCKET_ERROR", message)
             case (

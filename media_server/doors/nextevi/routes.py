@@ -39,8 +39,8 @@ LARGEST = 15 * 1024 * 1024
 MAX_SOUND = 10 * 1024 * 1024
 CODES = {
     400: (4400, "INVALID_CONFIG"), 401: (4401, "AUTHENTICATION_FAILED"), 402: (4429, "AUTHENTICATION_FAILED"),
-    403: (4403, "AUTHENTICATION_FAILED"), 404: (4404, "CONFIG_NOT_FOUND"), 429: (4429, "CONNECTION_FAILED"),
-    503: (4503, "CONNECTION_FAILED"),
+    403: (4403, "AUTHENTICATION_FAILED"), 404: (4404, "CONFIG_NOT_FOUND"), 409: (4429, "CONNECTION_FAILED"),
+    429: (4429, "CONNECTION_FAILED"), 503: (4503, "CONNECTION_FAILED"),
 }  # fmt: skip
 """The code with which the socket closes, and NextEVI's name, by the HTTP status of our refusals. 4000 and above are
 final for its clients."""

@@ -5,7 +5,9 @@ from media_server.http.door import AudioForm, Door
 
 __all__ = ["DOOR"]
 
-AUDIO = AudioForm(frozenset({"audio/*", "text/event-stream"}), 16_000, "x-pinecall-request-id")
+AUDIO = AudioForm(
+    frozenset({"audio/*", "text/event-stream", "text/plain"}), 16_000, "x-pinecall-request-id", routes.audio_refusal
+)
 DOOR = Door(
     "pinecall",
     [routes.routes, programs.routes, event_stream.routes, attach.routes, knowledge.routes, memory_routes.routes],

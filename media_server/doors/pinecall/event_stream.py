@@ -72,7 +72,7 @@ async def _answer(socket: PacedSocket, put: Callable[[Mapping[str, Any]], None])
         except (ValueError, TypeError, AttributeError):
             continue  # what is no action is nothing
         if action == "ping":
-            put({"event": "pong"})
+            put({"event": "pong", "timestamp": time.time()})
 
 
 class _Watching:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Any, Literal, NotRequired, TypeVar
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict
 
 from media_server.errors import ClientError
@@ -33,12 +33,12 @@ routes = web.RouteTableDef()
 
 
 class _BaseWanted(ForeignModel):
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
     description: Annotated[str, Field(max_length=2000)] = ""
 
 
 class _DocumentWanted(ForeignModel):
-    path: Annotated[str, Field(min_length=1, max_length=500)]
+    path: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
     title: Annotated[str, Field(max_length=500)] = ""
     text: Annotated[str, Field(max_length=MAX_TEXT)]
 

@@ -17,7 +17,18 @@ from media_server.foreign import ForeignModel
 from media_server.plain import plain
 from media_server.store import Fact, Known
 
-__all__ = ["TOOLS", "Learned", "MemoryShape", "Source", "as_fact", "as_markdown", "contact_in", "learned", "question"]
+__all__ = [
+    "TOOLS",
+    "Learned",
+    "MemoryShape",
+    "Source",
+    "as_contact",
+    "as_fact",
+    "as_markdown",
+    "contact_in",
+    "learned",
+    "question",
+]
 
 MAX_TEXT = 300
 """Maximum characters of a fact, and of the words that it was told in."""
@@ -120,9 +131,15 @@ def contact_in(sealed: Mapping[str, Any], keys: Sequence[str]) -> str:
     """Who calls, as sealed metadata say; empty where they do not."""
     for key in keys:
         named = sealed.get(key)
-        if isinstance(named, str | int) and not isinstance(named, bool) and (contact := str(named).strip()):
-            return contact if len(contact) <= MAX_CONTACT and contact == plain(contact) else ""
+        if isinstance(named, str | int) and not isinstance(named, bool) and str(named).strip():
+            return as_contact(str(named))
     return ""
+
+
+def as_contact(named: str) -> str:
+    """The contact that is named so; empty where none can be."""
+    contact = named.strip()
+    return contact if len(contact) <= MAX_CONTACT and contact == plain(contact) and "\n" not in contact else ""
 
 
 def question(wanted: MemoryShape, known: Known, said: Sequence[tuple[str, str]]) -> tuple[ChatMessage, ...]:

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from media_server.agents import agent_name
 from media_server.doors.pinecall.memory import MEMORIES
-from media_server.doors.pinecall.memory_facts import as_fact, as_markdown
+from media_server.doors.pinecall.memory_facts import as_contact, as_fact, as_markdown
 from media_server.engines.engines import Engines
 from media_server.errors import ClientError, EngineError
 from media_server.http.access import ACCESS
@@ -83,7 +83,7 @@ async def search(request: web.Request) -> web.Response:
     """By the words, and those of one contact by their meaning too, where the model pack has a model for it."""
     key = await request.app[ACCESS].key(request, "admin")
     wanted = validated(_FactSearch, dict(request.query))
-    whose = _whose(key, wanted.agent, wanted.contact)
+    whose = _whose(key, wanted.agent, _contact(wanted.contact) if wanted.contact else "")
     facts = _facts(request)
     if whose.contact:
         known = [(whose.contact, fact) for fact in reversed((await facts.of(whose)).holding)]
@@ -123,7 +123,14 @@ async def forget(request: web.Request) -> web.Response:
 
 async def _named(request: web.Request) -> Whose:
     key = await request.app[ACCESS].key(request, "admin")
-    return _whose(key, request.match_info["agent"], request.match_info["contact"])
+    return _whose(key, request.match_info["agent"], _contact(request.match_info["contact"]))
+
+
+def _contact(named: str) -> str:
+    """Raises `ClientError` where nobody can be called so, and no database may be asked."""
+    if not (contact := as_contact(named)):
+        raise ClientError("bad_request", "contact: this has to be a line of 200 characters at most.")
+    return contact
 
 
 def _whose(key: Key | None, agent: str, contact: str) -> Whose:

@@ -240,7 +240,7 @@ class Program:
     async def _take(self, message: Any) -> None:
         match message:
             case p.Ping(event="ping"):
-                self.send({"event": "pong"})
+                self.send({"event": "pong", "timestamp": time.time()})
             case p.Ping():
                 pass
             case p.Connect():

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 IDLE_TIMEOUT_S = 60.0
+AT_ONCE_S = 0.1
 SLOWEST, FASTEST = 0.5, 2.0
 """The slowest and the fastest that voices speak here."""
 MAX_HOTWORDS = 100
@@ -104,7 +105,7 @@ def make_agent(wanted: p.AgentCreate, tenant: str, here: Here, handlers: Handler
             unused.append(f"memory: {wanted.memory.model!r}: the model pack's own is used")
     try:
         agent = Agent(
-            wanted.agent_id, tenant=tenant, handlers=handlers, greeting_in_chat=wanted.greeting_in_chat, **given
+            wanted.agent_id, tenant=tenant, handlers=handlers, greeting_in_chat=bool(wanted.greeting_in_chat), **given
         )
     except ValidationError as wrong:
         raise Refused("REGISTRATION_ERROR", f"{problems(wrong)}.") from wrong
@@ -272,4 +273,6 @@ def _limits(wanted: p.SessionLimits | None) -> dict[str, float]:
     timeout_s = IDLE_TIMEOUT_S if wanted.idle_timeout_seconds is None else wanted.idle_timeout_seconds
     warning_s = min(wanted.idle_warning_seconds, timeout_s / 2)
     idle_s = timeout_s - warning_s
-    return limits | {"idle_s": idle_s, "idle_hang_up_s": warning_s + wanted.idle_grace_seconds if idle_s else 0.0}
+    # without warning and grace the call ends at once, for which 0 does not stand
+    after_s = max(warning_s + wanted.idle_grace_seconds, AT_ONCE_S) if idle_s else 0.0
+    return limits | {"idle_s": idle_s, "idle_hang_up_s": after_s}

@@ -112,34 +112,29 @@ AgentId = Annotated[str, BeforeValidator(_agent_name), Field(pattern=r"^[A-Za-z0
 Language = Annotated[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None, BeforeValidator(_language)]
 
 
-class _Message(BaseModel):
-    # programs of several versions add what this server has no use for
-    model_config = ConfigDict(extra="ignore")
-
-
-class Connect(_Message):
+class Connect(ForeignModel):
     event: Literal["connect"]
     api_key: str = ""
 
 
-class Ping(_Message):
+class Ping(ForeignModel):
     event: Literal["ping", "pong"]
 
 
-class _Function(_Message):
+class _Function(ForeignModel):
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
     description: str = ""
     parameters: dict[str, Any] | None = None
 
 
-class ToolShape(_Message):
+class ToolShape(ForeignModel):
     """A tool in OpenAI's form."""
 
     type: Literal["function"] = "function"
     function: _Function
 
 
-class SessionLimits(_Message):
+class SessionLimits(ForeignModel):
     """How long a call and its silences may be; 0 for any length."""
 
     max_duration_seconds: Annotated[float, Field(ge=0, le=86400)] | None = None
@@ -150,29 +145,29 @@ class SessionLimits(_Message):
     """How long after the idle timeout the call ends."""
 
 
-class _Preparing(_Message):
+class _Preparing(ForeignModel):
     enabled: bool = True
     timeout_ms: Annotated[float, Field(ge=0), AfterValidator(lambda ms: min(ms, MAX_PREPARING_MS))] = Field(
         1500, validation_alias=AliasChoices("timeout_ms", "timeoutMs")
     )
 
 
-class SkillShape(_Message):
+class SkillShape(ForeignModel):
     """A skill, whose tools and instructions the agent has while it is loaded."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
     description: str = ""
     instructions: str = ""
-    tools: Annotated[list[ToolShape], Field(max_length=100)] = []
+    tools: Annotated[list[ToolShape], Field(max_length=100, default_factory=list)]
     activation: Literal["model", "manual", "always"] = "model"
     knowledge_base: Annotated[Bases, BeforeValidator(_several)] = None
 
 
-class _SpokenGreeting(_Message):
+class _SpokenGreeting(ForeignModel):
     text: str
 
 
-class ModelShape(_Message):
+class ModelShape(ForeignModel):
     """A language model with what is set of it; its name and whose it is are of other products."""
 
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
@@ -180,8 +175,8 @@ class ModelShape(_Message):
     max_tokens: Annotated[int | None, Field(ge=1), AfterValidator(lambda n: n and min(n, MAX_TOKENS))] = None
 
 
-class _Open(_Message):
-    """Settings with `unknown` ones that this server has nothing for."""
+class _Open(BaseModel):
+    """Settings with `unknown` ones that this server has nothing for; null takes one away."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -201,7 +196,7 @@ class _Analysis(_Open):
     recording: bool | None = None
 
 
-class MediaShape(_Message):
+class MediaShape(ForeignModel):
     recording: bool | None = None
 
 
@@ -219,7 +214,9 @@ class CallSettings(_Open):
     def _lifted(cls, given: Any) -> Any:
         """The settings of a nested `config` as well: older programs have them there."""
         nested = given.get("config") if isinstance(given, dict) else None
-        return {**nested, **given} if isinstance(nested, dict) else given
+        if nested is not None and not isinstance(nested, dict):
+            raise ValueError("config has to be an object")
+        return {**nested, **given} if nested else given
 
     prompt: str | None = None
     language: Language = None
@@ -246,7 +243,7 @@ class _Agent(CallSettings):
     agent_id: AgentId
     greeting: Annotated[str | _SpokenGreeting | dict[str, str] | None, Field(union_mode="left_to_right")] = None
     """One for all languages, or one for each."""
-    greeting_in_chat: bool = Field(False, validation_alias=AliasChoices("greetingInChat", "greeting_in_chat"))
+    greeting_in_chat: bool | None = Field(None, validation_alias=AliasChoices("greetingInChat", "greeting_in_chat"))
     session_limits: SessionLimits | None = None
     allowed_origins: list[str] | None = None
     memory: MemoryShape | None = None
@@ -312,7 +309,7 @@ class BotCancel(_OfCall):
     """Which reply is stopped; whatever is being said or waits to be where none is named."""
 
 
-class ToolResult(_Message):
+class ToolResult(ForeignModel):
     tool_call_id: str
     result: Any = None
     ephemeral: bool = False
@@ -373,7 +370,7 @@ class CallAccept(_OfCall):
 
 class CallReject(_OfCall):
     event: Literal["call.reject"]
-    reason: Literal["busy", "rejected"] = "rejected"
+    reason: Literal["busy", "rejected"] = "busy"
 
 
 class SessionCommand(ForeignModel):
@@ -411,7 +408,7 @@ class CallBridge(_Placed):
     to: Annotated[str, BeforeValidator(_agent_name), Field(min_length=1, max_length=200, validation_alias="target")]
 
 
-class DevConfig(_Message):
+class DevConfig(ForeignModel):
     """Contacts whose calls go to a developer's version of an agent."""
 
     event: Literal["dev.config"]
@@ -423,7 +420,7 @@ class SkillCommand(_OfCall):
     skill: str
 
 
-class LineCommand(_Message):
+class LineCommand(ForeignModel):
     """A telephone line, of which there are none here."""
 
     event: Literal["line.create", "line.destroy"]

@@ -75,6 +75,7 @@ class Questions:
         about = {"from": contact_of(call.metadata), "to": call.agent.name}
         verdict = await self._ask(call, "ringing", {"event": "call.ringing", **about})
         if verdict in ("busy", "rejected"):
+            self._send({"event": "call.rejected", "agent_id": call.agent.name, "call_id": call.id, "reason": verdict})
             call.reject("busy" if verdict == "busy" else "rejected")
 
     async def prepare(self, call: Call, wait_s: float, promised: bool) -> None:

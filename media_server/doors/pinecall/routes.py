@@ -24,15 +24,24 @@ from media_server.http.dictation import DictationWanted, dictate
 from media_server.http.openapi import operation
 from media_server.http.sessions import SESSIONS
 from media_server.http.sockets import new_socket
-from media_server.http.speech import ENGINES
+from media_server.http.speech import ENGINES, is_spoken
 from media_server.http.transcription import LANGUAGE
 from media_server.switchboard import CallGrant
 
-__all__ = ["refusal", "routes"]
+__all__ = ["audio_refusal", "refusal", "routes"]
 
 THREAD_LINGER_S = 3600.0
 """How long a thread is kept while nobody is there."""
 POLICY_VIOLATION = 1008
+AUDIO_CODES = {
+    "key_missing": "MISSING_KEY", "no_credit": "INSUFFICIENT_CREDITS", "input_too_long": "INPUT_TOO_LONG",
+    "too_large": "FILE_TOO_LARGE", "not_supported": "DIARIZE_UNSUPPORTED",
+}  # fmt: skip
+AUDIO_STATUSES = {
+    400: "BAD_REQUEST", 401: "INVALID_KEY", 402: "INSUFFICIENT_CREDITS", 415: "UNSUPPORTED_MEDIA", 429: "RATE_LIMITED",
+    503: "UPSTREAM_ERROR",
+}  # fmt: skip
+"""Its codes for `/v1/audio`, by ours, and by the status."""
 CHAT_COMPLETED = "chat_completed"
 """Why a chat ends that its page has left."""
 routes = web.RouteTableDef()
@@ -60,7 +69,7 @@ class _ChatWanted(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     token: str = ""
-    thread: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{16,128}$")] = ""
+    thread: Annotated[str, Field(pattern=r"^([A-Za-z0-9_.:-]{16,128})?$")] = ""
     """A name of the client's own for a conversation that it comes back to; whoever knows it does."""
 
 
@@ -89,6 +98,12 @@ class _SdkVoice(TypedDict):
 class _SdkVoices(TypedDict):
     success: bool
     voices: list[_SdkVoice]
+    total: int
+
+
+class _Numbers(TypedDict):
+    success: bool
+    phones: list[dict[str, Any]]
 
 
 class _Way(TypedDict):
@@ -140,6 +155,16 @@ def refusal(refused: ClientError) -> web.Response:
     return web.json_response(body, status=refused.status, headers=refused.headers)
 
 
+def audio_refusal(refused: ClientError) -> web.Response:
+    """A refusal of `/v1/audio` as its clients read it: a sentence and one of its codes."""
+    code = AUDIO_CODES.get(refused.code) or AUDIO_STATUSES.get(refused.status, refused.code.upper())
+    if refused.code == "bad_request" and any(d["field"] == "response_format" for d in refused.details or ()):
+        code = "FORMAT_UNSUPPORTED"
+    status = 413 if code == "INPUT_TOO_LONG" else refused.status
+    body = {"error": refused.message, "code": code, "message": refused.message}
+    return web.json_response(body, status=status, headers=refused.headers)
+
+
 @routes.get("/api/sdk/voices")
 @operation("Pinecall: voices", query=_VoicesWanted, answers={200: _SdkVoices})
 async def voices(request: web.Request) -> web.Response:
@@ -149,9 +174,17 @@ async def voices(request: web.Request) -> web.Response:
     found = [
         _SdkVoice(id=v, name=v, alias=v, provider="local", languages=[engines.language(v)])
         for v in engines.voices
-        if engines.language(v).startswith(wanted.language.lower().split("-")[0])
+        if is_spoken(engines.language(v), wanted.language)
     ]
-    return web.json_response({"success": True, "voices": found})
+    return web.json_response({"success": True, "voices": found, "total": len(found)})
+
+
+@routes.get("/api/sdk/phone-numbers")
+@operation("Pinecall: telephone numbers", scope="call", answers={200: _Numbers})
+async def phone_numbers(request: web.Request) -> web.Response:
+    """There are none here."""
+    await request.app[ACCESS].key(request, "call")
+    return web.json_response({"success": True, "phones": []})
 
 
 @routes.get("/api/sdk/agents")

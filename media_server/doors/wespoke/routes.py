@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
@@ -51,6 +52,7 @@ OUR_STATUSES: dict[str, CallStatus] = {
 }  # fmt: skip
 QUEUED_S = TOKEN_TTL_S + 30.0
 """How long a call may take to begin."""
+MAX_OFFSET = 10_000
 CHAT_LINGER_S = 900.0
 """How long a chat waits for the next message."""
 routes = web.RouteTableDef()
@@ -64,11 +66,13 @@ def refusal(refused: ClientError) -> web.Response:
         error["retryAfter"] = int(wait)
         error["resetAt"] = time_text(time.time() + int(wait))
     body = {"success": False, "error": error}
-    return web.json_response(body, status=refused.status, headers=refused.headers)
+    # its clients decide by the status: 403 is a page that may not call, and not an assistant that is another key's
+    status = 404 if error["code"] == "ASSISTANT_NOT_FOUND" else refused.status
+    return web.json_response(body, status=status, headers=refused.headers)
 
 
 class _TokenWanted(ForeignModel):
-    assistantId: str  # noqa: N815 - as it is on the wire
+    assistantId: Annotated[str, Field(min_length=1)]  # noqa: N815 - as it is on the wire
     metadata: dict[str, Any] = Field(default_factory=dict)
     assistantOverrides: dict[str, Any] = Field(default_factory=dict)  # noqa: N815
 
@@ -89,13 +93,14 @@ class _Page(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    offset: Annotated[int, Field(ge=0, lt=2**53)] = 0
-    before: str | None = None
+    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
 
 
 class _CallsWanted(_Page):
     """Which records are listed; all where nothing is said."""
 
+    before: str | None = None
+    """The last one of the page before; cheaper than `offset`, and nothing new shifts it."""
     status: Literal["queued", "in_progress", "completed", "failed"] | None = None
     assistantId: str | None = None  # noqa: N815
     since: AwareDatetime | None = None
@@ -246,7 +251,8 @@ async def calls(request: web.Request) -> web.StreamResponse:
         since=wanted.since.timestamp() if wanted.since else None,
         until=wanted.until.timestamp() if wanted.until else None,
     )
-    found = await request.app[RECORDS].page(wanted.limit, wanted.before, which)
+    found = await request.app[RECORDS].page(wanted.offset + wanted.limit, wanted.before, which)
+    found = found[wanted.offset :]
     following = found[-1].id if len(found) == wanted.limit else None
     return web.json_response({"success": True, "data": {"calls": [_record(c) for c in found], "next": following}})
 
@@ -257,13 +263,15 @@ async def call(request: web.Request) -> web.StreamResponse:
     found = await recorded(request)
     said = await course(request.app[RECORDS], found.id)
     transcript = [
-        {"role": t["role"], "text": t["text"], "start": t["at_s"], "interrupted": t.get("interrupted", False)}
+        {"role": t["role"], "text": t["text"], "start": t["at_s"], "end": t.get("until_s", t["at_s"])}
+        | {"interrupted": t.get("interrupted", False)}
         for t in said["transcript"]
     ]
     figures = [{k: v for k, v in turn.items() if k.endswith("_ms")} for turn in said["turns"]]
-    return web.json_response(
-        {"success": True, "data": {**_record(found), "transcript": transcript, "latency": figures}}
-    )
+    roles = Counter(t["role"] for t in transcript)
+    usage = {"userMessages": roles["user"], "assistantMessages": roles["assistant"], "toolCalls": len(said["tools"])}
+    told = {**_record(found), "transcript": transcript, "usage": usage, "latency": figures}
+    return web.json_response({"success": True, "data": told})
 
 
 @routes.delete("/api/v1/calls/{id}")

@@ -128,11 +128,97 @@ def test_flow_guesses_times_of_words_that_have_none() -> None:
     ("reason", "said"),
     [
         ("client_hangup", ["ConversationEnded"]),
-        ("silence", ["ConversationEnding", "ConversationEnded"]),
+        ("agent_hangup", ["ConversationEnding", "ConversationEnded"]),
+        ("silence", ["Error idle_timeout", "ConversationEnded"]),
+        ("max_duration", ["Error session_timeout", "ConversationEnded"]),
+        ("credits_exhausted", ["Error timelimit_exceeded", "ConversationEnded"]),
     ],
 )
 def test_flow_says_that_it_ends_where_the_client_did_not(reason: str, said: list[str]) -> None:
-    assert [m["message"] for m in told(Flow(), e.CallEnded(reason, 3.0))] == said
+    messages = list(told(Flow(), e.CallEnded(reason, 3.0)))
+    assert [" ".join(filter(None, (m["message"], m.get("type")))) for m in messages] == said
+    assert all(m["reason"] for m in messages if m["message"] == "Error")
+
+
+@pytest.mark.parametrize(
+    ("stages_ms", "kinds"),
+    [
+        ((200, 2000, 2000, 9000, 2000, 10), []),
+        ((9000, 2100, 40, 30, 20, 10), ["high_asr_latency"]),
+        ((200, 90, 2100, 30, 2500, 10), ["high_llm_latency", "high_tts_latency"]),
+    ],
+)
+def test_flow_warns_of_what_was_slow(stages_ms: tuple[float, ...], kinds: list[str]) -> None:
+    endpoint, stt, token, clause, audio, playout = stages_ms
+    marks = e.TurnMarks(paused=0.0)
+    metrics = e.TurnMetrics("turn-1", endpoint, stt, token, clause, audio, playout, sum(stages_ms), marks)
+    warnings = list(told(Flow(), metrics))
+    assert [(w["message"], w["type"]) for w in warnings] == [("Warning", kind) for kind in kinds]
+    assert all("took 2." in w["reason"] for w in warnings)
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (e.Error("engine_failed", "The voice failed.", "tts"), "tts_error"),
+        (e.CallWarning("engine_lost", "The voice engine stopped.", engine="tts"), "tts_error"),
+        (e.Error("prompt_too_long", "It is too long.", "llm"), "llm_error"),
+        (e.Error("agent_failed", "The agent's code failed."), "llm_error"),
+        (e.Error("engine_failed", "Nothing was understood.", "stt"), "high_asr_latency"),
+        (e.CallWarning("engine_slow", "There was no answer."), "high_llm_latency"),
+        (e.Error("too_many_messages", "One was dropped."), "protocol_error"),
+        (e.Error("bad_setting", "It is not known."), "protocol_error"),
+    ],
+)
+def test_flow_says_what_failed(event: e.Event, kind: str) -> None:
+    (warning,) = told(Flow(), event)
+    assert (warning["message"], warning["type"]) == ("Warning", kind)
+
+
+@pytest.mark.parametrize("content", ["NaN", "-Infinity", "1e999"])
+def test_a_result_that_no_model_can_read_as_json_is_text_to_flow(content: str) -> None:
+    message = json.dumps({"message": "ToolResult", "id": "a", "status": "ok", "content": content})
+    (result,) = Flow().incoming(message)
+    assert isinstance(result, e.ToolResult)
+    assert json.loads(json.dumps(result.result, allow_nan=False)) == content
+
+
+def test_nextevi_says_that_a_turn_was_not_understood() -> None:
+    failed = e.Error("engine_failed", "Speech recognition failed.", "stt")
+    codes = [m["error_code"] for m in told(NextEvi("c", "", ""), failed, e.Error("engine_failed", "No voice.", "tts"))]
+    assert codes == ["TURN_DETECTION_FAILED", "WEBSOCKET_ERROR"]
+
+
+def settled(dialect: NextEvi, **settings: Any) -> Any:
+    return dialect.parse(json.dumps({"type": "session_settings", **settings}))
+
+
+def test_nextevi_s_manner_is_seen_from_the_first_settings_that_say_something() -> None:
+    dialect = NextEvi("c", "", "")
+    settled(dialect)
+    assert dialect.manner == "seed"
+    settled(dialect, sample_rate=16_000)
+    assert (dialect.manner, dialect.rate_hz) == ("sdk", 16_000)
+    settled(dialect, idle_timeout={"enabled": False})
+    assert dialect.rate_hz == 16_000
+    settled(dialect, sample_rate=48_000)
+    assert (dialect.manner, dialect.rate_hz) == ("sdk", 48_000)
+    settled(dialect, data={"audio": {"sample_rate": 8000}})
+    assert (dialect.manner, dialect.rate_hz) == ("sdk", 48_000)
+
+
+def test_nextevi_s_message_is_what_its_envelope_says() -> None:
+    settings = settled(NextEvi("c", "", ""), data={"type": "ping", "emotion_detection": {"enabled": True}})
+    assert (settings.type, settings.emotion_detection.enabled) == ("session_settings", True)
+
+
+def test_nextevi_s_idle_timeout_that_is_off_may_say_anything_else() -> None:
+    off = {"enabled": False, "warning_timeout": 0, "hangup_timeout": -1}
+    assert settled(NextEvi("c", "", ""), idle_timeout=off).idle_timeout.enabled is False
+    cases: list[Any] = [{"hangup_timeout": 0}, {"warning_timeout": -1}, {"enabled": "maybe"}, []]
+    for wrong in cases:
+        with pytest.raises(ClientError):
+            settled(NextEvi("c", "", ""), idle_timeout=wrong)
 
 
 def test_flow_asks_the_client_for_its_own_tools_alone() -> None:
@@ -288,6 +374,7 @@ def test_nextevi_begins_a_new_generation_with_each_turn() -> None:
         ({"hangup_timeout": 30}, (15, 15)),
         ({"warning_timeout": 10, "hangup_timeout": 30, "enabled": True}, (10, 20)),
         ({"warning_timeout": 30, "hangup_timeout": 30}, (30, 0.1)),
+        ({"warning_timeout": 90, "hangup_timeout": 30}, (30, 0.1)),
     ],
 )
 def test_nextevi_s_idle_timeout_may_be_given_in_part(given: dict[str, Any], bounds: tuple[float, float]) -> None:

@@ -11,6 +11,7 @@ from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.memory_facts import (
     MemoryShape,
     Source,
+    as_contact,
     as_fact,
     as_markdown,
     contact_in,
@@ -107,6 +108,17 @@ CONTACTS: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("sealed", "contact"), CONTACTS.values(), ids=CONTACTS)
 def test_who_calls(sealed: dict[str, Any], contact: str) -> None:
     assert contact_in(sealed, MemoryShape().contact_key) == contact
+
+
+@pytest.mark.parametrize(
+    ("named", "contact"),
+    [
+        ("+51/a b", "+51/a b"), (" ada ", "ada"), ("..", ".."), ("c" * 200, "c" * 200), ("c" * 201, ""), ("", ""),
+        ("  ", ""), ("a\0b", ""), ("a\nb", ""), ("a\ud800", ""),
+    ],
+)  # fmt: skip
+def test_a_contact_is_a_line(named: str, contact: str) -> None:
+    assert as_contact(named) == contact
 
 
 def parsed(memory: Any) -> Any:

@@ -15,7 +15,9 @@ from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.dialect import Pinecall, chosen_at_start
 from media_server.doors.pinecall.followed_call import FollowedCall
 from media_server.doors.pinecall.program_agents import Here, Refused, make_agent
+from media_server.doors.pinecall.routes import audio_refusal
 from media_server.errors import ClientError
+from media_server.http.speech import is_spoken
 
 TURN = "turn-3"
 BOOK = client_tool("book", "")
@@ -128,6 +130,63 @@ def test_the_idle_timeout_is_warned_of_before_it() -> None:
     assert (agent.idle_s, agent.idle_hang_up_s) == (90, 45)
     agent = made(session_limits={"idle_timeout_seconds": 0, "max_duration_seconds": 0})
     assert (agent.idle_s, agent.idle_hang_up_s, agent.max_duration_s) == (0, 0, 0)
+    agent = made(session_limits={"idle_timeout_seconds": 20, "idle_warning_seconds": 0, "idle_grace_seconds": 0})
+    assert (agent.idle_s, agent.idle_hang_up_s) == (20, 0.1), "0 would stand for never"
+
+
+def test_null_is_as_good_as_nothing_where_it_takes_nothing_away() -> None:
+    nothing = dict.fromkeys(
+        ("max_duration_seconds", "idle_timeout_seconds", "idle_warning_seconds", "idle_grace_seconds")
+    )
+    tool = {"type": None, "function": {"name": "book", "description": None, "parameters": None}}
+    agent = made(session_limits=nothing, preparing={"enabled": None, "timeoutMs": None}, greetingInChat=None)
+    assert (agent.idle_s, agent.idle_hang_up_s, agent.greeting_in_chat) == (45, 25, False)
+    assert made(tools=[tool]).tools
+    assert parsed(event="connect", api_key=None).api_key == ""
+    result = parsed(event="llm.tool_result", call_id="c", results=[{"tool_call_id": "t", "ephemeral": None}])
+    assert result.results[0].ephemeral is False
+    taken_away = parsed(event="agent.configure", agent_id="mara", llm=None, language=None)
+    assert {"llm", "language"} <= taken_away.model_fields_set
+
+
+def test_settings_within_what_is_no_object_are_refused() -> None:
+    assert refused(event="agent.create", agent_id="mara", config="x")[0]["code"] == "REGISTRATION_ERROR"
+    assert made(config=None).name == "mara"
+
+
+@pytest.mark.parametrize("given", [{}, {"reason": None}, {"reason": "busy"}])
+def test_who_rejects_a_call_without_a_reason_is_busy(given: dict[str, Any]) -> None:
+    assert parsed(event="call.reject", call_id="c", **given).reason == "busy"
+
+
+@pytest.mark.parametrize(
+    ("refused", "status", "code"),
+    [
+        (ClientError("key_missing", "Show a key.", status=401), 401, "MISSING_KEY"),
+        (ClientError("key_unknown", "There is none.", status=401), 401, "INVALID_KEY"),
+        (ClientError("no_credit", "It is used up.", status=402), 402, "INSUFFICIENT_CREDITS"),
+        (ClientError("rate_limited", "Too many.", status=429), 429, "RATE_LIMITED"),
+        (ClientError("input_too_long", "Too long."), 413, "INPUT_TOO_LONG"),
+        (ClientError("bad_request", "Wrong.", details=[{"field": "speed"}]), 400, "BAD_REQUEST"),
+        (ClientError("bad_request", "Wrong.", details=[{"field": "response_format"}]), 400, "FORMAT_UNSUPPORTED"),
+        (ClientError("too_large", "Too large.", status=413), 413, "FILE_TOO_LARGE"),
+        (ClientError("wrong_content_type", "No form.", status=415), 415, "UNSUPPORTED_MEDIA"),
+        (ClientError("engine_lost", "It stopped.", status=503), 503, "UPSTREAM_ERROR"),
+    ],
+)
+def test_refusals_of_audio_have_its_codes(refused: ClientError, status: int, code: str) -> None:
+    answer = audio_refusal(refused)
+    assert isinstance(answer.body, bytes)
+    body = json.loads(answer.body)
+    assert (answer.status, body["code"], body["error"]) == (status, code, refused.message)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [("", True), ("en", True), ("EN-us", True), ("en_GB", True), ("e", False), ("english", False), ("es", False)],
+)
+def test_voices_are_found_by_their_whole_language(wanted: str, found: bool) -> None:
+    assert is_spoken("en-us", wanted) is found
 
 
 def test_a_calls_settings_come_flat_or_nested_and_with_other_products_voices() -> None:
