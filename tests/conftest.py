@@ -106,9 +106,23 @@ async def kept(settings: Settings, ready_s: float = 60) -> AsyncIterator[Server]
     await task
 
 
-@pytest.fixture(scope="session")
-async def server(database: None) -> AsyncIterator[Server]:
+async def left_empty(server: Server) -> AsyncIterator[Server]:
+    """The server of several tests, for one of them: calls that it leaves, as where it fails, are over for the next."""
+    yield server
+    for session in list(server.sessions._by_id.values()):
+        session.hang_up("operator_hangup")
+    await no_sessions(server)
+
+
+@pytest.fixture
+async def server(one_server: Server) -> AsyncIterator[Server]:
     """One server for all tests; its timeouts are short."""
+    async for server in left_empty(one_server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def one_server(database: None) -> AsyncIterator[Server]:
     agents = [
         Agent(name="lonely", idle_s=0.8, idle_hang_up_s=1.0),
         Agent(name="curt", idle_s=0.5, idle_prompt="", idle_hang_up_s=0.5),

@@ -449,8 +449,8 @@ class Records:
         self, session: AsyncSession, call_id: str, wire: Mapping[str, Any], whose: tuple[str, str] | None = None
     ) -> None:
         """Webhooks, of an event in its native form."""
-        if self._outbox is not None:
-            agent, tenant = whose or self._under_way.get(call_id, ("", ""))
+        if self._outbox is not None and (of := whose or self._under_way.get(call_id)):  # else nobody's
+            agent, tenant = of
             for kind in told_as(wire["type"], wire.get("reason")):
                 self._outbox.put(session, kind, wire, agent, tenant)
 

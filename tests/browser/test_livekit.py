@@ -13,15 +13,21 @@ from media_server.config import Settings
 from media_server.server import Server, running_server
 from tests.browser.conftest import Open
 from tests.browser.livekit import hold_a_call, join_and_be_left, site_with
-from tests.conftest import DATA, kept, no_sessions
+from tests.conftest import DATA, kept, left_empty, no_sessions
 from tests.doors.livekit import own_token, way_to
 
 NEWEST, TWO_CONNECTIONS, OLD = "2.23.0", "2.16.0", "2.5.10"
 
 
-@pytest.fixture(scope="module")
-async def host(database: None) -> AsyncIterator[Server]:
+@pytest.fixture
+async def host(one_host: Server) -> AsyncIterator[Server]:
     """A server that pages of other sites may call."""
+    async for server in left_empty(one_host):
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def one_host(database: None) -> AsyncIterator[Server]:
     agents = [Agent("open", allowed_origins=("http://localhost:*",))]
     settings = Settings(port=0, idle_timeout_s=2, agents=agents, agents_dir=DATA / "agents")
     async for server in kept(settings):

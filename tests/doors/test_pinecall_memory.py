@@ -261,6 +261,11 @@ async def test_a_caller_who_goes_on_is_answered_first(tmp_path: Path, monkeypatc
             assert not notes.asked
         told = await mara.wait_for("memory.ops", since=since)
         assert (told["final"], told["turn"], len(notes.asked)) == (True, 2, 1)
+        _, stream = await g.ask("GET", "/stream/token?agent_id=lumi", g.key)
+        of = {"token": stream["token"], "call": told["call_id"]}
+        async with asyncio.timeout(10), g.http.ws_connect(f"{g.server.url}/v1/attach", params=of) as socket:
+            kinds = [json.loads(message.data)["type"] async for message in socket]
+        assert kinds[-4:] == ["call.ended", "memory.ops", "call.summary", "log.caught_up"]
         assert mara.messages.index(mara.of("llm.chat.ended")[-1]) < mara.messages.index(told)
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from media_server.doors.pinecall.call_log import LIFECYCLE, AgentLog, CallLog, entry, newest_event
+from media_server.doors.pinecall.memory import MEMORIES, Memories
 from media_server.errors import ClientError
 from media_server.http.access import ACCESS
 from media_server.http.body import validated
@@ -70,7 +71,7 @@ async def attach(request: web.Request) -> web.StreamResponse:
             raise ClientError("unknown_call", "There is no record of such a call.", status=404)
         if call.agent not in allowed.agents or allowed.call_id not in ("", call.id):
             raise ClientError("token_wrong_agent", "The token is not for this call.", status=403)
-        entries, about = _of_call(records, call), (call.id, call.agent)
+        entries, about = _of_call(records, call, request.app[MEMORIES]), (call.id, call.agent)
     else:
         if wanted.agent not in allowed.agents or allowed.call_id:
             raise ClientError("token_wrong_agent", "The token is not for this agent.", status=403)
@@ -106,19 +107,23 @@ async def _tell(socket: PacedSocket, entries: Entries, after: int, about: tuple[
                 await socket.send_json(each)
 
 
-async def _of_call(records: Records, call: CallRecord) -> Entries:
+async def _of_call(records: Records, call: CallRecord, memories: Memories) -> Entries:
     """All of it from the beginning, since entries depend on those before."""
     log = CallLog(call)
     async for piece in _followed(records, 0, call.id):
-        entries: list[Mapping[str, Any]] = []
-        for each in piece:
-            if each.type == "call.ended":
-                log.call = await records.get(call.id) or call  # with what it cost
-            entries += log.entries(each)
-        yield entries
-        if piece and piece[-1].type == "call.ended":
-            yield []
-            return
+        yield [entry for each in piece for entry in log.entries(each)]
+        if any(each.type == "call.ended" for each in piece):
+            break
+    else:
+        return
+    # what is noted afterwards is part of the log, whose last entry is the summary
+    await memories.settled(call.id)
+    await records.flush()
+    while piece := await records.events(piece[-1].id, call.id, None, None, AT_ONCE):
+        yield [entry for each in piece for entry in log.entries(each)]
+    log.call = await records.get(call.id) or call  # with what it cost
+    yield [log.summary()]
+    yield []
 
 
 async def _of_agent(records: Records, agent: str, tenant: str | None, after: int) -> Entries:

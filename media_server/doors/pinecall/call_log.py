@@ -35,15 +35,28 @@ class CallLog:
         self._tools: dict[str, tuple[str, float]] = {}
         self._latencies: list[dict[str, float]] = []
         self._written = False
+        self._last = (0, 0.0)
+        """The last event, and its time in the call: what is noted afterwards has none."""
+        self._reason = ""
 
     def entries(self, recorded: RecordedEvent) -> Iterator[dict[str, Any]]:
         """What an event adds to the log."""
+        self._last = recorded.id, recorded.event.get("time", self._last[1])
         for at, (kind, data) in enumerate(self._added(recorded)):
             seq = recorded.id * ENTRIES + at
             if kind == "bot.speaking":
                 self._speaking.setdefault(data["id"], seq)
-            time_s = self.call.started_at + recorded.event["time"]
-            yield entry(seq, time_s, self.call.id, self.call.agent, kind, data)
+            yield self._entry(seq, kind, data)
+
+    def summary(self) -> dict[str, Any]:
+        """The entry with which the log of a call that is over is sealed."""
+        metrics = {name: _distribution([each[name] for each in self._latencies]) for name in SUMMED_UP}
+        cost = {} if self.call.cost is None else {"cost": self.call.cost}
+        summed_up = {"metrics": metrics, "reason": self._reason, **cost}
+        return self._entry(self._last[0] * ENTRIES + 1, "call.summary", summed_up)
+
+    def _entry(self, seq: int, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        return entry(seq, self.call.started_at + self._last[1], self.call.id, self.call.agent, kind, data)
 
     def _added(self, recorded: RecordedEvent) -> Iterator[tuple[str, dict[str, Any]]]:
         event = recorded.event
@@ -91,8 +104,8 @@ class CallLog:
             case "call.resumed":
                 yield "handoff.released", {"by": "operator"}
             case "call.ended":
+                self._reason = ended(event)["reason"]
                 yield "call.ended", ended(event)
-                yield "call.summary", self._summary(event)
 
     def _begun(self, turn_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
         turn = turn_number(turn_id)
@@ -116,11 +129,6 @@ class CallLog:
         yield "bot.interrupted", {"id": turn, "at_word": len(heard.split())}
         if turn in self._speaking:
             yield "bot.corrected", {"supersedes": self._speaking[turn], "id": turn, "text": heard}
-
-    def _summary(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        metrics = {name: _distribution([each[name] for each in self._latencies]) for name in SUMMED_UP}
-        cost = {} if self.call.cost is None else {"cost": self.call.cost}
-        return {"metrics": metrics, "reason": ended(event)["reason"], **cost}
 
 
 class AgentLog:

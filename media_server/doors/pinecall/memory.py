@@ -84,6 +84,8 @@ class Memories:
         self._model = model
         self._followed: dict[str, _Followed] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._last: dict[str, asyncio.Task[None]] = {}
+        """The last passes under way of calls that are over."""
         self._turnstile = asyncio.Lock()
         """Held by the one pass that asks the model: callers' answers need it more."""
         self._closed = False
@@ -136,7 +138,14 @@ class Memories:
                 if isinstance(envelope.event, e.CallForwarded):
                     followed.call.set_variables(**{MEMORY: ""})  # what one agent knows is for no other
                 del self._followed[envelope.call_id]
-                self._start(self._learn(followed, final=True))
+                if last := self._start(self._learn(followed, final=True)):
+                    self._last[envelope.call_id] = last
+                    last.add_done_callback(lambda _: self._last.pop(envelope.call_id, None))
+
+    async def settled(self, call_id: str) -> None:
+        """Wait until what was said in a call that is over is noted."""
+        if last := self._last.get(call_id):
+            await asyncio.wait([last])
 
     async def close(self) -> None:
         """The server stops: what is not noted yet is lost."""
@@ -204,6 +213,7 @@ class Memories:
         told = self._told(followed, found, known, final, round(1000 * (time.monotonic() - began_s)))
         if final or call.id not in self._followed:
             followed.tell(told)
+            self.records.note(e.Envelope.afterwards(call.id, e.AgentEvent(MEMORY_OPS, told)))
         else:
             call.send(MEMORY_OPS, told)
             call.set_variables(**{MEMORY: as_markdown(followed.whose.contact, known)})

@@ -39,7 +39,8 @@ def recorded(events: list[tuple[str, dict[str, Any]]]) -> list[RecordedEvent]:
 
 def read(events: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
     log = CallLog(CALL)
-    return [each for event in recorded(events) for each in log.entries(event)]
+    entries = [each for event in recorded(events) for each in log.entries(event)]
+    return [*entries, log.summary()] if "call.ended" in dict(events) else entries
 
 
 def test_a_spoken_call_as_its_log() -> None:
@@ -64,6 +65,18 @@ def test_a_spoken_call_as_its_log() -> None:
     assert of["turn.end"]["latency"]["e2e"] == 0.42
     assert of["call.summary"]["metrics"]["e2e"] == {"p50": 0.42, "p90": 0.42, "p95": 0.42, "max": 0.42, "n": 1}
     assert (of["call.ended"]["reason"], of["call.summary"]["cost"]) == ("hangup", 0.25)
+
+
+def test_what_is_learned_when_the_call_is_over_is_in_its_log_before_it_is_sealed() -> None:
+    ended, learned = recorded([SPOKEN[-1], ("agent.event", {"name": "memory.ops", "data": {"final": True}})])
+    without_time = {k: v for k, v in learned.event.items() if k not in ("seq", "time")}
+    log = CallLog(CALL)
+    entries = [*log.entries(ended), *log.entries(RecordedEvent(learned.id, without_time)), log.summary()]
+    assert [each["type"] for each in entries] == ["call.ended", "memory.ops", "call.summary"]
+    assert entries[1]["data"] == {"final": True}
+    cursors = [each["seq"] for each in entries]
+    assert cursors == sorted(set(cursors))
+    assert [each["ts"] for each in entries] == [1000.0] * 3
 
 
 def test_a_reply_in_writing_is_finished_with_its_words() -> None:
