@@ -326,7 +326,7 @@ class Program:
         of = {"agent_id": wanted.agent_id, "from": wanted.agent_id, "to": wanted.to}
         try:
             self._access.agent(self._key, wanted.to)
-            given, _ = changes(wanted.config, self._here(wanted.agent_id))
+            given, _ = changes(wanted.settings, self._here(wanted.agent_id))
             given |= {"greeting": "" if wanted.detect_turn_end else wanted.greeting}
             start = CallGrant(self._key, Terms(metadata=wanted.metadata))
             bridge = await open_bridge(self._sessions, wanted.agent_id, wanted.to, start, given, {})

@@ -394,8 +394,13 @@ class _Placed(ForeignModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
     config: CallSettings = Field(default_factory=CallSettings)
     """Settings of the agent that calls, for this call."""
+    media: MediaShape | bool | None = None
     detect_turn_end: bool = False
     """The greeting waits until the other side has said something."""
+
+    @property
+    def settings(self) -> CallSettings:
+        return self.config if self.media is None else self.config.model_copy(update={"media": self.media})
 
 
 class CallDial(_Placed):

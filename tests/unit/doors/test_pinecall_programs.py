@@ -14,7 +14,7 @@ from media_server.agents import Agent, Handlers, client_tool
 from media_server.doors.pinecall import program_messages as p
 from media_server.doors.pinecall.dialect import Pinecall, chosen_at_start
 from media_server.doors.pinecall.followed_call import FollowedCall
-from media_server.doors.pinecall.program_agents import Here, Refused, make_agent
+from media_server.doors.pinecall.program_agents import Here, Refused, changes, make_agent
 from media_server.doors.pinecall.routes import audio_refusal
 from media_server.errors import ClientError
 from media_server.http.speech import is_spoken
@@ -152,6 +152,14 @@ def test_null_is_as_good_as_nothing_where_it_takes_nothing_away() -> None:
 def test_settings_within_what_is_no_object_are_refused() -> None:
     assert refused(event="agent.create", agent_id="mara", config="x")[0]["code"] == "REGISTRATION_ERROR"
     assert made(config=None).name == "mara"
+
+
+@pytest.mark.parametrize("kind", [{"event": "call.dial", "to": "luna"}, {"event": "call.bridge", "target": "luna"}])
+def test_a_call_that_is_placed_is_recorded_where_it_says_so(kind: dict[str, Any]) -> None:
+    placed = parsed(agent_id="mara", **kind, media={"live": True, "recording": True}, config={"language": "es"})
+    given, _ = changes(placed.settings, HERE)
+    assert (given["recording"], given["language"]) == (True, "es")
+    assert "recording" not in changes(parsed(agent_id="mara", **kind).settings, HERE)[0]
 
 
 @pytest.mark.parametrize("given", [{}, {"reason": None}, {"reason": "busy"}])
