@@ -69,6 +69,15 @@ class _ForgottenContact(TypedDict):
     forgotten: bool
 
 
+class _MemoryRefusal(TypedDict):
+    success: bool
+    error: str
+    code: str
+
+
+_REFUSALS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404), _MemoryRefusal)
+
+
 def refusal(refused: ClientError) -> web.Response:
     """A refusal: its clients show `error` as it is."""
     body = {"success": False, "error": refused.message, "code": refused.code}
@@ -77,7 +86,10 @@ def refusal(refused: ClientError) -> web.Response:
 
 @routes.get("/api/memory/search")
 @operation(
-    "Pinecall: facts about contacts that fit a question", scope="admin", query=_FactSearch, answers={200: _FactHits}
+    "Pinecall: facts about contacts that fit a question",
+    scope="admin",
+    query=_FactSearch,
+    answers={200: _FactHits, **_REFUSALS},
 )
 async def search(request: web.Request) -> web.Response:
     """By the words, and those of one contact by their meaning too, where the model pack has a model for it."""
@@ -99,7 +111,7 @@ async def search(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/memory/{agent}/{contact}")
-@operation("Pinecall: what an agent knows of a contact", scope="admin", answers={200: _ContactFacts})
+@operation("Pinecall: what an agent knows of a contact", scope="admin", answers={200: _ContactFacts, **_REFUSALS})
 async def one(request: web.Request) -> web.Response:
     """Facts that hold no more have `valid_to`."""
     whose = await _named(request)
@@ -115,7 +127,7 @@ async def one(request: web.Request) -> web.Response:
 
 
 @routes.delete("/api/memory/{agent}/{contact}")
-@operation("Pinecall: forget a contact", scope="admin", answers={200: _ForgottenContact})
+@operation("Pinecall: forget a contact", scope="admin", answers={200: _ForgottenContact, **_REFUSALS})
 async def forget(request: web.Request) -> web.Response:
     whose = await _named(request)
     return web.json_response({"success": True, "forgotten": await _facts(request).forget(whose)})
