@@ -138,8 +138,8 @@ class NextEvi:
         try:
             raw = json.loads(text)
             nested = isinstance(raw, dict) and isinstance(raw.get("data"), dict)
-            lifted = {**raw, **raw["data"], "type": raw.get("type")} if nested else raw
-            message = understood(_MESSAGES.validate_python, lifted)
+            kind = {k: v for k, v in raw.items() if k == "type"} if nested else {}
+            message = understood(_MESSAGES.validate_python, {**raw, **raw["data"], **kind} if nested else raw)
         except (ValueError, RecursionError) as wrong:
             raise ClientError("bad_message", "The message is not valid JSON.") from wrong
         if isinstance(message, SessionSettings):
