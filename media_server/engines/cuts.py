@@ -7,8 +7,25 @@ from dataclasses import dataclass
 
 from media_server.engines.literals import Balance
 
-__all__ = ["CUT_OFF", "NO_ARRAY", "NO_CODE", "Block", "begun_mark", "fence_split", "in_string", "left_open", "places"]
+__all__ = [
+    "CUT_OFF",
+    "EMPTY",
+    "NO_ARRAY",
+    "NO_CODE",
+    "WORD_BEGUN",
+    "WORD_BEHIND",
+    "Block",
+    "begun_mark",
+    "fence_split",
+    "in_string",
+    "left_open",
+    "places",
+]
 
+WORD_BEGUN, WORD_BEHIND = re.compile(r"[ \t]*[\w'’]*"), re.compile(r"[ \t]+[\w'’]+[ \t,.;:!?]")
+"""A word behind code of which a sentence speaks."""
+EMPTY = re.compile(r"[^<>]{0,300}/>")
+"""The rest of an element that has nothing in it."""
 CUT_OFF = re.compile(r"""[\[{\s]*\{\s*(?:["'“][\w \-]{0,40}(?:["'”]\s*(?::.*)?)?|\w{1,40}\s*:.*)?""", re.DOTALL)
 """JSON that breaks off."""
 NO_CODE = re.compile(r"[`~]{3,}[ \t]*(?:[\w+.\-]+\s*(?:[`~]{3,})?|\s*[`~]{3,})")
@@ -36,6 +53,8 @@ class Block:
     """It reaches to the end of the reply."""
     balance: Balance | None = None
     begins: int = 0
+    found: tuple[int, int] | None = None
+    """Where what is inside ends, and where the mark behind it does, once that is known."""
     lead: str = ""
     """What stands before it and is said where it is text after all."""
 

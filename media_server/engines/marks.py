@@ -17,6 +17,7 @@ __all__ = [
     "HEADERS",
     "LEAVE_A_THOUGHT",
     "MADE_UP",
+    "OBSERVED",
     "OPEN_CALLS",
     "PASSED_OVER",
     "STRAY",
@@ -209,3 +210,5 @@ TOLD = "told in elements"
 TOLD_ENDS = ("</arguments>", "</parameters>", "</args>", "</params>", "</input>")
 ESCAPED = "escaped "
 """What stands before the number of the way in which a mark is escaped."""
+OBSERVED = "Observation:"
+"""What a model writes behind its own call when it makes up the result."""

@@ -14,8 +14,11 @@ from media_server.engines import marks
 from media_server.engines.callforms import Called, NotACall, calls_in
 from media_server.engines.cuts import (
     CUT_OFF,
+    EMPTY,
     NO_ARRAY,
     NO_CODE,
+    WORD_BEGUN,
+    WORD_BEHIND,
     Block,
     begun_mark,
     fence_split,
@@ -56,14 +59,10 @@ BROKEN_OFF = "the reply broke off within a call"
 NOTHING_OFFERED = "no tool may be called"
 MADE_UP = "the model made up a result"
 
-_OBSERVED = "Observation:"
-"""What a model writes behind its own call when it makes up the result."""
 _MAX_NAME = 64
 _MESSAGE_ENDS = ("<|end|>", "<|start|>", "<|call|>", "<|return|>", "<|eom|>", "<|eot|>", "<|channel|>")
 _BETWEEN = " \t\r\n;,}`"
 """What stands between calls, with braces that were closed once too often and the end of code."""
-_EMPTY = re.compile(r"[^<>]{0,300}/>")
-"""The rest of an element that has nothing in it."""
 _HEAD_OF_A_CALL = re.compile(r"<\s?[\w:.\-]+(?:\s?=|\s+(?:name|tool|function)\s?=)")
 _LABELLED = re.compile(r"[`\s]*(?:(?:tool|function)[ _\-]?calls?|json)?\s*:?\s*(?=[\[{])", re.IGNORECASE)
 """What may stand before a call in JSON that no mark begins."""
@@ -180,10 +179,10 @@ class ReplyReader:
     def _read_text(self, last: bool, pieces: list[Piece]) -> bool:
         if self._followed and self._text:
             end = after_call(self._text, last)
-            if end is None or (not last and _OBSERVED.startswith(self._text[end:].lstrip())):
+            if end is None or (not last and marks.OBSERVED.startswith(self._text[end:].lstrip())):
                 return False
             self._text, self._followed = self._text[end:], False
-            if self._text.lstrip().startswith(_OBSERVED):
+            if self._text.lstrip().startswith(marks.OBSERVED):
                 self._block = Block("<tool_response>", ("<|end|>",))
                 return True
         if self._fresh:
@@ -380,17 +379,23 @@ class ReplyReader:
 
     def _read_block(self, block: Block, last: bool, pieces: list[Piece]) -> bool:
         text = self._text
-        ended = self._end(block, text, last)
+        ended = block.found = block.found or self._end(block, text, last)
         if ended is None and not last:
             return False
         at, end = ended or (len(text), len(text))
-        inside, self._text = text[:at], text[end:]
-        self._block, self._fresh = None, True
+        inside, rest = text[:at], text[end:]
         whole = text[:end] if block.tried else inside
         if ended is None:
             inside = without_half_a_mark(inside)
         read = self._called(block, inside, ended is not None)
-        if block.tried and isinstance(read, NotACall):
+        unknown = block.mark == "(" and isinstance(read, NotACall) and not meant_for(whole, self._offered)
+        if unknown and not last and WORD_BEGUN.fullmatch(rest):
+            return False
+        self._text = rest
+        self._block, self._fresh = None, True
+        if unknown and WORD_BEHIND.match(rest):
+            self._said(block.lead + whole, pieces)  # a sentence speaks of it
+        elif block.tried and isinstance(read, NotACall):
             pieces += self._after_all(whole, ended is not None, block.lead)
         elif isinstance(read, NotACall):
             unread = inside if block.mark in (marks.SURE, marks.TOLD) else f"{block.mark}{inside}"
@@ -404,16 +409,17 @@ class ReplyReader:
 
     def _after_all(self, text: str, whole: bool, lead: str) -> list[Piece]:
         """What might have been a call, and is text, unless it was meant for one."""
-        if not text.strip(" \t\r\n{}[]") or NO_CODE.fullmatch(text):
-            return []
-        if not whole and CUT_OFF.fullmatch(text):
-            return [Unread(text, BROKEN_OFF)]
-        if any(mark in text for mark in ALL if mark[0] == "<") or meant_for(text, self._offered):
-            return [Unread(text, BROKEN_OFF if left_open(text) else "it names no tool that is offered")]
-        if meant_as_a_call(text, self._offered):
-            return [Unread(text, "it names no tool that is offered" if self._offered else NOTHING_OFFERED)]
+        nothing = not text.strip(" \t\r\n{}[]") or NO_CODE.fullmatch(text)
+        if not nothing:
+            if not whole and CUT_OFF.fullmatch(text):
+                return [Unread(text, BROKEN_OFF)]
+            if any(mark in text for mark in ALL if mark[0] == "<") or meant_for(text, self._offered):
+                return [Unread(text, BROKEN_OFF if left_open(text) else "it names no tool that is offered")]
+            if meant_as_a_call(text, self._offered):
+                return [Unread(text, "it names no tool that is offered" if self._offered else NOTHING_OFFERED)]
         said: list[Piece] = []
-        self._said(lead + text, said)
+        if not nothing or lead.strip():
+            self._said(lead if nothing else lead + text, said)
         return said
 
     def _called(self, block: Block, inside: str, ended: bool) -> list[Piece] | NotACall:
@@ -451,7 +457,7 @@ class ReplyReader:
         if block.mark == "=":
             ends_at = pairs_end(text, last)
             return None if ends_at < 0 else (ends_at, ends_at)
-        if block.mark.endswith("=") and (empty := _EMPTY.match(text)):
+        if block.mark.endswith("=") and (empty := EMPTY.match(text)):
             return empty.end(), empty.end()
         found = sorted((at, -len(end), end) for end in block.ends for at in places(text, end, block.begins))
         in_value = text.lstrip()[:1] in ("{", "[") or block.name

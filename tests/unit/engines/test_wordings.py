@@ -101,6 +101,24 @@ def test_a_tool_that_is_called_like_a_word_is_called(reply: str) -> None:
     assert not spoken(said(read_ordinary(reply)))
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *(
+            "t.clone() returns a new one.",
+            "set_color(color='red') changes it.",
+            "Defaults to {}.",
+            "If so, use {}. Good.",
+        ),
+        *("Call {} a set.", "x.__hash__() is, in short, a number."),
+    ],
+)
+def test_code_of_which_a_sentence_speaks_is_said(reply: str) -> None:
+    for size in (1, 3, 1000):
+        text = said(read(*(reply[i : i + size] for i in range(0, len(reply), size))))
+        assert spoken(text) == spoken(reply)
+
+
 def test_what_a_reply_announces_as_its_thought_is_none_of_the_answer() -> None:
     reply = "Thought: I know that.\nFinal Answer: It is sunny."
     assert read(reply) == read(*reply) == [Thought("Thought: I know that.\nFinal Answer:"), "It is sunny."]
