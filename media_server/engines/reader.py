@@ -10,22 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from media_server.engines import marks
+from media_server.engines import cuts, marks
 from media_server.engines.callforms import Called, NotACall, calls_in
-from media_server.engines.cuts import (
-    CUT_OFF,
-    EMPTY,
-    NO_ARRAY,
-    NO_CODE,
-    WORD_BEGUN,
-    WORD_BEHIND,
-    Block,
-    begun_mark,
-    fence_split,
-    in_string,
-    left_open,
-    places,
-)
+from media_server.engines.cuts import Block
 from media_server.engines.elements import Element, as_parameter, element_at, spaced
 from media_server.engines.escapes import ESCAPES, Escape
 from media_server.engines.literals import Balance
@@ -318,7 +305,7 @@ class ReplyReader:
             self.nested = any(mark in self._pondered for mark in marks.THOUGHTS)
             self._line_names = self._recipients
             return True
-        kept = 0 if last else begun_mark(text, self._thought)
+        kept = 0 if last else cuts.begun_mark(text, self._thought)
         self._thinks(text[: len(text) - kept], pieces)
         self._text = text[len(text) - kept :]
         return False
@@ -389,11 +376,11 @@ class ReplyReader:
             inside = without_half_a_mark(inside)
         read = self._called(block, inside, ended is not None)
         unknown = block.mark == "(" and isinstance(read, NotACall) and not meant_for(whole, self._offered)
-        if unknown and not last and WORD_BEGUN.fullmatch(rest):
+        if unknown and not last and cuts.WORD_BEGUN.fullmatch(rest):
             return False
         self._text = rest
         self._block, self._fresh = None, True
-        if unknown and WORD_BEHIND.match(rest):
+        if unknown and cuts.WORD_BEHIND.match(rest):
             self._said(block.lead + whole, pieces)  # a sentence speaks of it
         elif block.tried and isinstance(read, NotACall):
             pieces += self._after_all(whole, ended is not None, block.lead)
@@ -409,12 +396,12 @@ class ReplyReader:
 
     def _after_all(self, text: str, whole: bool, lead: str) -> list[Piece]:
         """What might have been a call, and is text, unless it was meant for one."""
-        nothing = not text.strip(" \t\r\n{}[]") or NO_CODE.fullmatch(text)
+        nothing = not text.strip(" \t\r\n{}[]") or cuts.NO_CODE.fullmatch(text)
         if not nothing:
-            if not whole and CUT_OFF.fullmatch(text):
+            if not whole and cuts.CUT_OFF.fullmatch(text):
                 return [Unread(text, BROKEN_OFF)]
             if any(mark in text for mark in ALL if mark[0] == "<") or meant_for(text, self._offered):
-                return [Unread(text, BROKEN_OFF if left_open(text) else "it names no tool that is offered")]
+                return [Unread(text, BROKEN_OFF if cuts.left_open(text) else "it names no tool that is offered")]
             if meant_as_a_call(text, self._offered):
                 return [Unread(text, "it names no tool that is offered" if self._offered else NOTHING_OFFERED)]
         said: list[Piece] = []
@@ -439,7 +426,7 @@ class ReplyReader:
         if block.mark == marks.SURE and (name := re.match(r"[\w.\-]+", text)):
             text = unworded(text, name.end())
         if block.mark.startswith(("```", "~~~")):
-            info, text = fence_split(inside)
+            info, text = cuts.fence_split(inside)
             if info in self._offered:
                 text = f"{info}\n{text}"
         try:
@@ -457,12 +444,12 @@ class ReplyReader:
         if block.mark == "=":
             ends_at = pairs_end(text, last)
             return None if ends_at < 0 else (ends_at, ends_at)
-        if block.mark.endswith("=") and (empty := EMPTY.match(text)):
+        if block.mark.endswith("=") and (empty := cuts.EMPTY.match(text)):
             return empty.end(), empty.end()
-        found = sorted((at, -len(end), end) for end in block.ends for at in places(text, end, block.begins))
+        found = sorted((at, -len(end), end) for end in block.ends for at in cuts.places(text, end, block.begins))
         in_value = text.lstrip()[:1] in ("{", "[") or block.name
         for at, _, end in found:
-            if not last and in_value and in_string(text[:at]):
+            if not last and in_value and cuts.in_string(text[:at]):
                 continue
             if any(len(e) > len(end) and e.startswith(text[at:]) for e in block.ends) and not last:
                 return None
@@ -475,7 +462,7 @@ class ReplyReader:
             return None
         if not block.begins:
             for bracket in re.finditer(r"[\[{(]", text):
-                if bracket[0] == "[" and (other := NO_ARRAY.match(text, bracket.start())):
+                if bracket[0] == "[" and (other := cuts.NO_ARRAY.match(text, bracket.start())):
                     if other.end() == len(text) and not other[0].endswith("]"):
                         return None
                     continue
