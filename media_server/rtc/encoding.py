@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from functools import cache
 from typing import Any, Protocol
 
@@ -17,7 +18,10 @@ from media_server.rtc.libopus import encoding_library
 __all__ = ["FRAME", "Encoder", "comfort_of", "encoder_of", "opus_encoder"]
 
 FRAME = CALL_RATE_HZ // 50
-BIT_RATE = 32_000
+BIT_RATE, MIN_BIT_RATE = 32_000, 6000
+"""Bits per second of Opus, and the least that a listener can ask for (RFC 7587 section 6.1)."""
+LOW_BIT_RATE = 24_000
+"""Bits per second below which speech sounds better by SILK than by CELT."""
 COMPLEXITY = 5
 """Encoder complexity, from 0 to 10. Speech at 10 is hardly better and costs twice the time."""
 EXPECTED_LOSS = 10
@@ -48,7 +52,7 @@ def encoder_of(codec: Codec, corrects: bool = False) -> Encoder:
     """
     match codec.name:
         case "opus":
-            return opus_encoder(corrects=corrects)
+            return opus_encoder(corrects=corrects, bit_rate=_bit_rate(codec))
         case "g722":
             return _G722()
         case _:
@@ -64,27 +68,33 @@ def comfort_of(name: str) -> bytes:
     return encoder_of(Codec(0, name, 8000)).encode(silence)
 
 
-def opus_encoder(rate_hz: int = CALL_RATE_HZ, corrects: bool = False) -> Encoder:
+def _bit_rate(codec: Codec) -> int:
+    """What the listener takes at most, if that is less than usual."""
+    asked = codec.parameters.get("maxaveragebitrate", "")
+    return max(MIN_BIT_RATE, min(BIT_RATE, int(asked))) if re.fullmatch("[0-9]{1,9}", asked) else BIT_RATE
+
+
+def opus_encoder(rate_hz: int = CALL_RATE_HZ, corrects: bool = False, bit_rate: int = BIT_RATE) -> Encoder:
     """A new encoder of mono Opus that takes 20 ms of samples at `rate_hz` at a time; its packets are alike at any rate.
 
     Args:
         corrects: as in `encoder_of`.
     """
     library = encoding_library()
-    return _Opus(library, rate_hz, corrects) if library else _AvOpus(rate_hz, corrects)
+    return _Opus(library, rate_hz, corrects, bit_rate) if library else _AvOpus(rate_hz, corrects, bit_rate)
 
 
 class _Opus:
-    def __init__(self, library: ctypes.CDLL, rate_hz: int, corrects: bool) -> None:
+    def __init__(self, library: ctypes.CDLL, rate_hz: int, corrects: bool, bit_rate: int) -> None:
         self._library = library
         self._frame = rate_hz // 50
         error = ctypes.c_int()
         # what has a low delay is always CELT, which takes a sixth of the time that SILK takes; only SILK corrects
-        application = _VOIP if corrects else _RESTRICTED_LOWDELAY
+        application = _VOIP if corrects or bit_rate < LOW_BIT_RATE else _RESTRICTED_LOWDELAY
         self._state = library.opus_encoder_create(rate_hz, 1, application, ctypes.byref(error))
         if not self._state:
             raise MemoryError(f"libopus cannot make an encoder ({error.value})")
-        settings = {_SET_BITRATE: BIT_RATE, _SET_COMPLEXITY: COMPLEXITY, _SET_VBR_CONSTRAINT: 0}
+        settings = {_SET_BITRATE: bit_rate, _SET_COMPLEXITY: COMPLEXITY, _SET_VBR_CONSTRAINT: 0}
         if corrects:
             settings |= {_SET_INBAND_FEC: 1, _SET_PACKET_LOSS: EXPECTED_LOSS}
         for request, value in settings.items():
@@ -105,13 +115,13 @@ class _Opus:
 class _AvOpus:
     """Opus by FFmpeg, where libopus is not found; it takes twice the time, and two threads for each encoder."""
 
-    def __init__(self, rate_hz: int, corrects: bool) -> None:
+    def __init__(self, rate_hz: int, corrects: bool, bit_rate: int) -> None:
         self._rate_hz = rate_hz
         self._context: Any = av.CodecContext.create("libopus", "w")
-        self._context.bit_rate = BIT_RATE
+        self._context.bit_rate = bit_rate
         self._context.format, self._context.layout, self._context.sample_rate = "s16", "mono", rate_hz
         self._context.options = {
-            "application": "voip" if corrects else "lowdelay",
+            "application": "voip" if corrects or bit_rate < LOW_BIT_RATE else "lowdelay",
             "frame_duration": "20",
             "compression_level": str(COMPLEXITY),
             **({"fec": "1", "packet_loss": str(EXPECTED_LOSS)} if corrects else {}),

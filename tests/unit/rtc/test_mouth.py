@@ -55,6 +55,30 @@ def tone(seconds: float) -> Samples:
     return (np.sin(2 * np.pi * 300 * np.arange(int(seconds * CALL_RATE_HZ)) / CALL_RATE_HZ) * 9000).astype(np.int16)
 
 
+@pytest.mark.parametrize(
+    ("asked", "most"),
+    [
+        ("8000", 8000),
+        ("20000", 20_000),
+        ("1", 6000),
+        ("510000", 32_000),
+        ("", 32_000),
+        ("many", 32_000),
+        ("9" * 5000, 32_000),
+    ],
+    ids=["8000", "20000", "1", "510000", "none", "a word", "5000 digits"],
+)
+async def test_a_listener_says_how_many_bits_of_speech_it_takes(
+    encoders: ThreadPoolExecutor, asked: str, most: int
+) -> None:
+    sender = Sender(encoders, Codec(111, "opus", 48_000, 2, {"maxaveragebitrate": asked}))
+    noise = np.random.default_rng(1).normal(size=2 * CALL_RATE_HZ) * 3000
+    sender.speaker.play(Speech(noise.astype(np.int16)))
+    await sender.tick(100)
+    bits_per_s = sum(len(packet.payload) for packet in sender.sent) * 8 / 2
+    assert most / 2 < bits_per_s < 1.2 * most
+
+
 def decoded(packets: list[RtpPacket | None], name: str = "libopus") -> Samples:
     context = av.CodecContext.create(name, "r")
     assert isinstance(context, av.AudioCodecContext)
