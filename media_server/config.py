@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import json
 import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from media_server.agents import Agent
-from media_server.errors import ConfigurationError, problems
+from media_server.errors import ConfigurationError, MediaServerError, problems
 
 __all__ = ["IceServer", "Settings", "Webhook", "is_loopback", "load_settings"]
+
+
+EXAMPLES = {"public_addresses": '["203.0.113.7"]', "host_names": '["voice.example"]'}
+"""Settings of several values, as variables of the environment have them."""
 
 
 def _reachable(addresses: list[IPvAnyAddress]) -> list[IPvAnyAddress]:
@@ -55,7 +66,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MEDIA_SERVER_", env_nested_delimiter="__", extra="forbid")
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", pattern=r"^[A-Za-z0-9_.:%-]+$")
     """The address to listen on; other than loopback only with API keys, or with `open`."""
     port: int = Field(8080, ge=0, le=65535)
     """The port for pages and the API; 0 takes a free one."""
@@ -76,7 +87,7 @@ class Settings(BaseSettings):
     engine_start_timeout_s: float = Field(600, gt=0)
     """Maximum seconds that loading the models may take."""
 
-    tls: str = ""
+    tls: str = Field("", pattern=r"^(|auto|[^,]*[^,\s][^,]*,[^,]*[^,\s][^,]*)$")
     """`auto`: with a certificate that the server makes; or the paths of certificate and key with a comma between."""
     tls_dir: Path = Path("tls")
     """Where it keeps its own."""
@@ -198,11 +209,31 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
         of_agents = [field.name for field in dataclasses.fields(Agent)]
         places = {_place(problem["loc"], given, path) for problem in e.errors()}
         where = ", ".join(sorted(places))
-        raise ConfigurationError(
-            f"The settings ({where}) cannot be used: {problems(e, Settings.model_fields, of_agents)}."
-        ) from e
+        said = f"The settings ({where}) cannot be used: {problems(e, Settings.model_fields, of_agents)}."
+        if any(place.startswith("--") for place in places):
+            raise MediaServerError("bad_option", said) from e
+        raise ConfigurationError(said) from e
+    except SettingsError as e:
+        raise ConfigurationError(_no_json()) from e
     except ValueError as e:
         raise ConfigurationError(f"{path} cannot be read: {e}.") from e
+
+
+def _no_json() -> str:
+    """Which variable of the environment is not the JSON that settings of several values are."""
+    for name, value in os.environ.items():
+        key = name.lower().removeprefix("media_server_").partition("__")[0]
+        if not name.upper().startswith("MEDIA_SERVER_") or key not in Settings.model_fields:
+            continue
+        example = {"public_addresses": '["203.0.113.7"]', "host_names": '["voice.example"]'}.get(
+            key, '[{"...": "..."}]'
+        )
+        try:
+            json.loads(value)
+        except ValueError:
+            if get_origin(Settings.model_fields[key].annotation) is list:
+                return f"{name}: this has to be a list as JSON, like {example}, not {value!r}."
+    return "A variable of the environment (MEDIA_SERVER_...) is not the JSON that its setting needs."
 
 
 def _place(keys: tuple[int | str, ...], options: Mapping[str, Any], file: Path) -> str:

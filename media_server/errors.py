@@ -108,8 +108,10 @@ _SHOULD = re.compile("^(Input|String|Value|Data|Tuple|List|Set|Dictionary|Bytes)
 _FORMS: dict[str, str] = {
     "name": "a name has only letters, digits, - and _, and 64 of them at most",
     "color": "this has to be a colour like #0f766e",
+    "host": "this has to be an address to listen on, like 127.0.0.1 or 0.0.0.0",
     "language": "this has to be the code of a language, like en or de",
     "secret": "this has to be a secret like whsec_… (whsec_ and 32 or more characters of base64)",
+    "tls": "this has to be auto, or the paths of certificate and key with a comma between: cert.pem,key.pem",
     "traces": "this has to be an address that begins with http:// or https://",
     "url": "this has to be an address that begins with http:// or https://",
 }
@@ -150,7 +152,7 @@ def _reason(problem: ErrorDetails, known: Iterable[str]) -> str:
             return "this is missing"
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than" as kind:
             words = {"greater_than_equal": "at least", "greater_than": "more than", "less_than_equal": "at most"}
-            return f"this has to be {words.get(kind, 'less than')} {next(iter(context.values()))}"
+            return f"this has to be {words.get(kind, 'less than')} {next(iter(context.values())):g}"
         case "int_parsing" | "int_type" | "int_from_float":
             return "this has to be a whole number"
         case "float_parsing" | "float_type":
@@ -159,7 +161,7 @@ def _reason(problem: ErrorDetails, known: Iterable[str]) -> str:
             return "this has to be true or false"
         case "string_type":
             return "this has to be a text"
-        case "dict_type" | "model_type" | "model_attributes_type":
+        case "dict_type" | "model_type" | "model_attributes_type" | "dataclass_type":
             return "this has to be an object"
         case "list_type" | "tuple_type" | "set_type" | "frozen_set_type":
             return "this has to be a list"

@@ -34,10 +34,10 @@ from media_server.knowledge import Library
 from media_server.pulse import Pulse
 from media_server.rtc import Edge, Ports
 from media_server.rtc.servers import check_ice_servers
-from media_server.store import Database, Outbox, Records, Subscription, reason_of
+from media_server.store import Database, Outbox, Records, Subscription, missing_file, reason_of
 from media_server.switchboard import Switchboard
 from media_server.tasks import cause_of
-from media_server.tls import fingerprint, server_context
+from media_server.tls import check_tls, fingerprint, server_context
 from media_server.webhooks import Deliverer
 
 __all__ = ["Server", "running_server"]
@@ -101,12 +101,12 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     """
     pack = load_pack(settings.pack, settings.models_dir)
     check_files(pack)
+    _check(settings)
     doors = load_doors()
     # a server that has agents of its own shows none that only demonstrate
     shown = settings.agents if settings.agents or settings.agents_dir else [HOME_AGENT]
     agents = AgentRegistry([DEFAULT_AGENT, *shown], pack.manifest.voices, check_sound)
     problems = await _load_agents(agents, settings.agents_dir) if settings.agents_dir else ()
-    check_ice_servers(settings.ice_servers)
     pulse = Pulse()
     engines = Engines(pack, settings)
     library = Library(settings.knowledge_dir, _Embedder(engines) if engines.embedding else None)
@@ -123,8 +123,6 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
             ]
             _follow_documents(agents, library)
             records, outbox = None, None
-            if settings.webhooks and not settings.records:
-                raise ConfigurationError("Webhooks tell what is in the records: they need records = true.")
             if settings.records:
                 outbox = Outbox(database, settings.server_name, [_subscription(w) for w in settings.webhooks])
                 deliverer = Deliverer(outbox, {w.url: w.secret for w in settings.webhooks})
@@ -166,6 +164,16 @@ async def running_server(settings: Settings) -> AsyncIterator[Server]:
     except BaseExceptionGroup as group:
         # one cause is what the operator needs to read
         raise cause_of(group, BaseException) or group from None
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what cannot be, before a file is made or a model is loaded."""
+    check_ice_servers(settings.ice_servers)
+    check_tls(settings.tls)
+    if settings.webhooks and not settings.records:
+        raise ConfigurationError("Webhooks tell what is in the records: they need records = true.")
+    if missing_file(settings.database):
+        settings.check_exposure(has_keys=False)
 
 
 async def _close_lost(records: Records) -> None:

@@ -24,7 +24,7 @@ from media_server.addresses import own_addresses
 from media_server.errors import ConfigurationError
 from media_server.private import private_folder
 
-__all__ = ["fingerprint", "server_context"]
+__all__ = ["check_tls", "fingerprint", "server_context"]
 
 VALID = datetime.timedelta(days=397)
 """What browsers accept at most."""
@@ -58,17 +58,35 @@ def server_context(tls: str, folder: Path) -> tuple[ssl.SSLContext, Path]:
                 _issue(folder, _names())
             except OSError as e:
                 raise ConfigurationError(f"The certificate cannot be kept in {folder} (tls_dir): {e}.") from e
-    else:
-        paths = [Path(p.strip()) for p in tls.split(",")]
-        if len(paths) != 2:
-            raise ConfigurationError("tls has to be auto, or the paths of certificate and key: cert.pem,key.pem.")
-        certificate, key = paths
+        return _context(certificate, key), certificate
+    certificate, key = _own(tls)
+    return _context(certificate, key), certificate
+
+
+def check_tls(tls: str) -> None:
+    """See to it that the operator's certificate can be used, before anything is begun; makes nothing.
+
+    Raises:
+        ConfigurationError: as `server_context`.
+    """
+    if tls not in ("", "auto"):
+        _context(*_own(tls))
+
+
+def _own(tls: str) -> tuple[Path, Path]:
+    paths = [Path(p.strip()) for p in tls.split(",")]
+    if len(paths) != 2:
+        raise ConfigurationError("tls has to be auto, or the paths of certificate and key: cert.pem,key.pem.")
+    return paths[0], paths[1]
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(certificate, key)
     except OSError as e:  # also of ssl
         raise ConfigurationError(_unusable(certificate, key, e)) from e
-    return context, certificate
+    return context
 
 
 def _unusable(certificate: Path, key: Path, failed: OSError) -> str:

@@ -56,6 +56,8 @@ export class VoiceWidget extends HTMLElement {
   session = null;
   /** @type {Map<string, HTMLElement>} */
   lines = new Map();
+  /** @type {WeakMap<HTMLElement, import("./call-state.js").Message>} what each of them shows */
+  #drawn = new WeakMap();
   #agreed = false;
   #problem = "";
 
@@ -412,21 +414,25 @@ export class VoiceWidget extends HTMLElement {
       welcome && !messages.length && this.mode !== "orb"
         ? [{ id: "welcome", role: /** @type {const} */ ("bot"), text: welcome }]
         : messages;
+    const kept = new Set();
     for (const message of shown) {
-      const { id, role, text, isInterim, interrupted } = { isInterim: false, interrupted: false, ...message };
+      const { id, role, text } = message;
+      kept.add(id);
       let line = this.lines.get(id);
+      if (line && this.#drawn.get(line) === message) continue;
       if (!line) {
         this.lines.set(id, (line = document.createElement("li")));
         list.append(line);
       }
-      line.className = `${role === "bot" ? "agent" : role}${isInterim ? " partial" : ""}`;
-      const words = interrupted ? `${text} —` : text;
+      this.#drawn.set(line, message);
+      line.className = `${role === "bot" ? "agent" : role}${message.isInterim ? " partial" : ""}`;
+      const words = message.interrupted ? `${text} —` : text;
       if (line.textContent === words) continue;
       line.textContent = words;
       log.scrollTop = log.scrollHeight;
     }
     for (const [id, line] of this.lines) {
-      if (shown.some((m) => m.id === id)) continue;
+      if (kept.has(id)) continue;
       line.remove();
       this.lines.delete(id);
     }

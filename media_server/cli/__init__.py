@@ -53,6 +53,9 @@ def perform(parser: Parser, argv: list[str] | None = None) -> NoReturn:
         drop_output()  # the reader has seen enough, as `head` has
         sys.exit(0)
     except OSError as e:
+        if e.errno == errno.ENAMETOOLONG:
+            print(f"{parser.prog}: No file has so long a name: {plain(str(e.filename))[:60]}…", file=sys.stderr)
+            sys.exit(2)
         if e.errno != errno.ENOSPC:
             raise
         drop_output()

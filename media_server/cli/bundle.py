@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media_server.cli.options import command, offline_option, settings
+from media_server.cli.parser import path
 from media_server.counted import counted
 from media_server.errors import MediaServerError
 
@@ -54,14 +55,14 @@ def add(actions: Any) -> None:
     show.add_argument("--files", action="store_true", help="every file with its size and SHA-256")
     show.set_defaults(run=_show)
     for each in (install, verify, show):
-        each.add_argument("bundle", type=Path, help="a .tar.zst or .tar file, or the folder that one was unpacked to")
-        each.add_argument("--key", type=Path, metavar="PEM", help="public key that the bundle must be signed with")
+        each.add_argument("bundle", type=path, help="a .tar.zst or .tar file, or the folder that one was unpacked to")
+        each.add_argument("--key", type=path, metavar="PEM", help="public key that the bundle must be signed with")
 
 
 def _add_create(steps: Any) -> None:
     create = command(steps, "create", "write a bundle", CREATE)
     create.add_argument("pack", help="its name")
-    create.add_argument("-o", "--output", type=Path, metavar="FILE", help=".tar.zst or .tar (PACK.tar.zst)")
+    create.add_argument("-o", "--output", type=path, metavar="FILE", help=".tar.zst or .tar (PACK.tar.zst)")
     create.add_argument("--wheels", action="store_true", help="with the server and all that it needs")
     create.add_argument("--python", metavar="3.N", help="version of Python on the machine it is for (this one's)")
     create.add_argument("--platform", help="kind of the machine it is for, as in manylinux_2_28_x86_64 (this one's)")
@@ -71,7 +72,7 @@ def _add_create(steps: Any) -> None:
         help="compile llama.cpp for any processor (5 to 10 minutes, once), not for one like this machine's",
     )
     create.add_argument(
-        "--wheel", type=Path, action="append", default=[], metavar="FILE", help="add one built elsewhere"
+        "--wheel", type=path, action="append", default=[], metavar="FILE", help="add one built elsewhere"
     )
     create.add_argument(
         "--extra",
@@ -80,16 +81,16 @@ def _add_create(steps: Any) -> None:
         choices=["cuda", "postgresql", "tracing"],
         help="with what this needs too",
     )
-    create.add_argument("--sign", type=Path, metavar="PEM", help="Ed25519 private key to sign the bundle with")
+    create.add_argument("--sign", type=path, metavar="PEM", help="Ed25519 private key to sign the bundle with")
     offline_option(create)
     _settings(create)
     create.set_defaults(run=_create)
 
 
 def _settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings")
+    parser.add_argument("--config", type=path, metavar="FILE", default=argparse.SUPPRESS, help="settings")
     parser.add_argument(
-        "--models-dir", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="where packs are (models)"
+        "--models-dir", type=path, metavar="DIR", default=argparse.SUPPRESS, help="where packs are (models)"
     )
 
 

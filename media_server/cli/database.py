@@ -148,6 +148,7 @@ def _keys_credit(args: argparse.Namespace) -> int:
 
     if not 0 < args.amount <= MAX_LIMIT:
         raise MediaServerError("bad_option", f"What is added is above 0 and at most {MAX_LIMIT}, not {args.amount:g}.")
+    _need_database(args)
     now = asyncio.run(_with_keys(args, lambda k: k.add_credit(args.id, args.amount)))
     if now is None:
         raise MediaServerError("unknown_key", f"There is no key {args.id!r}; media-server keys list shows them.")
@@ -156,7 +157,8 @@ def _keys_credit(args: argparse.Namespace) -> int:
 
 
 def _keys_list(args: argparse.Namespace) -> int:
-    keys = asyncio.run(_with_keys(args, lambda k: k.all()))
+    nowhere = _no_database(args)
+    keys = [] if nowhere else asyncio.run(_with_keys(args, lambda k: k.all()))
     for key in keys:
         made = time.strftime("%Y-%m-%d", time.localtime(key.created_at))
         state = "revoked" if key.revoked_at else "good"
@@ -173,12 +175,15 @@ def _keys_list(args: argparse.Namespace) -> int:
         print(f"{key.id}  {state:<8} {made}  {'+'.join(key.scopes):<10} {key.name}  {only}".rstrip())
     if not keys:
         print("No API keys. Anyone who can reach the server can call.")
+        if nowhere:
+            print(nowhere, file=sys.stderr)
     elif all(key.revoked_at for key in keys):
         print(CLOSED)
     return 0
 
 
 def _keys_revoke(args: argparse.Namespace) -> int:
+    _need_database(args)
     if not asyncio.run(_with_keys(args, lambda k: k.revoke(args.id))):
         raise MediaServerError("unknown_key", f"There is no key {args.id!r}; media-server keys list shows them.")
     print(f"{args.id} is revoked.")
@@ -188,6 +193,7 @@ def _keys_revoke(args: argparse.Namespace) -> int:
 
 
 def _keys_open(args: argparse.Namespace) -> int:
+    _need_database(args)
     forgotten = asyncio.run(_with_keys(args, lambda k: k.forget_revoked()))
     if forgotten is None:
         raise MediaServerError("keys_good", "There are keys that are good: revoke them first (media-server keys list).")
@@ -197,21 +203,38 @@ def _keys_open(args: argparse.Namespace) -> int:
 
 
 def _webhooks_list(args: argparse.Namespace) -> int:
-    deliveries = asyncio.run(_with_outbox(args, lambda outbox: outbox.all(args.state)))
+    nowhere = _no_database(args)
+    deliveries = [] if nowhere else asyncio.run(_with_outbox(args, lambda outbox: outbox.all(args.state)))
     for d in deliveries:
         line = f"{d.message_id}  {d.state:<9} {d.attempts:>2}x  {d.type:<16} {d.call_id}  {d.url}  {d.error or ''}"
         print(line.rstrip())
     if not deliveries:
         print("There are none.")
+        if nowhere:
+            print(nowhere, file=sys.stderr)
     return 0
 
 
 def _webhooks_retry(args: argparse.Namespace) -> int:
+    _need_database(args)
     count = asyncio.run(_with_outbox(args, lambda outbox: outbox.retry(args.id)))
     if args.id and not count:
         raise MediaServerError("unknown_delivery", f"There is no dead delivery {args.id!r}.")
     print(f"{counted(count, 'delivery', 'deliveries')} will be tried again within a minute.")
     return 0
+
+
+def _no_database(args: argparse.Namespace) -> str:
+    """That there is no database yet, which is not made to look into it; empty where there is one."""
+    from media_server.store import missing_file
+
+    file = missing_file(settings(args).database)
+    return f"There is no database {file} yet. Another one is named with --database or --config." if file else ""
+
+
+def _need_database(args: argparse.Namespace) -> None:
+    if nowhere := _no_database(args):
+        raise MediaServerError("no_database", nowhere)
 
 
 async def _with_outbox(args: argparse.Namespace, ask: Callable[[Outbox], Awaitable[T]]) -> T:

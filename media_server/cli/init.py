@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from media_server.cli.options import command
+from media_server.cli.parser import path
 from media_server.errors import MediaServerError
 
 __all__ = ["add"]
@@ -29,7 +30,7 @@ IGNORE = ".gitignore"
 
 def add(commands: Any) -> None:
     init = command(commands, "init", "make a folder with an agent, settings and a test", INIT)
-    init.add_argument("folder", type=Path, nargs="?", default=Path(), help="which one (this one)")
+    init.add_argument("folder", type=path, nargs="?", default=Path(), help="which one (this one)")
     init.set_defaults(run=_init)
 
 

@@ -12,6 +12,7 @@ from media_server.cli import bundle, models_shown
 from media_server.cli.models_fetch import add_fetch, add_source
 from media_server.cli.models_import import add_import
 from media_server.cli.options import command, offline_option, settings
+from media_server.cli.parser import path
 from media_server.cli.terminal import asked
 from media_server.errors import ConfigurationError, MediaServerError
 
@@ -38,9 +39,9 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     for each in (_add_list, _add_show, add_fetch, add_import, _add_verify, _add_remove):
         action = each(actions)
-        action.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings")
+        action.add_argument("--config", type=path, metavar="FILE", default=argparse.SUPPRESS, help="settings")
         action.add_argument(
-            "--models-dir", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="where packs are (models)"
+            "--models-dir", type=path, metavar="DIR", default=argparse.SUPPRESS, help="where packs are (models)"
         )
     bundle.add(actions)
 
@@ -83,12 +84,15 @@ def _add_remove(actions: Any) -> argparse.ArgumentParser:
 
 
 def _models_dir(args: argparse.Namespace) -> Path:
-    return settings(args).models_dir
+    """The folder to look into."""
+    folder = settings(args).models_dir
+    if args.models_dir is not None and not folder.is_dir():
+        raise MediaServerError("bad_option", f"--models-dir: there is no folder {folder}.")
+    return folder
 
 
 def _list(args: argparse.Namespace) -> int:
-    chosen = settings(args)
-    models_dir = chosen.models_dir
+    chosen, models_dir = settings(args), _models_dir(args)
     models_shown.on_this_machine(models_dir)
     if args.source:
         asyncio.run(models_shown.at_mirrors(args.source, models_dir, chosen.forbids_fetching))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from media_server.cli.options import command, settings
+from media_server.cli.parser import path
 from media_server.errors import ConfigurationError, MediaServerError
 
 __all__ = ["add_import"]
@@ -31,7 +31,7 @@ done to the ones that you have. All checksums are made here.
 
 def add_import(actions: Any) -> argparse.ArgumentParser:
     importing = command(actions, "import", "make a pack of a model that you already have", IMPORT)
-    importing.add_argument("path", type=Path, help="a file or folder")
+    importing.add_argument("path", type=path, help="a file or folder")
     importing.add_argument("--name", dest="called", metavar="NAME", help="what the pack is called (as the file is)")
     importing.add_argument(
         "--as",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
+from urllib.parse import urlsplit
 
-from media_server.cli.parser import command, number
+from media_server.cli.parser import command, number, path
 from media_server.config import Settings, load_settings
 
 __all__ = ["command", "database_options", "offline_option", "server_options", "settings", "settings_options"]
@@ -26,7 +26,7 @@ def offline_option(parser: argparse.ArgumentParser) -> None:
 def settings_options(parser: argparse.ArgumentParser) -> None:
     offline_option(parser)
     parser.add_argument("--pack", help="model pack (starter)")
-    parser.add_argument("--models-dir", type=Path, metavar="DIR", help="where packs are (models)")
+    parser.add_argument("--models-dir", type=path, metavar="DIR", help="where packs are (models)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="auto: CUDA where a library can use it")
     parser.add_argument(
         "--threads",
@@ -39,7 +39,7 @@ def settings_options(parser: argparse.ArgumentParser) -> None:
 
 def database_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that work on the database alone, also while a server uses it."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (media_server.toml)")
+    parser.add_argument("--config", type=path, metavar="FILE", help="settings (media_server.toml)")
     parser.add_argument(
         "--database", metavar="URL", help="where calls and keys are kept (sqlite:///media_server.sqlite)"
     )
@@ -48,7 +48,9 @@ def database_options(parser: argparse.ArgumentParser) -> None:
 def server_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that talk to a running server; the environment has their defaults."""
     url = os.environ.get("MEDIA_SERVER_URL") or URL
-    parser.add_argument("--url", default=url, help=f"address of the server (MEDIA_SERVER_URL, else {URL})")
+    parser.add_argument(
+        "--url", type=_address, default=url, help=f"address of the server (MEDIA_SERVER_URL, else {URL})"
+    )
     parser.add_argument(
         "--key",
         type=_secret,
@@ -60,14 +62,34 @@ def server_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _address(text: str) -> str:
+    """The address of a server."""
+    url = text.strip()
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and " " not in url
+    except ValueError:
+        usable = False
+    if not usable:
+        raise argparse.ArgumentTypeError(
+            f"the address of a server looks like {URL}, not {text!r}{_origin(text, 'MEDIA_SERVER_URL')}."
+        )
+    return url
+
+
 def _secret(text: str) -> str:
     """A key or a token, without the line's end that comes from a file."""
     secret = text.strip()
     if not (secret.isascii() and secret.isprintable()):
+        where = _origin(text, "MEDIA_SERVER_KEY")
         raise argparse.ArgumentTypeError(
-            "a key has letters, digits, - and _, like sk_…; this one has other characters."
+            f"a key has letters, digits, - and _, like sk_…; this one{where} has other characters."
         )
     return secret
+
+
+def _origin(text: str, variable: str) -> str:
+    return f" (from {variable})" if text == os.environ.get(variable) else ""
 
 
 def settings(args: argparse.Namespace) -> Settings:

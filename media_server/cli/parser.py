@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "command", "number", "seconds"]
+__all__ = ["Parser", "command", "number", "path", "seconds"]
 
 _NO_NUMBER = re.compile(r": invalid (int|float) value: ('.*')$")
-_QUOTED = re.compile(r"'([^']+)'")
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,7 +29,17 @@ class Parser(argparse.ArgumentParser):
             innermost.refuse_unknown(unknown)
         if not hasattr(found, "run"):  # a command without its action: what there is to choose from
             innermost.exit(2, innermost.format_help())
+        innermost.refuse_other_bytes(found)
         return found
+
+    def refuse_other_bytes(self, found: argparse.Namespace) -> None:
+        """Exit where a value is no text, before anything is done with it. Names of files may be any bytes."""
+        for action in self._actions:
+            value = getattr(found, action.dest, None)
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, str) and any("\ud800" <= letter <= "\udfff" for letter in each):
+                    named = "/".join(action.option_strings) or action.metavar or action.dest
+                    self.error(f"{named}: {each!r} is not text in UTF-8.")
 
     def refuse_unknown(self, words: list[str]) -> NoReturn:
         word = words[0].partition("=")[0]
@@ -94,6 +106,19 @@ def number(what: str, low: int, high: int) -> Callable[[str], int]:
         return value
 
     return read
+
+
+def path(text: str) -> Path:
+    """The type of an option that names a file or a folder, whether there is one or not."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("its value is missing.")
+    named = Path(text)
+    try:
+        named.lstat()
+    except OSError as failed:
+        if failed.errno == errno.ENAMETOOLONG:
+            raise argparse.ArgumentTypeError("no file has so long a name.") from None
+    return named
 
 
 def seconds(what: str, most: float) -> Callable[[str], float]:

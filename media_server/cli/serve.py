@@ -9,12 +9,11 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media_server import logs
 from media_server.cli.options import command, settings, settings_options
-from media_server.cli.parser import number
+from media_server.cli.parser import number, path
 from media_server.cli.systemd import Notifier
 from media_server.cli.welcome import welcome
 from media_server.config import Settings
@@ -42,7 +41,7 @@ def add(commands: Any) -> None:
     settings_options(serve)
     serve.add_argument(
         "agents_dir",
-        type=Path,
+        type=path,
         nargs="?",
         metavar="AGENTS",
         help="folder with agents as Python and TOML files; without it there is the agent 'assistant'",
@@ -89,8 +88,8 @@ def add(commands: Any) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    os.umask(0o077)  # whatever it writes is nobody else's to read
     chosen = settings(args)
+    os.umask(0o077)  # whatever it writes is nobody else's to read
     logs.configure(chosen.log_format, chosen.log_level)
     prefer(MEDIA)
     asyncio.run(_serve_until_stopped(chosen, Notifier.of_systemd() if args.systemd else Notifier("")))
@@ -135,6 +134,8 @@ async def _serve_until_stopped(settings: Settings, notifier: Notifier) -> None:
             "not_ready", f"The models were not loaded within {settings.engine_start_timeout_s:.0f} s."
         ) from None
     except OSError as e:
+        if e.filename:  # of a file, and not of an address
+            raise
         raise _no_address(settings, e) from e
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from media_server.cli.options import command, server_options
+from media_server.cli.parser import path
 from media_server.errors import ConfigurationError, MediaServerError, problems
 
 __all__ = ["Spec", "add", "read_specs"]
@@ -72,7 +73,7 @@ class _Result:
 
 def add(commands: Any) -> None:
     test = command(commands, "test", "play conversations that are written in YAML", TEST)
-    test.add_argument("paths", nargs="+", type=Path, help="files, or folders of *.spec.yaml")
+    test.add_argument("paths", nargs="+", type=path, help="files, or folders of *.spec.yaml")
     server_options(test)
     test.add_argument("--agent", help="in place of the one that a file names")
     test.add_argument("--grep", default="", metavar="TEXT", help="only files and descriptions with this in them")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media_server.cli.options import command, server_options
-from media_server.cli.parser import seconds
+from media_server.cli.parser import path, seconds
 from media_server.cli.terminal import typed_lines
 from media_server.cli.view import ChatView, SpokenView, print_event, print_json
 from media_server.errors import MediaServerError
@@ -48,8 +48,8 @@ def add(commands: Any) -> None:
     call = command(commands, "call", "talk with an agent by voice", CALL)
     server_options(call)
     call.add_argument("--agent", default="assistant", help="whom to call (%(default)s)")
-    call.add_argument("--wav", type=Path, metavar="FILE", help="speak this recording instead of the microphone")
-    call.add_argument("--out", type=Path, metavar="FILE", help="where the agent's voice is written, as WAV")
+    call.add_argument("--wav", type=path, metavar="FILE", help="speak this recording instead of the microphone")
+    call.add_argument("--out", type=path, metavar="FILE", help="where the agent's voice is written, as WAV")
     call.add_argument("--microphone", metavar="NAME", help="which one: its number, or a part of its name")
     call.add_argument("--loudspeaker", metavar="NAME", help="which one: its number, or a part of its name")
     call.add_argument("--devices", action="store_true", help="list microphones and loudspeakers, and do nothing else")

@@ -39,6 +39,7 @@ from media_server.http.cors import cors, cors_headers
 from media_server.http.door import DOORS, Door
 from media_server.http.errors import errors_as_json
 from media_server.http.fairness import in_turn
+from media_server.http.files import file_response
 from media_server.http.gate import gate
 from media_server.http.openapi import operation
 from media_server.http.speech import ENGINES
@@ -106,13 +107,13 @@ async def page(request: web.Request) -> web.StreamResponse:
         for door in request.app[DOORS]:
             if door.at_root:
                 return await door.at_root(request)
-    return web.FileResponse(STATIC / "index.html")
+    return await file_response(request, STATIC / "index.html")
 
 
 @routes.get("/admin")
-async def admin(_: web.Request) -> web.FileResponse:
+async def admin(request: web.Request) -> web.StreamResponse:
     """The operator's page; what it shows it asks for with a key."""
-    return web.FileResponse(STATIC / "admin" / "index.html")
+    return await file_response(request, STATIC / "admin" / "index.html")
 
 
 @routes.get("/admin/")
@@ -134,12 +135,12 @@ async def favicon(_: web.Request) -> web.FileResponse:
 
 
 @routes.get("/static/{path:.+}")
-async def static(request: web.Request) -> web.FileResponse:
+async def static(request: web.Request) -> web.StreamResponse:
     path = FILES.get(request.match_info["path"])
     if path is None:
         raise web.HTTPNotFound
     policy = POLICIES.get(request.match_info["path"])
-    return web.FileResponse(path, headers={"Content-Security-Policy": policy} if policy else None)
+    return await file_response(request, path, {"Content-Security-Policy": policy} if policy else {})
 
 
 async def _offline_page(_: web.BaseRequest, response: web.StreamResponse) -> None:

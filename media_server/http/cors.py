@@ -54,4 +54,7 @@ async def _may_read(request: web.Request, origin: str) -> bool:
 
 async def cors_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Put what the middleware found out into the heads of responses, streams too."""
-    response.headers.update(request.get(_HEADERS, {}))
+    headers = request.get(_HEADERS, {})
+    if headers and (varies := response.headers.get("Vary")):
+        headers = headers | {"Vary": f"{varies}, Origin"}
+    response.headers.update(headers)

@@ -9,6 +9,7 @@ import re
 from aiohttp import web
 
 from media_server.errors import ClientError
+from media_server.http.files import file_response
 from media_server.paths import DOCUMENTS
 
 __all__ = ["routes"]
@@ -38,7 +39,7 @@ async def index(_: web.Request) -> web.Response:
 
 
 @routes.get("/docs/{path:.*}")
-async def file(request: web.Request) -> web.FileResponse:
+async def file(request: web.Request) -> web.StreamResponse:
     """A page or another file of the site."""
     if not FILES:
         message = "The documents were not built into this server. In a checkout, make docs builds them."
@@ -47,4 +48,4 @@ async def file(request: web.Request) -> web.FileResponse:
     if name not in FILES:
         raise web.HTTPNotFound
     policy = POLICIES.get(name)
-    return web.FileResponse(FILES[name], headers={"Content-Security-Policy": policy} if policy else None)
+    return await file_response(request, FILES[name], {"Content-Security-Policy": policy} if policy else {})

@@ -23,7 +23,7 @@ from media_server.errors import ConfigurationError
 from media_server.private import private_file
 from media_server.tasks import to_its_end
 
-__all__ = ["Database", "reason_of", "storable", "to_its_end"]
+__all__ = ["Database", "missing_file", "reason_of", "storable", "to_its_end"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -51,6 +51,21 @@ def storable(text: str) -> bool:
 def reason_of(failed: BaseException) -> str:
     """What a database says of its failure, in one line: without the statement, which holds what was to be written."""
     return str(getattr(failed, "orig", None) or failed).partition("\n")[0]
+
+
+def missing_file(url: str) -> Path | None:
+    """The file of an SQLite database that is still to be made."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return None
+    name = parsed.database
+    if parsed.get_backend_name() != "sqlite" or not name or name == ":memory:" or parsed.query:
+        return None
+    try:
+        return None if (file := Path(name)).exists() else file
+    except (OSError, ValueError):
+        return None  # opening it says why
 
 
 class Database:

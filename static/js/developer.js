@@ -50,7 +50,8 @@ export class Developer {
     if (event.type === "turn.metrics") this.#answered(event.response_ms);
     if (FREQUENT.includes(event.type) && !this.all.checked) return;
     const { type, time = 0, call_id, seq, ...fields } = event;
-    const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 30;
+    const isShown = document.body.classList.contains("developer"); // to measure what is hidden takes its time as well
+    const atEnd = isShown && this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 30;
     const item = document.createElement("li");
     const details = item.appendChild(document.createElement("details"));
     const summary = details.appendChild(document.createElement("summary"));

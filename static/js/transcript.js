@@ -22,6 +22,8 @@ export class Transcript {
   /** @type {Map<string, HTMLElement>} */
   #tools = new Map();
   #now = 0;
+  /** The reader is at the end, and stays there. */
+  #follows = true;
 
   /**
    * @param {HTMLElement} scroller @param {HTMLElement} list
@@ -33,13 +35,19 @@ export class Transcript {
     this.newer = newer;
     this.announce = announce;
     newer.addEventListener("click", () => this.#toEnd());
-    let follows = true;
+    let top = 0;
     scroller.addEventListener("scroll", () => {
-      follows = this.#isAtEnd();
-      if (follows) newer.hidden = true;
+      // what was added since, and what is measured anew, moves the end away from who has not scrolled
+      if (this.#isAtEnd()) this.#follows = true;
+      else if (scroller.scrollTop < top) this.#follows = false;
+      top = scroller.scrollTop;
+      if (this.#follows) newer.hidden = true;
     });
-    // a message above it takes some of its height
-    new ResizeObserver(() => follows && this.#toEnd()).observe(scroller);
+    // once in a frame, however many words it brings: to ask for the height at each of them takes the longer, the more
+    // was said; a message above the list takes some of its height as well
+    const observer = new ResizeObserver(() => this.#follows && this.#toEnd());
+    observer.observe(scroller);
+    observer.observe(list);
   }
 
   /** Another call begins below what was said before. @param {string} agentName */
@@ -226,10 +234,8 @@ export class Transcript {
 
   /** Change what is shown; the end stays in view for who is there, and for nobody else. @param {() => void} change */
   #change(change) {
-    const follows = this.#isAtEnd();
     change();
-    if (follows) this.#toEnd();
-    else this.newer.hidden = false;
+    if (!this.#follows) this.newer.hidden = false;
   }
 
   #isAtEnd() {
@@ -238,6 +244,7 @@ export class Transcript {
   }
 
   #toEnd() {
+    this.#follows = true;
     this.scroller.scrollTop = this.scroller.scrollHeight;
     this.newer.hidden = true;
   }

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from media_server.config import Settings, load_settings
+from media_server.config import Settings, Webhook, load_settings
 from media_server.errors import ConfigurationError
+from media_server.server import running_server
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +88,37 @@ def test_strangers_are_let_in_only_on_purpose(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
 def test_loopback_needs_no_permission(host: str) -> None:
     Settings(host=host).check_exposure(has_keys=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("HOST_NAMES", "box", """HOST_NAMES: this has to be a list as JSON, like ["voice.example"], not 'box'."""),
+        ("WEBHOOKS", "", "MEDIA_SERVER_WEBHOOKS: this has to be a list as JSON"),
+    ],
+)
+def test_a_variable_that_is_no_json_is_named(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"MEDIA_SERVER_{name}", value)
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"tls": "no.pem,no-key.pem"}, "tls: no.pem cannot be read"),
+        ({"records": False, "webhooks": [Webhook(url="http://x", secret=f"whsec_{'a' * 32}")]}, "need records = true"),
+        ({"host": "0.0.0.0"}, "Refusing to listen on 0.0.0.0"),
+        ({"ice_servers": [{"urls": "http://x"}]}, "http://x"),
+    ],
+    ids=lambda x: next(iter(x)) if isinstance(x, dict) else None,
+)
+async def test_what_cannot_be_is_refused_before_a_file_is_made(
+    elsewhere: Path, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        async with running_server(Settings(port=0, **settings)):
+            pass
+    assert not os.listdir(elsewhere)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +40,65 @@ def test_wrong_usage_is_explained(line: str, said: str, capsys: pytest.CaptureFi
     assert stopped.value.code == 2
     (printed,) = capsys.readouterr().err.splitlines()
     assert printed.startswith(f"media-server: {said} See: media-server")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["serve", "--device", ""], "--device is one of auto, cpu, cuda, not ''."),
+        (["serve", "--config", ""], "--config: its value is missing."),
+        (["serve", "--config", "a" * 5000], "--config: no file has so long a name."),
+        (["init", "a" * 5000], "folder: no file has so long a name."),
+        (["keys", "create", "a\udcff"], r"name: 'a\udcff' is not text in UTF-8."),
+        (["calls", "--agent", "a\udcff"], r"--agent: 'a\udcff' is not text in UTF-8."),
+        *(
+            (["agents", "--url", url], f"--url: the address of a server looks like http://127.0.0.1:8080, not {url!r}.")
+            for url in ("", "localhost", "ftp://box.lan", "http://", "http://[::1", "http://a:99999", "http://a b")
+        ),
+    ],
+    ids=lambda x: " ".join(x)[:40] if isinstance(x, list) else None,
+)
+def test_odd_values_are_wrong_usage(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parser().parse_args(words)
+    assert stopped.value.code == 2
+    assert f"media-server: {said} See: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["serve", "--tls", "yes"], "(--tls) cannot be used: tls: this has to be auto, or the paths of"),
+        (["serve", "--host", "no host"], "(--host) cannot be used: host: this has to be an address to listen on"),
+        (["models", "verify", "--models-dir", "nowhere"], "--models-dir: there is no folder nowhere."),
+        (["serve", "--pack", "a" * 5000], "No file has so long a name: "),
+    ],
+    ids=lambda x: " ".join(x)[:40] if isinstance(x, list) else None,
+)
+def test_nothing_is_made_before_an_option_is_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    umask = os.umask(0)
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            main(words)
+    finally:
+        os.umask(umask)
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("action", ["list", "revoke x", "credit x 1", "open"])
+def test_who_asks_for_keys_makes_no_database(
+    action: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["keys", *action.split(), "--database", "sqlite:///none.sqlite"])
+    assert "There is no database none.sqlite yet." in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("line", ["", "keys", "models", "models bundle", "webhooks"])
@@ -83,3 +144,12 @@ def test_all_commands_that_ask_a_server_take_its_address_from_the_environment(mo
     for line in ("agents", "calls", "tokens desk", "call", "chat", "test specs"):
         args = parser().parse_args(line.split())
         assert (args.url, args.key) == ("http://box.lan:9000", "sk_x"), line
+
+
+def test_a_wrong_address_in_the_environment_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MEDIA_SERVER_URL", "box.lan")
+    with pytest.raises(SystemExit):
+        parser().parse_args(["agents"])
+    assert "not 'box.lan' (from MEDIA_SERVER_URL)." in capsys.readouterr().err
