@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime
 import logging
+import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
@@ -17,7 +18,7 @@ from standardwebhooks.webhooks import Webhook as Signer
 
 from media_server.store import Delivery, Outbox, reason_of
 
-__all__ = ["Deliverer"]
+__all__ = ["Deliverer", "why_not_sent"]
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class Deliverer:
             async with request as response:
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as e:
-            await self._outbox.failed(delivery, f"{type(e).__name__}: {e}", final=False)
+            await self._outbox.failed(delivery, why_not_sent(e), final=False)
             return
         if 200 <= status < 300:
             self._arrived[delivery.id] = delivery
@@ -142,3 +143,23 @@ class Deliverer:
         except SQLAlchemyError:
             self._offset_s = before_s
             raise
+
+
+def why_not_sent(failed: Exception) -> str:
+    """Why a message did not reach its receiver, for what aiohttp raised; people read it in the list of deliveries."""
+    match failed:
+        case TimeoutError():
+            return f"no answer within {TIMEOUT_S:g} seconds"
+        case aiohttp.ClientConnectorDNSError():
+            return f"there is no host called {failed.host}"
+        case aiohttp.ClientConnectorCertificateError():
+            return "its certificate is not trusted"
+        case aiohttp.ClientConnectorSSLError():
+            return "it does not speak HTTPS"
+        case aiohttp.ClientConnectorError():
+            reason = os.strerror(failed.os_error.errno) if failed.os_error.errno else str(failed.os_error)
+            return f"{failed.host}:{failed.port} cannot be reached: {reason}"
+        case aiohttp.ServerDisconnectedError() | ConnectionError():
+            return "it closed the connection without an answer"
+        case _:
+            return f"the message could not be sent: {failed}"

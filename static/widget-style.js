@@ -6,7 +6,7 @@ export const STYLE = `
   --accent: var(--vw-accent, var(--theme-accent, light-dark(#0f766e, #2dd4bf))); --accent-text: var(--vw-accent-text, light-dark(#ffffff, #06201c));
   --background: var(--vw-background, var(--theme-background, light-dark(#ffffff, #151f1d))); --text: var(--vw-text, light-dark(#14201e, #e6efed));
   --soft: var(--vw-soft, light-dark(#50615d, #a3b4b0)); --mine: var(--vw-mine, var(--theme-mine, light-dark(#d8f1ec, #134e48))); --size: var(--vw-size, 4.5rem);
-  position: relative; display: inline-flex; flex-direction: column; align-items: center; gap: .6rem; max-width: 100%;
+  position: relative; box-sizing: border-box; display: inline-flex; flex-direction: column; align-items: center; gap: .6rem; max-width: 100%;
   color: var(--text); font: var(--vw-font, 16px/1.45 system-ui, sans-serif); text-align: left;
 }
 :host([theme=light]), :host([theme=sunset]) { color-scheme: light; }
@@ -28,7 +28,7 @@ button { border: 0; cursor: pointer; }
 }
 .orb::before {
   content: ""; position: absolute; inset: 0; border-radius: 50%; background: var(--accent); opacity: .3; z-index: -1;
-  transform: scale(calc(1 + var(--level, 0) * .6)); transition: transform 80ms linear;
+  transform: scale(calc(1 + var(--level, 0) * .4)); transition: transform 80ms linear;
 }
 .orb svg { width: 45%; height: 45%; }
 .orb img, .face img { width: 100%; height: 100%; border-radius: 50%; object-fit: cover; }
@@ -76,12 +76,18 @@ button { border: 0; cursor: pointer; }
 :host([position^=top]) .panel { bottom: auto; top: calc(var(--size) + 2rem); }
 .panel[open] { display: flex; }
 .panel:focus { outline: none; }
-.panel .orb { align-self: center; --size: var(--vw-size, 5.5rem); margin: .4rem 0; }
+.panel .orb { align-self: center; --size: var(--vw-size, 5.5rem); margin: .6rem 0; }
+.panel .problem { max-width: none; }
+/* what was said gives way, so that the buttons below it stay in view */
+.panel > *, .float > * { flex: none; }
+.panel .float { flex: 0 1 auto; min-height: 0; }
+.panel .said { flex: 0 1 auto; min-height: 5rem; }
 .head { display: flex; align-items: center; gap: .6rem; font-weight: 650; }
 .head span { flex: 1; min-width: 0; overflow-wrap: anywhere; }
 .launcher { flex-direction: row; }
+.launcher[aria-expanded=true]::before { transform: none; }
 .launcher .badge { position: absolute; inset: auto -.2rem -.1rem auto; width: 1.2rem; height: 1.2rem; border-radius: 50%; background: #15803d; border: 3px solid var(--background); }
 @media (max-width: 30rem) { .panel { inset-inline: .6rem; width: auto; } }
-@media (forced-colors: active) { button, .said li, .panel, .float { border: 1px solid; } .said li.user { border-style: dashed; } }
+@media (forced-colors: active) { button, .said li, .panel, .problem, .consent, :host(:not([mode=modal], [mode=chat])) .float { border: 1px solid; } .said li.user { border-style: dashed; } }
 @media (prefers-reduced-motion: reduce) { .orb, .orb::before { animation: none !important; transition: none; transform: none; } }
 `;

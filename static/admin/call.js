@@ -247,7 +247,8 @@ function say(words, e, seen, seek) {
       .filter((/** @type {any} */ s) => s.type === "agent.speech_started" && s.turn_id === e.turn_id)
       .pop();
     at = began?.time ?? at;
-    line = ["Agent", e.reason === "interrupted" ? `${e.heard} — interrupted`.replace(/^ — /, "") : e.heard];
+    const cut = e.heard ? `${e.heard} — interrupted` : "(interrupted before a word was heard)";
+    line = ["Agent", e.reason === "interrupted" ? cut : e.heard];
   } else if (e.type === "agent.text" && written) line = ["Agent", e.text];
   else if (e.type === "tool.called") line = ["Tool", `${e.name} ${e.arguments ? JSON.stringify(e.arguments) : ""}`];
   else if (e.type === "tool.returned")

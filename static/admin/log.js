@@ -13,6 +13,11 @@ export async function logView(view, _rest, _query, signal) {
     ...["debug", "info", "warning", "error"].map((each) => h("option", { selected: each === "info" }, each)),
   );
   const lines = h("ol", { class: "log", tabindex: "0", "aria-label": "Log" });
+  const empty = h(
+    "p",
+    { class: "empty", hidden: true },
+    "Nothing of this level has been logged since the server started.",
+  );
   let stopped = false;
   const pause = button("Pause", () => {
     stopped = !stopped;
@@ -29,6 +34,7 @@ export async function logView(view, _rest, _query, signal) {
         h("h1", {}, "Log"),
         h("div", { class: "row" }, labelled("Lowest level", level), pause),
       ),
+      empty,
       lines,
     ),
   );
@@ -39,6 +45,7 @@ export async function logView(view, _rest, _query, signal) {
     if (!stopped) {
       const said = (await json(`/v1/log?level=${level.value}`)).lines;
       if (signal.aborted) return;
+      empty.hidden = said.length > 0;
       const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 30;
       lines.replaceChildren(
         ...said.map((/** @type {any} */ l) =>

@@ -27,7 +27,7 @@ export async function webhooksView(view, rest, query, signal) {
       h("td", {}, d.url),
       h("td", {}, STATES[/** @type {"dead"} */ (d.state)]),
       h("td", { class: "number" }, String(d.attempts)),
-      h("td", {}, d.error ?? ""),
+      h("td", { class: "wrap" }, d.error ?? ""),
       h("td", {}, d.state === "dead" && button("Send again", () => retry({ id: d.id }))),
     ),
   );

@@ -1,5 +1,6 @@
 // Push to talk: the microphone is open while the button is held, and letting it go ends the turn.
 import { VoiceSession } from "../voice-session.js";
+import { inWords } from "./page.js";
 
 const call = new VoiceSession({ agent: new URLSearchParams(location.search).get("agent") ?? "kiosk" });
 const talk = /** @type {HTMLButtonElement} */ (document.getElementById("talk"));
@@ -45,7 +46,7 @@ addEventListener("keyup", (event) => {
 call.subscribe(() => {
   const { status, messages } = call.getState();
   talk.textContent = status === "connected" ? "Hold to talk" : "Start";
-  if (status !== "connected") state.textContent = status === "connecting" ? "Connecting" : "Not connected";
+  if (status !== "connected") state.textContent = inWords(status);
   else if (!held) state.textContent = "Hold the button to talk";
   said.replaceChildren(
     ...messages.map(({ role, text }) => {

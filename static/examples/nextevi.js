@@ -22,7 +22,7 @@ async function call() {
     socket.onopen = resolve;
     socket.onerror = () => reject(new Error("The server does not answer."));
   });
-  const settings = { emotion_detection: { enabled: true }, turn_detection: { enabled: true } };
+  const settings = { turn_detection: { enabled: true } };
   const sound = { sample_rate: RATE, channels: 1, encoding: "linear16" };
   socket.send(
     JSON.stringify({ type: "session_settings", timestamp: Date.now() / 1000, data: { ...settings, audio: sound } }),
@@ -42,16 +42,13 @@ function receive(message) {
   switch (message.type) {
     case "transcription":
       if (message.data.is_final) say("you", message.data.transcript);
+      state(message.data.is_final ? "thinking" : "user_speaking");
       break;
-    case "emotion_update": {
-      const [first] = message.data.top_emotions;
-      state(`${first.name}, ${Math.round(100 * first.score)} %`);
-      break;
-    }
     case "llm_response_chunk":
       if (message.data.is_final) say("agent", message.data.content);
       break;
     case "tts_chunk":
+      state(message.is_last ? "listening" : "agent_speaking");
       if (message.is_last) break;
       playing = new Audio(
         URL.createObjectURL(
@@ -61,6 +58,7 @@ function receive(message) {
       void playing.play();
       break;
     case "tts_interruption":
+      state("listening");
       playing?.pause();
       break;
     case "error":
@@ -71,7 +69,7 @@ function receive(message) {
 function over() {
   for (const track of microphone?.getTracks() ?? []) track.stop();
   void audio?.close();
-  state("Not connected");
+  state("disconnected");
   buttons(false);
 }
 

@@ -3,8 +3,33 @@
 /** @template {HTMLElement} T @param {string} id @returns {T} */
 const $ = (id) => /** @type {T} */ (document.getElementById(id));
 
-/** @param {string} text */
-export const state = (text) => ($("state").textContent = text);
+/** What people read of a state, whatever its door calls it. @type {Record<string, string>} */
+const WORDS = {
+  idle: "Not connected",
+  error: "Not connected",
+  disconnected: "Not connected",
+  ended: "Not connected",
+  connecting: "Connecting …",
+  reconnecting: "Reconnecting …",
+  connected: "Connected",
+  listening: "Listening",
+  pause: "Listening",
+  user_speaking: "Hearing you",
+  thinking: "Thinking",
+  agent_speaking: "Speaking",
+};
+
+/** @param {string} name of a state */
+export const inWords = (name) => WORDS[name] ?? name;
+
+/** @param {string} name of a state */
+export const state = (name) => ($("state").textContent = inWords(name));
+
+/** What a page shows of `getState()`. @param {{status: string, phase: string, agentSpeaking: boolean}} now */
+export function shown({ status, phase, agentSpeaking }) {
+  if (status !== "connected") return inWords(status);
+  return inWords(agentSpeaking ? "agent_speaking" : phase === "speaking" ? "user_speaking" : phase);
+}
 
 /** @param {unknown} error */
 export const problem = (error) =>

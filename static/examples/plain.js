@@ -3,14 +3,6 @@
 import { VoiceSession } from "../voice-session.js";
 import { buttons, problem, run, say, state } from "./page.js";
 
-const STATES = {
-  listening: "Listening",
-  user_speaking: "Hearing you",
-  thinking: "Thinking",
-  agent_speaking: "Speaking",
-  ended: "Call ended",
-};
-
 /** @type {VoiceSession} */
 let session;
 
@@ -18,12 +10,12 @@ async function call() {
   session = new VoiceSession({ agent: "assistant" });
   /** @param {string} type @param {(detail: any) => void} react */
   const on = (type, react) => session.addEventListener(type, (e) => react(/** @type {CustomEvent} */ (e).detail));
-  on("state.changed", (e) => state(STATES[/** @type {keyof typeof STATES} */ (e.state)] ?? ""));
+  on("state.changed", (e) => state(e.state));
   on("user.transcript", (e) => e.final && e.text && say("you", e.text));
   on("agent.text", (e) => say("agent", e.text));
   on("ended", ({ message }) => {
     problem(message);
-    state("Not connected");
+    state("ended");
     buttons(false);
   });
   await session.connect();

@@ -3,6 +3,7 @@
 import { createElement as h } from "react";
 import { createRoot } from "react-dom/client";
 import { VoiceProvider, useVoice } from "../react.js";
+import { shown } from "./page.js";
 
 function Talk() {
   const {
@@ -33,11 +34,7 @@ function Talk() {
       " ",
       h("button", { type: "button", onClick: disconnect, disabled: !inCall }, "Hang up"),
     ),
-    h(
-      "p",
-      { role: "status" },
-      connectionState === "connected" ? (agentSpeaking ? "speaking" : phase) : connectionState,
-    ),
+    h("p", { role: "status" }, shown({ status: connectionState, phase, agentSpeaking })),
     h("p", { role: "alert" }, error),
     h(
       "ol",

@@ -2,6 +2,7 @@
 
 import { createApp, h, onUnmounted, shallowRef } from "vue";
 import { VoiceSession } from "../voice-session.js";
+import { shown } from "./page.js";
 
 /** @param {import("../voice-session.js").Options} options */
 function useVoice(options) {
@@ -24,7 +25,7 @@ const Talk = {
   setup() {
     const { session, state, problem, connect } = useVoice({ agent: "assistant" });
     return () => {
-      const { status, agentSpeaking, phase, messages, isMuted } = state.value;
+      const { status, messages, isMuted } = state.value;
       const inCall = status !== "idle" && status !== "error";
       return [
         h("p", [
@@ -38,7 +39,7 @@ const Talk = {
           " ",
           h("button", { type: "button", onClick: () => session.disconnect(), disabled: !inCall }, "Hang up"),
         ]),
-        h("p", { role: "status" }, status === "connected" ? (agentSpeaking ? "speaking" : phase) : status),
+        h("p", { role: "status" }, shown(state.value)),
         h("p", { role: "alert" }, problem.value),
         h(
           "ol",

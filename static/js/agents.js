@@ -28,7 +28,7 @@ export class Agents {
   constructor(react) {
     this.react = react;
     // a popover stands in the top layer, away from the button that opens it
-    $("agents").addEventListener("toggle", () => place($("agents"), $("choose")));
+    placed($("agents"), $("choose"));
   }
 
   get chosen() {
@@ -112,8 +112,14 @@ function isBright(hex) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18;
 }
 
+/** Keep a popover below its button while it is open. @param {HTMLElement} menu @param {HTMLElement} button */
+export function placed(menu, button) {
+  menu.addEventListener("toggle", () => place(menu, button));
+  addEventListener("resize", () => place(menu, button));
+}
+
 /** Put a popover below its button, within the window. @param {HTMLElement} menu @param {HTMLElement} button */
-export function place(menu, button) {
+function place(menu, button) {
   const { left, right, bottom, width } = button.getBoundingClientRect();
   const room = document.documentElement.clientWidth;
   const middle = left + width / 2 - menu.offsetWidth / 2;

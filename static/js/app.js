@@ -2,7 +2,7 @@
 
 import { CallError } from "../call-error.js";
 import { VoiceSession } from "../voice-session.js";
-import { Agents, place } from "./agents.js";
+import { Agents, placed } from "./agents.js";
 import { Developer } from "./developer.js";
 import { HOME_TOOLS, Home } from "./home.js";
 import { Orb } from "./orb.js";
@@ -150,6 +150,7 @@ function developerView(on) {
   document.body.classList.toggle("developer", on);
   $("developer-panel").hidden = !on;
   $("extra").hidden = !on && $("home").hidden;
+  developer.toEnd();
 }
 
 // -- before a call
@@ -428,7 +429,7 @@ $("key-form").addEventListener("submit", async (e) => {
     problem(error instanceof Error ? error.message : String(error));
   }
 });
-$("exports").addEventListener("toggle", () => place($("exports"), $("save")));
+placed($("exports"), $("save"));
 for (const button of $("exports").querySelectorAll("button"))
   button.addEventListener("click", () => void keep(button.dataset.export ?? ""));
 

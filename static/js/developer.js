@@ -62,7 +62,11 @@ export class Developer {
     details.appendChild(document.createElement("pre")).textContent = JSON.stringify(event, null, 2);
     this.list.append(item);
     if (this.list.childElementCount > MOST_EVENTS) this.list.firstElementChild?.remove();
-    if (atEnd) this.list.scrollTop = this.list.scrollHeight;
+    if (atEnd) this.toEnd();
+  }
+
+  toEnd() {
+    this.list.scrollTop = this.list.scrollHeight;
   }
 
   /** @param {number} ms */

@@ -22,8 +22,8 @@ export class Transcript {
   /** @type {Map<string, HTMLElement>} */
   #tools = new Map();
   #now = 0;
-  /** The reader is at the end, and stays there. */
-  #follows = true;
+  /** A call has begun, and the reader is at the end of what is said in it. */
+  #follows = false;
 
   /**
    * @param {HTMLElement} scroller @param {HTMLElement} list
@@ -38,7 +38,7 @@ export class Transcript {
     let top = 0;
     scroller.addEventListener("scroll", () => {
       // what was added since, and what is measured anew, moves the end away from who has not scrolled
-      if (this.#isAtEnd()) this.#follows = true;
+      if (this.#isAtEnd()) this.#follows = this.calls.length > 0;
       else if (scroller.scrollTop < top) this.#follows = false;
       top = scroller.scrollTop;
       if (this.#follows) newer.hidden = true;
@@ -46,8 +46,7 @@ export class Transcript {
     // once in a frame, however many words it brings: to ask for the height at each of them takes the longer, the more
     // was said; a message above the list takes some of its height as well
     const observer = new ResizeObserver(() => this.#follows && this.#toEnd());
-    observer.observe(scroller);
-    observer.observe(list);
+    for (const part of [scroller, ...scroller.children]) observer.observe(part);
   }
 
   /** Another call begins below what was said before. @param {string} agentName */
@@ -68,6 +67,7 @@ export class Transcript {
   clear() {
     this.list.replaceChildren();
     this.calls = [];
+    this.#follows = false;
   }
 
   /** Whether anything was said. */

@@ -196,6 +196,10 @@ async def test_nobody_is_kept_from_using_it(open_page: Open, closed: tuple[Serve
             await page.evaluate(axe)
             found = await page.evaluate("axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
             assert found == [], f"{view}, {scheme}"
+    # where colours are the system's, the view that is shown has an edge
+    await page.emulate_media(forced_colors="active")
+    outlined = "getComputedStyle(document.querySelector('#nav [aria-current]')).outlineStyle"
+    assert await page.evaluate(outlined) == "solid"
     await page.reload()
     await expect(page.get_by_role("heading").first).to_be_visible()
     await page.keyboard.press("Tab")

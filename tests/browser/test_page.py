@@ -126,6 +126,47 @@ async def test_typing_works_and_words_appear_as_they_are_spoken(open_page: Open)
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "at 400 % of a laptop's window"
 
 
+SAY = """async (turns) => {
+  const { Transcript } = await import("/static/js/transcript.js");
+  const $ = (id) => document.getElementById(id);
+  $("welcome").hidden = true;
+  const t = (globalThis.t ??= new Transcript($("transcript"), $("said"), { newer: $("newer"), announce: () => {} }));
+  if (!t.calls.length) t.begin("Assistant");
+  const text = "A long answer that goes over more than one line of the bubble, as many do. ".repeat(4);
+  for (let i = 0; i < turns; i++) {
+    const turn_id = String((t.count = (t.count ?? 0) + 1));
+    t.user({ turn_id, text: "a question", final: true });
+    t.agentText({ turn_id, text });
+  }
+  for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
+}"""
+LEFT_BELOW = "(({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight)(transcript)"
+
+
+async def test_a_long_conversation_is_followed_and_can_be_read(open_page: Open) -> None:
+    page = await open_page(viewport={"width": 360, "height": 740})
+    await expect(page.get_by_text("Try saying")).to_be_visible()
+    assert await page.evaluate("transcript.scrollTop") == 0, "what there is to read first is in view"
+    await page.evaluate(SAY, 400)
+    assert abs(await page.evaluate(LEFT_BELOW)) < 2
+    await page.evaluate(SAY, 1)
+    assert abs(await page.evaluate(LEFT_BELOW)) < 2
+    newer = page.get_by_role("button", name="New messages")
+    await expect(newer).to_be_hidden()
+    await page.locator("#transcript").hover()
+    await page.mouse.wheel(0, -3000)
+    await page.wait_for_function(f"{LEFT_BELOW} > 1000")
+    await page.evaluate(SAY, 1)
+    await expect(newer).to_be_visible()
+    assert await page.evaluate(LEFT_BELOW) > 1000, "who reads what was said before is left there"
+    await newer.click()
+    await page.wait_for_function(f"Math.abs({LEFT_BELOW}) < 2")
+    await expect(newer).to_be_hidden()
+    # what is far out of view is not laid out, and is there for screen readers all the same
+    assert await page.evaluate("getComputedStyle(said.children[5]).contentVisibility") == "auto"
+    assert "A long answer" in await page.locator("#said").aria_snapshot()
+
+
 async def test_a_refused_microphone_is_explained(open_page: Open) -> None:
     page = await open_page(allow=False)
     await page.get_by_role("button", name="Call").click()

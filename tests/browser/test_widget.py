@@ -93,6 +93,8 @@ async def test_in_writing(open_page: Open, tmp_path: Path, axe: str) -> None:
         for theme in ("light", "dark", "midnight", "aurora", "sunset"):
             await page.evaluate(f"document.querySelector('voice-widget').setAttribute('theme', '{theme}')")
             assert await serious(page, axe) == [], theme
+        await page.set_viewport_size({"width": 320, "height": 640})
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "a theme's edge fits in"
         (conversation,) = server.sessions._by_id.values()
         conversation.hang_up("agent_hangup")
         await expect(chat.get_by_role("status")).to_have_text("Write to us")
