@@ -25,8 +25,8 @@ KEY: Any = ConnectionKey("hooks.example", 443, True, True, None, None, None)
             "hooks.example:443 cannot be reached: Connection refused",
         ),
         (
-            aiohttp.ClientConnectorError(KEY, OSError(None, "Connect call failed ('127.0.0.1', 9)")),
-            "hooks.example:443 cannot be reached: Connect call failed ('127.0.0.1', 9)",
+            aiohttp.ClientConnectorError(KEY, OSError("No route")),
+            "hooks.example:443 cannot be reached: No route",
         ),
         (aiohttp.ClientConnectorCertificateError(KEY, ssl.CertificateError()), "its certificate is not trusted"),
         (aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, "wrong version")), "it does not speak HTTPS"),
