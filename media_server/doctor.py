@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
 from media_server.agents import DEFAULT_AGENT, AgentRegistry
 from media_server.call.comfort import check_sound
 from media_server.config import Settings, is_loopback
@@ -22,7 +25,7 @@ from media_server.engines.inspecting import inspect
 from media_server.engines.packs import Pack, check_files, load_pack, problems_of
 from media_server.errors import ConfigurationError
 from media_server.packs.memory import on_gpu
-from media_server.store import Database, Keys
+from media_server.store import Database, Keys, missing_file, not_written
 from media_server.tls import server_context
 
 __all__ = ["Finding", "database", "examine"]
@@ -82,8 +85,7 @@ def database(settings: Settings) -> tuple[Finding, int]:
     Raises:
         ConfigurationError: it cannot be used.
     """
-    file = Path(settings.database.removeprefix("sqlite:///").partition("?")[0])
-    if settings.database.startswith("sqlite:///") and not file.exists():
+    if file := missing_file(settings.database):
         if not os.access(file.parent, os.W_OK | os.X_OK):
             return Finding("bad", f"database {file} cannot be made", f"make the folder {file.parent} writable"), 0
         return Finding("ok", f"database {settings.database}: made at the first start"), 0
@@ -93,6 +95,11 @@ def database(settings: Settings) -> tuple[Finding, int]:
 
 async def _keys(settings: Settings) -> int:
     async with Database.open(settings.database) as database:
+        try:
+            async with database.begin() as session:  # changes nothing, and fails where nothing can be changed
+                await session.execute(text("UPDATE keys SET name = name WHERE id = ''"))
+        except SQLAlchemyError as failed:
+            raise not_written(failed) from failed
         return len(await Keys(database).all())
 
 

@@ -34,7 +34,7 @@ from media_server.knowledge import Library
 from media_server.pulse import Pulse
 from media_server.rtc import Edge, Ports
 from media_server.rtc.servers import check_ice_servers
-from media_server.store import Database, Outbox, Records, Subscription, missing_file, reason_of
+from media_server.store import Database, Outbox, Records, Subscription, missing_file, not_written
 from media_server.switchboard import Switchboard
 from media_server.tasks import cause_of
 from media_server.tls import check_tls, fingerprint, server_context
@@ -180,10 +180,7 @@ async def _close_lost(records: Records) -> None:
     try:
         await records.close_orphaned_calls()
     except SQLAlchemyError as failed:
-        why = reason_of(failed)
-        raise ConfigurationError(
-            f"The database cannot be written: {why}. Let this user write the file and its folder, or name another one."
-        ) from failed
+        raise not_written(failed) from failed
 
 
 def _subscription(webhook: Webhook) -> Subscription:

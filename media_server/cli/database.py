@@ -14,7 +14,7 @@ from media_server.counted import counted
 from media_server.errors import MediaServerError
 
 if TYPE_CHECKING:
-    from media_server.store import Keys, Outbox, Scope
+    from media_server.store import Database, Keys, Outbox, Scope
 
 __all__ = ["add"]
 
@@ -238,14 +238,24 @@ def _need_database(args: argparse.Namespace) -> None:
 
 
 async def _with_outbox(args: argparse.Namespace, ask: Callable[[Outbox], Awaitable[T]]) -> T:
-    from media_server.store import Database, Outbox
+    from media_server.store import Outbox
 
-    async with Database.open(settings(args).database) as database:
-        return await ask(Outbox(database, "", []))
+    return await _with_database(args, lambda database: ask(Outbox(database, "", [])))
 
 
 async def _with_keys(args: argparse.Namespace, ask: Callable[[Keys], Awaitable[T]]) -> T:
-    from media_server.store import Database, Keys
+    from media_server.store import Keys
+
+    return await _with_database(args, lambda database: ask(Keys(database)))
+
+
+async def _with_database(args: argparse.Namespace, ask: Callable[[Database], Awaitable[T]]) -> T:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from media_server.store import Database, not_written
 
     async with Database.open(settings(args).database) as database:
-        return await ask(Keys(database))
+        try:
+            return await ask(database)
+        except SQLAlchemyError as failed:
+            raise not_written(failed) from failed

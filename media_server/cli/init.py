@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -40,12 +41,17 @@ def _init(args: argparse.Namespace) -> int:
     there = [name for name in FILES if (folder / name).exists()]
     if there:
         raise MediaServerError("exists", f"{folder / there[0]} is there already, and init changes no file.")
+    made: list[Path] = []
     for name in FILES if (folder / IGNORE).exists() else (*FILES, IGNORE):
+        made.append(folder / name)
         try:
-            _copy(template / name.removeprefix("."), folder / name)
+            _copy(template / name.removeprefix("."), made[-1])
         except OSError as e:
-            raise MediaServerError("not_written", f"{folder / name} cannot be written: {e.strerror}.") from e
-        print(folder / name)
+            for each in made:  # half of them would keep the next attempt from making any
+                with contextlib.suppress(OSError):
+                    each.unlink()
+            raise MediaServerError("not_written", f"{made[-1]} cannot be written: {e.strerror}.") from e
+    print(*made, sep="\n")
     enter = "" if folder == Path() else f"cd {folder} && "
     print(f"Start it: {enter}media-server serve --reload")
     print("Test it:  pip install pytest pytest-asyncio && pytest")

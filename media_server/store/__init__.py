@@ -1,6 +1,6 @@
 """What outlasts the process: keys, tokens and call records, in SQLite or PostgreSQL."""
 
-from media_server.store.database import Database, missing_file, reason_of
+from media_server.store.database import Database, missing_file, not_written, reason_of
 from media_server.store.ending import CallStatus
 from media_server.store.facts import Fact, Facts, Known, Whose
 from media_server.store.keys import MAX_LIMIT, Key, Keys, Scope
@@ -34,5 +34,6 @@ __all__ = [
     "Tokens",
     "Whose",
     "missing_file",
+    "not_written",
     "reason_of",
 ]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,14 +17,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util.exc import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from media_server.errors import ConfigurationError
 from media_server.private import private_file
 from media_server.tasks import to_its_end
 
-__all__ = ["Database", "missing_file", "reason_of", "storable", "to_its_end"]
+__all__ = ["Database", "missing_file", "not_written", "reason_of", "storable", "to_its_end"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -39,6 +40,8 @@ QUEUE_S = 60
 """Seconds for a connection to SQLite to be free: a burst of calls on a busy machine takes its time."""
 LOCKED_S = 10
 """Seconds for another writer to be done; then whoever waits is told that the database is busy."""
+LEAST_FREE = 64 * 1024
+"""Bytes on the disk below which a failure of SQLite, which calls it an I/O error, is a full disk."""
 FEW = 2
 """Connections to SQLite: one writes at a time anyway, and each has a thread of its own."""
 
@@ -51,6 +54,14 @@ def storable(text: str) -> bool:
 def reason_of(failed: BaseException) -> str:
     """What a database says of its failure, in one line: without the statement, which holds what was to be written."""
     return str(getattr(failed, "orig", None) or failed).partition("\n")[0]
+
+
+def not_written(failed: SQLAlchemyError) -> ConfigurationError:
+    """The sentence for who started a command or a server whose database cannot be written."""
+    return ConfigurationError(
+        f"The database cannot be written: {reason_of(failed)}. Let this user write the file and its folder, make room "
+        "where the disk is full, or name another database."
+    )
 
 
 def missing_file(url: str) -> Path | None:
@@ -121,6 +132,8 @@ class Database:
                     reason = "a newer version of the server made it"
                 if file and not file.parent.is_dir():
                     reason = f"there is no folder {file.parent}"
+                elif file and shutil.disk_usage(file.parent).free < LEAST_FREE:
+                    reason = "the disk is full"
                 where = parsed.set(drivername=parsed.get_backend_name()).render_as_string(hide_password=True)
                 raise ConfigurationError(f"The database {where} cannot be opened: {reason}.") from e
             yield cls(engine, file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def test_odd_values_are_wrong_usage(words: list[str], said: str, capsys: pytest.
         (["serve", "--tls", "yes"], "(--tls) cannot be used: tls: this has to be auto, or the paths of"),
         (["serve", "--host", "no host"], "(--host) cannot be used: host: this has to be an address to listen on"),
         (["models", "verify", "--models-dir", "nowhere"], "--models-dir: there is no folder nowhere."),
-        (["serve", "--pack", "a" * 5000], "No file has so long a name: "),
+        (["doctor", "--pack", "a" * 5000], "No file has so long a name: "),
     ],
     ids=lambda x: " ".join(x)[:40] if isinstance(x, list) else None,
 )
@@ -99,6 +100,40 @@ def test_who_asks_for_keys_makes_no_database(
         main(["keys", *action.split(), "--database", "sqlite:///none.sqlite"])
     assert "There is no database none.sqlite yet." in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["keys create b", "keys open", "webhooks retry", "doctor"])
+def test_a_database_that_can_only_be_read_is_said(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit) as made:
+        main(["keys", "create", "a", "--database", f"sqlite:///{tmp_path}/x.sqlite"])
+    assert made.value.code == 0
+    # root may write what is read-only: SQLite itself is told
+    with pytest.raises(SystemExit) as stopped:
+        main([*command.split(), "--database", f"sqlite:///file:{tmp_path}/x.sqlite?mode=ro&uri=true"])
+    assert stopped.value.code == 1
+    said = capsys.readouterr()
+    assert "The database cannot be written: attempt to write a readonly database. Let this user" in said.err + said.out
+
+
+def test_what_init_could_not_finish_is_not_left_half_done(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        if self.name == "test_desk.py":
+            self.touch()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(SystemExit) as stopped:
+        main(["init", str(tmp_path / "mine")])
+    assert stopped.value.code == 1
+    assert "test_desk.py cannot be written: No space left on device." in capsys.readouterr().err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("line", ["", "keys", "models", "models bundle", "webhooks"])
