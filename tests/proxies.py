@@ -12,7 +12,7 @@ from tests.served import served
 
 __all__ = ["under_a_path"]
 
-HOP = {"Transfer-Encoding", "Content-Encoding", "Content-Length", "Connection"}
+HOP = {"Transfer-Encoding", "Content-Length", "Connection"}
 
 
 @contextlib.asynccontextmanager
