@@ -479,6 +479,8 @@ export class VoiceWidget extends HTMLElement {
     };
     offer("microphone", await session.microphones(), (id) => session.setMicrophone(id));
     offer("loudspeaker", await session.speakers(), (id) => session.setSpeaker(id));
+    const log = this.part_("transcript"); // which has less room now
+    log.scrollTop = log.scrollHeight;
   }
 
   /** The orb moves with the agent's voice. @param {VoiceSession} session */

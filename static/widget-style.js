@@ -87,6 +87,7 @@ button { border: 0; cursor: pointer; }
 .launcher { flex-direction: row; }
 .launcher[aria-expanded=true]::before { transform: none; }
 .launcher .badge { position: absolute; inset: auto -.2rem -.1rem auto; width: 1.2rem; height: 1.2rem; border-radius: 50%; background: #15803d; border: 3px solid var(--background); }
+@media (max-height: 44rem) { .panel .orb { --size: var(--vw-size, 4rem); margin: .2rem 0; } }
 @media (max-width: 30rem) { .panel { inset-inline: .6rem; width: auto; } }
 @media (forced-colors: active) { button, .said li, .panel, .problem, .consent, :host(:not([mode=modal], [mode=chat])) .float { border: 1px solid; } .said li.user { border-style: dashed; } }
 @media (prefers-reduced-motion: reduce) { .orb, .orb::before { animation: none !important; transition: none; transform: none; } }
