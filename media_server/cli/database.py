@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -115,6 +116,13 @@ def _keys_create(args: argparse.Namespace) -> int:
     ):
         if value is not None and not least <= value <= MAX_LIMIT:
             raise MediaServerError("bad_option", f"{option} is a number from {least} to {MAX_LIMIT:,}, not {value:g}.")
+    for name in args.agent or ():
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+            raise MediaServerError("bad_option", f"--agent is the name of an agent, which {name!r} cannot be.")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{0,64}", args.tenant):
+        raise MediaServerError(
+            "bad_option", f"--tenant has letters, digits, -, _ and ., and 64 of them at most, not {args.tenant!r}."
+        )
     try:
         for origin in args.origin or ():
             check_pattern(origin)

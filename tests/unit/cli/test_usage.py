@@ -152,6 +152,8 @@ def test_a_command_without_its_action_shows_what_there_is(line: str, capsys: pyt
     [
         "keys create x --per-minute 0",
         "keys create x --origin nowhere",
+        "keys create x --agent no/agent",
+        "keys create x --tenant no/tenant",
         "tokens desk --metadata {",
         "tokens desk --metadata []",
     ],
