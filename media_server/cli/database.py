@@ -117,7 +117,7 @@ def _keys_create(args: argparse.Namespace) -> int:
         if value is not None and not least <= value <= MAX_LIMIT:
             raise MediaServerError("bad_option", f"{option} is a number from {least} to {MAX_LIMIT:,}, not {value:g}.")
     for name in args.agent or ():
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+        if not re.fullmatch(r"[^\s/]{1,64}", name):
             raise MediaServerError("bad_option", f"--agent is the name of an agent, which {name!r} cannot be.")
     if not re.fullmatch(r"[A-Za-z0-9_.-]{0,64}", args.tenant):
         raise MediaServerError(
