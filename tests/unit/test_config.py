@@ -119,6 +119,6 @@ async def test_what_cannot_be_is_refused_before_a_file_is_made(
     elsewhere: Path, settings: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(said)):
-        async with running_server(Settings(port=0, **settings)):
+        async with running_server(Settings(port=0, database="sqlite:///x.sqlite", **settings)):
             pass
     assert not os.listdir(elsewhere)
