@@ -233,7 +233,7 @@ def _webhooks_retry(args: argparse.Namespace) -> int:
 
 
 def _no_database(args: argparse.Namespace) -> str:
-    """That there is no database yet, which is not made to look into it; empty where there is one."""
+    """What is said where there is no database yet, which is not made to look into it; empty where there is one."""
     from media_server.store import missing_file
 
     file = missing_file(settings(args).database)
