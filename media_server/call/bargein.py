@@ -195,7 +195,7 @@ class BargeIn:
             return self._yield()
         it = self._weigh(heard, played, at_s, asked=left.question)
         self.sound = it.sound
-        if it.sound == "echo" and (it.echoed > 1 or self._echoes(at_s)):
+        if it.sound == "echo" and (it.echoed > 1 or self.echoes(at_s)):
             self._delay_s, self._echoed_s = it.delay_s, at_s
             return self._release()
         # one word of the agent's on a line that has not echoed yet may be an answer as well as "yes" is
@@ -214,6 +214,14 @@ class BargeIn:
         self.sound, self._echoed_s = "echo", at_s
         if self._since_s is not None:
             self._since_s = at_s  # what comes from here on is in doubt
+
+    def other_voice(self, at_s: float) -> Decision | None:
+        """What sounds at `at_s`, on a line that echoes, is more than the agent's own voice: it is to be understood."""
+        if not self.in_doubt:
+            return None
+        self.sound = "noise" if self.sound == "echo" else self.sound
+        # while it speaks on, its echo hides the end of what the caller says
+        return self._hold() if self.agent == "speaking" and not self._is_in_vain(at_s) else None
 
     def own_voice_over(self, at_s: float) -> Decision | None:
         """The sound was nothing else, and is over."""
@@ -236,17 +244,20 @@ class BargeIn:
         words = ACKNOWLEDGEMENTS if self.acknowledgements is None else self.acknowledgements
         if self.farewells:
             words = frozenset(words) | FAREWELLS
-        delay_s = self._delay_s if self._echoes(at_s) else None
+        delay_s = self._delay_s if self.echoes(at_s) else None
         options: dict[str, Any] = {"delay_s": delay_s, "guessed": guessed, "asked": asked}
         return weigh(heard, played, words, self.interrupt_words, **options)
 
-    def _echoes(self, at_s: float) -> bool:
+    def echoes(self, at_s: float) -> bool:
+        """Whether the agent's own voice came back a short while ago."""
         return at_s - self._echoed_s < ECHO_FOR_S
 
     def _stops_at(self, at_s: float) -> bool:
         """Whether the agent holds at a sound before it is understood: not where it stopped for nothing before."""
-        in_vain = [s for s in self._noises_s if at_s - s < IN_VAIN_FOR_S]
-        return not self._echoes(at_s) and len(in_vain) < MOST_IN_VAIN
+        return not self.echoes(at_s) and not self._is_in_vain(at_s)
+
+    def _is_in_vain(self, at_s: float) -> bool:
+        return len([s for s in self._noises_s if at_s - s < IN_VAIN_FOR_S]) >= MOST_IN_VAIN
 
     def _lasted_s(self, at_s: float) -> float:
         return 0.0 if self._since_s is None else at_s - self._since_s

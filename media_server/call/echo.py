@@ -38,6 +38,8 @@ OWN_SHARES = ((0.55, 0.6), (0.4, 0.7), (LEAST_S, 0.8))
 """Share of a sound's power that follows what went out, as a filter would, from which on it is the agent's voice: of a
 sound of so many seconds at least. In a short one much is alike by chance.
 """
+OTHER_SHARE = 0.25
+"""The same, below which somebody else speaks, be it over the agent's voice."""
 HALVES_SHARE = 0.5
 """The same of both halves of a sound together, on a line that has echoed: its delay may jump in between."""
 OVERLAP = 0.6
@@ -117,6 +119,18 @@ class OwnVoice:
             return False
         self._delay_s = self._found_s
         return True
+
+    def is_other(self, sound: Samples, start_s: float) -> bool:
+        """Whether there is more in a short sound than the agent's voice could be."""
+        if start_s - MAX_DELAY_S > self.sounded_s:
+            return True
+        if len(sound) < LEAST_S * MODEL_RATE_HZ:
+            return False
+        heard = _at_rate(sound, MODEL_RATE_HZ)
+        places = [((MAX_DELAY_S - AHEAD_S) / 2, (MAX_DELAY_S + AHEAD_S) / 2)]
+        if self._delay_s is not None:
+            places.append((self._delay_s, SEARCH_S))
+        return all(self._share(heard, start_s, delay_s, around_s) < OTHER_SHARE for delay_s, around_s in places)
 
     def _comes_back(self, sound: _Signal, start_s: float, delay_s: float, least: float) -> bool:
         """Whether a sound is the agent's voice with about this delay, also where that jumps once."""

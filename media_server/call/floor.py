@@ -12,7 +12,7 @@ from typing import Literal
 from media_server import events as e
 from media_server.agents import TurnTaking
 from media_server.agents.numbers import described_numbers, known_numbers, number_patterns
-from media_server.audio import MODEL_RATE_HZ
+from media_server.audio import MODEL_RATE_HZ, Samples
 from media_server.call.bargein import BARGE_IN_TIMEOUT_S, AgentState, BargeIn, Decision, is_clear
 from media_server.call.completeness import completeness, pause_ms, told_by_words
 from media_server.call.conversation import Conversation
@@ -270,10 +270,13 @@ class Floor:
 
     def _tell_so_far(self, heard: Heard, at_s: float) -> None:
         """Speech lasts: find out what was said so far, unless it is the agent's own voice."""
-        if self._barge_in.in_doubt and self._hears_itself(heard, MOST_S):
-            self._barge_in.own_voice(at_s)
-            self._own_until_s = at_s
-            return
+        if self._barge_in.in_doubt:
+            if self._hears_itself(heard, MOST_S):
+                self._barge_in.own_voice(at_s)
+                self._own_until_s = at_s
+                return
+            if self._barge_in.echoes(at_s) and self._own_voice.is_other(*self._last(heard, MOST_S)):
+                self._perform(self._weighing().other_voice(at_s))
         self._perform(self._weighing().speech_lasts(at_s))
         if (self._partial is None or self._partial.done()) and self._hearing.room_for_partial:
             self._partial = self._call.start(self._show_partial(self._speech_turn, heard, at_s), "partial")
@@ -342,10 +345,14 @@ class Floor:
 
     def _hears_itself(self, heard: Heard, most_s: float) -> bool:
         """Whether all that was heard since the speech began, or the last seconds of it, is the agent's voice."""
+        return self._own_voice.is_all_of(*self._last(heard, most_s))
+
+    def _last(self, heard: Heard, most_s: float) -> tuple[Samples, float]:
+        """What was heard since the speech began, or the last seconds of it, and when that was captured."""
         end_s = heard.start_s + len(heard.utterance) / MODEL_RATE_HZ
         seconds = min(end_s - self._onset_s + LEAD_S, most_s)
         samples = heard.utterance[-max(1, int(seconds * MODEL_RATE_HZ)) :]
-        return self._own_voice.is_all_of(samples, end_s - len(samples) / MODEL_RATE_HZ)
+        return samples, end_s - len(samples) / MODEL_RATE_HZ
 
     def _drop_own_voice(self, pause: SpokenTurn) -> None:
         """The speech under way was nothing but the agent's voice: it is no turn, and the agent goes on."""

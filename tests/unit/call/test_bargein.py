@@ -101,6 +101,37 @@ def test_what_comes_behind_the_agents_own_voice_is_in_doubt_from_there_on() -> N
     assert machine.words_so_far([TimedWord("stop", 2.4)], [], 2.6) is YIELD
 
 
+def test_another_voice_over_the_agents_own_holds_the_agent_until_it_is_understood() -> None:
+    machine = BargeIn()
+    machine.agent = "speaking"
+    assert machine.speech_began(1.0) is HOLD
+    assert machine.own_voice_over(1.5) is GO_ON
+    assert machine.speech_began(2.0) is None, "the line echoes"
+    machine.own_voice(2.3)
+    assert machine.other_voice(2.6) is HOLD
+    assert machine.other_voice(2.9) is None, "it holds already"
+    assert machine.speech_over([TimedWord("stop", 2.7)], [], Left(3.0), 3.4) is YIELD
+
+
+def test_another_voice_that_says_nothing_holds_the_agent_twice_at_most() -> None:
+    machine, decisions = BargeIn(), []
+    machine.agent = "speaking"
+    for at_s in (1.0, 3.0, 5.0):
+        machine.speech_began(at_s)
+        machine.own_voice(at_s + 0.3)
+        decisions.append(machine.other_voice(at_s + 0.6))
+        machine.speech_over([], [], Left(9.0), at_s + 0.9)
+    assert decisions[-2:] == [HOLD, None]
+
+
+def test_a_sound_of_which_nothing_is_known_is_no_other_voice() -> None:
+    machine = BargeIn()
+    machine.agent = "speaking"
+    assert machine.other_voice(1.0) is None
+    machine.speech_began(1.0)
+    assert machine.other_voice(1.3) is None, "it holds since the sound began"
+
+
 def test_the_agents_own_voice_makes_the_line_known() -> None:
     machine = BargeIn()
     machine.agent = "speaking"

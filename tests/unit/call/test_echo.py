@@ -72,6 +72,25 @@ def test_an_echo_is_told_whatever_its_delay(said: Samples, delay_s: float, from_
     assert line.hears(0.2 * piece, 1 + from_s + delay_s), "again, now that the delay is known"
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize("delay_s", [0.06, 0.2, 0.45])
+def test_somebody_who_speaks_over_an_echo_is_somebody_else(
+    said: Samples, sentence: Sentence, delay_s: float, is_known: bool
+) -> None:
+    line, echo = Line(said), 0.3 * _heard(said)
+    if is_known:
+        assert line.hears(echo[:MODEL_RATE_HZ], 1 + delay_s)
+    other = _heard(_loud(sentence(OTHER)))
+    for from_s in (0.0, 0.3, 0.5):
+        piece = echo[int(from_s * MODEL_RATE_HZ) :][: int(0.8 * MODEL_RATE_HZ)]
+        begins_s = 1 + from_s + delay_s
+        assert not line.voice.is_other(piece.astype(np.int16), begins_s)
+        assert not line.voice.is_other(_in_a_room(piece).clip(-32768, 32767).astype(np.int16), begins_s)
+        over = piece.copy()
+        over[-int(0.4 * MODEL_RATE_HZ) :] += other[: int(0.4 * MODEL_RATE_HZ)]
+        assert line.voice.is_other(over.clip(-32768, 32767).astype(np.int16), begins_s)
+
+
 @pytest.mark.parametrize("length_s", [0.26, 0.3, 0.36])
 @pytest.mark.parametrize("from_s", [0.1, 0.35])
 def test_a_short_piece_of_an_echo_is_told_with_the_noise_before_it(
