@@ -253,6 +253,8 @@ async def coughing(it: Simulated) -> Outcome:
 async def aside(it: Simulated) -> Outcome:
     """Something said to somebody else, away from the microphone, by a caller who has had a turn."""
     await it.say(sentence("what is my name"))
+    await it.caller.wait_for("agent.speech_started", timeout_s=20)
+    it.caller.send(type="agent.interrupt")  # a small model's answer may be long
     await it.caller.wait_for("agent.speech_stopped", timeout_s=20)
     await asyncio.sleep(0.5)
     await it.over(LONG, str(it.r.choice(PLACES)))

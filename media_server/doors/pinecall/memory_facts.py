@@ -38,6 +38,8 @@ MAX_CONTACT = 200
 MAX_BRIEF = 50
 REMEMBER = ("the caller's name", "lasting preferences", "how and when the caller wants to be contacted")
 """What is worth keeping where an agent does not say it."""
+EVERYWHERE = frozenset({"caller", "customer"})
+"""Words of notes that say nothing of what they are about."""
 KINDS = ("identity", "preference", "contact", "health", "plan", "other")
 PROMPT = """\
 You keep notes about a caller, for the next time that person calls. Read what was just said, and note what the caller \
@@ -169,9 +171,10 @@ def learned(calls: Sequence[CalledTool], known: Known, source: Source) -> Learne
             continue
         if not text or text.casefold() in texts or (before and before.id in ended):
             continue
-        if call.name == "replace_fact" and before:
-            ended.append(before.id)
-            added.append(_fact(before.kind, text, before.id, source))
+        replaced = _replaced(before, text, holding) if call.name == "replace_fact" and before else None
+        if replaced and replaced.id not in ended:
+            ended.append(replaced.id)
+            added.append(_fact(replaced.kind, text, replaced.id, source))
         elif call.name in ("remember_fact", "replace_fact"):
             kind = arguments.get("kind")
             added.append(_fact(kind if kind in KINDS else "other", text, None, source))
@@ -214,6 +217,22 @@ def _numbered(holding: Sequence[Fact], number: object) -> Fact | None:
     if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= len(holding):
         return None
     return holding[number - 1]
+
+
+def _replaced(named: Fact, text: str, holding: Sequence[Fact]) -> Fact | None:
+    """The note that a text takes the place of: the one that has most words in common with it, or none has any.
+
+    Small models name the wrong note, and a name that was ended for a new address is lost.
+    """
+    words = _telling(text)
+    common = {fact.id: len(words & _telling(fact.text)) for fact in (named, *holding)}
+    most = max(common.values())
+    return next(fact for fact in (named, *holding) if common[fact.id] == most) if most else None
+
+
+def _telling(text: str) -> set[str]:
+    """Words that may tell what a note is about; of scripts without spaces, characters."""
+    return set(re.findall(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]|[^\W\d_]{4,}", text.casefold())) - EVERYWHERE
 
 
 def _line(text: object, most: int = MAX_TEXT) -> str:

@@ -44,6 +44,30 @@ def test_a_fact_that_has_changed_takes_the_place_of_the_one_before() -> None:
     }  # fmt: skip
 
 
+NAME = Fact("m_2", "call-1", 1, "chat", "identity", "The caller's name is Olivia", "", None, 1_780_000_000.0)
+TEA = Fact("m_3", "call-1", 2, "chat", "preference", "コーヒーが好きです", "", None, 1_780_000_000.0)
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "ended"),
+    [
+        (1, "The caller moved to San Isidro", ()),
+        (1, "Lives in San Isidro", ("m_1",)),
+        (2, "The caller's name is Clara", ("m_2",)),
+        (2, "Her name is Clara", ("m_2",)),
+        (3, "お茶が好きです", ("m_3",)),
+        (3, "Prefers tea", ()),
+    ],
+)
+def test_a_model_that_names_the_wrong_note_ends_none_that_says_something_else(
+    number: int, text: str, ended: tuple[str, ...]
+) -> None:
+    found = learned([call("replace_fact", number=number, text=text)], Known(7, (NAME, HOME, TEA)), SOURCE)
+    (fact,) = found.added
+    assert (fact.text, found.ended) == (text, ended)
+    assert fact.supersedes == (ended[0] if ended else None)
+
+
 def test_a_fact_that_holds_no_more_is_removed_with_its_reason() -> None:
     found = learned([call("remove_fact", number="1", reason="moved"), call("remove_fact", number=1)], KNOWN, SOURCE)
     assert (found.added, found.ended, found.removed) == ((), ("m_1",), ((HOME, "moved"),))
