@@ -84,7 +84,7 @@ class ScriptedEngines:
         self.asked: list[tuple[m.ChatMessage, ...]] = []
         self.vocabulary: list[str] = [""]
         """Words by the value of their samples."""
-        self.synthesis_s = 0.05
+        self.synthesis_s, self.transcription_s = 0.05, 0.0
         self.random = np.random.default_rng(0)
         self._language = language
 
@@ -108,6 +108,7 @@ class ScriptedEngines:
         return 0.9
 
     async def transcribe(self, samples: Samples, **_: Any) -> m.Transcript:
+        await asyncio.sleep(self.transcription_s)
         found: list[m.HeardWord] = []
         near = np.abs(samples.astype(np.int32))
         values = np.where(near >= LOUD, near, near * FAR)

@@ -296,6 +296,20 @@ async def test_words_over_an_echo_stop_the_agent(echo_s: float, said: str) -> No
         assert [turn[-len(said) :] for turn in line.turns] == [said]
 
 
+@pytest.mark.parametrize("after_s", [3.2, 3.5, 4.0])
+@in_no_time
+async def test_who_speaks_over_an_echo_is_heard_by_a_slow_recogniser(after_s: float) -> None:
+    said = "when do you close today"
+    async with calling("Good.", greeting=LONG) as line:
+        line.echo_s, line.engines.transcription_s = 0.2, 1.2
+        await asyncio.sleep(after_s)
+        spoken_s = line.speak(said, word_s=0.36)
+        await asyncio.sleep(8)
+        assert line.heard[0][1] == "interrupted"
+        assert [turn[-len(said) :] for turn in line.turns] == [said]
+        assert not [at_s for at_s in line.sounding if after_s + 1.0 < at_s < spoken_s], "it holds meanwhile"
+
+
 @in_no_time
 async def test_the_echo_of_the_last_word_is_no_turn_and_an_answer_behind_it_is() -> None:
     async with calling("Good.", greeting="Yes?") as line:
