@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -84,7 +93,7 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=256, description="per engine; 0 takes the number of cores")
     offline: bool = True
     """Engines reach no network. Where the operator sets it, commands that fetch are refused too."""
-    engine_start_timeout_s: float = Field(600, gt=0)
+    engine_start_timeout_s: float = Field(600, gt=0, le=86400)
     """Maximum seconds that loading the models may take."""
 
     tls: str = Field("", pattern=r"^(|auto|[^,]*[^,\s][^,]*,[^,]*[^,\s][^,]*)$")
@@ -116,13 +125,13 @@ class Settings(BaseSettings):
     """Addresses under which callers reach those ports, where a NAT or a container stands in between."""
     ice_servers: list[IceServer] = []
     """STUN and TURN servers; none where nothing is given."""
-    max_calls: int = Field(32, ge=1)
+    max_calls: int = Field(32, ge=1, le=100_000)
     """Maximum calls at once; more are refused with 503."""
     max_connections_per_address: int = Field(0, ge=0, le=100_000, description="0 takes 256, or four for each call")
     """How many connections one address may hold; a proxy that brings everybody has one address."""
-    connect_timeout_s: float = Field(20, gt=0)
+    connect_timeout_s: float = Field(20, gt=0, le=3600)
     """Maximum seconds from the answer to the media connection."""
-    idle_timeout_s: float = Field(15, gt=0)
+    idle_timeout_s: float = Field(15, gt=0, le=3600)
     """Seconds without packets or messages after which a connection counts as lost."""
 
     reconnect_s: float = Field(30, ge=0, le=600)
@@ -142,6 +151,14 @@ class Settings(BaseSettings):
     """Form of the log; `auto` is `human` on a terminal, else `json`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The lowest level of lines that are logged; `debug` has every event of calls, with what was said."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, given: Any, info: ValidationInfo) -> Any:
+        """TOML's `true` would be the number 1."""
+        if isinstance(given, bool) and cls.model_fields[info.field_name or ""].annotation in (int, float):
+            raise ValueError(f"Input should be a number, not {str(given).lower()}")
+        return given
 
     @classmethod
     def settings_customise_sources(
