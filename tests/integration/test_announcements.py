@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from media_server.audio import CALL_RATE_HZ, Samples, read_wav
+from media_server.call import hurry
 from media_server.caller import Caller
 from media_server.server import Server
 from tests.conftest import no_sessions
@@ -97,7 +98,8 @@ async def test_odd_characters_end_nothing(caller: Caller, server: Server, text: 
     assert not caller.of("warning")
 
 
-async def test_a_slow_answer_is_spoken_while_it_is_written(server: Server) -> None:
+async def test_a_slow_answer_is_spoken_while_it_is_written(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hurry, "HURRY_S", 1.2)
     async with Caller(server.url, "slowly") as caller:
         await caller.wait_for("state.changed", lambda e: e["state"] == "listening")
         caller.send(type="text.send", text="hello")
