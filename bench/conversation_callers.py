@@ -195,9 +195,9 @@ class Simulated:
         await self.caller.wait_for("agent.word", lambda e: e["text"] == word, timeout_s=20)
         return len(self.caller.events)
 
-    async def undisturbed(self, what: str = "") -> Outcome:
-        """Whether the agent says all it has to say."""
-        stopped = await self.caller.wait_for("agent.speech_stopped", timeout_s=40)
+    async def undisturbed(self, what: str = "", since: int = 0) -> Outcome:
+        """Whether the agent says all it has to say, after so many events."""
+        stopped = await self.caller.wait_for("agent.speech_stopped", since=since, timeout_s=40)
         wrong = f"false interruption: {what} {self.finals()}"
         return Outcome("" if stopped["reason"] == "completed" else wrong)
 
@@ -257,10 +257,10 @@ async def aside(it: Simulated) -> Outcome:
     it.caller.send(type="agent.interrupt")  # a small model's answer may be long
     await it.caller.wait_for("agent.speech_stopped", timeout_s=20)
     await asyncio.sleep(0.5)
-    await it.over(LONG, str(it.r.choice(PLACES)))
+    since = await it.over(LONG, str(it.r.choice(PLACES)))
     said = sentence(str(it.r.choice(INTERRUPTING)))
     await it.say(np.asarray(said * ASIDE_GAIN, np.int16))
-    return await it.undisturbed()
+    return await it.undisturbed(since=since)
 
 
 async def interruption(it: Simulated) -> Outcome:
