@@ -271,11 +271,12 @@ class Floor:
     def _tell_so_far(self, heard: Heard, at_s: float) -> None:
         """Speech lasts: find out what was said so far, unless it is the agent's own voice."""
         if self._barge_in.in_doubt:
-            if self._hears_itself(heard, MOST_S):
+            last = self._last(heard, MOST_S)
+            if self._own_voice.is_all_of(*last):
                 self._barge_in.own_voice(at_s)
                 self._own_until_s = at_s
                 return
-            if self._barge_in.echoes(at_s) and self._own_voice.is_other(*self._last(heard, MOST_S)):
+            if self._barge_in.echoes(at_s) and self._own_voice.is_other(*last):
                 self._perform(self._weighing().other_voice(at_s))
         self._perform(self._weighing().speech_lasts(at_s))
         if (self._partial is None or self._partial.done()) and self._hearing.room_for_partial:
@@ -291,7 +292,7 @@ class Floor:
         watch.mark("speech_ended", ended_s)
         watch.mark("paused", began_s)
         self._pause = pause = SpokenTurn(self._speech_turn, hearing, self._partial_shown, watch, heard.turn)
-        if self._hears_itself(heard, math.inf):
+        if self._own_voice.is_all_of(*self._last(heard, math.inf)):
             self._drop_own_voice(pause)
         elif self._barge_in.in_doubt:
             self._turns.end_after(math.inf)
@@ -342,10 +343,6 @@ class Floor:
         if self._silence:
             self._hearing.abandon()
             self._silence = None
-
-    def _hears_itself(self, heard: Heard, most_s: float) -> bool:
-        """Whether all that was heard since the speech began, or the last seconds of it, is the agent's voice."""
-        return self._own_voice.is_all_of(*self._last(heard, most_s))
 
     def _last(self, heard: Heard, most_s: float) -> tuple[Samples, float]:
         """What was heard since the speech began, or the last seconds of it, and when that was captured."""

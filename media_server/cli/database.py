@@ -105,7 +105,7 @@ def _add_webhooks(commands: Any) -> None:
 
 def _keys_create(args: argparse.Namespace) -> int:
     from media_server.agents.origins import check_pattern
-    from media_server.store import MAX_LIMIT
+    from media_server.store import MAX_LIMIT, MAX_TENANT, TENANT
 
     if not 1 <= len(args.name.strip()) <= 100:
         raise MediaServerError("bad_option", "The name says what the key is for, in 1 to 100 characters.")
@@ -119,7 +119,7 @@ def _keys_create(args: argparse.Namespace) -> int:
     for name in args.agent or ():
         if not re.fullmatch(r"[^\s/]{1,64}", name):
             raise MediaServerError("bad_option", f"--agent is the name of an agent, which {name!r} cannot be.")
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{0,64}", args.tenant):
+    if len(args.tenant) > MAX_TENANT or not re.fullmatch(TENANT, args.tenant):
         raise MediaServerError(
             "bad_option", f"--tenant has letters, digits, -, _ and ., and 64 of them at most, not {args.tenant!r}."
         )

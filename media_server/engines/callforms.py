@@ -264,8 +264,8 @@ def _invoked(value: Any, offered: Collection[str], marked: bool) -> Iterator[tup
     inner = [p for p in value.positional if isinstance(p, Invocation)]
     name = value.name.removesuffix(".call")
     known = _offered(name, offered)
-    if known is None and _bare(value.name) in _CALLERS and _told_by(value):
-        yield from _shaped(_told_by(value), offered, marked)
+    if known is None and _bare(value.name) in _CALLERS and (told := _told_by(value)):
+        yield from _shaped(told, offered, marked)
         return
     if known is None and inner:  # print(get_weather(…))
         for each in inner:

@@ -14,7 +14,7 @@ from media_server.http.access import ACCESS
 from media_server.http.body import json_body
 from media_server.http.openapi import operation
 from media_server.rfc3339 import stamp
-from media_server.store import MAX_LIMIT, Key, Scope
+from media_server.store import MAX_LIMIT, MAX_TENANT, TENANT, Key, Scope
 
 __all__ = ["routes"]
 
@@ -32,7 +32,7 @@ class _New(BaseModel):
     per_minute: Annotated[int | None, Field(ge=1, le=MAX_LIMIT)] = None
     max_calls: Annotated[int | None, Field(ge=1, le=MAX_LIMIT)] = None
     credit: Annotated[float | None, Field(ge=0, le=MAX_LIMIT)] = None
-    tenant: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")] = ""
+    tenant: Annotated[str, Field(max_length=MAX_TENANT, pattern=TENANT)] = ""
 
 
 class _Credit(BaseModel):

@@ -16,7 +16,7 @@ from sqlalchemy import delete, func, select, update
 from media_server.store.database import Database
 from media_server.store.tables import KeyRow
 
-__all__ = ["MAX_LIMIT", "Key", "Keys", "Scope", "digest"]
+__all__ = ["MAX_LIMIT", "MAX_TENANT", "TENANT", "Key", "Keys", "Scope", "digest"]
 
 Scope = Literal["call", "admin"]
 """`call`: start calls and mint tokens. `admin`: everything else too."""
@@ -24,6 +24,8 @@ Scope = Literal["call", "admin"]
 
 MAX_LIMIT = 1_000_000_000
 """The largest limit or credit of a key: more than anybody needs, and less than a database's integers hold."""
+TENANT, MAX_TENANT = r"^[A-Za-z0-9_.-]*$", 64
+"""What the name of a tenant may be made of, and its maximum characters."""
 PREFIX = "sk_"
 
 _ID = re.compile(r"[0-9a-f]{12}")
